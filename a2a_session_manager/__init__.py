@@ -1,0 +1,87 @@
+"""The conversations of AI agents, kept: sessions, runs, trees and tokens behind one store contract."""
+
+from __future__ import annotations
+
+from a2a_session_manager.active import ActiveRun, ActiveSession
+from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
+from a2a_session_manager.exceptions import (
+    BudgetExceeded,
+    CorruptSession,
+    InvalidEvent,
+    InvalidSessionOperation,
+    MissingDependency,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+    StoreFull,
+    StoreUnavailable,
+)
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, TokenUsage
+from a2a_session_manager.storage import (
+    Backend,
+    BaseSessionStore,
+    InMemorySessionStore,
+    SessionPage,
+    SessionStore,
+    SessionStoreInterface,
+    SessionStoreProvider,
+    StoreLimits,
+    store_from_url,
+)
+
+__version__ = "0.2.0.dev0"
+
+__all__ = [
+    "ActiveRun",
+    "ActiveSession",
+    "Backend",
+    "BaseSessionStore",
+    "BudgetExceeded",
+    "ChatMessage",
+    "CommitResult",
+    "CorruptSession",
+    "EventSource",
+    "EventType",
+    "InMemorySessionStore",
+    "InvalidEvent",
+    "InvalidSessionOperation",
+    "MissingDependency",
+    "Retraction",
+    "RunStatus",
+    "Session",
+    "SessionAlreadyExists",
+    "SessionChange",
+    "SessionConflict",
+    "SessionEvent",
+    "SessionManager",
+    "SessionManagerError",
+    "SessionMetadata",
+    "SessionNotFound",
+    "SessionPage",
+    "SessionRun",
+    "SessionStore",
+    "SessionStoreInterface",
+    "SessionStoreProvider",
+    "StoreFull",
+    "StoreLimits",
+    "StoreUnavailable",
+    "TokenSummary",
+    "TokenTally",
+    "TokenUsage",
+    "__version__",
+    "chat_messages",
+    "event_from_message",
+    "store_from_url",
+]
+
+# The one place that may know everybody: packages run this before any of their modules.
+SessionStoreProvider.default_factory = InMemorySessionStore

@@ -1,0 +1,324 @@
+"""ActiveSession and ActiveRun: a session in use, where every verb has written when it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from a2a_session_manager.accounting.usage import usage_from
+from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message, source_of
+from a2a_session_manager.context.tools import call_message, is_call_of, result_message
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionManagerError,
+    SessionNotFound,
+)
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenUsage
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.cancellation import finish
+
+# How far back `tool(call_id=…)` looks for a call that this handle has not seen.
+_CALLS_SEARCHED = 200
+_END_SECONDS = 5.0
+_NO_RESULT: Any = object()
+
+
+class ActiveLog:
+    """The verbs that a session and a run share; a run's events carry its id as `task_id`.
+
+    `session` is the plain data: the head, and what was loaded or written through here. Every verb that
+    writes takes `id=`: the same id again changes nothing, so a retry is always safe.
+    """
+
+    def __init__(self, store: SessionStore, session: Session[Any], run_id: str | None = None) -> None:
+        self._store = store
+        self._run_id = run_id
+        self.session = session
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """A read-only copy of the state as last seen here; `set_state` writes."""
+        return MappingProxyType(copy.deepcopy(self.session.state))
+
+    async def user(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
+        """Append what the user said: text, or a list of content parts; `fields` are further message keys."""
+        return await self._say("user", content, fields, id)
+
+    async def system(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
+        """Append a system message."""
+        return await self._say("system", content, fields, id)
+
+    async def assistant(
+        self,
+        content: Any = None,
+        *,
+        model: str | None = None,
+        usage: TokenUsage | Mapping[str, Any] | None = None,
+        id: str | None = None,
+        **fields: Any,
+    ) -> SessionEvent[Any]:
+        """Append the model's answer; `fields` are further message keys, such as `tool_calls`.
+
+        `usage` is a TokenUsage, or a mapping of its fields. Raises InvalidEvent for anything else.
+        """
+        about: dict[str, Any] = {}
+        if usage is not None:
+            about["token_usage"] = usage_from(usage, model=model)
+        elif model is not None:
+            about["metadata"] = {"model": model}
+        return await self._say("assistant", content, fields, id, **about)
+
+    async def tool(
+        self,
+        name: str,
+        args: Mapping[str, Any] | str | None = None,
+        *,
+        result: Any = _NO_RESULT,
+        call_id: str | None = None,
+        id: str | None = None,
+    ) -> list[SessionEvent[Any]]:
+        """Append a tool call and its result in one commit, and return both.
+
+        With the `call_id` of a call that is recorded already, append the result alone; without `result`, the
+        call alone. A result that is not text goes in as JSON text. A second event's id is `id` + ":result".
+        """
+        is_recorded = call_id is not None and await self._holds_call(call_id)
+        call_id = new_id() if call_id is None else call_id
+        messages = [] if is_recorded else [call_message(name, args, call_id)]
+        if result is not _NO_RESULT:
+            messages.append(result_message(name, result, call_id))
+        events = [event_from_message(message, **self._fields(None)) for message in messages]
+        return await self._append(_with_ids(events, id))
+
+    async def append(
+        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append events or chat messages in one commit; `id` names the event of a single item."""
+        if id is not None and len(items) != 1:
+            raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
+        return await self._append(_with_ids([self._event(item) for item in items], id))
+
+    async def retract(
+        self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Hide events, and return those this call hid; `last=1` pops, `after=0` clears."""
+        return await self._store.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
+
+    async def set_state(self, values: Mapping[str, Any] | None = None, /, **keys: Any) -> None:
+        """Set state keys, each as a whole; other keys stay as they are in the store."""
+        await self._store.commit(self.session, SessionChange(set_state={**(values or {}), **keys}))
+
+    async def unset_state(self, *keys: str) -> None:
+        """Remove state keys; one that is not there is fine."""
+        await self._store.commit(self.session, SessionChange(unset_state=keys))
+
+    def run(
+        self, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> ActiveRun:
+        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered."""
+        run = SessionRun(id=new_id() if id is None else id, agent=agent, metadata=dict(metadata or {}))
+        return ActiveRun(self._store, self.session, run, may_resume=id is not None)
+
+    @asynccontextmanager
+    async def child(
+        self,
+        id: str | None = None,
+        *,
+        agent: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        last: int | None = 0,
+    ) -> AsyncIterator[ActiveSession]:
+        """Open a child session, or create it, with a log and totals of its own."""
+        about = {"agent": agent, "parent_run_id": self._run_id}
+        known = {name: value for name, value in about.items() if value is not None}
+        change = SessionChange(set_properties={**known, **(properties or {})})
+        session = await open_session(self._store, id, parent_id=self.session.id, last=last, change=change)
+        yield ActiveSession(self._store, session)
+
+    async def messages(self) -> list[ChatMessage]:
+        """Return the whole visible conversation as chat messages, as they were given."""
+        return chat_messages(await self._store.events(self.session.id))
+
+    async def events(
+        self, *, after: int = 0, limit: int | None = None, include_retracted: bool = False
+    ) -> list[SessionEvent[Any]]:
+        """Return visible events with a seq above `after`, oldest first, other writers' too."""
+        return await self._store.events(self.session.id, after=after, limit=limit, include_retracted=include_retracted)
+
+    async def usage(self, *, tree: bool = False) -> TokenSummary:
+        """Return what the session spent, with `tree` what it and all below it spent."""
+        return await self._store.usage(self.session.id, tree=tree)
+
+    def follow(self, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+        """Yield every event behind `after`, then each new one; see SessionStore.follow."""
+        return self._store.follow(self.session.id, after=after)
+
+    async def _say(
+        self, role: str, content: Any, message_fields: Mapping[str, Any], id: str | None, **about: Any
+    ) -> SessionEvent[Any]:
+        about |= self._fields(id)
+        if isinstance(content, str | list) and not message_fields:
+            event = SessionEvent(message=content, source=source_of(role), **about)
+        else:
+            event = event_from_message({"role": role, "content": content, **message_fields}, **about)
+        return (await self._append([event]))[0]
+
+    async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
+        return await self._store.append(self.session, *events)
+
+    def _event(self, item: SessionEvent[Any] | Mapping[str, Any]) -> SessionEvent[Any]:
+        if isinstance(item, Mapping):
+            return event_from_message(item, **self._fields(None))
+        if item.task_id is None and self._run_id is not None:
+            return item.model_copy(update={"task_id": self._run_id})
+        return item
+
+    def _fields(self, id: str | None) -> dict[str, Any]:
+        return {"task_id": self._run_id, **({} if id is None else {"id": id})}
+
+    async def _holds_call(self, call_id: str) -> bool:
+        if any(is_call_of(event, call_id) for event in reversed(self.session.events)):
+            return True
+        recent = await self._store.get(self.session.id, last=_CALLS_SEARCHED)
+        return recent is not None and any(is_call_of(event, call_id) for event in recent.events)
+
+
+class ActiveSession(ActiveLog):
+    """A session that `SessionManager.open` or `child` opened."""
+
+    @property
+    def id(self) -> str:
+        return self.session.id
+
+
+class ActiveRun(ActiveLog):
+    """A run in use: its record says how the block ended, and by which error."""
+
+    def __init__(self, store: SessionStore, session: Session[Any], record: SessionRun, *, may_resume: bool) -> None:
+        super().__init__(store, session, record.id)
+        self._may_resume = may_resume
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def status(self) -> RunStatus:
+        return self.record.status
+
+    async def mark_waiting(self) -> None:
+        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id."""
+        self.record.mark_waiting()
+        await self._write_record()
+
+    async def mark_running(self) -> None:
+        """Record that the run goes on."""
+        self.record.mark_running()
+        await self._write_record()
+
+    async def __aenter__(self) -> Self:
+        if self._may_resume:
+            await self._take_up()
+        if self.record.status is not RunStatus.RUNNING:
+            self.record.mark_running()
+            await self._write_record()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._end(exc):
+            return
+        try:
+            # In a task of its own: a cancelled scope would withdraw the write that records the cancellation.
+            await finish(asyncio.ensure_future(self._write_record()), patience=_END_SECONDS)
+        except SessionManagerError as failure:
+            if exc is None:
+                raise
+            exc.add_note(f"run {self.id!r} could not be recorded as {self.status}: {failure}")
+
+    async def _take_up(self) -> None:
+        """Go on with the run of this id where it stands in the store, if it is there."""
+        current = await self._store.get(self.session.id, last=0)
+        if current is None:
+            raise SessionNotFound(self.session.id)
+        stored = next((run for run in current.runs if run.id == self.id), None)
+        if stored is None:
+            return
+        if stored.status.is_final:
+            raise InvalidSessionOperation(
+                f"run {self.id!r} has ended as {stored.status}: start a new run with another id",
+                session_id=self.session.id,
+            )
+        self.record = stored
+
+    def _end(self, exc: BaseException | None) -> bool:
+        """Move the record to its end; False when there is nothing to write."""
+        record = self.record
+        if record.status.is_final or (exc is None and record.status is RunStatus.WAITING):
+            return False
+        if exc is None:
+            record.mark_completed()
+        elif isinstance(exc, Exception):
+            record.mark_failed(str(exc), error_type=type(exc).__name__)
+        else:
+            record.mark_cancelled(str(exc) or None)
+            record.error_type = type(exc).__name__
+        return True
+
+    async def _write_record(self) -> None:
+        await self._store.commit(self.session, SessionChange(runs=[self.record]))
+
+
+async def open_session(
+    store: SessionStore,
+    id: str | None,
+    *,
+    parent_id: str | None = None,
+    last: int | None = 0,
+    change: SessionChange | None = None,
+) -> Session[Any]:
+    """Return the session of this id, or create it holding `change`; two callers at once get the same one.
+
+    Raises InvalidSessionOperation when it exists below another parent.
+    """
+    while id is not None:
+        found = await store.get(id, last=last)
+        if found is not None:
+            return _checked_parent(found, parent_id)
+        try:
+            return await store.create(id, parent_id=parent_id, change=change)
+        except SessionAlreadyExists:
+            continue  # somebody was faster: read theirs
+    return await store.create(parent_id=parent_id, change=change)
+
+
+def _checked_parent(session: Session[Any], parent_id: str | None) -> Session[Any]:
+    if parent_id is not None and session.parent_id != parent_id:
+        raise InvalidSessionOperation(
+            f"session {session.id!r} exists below {session.parent_id!r}, not below {parent_id!r}: "
+            "a parent never changes; choose another id",
+            session_id=session.id,
+        )
+    return session
+
+
+def _with_ids(events: list[SessionEvent[Any]], id: str | None) -> list[SessionEvent[Any]]:
+    if id is None:
+        return events
+    ids = [id, f"{id}:result"]
+    return [event.model_copy(update={"id": own}) for event, own in zip(events, ids, strict=False)]

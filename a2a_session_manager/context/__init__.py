@@ -1,0 +1,1 @@
+"""What goes to the model: sessions and events in, chat messages out."""

@@ -1,0 +1,72 @@
+"""Everything that one commit changes in a session, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """Which events to hide, chosen in exactly one way and decided inside the commit.
+
+    Attributes:
+        event_ids: these events; an id that was never appended is refused.
+        last: the last `last` events that are visible now: `last=1` pops.
+        after: every event with a seq above this; `after=0` clears the session.
+    """
+
+    event_ids: Sequence[str] = ()
+    last: int | None = None
+    after: int | None = None
+
+    def __post_init__(self) -> None:
+        ways = bool(self.event_ids) + (self.last is not None) + (self.after is not None)
+        if ways != 1:
+            raise InvalidSessionOperation("say what to retract in one way: event ids, last= or after=")
+        for name in ("last", "after"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InvalidSessionOperation(f"{name}={value} cannot be negative: take 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange:
+    """What a store commits as one atomic step: retractions first, then the rest.
+
+    State and properties merge per top-level key, runs per id. An empty change only looks where the session is.
+    """
+
+    events: Sequence[SessionEvent[Any]] = ()
+    set_state: Mapping[str, Any] = field(default_factory=dict)
+    unset_state: Collection[str] = ()
+    set_properties: Mapping[str, Any] = field(default_factory=dict)
+    unset_properties: Collection[str] = ()
+    runs: Sequence[SessionRun] = ()
+    retraction: Retraction | None = None
+
+    def __post_init__(self) -> None:
+        for what, kept, dropped in (
+            ("state", self.set_state, self.unset_state),
+            ("properties", self.set_properties, self.unset_properties),
+        ):
+            if both := sorted(kept.keys() & set(dropped)):
+                raise InvalidSessionOperation(f"{what} keys both set and unset in one change: {both}")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """What a commit did. `events` are the ones given, in order, each with its `seq`; one that was appended
+    before keeps its old seq, and is marked `retracted` if it was hidden since. `retracted` is what this
+    commit hid. `revision` counts the session's commits, `last_seq` its events.
+    """
+
+    revision: int
+    last_seq: int
+    events: list[SessionEvent[Any]]
+    retracted: list[SessionEvent[Any]]

@@ -1,0 +1,16 @@
+"""What kind of thing was recorded."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """The kinds the library knows; `SessionEvent.type` keeps any other string as it is."""
+
+    MESSAGE = "message"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    SUMMARY = "summary"
+    REFERENCE = "reference"
+    CONTEXT_BRIDGE = "context_bridge"

@@ -1,0 +1,45 @@
+"""What may be an id: any non-empty string up to 512 characters, in any script."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+
+ID_CHARACTERS = 512
+
+
+def new_id() -> str:
+    """Return a random id of 32 hex digits (122 random bits)."""
+    return uuid.uuid4().hex
+
+
+def checked_id(value: object, what: str = "id") -> str:
+    """Return `value` if it may be an id; raise InvalidSessionOperation otherwise."""
+    if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS:
+        raise InvalidSessionOperation(
+            f"{what} {_shown(value)} cannot be used: take a non-empty string of up to {ID_CHARACTERS} characters"
+        )
+    if not value.isascii():
+        _refuse_surrogates(value, what)
+    return value
+
+
+def _refuse_surrogates(value: str, what: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidSessionOperation(
+            f"{what} {_shown(value)} holds a lone surrogate: no store can keep it; take valid Unicode"
+        ) from None
+
+
+def _shown(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else f"{text[:80]}… ({len(text)} characters)"
+
+
+Identifier = Annotated[str, AfterValidator(checked_id)]

@@ -1,0 +1,145 @@
+"""A session: the conversation's data, with thin awaitables that walk its tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
+
+from pydantic import BaseModel, Field, PrivateAttr
+
+from a2a_session_manager import hierarchy
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.identifier import Identifier, new_id
+from a2a_session_manager.models.session_event import MessageT, SessionEvent
+from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.provider import SessionStoreProvider
+
+if TYPE_CHECKING:
+    from a2a_session_manager.protocols import SessionStore
+
+_GONE = {
+    "add_child": "children link themselves: create them with parent_id=session.id",
+    "remove_child": "a parent never changes: delete the child instead",
+    "update_token_usage": "put token_usage on the event; token_summary follows by itself",
+}
+
+
+class Session(BaseModel, Generic[MessageT]):
+    """One conversation. A plain object: nothing is stored before `await store.save(session)`.
+
+    Lists and dicts are yours to change; `save` commits what changed since the session was read. `child_ids`
+    come with a full `get`, in creation order; a bounded read (`last=`) leaves them out.
+    """
+
+    id: Identifier = Field(default_factory=new_id)
+    parent_id: Identifier | None = None
+    child_ids: list[str] = Field(default_factory=list)
+    metadata: SessionMetadata = Field(default_factory=SessionMetadata)
+    state: dict[str, Any] = Field(default_factory=dict)
+    runs: list[SessionRun] = Field(default_factory=list)
+    events: list[SessionEvent[MessageT]] = Field(default_factory=list)
+
+    _baseline: Baseline | None = PrivateAttr(default=None)
+    # A save whose outcome is not known yet: the store that sent it sends the same bytes again first.
+    _unsettled: Any = PrivateAttr(default=None)
+
+    def add_event(self, event: SessionEvent[MessageT]) -> None:
+        """Put an event at the end; `save` appends it."""
+        self.events.append(event)
+
+    @property
+    def active_run(self) -> SessionRun | None:
+        """The newest run that is running, or None."""
+        return next((run for run in reversed(self.runs) if run.status is RunStatus.RUNNING), None)
+
+    @property
+    def last_update_time(self) -> datetime:
+        """The latest time known here: of the last commit, or of an event added since."""
+        return max([self.metadata.updated_at, *(event.timestamp for event in self.events[-1:])])
+
+    @property
+    def token_summary(self) -> TokenSummary:
+        """Spend as it was read, plus the usage of every event added since. Hidden events count."""
+        summary = TokenSummary() if self._baseline is None else self._baseline.totals
+        for event in self._unsaved_events():
+            if event.token_usage is not None:
+                summary = summary.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
+        return summary
+
+    @property
+    def usage_by_model(self) -> dict[str, TokenTally]:
+        return self.token_summary.usage_by_model
+
+    @property
+    def total_tokens(self) -> int:
+        return self.token_summary.total_tokens
+
+    @property
+    def total_cost(self) -> Decimal:
+        """US dollars; a lower bound while `token_summary.unpriced_requests` is above 0."""
+        return self.token_summary.total_estimated_cost_usd
+
+    def get_token_usage_by_source(self) -> Mapping[str, TokenTally]:
+        """Return spend by `EventSource` value."""
+        return self.token_summary.usage_by_source
+
+    def get_token_usage_by_run(self) -> Mapping[str, TokenTally]:
+        """Return spend by run id, for the runs that were brought along."""
+        return self.token_summary.by_run
+
+    @property
+    def revision(self) -> int:
+        """The last revision seen without a gap, for `expected_revision=`; 0 before the session is stored."""
+        return 0 if self._baseline is None else self._baseline.revision
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event seen without a gap; 0 before the session is stored."""
+        return 0 if self._baseline is None else self._baseline.last_seq
+
+    @property
+    def root_id(self) -> str | None:
+        """The id of the tree's root, its own for a root; None for a child that was never stored."""
+        if self._baseline is not None:
+            return self._baseline.root_id
+        return self.id if self.parent_id is None else None
+
+    @property
+    def is_partial(self) -> bool:
+        """True when only the newest events were read."""
+        return self._baseline is not None and self._baseline.is_partial
+
+    async def ancestors(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
+        """Return the parent, its parent, and so on: nearest first, without events unless `last` asks.
+
+        Raises SessionNotFound when an ancestor is missing.
+        """
+        return await hierarchy.ancestors(self, self._store(store), last=last)
+
+    async def descendants(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
+        """Return everything below, depth first, siblings in creation order, without events unless `last` asks."""
+        return await hierarchy.descendants(self, self._store(store), last=last)
+
+    def _store(self, store: SessionStore | None) -> SessionStore:
+        if store is not None:
+            return store
+        return SessionStoreProvider.get_store() if self._baseline is None else self._baseline.store
+
+    def _unsaved_events(self) -> list[SessionEvent[MessageT]]:
+        return self.events if self._baseline is None else self.events[self._baseline.event_count :]
+
+    if not TYPE_CHECKING:  # so that type checkers report the names that are gone
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _GONE:
+                _refuse(name)
+            return super().__getattr__(name)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise InvalidSessionOperation(f"Session.{name} is gone since 0.2: {_GONE[name]}")

@@ -1,0 +1,52 @@
+"""One recorded thing: frozen from the moment it is made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.identifier import Identifier, new_id
+from a2a_session_manager.models.session_metadata import utc_now
+from a2a_session_manager.models.token_usage import TokenUsage
+
+MessageT = TypeVar("MessageT", default=Any)
+
+
+class SessionEvent(BaseModel, Generic[MessageT]):
+    """An event of a session's log.
+
+    `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
+    return as plain JSON. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
+    `retracted` of an event that is hidden from the default view. A change inside the payload of a stored
+    event is not seen by `save`: append a new event instead.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: Identifier = Field(default_factory=new_id)
+    message: MessageT | None = None
+    source: EventSource = EventSource.LLM
+    # Left to right: a known kind becomes its EventType, any other string stays.
+    type: EventType | str = Field(default=EventType.MESSAGE, union_mode="left_to_right")
+    timestamp: datetime = Field(default_factory=utc_now)
+    task_id: Identifier | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    token_usage: TokenUsage | None = None
+    seq: int | None = None
+    retracted: bool = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise InvalidSessionOperation(
+            f"event {self.id!r} is frozen, {name!r} cannot be set: append a new event and retract this one"
+        )
+
+
+def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) -> SessionEvent[MessageT]:
+    """Return a copy of `event` that knows its place in the log; the original stays unplaced."""
+    return event.model_copy(update={"seq": seq, "retracted": retracted})

@@ -1,0 +1,29 @@
+"""What a session says about itself: when it was made and touched, and free properties."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware, in UTC. Times inform; they never order anything."""
+    return datetime.now(UTC)
+
+
+class SessionMetadata(BaseModel):
+    """Times as the writers' clocks had them, and `properties`: JSON values under string keys."""
+
+    created_at: datetime = Field(default_factory=utc_now)
+    updated_at: datetime = Field(default_factory=utc_now)
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+    def set_property(self, key: str, value: Any) -> None:
+        """Set one property of this object; `save` (or the manager) writes it."""
+        self.properties[key] = value
+
+    def get_property(self, key: str, default: Any = None) -> Any:
+        """Return one property, or `default`."""
+        return self.properties.get(key, default)

@@ -1,0 +1,96 @@
+"""One execution inside a session, and the moves it may make."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.identifier import Identifier, new_id
+from a2a_session_manager.models.session_metadata import utc_now
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; COMPLETED, FAILED and CANCELLED are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return not LEGAL_MOVES[self]
+
+
+_ENDS = frozenset({RunStatus.FAILED, RunStatus.CANCELLED})
+LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.PENDING: _ENDS | {RunStatus.RUNNING},
+    RunStatus.RUNNING: _ENDS | {RunStatus.WAITING, RunStatus.COMPLETED},
+    RunStatus.WAITING: _ENDS | {RunStatus.RUNNING},
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+
+class SessionRun(BaseModel):
+    """A run: its status moves only as LEGAL_MOVES allows; its events carry `task_id=run.id`.
+
+    `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given.
+    """
+
+    id: Identifier = Field(default_factory=new_id)
+    agent: str | None = None
+    status: RunStatus = RunStatus.PENDING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error_type: str | None = None
+    error: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    def mark_running(self) -> None:
+        """Start, or go on after waiting."""
+        self.status = RunStatus.RUNNING
+        if self.started_at is None:
+            self.started_at = utc_now()
+
+    def mark_waiting(self) -> None:
+        """Wait for input from outside: a human's answer, an authorisation."""
+        self.status = RunStatus.WAITING
+
+    def mark_completed(self) -> None:
+        """End well."""
+        self._end(RunStatus.COMPLETED)
+
+    def mark_failed(self, reason: str | None = None, *, error_type: str | None = None) -> None:
+        """End by an error; `reason` becomes `error`."""
+        self._end(RunStatus.FAILED)
+        self.error, self.error_type = reason, error_type
+
+    def mark_cancelled(self, reason: str | None = None) -> None:
+        """End by somebody's wish; `reason` becomes `error`."""
+        self._end(RunStatus.CANCELLED)
+        self.error = reason
+
+    def _end(self, status: RunStatus) -> None:
+        self.status = status
+        self.ended_at = utc_now()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "status":
+            value = RunStatus(value)
+            if value not in LEGAL_MOVES[self.status]:
+                raise InvalidSessionOperation(illegal_move(self.id, self.status, value))
+        super().__setattr__(name, value)
+
+
+def illegal_move(run_id: str, current: RunStatus, wanted: RunStatus) -> str:
+    """Return the text that refuses a move, with the moves that are left."""
+    allowed = ", ".join(sorted(LEGAL_MOVES[current])) or "none, it has ended: start a new run"
+    return f"run {run_id!r} cannot go from {current} to {wanted}; from {current} it may go to: {allowed}"

@@ -1,0 +1,95 @@
+"""What an implementer writes: a few primitives over encoded bytes. `BaseSessionStore` makes a store of them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Sequence
+
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+    Totals,
+    TreeNode,
+)
+
+
+class Backend(ABC):
+    """Keeps encoded bytes. Every write is one atomic, durable step: all of it or nothing, however it is cut off.
+
+    Keys arrive checked, commits encoded and within the limits. A write may be `async def`, which then runs in
+    a task of its own, or return a future. It is never cancelled by its caller. The rules of a commit are in
+    `ledger`; a backend that decides elsewhere keeps the same ones. Errors are those of `exceptions`.
+    """
+
+    is_closed = False
+
+    @abstractmethod
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
+        """Make the session, holding `commit`, as revision 1, below its parent if it has one.
+
+        A session that exists with the same creation id answers with its first result; with another one
+        raises SessionAlreadyExists. Raises SessionNotFound when that life of the parent is gone.
+        """
+
+    @abstractmethod
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        """Write what `ledger.decide` says, or answer a known write id with its first result.
+
+        Raises SessionNotFound when the session, or the life of it that is meant, is gone.
+        """
+
+    @abstractmethod
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> Awaitable[None]:
+        """Delete this life of the session and, with `cascade`, all below it; gone already is fine.
+
+        Without `cascade` raises InvalidSessionOperation when it has children. What a deleted session spent
+        stays in the totals of its root. A commit that comes later finds nothing, and brings nothing back.
+        """
+
+    @abstractmethod
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        """Return heads with their newest `last` visible events (None: all), in the order of `keys`.
+
+        `whole_head` brings all runs and the child ids; without it come the unfinished runs and the last 20.
+        The caller keeps what it gets: no later write may show in it.
+        """
+
+    @abstractmethod
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        """Return up to `limit` events behind the seq `after`; None when there is no such session."""
+
+    @abstractmethod
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        """Return up to `limit` (1 or more) child ids in creation order, from behind `cursor`; None without
+        the session. InvalidSessionOperation for a cursor that no page gave.
+        """
+
+    @abstractmethod
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        """Return the whole tree that holds the session, in creation order; None without the session."""
+
+    @abstractmethod
+    async def tree_totals(self, key: SessionKey) -> Totals | None:
+        """Return what a root's tree has spent, deleted sessions included; None when `key` is no root."""
+
+    @abstractmethod
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        """Return up to `limit` (1 or more) ids that start with `prefix`, in a stable order, from behind `cursor`."""
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        """Return when this life of the session may have left `revision` or is over; early is fine."""
+        await asyncio.sleep(0.1)
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Finish what is under way, release what was opened, and set `is_closed`; twice is fine."""

@@ -1,0 +1,259 @@
+"""BaseSessionStore: every public verb, written once over the few primitives of a backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+    StoreUnavailable,
+)
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.protocols import ChildPolicy
+from a2a_session_manager.storage import conflicts, following, saving
+from a2a_session_manager.storage.cancellation import finish
+from a2a_session_manager.storage.encoding import encode_append, encode_change
+from a2a_session_manager.storage.in_step import absorb, newborn
+from a2a_session_manager.storage.limits import DEEPEST_TREE
+from a2a_session_manager.storage.loading import moment
+from a2a_session_manager.storage.reading import SessionReader, checked_namespace
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    Parent,
+    Receipt,
+    SessionKey,
+    StoredRetraction,
+)
+from a2a_session_manager.storage.saving import Save
+
+ResultT = TypeVar("ResultT")
+
+
+class BaseSessionStore(SessionReader):
+    """A store over a backend. The verbs validate, encode, compare and guard; the backend only writes.
+
+    Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
+    read, is refused once that is gone, and is in step with the store when the verb returns.
+    """
+
+    def namespace(self, name: str) -> BaseSessionStore:
+        """Return a view of one namespace, which shares this store's backend and needs no closing."""
+        return NamespaceView(self._backend, namespace=checked_namespace(name), limits=self._limits)
+
+    async def create(
+        self,
+        id: str | None = None,
+        *,
+        parent_id: str | None = None,
+        change: SessionChange | None = None,
+        write_id: str | None = None,
+    ) -> Session[Any]:
+        """Create a session holding `change`; raise SessionAlreadyExists, or SessionNotFound for the parent."""
+        key = self._key(new_id() if id is None else id)
+        change = SessionChange() if change is None else change
+        commit = await encode_change(change, self._limits, write_id=write_id or new_id())
+        assert commit.write_id is not None
+        creation = Creation(commit.write_id, commit.written_at, await self._parent(parent_id))
+        receipt = await self._finished(self._backend.create(key, creation, commit))
+        session: Session[Any] = Session(id=key.id, parent_id=parent_id)
+        session.metadata.created_at = moment(commit.written_at)
+        session._baseline = newborn(key.id, parent_id, creation, self)
+        absorb(session, commit, receipt, _placed(change.events, receipt))
+        return session
+
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        """Commit what changed since the session was read, or create it; then it is in step with the store."""
+        if session._unsettled is not None:
+            await self._settle(session, session._unsettled)
+        save = await self._next_save(session)
+        if save is None and expected_revision is not None:
+            await self.commit(session, SessionChange(), expected_revision=expected_revision)
+        if save is not None:
+            save.commit.expected_revision = None if save.creation else expected_revision
+            session._unsettled = save
+            await self._settle(session, save)
+
+    async def commit(
+        self,
+        session: Session[Any] | str,
+        change: SessionChange,
+        *,
+        expected_revision: int | None = None,
+        write_id: str | None = None,
+    ) -> CommitResult:
+        """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
+        key, creation_id = self._named(session)
+        commit = await encode_change(
+            change,
+            self._limits,
+            expected_revision=expected_revision,
+            creation_id=creation_id,
+            write_id=write_id,
+        )
+        return await self._write(session, key, commit, change.events)
+
+    async def append(
+        self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append events at a cost that does not grow with the session; return them with their `seq`."""
+        if expected_revision is not None:
+            change = SessionChange(events=events)
+            return (await self.commit(session, change, expected_revision=expected_revision)).events
+        key, creation_id = self._named(session)
+        commit = await encode_append(events, self._limits)
+        commit.creation_id = creation_id
+        return (await self._write(session, key, commit, events)).events
+
+    async def retract(
+        self,
+        session: Session[Any] | str,
+        *event_ids: str,
+        last: int | None = None,
+        after: int | None = None,
+        write_id: str | None = None,
+    ) -> list[SessionEvent[Any]]:
+        """Hide events and return those this call hid, oldest first; one event is hidden only once."""
+        change = SessionChange(retraction=Retraction(event_ids, last, after))
+        return (await self.commit(session, change, write_id=write_id)).retracted
+
+    async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
+        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
+        if children not in ("refuse", "cascade"):
+            raise InvalidSessionOperation(f"children={children!r} is unknown: take 'refuse' or 'cascade'")
+        key, creation_id = self._named(session)
+        if creation_id is None:
+            loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
+            if loaded is None:
+                return
+            creation_id = loaded.head.creation_id
+        await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
+
+    async def aclose(self) -> None:
+        """Finish what is under way and release what the store opened; later verbs raise StoreUnavailable."""
+        await self._open_backend.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _as_store(self) -> BaseSessionStore:
+        return self
+
+    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
+        if isinstance(session, str):
+            return self._key(session), None
+        baseline = session._baseline
+        return self._key(session.id), None if baseline is None else baseline.creation_id
+
+    async def _write(
+        self,
+        session: Session[Any] | str,
+        key: SessionKey,
+        commit: EncodedCommit,
+        events: Sequence[SessionEvent[Any]],
+    ) -> CommitResult:
+        receipt = await self._committed(key, commit)
+        new = _placed(events, receipt)
+        if not isinstance(session, str) and session._baseline is not None:
+            absorb(session, commit, receipt, new)
+        hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
+        return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
+
+    async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        try:
+            return await self._finished(self._backend.commit(key, commit))
+        except SessionConflict as conflict:
+            await conflicts.add_missed_events(conflict, self._backend, key, self._limits)
+            raise
+
+    async def _finished(self, write: Awaitable[ResultT]) -> ResultT:
+        return await finish(asyncio.ensure_future(write), patience=self._limits.cancel_seconds)
+
+    async def _hidden_events(self, key: SessionKey, receipt: Receipt) -> list[SessionEvent[Any]]:
+        retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
+        hidden = following.read_ranges(self._backend, key, self._limits, retraction)
+        return [event async for event in hidden]
+
+    async def _next_save(self, session: Session[Any]) -> Save | None:
+        self._key(session.id)
+        if session._baseline is not None and self._is_home_of(session._baseline):
+            return await saving.changes_of(session, self._limits)
+        return await saving.birth_of(session, await self._parent(session.parent_id), self._limits)
+
+    async def _settle(self, session: Session[Any], save: Save) -> None:
+        """Send `save`, the same bytes each time, until its outcome is known."""
+        key = self._key(session.id)
+        try:
+            if save.creation is not None:
+                receipt = await self._finished(self._backend.create(key, save.creation, save.commit))
+            else:
+                receipt = await self._committed(key, save.commit)
+        except StoreUnavailable:
+            raise
+        except SessionManagerError:
+            session._unsettled = None
+            raise
+        # Another task may have saved the same object meanwhile: then it is settled already.
+        if session._unsettled is save:
+            saving.settle(session, save, receipt, self)
+            session._unsettled = None
+
+    def _is_home_of(self, baseline: Baseline) -> bool:
+        home = baseline.store
+        return (
+            isinstance(home, BaseSessionStore)
+            and home._open_backend is self._open_backend
+            and home._namespace == self._namespace
+        )
+
+    async def _parent(self, parent_id: str | None) -> Parent | None:
+        if parent_id is None:
+            return None
+        key = self._key(parent_id)
+        loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
+        if loaded is None:
+            raise SessionNotFound(
+                parent_id,
+                f"no session {parent_id!r} to be the parent: save the parent first, in the same namespace",
+            )
+        head = loaded.head
+        if head.depth >= DEEPEST_TREE:
+            raise InvalidSessionOperation(
+                f"session {parent_id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
+                "start a new root and name the old one in its properties",
+                session_id=parent_id,
+            )
+        return Parent(head.key.id, head.creation_id, head.root_id, head.depth)
+
+
+class NamespaceView(BaseSessionStore):
+    """A store's view of one namespace; the store that made it does the closing."""
+
+    async def aclose(self) -> None:
+        """Do nothing: the backend belongs to the store that made this view."""
+
+
+def _placed(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
+    if not receipt.retracted:
+        return [placed(event, seq) for event, seq in zip(events, receipt.seqs, strict=True)]
+    return [
+        placed(event, seq, retracted=seq in receipt.retracted) for event, seq in zip(events, receipt.seqs, strict=True)
+    ]

@@ -1,0 +1,40 @@
+"""Keeping a write whole when its caller is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+import anyio
+
+ResultT = TypeVar("ResultT")
+
+
+async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
+    """Wait for `write` even when cancelled, then let the cancellation go on.
+
+    However the cancellation comes (task.cancel, asyncio.timeout, an anyio scope, a TaskGroup, twice), the
+    caller leaves at most `patience` seconds late; a write that takes longer ends without it. The error of a
+    write that failed meanwhile is the cause of the CancelledError.
+    """
+    if write.done():
+        return write.result()
+    try:
+        return await asyncio.shield(write)
+    except asyncio.CancelledError as cancelled:
+        await _wait_out(write, patience)
+        if write.done() and not write.cancelled() and (failure := write.exception()) is not None:
+            raise cancelled from failure
+        raise
+
+
+async def _wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    # Entered only now: on the good path an anyio scope would cost more than the write.
+    with anyio.CancelScope(shield=True):
+        while not write.done() and (left := deadline - loop.time()) > 0:
+            try:
+                await asyncio.wait({write}, timeout=left)
+            except asyncio.CancelledError:
+                continue  # the first one is on its way already

@@ -1,0 +1,174 @@
+"""Events, runs and values to bytes and back: the one format that every store keeps.
+
+Pydantic straight to bytes. Text with a lone surrogate, which UTF-8 has not, goes through `json` with ASCII
+escapes. Every event and run begins with its format version; a value's is that of the head it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from a2a_session_manager.exceptions import CorruptSession, InvalidEvent
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
+
+FORMAT = 1
+_MARK = b'{"v":%d,' % FORMAT
+
+# A place is the store's to give; bytes do not hold it.
+_PLACE = frozenset({"seq", "retracted"})
+
+
+def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str) -> EncodedEvent:
+    """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
+    check.check(event.message, *path, "message")
+    left_out = set(_PLACE)
+    if event.metadata:
+        check.check(event.metadata, *path, "metadata")
+    else:
+        left_out.add("metadata")
+    if event.task_id is None:
+        left_out.add("task_id")
+    usage = event.token_usage
+    if usage is None:
+        left_out.add("token_usage")
+        delta = None
+    else:
+        check.check(usage.details, *path, "token_usage", "details")
+        delta = UsageDelta(usage.model, event.source.value, usage.counters())
+    return EncodedEvent(event.id, _marked(_dumped(event, left_out)), event.task_id, delta)
+
+
+def decode_event(
+    data: bytes, session_id: str, seq: int, *, retracted: bool, model: type[SessionEvent[Any]] = SessionEvent
+) -> SessionEvent[Any]:
+    """Return the event that `data` holds, placed at `seq`. Raises CorruptSession, or InvalidEvent when
+    only the payload is not what `model` wants.
+    """
+    try:
+        event: SessionEvent[Any] = _loaded(data, model)
+    except ValueError as error:
+        raise _unreadable(data, session_id, seq, model, error) from error
+    # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
+    event.__dict__["seq"] = seq
+    event.__dict__["retracted"] = retracted
+    return event
+
+
+def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
+    """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
+    check.check(run.metadata, f"runs[{run.id}]", "metadata")
+    return StoredRun(run.status.value, _marked(_dumped(run, set())))
+
+
+def decode_run(run: StoredRun, session_id: str) -> SessionRun:
+    """Return the run that was encoded. Raises CorruptSession."""
+    try:
+        decoded: SessionRun = _loaded(run.data, SessionRun)
+    except ValueError as error:
+        raise _damaged(session_id, "a run", run.data) from error
+    return decoded
+
+
+def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
+    """Return a state value or a property as JSON bytes. Raises InvalidEvent."""
+    check.check(value, *path)
+    try:
+        return to_json(value)
+    except PydanticSerializationError:
+        return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+
+
+def decode_value(data: bytes, session_id: str, what: str) -> Any:
+    """Return the value that was encoded. Raises CorruptSession, naming `what`."""
+    try:
+        return _parsed(data)
+    except ValueError as error:
+        raise _damaged(session_id, what, data) from error
+
+
+@lru_cache(maxsize=256)
+def event_model(message_type: Any) -> type[SessionEvent[Any]]:
+    """Return the event class whose messages come back as `message_type`; None leaves them plain JSON."""
+    return SessionEvent if message_type is None else SessionEvent[message_type]
+
+
+def _dumped(model: BaseModel, left_out: set[str]) -> bytes:
+    # The bare class encodes the payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
+    cls = SessionEvent if isinstance(model, SessionEvent) else type(model)
+    try:
+        return cls.__pydantic_serializer__.to_json(model, exclude=left_out)
+    except PydanticSerializationError:
+        plain = cls.__pydantic_serializer__.to_python(model, mode="json", exclude=left_out)
+        return json.dumps(plain, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _loaded(data: bytes, model: type[Any]) -> Any:
+    if not data.startswith(_MARK):
+        raise ValueError("the format mark is missing")
+    try:
+        return model.__pydantic_validator__.validate_json(data)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] != "json_invalid":
+            raise
+        # pydantic's parser knows no lone surrogates; if it is not that, json raises in its turn.
+        return model.__pydantic_validator__.validate_python(json.loads(data))
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)
+
+
+def _marked(data: bytes) -> bytes:
+    return _MARK + data[1:]
+
+
+def _unreadable(
+    data: bytes, session_id: str, seq: int, model: type[SessionEvent[Any]], error: ValueError
+) -> CorruptSession | InvalidEvent:
+    if model is not SessionEvent and isinstance(error, ValidationError):
+        event = decode_event(data, session_id, seq, retracted=False)
+        return InvalidEvent(
+            f"event {event.id!r} (seq {seq}) does not hold the message_type asked for: {error}; "
+            "read it without message_type",
+            path="message",
+            event_id=event.id,
+            session_id=session_id,
+        )
+    return _damaged(session_id, f"event {seq}", data, seq=seq)
+
+
+def _damaged(session_id: str, what: str, data: bytes, *, seq: int | None = None) -> CorruptSession:
+    version = _version(data)
+    if version is not None and version > FORMAT:
+        text = f"was written in format {version} by a newer release: upgrade a2a_session_manager"
+    else:
+        text = "is damaged: restore it from a backup; nothing was changed"
+    return CorruptSession(session_id, f"session {session_id!r}: {what} {text}", seq=seq)
+
+
+def _version(data: bytes) -> int | None:
+    try:
+        record = _parsed(data)
+    except ValueError:
+        return None
+    version = record.get("v") if isinstance(record, dict) else None
+    return version if isinstance(version, int) else None

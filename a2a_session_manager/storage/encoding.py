@@ -1,0 +1,165 @@
+"""A change to bytes: checked, within the limits, and off the loop when it is heavy."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
+from a2a_session_manager.storage.json_check import JsonCheck, TooHeavy
+from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.storage.records import (
+    EncodedCommit,
+    EncodedEvent,
+    EncodedRetraction,
+    StoredRun,
+)
+
+EncodedT = TypeVar("EncodedT")
+
+# Building and dumping an event takes about as long as copying this many bytes.
+_EVENT_WEIGHT = 1_024
+
+
+async def encode_change(
+    change: SessionChange,
+    limits: StoreLimits,
+    *,
+    expected_revision: int | None = None,
+    creation_id: str | None = None,
+    write_id: str | None = None,
+) -> EncodedCommit:
+    """Return the commit that makes `change`. Raises InvalidEvent, and InvalidSessionOperation over the limits."""
+    commit = await inline_or_thread(lambda check: _encoded(change, check, limits), limits)
+    commit.expected_revision = expected_revision
+    commit.creation_id = creation_id
+    commit.write_id = write_id
+    if write_id is None and (expected_revision is not None or not _only_events(commit)):
+        commit.write_id = new_id()
+    return commit
+
+
+async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits) -> EncodedCommit:
+    """Return the commit that appends `events`: the short way for the most frequent change."""
+    encoded = await inline_or_thread(lambda check: encode_events(events, check, limits), limits)
+    return EncodedCommit(events=encoded, written_at=now_micros())
+
+
+async def inline_or_thread(encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits) -> EncodedT:
+    """Encode here what is light, and in a thread what would hold up the loop."""
+    try:
+        return encode(JsonCheck(limits.inline_bytes))
+    except TooHeavy:
+        return await asyncio.to_thread(encode, JsonCheck(math.inf))
+
+
+def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:
+    """Return `events` as bytes. Raises InvalidEvent, InvalidSessionOperation over the limits, TooHeavy."""
+    if len(events) > limits.commit_events:
+        raise InvalidSessionOperation(
+            f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches"
+        )
+    encoded = []
+    size = 0
+    for index, event in enumerate(events):
+        if not isinstance(event, SessionEvent):
+            raise InvalidEvent(
+                f"events[{index}] is a {type(event).__name__}: append SessionEvent(message=…, source=…)",
+                path=f"events[{index}]",
+            )
+        check.add(_EVENT_WEIGHT)
+        one = encode_event(event, check, f"events[{index}]")
+        _check_size(one.data, limits, f"events[{index}]", event.id)
+        size += len(one.data)
+        encoded.append(one)
+    _check_commit(size, limits)
+    return encoded
+
+
+def encode_values(values: Mapping[str, Any], check: JsonCheck, limits: StoreLimits, what: str) -> dict[str, bytes]:
+    """Return state or properties as bytes by key. Raises InvalidEvent, TooHeavy."""
+    encoded = {}
+    for key, value in values.items():
+        _check_name(key, what)
+        encoded[key] = encode_value(value, check, what, key)
+        _check_size(encoded[key], limits, f"{what}.{key}")
+    return encoded
+
+
+def encode_runs(runs: Sequence[SessionRun], check: JsonCheck) -> dict[str, StoredRun]:
+    """Return runs as bytes by id; of a run given twice the later one. Raises InvalidEvent, TooHeavy."""
+    return {run.id: encode_run(run, check) for run in runs}
+
+
+def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None:
+    """Return the same choice, with its ids fixed."""
+    if retraction is None:
+        return None
+    return EncodedRetraction(tuple(retraction.event_ids), retraction.last, retraction.after)
+
+
+def now_micros() -> int:
+    """Return this machine's clock in microseconds since the epoch. Times inform; they never order anything."""
+    return time.time_ns() // 1_000
+
+
+def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> EncodedCommit:
+    state = encode_values(change.set_state, check, limits, "state")
+    properties = encode_values(change.set_properties, check, limits, "properties")
+    commit = EncodedCommit(
+        events=encode_events(change.events, check, limits),
+        state={**state, **dict.fromkeys(change.unset_state)},
+        properties={**properties, **dict.fromkeys(change.unset_properties)},
+        runs=encode_runs(change.runs, check),
+        retraction=encode_retraction(change.retraction),
+        written_at=now_micros(),
+    )
+    check_commit(commit, limits)
+    return commit
+
+
+def check_commit(commit: EncodedCommit, limits: StoreLimits) -> None:
+    """Raise InvalidSessionOperation when all of `commit` together is over the limit."""
+    values = [*commit.state.values(), *commit.properties.values()]
+    _check_commit(
+        sum(len(event.data) for event in commit.events)
+        + sum(len(value) for value in values if value is not None)
+        + sum(len(run.data) for run in commit.runs.values()),
+        limits,
+    )
+
+
+def _only_events(commit: EncodedCommit) -> bool:
+    return not (commit.state or commit.properties or commit.runs or commit.retraction)
+
+
+def _check_name(key: object, what: str) -> None:
+    if not isinstance(key, str):
+        raise InvalidEvent(f"{what}: the key {key!r} is a {type(key).__name__}: JSON keys are strings", path=what)
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent(f"{what}: the key {key!a} holds a lone surrogate: take valid Unicode", path=what) from None
+
+
+def _check_size(data: bytes, limits: StoreLimits, path: str, event_id: str | None = None) -> None:
+    if len(data) > limits.event_bytes:
+        raise InvalidEvent(
+            f"{path}: {len(data)} bytes, more than {limits.event_bytes}: "
+            "store large media elsewhere and a reference to it here",
+            path=path,
+            event_id=event_id,
+        )
+
+
+def _check_commit(size: int, limits: StoreLimits) -> None:
+    if size > limits.commit_bytes:
+        raise InvalidSessionOperation(f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches")

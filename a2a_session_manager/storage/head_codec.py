@@ -1,0 +1,59 @@
+"""A whole head as one JSON document and back, for backends that keep it in one piece."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.codec import FORMAT
+from a2a_session_manager.storage.records import HeadRecord, SessionKey, StoredRun
+
+
+def encode_head(head: HeadRecord) -> bytes:
+    """Return everything of the head but its key. Values stay the bytes they are, as text inside the JSON."""
+    document = {
+        "v": FORMAT,
+        "creation_id": head.creation_id,
+        "parent_id": head.parent_id,
+        "root_id": head.root_id,
+        "depth": head.depth,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "revision": head.revision,
+        "last_seq": head.last_seq,
+        "state": {name: data.decode() for name, data in head.state.items()},
+        "properties": {name: data.decode() for name, data in head.properties.items()},
+        "runs": [[run_id, run.status, run.data.decode()] for run_id, run in head.runs.items()],
+        "unfinished": list(head.unfinished),
+        "hidden": head.hidden,
+        "totals": [[model, source, counters] for (model, source), counters in head.totals.items()],
+        "run_totals": head.run_totals,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def decode_head(data: bytes, key: SessionKey) -> HeadRecord:
+    """Return the head that was encoded. Raises CorruptSession."""
+    try:
+        return _decoded(json.loads(data), key)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptSession(
+            key.id, f"session {key.id!r}: its head is damaged: restore it from a backup; nothing was changed"
+        ) from error
+
+
+def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
+    if document.pop("v") > FORMAT:
+        raise CorruptSession(key.id, f"session {key.id!r} was written by a newer release: upgrade a2a_session_manager")
+    runs = {run_id: StoredRun(status, text.encode()) for run_id, status, text in document.pop("runs")}
+    return HeadRecord(
+        key=key,
+        state={name: text.encode() for name, text in document.pop("state").items()},
+        properties={name: text.encode() for name, text in document.pop("properties").items()},
+        runs=runs,
+        unfinished=dict.fromkeys(document.pop("unfinished")),
+        hidden=[(first, last) for first, last in document.pop("hidden")],
+        totals={(model, source): counters for model, source, counters in document.pop("totals")},
+        **document,
+    )

@@ -1,0 +1,142 @@
+"""Bringing a session in step with its store after a commit that went through it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.codec import decode_run, decode_value
+from a2a_session_manager.storage.loading import moment
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
+
+
+def absorb(session: Session[Any], commit: EncodedCommit, receipt: Receipt, events: Sequence[SessionEvent[Any]]) -> None:
+    """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
+    baseline = session._baseline
+    assert baseline is not None, "only a stored session is written through"
+    baseline = advanced(baseline, commit, receipt, _unseen(events, baseline))
+    for event in events:
+        if not event.retracted:
+            baseline = _placed_in(session, baseline, event)
+    if receipt.hidden:
+        baseline = _without_hidden(session, baseline, receipt)
+    _merge(session.state, commit.state, "state", session.id)
+    _merge(session.metadata.properties, commit.properties, "properties", session.id)
+    for run_id, run in commit.runs.items():
+        _put_run(session, decode_run(run, session.id), run_id)
+    session.metadata.updated_at = moment(commit.written_at)
+    session._baseline = baseline
+
+
+def newborn(session_id: str, parent_id: str | None, creation: Creation, store: SessionStore) -> Baseline:
+    """Return the baseline of a session in the moment of its creation, before its first commit."""
+    parent = creation.parent
+    return Baseline(
+        store=store,
+        session_id=session_id,
+        creation_id=creation.creation_id,
+        parent_id=parent_id,
+        root_id=session_id if parent is None else parent.root_id,
+        depth=1 if parent is None else parent.depth + 1,
+        revision=0,
+        last_seq=0,
+        events=[],
+        event_count=0,
+        state={},
+        properties={},
+        runs={},
+        totals=TokenSummary(),
+        is_partial=False,
+    )
+
+
+def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: Iterable[SessionEvent[Any]]) -> Baseline:
+    """Return the baseline after `commit`, whose events not seen before are `new`; its events stay for the caller."""
+    totals = baseline.totals
+    for event in new:
+        if event.token_usage is not None:
+            totals = totals.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
+    # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
+    in_step = receipt.revision == baseline.revision + 1
+    return replace(
+        baseline,
+        revision=receipt.revision if in_step else baseline.revision,
+        last_seq=receipt.last_seq if in_step else baseline.last_seq,
+        state=_merged(baseline.state, commit.state),
+        properties=_merged(baseline.properties, commit.properties),
+        runs=_merged(baseline.runs, {run_id: run.data for run_id, run in commit.runs.items()}),
+        totals=totals,
+    )
+
+
+def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:
+    if not changes:
+        return known
+    merged = {**known, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _unseen(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
+    return [event for event in events if not _is_known(event, baseline)]
+
+
+def _is_known(event: SessionEvent[Any], baseline: Baseline) -> bool:
+    at = _place(event, baseline)
+    return at > 0 and baseline.events[at - 1].seq == event.seq
+
+
+def _place(event: SessionEvent[Any], baseline: Baseline) -> int:
+    """Return how many known events come before or at the place of `event`."""
+    return bisect_right(baseline.events, event.seq or 0, hi=baseline.event_count, key=_seq)
+
+
+def _placed_in(session: Session[Any], baseline: Baseline, event: SessionEvent[Any]) -> Baseline:
+    at = _place(event, baseline)
+    if at > 0 and baseline.events[at - 1].seq == event.seq:
+        return baseline
+    # Two tasks may write through one handle and hear back in the other order.
+    session.events.insert(at, event)
+    if at == baseline.event_count:
+        known, count = baseline.grown([event])
+    else:
+        known = [*baseline.events[:at], event, *baseline.events[at : baseline.event_count]]
+        count = len(known)
+    return replace(baseline, events=known, event_count=count)
+
+
+def _without_hidden(session: Session[Any], baseline: Baseline, receipt: Receipt) -> Baseline:
+    def stays(event: SessionEvent[Any]) -> bool:
+        return event.seq is None or not ranges.contains(receipt.hidden, event.seq)
+
+    session.events = [event for event in session.events if stays(event)]
+    known = [event for event in baseline.events[: baseline.event_count] if stays(event)]
+    return replace(baseline, events=known, event_count=len(known))
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], what: str, session_id: str) -> None:
+    for key, data in changes.items():
+        if data is None:
+            values.pop(key, None)
+        else:
+            values[key] = decode_value(data, session_id, f"{what}.{key}")
+
+
+def _put_run(session: Session[Any], run: SessionRun, run_id: str) -> None:
+    for index, known in enumerate(session.runs):
+        if known.id == run_id:
+            session.runs[index] = run
+            return
+    session.runs.append(run)
+
+
+def _seq(event: SessionEvent[Any]) -> int:
+    return event.seq or 0

@@ -1,0 +1,117 @@
+"""One walk over a payload that refuses what JSON has not, with the path, before anything is encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from pydantic import BaseModel
+
+from a2a_session_manager.exceptions import InvalidEvent
+
+DEEPEST = 100
+# Every value weighs this much beside its text: walking and encoding small values costs time, not bytes.
+_VALUE_WEIGHT = 32
+
+
+class TooHeavy(Exception):
+    """The payload weighs more than the caller wanted to walk here."""
+
+
+class JsonCheck:
+    """Walks payloads and adds up their weight, roughly their encoded bytes; stops with TooHeavy above `most`."""
+
+    __slots__ = ("most", "weight")
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self.weight = 0
+
+    def check(self, value: Any, *path: str) -> None:
+        """Raise InvalidEvent with the path to the first value that JSON cannot hold."""
+        try:
+            self._walk(value, 0)
+        except _Refused as refused:
+            where = "".join([path[0], *(f".{name}" for name in path[1:]), *reversed(refused.steps)])
+            raise InvalidEvent(f"{where}: {refused}", path=where) from None
+
+    def add(self, weight: int) -> None:
+        """Count `weight` in; raise TooHeavy when it gets too much."""
+        self.weight += weight
+        if self.weight > self.most:
+            raise TooHeavy
+
+    def _walk(self, value: Any, depth: int) -> None:
+        kind = type(value)
+        if kind is str:
+            self.add(_VALUE_WEIGHT + len(value))
+        elif kind is dict:
+            self._walk_dict(value, depth)
+        elif kind is list:
+            self._walk_items(enumerate(value), depth)
+        elif value is None or kind is int or kind is bool:
+            self.add(_VALUE_WEIGHT)
+        else:
+            self._walk_rarer(value, depth)
+
+    def _walk_dict(self, value: dict[Any, Any], depth: int) -> None:
+        for key in value:
+            if not isinstance(key, str):
+                raise _Refused(f"the key {key!r} is a {type(key).__name__}: JSON keys are strings")
+            self.add(len(key))
+        self._walk_items(value.items(), depth)
+
+    def _walk_items(self, items: Iterable[tuple[Any, Any]], depth: int) -> None:
+        if depth >= DEEPEST:
+            raise _Refused(f"more than {DEEPEST} levels of nesting: flatten it, or store it as text")
+        self.add(_VALUE_WEIGHT)
+        for name, item in items:
+            try:
+                self._walk(item, depth + 1)
+            except _Refused as refused:
+                refused.steps.append(f"[{name}]" if isinstance(name, int) else f".{name}")
+                raise
+
+    def _walk_rarer(self, value: Any, depth: int) -> None:
+        if isinstance(value, float):
+            if not isfinite(value):
+                raise _Refused(f"{value} is not a JSON number: store None or a string")
+            self.add(_VALUE_WEIGHT)
+        elif isinstance(value, BaseModel):
+            self._walk(value.model_dump(mode="json"), depth)
+        elif isinstance(value, dict):
+            self._walk_dict(value, depth)
+        elif isinstance(value, list):
+            self._walk_items(enumerate(value), depth)
+        elif isinstance(value, str | int):
+            self.add(_VALUE_WEIGHT + len(str(value)))
+        else:
+            raise _Refused(_remedy(value))
+
+
+class _Refused(Exception):
+    """Carries the steps from the culprit up to the root, innermost first."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.steps: list[str] = []
+
+
+_REMEDIES = {
+    "bytes": "store base64 text",
+    "bytearray": "store base64 text",
+    "set": "store a sorted list",
+    "frozenset": "store a sorted list",
+    "tuple": "store a list",
+    "datetime": "store .isoformat()",
+    "date": "store .isoformat()",
+    "Decimal": "store str(value)",
+    "UUID": "store str(value)",
+}
+
+
+def _remedy(value: object) -> str:
+    kind = type(value).__name__
+    remedy = _REMEDIES.get(kind, "store plain JSON values or a pydantic model")
+    return f"a {kind} is not JSON: {remedy}"

@@ -1,0 +1,250 @@
+"""The rules of a commit, without I/O: what it may do to a head, and what it does.
+
+For backends that decide in Python. `decide` checks everything and changes nothing; `apply` then only
+writes. A backend reads what `decide` needs, decides, writes the outcome in one atomic step.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.models.session_run import RunStatus, illegal_move
+from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.records import (
+    Counters,
+    Creation,
+    EncodedCommit,
+    EncodedEvent,
+    EncodedRetraction,
+    FirstResult,
+    HeadRecord,
+    Range,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+    StoredRun,
+    Totals,
+)
+
+BOUNDED_RUNS = 20
+
+FindSeq = Callable[[str], int | None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a commit will do: `fresh` events get the seqs after the head's last one, `hidden` is newly hidden."""
+
+    revision: int
+    fresh: Sequence[EncodedEvent]
+    hidden: tuple[Range, ...]
+    receipt: Receipt
+
+    @property
+    def first_result(self) -> FirstResult:
+        """What to remember under the commit's write id."""
+        return FirstResult(self.revision, self.receipt.last_seq, self.hidden)
+
+
+def check_life(head: HeadRecord, commit: EncodedCommit) -> None:
+    """Refuse a commit that was meant for an earlier session of this id."""
+    if commit.creation_id is not None and commit.creation_id != head.creation_id:
+        raise SessionNotFound(
+            head.key.id,
+            f"session {head.key.id!r} was deleted, and another one has its id now: read it again with get()",
+        )
+
+
+def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq: FindSeq) -> Receipt:
+    """Answer a commit whose write id is known with its first result."""
+    seqs = [seq for event in commit.events if (seq := find_seq(event.id)) is not None]
+    retracted = frozenset(seq for seq in seqs if ranges.contains(head.hidden, seq))
+    return Receipt(first.revision, first.last_seq, seqs, first.hidden, retracted)
+
+
+def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
+    """Return what `commit` does to `head`, or raise; nothing is changed.
+
+    Raises SessionConflict for a stale guard (without the missed events: the verbs add them) and
+    InvalidSessionOperation for a run that would leave its end or an unknown event to retract.
+    """
+    _check_guard(head, commit)
+    _check_runs(head, commit)
+    hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
+    fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
+    changes = bool(fresh or hidden or commit.state or commit.properties or commit.runs)
+    # The birth of a session is a commit even when it brings nothing.
+    revision = head.revision + (changes or head.revision == 0)
+    receipt = Receipt(revision, head.last_seq + len(fresh), seqs, hidden, _hidden_among(known, head, hidden))
+    return Outcome(revision, fresh, hidden, receipt)
+
+
+def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
+    """Bring `head` to where `outcome` says; the log, the ids and the tree's totals are the backend's."""
+    head.revision = outcome.revision
+    head.last_seq += len(outcome.fresh)
+    head.updated_at = commit.written_at
+    _merge(head.state, commit.state)
+    _merge(head.properties, commit.properties)
+    for run_id, run in commit.runs.items():
+        head.runs[run_id] = run
+        if RunStatus(run.status).is_final:
+            head.unfinished.pop(run_id, None)
+        else:
+            head.unfinished.setdefault(run_id)
+    if outcome.hidden:
+        head.hidden = ranges.merged([*head.hidden, *outcome.hidden])
+    for event in outcome.fresh:
+        if event.usage is not None:
+            add_usage(head.totals, event)
+            if event.run_id is not None:
+                add_counters(head.run_totals.setdefault(event.run_id, {}), event.usage.counters)
+
+
+def add_usage(totals: Totals, event: EncodedEvent) -> None:
+    """Add what one event used to the totals of its model and source."""
+    if event.usage is not None:
+        cell = totals.setdefault((event.usage.model, event.usage.source), {})
+        add_counters(cell, event.usage.counters)
+
+
+def add_counters(total: Counters, counters: Counters) -> None:
+    """Add `counters` to `total`, in place."""
+    for name, count in counters.items():
+        total[name] = total.get(name, 0) + count
+
+
+def newborn(key: SessionKey, creation: Creation) -> HeadRecord:
+    """Return the head of a session in the moment of its creation, before its first commit."""
+    parent = creation.parent
+    return HeadRecord(
+        key=key,
+        creation_id=creation.creation_id,
+        parent_id=None if parent is None else parent.id,
+        root_id=key.id if parent is None else parent.root_id,
+        depth=1 if parent is None else parent.depth + 1,
+        created_at=creation.created_at,
+        updated_at=creation.created_at,
+    )
+
+
+def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
+    """Return a head that later commits do not change, with all runs or with the few of a bounded read."""
+    shown = head.runs if whole_head else _few(head.runs, head.unfinished)
+    return replace(
+        head,
+        state=dict(head.state),
+        properties=dict(head.properties),
+        runs=dict(shown),
+        unfinished=dict(head.unfinished),
+        hidden=list(head.hidden),
+        totals={cell: dict(counters) for cell, counters in head.totals.items()},
+        run_totals={
+            run_id: dict(counters)
+            for run_id in (head.run_totals if whole_head else shown)
+            if (counters := head.run_totals.get(run_id)) is not None
+        },
+    )
+
+
+def ordinal_of(cursor: str | None) -> int:
+    """Return the ordinal that a cursor over children names, 0 for the start."""
+    if cursor is None:
+        return 0
+    if not cursor.isdecimal():
+        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
+    return int(cursor)
+
+
+def retractions_of_page(
+    retractions: Sequence[StoredRetraction], after: int, events: Sequence[StoredEvent], *, is_last: bool
+) -> list[StoredRetraction]:
+    """Return the retractions that belong to a page of the log, out of all in commit order."""
+    start = bisect_left(retractions, after, key=_after_seq)
+    end = len(retractions) if is_last else bisect_left(retractions, events[-1].seq, key=_after_seq)
+    return list(retractions[start:end])
+
+
+def _few(runs: dict[str, StoredRun], unfinished: dict[str, None]) -> dict[str, StoredRun]:
+    newest = list(islice(reversed(runs), BOUNDED_RUNS))[::-1]
+    # Whatever is not among the newest was committed before them, and both keep the order of first commit.
+    older = [run_id for run_id in unfinished if run_id not in newest]
+    return {run_id: runs[run_id] for run_id in [*older, *newest]}
+
+
+def _after_seq(retraction: StoredRetraction) -> int:
+    return retraction.after_seq
+
+
+def _check_guard(head: HeadRecord, commit: EncodedCommit) -> None:
+    expected = commit.expected_revision
+    if expected is not None and expected != head.revision:
+        raise SessionConflict(head.key.id, expected_revision=expected, revision=head.revision)
+
+
+def _check_runs(head: HeadRecord, commit: EncodedCommit) -> None:
+    for run_id, run in commit.runs.items():
+        stored = head.runs.get(run_id)
+        if stored is not None and stored.status != run.status:
+            current, wanted = RunStatus(stored.status), RunStatus(run.status)
+            # Steps between may have been taken without a commit, so only what no path reaches is refused.
+            if current.is_final or wanted is RunStatus.PENDING:
+                raise InvalidSessionOperation(illegal_move(run_id, current, wanted), session_id=head.key.id)
+
+
+def _numbered(
+    events: Sequence[EncodedEvent], last_seq: int, find_seq: FindSeq
+) -> tuple[list[EncodedEvent], list[int], list[int]]:
+    """Return the events not seen before, the seq of every event, and the seqs of those that were known."""
+    fresh: list[EncodedEvent] = []
+    seqs: list[int] = []
+    known: list[int] = []
+    given: dict[str, int] = {}
+    for event in events:
+        seq = given.get(event.id) or find_seq(event.id)
+        if seq is None:
+            fresh.append(event)
+            seq = given[event.id] = last_seq + len(fresh)
+        else:
+            known.append(seq)
+        seqs.append(seq)
+    return fresh, seqs, known
+
+
+def _hidden_among(known: Sequence[int], head: HeadRecord, newly: Sequence[Range]) -> frozenset[int]:
+    if not known:
+        return frozenset()
+    return frozenset(seq for seq in known if ranges.contains(head.hidden, seq) or ranges.contains(newly, seq))
+
+
+def _newly_hidden(head: HeadRecord, retraction: EncodedRetraction, find_seq: FindSeq) -> tuple[Range, ...]:
+    wanted = ranges.merged(_wanted(head, retraction, find_seq))
+    return tuple(ranges.subtract(wanted, head.hidden))
+
+
+def _wanted(head: HeadRecord, retraction: EncodedRetraction, find_seq: FindSeq) -> Iterator[Range]:
+    if retraction.last is not None:
+        yield from ranges.visible_tail(head.last_seq, retraction.last, head.hidden)
+    if retraction.after is not None and retraction.after < head.last_seq:
+        yield (retraction.after + 1, head.last_seq)
+    for event_id in retraction.event_ids:
+        seq = find_seq(event_id)
+        if seq is None:
+            raise InvalidSessionOperation(
+                f"session {head.key.id!r} holds no event {event_id!r} to retract: check the id",
+                session_id=head.key.id,
+            )
+        yield (seq, seq)
+
+
+def _merge(values: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value

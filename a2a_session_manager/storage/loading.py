@@ -1,0 +1,164 @@
+"""Records to sessions: decoding that lets the loop breathe."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.codec import decode_event, decode_run, decode_value, event_model
+from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.storage.records import (
+    Counters,
+    HeadRecord,
+    LoadedSession,
+    Range,
+    StoredEvent,
+    Totals,
+)
+
+if TYPE_CHECKING:
+    from a2a_session_manager.protocols import SessionStore
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Decoding gives way to the loop this often.
+_SLICE_SECONDS = 0.001
+
+
+async def load_session(
+    loaded: LoadedSession,
+    store: SessionStore,
+    limits: StoreLimits,
+    *,
+    is_partial: bool,
+    message_type: Any = None,
+) -> Session[Any]:
+    """Return the session that the records hold, which remembers `store`. Raises CorruptSession."""
+    head = loaded.head
+    events = await decode_events(loaded.events, head.key.id, limits, message_type=message_type)
+    model: type[Session[Any]] = Session if message_type is None else Session[message_type]
+    session = model(id=head.key.id, parent_id=head.parent_id, metadata=_metadata(head))
+    session.child_ids = list(loaded.child_ids)
+    session.state = decode_values(head.state, head.key.id, "state")
+    session.runs = await decode_runs(head)
+    session.events = events
+    session._baseline = _baseline(head, events, store, is_partial=is_partial)
+    return session
+
+
+async def decode_events(
+    stored: Sequence[StoredEvent],
+    session_id: str,
+    limits: StoreLimits,
+    *,
+    hidden: Sequence[Range] = (),
+    message_type: Any = None,
+) -> list[SessionEvent[Any]]:
+    """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
+    model = event_model(message_type)
+    events = []
+    slices = _Slices()
+    for seq, _, data in stored:
+        retracted = bool(hidden) and ranges.contains(hidden, seq)
+        if len(data) > limits.inline_bytes:
+            event = await asyncio.to_thread(decode_event, data, session_id, seq, retracted=retracted, model=model)
+        else:
+            event = decode_event(data, session_id, seq, retracted=retracted, model=model)
+        events.append(event)
+        if slices.is_over():
+            await slices.give_way()
+    return events
+
+
+async def decode_runs(head: HeadRecord) -> list[SessionRun]:
+    """Return the runs that the head brought. Raises CorruptSession."""
+    runs = []
+    slices = _Slices()
+    for run in head.runs.values():
+        runs.append(decode_run(run, head.key.id))
+        if slices.is_over():
+            await slices.give_way()
+    return runs
+
+
+def decode_values(values: dict[str, bytes], session_id: str, what: str) -> dict[str, Any]:
+    """Return state or properties from bytes. Raises CorruptSession."""
+    return {key: decode_value(data, session_id, f"{what}.{key}") for key, data in values.items()}
+
+
+def summary(totals: Totals, run_totals: dict[str, Counters] | None = None) -> TokenSummary:
+    """Return the totals of the records as the model that callers read."""
+    by_model: dict[str, dict[str, TokenTally]] = {}
+    for (model, source), counters in totals.items():
+        by_model.setdefault(model, {})[source] = TokenTally(**counters)
+    by_run = {run_id: TokenTally(**counters) for run_id, counters in (run_totals or {}).items()}
+    return TokenSummary(by_model=by_model, by_run=by_run)
+
+
+def summed(many: Iterable[Totals]) -> TokenSummary:
+    """Return the sum of several sessions' totals."""
+    total = TokenSummary()
+    for totals in many:
+        total += summary(totals)
+    return total
+
+
+def moment(micros: int) -> datetime:
+    """Return microseconds since the epoch as an aware time."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def micros(when: datetime) -> int:
+    """Return an aware time as microseconds since the epoch."""
+    return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+class _Slices:
+    """Tells when the loop has waited long enough for its turn."""
+
+    def __init__(self) -> None:
+        self._over_at = time.perf_counter() + _SLICE_SECONDS
+
+    def is_over(self) -> bool:
+        return time.perf_counter() > self._over_at
+
+    async def give_way(self) -> None:
+        await asyncio.sleep(0)
+        self._over_at = time.perf_counter() + _SLICE_SECONDS
+
+
+def _metadata(head: HeadRecord) -> SessionMetadata:
+    return SessionMetadata(
+        created_at=moment(head.created_at),
+        updated_at=moment(head.updated_at),
+        properties=decode_values(head.properties, head.key.id, "properties"),
+    )
+
+
+def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool) -> Baseline:
+    return Baseline(
+        store=store,
+        session_id=head.key.id,
+        creation_id=head.creation_id,
+        parent_id=head.parent_id,
+        root_id=head.root_id,
+        depth=head.depth,
+        revision=head.revision,
+        last_seq=head.last_seq,
+        events=list(events),
+        event_count=len(events),
+        state=head.state,
+        properties=head.properties,
+        runs={run_id: run.data for run_id, run in head.runs.items()},
+        totals=summary(head.totals, head.run_totals),
+        is_partial=is_partial,
+    )

@@ -1,0 +1,74 @@
+"""Arithmetic on hidden seqs: sorted, merged, disjoint (first, last) ranges, both ends inclusive."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from a2a_session_manager.storage.records import Range
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """Return `ranges` sorted, with those that overlap or touch made one."""
+    result: list[Range] = []
+    for first, last in sorted(ranges):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return result
+
+
+def contains(ranges: Sequence[Range], seq: int) -> bool:
+    """Tell whether one of `ranges` holds `seq`; O(log n)."""
+    at = bisect_right(ranges, seq, key=_first) - 1
+    return at >= 0 and seq <= ranges[at][1]
+
+
+def subtract(ranges: Sequence[Range], hidden: Sequence[Range]) -> list[Range]:
+    """Return what of `ranges` (merged) lies outside `hidden`."""
+    return [gap for first, last in ranges for gap in gaps(first, last, hidden)]
+
+
+def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
+    """Return the visible stretches between `first` and `last`, oldest first."""
+    result = []
+    for hidden_first, hidden_last in hidden[max(bisect_right(hidden, first, key=_first) - 1, 0) :]:
+        if hidden_first > last:
+            break
+        if first < hidden_first:
+            result.append((first, hidden_first - 1))
+        first = max(first, hidden_last + 1)
+    if first <= last:
+        result.append((first, last))
+    return result
+
+
+def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Range]:
+    """Return the ranges of the last `count` visible seqs, oldest first; O(ranges crossed)."""
+    result: list[Range] = []
+    end = last_seq
+    for hidden_first, hidden_last in reversed(hidden):
+        if count <= 0:
+            break
+        count -= _take(hidden_last + 1, end, count, result)
+        end = hidden_first - 1
+    if count > 0:
+        _take(1, end, count, result)
+    return result[::-1]
+
+
+def size(ranges: Iterable[Range]) -> int:
+    """Return how many seqs `ranges` hold."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def _take(first: int, last: int, count: int, result: list[Range]) -> int:
+    taken = min(count, last - first + 1)
+    if taken > 0:
+        result.append((last - taken + 1, last))
+    return max(taken, 0)
+
+
+def _first(each: Range) -> int:
+    return each[0]

@@ -1,0 +1,219 @@
+"""SessionReader: the verbs that only read, over any backend."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
+from a2a_session_manager.hierarchy import depth_first
+from a2a_session_manager.models.identifier import ID_CHARACTERS, checked_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import following
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary, summed
+from a2a_session_manager.storage.ranges import contains
+from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey
+
+if TYPE_CHECKING:
+    from a2a_session_manager.protocols import SessionStore
+
+MessageT = TypeVar("MessageT")
+
+_EVENTS_A_PAGE = 500
+_SESSIONS_A_LOAD = 500
+
+
+class SessionReader:
+    """Reads sessions of one namespace from a backend."""
+
+    def __init__(self, backend: Backend, *, namespace: str = "", limits: StoreLimits = DEFAULT_LIMITS) -> None:
+        self._open_backend = backend
+        self._namespace = namespace
+        self._limits = limits
+
+    @overload
+    async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...
+    @overload
+    async def get(
+        self, session_id: str, *, last: int | None = None, message_type: type[MessageT]
+    ) -> Session[MessageT] | None: ...
+    async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any] | None:
+        """Return the session with its visible events, or the newest `last` of them; None when absent."""
+        key = self._key(session_id)
+        check_limit("last", last)
+        loaded = (await self._backend.load([key], last=last, whole_head=last is None))[0]
+        return None if loaded is None else await self._session(loaded, last, message_type)
+
+    async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Session[Any] | None]:
+        """Return several sessions in the order asked, None for each that is absent."""
+        keys = [self._key(session_id) for session_id in session_ids]
+        check_limit("last", last)
+        found: list[Session[Any] | None] = []
+        for start in range(0, len(keys), _SESSIONS_A_LOAD):
+            batch = keys[start : start + _SESSIONS_A_LOAD]
+            many = await self._backend.load(batch, last=last, whole_head=last is None)
+            found += [None if loaded is None else await self._session(loaded, last, None) for loaded in many]
+        return found
+
+    async def events(
+        self,
+        session_id: str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
+    ) -> list[SessionEvent[Any]]:
+        """Return visible events with a seq above `after`, oldest first. Raises SessionNotFound."""
+        key = self._key(session_id)
+        check_limit("after", after)
+        check_limit("limit", limit)
+        found: list[SessionEvent[Any]] = []
+        while True:
+            wanted = _EVENTS_A_PAGE if limit is None else min(limit - len(found), _EVENTS_A_PAGE)
+            page = await self._log_page(key, after, wanted)
+            shown = [event for event in page.events if include_retracted or not contains(page.hidden, event.seq)]
+            found += await decode_events(shown, key.id, self._limits, hidden=page.hidden, message_type=message_type)
+            if page.is_last or len(found) == limit:
+                return found
+            after = page.events[-1].seq
+
+    async def runs(self, session_id: str) -> list[SessionRun]:
+        """Return all runs, in the order they were first committed. Raises SessionNotFound."""
+        return await decode_runs(await self._head(self._key(session_id), whole_head=True))
+
+    async def children(self, session_id: str) -> list[str]:
+        """Return all child ids in creation order. Raises SessionNotFound."""
+        child_ids: list[str] = []
+        cursor = None
+        while True:
+            page = await self.children_page(session_id, cursor=cursor, limit=1_000)
+            child_ids += page.session_ids
+            cursor = page.cursor
+            if cursor is None:
+                return child_ids
+
+    async def children_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
+        """Return one page of child ids in creation order; of a limit of 0 nothing, and the cursor as it was.
+
+        Raises SessionNotFound.
+        """
+        key = self._key(session_id)
+        check_limit("limit", limit)
+        if limit == 0:
+            return SessionPage([], cursor)
+        page = await self._backend.children(key, cursor=cursor, limit=limit)
+        if page is None:
+            raise SessionNotFound(key.id)
+        return page
+
+    async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
+        """Return (id, parent id) of every session of the tree that holds `session_id`, in creation order."""
+        key = self._key(session_id)
+        nodes = await self._backend.tree(key)
+        if nodes is None:
+            raise SessionNotFound(key.id)
+        return [(node.id, node.parent_id) for node in nodes]
+
+    async def usage(self, session_id: str, *, tree: bool = False) -> TokenSummary:
+        """Return what the session spent, with `tree` what it and all below it spent."""
+        key = self._key(session_id)
+        if not tree:
+            head = await self._head(key, whole_head=True)
+            return summary(head.totals, head.run_totals)
+        totals = await self._backend.tree_totals(key)
+        return await self._subtree_usage(key) if totals is None else summary(totals)
+
+    async def list_sessions(self, prefix: str = "") -> list[str]:
+        """Return all ids that start with `prefix`, in the store's own stable order."""
+        return [session_id async for session_id in self.iter_sessions(prefix, page_size=1_000)]
+
+    async def list_page(
+        self, prefix: str = "", *, cursor: str | None = None, limit: int = 100, roots_only: bool = False
+    ) -> SessionPage:
+        """Return one page of ids; of a limit of 0 nothing, and the cursor as it was."""
+        check_limit("limit", limit)
+        if limit == 0:
+            return SessionPage([], cursor)
+        return await self._backend.list_page(
+            self._namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only
+        )
+
+    def iter_sessions(self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100) -> AsyncIterator[str]:
+        """Iterate over all ids, a page at a time."""
+        if page_size < 1:
+            raise InvalidSessionOperation(f"page_size={page_size} brings nothing: take 1 or more")
+        return self._iterated(prefix, roots_only, page_size)
+
+    def follow(self, session_id: str, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+        """Yield every event behind `after`, then each new one; see SessionStore.follow."""
+        key = self._key(session_id)
+        check_limit("after", after)
+        return following.follow(self._backend, key, self._limits, after=after)
+
+    @property
+    def _backend(self) -> Backend:
+        if self._open_backend.is_closed:
+            raise StoreUnavailable("the store is closed: open a new one")
+        return self._open_backend
+
+    def _key(self, session_id: str) -> SessionKey:
+        return SessionKey(self._namespace, checked_id(session_id, "session id"))
+
+    def _as_store(self) -> SessionStore:
+        """The store that sessions read here remember."""
+        raise NotImplementedError
+
+    async def _head(self, key: SessionKey, *, whole_head: bool = False) -> HeadRecord:
+        loaded = (await self._backend.load([key], last=0, whole_head=whole_head))[0]
+        if loaded is None:
+            raise SessionNotFound(key.id)
+        return loaded.head
+
+    async def _session(self, loaded: LoadedSession, last: int | None, message_type: Any) -> Session[Any]:
+        return await load_session(
+            loaded, self._as_store(), self._limits, is_partial=last is not None, message_type=message_type
+        )
+
+    async def _log_page(self, key: SessionKey, after: int, limit: int) -> LogPage:
+        page = await self._backend.read_log(key, after=after, limit=limit)
+        if page is None:
+            raise SessionNotFound(key.id)
+        return page
+
+    async def _iterated(self, prefix: str, roots_only: bool, page_size: int) -> AsyncIterator[str]:
+        cursor = None
+        while True:
+            page = await self.list_page(prefix, cursor=cursor, limit=page_size, roots_only=roots_only)
+            for session_id in page.session_ids:
+                yield session_id
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _subtree_usage(self, key: SessionKey) -> TokenSummary:
+        below = [key.id, *depth_first(key.id, await self.tree(key.id))]
+        keys = [SessionKey(key.namespace, session_id) for session_id in below]
+        total = TokenSummary()
+        for start in range(0, len(keys), _SESSIONS_A_LOAD):
+            batch = keys[start : start + _SESSIONS_A_LOAD]
+            loaded = await self._backend.load(batch, last=0, whole_head=False)
+            total += summed(each.head.totals for each in loaded if each is not None)
+        return total
+
+
+def check_limit(name: str, value: int | None) -> None:
+    """Raise InvalidSessionOperation for a negative limit."""
+    if value is not None and value < 0:
+        raise InvalidSessionOperation(f"{name}={value} cannot be negative: take 0 or more")
+
+
+def checked_namespace(name: str) -> str:
+    """Return `name` if it may be a namespace: "" or anything an id may be."""
+    return name if name == "" else checked_id(name, f"namespace (up to {ID_CHARACTERS} characters)")

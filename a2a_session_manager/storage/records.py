@@ -1,0 +1,185 @@
+"""What crosses the border between the verbs and a backend: ids, numbers and encoded bytes, no models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+# (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
+Range = tuple[int, int]
+Counters = dict[str, int]
+# (model, source) → counters
+Totals = dict[tuple[str, str], Counters]
+
+
+class SessionKey(NamedTuple):
+    """Which session; two namespaces never share one, whatever the ids look like."""
+
+    namespace: str
+    id: str
+
+
+class UsageDelta(NamedTuple):
+    """What one event adds to the totals."""
+
+    model: str
+    source: str
+    counters: Counters
+
+
+class EncodedEvent(NamedTuple):
+    """An event as bytes; its seq is the store's to give, so the bytes do not hold it."""
+
+    id: str
+    data: bytes
+    run_id: str | None
+    usage: UsageDelta | None
+
+
+class StoredRun(NamedTuple):
+    """A run as bytes, with the status that decides whether it may still move."""
+
+    status: str
+    data: bytes
+
+
+class EncodedRetraction(NamedTuple):
+    """Which events to hide: ids, or the last so many visible ones, or all after a seq; one of the three."""
+
+    event_ids: tuple[str, ...] = ()
+    last: int | None = None
+    after: int | None = None
+
+
+@dataclass(slots=True)
+class EncodedCommit:
+    """One commit, ready to be written. A None among `state` or `properties` unsets its key.
+
+    `written_at` is in microseconds since the epoch, by the writer's clock. `write_id` is None only for a
+    commit of nothing but events, whose own ids make it repeatable. `creation_id` names the session's life
+    that is meant; None takes whichever is there.
+    """
+
+    events: Sequence[EncodedEvent] = ()
+    state: Mapping[str, bytes | None] = field(default_factory=dict)
+    properties: Mapping[str, bytes | None] = field(default_factory=dict)
+    runs: Mapping[str, StoredRun] = field(default_factory=dict)
+    retraction: EncodedRetraction | None = None
+    written_at: int = 0
+    write_id: str | None = None
+    expected_revision: int | None = None
+    creation_id: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.events or self.state or self.properties or self.runs or self.retraction)
+
+
+class Parent(NamedTuple):
+    """The session a new one goes under, as it was read: the store checks that this life of it still exists."""
+
+    id: str
+    creation_id: str
+    root_id: str
+    depth: int
+
+
+class Creation(NamedTuple):
+    """The birth of a session: its random creation id names this life of the id, and makes the write repeatable."""
+
+    creation_id: str
+    created_at: int
+    parent: Parent | None = None
+
+
+class Receipt(NamedTuple):
+    """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid;
+    `retracted` are those of its events that were appended before and hidden since.
+    """
+
+    revision: int
+    last_seq: int
+    seqs: Sequence[int]
+    hidden: Sequence[Range] = ()
+    retracted: frozenset[int] = frozenset()
+
+
+class FirstResult(NamedTuple):
+    """What a store remembers of a write id: enough to answer it again."""
+
+    revision: int
+    last_seq: int
+    hidden: tuple[Range, ...]
+
+
+class StoredEvent(NamedTuple):
+    """An event as it lies in the log, with the revision of the commit that brought it."""
+
+    seq: int
+    revision: int
+    data: bytes
+
+
+class StoredRetraction(NamedTuple):
+    """A retraction in its place: after the event numbered `after_seq`, by the commit `revision`."""
+
+    revision: int
+    after_seq: int
+    hidden: tuple[Range, ...]
+
+
+@dataclass(slots=True)
+class HeadRecord:
+    """All of a session but its log. Depth is 1 for a root; times are microseconds since the epoch.
+
+    `runs` keeps the order of first commit, and so does `unfinished`: the ids of those that may still move.
+    """
+
+    key: SessionKey
+    creation_id: str
+    parent_id: str | None
+    root_id: str
+    depth: int
+    created_at: int
+    updated_at: int
+    revision: int = 0
+    last_seq: int = 0
+    state: dict[str, bytes] = field(default_factory=dict)
+    properties: dict[str, bytes] = field(default_factory=dict)
+    runs: dict[str, StoredRun] = field(default_factory=dict)
+    unfinished: dict[str, None] = field(default_factory=dict)
+    hidden: list[Range] = field(default_factory=list)
+    totals: Totals = field(default_factory=dict)
+    run_totals: dict[str, Counters] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LoadedSession:
+    """A head with the events that were asked for, oldest first, and the child ids of a full read."""
+
+    head: HeadRecord
+    events: Sequence[StoredEvent] = ()
+    child_ids: Sequence[str] = ()
+
+
+class LogPage(NamedTuple):
+    """A stretch of the log: events in order, hidden ones included, and what the session hides now.
+
+    `retractions` are those placed at or after the page's start and before its last event, or up to the end
+    of the log when `is_last`.
+    """
+
+    creation_id: str
+    revision: int
+    events: Sequence[StoredEvent]
+    retractions: Sequence[StoredRetraction]
+    hidden: Sequence[Range]
+    is_last: bool
+
+
+class TreeNode(NamedTuple):
+    """A place in a tree; a tree lists them in creation order, the root first."""
+
+    id: str
+    parent_id: str | None

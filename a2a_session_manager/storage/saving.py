@@ -1,0 +1,148 @@
+"""`save`: what changed since a session was read, as one commit that can be sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.encoding import (
+    check_commit,
+    encode_events,
+    encode_runs,
+    encode_values,
+    inline_or_thread,
+    now_micros,
+)
+from a2a_session_manager.storage.in_step import advanced, newborn
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.storage.loading import micros, moment
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One save on its way, exactly as it is sent: kept on the session until its outcome is known.
+
+    `events` are the session's own objects that the commit appends.
+    """
+
+    creation: Creation | None
+    commit: EncodedCommit
+    events: Sequence[SessionEvent[Any]]
+
+
+async def changes_of(session: Session[Any], limits: StoreLimits) -> Save | None:
+    """Return the save of what changed since `session` was read, or None when nothing did.
+
+    Raises InvalidSessionOperation when stored events or runs were removed, moved or replaced, or the id or
+    the parent was changed; InvalidEvent for values that cannot be stored.
+    """
+    baseline = session._baseline
+    assert baseline is not None, "a session without a baseline is created, not changed"
+    _check_identity(session, baseline)
+    events = _appended(session, baseline)
+    commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
+    commit.state = _difference(baseline.state, commit.state)
+    commit.properties = _difference(baseline.properties, commit.properties)
+    _check_runs_kept(session, baseline, commit)
+    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
+    commit.creation_id = baseline.creation_id
+    return None if commit.is_empty else Save(None, commit, events)
+
+
+async def birth_of(session: Session[Any], parent: Parent | None, limits: StoreLimits) -> Save:
+    """Return the save that creates `session` with all it holds, below `parent` if it has one."""
+    if session.is_partial:
+        raise InvalidSessionOperation(
+            f"session {session.id!r} was read without its older events: "
+            "read it whole with get(id) before you save it to another store",
+            session_id=session.id,
+        )
+    events = list(session.events)
+    commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
+    creation = Creation(new_id(), micros(session.metadata.created_at), parent)
+    commit.write_id = creation.creation_id
+    return Save(creation, commit, events)
+
+
+def settle(session: Session[Any], save: Save, receipt: Receipt, store: SessionStore) -> None:
+    """Bring `session` in step with the store after `save`: its own event objects become placed ones."""
+    new = [
+        placed(event, seq, retracted=seq in receipt.retracted)
+        for event, seq in zip(save.events, receipt.seqs, strict=True)
+    ]
+    if save.creation is not None:
+        session._baseline = newborn(session.id, session.parent_id, save.creation, store)
+    baseline = session._baseline
+    assert baseline is not None
+    start = baseline.event_count
+    for index, (original, copy) in enumerate(zip(save.events, new, strict=True), start):
+        if index < len(session.events) and session.events[index] is original:
+            session.events[index] = copy
+    known, count = baseline.grown(new)
+    fresh = [event for event in new if (event.seq or 0) > baseline.last_seq]
+    baseline = advanced(baseline, save.commit, receipt, fresh)
+    session._baseline = replace(baseline, events=known, event_count=count)
+    session.metadata.updated_at = moment(save.commit.written_at)
+
+
+def _encoded(
+    session: Session[Any], events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits
+) -> EncodedCommit:
+    commit = EncodedCommit(
+        events=encode_events(events, check, limits),
+        state=encode_values(session.state, check, limits, "state"),
+        properties=encode_values(session.metadata.properties, check, limits, "properties"),
+        runs=encode_runs(session.runs, check),
+        written_at=now_micros(),
+        write_id=new_id(),
+    )
+    check_commit(commit, limits)
+    return commit
+
+
+def _check_identity(session: Session[Any], baseline: Baseline) -> None:
+    if session.id != baseline.session_id:
+        raise InvalidSessionOperation(
+            f"session {baseline.session_id!r} cannot be renamed to {session.id!r}: create a new Session",
+            session_id=baseline.session_id,
+        )
+    if session.parent_id != baseline.parent_id:
+        raise InvalidSessionOperation(
+            f"the parent of session {session.id!r} is {baseline.parent_id!r} and never changes; "
+            f"to go below {session.parent_id!r}, create a new Session with parent_id",
+            session_id=session.id,
+        )
+
+
+def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[Any]]:
+    count = baseline.event_count
+    # Lists compare by identity first, so this is quick for events nobody touched.
+    if session.events[:count] != baseline.events[:count]:
+        raise InvalidSessionOperation(
+            f"stored events of session {session.id!r} were removed, moved or replaced: "
+            "the log is append-only; hide events with retract()",
+            session_id=session.id,
+        )
+    return session.events[count:]
+
+
+def _check_runs_kept(session: Session[Any], baseline: Baseline, commit: EncodedCommit) -> None:
+    if gone := sorted(baseline.runs.keys() - commit.runs.keys()):
+        raise InvalidSessionOperation(
+            f"stored runs of session {session.id!r} were removed: {gone}; runs stay, cancel them instead",
+            session_id=session.id,
+        )
+
+
+def _difference(known: Mapping[str, bytes], current: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+    changed = {key: value for key, value in current.items() if value != known.get(key)}
+    return {**changed, **dict.fromkeys(key for key in known if key not in current)}

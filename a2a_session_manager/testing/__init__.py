@@ -1,0 +1,1 @@
+"""What users and implementers test with: the contract that every store passes."""

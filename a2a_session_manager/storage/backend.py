@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 
+from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.records import (
     Creation,
@@ -28,6 +29,11 @@ class Backend(ABC):
     """
 
     is_closed = False
+
+    def check_open(self) -> None:
+        """Raise StoreUnavailable once the store is closed."""
+        if self.is_closed:
+            raise StoreUnavailable("the store is closed: open a new one")
 
     @abstractmethod
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:

@@ -69,7 +69,7 @@ class BaseSessionStore(SessionReader):
         session: Session[Any] = Session(id=key.id, parent_id=parent_id)
         session.metadata.created_at = moment(commit.written_at)
         session._baseline = newborn(key.id, parent_id, creation, self)
-        absorb(session, commit, receipt, _placed(change.events, receipt))
+        await absorb(session, commit, receipt, _placed(change.events, receipt), self._limits)
         return session
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
@@ -173,7 +173,7 @@ class BaseSessionStore(SessionReader):
         receipt = await self._committed(key, commit)
         new = _placed(events, receipt)
         if not isinstance(session, str) and session._baseline is not None:
-            absorb(session, commit, receipt, new)
+            await absorb(session, commit, receipt, new, self._limits)
         hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
         return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
 

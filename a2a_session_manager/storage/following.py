@@ -18,10 +18,14 @@ PAGE_EVENTS = 500
 async def follow(
     backend: Backend, key: SessionKey, limits: StoreLimits, *, after: int
 ) -> AsyncIterator[SessionEvent[Any]]:
-    """Yield events behind `after` and retractions in their places, for ever; end with SessionNotFound."""
+    """Yield events behind `after` and retractions in their places, for ever.
+
+    Ends with SessionNotFound, or StoreUnavailable when the store is closed.
+    """
     creation_id = None
     retractions_seen = 0  # by revision: a page at the end of the log shows the same ones again
     while True:
+        backend.check_open()
         page = await backend.read_log(key, after=after, limit=PAGE_EVENTS)
         if page is None or page.creation_id != (creation_id or page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")

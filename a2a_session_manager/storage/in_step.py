@@ -14,13 +14,23 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.codec import decode_run, decode_value
-from a2a_session_manager.storage.loading import moment
+from a2a_session_manager.storage.codec import decode_run
+from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.storage.loading import decode_values, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
 
 
-def absorb(session: Session[Any], commit: EncodedCommit, receipt: Receipt, events: Sequence[SessionEvent[Any]]) -> None:
+async def absorb(
+    session: Session[Any],
+    commit: EncodedCommit,
+    receipt: Receipt,
+    events: Sequence[SessionEvent[Any]],
+    limits: StoreLimits,
+) -> None:
     """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
+    state = await decode_values(_set(commit.state), session.id, "state", limits)
+    properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
+    # No await from here on: two tasks that write through one session must not meet halfway.
     baseline = session._baseline
     assert baseline is not None, "only a stored session is written through"
     baseline = advanced(baseline, commit, receipt, _unseen(events, baseline))
@@ -29,8 +39,8 @@ def absorb(session: Session[Any], commit: EncodedCommit, receipt: Receipt, event
             baseline = _placed_in(session, baseline, event)
     if receipt.hidden:
         baseline = _without_hidden(session, baseline, receipt)
-    _merge(session.state, commit.state, "state", session.id)
-    _merge(session.metadata.properties, commit.properties, "properties", session.id)
+    _merge(session.state, commit.state, state)
+    _merge(session.metadata.properties, commit.properties, properties)
     for run_id, run in commit.runs.items():
         _put_run(session, decode_run(run, session.id), run_id)
     session.metadata.updated_at = moment(commit.written_at)
@@ -81,8 +91,7 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
 def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:
     if not changes:
         return known
-    merged = {**known, **changes}
-    return {key: value for key, value in merged.items() if value is not None}
+    return _set({**known, **changes})
 
 
 def _unseen(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
@@ -122,12 +131,14 @@ def _without_hidden(session: Session[Any], baseline: Baseline, receipt: Receipt)
     return replace(baseline, events=known, event_count=len(known))
 
 
-def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], what: str, session_id: str) -> None:
-    for key, data in changes.items():
-        if data is None:
-            values.pop(key, None)
-        else:
-            values[key] = decode_value(data, session_id, f"{what}.{key}")
+def _set(changes: Mapping[str, bytes | None]) -> dict[str, bytes]:
+    return {key: data for key, data in changes.items() if data is not None}
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], decoded: Mapping[str, Any]) -> None:
+    for key in changes.keys() - decoded.keys():
+        values.pop(key, None)
+    values.update(decoded)
 
 
 def _put_run(session: Session[Any], run: SessionRun, run_id: str) -> None:

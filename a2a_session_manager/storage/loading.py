@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +46,11 @@ async def load_session(
     head = loaded.head
     events = await decode_events(loaded.events, head.key.id, limits, message_type=message_type)
     model: type[Session[Any]] = Session if message_type is None else Session[message_type]
-    session = model(id=head.key.id, parent_id=head.parent_id, metadata=_metadata(head))
+    times = SessionMetadata(created_at=moment(head.created_at), updated_at=moment(head.updated_at))
+    session = model(id=head.key.id, parent_id=head.parent_id, metadata=times)
+    session.metadata.properties = await decode_values(head.properties, head.key.id, "properties", limits)
     session.child_ids = list(loaded.child_ids)
-    session.state = decode_values(head.state, head.key.id, "state")
+    session.state = await decode_values(head.state, head.key.id, "state", limits)
     session.runs = await decode_runs(head)
     session.events = events
     session._baseline = _baseline(head, events, store, is_partial=is_partial)
@@ -79,6 +81,17 @@ async def decode_events(
     return events
 
 
+async def decode_values(values: Mapping[str, bytes], session_id: str, what: str, limits: StoreLimits) -> dict[str, Any]:
+    """Return state or properties from bytes. Raises CorruptSession."""
+    decoded = {}
+    for key, data in values.items():
+        if len(data) > limits.inline_bytes:
+            decoded[key] = await asyncio.to_thread(decode_value, data, session_id, f"{what}.{key}")
+        else:
+            decoded[key] = decode_value(data, session_id, f"{what}.{key}")
+    return decoded
+
+
 async def decode_runs(head: HeadRecord) -> list[SessionRun]:
     """Return the runs that the head brought. Raises CorruptSession."""
     runs = []
@@ -88,11 +101,6 @@ async def decode_runs(head: HeadRecord) -> list[SessionRun]:
         if slices.is_over():
             await slices.give_way()
     return runs
-
-
-def decode_values(values: dict[str, bytes], session_id: str, what: str) -> dict[str, Any]:
-    """Return state or properties from bytes. Raises CorruptSession."""
-    return {key: decode_value(data, session_id, f"{what}.{key}") for key, data in values.items()}
 
 
 def summary(totals: Totals, run_totals: dict[str, Counters] | None = None) -> TokenSummary:
@@ -134,14 +142,6 @@ class _Slices:
     async def give_way(self) -> None:
         await asyncio.sleep(0)
         self._over_at = time.perf_counter() + _SLICE_SECONDS
-
-
-def _metadata(head: HeadRecord) -> SessionMetadata:
-    return SessionMetadata(
-        created_at=moment(head.created_at),
-        updated_at=moment(head.updated_at),
-        properties=decode_values(head.properties, head.key.id, "properties"),
-    )
 
 
 def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool) -> Baseline:

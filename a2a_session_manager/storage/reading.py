@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import depth_first
 from a2a_session_manager.models.identifier import ID_CHARACTERS, checked_id
 from a2a_session_manager.models.session import Session
@@ -159,8 +159,7 @@ class SessionReader:
 
     @property
     def _backend(self) -> Backend:
-        if self._open_backend.is_closed:
-            raise StoreUnavailable("the store is closed: open a new one")
+        self._open_backend.check_open()
         return self._open_backend
 
     def _key(self, session_id: str) -> SessionKey:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from a2a_session_manager import storage
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
 from a2a_session_manager.exceptions import (
@@ -38,6 +41,9 @@ from a2a_session_manager.storage import (
     store_from_url,
 )
 
+if TYPE_CHECKING:
+    from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+
 __version__ = "0.2.0.dev0"
 
 __all__ = [
@@ -51,6 +57,7 @@ __all__ = [
     "CorruptSession",
     "EventSource",
     "EventType",
+    "FileSessionStore",
     "InMemorySessionStore",
     "InvalidEvent",
     "InvalidSessionOperation",
@@ -79,9 +86,16 @@ __all__ = [
     "TokenUsage",
     "__version__",
     "chat_messages",
+    "create_file_session_store",
     "event_from_message",
     "store_from_url",
 ]
 
 # The one place that may know everybody: packages run this before any of their modules.
 SessionStoreProvider.default_factory = InMemorySessionStore
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(storage, name)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Baseline:
     """A private memory of the store's side; copies as itself, is never dumped and never pickled.
 
-    `events` is shared by all later baselines and only ever grows behind their `event_count`.
+    `events` is shared by all later baselines and only ever grows behind their `event_count`; `hidden_seqs`
+    were hidden through this session, whose totals still count them.
     `state`, `properties` and `runs` hold the encoded bytes by key. `revision` and `last_seq` are the
     last ones seen without a gap, so that a guarded commit never passes over an unseen change.
     """
@@ -32,6 +33,7 @@ class Baseline:
     last_seq: int
     events: list[SessionEvent[Any]]
     event_count: int
+    hidden_seqs: frozenset[int]
     state: Mapping[str, bytes]
     properties: Mapping[str, bytes]
     runs: Mapping[str, bytes]

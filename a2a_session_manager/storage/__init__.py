@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.backend import Backend
@@ -10,16 +13,33 @@ from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.memory import InMemorySessionStore
 from a2a_session_manager.storage.url import store_from_url
 
+if TYPE_CHECKING:
+    from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+
 SessionStoreInterface = BaseSessionStore
 
 __all__ = [
     "Backend",
     "BaseSessionStore",
+    "FileSessionStore",
     "InMemorySessionStore",
     "SessionPage",
     "SessionStore",
     "SessionStoreInterface",
     "SessionStoreProvider",
     "StoreLimits",
+    "create_file_session_store",
     "store_from_url",
 ]
+
+# Imported when asked for: a store brings its own libraries, and not everybody needs all of them.
+_LAZY = {
+    "FileSessionStore": "a2a_session_manager.storage.file",
+    "create_file_session_store": "a2a_session_manager.storage.file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -62,7 +62,7 @@ class BaseSessionStore(SessionReader):
         """Create a session holding `change`; raise SessionAlreadyExists, or SessionNotFound for the parent."""
         key = self._key(new_id() if id is None else id)
         change = SessionChange() if change is None else change
-        commit = await encode_change(change, self._limits, write_id=write_id or new_id())
+        commit = await encode_change(change, self._limits, write_id=new_id() if write_id is None else write_id)
         assert commit.write_id is not None
         creation = Creation(commit.write_id, commit.written_at, await self._parent(parent_id))
         receipt = await self._finished(self._backend.create(key, creation, commit))
@@ -74,15 +74,24 @@ class BaseSessionStore(SessionReader):
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store."""
-        if session._unsettled is not None:
-            await self._settle(session, session._unsettled)
-        save = await self._next_save(session)
-        if save is None and expected_revision is not None:
-            await self.commit(session, SessionChange(), expected_revision=expected_revision)
+        is_settled = False
+        while True:
+            if session._unsettled is not None:
+                is_settled = True
+                await self._settle(session, session._unsettled)
+                # What was sent before has passed the guard; what came since is guarded against what it made.
+                expected_revision = None if expected_revision is None else session.revision
+            baseline = session._baseline
+            save = await self._next_save(session)
+            # Another task may save the same object: then theirs is settled first, and the rest compared anew.
+            if session._unsettled is None and session._baseline is baseline:
+                break
         if save is not None:
             save.commit.expected_revision = None if save.creation else expected_revision
             session._unsettled = save
             await self._settle(session, save)
+        elif expected_revision is not None and not is_settled:
+            await self.commit(session, SessionChange(), expected_revision=expected_revision)
 
     async def commit(
         self,
@@ -158,7 +167,7 @@ class BaseSessionStore(SessionReader):
         return self
 
     def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
-        if isinstance(session, str):
+        if not isinstance(session, Session):
             return self._key(session), None
         baseline = session._baseline
         return self._key(session.id), None if baseline is None else baseline.creation_id
@@ -172,7 +181,7 @@ class BaseSessionStore(SessionReader):
     ) -> CommitResult:
         receipt = await self._committed(key, commit)
         new = _placed(events, receipt)
-        if not isinstance(session, str) and session._baseline is not None:
+        if isinstance(session, Session) and session._baseline is not None:
             await absorb(session, commit, receipt, new, self._limits)
         hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
         return CommitResult(receipt.revision, receipt.last_seq, new, hidden)

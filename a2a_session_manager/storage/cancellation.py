@@ -10,18 +10,28 @@ import anyio
 ResultT = TypeVar("ResultT")
 
 
+class QueuedWrite(asyncio.Future[ResultT]):
+    """The outcome of a write that waits in a queue; until it has begun, it can be withdrawn."""
+
+    has_begun = False
+
+
 async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
     """Wait for `write` even when cancelled, then let the cancellation go on.
 
     However the cancellation comes (task.cancel, asyncio.timeout, an anyio scope, a TaskGroup, twice), the
     caller leaves at most `patience` seconds late; a write that takes longer ends without it. The error of a
-    write that failed meanwhile is the cause of the CancelledError.
+    write that failed meanwhile is the cause of the CancelledError. A queued write that has not begun is
+    withdrawn.
     """
     if write.done():
         return write.result()
     try:
         return await asyncio.shield(write)
     except asyncio.CancelledError as cancelled:
+        if isinstance(write, QueuedWrite) and not write.has_begun:
+            write.cancel()
+            raise
         await _wait_out(write, patience)
         if write.done() and not write.cancelled() and (failure := write.exception()) is not None:
             raise cancelled from failure

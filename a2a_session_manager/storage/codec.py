@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent
 from a2a_session_manager.models.session_event import SessionEvent
@@ -83,7 +83,7 @@ def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
     try:
         return to_json(value)
     except PydanticSerializationError:
-        return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+        return _escaped(value)
 
 
 def decode_value(data: bytes, session_id: str, what: str) -> Any:
@@ -106,16 +106,16 @@ def _dumped(model: BaseModel, left_out: set[str]) -> bytes:
     try:
         return cls.__pydantic_serializer__.to_json(model, exclude=left_out)
     except PydanticSerializationError:
-        plain = cls.__pydantic_serializer__.to_python(model, mode="json", exclude=left_out)
-        return json.dumps(plain, separators=(",", ":")).encode("ascii")
+        return _escaped(cls.__pydantic_serializer__.to_python(model, exclude=left_out))
+
+
+def _escaped(value: Any) -> bytes:
+    """Return JSON in ASCII, where a lone surrogate is an escape like any other."""
+    return json.dumps(value, default=_plain, separators=(",", ":")).encode("ascii")
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return value.model_dump() if isinstance(value, BaseModel) else to_jsonable_python(value)
 
 
 def _loaded(data: bytes, model: type[Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.change import Retraction, SessionChange
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.identifier import checked_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
@@ -41,7 +41,7 @@ async def encode_change(
     commit = await inline_or_thread(lambda check: _encoded(change, check, limits), limits)
     commit.expected_revision = expected_revision
     commit.creation_id = creation_id
-    commit.write_id = write_id
+    commit.write_id = None if write_id is None else checked_id(write_id, "write id")
     if write_id is None and (expected_revision is not None or not _only_events(commit)):
         commit.write_id = new_id()
     return commit

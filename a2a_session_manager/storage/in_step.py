@@ -33,10 +33,9 @@ async def absorb(
     # No await from here on: two tasks that write through one session must not meet halfway.
     baseline = session._baseline
     assert baseline is not None, "only a stored session is written through"
-    baseline = advanced(baseline, commit, receipt, _unseen(events, baseline))
+    baseline = advanced(baseline, commit, receipt, uncounted(events, baseline))
     for event in events:
-        if not event.retracted:
-            baseline = _placed_in(session, baseline, event)
+        baseline = put_in_place(session, baseline, event)
     if receipt.hidden:
         baseline = _without_hidden(session, baseline, receipt)
     _merge(session.state, commit.state, state)
@@ -61,6 +60,7 @@ def newborn(session_id: str, parent_id: str | None, creation: Creation, store: S
         last_seq=0,
         events=[],
         event_count=0,
+        hidden_seqs=frozenset(),
         state={},
         properties={},
         runs={},
@@ -76,7 +76,7 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
         if event.token_usage is not None:
             totals = totals.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
-    in_step = receipt.revision == baseline.revision + 1
+    in_step = receipt.is_change and receipt.revision == baseline.revision + 1
     return replace(
         baseline,
         revision=receipt.revision if in_step else baseline.revision,
@@ -94,25 +94,32 @@ def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> 
     return _set({**known, **changes})
 
 
-def _unseen(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
-    return [event for event in events if not _is_known(event, baseline)]
+def uncounted(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
+    """Return those of `events` whose usage is not in the baseline's totals yet, each once."""
+    by_seq = {event.seq: event for event in events if not _is_counted(event, baseline)}
+    return list(by_seq.values())
 
 
-def _is_known(event: SessionEvent[Any], baseline: Baseline) -> bool:
-    at = _place(event, baseline)
+def _is_counted(event: SessionEvent[Any], baseline: Baseline) -> bool:
+    seq = _seq(event)
+    return seq <= baseline.last_seq or seq in baseline.hidden_seqs or _holds(event, _place(event, baseline), baseline)
+
+
+def _holds(event: SessionEvent[Any], at: int, baseline: Baseline) -> bool:
     return at > 0 and baseline.events[at - 1].seq == event.seq
 
 
 def _place(event: SessionEvent[Any], baseline: Baseline) -> int:
     """Return how many known events come before or at the place of `event`."""
-    return bisect_right(baseline.events, event.seq or 0, hi=baseline.event_count, key=_seq)
+    return bisect_right(baseline.events, _seq(event), hi=baseline.event_count, key=_seq)
 
 
-def _placed_in(session: Session[Any], baseline: Baseline, event: SessionEvent[Any]) -> Baseline:
+def put_in_place(session: Session[Any], baseline: Baseline, event: SessionEvent[Any]) -> Baseline:
+    """Put a stored event where its seq says, in the session and in the baseline returned; once, if visible."""
     at = _place(event, baseline)
-    if at > 0 and baseline.events[at - 1].seq == event.seq:
+    if event.retracted or _holds(event, at, baseline):
         return baseline
-    # Two tasks may write through one handle and hear back in the other order.
+    # Two tasks may write through one session and hear back in the other order.
     session.events.insert(at, event)
     if at == baseline.event_count:
         known, count = baseline.grown([event])
@@ -127,8 +134,10 @@ def _without_hidden(session: Session[Any], baseline: Baseline, receipt: Receipt)
         return event.seq is None or not ranges.contains(receipt.hidden, event.seq)
 
     session.events = [event for event in session.events if stays(event)]
-    known = [event for event in baseline.events[: baseline.event_count] if stays(event)]
-    return replace(baseline, events=known, event_count=len(known))
+    before = baseline.events[: baseline.event_count]
+    known = [event for event in before if stays(event)]
+    gone = baseline.hidden_seqs.union(_seq(event) for event in before if not stays(event))
+    return replace(baseline, events=known, event_count=len(known), hidden_seqs=gone)
 
 
 def _set(changes: Mapping[str, bytes | None]) -> dict[str, bytes]:

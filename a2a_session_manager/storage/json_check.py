@@ -79,7 +79,7 @@ class JsonCheck:
                 raise _Refused(f"{value} is not a JSON number: store None or a string")
             self.add(_VALUE_WEIGHT)
         elif isinstance(value, BaseModel):
-            self._walk(value.model_dump(mode="json"), depth)
+            self._walk_model(value, depth)
         elif isinstance(value, dict):
             self._walk_dict(value, depth)
         elif isinstance(value, list):
@@ -89,6 +89,16 @@ class JsonCheck:
         else:
             raise _Refused(_remedy(value))
 
+    def _walk_model(self, model: BaseModel, depth: int) -> None:
+        try:
+            plain = model.model_dump(mode="json")
+        except ValueError as error:
+            raise _Refused(f"a {type(model).__name__} cannot be dumped as JSON: {error}") from error
+        self._walk(plain, depth)
+        if _holds_nan(model.model_dump()):
+            # pydantic would write null in its place, without a word.
+            raise _Refused(f"a {type(model).__name__} holds NaN or Infinity, no JSON numbers: store None or a string")
+
 
 class _Refused(Exception):
     """Carries the steps from the culprit up to the root, innermost first."""
@@ -96,6 +106,14 @@ class _Refused(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.steps: list[str] = []
+
+
+def _holds_nan(value: object) -> bool:
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_holds_nan, value.values()))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_holds_nan, value))
 
 
 _REMEDIES = {

@@ -48,7 +48,7 @@ class Outcome:
     @property
     def first_result(self) -> FirstResult:
         """What to remember under the commit's write id."""
-        return FirstResult(self.revision, self.receipt.last_seq, self.hidden)
+        return FirstResult(self.revision, self.receipt.last_seq, self.receipt.is_change, self.hidden)
 
 
 def check_life(head: HeadRecord, commit: EncodedCommit) -> None:
@@ -64,7 +64,7 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
     """Answer a commit whose write id is known with its first result."""
     seqs = [seq for event in commit.events if (seq := find_seq(event.id)) is not None]
     retracted = frozenset(seq for seq in seqs if ranges.contains(head.hidden, seq))
-    return Receipt(first.revision, first.last_seq, seqs, first.hidden, retracted)
+    return Receipt(first.revision, first.last_seq, first.is_change, seqs, first.hidden, retracted)
 
 
 def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
@@ -77,15 +77,18 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
     fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
-    changes = bool(fresh or hidden or commit.state or commit.properties or commit.runs)
-    # The birth of a session is a commit even when it brings nothing.
-    revision = head.revision + (changes or head.revision == 0)
-    receipt = Receipt(revision, head.last_seq + len(fresh), seqs, hidden, _hidden_among(known, head, hidden))
+    # The birth of a session is a change even when it brings nothing.
+    is_birth = head.revision == 0
+    is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)
+    revision = head.revision + is_change
+    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, _hidden_among(known, head, hidden))
     return Outcome(revision, fresh, hidden, receipt)
 
 
 def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     """Bring `head` to where `outcome` says; the log, the ids and the tree's totals are the backend's."""
+    if not outcome.receipt.is_change:
+        return
     head.revision = outcome.revision
     head.last_seq += len(outcome.fresh)
     head.updated_at = commit.written_at
@@ -166,7 +169,7 @@ def retractions_of_page(
 ) -> list[StoredRetraction]:
     """Return the retractions that belong to a page of the log, out of all in commit order."""
     start = bisect_left(retractions, after, key=_after_seq)
-    end = len(retractions) if is_last else bisect_left(retractions, events[-1].seq, key=_after_seq)
+    end = len(retractions) if is_last or not events else bisect_left(retractions, events[-1].seq, key=_after_seq)
     return list(retractions[start:end])
 
 

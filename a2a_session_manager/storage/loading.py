@@ -156,6 +156,7 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         last_seq=head.last_seq,
         events=list(events),
         event_count=len(events),
+        hidden_seqs=frozenset(),
         state=head.state,
         properties=head.properties,
         runs={run_id: run.data for run_id, run in head.runs.items()},

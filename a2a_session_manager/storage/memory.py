@@ -43,6 +43,13 @@ class InMemorySessionStore(BaseSessionStore):
         super().__init__(MemoryBackend(), limits=limits)
 
 
+def from_url(url: str, limits: StoreLimits) -> InMemorySessionStore:
+    """Return a fresh store for `memory:`, which names no place."""
+    if url.partition(":")[2].strip("/"):
+        raise InvalidSessionOperation(f"store URL {url!r} names a place, but memory has none: take 'memory:'")
+    return InMemorySessionStore(limits=limits)
+
+
 @dataclass(slots=True)
 class StoredSession:
     """One session: its head, its log, and what it remembers for ever."""

@@ -75,6 +75,9 @@ class SessionReader:
         check_limit("after", after)
         check_limit("limit", limit)
         found: list[SessionEvent[Any]] = []
+        if limit == 0:
+            await self._head(key)
+            return found
         while True:
             wanted = _EVENTS_A_PAGE if limit is None else min(limit - len(found), _EVENTS_A_PAGE)
             page = await self._log_page(key, after, wanted)

@@ -95,11 +95,13 @@ class Creation(NamedTuple):
 
 class Receipt(NamedTuple):
     """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid;
-    `retracted` are those of its events that were appended before and hidden since.
+    `retracted` are those of its events that were appended before and hidden since. `is_change` tells whether
+    this commit made `revision`, or found it and changed nothing.
     """
 
     revision: int
     last_seq: int
+    is_change: bool
     seqs: Sequence[int]
     hidden: Sequence[Range] = ()
     retracted: frozenset[int] = frozenset()
@@ -110,6 +112,7 @@ class FirstResult(NamedTuple):
 
     revision: int
     last_seq: int
+    is_change: bool
     hidden: tuple[Range, ...]
 
 

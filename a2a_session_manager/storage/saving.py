@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -20,7 +20,7 @@ from a2a_session_manager.storage.encoding import (
     inline_or_thread,
     now_micros,
 )
-from a2a_session_manager.storage.in_step import advanced, newborn
+from a2a_session_manager.storage.in_step import advanced, newborn, put_in_place, uncounted
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import micros, moment
@@ -83,14 +83,13 @@ def settle(session: Session[Any], save: Save, receipt: Receipt, store: SessionSt
         session._baseline = newborn(session.id, session.parent_id, save.creation, store)
     baseline = session._baseline
     assert baseline is not None
+    sent = {id(event) for event in save.events}
     start = baseline.event_count
-    for index, (original, copy) in enumerate(zip(save.events, new, strict=True), start):
-        if index < len(session.events) and session.events[index] is original:
-            session.events[index] = copy
-    known, count = baseline.grown(new)
-    fresh = [event for event in new if (event.seq or 0) > baseline.last_seq]
-    baseline = advanced(baseline, save.commit, receipt, fresh)
-    session._baseline = replace(baseline, events=known, event_count=count)
+    session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
+    baseline = advanced(baseline, save.commit, receipt, uncounted(new, baseline))
+    for event in new:
+        baseline = put_in_place(session, baseline, event)
+    session._baseline = baseline
     session.metadata.updated_at = moment(save.commit.written_at)
 
 

@@ -1,32 +1,29 @@
-"""From a URL to a store: the schemes that are known, and how each opens."""
+"""From a URL to a store: the schemes that are known, and which module opens each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Final
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
-from a2a_session_manager.storage.memory import InMemorySessionStore
+
+# Imported when a URL asks for it: a store brings its own libraries, and not everybody needs all of them.
+_MODULES: Final = {
+    "memory": "a2a_session_manager.storage.memory",
+    "file": "a2a_session_manager.storage.file",
+}
 
 
 def store_from_url(url: str, *, limits: StoreLimits = DEFAULT_LIMITS) -> BaseSessionStore:
     """Return a new store for `url`; it opens on first use. Raises InvalidSessionOperation for a bad URL.
 
-    `memory:` is a fresh store of its own at each call.
+    `memory:` is a fresh store of its own at each call; `file:DIRECTORY` takes `?durability=disk`.
     """
-    scheme, colon, place = url.partition(":")
-    opener = _SCHEMES.get(scheme) if colon else None
-    if opener is None:
-        known = ", ".join(f"{name}:" for name in _SCHEMES)
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme not in _MODULES:
+        known = ", ".join(f"{name}:" for name in _MODULES)
         raise InvalidSessionOperation(f"store URL {url!r} has no known scheme: take one of {known}")
-    return opener(url, place, limits)
-
-
-def _memory(url: str, place: str, limits: StoreLimits) -> BaseSessionStore:
-    if place.strip("/"):
-        raise InvalidSessionOperation(f"store URL {url!r} names a place, but memory has none: take 'memory:'")
-    return InMemorySessionStore(limits=limits)
-
-
-_SCHEMES: Mapping[str, Callable[[str, str, StoreLimits], BaseSessionStore]] = {"memory": _memory}
+    store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits)
+    return store

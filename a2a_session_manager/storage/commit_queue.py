@@ -1,0 +1,183 @@
+"""The commit queue: writes that wait while one is in flight leave together.
+
+Owned by a store, one per running loop. Grouping is the largest single gain there is for many small writes,
+and it makes a caller's cancellation harmless to the I/O: nobody's task carries the batch. It lives in
+callbacks, not in a task, so a loop that cancels its tasks at shutdown cannot cut a batch off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.cancellation import QueuedWrite
+
+# Where grouping stops; a single larger write still goes as it is.
+BATCH_WRITES = 256
+BATCH_BYTES = 1_000_000
+_RETRY_SECONDS = 0.01
+# What the first caller has set in its context must not stick to everybody's writes.
+_EMPTY_CONTEXT: Final = contextvars.Context()
+
+
+class Busy:
+    """The answer of a lane that somebody else holds: its writes wait, and are tried again."""
+
+
+BUSY: Final = Busy()
+
+
+@dataclass(slots=True, eq=False)
+class QueuedJob:
+    """One write: what to do, how large it is, who waits for it, and since when its lane is busy."""
+
+    lane: Hashable
+    work: Any
+    size: int
+    write: QueuedWrite[Any]
+    busy_since: float | None = None
+
+
+# Starts a batch; its future brings an answer for each job: a result, an exception, or BUSY.
+StartBatch = Callable[[Sequence[QueuedJob]], "asyncio.Future[list[Any]]"]
+
+
+class CommitQueue:
+    """Hands batches to `start`, one at a time per loop; within a lane, order is kept.
+
+    Lanes that are busy elsewhere wait and are tried again, and hold up nobody else; after `busy_seconds`
+    their writes fail with StoreUnavailable.
+    """
+
+    def __init__(self, start: StartBatch, *, busy_seconds: float, busy_message: str) -> None:
+        self._start = start
+        self._busy_seconds = busy_seconds
+        self._busy_message = busy_message
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
+
+    def put(self, lane: Hashable, work: Any, size: int) -> QueuedWrite[Any]:
+        """Queue a write and return its outcome. Call it on a running loop."""
+        loop = asyncio.get_running_loop()
+        queue = self._loops.get(loop)
+        if queue is None:
+            queue = self._loops[loop] = _LoopQueue(loop)
+        write: QueuedWrite[Any] = QueuedWrite(loop=loop)
+        queue.put(QueuedJob(lane, work, size, write))
+        self._go_on(queue)
+        return write
+
+    async def aclose(self) -> None:
+        """Wait until everything queued on this loop is settled."""
+        queue = self._loops.get(asyncio.get_running_loop())
+        if queue is not None:
+            await queue.settled()
+
+    def _go_on(self, queue: _LoopQueue) -> None:
+        if queue.is_in_flight:
+            return
+        batch = queue.take_batch()
+        if not batch:
+            return
+        queue.is_in_flight = True
+        try:
+            answers = self._start(batch)
+        except Exception as error:
+            self._settle(queue, batch, [error] * len(batch))
+        else:
+            answers.add_done_callback(partial(self._answered, queue, batch), context=_EMPTY_CONTEXT)
+
+    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: asyncio.Future[list[Any]]) -> None:
+        if answers.cancelled():
+            failure: BaseException | None = StoreUnavailable("the event loop is shutting down: write again")
+        else:
+            failure = answers.exception()
+        self._settle(queue, batch, answers.result() if failure is None else [failure] * len(batch))
+
+    def _settle(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Sequence[Any]) -> None:
+        for job, answer in zip(batch, answers, strict=True):
+            if answer is BUSY:
+                self._park(queue, job)
+            elif not job.write.done():
+                if isinstance(answer, BaseException):
+                    job.write.set_exception(answer)
+                else:
+                    job.write.set_result(answer)
+        queue.is_in_flight = False
+        if queue.parked:
+            queue.loop.call_later(_RETRY_SECONDS, self._retry, queue, context=_EMPTY_CONTEXT)
+        self._go_on(queue)
+        queue.tell_if_settled()
+
+    def _park(self, queue: _LoopQueue, job: QueuedJob) -> None:
+        now = queue.loop.time()
+        job.busy_since = now if job.busy_since is None else job.busy_since
+        if now - job.busy_since < self._busy_seconds:
+            queue.park(job)
+        elif not job.write.done():
+            job.write.set_exception(
+                StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later")
+            )
+
+    def _retry(self, queue: _LoopQueue) -> None:
+        queue.unpark()
+        self._go_on(queue)
+        queue.tell_if_settled()
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _LoopQueue:
+    """What waits on one loop. A lane that is parked takes its later jobs along, so that order is kept."""
+
+    loop: asyncio.AbstractEventLoop
+    waiting: deque[QueuedJob] = field(default_factory=deque)
+    parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
+    is_in_flight: bool = False
+    settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def put(self, job: QueuedJob) -> None:
+        parked = self.parked.get(job.lane)
+        (self.waiting if parked is None else parked).append(job)
+
+    def take_batch(self) -> list[QueuedJob]:
+        batch: list[QueuedJob] = []
+        size = 0
+        while self.waiting and len(batch) < BATCH_WRITES and size < BATCH_BYTES:
+            job = self.waiting.popleft()
+            if job.write.done():
+                continue  # withdrawn by its caller
+            if job.lane in self.parked:
+                self.parked[job.lane].append(job)
+                continue
+            job.write.has_begun = True
+            size += job.size
+            batch.append(job)
+        return batch
+
+    def park(self, job: QueuedJob) -> None:
+        job.write.has_begun = False
+        self.parked.setdefault(job.lane, deque()).append(job)
+
+    def unpark(self) -> None:
+        for jobs in self.parked.values():
+            self.waiting.extendleft(reversed(jobs))
+        self.parked.clear()
+
+    async def settled(self) -> None:
+        while self.is_in_flight or self.waiting or self.parked:
+            waiter = self.loop.create_future()
+            self.settled_waiters.append(waiter)
+            await waiter
+
+    def tell_if_settled(self) -> None:
+        if not (self.is_in_flight or self.waiting or self.parked):
+            for waiter in self.settled_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self.settled_waiters.clear()

@@ -1,0 +1,188 @@
+"""FileBackend: the primitives over a directory, one executor hop for whatever waits together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiofiles.os
+
+from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import ledger, ranges
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.cancellation import QueuedWrite
+from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJob
+from a2a_session_manager.storage.file.keeper import FileKeeper
+from a2a_session_manager.storage.file.listing import list_page
+from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+    Totals,
+    TreeNode,
+)
+
+ResultT = TypeVar("ResultT")
+
+BUSY_SECONDS = 5.0
+_FOLLOW_SECONDS = 0.2
+_HOP_THREADS = 4
+
+
+class FileBackend(Backend):
+    """Sessions in a directory, for any number of local processes."""
+
+    def __init__(self, directory: Path, *, durable: bool) -> None:
+        self._shelf = Shelf(directory)
+        self._keeper = FileKeeper(self._shelf, durable=durable)
+        self._executor = ThreadPoolExecutor(_HOP_THREADS, thread_name_prefix="a2a-session-files")
+        self._queue = CommitQueue(
+            self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
+        )
+
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+        root_id = key.id if creation.parent is None else creation.parent.root_id
+        lane = ("tree", SessionKey(key.namespace, root_id))
+        return self._queue.put(lane, partial(self._keeper.create, key, creation, commit), _size(commit))
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+        return self._queue.put(key, commit, _size(commit))
+
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> QueuedWrite[None]:
+        work = partial(self._keeper.delete, key, creation_id, cascade=cascade)
+        return self._queue.put(("tree", key), work, 0)
+
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        return await self._hop(lambda: [self._load(key, last, whole_head) for key in keys])
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        return await self._hop(self._read_log, key, after, limit)
+
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await self._hop(self._children, key, ledger.ordinal_of(cursor), limit)
+
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        return await self._hop(self._tree, key)
+
+    async def tree_totals(self, key: SessionKey) -> Totals | None:
+        return await self._hop(self._keeper.tree_totals, key)
+
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        return await self._hop(list_page, self._shelf, self._keeper, namespace, prefix, cursor, limit, roots_only)
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        # Other processes cannot wake us: look again soon enough to be within a second.
+        await asyncio.sleep(_FOLLOW_SECONDS)
+
+    async def aclose(self) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        await self._queue.aclose()
+        await self._hop(self._shelf.close)
+        self._executor.shutdown(wait=False)
+
+    async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
+        def prepared() -> ResultT:
+            self._shelf.prepare()
+            return function(*args)
+
+        result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
+        return result
+
+    def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+        # Not through aiofiles here: its coroutine would need a task of its own for every batch.
+        return asyncio.get_running_loop().run_in_executor(self._executor, self._answers, batch)
+
+    def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
+        """Do a batch's work, the commits of one session together, and return each job's answer."""
+        answers: dict[QueuedJob, Any] = {}
+        try:
+            self._shelf.prepare()
+        except SessionManagerError as error:
+            return [error] * len(batch)
+        for lane, jobs in _by_lane(batch):
+            if isinstance(lane, SessionKey):
+                answers |= self._commit_answers(lane, jobs)
+            else:
+                answers |= {job: _answer(job.work) for job in jobs}
+        return [answers[job] for job in batch]
+
+    def _commit_answers(self, key: SessionKey, jobs: Sequence[QueuedJob]) -> dict[QueuedJob, Any]:
+        answer = _answer(partial(self._keeper.commit, key, [job.work for job in jobs]))
+        if isinstance(answer, Exception | Busy):
+            return dict.fromkeys(jobs, answer)
+        return dict(zip(jobs, answer, strict=True))
+
+    def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:
+        with self._keeper.living(key) as log:
+            if log is None or log.head is None:
+                return None
+            head = ledger.copied(log.head, whole_head=whole_head)
+            tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+            events: list[StoredEvent] = []
+            for first, final in tail:
+                events += log.read_events(first, final)
+        child_ids: list[str] = []
+        if whole_head:
+            with self._keeper.tree_of(key) as tree:
+                child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
+        return LoadedSession(head, events, child_ids)
+
+    def _read_log(self, key: SessionKey, after: int, limit: int) -> LogPage | None:
+        with self._keeper.living(key) as log:
+            if log is None or log.head is None:
+                return None
+            head = log.head
+            events = log.read_events(after + 1, min(after + limit, head.last_seq))
+            is_last = after + len(events) >= head.last_seq
+            retractions = ledger.retractions_of_page(log.retractions, after, events, is_last=is_last)
+            return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
+
+    def _children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
+        with self._keeper.tree_of(key) as tree:
+            if tree is None:
+                return None
+            behind = [place for place in tree.children(key.id) if place.ordinal > start]
+        page = behind[:limit]
+        return SessionPage([place.id for place in page], str(page[-1].ordinal) if len(behind) > limit else None)
+
+    def _tree(self, key: SessionKey) -> list[TreeNode] | None:
+        with self._keeper.tree_of(key) as tree:
+            return None if tree is None else [TreeNode(place.id, place.parent_id) for place in tree.living.values()]
+
+
+def _by_lane(batch: Sequence[QueuedJob]) -> list[tuple[Any, list[QueuedJob]]]:
+    lanes: dict[Any, list[QueuedJob]] = {}
+    for job in batch:
+        lanes.setdefault(job.lane, []).append(job)
+    return list(lanes.items())
+
+
+def _answer(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except SessionManagerError as error:
+        return error
+    except Exception as error:
+        unknown = StoreUnavailable(f"the write failed in an unforeseen way ({error!r}): report it, and write again")
+        unknown.__cause__ = error
+        return unknown
+
+
+def _size(commit: EncodedCommit) -> int:
+    return sum(len(event.data) for event in commit.events)

@@ -1,0 +1,173 @@
+"""Open files, few at a time: each can be closed and found again, or found to be another file."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_MOST_OPEN = 256
+
+
+class FileChangedError(Exception):
+    """The file at this path is gone, shorter, or another one than the one that was read."""
+
+
+class FileHandle:
+    """One file, opened when used. Its lock is held while any thread uses it or what was read from it."""
+
+    def __init__(self, path: Path, pool: HandlePool) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._pool = pool
+        self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
+        # Opened since somebody last compared it with what had been read of it.
+        self.is_fresh = True
+
+    def open(self, *, create: bool = False) -> os.stat_result | None:
+        """Open the file if it is not open and return its status; None when there is none.
+
+        Raises FileChangedError when it is not the file it was. Follows no symlink.
+        """
+        if self._fd is None:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+            try:
+                self._refuse_links()
+                self._fd = os.open(self.path, flags, 0o644)
+            except FileNotFoundError:
+                self._identity = None
+                return None
+            self.is_fresh = True
+        self._pool.used(self)
+        status = os.fstat(self._fd)
+        identity = (status.st_dev, status.st_ino)
+        if status.st_nlink == 0 or self._identity not in (None, identity):
+            self.close()
+            self._identity = None
+            raise FileChangedError(str(self.path))
+        self._identity = identity
+        return status
+
+    def _refuse_links(self) -> None:
+        """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
+        if os.path.realpath(self.path) != str(self.path):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.path))
+
+    @property
+    def fd(self) -> int:
+        assert self._fd is not None, "the file is used while it is open"
+        return self._fd
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` up to `end`, fewer at the end of the file."""
+        parts = []
+        while start < end and (part := os.pread(self.fd, end - start, start)):
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
+
+    def append(self, data: bytes) -> int:
+        """Write at the end in one write; return how much of `data` fitted."""
+        try:
+            return os.write(self.fd, data)
+        except OSError as error:
+            if error.errno in _FULL:
+                return 0
+            raise
+
+    def cut(self, size: int) -> None:
+        os.ftruncate(self.fd, size)
+
+    def sync(self) -> None:
+        os.fdatasync(self.fd)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[bool]:
+        """Hold the file against other processes, if nobody else does; yields whether it is held."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            if self._fd is not None:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def is_current(self) -> bool:
+        """Tell whether the open file is still the one of its path."""
+        return os.fstat(self.fd).st_nlink > 0
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        self._pool.closed(self)
+
+
+class HandlePool:
+    """Keeps the most recently used files open, within what the process may open at all."""
+
+    def __init__(self) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = max(4, min(_MOST_OPEN, soft // 4))
+        self._open: OrderedDict[FileHandle, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def used(self, handle: FileHandle) -> None:
+        """Note that `handle` is open and in use; close others that were not used for longest."""
+        with self._lock:
+            self._open[handle] = None
+            self._open.move_to_end(handle)
+            if len(self._open) <= self._most:
+                return
+            idle = list(self._open)[: len(self._open) - self._most]
+        for other in idle:
+            # Whoever holds the lock is using the file: it stays open, and goes another time.
+            if other is not handle and other.lock.acquire(blocking=False):
+                try:
+                    other.close()
+                finally:
+                    other.lock.release()
+
+    def closed(self, handle: FileHandle) -> None:
+        with self._lock:
+            self._open.pop(handle, None)
+
+    def close_all(self) -> None:
+        for handle in list(self._open):
+            with handle.lock:
+                handle.close()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into ours, with the path and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFull(f"{path}: no room is left ({error.strerror}): free some, then write again") from error
+        if error.errno == errno.ELOOP:
+            raise StoreUnavailable(f"{path} is a symlink: replace it by the real file") from error
+        raise StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new or removed name in `path` survive power loss."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,72 @@
+"""Pages of session ids, from the folders of logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage.file.framing import read_frames
+from a2a_session_manager.storage.file.keeper import FileKeeper
+from a2a_session_manager.storage.file.lines import decode_line
+from a2a_session_manager.storage.file.names import identifier_of
+from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.records import SessionKey
+
+_SUFFIX = ".log"
+
+
+def list_page(
+    shelf: Shelf, keeper: FileKeeper, namespace: str, prefix: str, cursor: str | None, limit: int, roots_only: bool
+) -> SessionPage:
+    """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
+    names = _names(shelf, namespace, _position(cursor))
+    matching = (
+        (position, session_id)
+        for position, session_id in ((name, _session_id(shelf, namespace, name)) for name in names)
+        if session_id is not None
+        and session_id.startswith(prefix)
+        and _is_listed(keeper, SessionKey(namespace, session_id), roots_only)
+    )
+    found = list(islice(matching, limit + 1))
+    page = found[:limit]
+    return SessionPage([session_id for _, session_id in page], "/".join(page[-1][0]) if len(found) > limit else None)
+
+
+def _names(shelf: Shelf, namespace: str, behind: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    for folder in shelf.shards(namespace):
+        if folder.name >= behind[0]:
+            for file in sorted(each.name for each in folder.iterdir() if each.name.endswith(_SUFFIX)):
+                if (folder.name, file) > behind:
+                    yield folder.name, file
+
+
+def _position(cursor: str | None) -> tuple[str, str]:
+    if cursor is None:
+        return "", ""
+    folder, slash, file = cursor.partition("/")
+    if not slash:
+        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
+    return folder, file
+
+
+def _session_id(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
+    session_id = identifier_of(name[1].removesuffix(_SUFFIX))
+    return session_id if session_id is not None else _id_inside(shelf, namespace, name)
+
+
+def _id_inside(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
+    """A hashed name keeps its id in the first record."""
+    path = shelf.folder(namespace, "logs") / name[0] / name[1]
+    frames = read_frames(path.read_bytes(), 0)
+    birth = decode_line(frames[0].payload).birth if frames else None
+    return None if birth is None else birth.key.id
+
+
+def _is_listed(keeper: FileKeeper, key: SessionKey, roots_only: bool) -> bool:
+    try:
+        with keeper.living(key) as log:
+            return log is not None and log.head is not None and not (roots_only and log.head.parent_id is not None)
+    except CorruptSession:
+        return True  # damage is not absence

@@ -1,0 +1,334 @@
+"""One session's log file: the truth about it, and what was read from it so far."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage.file.framed_file import FramedFile
+from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
+from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, encode_line
+from a2a_session_manager.storage.file.segments import fingerprint
+from a2a_session_manager.storage.file.sidecars import CHECKPOINT_BYTES, Checkpoint, Sidecars
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    FirstResult,
+    HeadRecord,
+    Parent,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+)
+
+_EVENT = "e"
+_WRITE = "w"
+_RECORD_BYTES = 16_000  # most records fit, so that one read brings one
+
+
+class LogFile(FramedFile):
+    """A head, and where the rest lies. What the checkpoint does not cover is remembered record by record."""
+
+    def __init__(self, path: Path, key: SessionKey, pool: HandlePool) -> None:
+        super().__init__(path, key.id, pool)
+        self.key = key
+        self._sidecars = Sidecars(path)
+        self._trusts_sidecars = True
+        self.forget()
+
+    def forget(self) -> None:
+        self.head: HeadRecord | None = None
+        self.birth: Birth | None = None
+        self.retractions: list[StoredRetraction] = []
+        self._checkpoint: Checkpoint | None = None
+        self._forget_recent()
+
+    def exists(self, *, cut_torn_tail: bool = False) -> bool:
+        """Catch up and tell whether there is a log. A log without its first record is damage, not absence."""
+        if not self.catch_up(cut_torn_tail=cut_torn_tail):
+            return False
+        if self.offset - self._covered > self._much:
+            self._take_newer_checkpoint()
+        if self.head is None:
+            raise self._damaged(0, "without its first record")
+        return True
+
+    def take_shortcut(self, size: int) -> None:
+        """Begin where the checkpoint ends instead of at the start of the log."""
+        first_bytes = self._read_first_bytes()
+        checkpoint = self._sidecars.load(first_bytes) if self._trusts_sidecars else None
+        if checkpoint is None or checkpoint.birth.key != self.key:
+            return
+        if checkpoint.covers > size:
+            raise CorruptSession(
+                self.session_id,
+                f"{self.path} ends at byte {size}, but {self._sidecars.checkpoint_path} saw it up to "
+                f"{checkpoint.covers}: restore it from a backup, or delete the .ckpt to accept the loss",
+            )
+        self._checkpoint = checkpoint
+        self.birth = checkpoint.birth
+        self.head = ledger.copied(checkpoint.head, whole_head=True)
+        self.retractions = list(checkpoint.retractions)
+        self.offset = checkpoint.covers
+        self._first_bytes = first_bytes
+
+    def take(self, frame: Frame) -> None:
+        line = decode_line(frame.payload)
+        if line.birth is not None:
+            self._begin(line.birth)
+        head = self.head
+        if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision not in (0, 1):
+            raise ValueError("its numbers leave a gap")
+        self._note(head, line.commit, _outcome(head, line), frame.start)
+
+    def find_seq(self, event_id: str) -> int | None:
+        """Return the seq of an event that was ever appended, exactly, or None."""
+        seq = self._recent_seqs.get(event_id)
+        if seq is not None:
+            return seq
+        for line in self._lines_of(_EVENT, event_id):
+            for seq, event in enumerate(line.commit.events, line.first_seq):
+                if event.id == event_id:
+                    return seq
+        return None
+
+    def first_result(self, write_id: str) -> FirstResult | None:
+        """Return what the commit of this write id did, exactly, or None when it was never made."""
+        result = self._recent_results.get(write_id)
+        if result is not None:
+            return result
+        for line in self._lines_of(_WRITE, write_id):
+            if line.commit.write_id == write_id:
+                last_seq = line.first_seq - 1 + len(line.commit.events)
+                return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
+        return None
+
+    def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
+        """Decide commits in order, write what they brought in one write, and answer each.
+
+        Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
+        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows.
+        """
+        try:
+            return self._commit_all(commits, durable)
+        except _MisledError:
+            self._distrust()
+            return self._commit_all(commits, durable)
+
+    def read_events(self, first: int, last: int) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last` from the file. Raises CorruptSession."""
+        try:
+            return self._read_events(first, last)
+        except _MisledError:
+            self._distrust()
+            return self._read_events(first, last)
+
+    def remove(self) -> None:
+        """Remove the log and all that was derived from it."""
+        self.path.unlink()
+        self._sidecars.remove()
+        self.handle.close()
+        self.start_over()
+
+    def _commit_all(self, commits: Sequence[EncodedCommit], durable: bool) -> list[Receipt | SessionManagerError]:
+        staged: list[tuple[Receipt | SessionManagerError, int]] = []
+        frames: list[bytes] = []
+        end = self.offset
+        for commit in commits:
+            answer, payload = self._staged(commit, end)
+            if payload is not None:
+                frames.append(framed(payload))
+                end += len(frames[-1])
+            staged.append((answer, len(frames)))
+        try:
+            whole = self.write(frames) if frames else 0
+            if durable and whole:
+                self.handle.sync()
+        except OSError:
+            self.start_over()
+            raise
+        if whole < len(frames):
+            self.start_over()
+        else:
+            self.offset = end
+            self._checkpoint_if_due()
+        return [answer if needed <= whole else self.no_room() for answer, needed in staged]
+
+    def _read_events(self, first: int, last: int) -> list[StoredEvent]:
+        head = self.head
+        assert head is not None, "only a log that exists has events"
+        last = min(last, head.last_seq)
+        if first > last:
+            return []
+        start = self._start_of(first)
+        if last == head.last_seq:
+            frames = self._frames(start, self.offset)
+        else:
+            final = self._start_of(last)
+            frames = [*self._frames(start, final), self._frame_at(final)]
+        events = [
+            StoredEvent(seq, line.revision, event.data)
+            for line in map(self._line, frames)
+            for seq, event in enumerate(line.commit.events, line.first_seq)
+            if first <= seq <= last
+        ]
+        if len(events) != last - first + 1:
+            raise self._misled(start)
+        return events
+
+    def _staged(self, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
+        """Answer a commit as if all before it were written, and return the line that it adds, if any."""
+        head = self.head
+        assert head is not None, "only a log that exists takes commits"
+        try:
+            ledger.check_life(head, commit)
+            if commit.write_id is not None and (first := self.first_result(commit.write_id)) is not None:
+                return ledger.repeat(head, commit, first, self.find_seq), None
+            outcome = ledger.decide(head, commit, self.find_seq)
+        except SessionManagerError as error:
+            return error, None
+        if outcome.revision == head.revision and commit.write_id is None:
+            return outcome.receipt, None
+        payload = encode_line(commit, outcome, head.last_seq + 1)
+        self._note(head, commit, outcome, start)
+        return outcome.receipt, payload
+
+    def _begin(self, birth: Birth) -> None:
+        if self.head is not None:
+            raise ValueError("a second first record")
+        if birth.key != self.key:
+            raise CorruptSession(
+                self.session_id, f"{self.path} holds session {birth.key.id!r}: put each log back under its own name"
+            )
+        self.birth = birth
+        self.head = ledger.newborn(self.key, creation_of(birth))
+
+    def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: ledger.Outcome, start: int) -> None:
+        before = head.last_seq
+        ledger.apply(head, commit, outcome)
+        self._recent_starts.extend([start] * len(outcome.fresh))
+        for seq, event in enumerate(outcome.fresh, before + 1):
+            self._recent_seqs[event.id] = seq
+        if outcome.hidden:
+            self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
+        if commit.write_id is not None:
+            self._recent_results[commit.write_id] = outcome.first_result
+            self._recent_writes[commit.write_id] = start
+
+    def _forget_recent(self) -> None:
+        self._recent_seqs: dict[str, int] = {}
+        self._recent_results: dict[str, FirstResult] = {}
+        self._recent_writes: dict[str, int] = {}
+        self._recent_starts = array("Q")
+        self._much = 4 * CHECKPOINT_BYTES
+
+    def _checkpoint_if_due(self) -> None:
+        known = self._checkpoint
+        if self.offset - self._covered < max(CHECKPOINT_BYTES, 0 if known is None else known.size):
+            return
+        head, birth = self.head, self.birth
+        assert head is not None, "only a log that exists grows"
+        assert birth is not None, "only a log that exists grows"
+        # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
+        with suppress(OSError):
+            fresh = Checkpoint(self.offset, birth, ledger.copied(head, whole_head=True), list(self.retractions))
+            self._checkpoint = self._sidecars.write(
+                fresh, known, self._first_bytes, self._recent_ids(), self._recent_starts
+            )
+            self._forget_recent()
+
+    @property
+    def _covered(self) -> int:
+        return 0 if self._checkpoint is None else self._checkpoint.covers
+
+    def _take_newer_checkpoint(self) -> None:
+        """Another process writes here: what its checkpoint covers need not be remembered record by record."""
+        newer = self._sidecars.load(self._first_bytes) if self._trusts_sidecars else None
+        if newer is None or newer.covers <= self._covered:
+            self._much *= 2
+        else:
+            self.start_over()
+            self.catch_up()
+
+    def _recent_ids(self) -> Iterator[tuple[int, int]]:
+        head = self.head
+        assert head is not None, "only a log that exists has ids"
+        covered = head.last_seq - len(self._recent_starts)
+        for event_id, seq in self._recent_seqs.items():
+            yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered - 1]
+        for write_id, start in self._recent_writes.items():
+            yield fingerprint(_WRITE, write_id), start
+
+    def _start_of(self, seq: int) -> int:
+        head = self.head
+        assert head is not None, "only a log that exists has events"
+        covered = head.last_seq - len(self._recent_starts)
+        return self._recent_starts[seq - covered - 1] if seq > covered else self._sidecars.start_of(seq)
+
+    def _lines_of(self, kind: str, identifier: str) -> Iterator[CommitLine]:
+        if self._checkpoint is not None:
+            for start in self._checkpoint.find(kind, identifier):
+                yield self._line(self._frame_at(start))
+
+    def _line(self, frame: Frame) -> CommitLine:
+        try:
+            return decode_line(frame.payload)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._misled(frame.start) from error
+
+    def _frame_at(self, start: int) -> Frame:
+        length = _RECORD_BYTES
+        while True:
+            end = min(start + length, self.offset)
+            frames = self._frames(start, end, is_cut=end < self.offset)
+            if frames:
+                return frames[0]
+            if end >= self.offset:
+                raise self._misled(start)
+            length *= 8
+
+    def _frames(self, start: int, end: int, *, is_cut: bool = False) -> list[Frame]:
+        data = self.handle.read(start, end)
+        if is_cut:
+            # One record is wanted: what comes behind it may be cut anywhere, and is not looked at.
+            data = data[: data.find(b"\n", 1) + 1]
+        try:
+            return read_frames(data, start)
+        except DamagedFrameError as error:
+            raise self._misled(error.offset) from error
+
+    def _misled(self, start: int) -> Exception:
+        """What to raise when the bytes at `start` are not what was expected: blame the sidecars first."""
+        return self._damaged(start, "damaged") if self._checkpoint is None else _MisledError()
+
+    def _distrust(self) -> None:
+        """Go by the log alone from here on; the next checkpoint makes the sidecars anew."""
+        self._trusts_sidecars = False
+        self.start_over()
+        self.catch_up()
+
+
+class _MisledError(Exception):
+    """The log is not where a sidecar says; whether the log itself is whole, reading it from its start tells."""
+
+
+def creation_of(birth: Birth) -> Creation:
+    """Return the creation that a birth records."""
+    parent = None
+    if birth.parent_id is not None:
+        parent = Parent(birth.parent_id, "", birth.root_id, birth.depth - 1)
+    return Creation(birth.creation_id, birth.created_at, parent)
+
+
+def _outcome(head: HeadRecord, line: CommitLine) -> ledger.Outcome:
+    events = line.commit.events
+    last_seq = head.last_seq + len(events)
+    seqs = range(head.last_seq + 1, last_seq + 1)
+    receipt = Receipt(line.revision, last_seq, line.is_change, seqs, line.hidden)
+    return ledger.Outcome(line.revision, events, line.hidden, receipt)

@@ -1,0 +1,79 @@
+"""Tables of id fingerprints: sorted, immutable, 16 bytes an id, on disk and in memory alike.
+
+Each holds the ids of a stretch of the log and where their records lie. A table is merged into the next
+older one when that is not at least twice as large, so there are few of them, however long the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_WORD = 8
+
+
+def fingerprint(kind: str, identifier: str) -> int:
+    """Return 64 bits that stand for an id of a kind; the record it leads to tells whether it is that id."""
+    return int.from_bytes(hashlib.blake2b(f"{kind}{identifier}".encode(), digest_size=_WORD).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One table: fingerprints in order, the start of the record of each, and the checksum of its file."""
+
+    path: Path
+    fingerprints: array[int]
+    starts: array[int]
+    checksum: int
+
+    @property
+    def count(self) -> int:
+        return len(self.fingerprints)
+
+    def find(self, wanted: int) -> Iterator[int]:
+        """Yield where the records lie that may hold the id of this fingerprint."""
+        at = bisect_left(self.fingerprints, wanted)
+        while at < len(self.fingerprints) and self.fingerprints[at] == wanted:
+            yield self.starts[at]
+            at += 1
+
+    def entries(self) -> Iterable[tuple[int, int]]:
+        return zip(self.fingerprints, self.starts, strict=True)
+
+
+def write_segment(path: Path, entries: Iterable[tuple[int, int]]) -> Segment:
+    """Write a table of (fingerprint, start) pairs."""
+    ordered = sorted(entries)
+    fingerprints = array("Q", [each for each, _ in ordered])
+    starts = array("Q", [start for _, start in ordered])
+    data = _little(fingerprints) + _little(starts)
+    path.write_bytes(data)
+    return Segment(path, fingerprints, starts, zlib.crc32(data))
+
+
+def read_segment(path: Path, count: int, checksum: int) -> Segment:
+    """Return a table that was written. Raises ValueError when it is not whole."""
+    data = path.read_bytes()
+    if len(data) != count * 2 * _WORD or zlib.crc32(data) != checksum:
+        raise ValueError(f"{path} is not whole")
+    return Segment(path, _from_little(data[: count * _WORD]), _from_little(data[count * _WORD :]), checksum)
+
+
+def _little(words: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        words = array("Q", words)
+        words.byteswap()
+    return words.tobytes()
+
+
+def _from_little(data: bytes) -> array[int]:
+    words = array("Q", data)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words

@@ -1,0 +1,115 @@
+"""Where each session's files lie, and what this process knows of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.file.framed_file import FramedFile
+from a2a_session_manager.storage.file.handles import HandlePool, translated
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.names import file_name, shard_of
+from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.records import SessionKey
+
+_MOST_KNOWN = 2_000
+_FORMAT_FILE = "format.json"
+_FORMAT_TEXT = '{"a2a_session_manager": 1}\n'
+
+
+class Shelf:
+    """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pool = HandlePool()
+        self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
+        self._lock = threading.Lock()
+        self._is_checked = False
+
+    def prepare(self) -> None:
+        """Make the directory, or check that it is one of ours. Raises StoreUnavailable with the remedy."""
+        if self._is_checked:
+            return
+        with translated(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory = self.directory.resolve()
+            (self.directory / "new").mkdir(exist_ok=True)
+            marker = self.directory / _FORMAT_FILE
+            if not marker.exists():
+                self._refuse_old_data()
+                marker.write_text(_FORMAT_TEXT)
+            elif marker.read_text() != _FORMAT_TEXT:
+                raise StoreUnavailable(
+                    f"{marker} names another format than this release writes: upgrade a2a_session_manager"
+                )
+        self._is_checked = True
+
+    def log(self, key: SessionKey) -> LogFile:
+        file = self._known_file(("log", key))
+        if not isinstance(file, LogFile):
+            file = LogFile(self._path(key, "logs", ".log"), key, self.pool)
+            self._keep(("log", key), file)
+        return file
+
+    def tree(self, root: SessionKey) -> TreeFile:
+        file = self._known_file(("tree", root))
+        if not isinstance(file, TreeFile):
+            file = TreeFile(self._path(root, "trees", ".tree"), root, self.pool)
+            self._keep(("tree", root), file)
+        return file
+
+    def new_path(self, creation_id: str) -> Path:
+        """Return where a new file is written before it gets its name."""
+        return self.directory / "new" / file_name(creation_id)
+
+    def shards(self, namespace: str) -> Iterator[Path]:
+        """Yield the folders of logs of a namespace, in their order."""
+        folder = self.folder(namespace, "logs")
+        if folder.is_dir():
+            yield from sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
+
+    def folder(self, namespace: str, kind: str) -> Path:
+        """Return the folder of a namespace's `logs` or `trees`."""
+        return self.directory / ("default" if namespace == "" else f"@{file_name(namespace)}") / kind
+
+    def close(self) -> None:
+        self.pool.close_all()
+
+    def _path(self, key: SessionKey, kind: str, suffix: str) -> Path:
+        name = file_name(key.id)
+        return self.folder(key.namespace, kind) / shard_of(name) / f"{name}{suffix}"
+
+    def _known_file(self, name: tuple[str, SessionKey]) -> FramedFile | None:
+        with self._lock:
+            file = self._known.get(name)
+            if file is not None:
+                self._known.move_to_end(name)
+            return file
+
+    def _keep(self, name: tuple[str, SessionKey], file: FramedFile) -> None:
+        # Two threads may each make one: file locks keep them apart, and the later one is kept.
+        with self._lock:
+            self._known[name] = file
+            for oldest in list(islice(self._known, max(len(self._known) - _MOST_KNOWN, 0))):
+                self._drop(oldest)
+
+    def _drop(self, name: tuple[str, SessionKey]) -> None:
+        lock = self._known[name].handle.lock
+        if lock.acquire(blocking=False):
+            try:
+                self._known.pop(name).handle.close()
+            finally:
+                lock.release()
+
+    def _refuse_old_data(self) -> None:
+        old = next(self.directory.glob("*.json"), None)
+        if old is not None:
+            raise StoreUnavailable(
+                f"{self.directory} holds sessions of release 0.1 ({old.name}): take an empty directory, "
+                "and read the old files with json to import them"
+            )

@@ -1,0 +1,152 @@
+"""The files beside a log: all derived from it, each covering it up to a byte, and built anew when in doubt.
+
+`.ckpt` holds the head, the retractions and the list of id tables; it is renamed into place last, and what it
+does not name does not count. `.idx` holds 8 bytes a seq: where its record starts. `.ids.<n>` are the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.framing import framed, read_frames
+from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
+from a2a_session_manager.storage.file.segments import Segment, fingerprint, read_segment, write_segment
+from a2a_session_manager.storage.head_codec import decode_head, encode_head
+from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
+
+# A checkpoint is due when the log has grown by this much, and by at least the checkpoint's own size.
+CHECKPOINT_BYTES = 256_000
+_WORD = 8
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """What is known of a log up to the byte `covers`; `size` is that of the checkpoint's file."""
+
+    covers: int
+    birth: Birth
+    head: HeadRecord
+    retractions: list[StoredRetraction]
+    tables: list[Segment] = field(default_factory=list)
+    size: int = 0
+
+    def find(self, kind: str, identifier: str) -> Iterator[int]:
+        """Yield where records lie that may hold this id, from the newest tables first."""
+        wanted = fingerprint(kind, identifier)
+        for table in reversed(self.tables):
+            yield from table.find(wanted)
+
+
+class Sidecars:
+    """Reads and writes the sidecars of one log. Only who holds the log exclusively writes them."""
+
+    def __init__(self, log_path: Path) -> None:
+        self.checkpoint_path = log_path.with_suffix(".ckpt")
+        self._index_path = log_path.with_suffix(".idx")
+
+    def load(self, first_bytes: bytes) -> Checkpoint | None:
+        """Return what was written last for the log that begins so, or None when it cannot be proved whole."""
+        try:
+            data = self.checkpoint_path.read_bytes()
+            (frame,) = read_frames(data, 0)
+            document = json.loads(frame.payload)
+            if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
+                return None
+            return self._loaded(document, len(data))
+        except (OSError, ValueError, KeyError, TypeError, CorruptSession):
+            return None  # derived: the log is read from its start instead
+
+    def write(
+        self,
+        checkpoint: Checkpoint,
+        before: Checkpoint | None,
+        first_bytes: bytes,
+        ids: Iterable[tuple[int, int]],
+        starts: Sequence[int],
+    ) -> Checkpoint:
+        """Write `checkpoint`: `ids` and the `starts` of the newest seqs are what it covers beyond `before`."""
+        known = [] if before is None else before.tables
+        self._write_index(checkpoint.head.last_seq - len(starts), starts)
+        checkpoint.tables = self._with_table(known, list(ids))
+        data = framed(_document(checkpoint, first_bytes))
+        new = self.checkpoint_path.with_suffix(".ckpt.new")
+        new.write_bytes(data)
+        os.replace(new, self.checkpoint_path)
+        checkpoint.size = len(data)
+        for table in known:
+            if table not in checkpoint.tables:
+                table.path.unlink(missing_ok=True)
+        return checkpoint
+
+    def start_of(self, seq: int) -> int:
+        """Return where the record of a covered seq starts; the record itself proves it. Raises OSError."""
+        fd = os.open(self._index_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            return int.from_bytes(os.pread(fd, _WORD, (seq - 1) * _WORD), "little")
+        finally:
+            os.close(fd)
+
+    def remove(self) -> None:
+        """Remove all sidecars, the checkpoint first: without it the others count for nothing."""
+        for path in (self.checkpoint_path, self._index_path):
+            path.unlink(missing_ok=True)
+        prefix = f"{self.checkpoint_path.stem}.ids."
+        for path in list(self.checkpoint_path.parent.iterdir()):
+            if path.name.startswith(prefix):
+                path.unlink(missing_ok=True)
+
+    def _loaded(self, document: dict[str, Any], size: int) -> Checkpoint:
+        birth = birth_from(document["birth"])
+        head = decode_head(document["head"].encode(), birth.key)
+        if self._index_path.stat().st_size < head.last_seq * _WORD:
+            raise ValueError("the index is too short")
+        retractions = [
+            StoredRetraction(revision, after_seq, tuple((first, last) for first, last in hidden))
+            for revision, after_seq, hidden in document["retractions"]
+        ]
+        tables = [
+            read_segment(self.checkpoint_path.with_name(name), count, checksum)
+            for name, count, checksum in document["tables"]
+        ]
+        return Checkpoint(document["covers"], birth, head, retractions, tables, size)
+
+    def _write_index(self, covered_seqs: int, starts: Sequence[int]) -> None:
+        data = b"".join(start.to_bytes(_WORD, "little") for start in starts)
+        fd = os.open(self._index_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            if os.pwrite(fd, data, covered_seqs * _WORD) != len(data):
+                raise OSError(f"{self._index_path}: short write")
+        finally:
+            os.close(fd)
+
+    def _with_table(self, known: list[Segment], ids: list[tuple[int, int]]) -> list[Segment]:
+        kept = list(known)
+        number = 1 + max((int(table.path.suffix[1:]) for table in known), default=0)
+        parts: list[Iterable[tuple[int, int]]] = [ids]
+        size = len(ids)
+        while kept and kept[-1].count < 2 * size:
+            older = kept.pop()
+            parts.append(older.entries())
+            size += older.count
+        path = self.checkpoint_path.with_suffix(f".ids.{number}")
+        return [*kept, write_segment(path, chain.from_iterable(parts))]
+
+
+def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:
+    document = {
+        "v": FORMAT,
+        "first": first_bytes.hex(),
+        "covers": checkpoint.covers,
+        "birth": birth_fields(checkpoint.birth),
+        "head": encode_head(checkpoint.head).decode(),
+        "retractions": checkpoint.retractions,
+        "tables": [[table.path.name, table.count, table.checksum] for table in checkpoint.tables],
+    }
+    return json.dumps(document, separators=(",", ":")).encode()

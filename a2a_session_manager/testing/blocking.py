@@ -1,0 +1,46 @@
+"""BlockBuster, set up for stores: a blocking call on the event loop raises BlockingError."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
+
+# What a store may be tempted to do on the loop, and BlockBuster does not watch by itself.
+_ALSO = (
+    ("os", "open"),
+    ("os", "fsync"),
+    ("os", "fdatasync"),
+    ("os", "ftruncate"),
+    ("os", "pread"),
+    ("os", "pwrite"),
+    ("fcntl", "flock"),
+    ("fcntl", "lockf"),
+)
+
+
+@contextmanager
+def blocking_calls_refused() -> Iterator[BlockBuster]:
+    """Refuse blocking calls on a running event loop inside the `with` block."""
+    with blockbuster_ctx() as guard:
+        also = list(_also_watched())
+        for function in also:
+            function.activate()
+        try:
+            yield guard
+        finally:
+            for function in also:
+                function.deactivate()
+
+
+def _also_watched() -> Iterator[BlockBusterFunction]:
+    for module_name, name in _ALSO:
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            continue  # fcntl is POSIX only
+        function = BlockBusterFunction(module, name)
+        function.can_block_in("subprocess.py", {"_get_devnull"})
+        yield function

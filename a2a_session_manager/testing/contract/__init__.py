@@ -1,0 +1,68 @@
+"""StoreContract: what every store promises, as tests. Subclass it once per backend.
+
+    class TestMyStore(StoreContract):
+        async def open_store(self, place: Path) -> BaseSessionStore:
+            return MyStore(place)
+
+        async def damage(self, store: BaseSessionStore, session_id: str) -> None:
+            ...  # make the first stored event of the session unreadable
+
+It runs under pytest-asyncio, in strict and in auto mode, and needs the `testing` extra.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from a2a_session_manager.testing.contract.appending import AppendingContract
+from a2a_session_manager.testing.contract.cancelling import CancellingContract
+from a2a_session_manager.testing.contract.copies import CopiesContract
+from a2a_session_manager.testing.contract.corruption import CorruptionContract
+from a2a_session_manager.testing.contract.deleting import DeletingContract
+from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
+from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.guarding import GuardingContract
+from a2a_session_manager.testing.contract.ids import IdsContract
+from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
+from a2a_session_manager.testing.contract.limits import LimitsContract
+from a2a_session_manager.testing.contract.listing import ListingContract
+from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
+from a2a_session_manager.testing.contract.namespaces import NamespacesContract
+from a2a_session_manager.testing.contract.payloads import PayloadsContract
+from a2a_session_manager.testing.contract.racing import RacingContract
+from a2a_session_manager.testing.contract.reading import ReadingContract
+from a2a_session_manager.testing.contract.retracting import RetractingContract
+from a2a_session_manager.testing.contract.runs import RunsContract
+from a2a_session_manager.testing.contract.saving import SavingContract
+from a2a_session_manager.testing.contract.trees import TreesContract
+from a2a_session_manager.testing.contract.usage import UsageContract
+
+__all__ = ["StoreContract"]
+
+
+@pytest.mark.asyncio
+class StoreContract(
+    AppendingContract,
+    SavingContract,
+    CopiesContract,
+    GuardingContract,
+    ExactlyOnceContract,
+    RetractingContract,
+    RunsContract,
+    UsageContract,
+    TreesContract,
+    DeletingContract,
+    ReadingContract,
+    ListingContract,
+    FollowingContract,
+    NamespacesContract,
+    IdsContract,
+    PayloadsContract,
+    LimitsContract,
+    CorruptionContract,
+    LifecycleContract,
+    RacingContract,
+    LosingRepliesContract,
+    CancellingContract,
+):
+    """The whole contract. A subclass writes `open_store` and `damage`, and says whether it `is_durable`."""

@@ -1,0 +1,84 @@
+"""What every part of the contract stands on: a store for each test, and a second, cold look at its data."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import pytest_asyncio
+from blockbuster import BlockBuster
+
+from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.testing.blocking import blocking_calls_refused
+
+Reopen = Callable[[], Awaitable[BaseSessionStore]]
+
+
+class ContractBase(ABC):
+    """Opens and closes stores; the parts of the contract are mixed in beside it.
+
+    Attributes:
+        is_durable: a store opened again sees what the first one wrote. False (memory) reads through the
+            first one itself.
+    """
+
+    is_durable: ClassVar[bool] = True
+
+    @abstractmethod
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        """Return a new store over the data at `place`, empty at first; called again, it must see the same data."""
+
+    @abstractmethod
+    async def damage(self, store: BaseSessionStore, session_id: str) -> None:
+        """Make the first stored event of the session unreadable."""
+
+    def allow_blocking(self, guard: BlockBuster) -> None:  # noqa: B027  a hook, empty by default
+        """Name what may block after all, with `guard.functions[…].can_block_in(…)`: nothing, by default."""
+
+    @pytest.fixture(autouse=True)
+    def no_blocking_calls(self) -> Iterator[None]:
+        """Fail a test on any blocking call on its event loop."""
+        with blocking_calls_refused() as guard:
+            self.allow_blocking(guard)
+            yield
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        """Where the test's store keeps its data."""
+        return tmp_path / "store"
+
+    @pytest_asyncio.fixture
+    async def store(self, place: Path) -> AsyncIterator[BaseSessionStore]:
+        """The store under test, closed afterwards; it must leave no task behind."""
+        store = await self.open_store(place)
+        yield store
+        await store.aclose()
+        assert await _tasks_left() == []
+
+    @pytest_asyncio.fixture
+    async def reopen(self, store: BaseSessionStore, place: Path) -> AsyncIterator[Reopen]:
+        """`await reopen()` is a cold store over the same data: it has seen nothing of what the first one did."""
+        opened: list[BaseSessionStore] = []
+
+        async def reopened() -> BaseSessionStore:
+            if not self.is_durable:
+                return store
+            opened.append(await self.open_store(place))
+            return opened[-1]
+
+        yield reopened
+        for cold in opened:
+            await cold.aclose()
+
+
+async def _tasks_left() -> list[str]:
+    for _ in range(100):
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if not others:
+            return []
+        await asyncio.sleep(0.01)
+    return [repr(task) for task in others]

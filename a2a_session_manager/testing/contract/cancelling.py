@@ -1,0 +1,155 @@
+"""Cancellation, swept over every await of every write: all of it or nothing, and a retry makes it one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import anyio
+import pytest
+
+from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.testing.contract.base import ContractBase, Reopen
+from a2a_session_manager.testing.contract.writes import DELETE, WRITES, Write, seen
+
+Work = Callable[[], Awaitable[object]]
+# Works for so many turns of the loop, then cuts off; tells whether the work had ended by itself before.
+Cut = Callable[[Work, int], Awaitable[bool]]
+
+# A store that hops to threads spends most turns waiting for them: behind these, the steps grow.
+_EVERY_TURN_UP_TO = 24
+_LAST_TURN = 100_000
+
+
+class _Enough(Exception):
+    """What a sibling in a TaskGroup fails with."""
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def _cancel(work: Work, turns: int) -> bool:
+    task = asyncio.ensure_future(work())
+    await _turns(turns)
+    ended = task.done()
+    task.cancel()
+    await asyncio.wait({task})
+    assert ended or task.cancelled() or task.exception() is None
+    return ended
+
+
+async def _double_cancel(work: Work, turns: int) -> bool:
+    task = asyncio.ensure_future(work())
+    await _turns(turns)
+    ended = task.done()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait({task})
+    return ended
+
+
+async def _timeout(work: Work, turns: int) -> bool:
+    deadline: asyncio.Timeout = asyncio.timeout(None)
+
+    async def timed() -> None:
+        async with deadline:
+            await work()
+
+    task = asyncio.ensure_future(timed())
+    await _turns(turns)
+    ended = task.done()
+    if not ended and turns:  # the block has been entered
+        deadline.reschedule(asyncio.get_running_loop().time())
+    await asyncio.wait({task})
+    assert isinstance(task.exception(), TimeoutError | None)
+    return ended
+
+
+async def _scope(work: Work, turns: int) -> bool:
+    with anyio.CancelScope() as scope:
+        task = asyncio.ensure_future(_turns(turns))
+        task.add_done_callback(lambda _: scope.cancel())
+        await work()
+    ended = not task.done()
+    await task
+    return ended
+
+
+async def _task_group(work: Work, turns: int) -> bool:
+    ended = False
+
+    async def fail() -> None:
+        nonlocal ended
+        await _turns(turns)
+        ended = task.done()
+        raise _Enough
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_awaited(work))
+            group.create_task(fail())
+    except* _Enough:
+        pass
+    return ended
+
+
+async def _awaited(work: Work) -> None:
+    await work()
+
+
+KINDS: dict[str, Cut] = {
+    "task.cancel": _cancel,
+    "double cancel": _double_cancel,
+    "asyncio.timeout": _timeout,
+    "anyio scope": _scope,
+    "TaskGroup": _task_group,
+}
+
+
+class CancellingContract(ContractBase):
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
+    async def test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_makes_it_one(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write, kind: str
+    ) -> None:
+        await write.prepare(store, "prepared")
+        await write.send(store, await write.prepare(store, "sent"))
+        absent, complete = await seen(store, "prepared"), await seen(store, "sent")
+        assert absent != complete
+
+        for turns in _sweep():
+            name = f"cut after {turns}"
+            session = await write.prepare(store, name)
+            ended = await KINDS[kind](lambda session=session: write.send(store, session), turns)  # type: ignore[misc]
+
+            shown = await seen(await reopen(), name)
+            assert shown == complete if ended else shown in (absent, complete)
+            await write.send(store, session)
+            assert await seen(await reopen(), name) == complete
+            if ended:
+                return
+        pytest.fail(f"the write never ended by itself within {_LAST_TURN} turns of the loop")
+
+    @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
+    async def test_a_write_cut_off_again_and_again_ends_as_one(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write
+    ) -> None:
+        await write.send(store, await write.prepare(store, "sent"))
+        session = await write.prepare(store, "talk")
+        for turns in range(6):
+            await _cancel(lambda: write.send(store, session), turns)
+
+        await write.send(store, session)
+
+        again = await reopen()
+        assert await seen(again, "talk") == await seen(again, "sent")
+
+
+def _sweep() -> Iterator[int]:
+    turns = 0
+    while turns < _LAST_TURN:
+        yield turns
+        turns = turns + 1 if turns < _EVERY_TURN_UP_TO else turns * 3 // 2

@@ -1,0 +1,61 @@
+"""Damage never looks like absence, nor like a shorter conversation."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.testing.contract.base import ContractBase, Reopen
+from a2a_session_manager.testing.contract.making import ids, listening, several, whole
+
+
+class CorruptionContract(ContractBase):
+    async def test_a_damaged_event_is_corruption_to_every_reader_of_it_and_never_absence(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await self._damaged(store)
+        again = await reopen()
+
+        with pytest.raises(CorruptSession) as failure:
+            await again.get("talk")
+        with pytest.raises(CorruptSession):
+            await again.get_many(["talk"], last=None)
+        with pytest.raises(CorruptSession):
+            await again.get("talk", last=3)
+        assert failure.value.session_id == "talk"
+
+    async def test_corruption_never_makes_a_shorter_conversation(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await self._damaged(store)
+        again = await reopen()
+
+        with pytest.raises(CorruptSession):
+            await again.events("talk")
+        with pytest.raises(CorruptSession):
+            await again.events("talk", include_retracted=True)
+
+    async def test_a_listener_is_told_of_corruption(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await self._damaged(store)
+
+        async with listening(await reopen(), "talk") as take:
+            with pytest.raises(CorruptSession):
+                await take(2)
+
+    async def test_corruption_in_one_session_harms_no_other(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await self._damaged(store)
+        again = await reopen()
+
+        assert ids((await whole(again, "other")).events) == ["e1", "e2", "e3"]
+        assert sorted(await again.list_sessions()) == ["other", "talk"]
+
+    async def test_a_refused_read_of_corruption_changes_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await self._damaged(store)
+        for _ in range(2):
+            with pytest.raises(CorruptSession):
+                await (await reopen()).get("talk")
+
+    async def _damaged(self, store: BaseSessionStore) -> None:
+        for name in ("talk", "other"):
+            await store.create(name, change=SessionChange(events=several(3)))
+        await self.damage(store, "talk")

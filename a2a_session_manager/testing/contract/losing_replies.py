@@ -1,0 +1,106 @@
+"""Lost replies: a write that was done but not answered is sent again, with another writer in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.testing.contract.base import ContractBase, Reopen
+from a2a_session_manager.testing.contract.lossy import LossyBackend
+from a2a_session_manager.testing.contract.making import AnySession, ids, said, spending, whole
+from a2a_session_manager.testing.contract.writes import DELETE, WRITES, Write, seen
+
+
+class LosingRepliesContract(ContractBase):
+    @pytest.mark.parametrize("write", WRITES, ids=str)
+    async def test_a_write_retried_after_a_lost_reply_and_another_writer_changes_nothing_more(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session = await write.prepare(lossy, "talk")
+        await self._lose(lossy, backend, write, session)
+        await store.commit("talk", SessionChange(events=[spending(9, id="other")], set_state={"plan": "newer"}))
+        before = await seen(await reopen(), "talk")
+
+        await write.send(lossy, session)
+
+        after = await seen(await reopen(), "talk")
+        assert after == before
+        assert after is not None
+        assert after["state"]["plan"] == "newer"
+        assert ids(await (await reopen()).events("talk", include_retracted=True)).count("other") == 1
+
+    @pytest.mark.parametrize("write", WRITES, ids=str)
+    async def test_a_write_whose_reply_is_lost_twice_is_made_once(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session, twin = await write.prepare(lossy, "talk"), await write.prepare(lossy, "twin")
+        await write.send(lossy, twin)
+        for _ in range(2):
+            await self._lose(lossy, backend, write, session)
+
+        await write.send(lossy, session)
+
+        again = await reopen()
+        assert await seen(again, "talk") == await seen(again, "twin") is not None
+
+    async def test_a_delete_retried_after_a_lost_reply_leaves_a_later_session_of_the_same_id_alone(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session = await DELETE.prepare(lossy, "talk")
+        await self._lose(lossy, backend, DELETE, session)
+        await store.create("talk", change=SessionChange(events=[said(id="later")]))
+
+        await DELETE.send(lossy, session)
+
+        assert ids((await whole(await reopen(), "talk")).events) == ["later"]
+
+    async def test_a_session_whose_save_lost_its_reply_goes_on_where_it_was(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session = await lossy.create("talk")
+        session.add_event(said("one"))
+        backend.replies_to_lose = 1
+        with pytest.raises(StoreUnavailable):
+            await lossy.save(session)
+        session.add_event(said("two"))
+        session.state["plan"] = "mine"
+
+        await lossy.save(session)
+
+        again = await whole(await reopen(), "talk")
+        assert [event.message for event in again.events] == ["one", "two"]
+        assert again == session
+        assert again.revision == session.revision == 3
+
+    async def test_a_value_that_another_writer_replaced_after_a_lost_save_is_not_taken_back(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session = await lossy.create("talk")
+        session.state["plan"] = "mine"
+        backend.replies_to_lose = 1
+        with pytest.raises(StoreUnavailable):
+            await lossy.save(session)
+        await store.commit("talk", SessionChange(set_state={"plan": "newer"}))
+        session.add_event(said("more"))
+
+        await lossy.save(session)
+
+        again = await whole(await reopen(), "talk")
+        assert (again.state, [event.message for event in again.events]) == ({"plan": "newer"}, ["more"])
+
+    async def _lose(self, lossy: BaseSessionStore, backend: LossyBackend, write: Write, session: AnySession) -> None:
+        backend.replies_to_lose = 1
+        with pytest.raises(StoreUnavailable):
+            await write.send(lossy, session)
+
+
+def _lossy(store: BaseSessionStore) -> tuple[BaseSessionStore, LossyBackend]:
+    backend = LossyBackend(store._open_backend)
+    return BaseSessionStore(backend), backend

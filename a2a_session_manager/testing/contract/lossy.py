@@ -1,0 +1,73 @@
+"""LossyBackend: a backend whose answers get lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage import Backend, SessionPage
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+    Totals,
+    TreeNode,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class LossyBackend(Backend):
+    """Hands everything on to `backend`; a write while `replies_to_lose` is above 0 is done, and then not answered."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._behind = backend
+        self.replies_to_lose = 0
+
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
+        return await self._answered(self._behind.create(key, creation, commit))
+
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        return await self._answered(self._behind.commit(key, commit))
+
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:
+        await self._answered(self._behind.delete(key, creation_id, cascade=cascade))
+
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        return await self._behind.load(keys, last=last, whole_head=whole_head)
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        return await self._behind.read_log(key, after=after, limit=limit)
+
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await self._behind.children(key, cursor=cursor, limit=limit)
+
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        return await self._behind.tree(key)
+
+    async def tree_totals(self, key: SessionKey) -> Totals | None:
+        return await self._behind.tree_totals(key)
+
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        return await self._behind.list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        await self._behind.wait(key, creation_id, revision)
+
+    async def aclose(self) -> None:
+        """Do nothing: the backend behind belongs to the store it came from."""
+
+    async def _answered(self, write: Awaitable[ResultT]) -> ResultT:
+        result = await write
+        if self.replies_to_lose:
+            self.replies_to_lose -= 1
+            raise StoreUnavailable("the reply was lost")
+        return result

@@ -1,0 +1,73 @@
+"""Words the contract's tests are written in: events to say, sessions to look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.storage import BaseSessionStore
+
+Event = SessionEvent[Any]
+AnySession = Session[Any]
+Take = Callable[[int], Coroutine[Any, Any, list[Event]]]
+
+PATIENCE_SECONDS = 20
+
+
+def said(message: Any = "hello", *, id: str | None = None, **fields: Any) -> Event:
+    """Return an event that says `message`."""
+    return SessionEvent(id=new_id() if id is None else id, message=message, **{"source": EventSource.USER, **fields})
+
+
+def several(count: int, prefix: str = "e") -> list[Event]:
+    """Return events e1, e2, … whose messages are their ids."""
+    return [said(f"{prefix}{number}", id=f"{prefix}{number}") for number in range(1, count + 1)]
+
+
+def spending(tokens: int, *, id: str | None = None, model: str = "m", **fields: Any) -> Event:
+    """Return an event of a request of `tokens` prompt tokens and as many completion tokens."""
+    usage = TokenUsage(prompt_tokens=tokens, completion_tokens=tokens, model=model, cost_pico_usd=tokens * 7)
+    return said("reply", id=id, token_usage=usage, **{"source": EventSource.LLM, **fields})
+
+
+def ids(events: Iterable[Event]) -> list[str]:
+    return [event.id for event in events]
+
+
+def messages(events: Iterable[Event]) -> list[Any]:
+    return [event.message for event in events]
+
+
+def seqs(events: Iterable[Event]) -> list[int | None]:
+    return [event.seq for event in events]
+
+
+async def whole(store: BaseSessionStore, session_id: str) -> AnySession:
+    """Return the session with all it has; it must be there."""
+    session = await store.get(session_id)
+    assert session is not None, f"no session {session_id!r}"
+    return session
+
+
+@asynccontextmanager
+async def listening(store: BaseSessionStore, session_id: str, *, after: int = 0) -> AsyncIterator[Take]:
+    """Follow a session; `await take(n)` are the next n events, which must come in time."""
+    stream = store.follow(session_id, after=after)
+
+    async def take(count: int) -> list[Event]:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return [await anext(stream) for _ in range(count)]
+
+    try:
+        yield take
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()

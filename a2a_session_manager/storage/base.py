@@ -14,12 +14,11 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
     StoreUnavailable,
 )
-from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
-from a2a_session_manager.protocols import ChildPolicy
+from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.storage import conflicts, following, saving
 from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
@@ -74,23 +73,16 @@ class BaseSessionStore(SessionReader):
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store."""
-        is_settled = False
-        while True:
-            if session._unsettled is not None:
-                is_settled = True
-                await self._settle(session, session._unsettled)
-                # What was sent before has passed the guard; what came since is guarded against what it made.
-                expected_revision = None if expected_revision is None else session.revision
-            baseline = session._baseline
-            save = await self._next_save(session)
-            # Another task may save the same object: then theirs is settled first, and the rest compared anew.
-            if session._unsettled is None and session._baseline is baseline:
-                break
+        was_sent = await self._settle_unknown(session)
+        if was_sent and expected_revision is not None:
+            # What was sent before has passed the guard; what came since is guarded against what it made.
+            expected_revision = session.revision
+        save = await self._next_save(session)
         if save is not None:
             save.commit.expected_revision = None if save.creation else expected_revision
             session._unsettled = save
             await self._settle(session, save)
-        elif expected_revision is not None and not is_settled:
+        elif expected_revision is not None and not was_sent:
             await self.commit(session, SessionChange(), expected_revision=expected_revision)
 
     async def commit(
@@ -203,9 +195,26 @@ class BaseSessionStore(SessionReader):
 
     async def _next_save(self, session: Session[Any]) -> Save | None:
         self._key(session.id)
-        if session._baseline is not None and self._is_home_of(session._baseline):
-            return await saving.changes_of(session, self._limits)
-        return await saving.birth_of(session, await self._parent(session.parent_id), self._limits)
+        while True:
+            before = session._baseline, session._unsettled
+            save = await self._compared(session)
+            if session._baseline is before[0] and session._unsettled is before[1]:
+                return save
+            # Another task saves the same object: theirs is settled first, and the rest is compared anew.
+            await self._settle_unknown(session)
+
+    async def _compared(self, session: Session[Any]) -> Save | None:
+        if session._baseline is not None and self._is_home(session._baseline.store):
+            return await saving.changes_of(session, self, self._limits)
+        return await saving.birth_of(session, await self._parent(session.parent_id), self, self._limits)
+
+    async def _settle_unknown(self, session: Session[Any]) -> bool:
+        """Send again what was sent here before without an answer; tell whether there was such a thing."""
+        save: Save | None = session._unsettled
+        if save is None or not self._is_home(save.store):
+            return False
+        await self._settle(session, save)
+        return True
 
     async def _settle(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
@@ -222,15 +231,15 @@ class BaseSessionStore(SessionReader):
             raise
         # Another task may have saved the same object meanwhile: then it is settled already.
         if session._unsettled is save:
-            saving.settle(session, save, receipt, self)
+            saving.settle(session, save, receipt)
             session._unsettled = None
 
-    def _is_home_of(self, baseline: Baseline) -> bool:
-        home = baseline.store
+    def _is_home(self, store: SessionStore) -> bool:
+        """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""
         return (
-            isinstance(home, BaseSessionStore)
-            and home._open_backend is self._open_backend
-            and home._namespace == self._namespace
+            isinstance(store, BaseSessionStore)
+            and store._open_backend is self._open_backend
+            and store._namespace == self._namespace
         )
 
     async def _parent(self, parent_id: str | None) -> Parent | None:

@@ -34,12 +34,13 @@ class Save:
     `events` are the session's own objects that the commit appends.
     """
 
+    store: SessionStore
     creation: Creation | None
     commit: EncodedCommit
     events: Sequence[SessionEvent[Any]]
 
 
-async def changes_of(session: Session[Any], limits: StoreLimits) -> Save | None:
+async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLimits) -> Save | None:
     """Return the save of what changed since `session` was read, or None when nothing did.
 
     Raises InvalidSessionOperation when stored events or runs were removed, moved or replaced, or the id or
@@ -55,10 +56,10 @@ async def changes_of(session: Session[Any], limits: StoreLimits) -> Save | None:
     _check_runs_kept(session, baseline, commit)
     commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
     commit.creation_id = baseline.creation_id
-    return None if commit.is_empty else Save(None, commit, events)
+    return None if commit.is_empty else Save(store, None, commit, events)
 
 
-async def birth_of(session: Session[Any], parent: Parent | None, limits: StoreLimits) -> Save:
+async def birth_of(session: Session[Any], parent: Parent | None, store: SessionStore, limits: StoreLimits) -> Save:
     """Return the save that creates `session` with all it holds, below `parent` if it has one."""
     if session.is_partial:
         raise InvalidSessionOperation(
@@ -70,17 +71,17 @@ async def birth_of(session: Session[Any], parent: Parent | None, limits: StoreLi
     commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
     creation = Creation(new_id(), micros(session.metadata.created_at), parent)
     commit.write_id = creation.creation_id
-    return Save(creation, commit, events)
+    return Save(store, creation, commit, events)
 
 
-def settle(session: Session[Any], save: Save, receipt: Receipt, store: SessionStore) -> None:
+def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
     """Bring `session` in step with the store after `save`: its own event objects become placed ones."""
     new = [
         placed(event, seq, retracted=seq in receipt.retracted)
         for event, seq in zip(save.events, receipt.seqs, strict=True)
     ]
     if save.creation is not None:
-        session._baseline = newborn(session.id, session.parent_id, save.creation, store)
+        session._baseline = newborn(session.id, session.parent_id, save.creation, save.store)
     baseline = session._baseline
     assert baseline is not None
     sent = {id(event) for event in save.events}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, encode_line
-from a2a_session_manager.storage.file.segments import fingerprint
-from a2a_session_manager.storage.file.sidecars import CHECKPOINT_BYTES, Checkpoint, Sidecars
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -27,34 +25,33 @@ from a2a_session_manager.storage.records import (
     StoredRetraction,
 )
 
-_EVENT = "e"
-_WRITE = "w"
+ResultT = TypeVar("ResultT")
+
 _RECORD_BYTES = 16_000  # most records fit, so that one read brings one
 
 
 class LogFile(FramedFile):
-    """A head, and where the rest lies. What the checkpoint does not cover is remembered record by record."""
+    """A session's head as far as its log was read; its index says where events and ids lie."""
 
     def __init__(self, path: Path, key: SessionKey, pool: HandlePool) -> None:
         super().__init__(path, key.id, pool)
         self.key = key
-        self._sidecars = Sidecars(path)
-        self._trusts_sidecars = True
+        self._index = LogIndex(path)
         self.forget()
 
     def forget(self) -> None:
         self.head: HeadRecord | None = None
         self.birth: Birth | None = None
         self.retractions: list[StoredRetraction] = []
-        self._checkpoint: Checkpoint | None = None
-        self._forget_recent()
+        self._index.forget()
 
     def exists(self, *, cut_torn_tail: bool = False) -> bool:
         """Catch up and tell whether there is a log. A log without its first record is damage, not absence."""
         if not self.catch_up(cut_torn_tail=cut_torn_tail):
             return False
-        if self.offset - self._covered > self._much:
-            self._take_newer_checkpoint()
+        if self._index.has_newer(self.offset, self._first_bytes):
+            self.start_over()
+            self.catch_up()
         if self.head is None:
             raise self._damaged(0, "without its first record")
         return True
@@ -62,16 +59,18 @@ class LogFile(FramedFile):
     def take_shortcut(self, size: int) -> None:
         """Begin where the checkpoint ends instead of at the start of the log."""
         first_bytes = self._read_first_bytes()
-        checkpoint = self._sidecars.load(first_bytes) if self._trusts_sidecars else None
-        if checkpoint is None or checkpoint.birth.key != self.key:
+        checkpoint = self._index.load(first_bytes)
+        if checkpoint is None:
+            return
+        if checkpoint.birth.key != self.key:
+            self._index.distrust()
             return
         if checkpoint.covers > size:
             raise CorruptSession(
                 self.session_id,
-                f"{self.path} ends at byte {size}, but {self._sidecars.checkpoint_path} saw it up to "
+                f"{self.path} ends at byte {size}, but {self._index.checkpoint_path} saw it up to "
                 f"{checkpoint.covers}: restore it from a backup, or delete the .ckpt to accept the loss",
             )
-        self._checkpoint = checkpoint
         self.birth = checkpoint.birth
         self.head = ledger.copied(checkpoint.head, whole_head=True)
         self.retractions = list(checkpoint.retractions)
@@ -83,16 +82,16 @@ class LogFile(FramedFile):
         if line.birth is not None:
             self._begin(line.birth)
         head = self.head
-        if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision not in (0, 1):
+        if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
             raise ValueError("its numbers leave a gap")
         self._note(head, line.commit, _outcome(head, line), frame.start)
 
     def find_seq(self, event_id: str) -> int | None:
         """Return the seq of an event that was ever appended, exactly, or None."""
-        seq = self._recent_seqs.get(event_id)
+        seq = self._index.recent_seq(event_id)
         if seq is not None:
             return seq
-        for line in self._lines_of(_EVENT, event_id):
+        for line in self._lines_at(self._index.older_events(event_id)):
             for seq, event in enumerate(line.commit.events, line.first_seq):
                 if event.id == event_id:
                     return seq
@@ -100,10 +99,10 @@ class LogFile(FramedFile):
 
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made."""
-        result = self._recent_results.get(write_id)
+        result = self._index.recent_result(write_id)
         if result is not None:
             return result
-        for line in self._lines_of(_WRITE, write_id):
+        for line in self._lines_at(self._index.older_writes(write_id)):
             if line.commit.write_id == write_id:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
@@ -115,37 +114,7 @@ class LogFile(FramedFile):
         Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
         does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows.
         """
-        try:
-            return self._commit_all(commits, durable)
-        except _MisledError:
-            self._distrust()
-            return self._commit_all(commits, durable)
-
-    def read_events(self, first: int, last: int) -> list[StoredEvent]:
-        """Return the events numbered `first` to `last` from the file. Raises CorruptSession."""
-        try:
-            return self._read_events(first, last)
-        except _MisledError:
-            self._distrust()
-            return self._read_events(first, last)
-
-    def remove(self) -> None:
-        """Remove the log and all that was derived from it."""
-        self.path.unlink()
-        self._sidecars.remove()
-        self.handle.close()
-        self.start_over()
-
-    def _commit_all(self, commits: Sequence[EncodedCommit], durable: bool) -> list[Receipt | SessionManagerError]:
-        staged: list[tuple[Receipt | SessionManagerError, int]] = []
-        frames: list[bytes] = []
-        end = self.offset
-        for commit in commits:
-            answer, payload = self._staged(commit, end)
-            if payload is not None:
-                frames.append(framed(payload))
-                end += len(frames[-1])
-            staged.append((answer, len(frames)))
+        staged, frames, end = self._unmisled(lambda: self._staged(commits))
         try:
             whole = self.write(frames) if frames else 0
             if durable and whole:
@@ -157,32 +126,46 @@ class LogFile(FramedFile):
             self.start_over()
         else:
             self.offset = end
-            self._checkpoint_if_due()
+            self._write_checkpoint_if_due()
         return [answer if needed <= whole else self.no_room() for answer, needed in staged]
 
-    def _read_events(self, first: int, last: int) -> list[StoredEvent]:
-        head = self.head
-        assert head is not None, "only a log that exists has events"
-        last = min(last, head.last_seq)
-        if first > last:
-            return []
-        start = self._start_of(first)
-        if last == head.last_seq:
-            frames = self._frames(start, self.offset)
-        else:
-            final = self._start_of(last)
-            frames = [*self._frames(start, final), self._frame_at(final)]
-        events = [
-            StoredEvent(seq, line.revision, event.data)
-            for line in map(self._line, frames)
-            for seq, event in enumerate(line.commit.events, line.first_seq)
-            if first <= seq <= last
-        ]
-        if len(events) != last - first + 1:
-            raise self._misled(start)
-        return events
+    def read_events(self, first: int, last: int) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last` from the file. Raises CorruptSession."""
+        return self._unmisled(lambda: self._read_events(first, last))
 
-    def _staged(self, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
+    def remove(self) -> None:
+        """Remove the log and all that was derived from it."""
+        self.path.unlink()
+        self._index.remove()
+        self.handle.close()
+        self.start_over()
+
+    def _unmisled(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
+        try:
+            return work()
+        except _MisledError:
+            self.start_over()
+            self._index.distrust()
+            self.catch_up()
+            return work()
+
+    def _staged(
+        self, commits: Sequence[EncodedCommit]
+    ) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
+        """Return each commit's answer with how many frames it needs in the file, the frames, and their end."""
+        staged: list[tuple[Receipt | SessionManagerError, int]] = []
+        frames: list[bytes] = []
+        end = self.offset
+        for commit in commits:
+            answer, payload = self._answered(commit, end)
+            if payload is not None:
+                frames.append(framed(payload))
+                end += len(frames[-1])
+            staged.append((answer, len(frames)))
+        return staged, frames, end
+
+    def _answered(self, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
         """Answer a commit as if all before it were written, and return the line that it adds, if any."""
         head = self.head
         assert head is not None, "only a log that exists takes commits"
@@ -192,8 +175,10 @@ class LogFile(FramedFile):
                 return ledger.repeat(head, commit, first, self.find_seq), None
             outcome = ledger.decide(head, commit, self.find_seq)
         except SessionManagerError as error:
+            if isinstance(error, CorruptSession):
+                raise
             return error, None
-        if outcome.revision == head.revision and commit.write_id is None:
+        if not outcome.receipt.is_change and commit.write_id is None:
             return outcome.receipt, None
         payload = encode_line(commit, outcome, head.last_seq + 1)
         self._note(head, commit, outcome, start)
@@ -212,69 +197,42 @@ class LogFile(FramedFile):
     def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: ledger.Outcome, start: int) -> None:
         before = head.last_seq
         ledger.apply(head, commit, outcome)
-        self._recent_starts.extend([start] * len(outcome.fresh))
-        for seq, event in enumerate(outcome.fresh, before + 1):
-            self._recent_seqs[event.id] = seq
+        self._index.note_events(outcome.fresh, before + 1, start)
         if outcome.hidden:
             self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
         if commit.write_id is not None:
-            self._recent_results[commit.write_id] = outcome.first_result
-            self._recent_writes[commit.write_id] = start
+            self._index.note_write(commit.write_id, outcome.first_result, start)
 
-    def _forget_recent(self) -> None:
-        self._recent_seqs: dict[str, int] = {}
-        self._recent_results: dict[str, FirstResult] = {}
-        self._recent_writes: dict[str, int] = {}
-        self._recent_starts = array("Q")
-        self._much = 4 * CHECKPOINT_BYTES
+    def _write_checkpoint_if_due(self) -> None:
+        assert self.head is not None, "only a log that exists grows"
+        assert self.birth is not None, "only a log that exists grows"
+        self._index.write_if_due(self.offset, self._first_bytes, self.birth, self.head, self.retractions)
 
-    def _checkpoint_if_due(self) -> None:
-        known = self._checkpoint
-        if self.offset - self._covered < max(CHECKPOINT_BYTES, 0 if known is None else known.size):
-            return
-        head, birth = self.head, self.birth
-        assert head is not None, "only a log that exists grows"
-        assert birth is not None, "only a log that exists grows"
-        # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
-        with suppress(OSError):
-            fresh = Checkpoint(self.offset, birth, ledger.copied(head, whole_head=True), list(self.retractions))
-            self._checkpoint = self._sidecars.write(
-                fresh, known, self._first_bytes, self._recent_ids(), self._recent_starts
-            )
-            self._forget_recent()
-
-    @property
-    def _covered(self) -> int:
-        return 0 if self._checkpoint is None else self._checkpoint.covers
-
-    def _take_newer_checkpoint(self) -> None:
-        """Another process writes here: what its checkpoint covers need not be remembered record by record."""
-        newer = self._sidecars.load(self._first_bytes) if self._trusts_sidecars else None
-        if newer is None or newer.covers <= self._covered:
-            self._much *= 2
-        else:
-            self.start_over()
-            self.catch_up()
-
-    def _recent_ids(self) -> Iterator[tuple[int, int]]:
-        head = self.head
-        assert head is not None, "only a log that exists has ids"
-        covered = head.last_seq - len(self._recent_starts)
-        for event_id, seq in self._recent_seqs.items():
-            yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered - 1]
-        for write_id, start in self._recent_writes.items():
-            yield fingerprint(_WRITE, write_id), start
-
-    def _start_of(self, seq: int) -> int:
+    def _read_events(self, first: int, last: int) -> list[StoredEvent]:
         head = self.head
         assert head is not None, "only a log that exists has events"
-        covered = head.last_seq - len(self._recent_starts)
-        return self._recent_starts[seq - covered - 1] if seq > covered else self._sidecars.start_of(seq)
+        last = min(last, head.last_seq)
+        if first > last:
+            return []
+        start = self._index.start_of(first, head.last_seq)
+        if last == head.last_seq:
+            frames = self._frames(start, self.offset)
+        else:
+            final = self._index.start_of(last, head.last_seq)
+            frames = [*self._frames(start, final), self._frame_at(final)]
+        events = [
+            StoredEvent(seq, line.revision, event.data)
+            for line in map(self._line, frames)
+            for seq, event in enumerate(line.commit.events, line.first_seq)
+            if first <= seq <= last
+        ]
+        if len(events) != last - first + 1:
+            raise self._misled(start)
+        return events
 
-    def _lines_of(self, kind: str, identifier: str) -> Iterator[CommitLine]:
-        if self._checkpoint is not None:
-            for start in self._checkpoint.find(kind, identifier):
-                yield self._line(self._frame_at(start))
+    def _lines_at(self, starts: Iterable[int]) -> Iterator[CommitLine]:
+        for start in starts:
+            yield self._line(self._frame_at(start))
 
     def _line(self, frame: Frame) -> CommitLine:
         try:
@@ -286,7 +244,7 @@ class LogFile(FramedFile):
         length = _RECORD_BYTES
         while True:
             end = min(start + length, self.offset)
-            frames = self._frames(start, end, is_cut=end < self.offset)
+            frames = self._frames(start, end, is_cut=True)
             if frames:
                 return frames[0]
             if end >= self.offset:
@@ -305,13 +263,7 @@ class LogFile(FramedFile):
 
     def _misled(self, start: int) -> Exception:
         """What to raise when the bytes at `start` are not what was expected: blame the sidecars first."""
-        return self._damaged(start, "damaged") if self._checkpoint is None else _MisledError()
-
-    def _distrust(self) -> None:
-        """Go by the log alone from here on; the next checkpoint makes the sidecars anew."""
-        self._trusts_sidecars = False
-        self.start_over()
-        self.catch_up()
+        return _MisledError() if self._index.covered else self._damaged(start, "damaged")
 
 
 class _MisledError(Exception):

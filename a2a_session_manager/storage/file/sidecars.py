@@ -17,7 +17,7 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
-from a2a_session_manager.storage.file.segments import Segment, fingerprint, read_segment, write_segment
+from a2a_session_manager.storage.file.segments import Segment, read_segment, write_segment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
@@ -37,9 +37,8 @@ class Checkpoint:
     tables: list[Segment] = field(default_factory=list)
     size: int = 0
 
-    def find(self, kind: str, identifier: str) -> Iterator[int]:
-        """Yield where records lie that may hold this id, from the newest tables first."""
-        wanted = fingerprint(kind, identifier)
+    def find(self, wanted: int) -> Iterator[int]:
+        """Yield where records lie that may hold the id of this fingerprint, from the newest table on."""
         for table in reversed(self.tables):
             yield from table.find(wanted)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +118,32 @@ class LifecycleContract(ContractBase):
         await store.delete("talk", children="cascade")
 
         assert await again.list_sessions() == []
+
+    async def test_a_heavy_payload_does_not_hold_up_the_loop(self, store: BaseSessionStore) -> None:
+        heavy = [said("x" * 4_000_000, metadata={"k": ["x" * 1_000_000] * 3})]
+        await store.create("talk")
+
+        assert await _turns_during(store.append("talk", *heavy)) > 0
+        assert await _turns_during(store.get("talk")) > 0
+
+    async def test_a_long_conversation_is_decoded_in_slices(self, store: BaseSessionStore) -> None:
+        events = [said(list(range(100))) for _ in range(4_000)]
+        await store.create("talk", change=SessionChange(events=events))
+
+        assert await _turns_during(store.get("talk")) >= 3
+        assert await _turns_during(store.events("talk")) >= 3
+
+
+async def _turns_during(work: Coroutine[Any, Any, object]) -> int:
+    """Return how often the loop came round to others while `work` was under way."""
+    turns = 0
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    while not task.done():
+        turns += 1
+        await asyncio.sleep(0)
+    await task
+    return turns
 
 
 def _on_two_loops(contract: ContractBase, place: Path) -> list[str]:

@@ -78,6 +78,38 @@ class LosingRepliesContract(ContractBase):
         assert again == session
         assert again.revision == session.revision == 3
 
+    @pytest.mark.parametrize("write", [write for write in WRITES if write.takes_handle], ids=str)
+    async def test_a_handle_that_retried_after_a_lost_reply_meets_no_false_conflict(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write
+    ) -> None:
+        lossy, backend = _lossy(store)
+        handle = await write.prepare(lossy, "talk")
+        await self._lose(lossy, backend, write, handle)
+        await write.send(lossy, handle)
+
+        await lossy.commit(handle, SessionChange(set_state={"next": 1}), expected_revision=handle.revision)
+
+        again = await whole(await reopen(), "talk")
+        assert again.state["next"] == 1
+        assert (ids(handle.events), handle.state) == (ids(again.events), again.state)
+        assert (handle.revision, handle.token_summary) == (again.revision, again.token_summary)
+
+    async def test_a_session_whose_save_lost_its_reply_can_be_saved_to_another_place(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        lossy, backend = _lossy(store)
+        session = await lossy.create("talk", change=SessionChange(events=[said("old")]))
+        session.add_event(said("new"))
+        backend.replies_to_lose = 1
+        with pytest.raises(StoreUnavailable):
+            await lossy.save(session)
+
+        await lossy.namespace("elsewhere").save(session)
+
+        again = await reopen()
+        for place in (again, again.namespace("elsewhere")):
+            assert [event.message for event in (await whole(place, "talk")).events] == ["old", "new"]
+
     async def test_a_value_that_another_writer_replaced_after_a_lost_save_is_not_taken_back(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

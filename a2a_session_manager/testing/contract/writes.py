@@ -25,6 +25,7 @@ class Write:
     name: str
     prepare: Callable[[BaseSessionStore, str], Awaitable[AnySession]]
     send: Callable[[BaseSessionStore, AnySession], Awaitable[object]]
+    takes_handle: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -75,6 +76,10 @@ async def _create(store: BaseSessionStore, session: AnySession) -> object:
 
 
 async def _append(store: BaseSessionStore, session: AnySession) -> object:
+    return await store.append(session, *_new_events())
+
+
+async def _append_by_id(store: BaseSessionStore, session: AnySession) -> object:
     return await store.append(session.id, *_new_events())
 
 
@@ -120,9 +125,10 @@ def _started() -> SessionRun:
 
 DELETE = Write("delete", _stored, _delete)
 WRITES = [
-    Write("create", _unborn, _create),
+    Write("create", _unborn, _create, takes_handle=False),
     Write("save new", _unborn, _save),
     Write("append", _stored, _append),
+    Write("append by id", _stored, _append_by_id, takes_handle=False),
     Write("save changed", _changed, _save),
     Write("save guarded", _changed, _guarded_save),
     Write("commit state", _stored, _committing(lambda: SessionChange(set_state={"plan": "mine"}))),

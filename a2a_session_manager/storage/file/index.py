@@ -1,0 +1,132 @@
+"""Where a log's ids and events lie: in the sidecars as far as they cover it, and in memory beyond."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage.file.lines import Birth
+from a2a_session_manager.storage.file.segments import fingerprint
+from a2a_session_manager.storage.file.sidecars import CHECKPOINT_BYTES, Checkpoint, Sidecars
+from a2a_session_manager.storage.records import EncodedEvent, FirstResult, HeadRecord, StoredRetraction
+
+_EVENT = "e"
+_WRITE = "w"
+
+
+class LogIndex:
+    """Remembers record by record what came since the checkpoint; the checkpoint only points into the log."""
+
+    def __init__(self, log_path: Path) -> None:
+        self._sidecars = Sidecars(log_path)
+        self._trusts_sidecars = True
+        self.forget()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self._sidecars.checkpoint_path
+
+    @property
+    def covered(self) -> int:
+        """Up to which byte of the log the sidecars know it; 0 when they are not used."""
+        return 0 if self._checkpoint is None else self._checkpoint.covers
+
+    def forget(self) -> None:
+        self._checkpoint: Checkpoint | None = None
+        self._forget_recent()
+
+    def load(self, first_bytes: bytes) -> Checkpoint | None:
+        """Begin with what the sidecars say of the log that begins so; None when they are of no use."""
+        self._checkpoint = self._sidecars.load(first_bytes) if self._trusts_sidecars else None
+        self._forget_recent()
+        return self._checkpoint
+
+    def distrust(self) -> None:
+        """Use the sidecars no more, until the next checkpoint has made them anew."""
+        self._trusts_sidecars = False
+        self.forget()
+
+    def remove(self) -> None:
+        self._sidecars.remove()
+
+    def note_events(self, events: Sequence[EncodedEvent], first_seq: int, start: int) -> None:
+        """Remember the events of the record at `start`."""
+        self._recent_starts.extend([start] * len(events))
+        for seq, event in enumerate(events, first_seq):
+            self._recent_seqs[event.id] = seq
+
+    def note_write(self, write_id: str, result: FirstResult, start: int) -> None:
+        """Remember the write id of the record at `start`."""
+        self._recent_results[write_id] = result
+        self._recent_writes[write_id] = start
+
+    def recent_seq(self, event_id: str) -> int | None:
+        return self._recent_seqs.get(event_id)
+
+    def recent_result(self, write_id: str) -> FirstResult | None:
+        return self._recent_results.get(write_id)
+
+    def older_events(self, event_id: str) -> Iterator[int]:
+        """Yield the starts of covered records that may hold this event."""
+        return self._older(_EVENT, event_id)
+
+    def older_writes(self, write_id: str) -> Iterator[int]:
+        """Yield the starts of covered records that may have this write id."""
+        return self._older(_WRITE, write_id)
+
+    def start_of(self, seq: int, last_seq: int) -> int:
+        """Return where the record of an event starts, in a log of `last_seq` events."""
+        covered = last_seq - len(self._recent_starts)
+        return self._recent_starts[seq - covered - 1] if seq > covered else self._sidecars.start_of(seq)
+
+    def has_newer(self, offset: int, first_bytes: bytes) -> bool:
+        """Tell whether another process's checkpoint covers what is remembered here record by record.
+
+        Looked for only when much is remembered, and ever more rarely when there is none.
+        """
+        if offset - self.covered <= self._much:
+            return False
+        newer = self._sidecars.load(first_bytes) if self._trusts_sidecars else None
+        if newer is not None and newer.covers > self.covered:
+            return True
+        self._much *= 2
+        return False
+
+    def write_if_due(
+        self,
+        offset: int,
+        first_bytes: bytes,
+        birth: Birth,
+        head: HeadRecord,
+        retractions: Sequence[StoredRetraction],
+    ) -> None:
+        """Write a checkpoint that covers the log up to `offset`, when enough has come since the last one."""
+        known = self._checkpoint
+        if offset - self.covered < max(CHECKPOINT_BYTES, 0 if known is None else known.size):
+            return
+        # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
+        with suppress(OSError):
+            fresh = Checkpoint(offset, birth, ledger.copied(head, whole_head=True), list(retractions))
+            ids = self._recent_ids(head.last_seq)
+            self._checkpoint = self._sidecars.write(fresh, known, first_bytes, ids, self._recent_starts)
+            self._trusts_sidecars = True
+            self._forget_recent()
+
+    def _older(self, kind: str, identifier: str) -> Iterator[int]:
+        return iter(()) if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
+
+    def _forget_recent(self) -> None:
+        self._recent_seqs: dict[str, int] = {}
+        self._recent_results: dict[str, FirstResult] = {}
+        self._recent_writes: dict[str, int] = {}
+        self._recent_starts = array("Q")
+        self._much = 4 * CHECKPOINT_BYTES
+
+    def _recent_ids(self, last_seq: int) -> Iterator[tuple[int, int]]:
+        for event_id, seq in self._recent_seqs.items():
+            yield fingerprint(_EVENT, event_id), self.start_of(seq, last_seq)
+        for write_id, start in self._recent_writes.items():
+            yield fingerprint(_WRITE, write_id), start

@@ -49,4 +49,8 @@ class SessionEvent(BaseModel, Generic[MessageT]):
 
 def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) -> SessionEvent[MessageT]:
     """Return a copy of `event` that knows its place in the log; the original stays unplaced."""
-    return event.model_copy(update={"seq": seq, "retracted": retracted})
+    copy = event.__copy__()
+    # Not by model_copy(update=…), which takes half as long again: every append places its events.
+    copy.__dict__["seq"] = seq
+    copy.__dict__["retracted"] = retracted
+    return copy

@@ -17,12 +17,12 @@ from a2a_session_manager.exceptions import (
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.storage import conflicts, following, saving
 from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
-from a2a_session_manager.storage.in_step import absorb, newborn
+from a2a_session_manager.storage.in_step import absorb, newborn, place_events
 from a2a_session_manager.storage.limits import DEEPEST_TREE
 from a2a_session_manager.storage.loading import moment
 from a2a_session_manager.storage.reading import SessionReader, checked_namespace
@@ -68,7 +68,7 @@ class BaseSessionStore(SessionReader):
         session: Session[Any] = Session(id=key.id, parent_id=parent_id)
         session.metadata.created_at = moment(commit.written_at)
         session._baseline = newborn(key.id, parent_id, creation, self)
-        await absorb(session, commit, receipt, _placed(change.events, receipt), self._limits)
+        await absorb(session, commit, receipt, await place_events(change.events, receipt), self._limits)
         return session
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
@@ -114,7 +114,9 @@ class BaseSessionStore(SessionReader):
         key, creation_id = self._named(session)
         commit = await encode_append(events, self._limits)
         commit.creation_id = creation_id
-        return (await self._write(session, key, commit, events)).events
+        # Not guarded, so never stale: there is no conflict to complete.
+        receipt = await self._finished(self._backend.commit(key, commit))
+        return await self._absorbed(session, commit, receipt, events)
 
     async def retract(
         self,
@@ -172,11 +174,22 @@ class BaseSessionStore(SessionReader):
         events: Sequence[SessionEvent[Any]],
     ) -> CommitResult:
         receipt = await self._committed(key, commit)
-        new = _placed(events, receipt)
-        if isinstance(session, Session) and session._baseline is not None:
-            await absorb(session, commit, receipt, new, self._limits)
+        new = await self._absorbed(session, commit, receipt, events)
         hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
         return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
+
+    async def _absorbed(
+        self,
+        session: Session[Any] | str,
+        commit: EncodedCommit,
+        receipt: Receipt,
+        events: Sequence[SessionEvent[Any]],
+    ) -> list[SessionEvent[Any]]:
+        """Bring the session in step, if one was given, and return `events` in their places."""
+        new = await place_events(events, receipt)
+        if isinstance(session, Session) and session._baseline is not None:
+            await absorb(session, commit, receipt, new, self._limits)
+        return new
 
     async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         try:
@@ -186,7 +199,8 @@ class BaseSessionStore(SessionReader):
             raise
 
     async def _finished(self, write: Awaitable[ResultT]) -> ResultT:
-        return await finish(asyncio.ensure_future(write), patience=self._limits.cancel_seconds)
+        future = asyncio.ensure_future(write)
+        return future.result() if future.done() else await finish(future, patience=self._limits.cancel_seconds)
 
     async def _hidden_events(self, key: SessionKey, receipt: Receipt) -> list[SessionEvent[Any]]:
         retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
@@ -267,11 +281,3 @@ class NamespaceView(BaseSessionStore):
 
     async def aclose(self) -> None:
         """Do nothing: the backend belongs to the store that made this view."""
-
-
-def _placed(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
-    if not receipt.retracted:
-        return [placed(event, seq) for event, seq in zip(events, receipt.seqs, strict=True)]
-    return [
-        placed(event, seq, retracted=seq in receipt.retracted) for event, seq in zip(events, receipt.seqs, strict=True)
-    ]

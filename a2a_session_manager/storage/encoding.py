@@ -49,7 +49,10 @@ async def encode_change(
 
 async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits) -> EncodedCommit:
     """Return the commit that appends `events`: the short way for the most frequent change."""
-    encoded = await inline_or_thread(lambda check: encode_events(events, check, limits), limits)
+    try:
+        encoded = encode_events(events, JsonCheck(limits.inline_bytes), limits)
+    except TooHeavy:
+        encoded = await asyncio.to_thread(encode_events, events, JsonCheck(math.inf), limits)
     return EncodedCommit(events=encoded, written_at=now_micros())
 
 
@@ -70,14 +73,14 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
     encoded = []
     size = 0
     for index, event in enumerate(events):
+        path = f"events[{index}]"
         if not isinstance(event, SessionEvent):
             raise InvalidEvent(
-                f"events[{index}] is a {type(event).__name__}: append SessionEvent(message=…, source=…)",
-                path=f"events[{index}]",
+                f"{path} is a {type(event).__name__}: append SessionEvent(message=…, source=…)", path=path
             )
         check.add(_EVENT_WEIGHT)
-        one = encode_event(event, check, f"events[{index}]")
-        _check_size(one.data, limits, f"events[{index}]", event.id)
+        one = encode_event(event, check, path)
+        _check_size(one.data, limits, path, event.id)
         size += len(one.data)
         encoded.append(one)
     _check_commit(size, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary
 from a2a_session_manager.protocols import SessionStore
@@ -18,6 +19,21 @@ from a2a_session_manager.storage.codec import decode_run
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_values, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
+
+_EVENTS_A_SLICE = 256
+
+
+async def place_events(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
+    """Return `events` with the seqs they were given; a large batch lets the loop breathe."""
+    new: list[SessionEvent[Any]] = []
+    for start in range(0, len(events), _EVENTS_A_SLICE):
+        if start > 0:
+            await asyncio.sleep(0)
+        end = start + _EVENTS_A_SLICE
+        new += map(placed, events[start:end], receipt.seqs[start:end])
+    if receipt.retracted:
+        return [placed(event, _seq(event), retracted=event.seq in receipt.retracted) for event in new]
+    return new
 
 
 async def absorb(
@@ -76,7 +92,7 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
         if event.token_usage is not None:
             totals = totals.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
-    in_step = receipt.is_change and receipt.revision == baseline.revision + 1
+    in_step = receipt.revision == baseline.revision + 1 and (receipt.is_change or _fills_gap(baseline, receipt))
     return replace(
         baseline,
         revision=receipt.revision if in_step else baseline.revision,
@@ -86,6 +102,12 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
         runs=_merged(baseline.runs, {run_id: run.data for run_id, run in commit.runs.items()}),
         totals=totals,
     )
+
+
+def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
+    """Tell whether all events since the baseline are this commit's own: then a lost reply had made them."""
+    missing = range(baseline.last_seq + 1, receipt.last_seq + 1)
+    return len(missing) > 0 and set(receipt.seqs) == set(missing)
 
 
 def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:

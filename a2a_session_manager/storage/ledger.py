@@ -74,7 +74,8 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     InvalidSessionOperation for a run that would leave its end or an unknown event to retract.
     """
     _check_guard(head, commit)
-    _check_runs(head, commit)
+    if commit.runs:
+        _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
     fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
     # The birth of a session is a change even when it brings nothing.
@@ -92,8 +93,10 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     head.revision = outcome.revision
     head.last_seq += len(outcome.fresh)
     head.updated_at = commit.written_at
-    _merge(head.state, commit.state)
-    _merge(head.properties, commit.properties)
+    if commit.state:
+        _merge(head.state, commit.state)
+    if commit.properties:
+        _merge(head.properties, commit.properties)
     for run_id, run in commit.runs.items():
         head.runs[run_id] = run
         if RunStatus(run.status).is_final:

@@ -1,0 +1,149 @@
+"""Strategies timed in turns, compared turn by turn; and how late a ticker gets meanwhile.
+
+Machines drift within seconds, and all strategies of a row drift together. So they take turns (A B A B …) in
+one process, the first turn warms up and is dropped, and what counts is the median of the turns' ratios. (The
+ratio of the medians left its own spread whenever the machine changed speed half-way through.)
+
+The garbage collector is off while a sample runs, as in `timeit`, and collects before each: otherwise whoever
+happens to cross the threshold pays for everybody's objects. What stands before the first turn is frozen, so
+that those collections stay short. The ticker rows leave the collector alone: users have it on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+# Returns the seconds that one operation took, on average over the sample.
+Sample = Callable[[], Awaitable[float]]
+Work = Callable[[], Awaitable[object]]
+
+TICK_SECONDS = 0.001
+_IDLE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one row found out. A comparison has a `ratio`; a lateness has none, it is judged by its p99.
+
+    Attributes:
+        spread: lower and upper quartile, over the turns, of the number that is judged.
+        medians: by strategy, in `unit`; of a lateness the percentiles.
+    """
+
+    ratio: float | None
+    spread: tuple[float, float]
+    medians: Mapping[str, float]
+    unit: str
+
+    @property
+    def judged(self) -> float:
+        """The number that a bound is on."""
+        return self.medians["p99"] if self.ratio is None else self.ratio
+
+
+async def interleaved(strategies: Mapping[str, Sample], *, turns: int) -> dict[str, list[float]]:
+    """Return each strategy's seconds per operation, one number a turn."""
+    samples: dict[str, list[float]] = {name: [] for name in strategies}
+    gc.collect()
+    gc.freeze()
+    try:
+        for turn in range(turns + 1):
+            for name, sample in strategies.items():
+                seconds = await _undisturbed(sample)
+                if turn > 0:
+                    samples[name].append(seconds)
+    finally:
+        gc.unfreeze()
+    return samples
+
+
+async def compared(strategies: Mapping[str, Sample], *, turns: int) -> Result:
+    """Compare the last strategy with the first; those between are shown, not judged."""
+    samples = await interleaved(strategies, turns=turns)
+    base, *_, judged = samples.values()
+    ratios = [one / other for one, other in zip(judged, base, strict=True)]
+    return Result(
+        ratio=median(ratios),
+        spread=_middle_half(ratios),
+        medians={name: median(seconds) * 1e6 for name, seconds in samples.items()},
+        unit="µs",
+    )
+
+
+async def lateness(work: Work, *, turns: int) -> Result:
+    """Tell how late a ticker gets while `work` runs, next to the same ticker alone, in turns."""
+    idle: list[float] = []
+    busy: list[list[float]] = []
+    for _ in range(turns):
+        idle += await ticked(_nothing)
+        busy.append(await ticked(work))
+    late = [tick for turn in busy for tick in turn]
+    return Result(
+        ratio=None,
+        spread=_middle_half([_percentile(turn, 99) for turn in busy]),
+        medians={
+            "p50": _percentile(late, 50),
+            "p99": _percentile(late, 99),
+            "max": max(late),
+            "idle p99": _percentile(idle, 99),
+        },
+        unit="ms",
+    )
+
+
+async def ticked(work: Work) -> list[float]:
+    """Return how many milliseconds late each tick was while `work` ran; freeing its result comes after.
+
+    Ticks are due on a fixed schedule: 50 ms of a blocked loop are 50 late ticks, not one.
+    """
+    late: list[float] = []
+    stop = asyncio.Event()
+    ticker = asyncio.create_task(_tick(late, stop))
+    await asyncio.sleep(TICK_SECONDS)
+    try:
+        result = await work()
+    finally:
+        stop.set()
+        await ticker
+    del result
+    return late
+
+
+async def _tick(late: list[float], stop: asyncio.Event) -> None:
+    due = time.perf_counter() + TICK_SECONDS
+    # Looked at after the tick: what the last moments of the work held up counts.
+    while not stop.is_set():
+        await asyncio.sleep(due - time.perf_counter())
+        now = time.perf_counter()
+        while due <= now:
+            late.append((now - due) * 1e3)
+            due += TICK_SECONDS
+
+
+async def _undisturbed(sample: Sample) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        return await sample()
+    finally:
+        gc.enable()
+
+
+async def _nothing() -> None:
+    await asyncio.sleep(_IDLE_SECONDS)
+
+
+def _middle_half(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return (values[0], values[0])
+    lower, _, upper = quantiles(values, n=4, method="inclusive")
+    return (lower, upper)
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[min(len(values) * percent // 100, len(values) - 1)]

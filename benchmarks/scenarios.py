@@ -1,0 +1,258 @@
+"""What is measured, for any store: each scenario takes an empty store and fills one row."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, inf
+
+from a2a_session_manager import EventSource, SessionEvent
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.codec import decode_event, encode_event
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from benchmarks.measure import Result, Sample, Work, compared, lateness
+from benchmarks.payloads import Message, long_text, many_values, short_message
+
+Operation = Callable[[str], Awaitable[object]]
+
+_POPS_IN_A_ROW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much a run does. `operations` is per sample, `turns` per row."""
+
+    turns: int
+    operations: int
+    lengths: tuple[int, ...] = (10, 1_000, 10_000, 100_000)
+    loaded: int = 10_000
+    one_commit: int = DEFAULT_LIMITS.commit_events
+    big_bytes: int = 10_000_000
+
+
+Scenario = Callable[[BaseSessionStore, Sizes], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row to be: its name, the bound its result is held against (None: only reported), how to get it."""
+
+    name: str
+    bound: float | None
+    scenario: Scenario
+
+
+FULL = Sizes(turns=41, operations=500)
+QUICK = Sizes(turns=9, operations=200)
+# Says that every row runs; its numbers mean nothing.
+SMOKE = Sizes(turns=2, operations=10, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000)
+
+
+async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, message: Message) -> Result:
+    """Appending an event, building it included, against building and encoding the same event alone."""
+
+    async def encode() -> float:
+        start = time.perf_counter()
+        for _ in range(sizes.operations):
+            encode_event(_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
+        return (time.perf_counter() - start) / sizes.operations
+
+    async def append() -> float:
+        # A session a sample: what the machine takes for memory it never gave before is not the store's.
+        session_id = await grown(store, 10)
+        start = time.perf_counter()
+        for _ in range(sizes.operations):
+            await store.append(session_id, _event(message))
+        seconds = time.perf_counter() - start
+        await store.delete(session_id)
+        return seconds / sizes.operations
+
+    return await compared({"encode": encode, "append": append}, turns=sizes.turns)
+
+
+async def append_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Appending one event to the longest session against to the shortest."""
+
+    async def append(session_id: str) -> object:
+        return await store.append(session_id, _event(short_message()))
+
+    samples = {}
+    for length in sizes.lengths:
+        places = await _places(store, length, sizes.operations * (sizes.turns + 1), each=length)
+        samples[f"at {length:,}"] = _repeated(append, places, sizes.operations)
+    return await compared(samples, turns=sizes.turns)
+
+
+async def repeat_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Appending the session's first event once more, which changes nothing: the exactly-once check."""
+    first: dict[str, SessionEvent] = {}
+
+    async def repeat(session_id: str) -> object:
+        return await store.append(session_id, first[session_id])
+
+    samples = {}
+    for length in _ends(sizes):
+        session_id = await grown(store, length)
+        first[session_id] = (await store.events(session_id, limit=1))[0]
+        samples[f"at {length:,}"] = _repeated(repeat, _forever(session_id), sizes.operations)
+    return await compared(samples, turns=sizes.turns)
+
+
+async def tail_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Reading the last 20 events of the longest session against of one of 100."""
+
+    async def tail(session_id: str) -> object:
+        return await store.get(session_id, last=20)
+
+    samples = {}
+    for length in (100, sizes.lengths[-1]):
+        places = _forever(await grown(store, length))
+        samples[f"at {length:,}"] = _repeated(tail, places, max(sizes.operations // 5, 1))
+    return await compared(samples, turns=sizes.turns)
+
+
+async def pop_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Taking back the last event of the longest session against of the shortest, five in a row."""
+    batches = max(sizes.operations // 20, 1)
+
+    def popping(places: Iterator[str]) -> Sample:
+        async def sample() -> float:
+            spent = 0.0
+            for _ in range(batches):
+                session_id = next(places)
+                start = time.perf_counter()
+                for _ in range(_POPS_IN_A_ROW):
+                    await store.retract(session_id, last=1)
+                spent += time.perf_counter() - start
+                await store.append(session_id, *(_event(short_message()) for _ in range(_POPS_IN_A_ROW)))
+            return spent / (batches * _POPS_IN_A_ROW)
+
+        return sample
+
+    samples = {}
+    for length in _ends(sizes):
+        # One batch for a session of 10, so that it stays one.
+        places = await _places(store, length, batches * (sizes.turns + 1), each=length // 10)
+        samples[f"at {length:,}"] = popping(places)
+    return await compared(samples, turns=sizes.turns)
+
+
+async def load_against_decode(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Loading a whole session against a plain loop that decodes the same bytes."""
+    session_id = await grown(store, sizes.loaded)
+    events = await store.events(session_id)
+    many = [encode_event(event, JsonCheck(inf), "events").data for event in events]
+
+    async def decode() -> float:
+        start = time.perf_counter()
+        decoded = [decode_event(data, session_id, seq, retracted=False) for seq, data in enumerate(many, 1)]
+        seconds = time.perf_counter() - start
+        assert len(decoded) == sizes.loaded
+        return seconds / sizes.loaded
+
+    async def load() -> float:
+        start = time.perf_counter()
+        session = await store.get(session_id)
+        seconds = time.perf_counter() - start
+        assert session is not None
+        assert len(session.events) == sizes.loaded
+        return seconds / sizes.loaded
+
+    return await compared({"decode": decode, "load": load}, turns=sizes.turns)
+
+
+async def lateness_of_load(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """A ticker's lateness while a long session is loaded."""
+    session_id = await grown(store, sizes.loaded)
+
+    async def work() -> object:
+        return await store.get(session_id)
+
+    return await lateness(work, turns=_lateness_turns(sizes))
+
+
+async def lateness_of_load_frozen(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """The same in a process that called `gc.freeze()` once it was up, as servers do."""
+    gc.collect()
+    gc.freeze()
+    try:
+        return await lateness_of_load(store, sizes)
+    finally:
+        gc.unfreeze()
+
+
+async def lateness_of_commit(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """A ticker's lateness while the most events that one commit takes are appended."""
+    session_id = await grown(store, 10)
+
+    async def work() -> None:
+        # Building the events is the caller's own time on the loop: it is not what is measured.
+        await store.append(session_id, *events.pop())
+
+    events = [[_event(short_message()) for _ in range(sizes.one_commit)] for _ in range(_lateness_turns(sizes))]
+    return await lateness(work, turns=_lateness_turns(sizes))
+
+
+async def lateness_of_big_text(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """A ticker's lateness while an event of one long text is appended and loaded."""
+    return await lateness(_appended_and_loaded(store, long_text(sizes.big_bytes)), turns=_lateness_turns(sizes))
+
+
+async def lateness_of_big_table(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """A ticker's lateness while an event of as many bytes, but of small values, is appended and loaded."""
+    return await lateness(_appended_and_loaded(store, many_values(sizes.big_bytes // 13)), turns=_lateness_turns(sizes))
+
+
+async def grown(store: BaseSessionStore, length: int) -> str:
+    """Return the id of a new session of `length` events."""
+    session_id = (await store.create()).id
+    for start in range(0, length, 1_000):
+        await store.append(session_id, *(_event(short_message()) for _ in range(start, min(start + 1_000, length))))
+    return session_id
+
+
+def _event(message: Message) -> SessionEvent:
+    return SessionEvent(message=message, source=EventSource.LLM)
+
+
+def _ends(sizes: Sizes) -> tuple[int, int]:
+    return sizes.lengths[0], sizes.lengths[-1]
+
+
+def _repeated(operation: Operation, places: Iterator[str], count: int) -> Sample:
+    async def sample() -> float:
+        session_ids = [next(places) for _ in range(count)]
+        start = time.perf_counter()
+        for session_id in session_ids:
+            await operation(session_id)
+        return (time.perf_counter() - start) / count
+
+    return sample
+
+
+async def _places(store: BaseSessionStore, length: int, operations: int, *, each: int) -> Iterator[str]:
+    """Return where the operations go, in order: no session of `length` takes more than `each` of them."""
+    session_ids = [await grown(store, length) for _ in range(ceil(operations / each))]
+    return (session_id for session_id in session_ids for _ in range(each))
+
+
+def _forever(session_id: str) -> Iterator[str]:
+    while True:
+        yield session_id
+
+
+def _appended_and_loaded(store: BaseSessionStore, message: Message) -> Work:
+    async def work() -> None:
+        session_id = (await store.create()).id
+        await store.append(session_id, _event(message))
+        await store.get(session_id)
+        await store.delete(session_id)
+
+    return work
+
+
+def _lateness_turns(sizes: Sizes) -> int:
+    return ceil(sizes.turns / 4)

@@ -1,0 +1,33 @@
+"""Every row of `python -m benchmarks` runs; what it measures is for people to read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import memory
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_run_writes_every_row_as_json(tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
+
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--smoke", "--json", report_file],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    report = json.loads(report_file.read_text(encoding="utf-8"))
+    assert [row["name"] for row in report["rows"]] == [case.name for case in memory.CASES]
+    assert all(row["medians"] and len(row["spread"]) == 2 and row["unit"] for row in report["rows"])
+    assert report["machine"]["python"]
+    assert report["versions"]["a2a_session_manager"]
+    assert all(row["name"] in run.stdout for row in report["rows"])

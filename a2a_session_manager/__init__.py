@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from a2a_session_manager import storage
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
 from a2a_session_manager.exceptions import (
@@ -98,4 +98,4 @@ SessionStoreProvider.default_factory = InMemorySessionStore
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(storage, name)
+    return getattr(import_module("a2a_session_manager.storage"), name)

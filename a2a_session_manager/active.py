@@ -207,6 +207,7 @@ class ActiveRun(ActiveLog):
     def __init__(self, store: SessionStore, session: Session[Any], record: SessionRun, *, may_resume: bool) -> None:
         super().__init__(store, session, record.id)
         self._may_resume = may_resume
+        self._written: SessionRun | None = None
         self.record = record
 
     @property
@@ -232,7 +233,12 @@ class ActiveRun(ActiveLog):
             await self._take_up()
         if self.record.status is not RunStatus.RUNNING:
             self.record.mark_running()
-            await self._write_record()
+            try:
+                await self._write_record()
+            except asyncio.CancelledError as cancelled:
+                # The block never begins, so nobody else would end a run whose start has been written.
+                await self.__aexit__(type(cancelled), cancelled, None)
+                raise
         return self
 
     async def __aexit__(
@@ -241,7 +247,8 @@ class ActiveRun(ActiveLog):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._end(exc):
+        self._end(exc)
+        if self.record == self._written:
             return
         try:
             # In a task of its own: a cancelled scope would withdraw the write that records the cancellation.
@@ -265,12 +272,13 @@ class ActiveRun(ActiveLog):
                 session_id=self.session.id,
             )
         self.record = stored
+        self._written = stored.model_copy(deep=True)
 
-    def _end(self, exc: BaseException | None) -> bool:
-        """Move the record to its end; False when there is nothing to write."""
+    def _end(self, exc: BaseException | None) -> None:
+        """Move the record to its end, unless it is there already, or waits for somebody."""
         record = self.record
         if record.status.is_final or (exc is None and record.status is RunStatus.WAITING):
-            return False
+            return
         if exc is None:
             record.mark_completed()
         elif isinstance(exc, Exception):
@@ -278,10 +286,11 @@ class ActiveRun(ActiveLog):
         else:
             record.mark_cancelled(str(exc) or None)
             record.error_type = type(exc).__name__
-        return True
 
     async def _write_record(self) -> None:
-        await self._store.commit(self.session, SessionChange(runs=[self.record]))
+        written = self.record.model_copy(deep=True)
+        await self._store.commit(self.session, SessionChange(runs=[written]))
+        self._written = written
 
 
 async def open_session(

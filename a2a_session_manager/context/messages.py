@@ -45,10 +45,10 @@ def message_from_event(event: SessionEvent[Any]) -> ChatMessage | None:
     Plain text speaks with the role of its source, a summary as the system; other JSON goes in as text.
     """
     message = event.message
-    if isinstance(message, dict) and isinstance(message.get("role"), str):
-        return message
     if message is None or event.type not in _SPOKEN:
         return None
+    if isinstance(message, dict) and isinstance(message.get("role"), str):
+        return message
     is_content = isinstance(message, str | list)
     return {"role": _role(event), "content": message if is_content else json_text(message, "message")}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
@@ -30,7 +30,8 @@ class SessionEvent(BaseModel, Generic[MessageT]):
     model_config = ConfigDict(frozen=True)
 
     id: Identifier = Field(default_factory=new_id)
-    message: MessageT | None = None
+    # Not `MessageT | None`: who reads `event.message["content"]` knows that there is a message.
+    message: MessageT = cast("Any", None)
     source: EventSource = EventSource.LLM
     # Left to right: a known kind becomes its EventType, any other string stays.
     type: EventType | str = Field(default=EventType.MESSAGE, union_mode="left_to_right")

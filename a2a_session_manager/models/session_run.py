@@ -68,15 +68,15 @@ class SessionRun(BaseModel):
         """End well."""
         self._end(RunStatus.COMPLETED)
 
-    def mark_failed(self, reason: str | None = None, *, error_type: str | None = None) -> None:
+    def mark_failed(self, reason: object = None, *, error_type: str | None = None) -> None:
         """End by an error; `reason` becomes `error`."""
         self._end(RunStatus.FAILED)
-        self.error, self.error_type = reason, error_type
+        self.error, self.error_type = _text(reason), error_type
 
-    def mark_cancelled(self, reason: str | None = None) -> None:
+    def mark_cancelled(self, reason: object = None) -> None:
         """End by somebody's wish; `reason` becomes `error`."""
         self._end(RunStatus.CANCELLED)
-        self.error = reason
+        self.error = _text(reason)
 
     def _end(self, status: RunStatus) -> None:
         self.status = status
@@ -88,6 +88,11 @@ class SessionRun(BaseModel):
             if value not in LEGAL_MOVES[self.status]:
                 raise InvalidSessionOperation(illegal_move(self.id, self.status, value))
         super().__setattr__(name, value)
+
+
+def _text(reason: object) -> str | None:
+    """A reason may be the exception itself."""
+    return None if reason is None else str(reason)
 
 
 def illegal_move(run_id: str, current: RunStatus, wanted: RunStatus) -> str:

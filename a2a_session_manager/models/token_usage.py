@@ -62,16 +62,10 @@ class TokenUsage(BaseModel):
         if not isinstance(data, Mapping) or not {"total_tokens", "estimated_cost_usd"} & data.keys():
             return data
         values = dict(data)
-        total = values.pop("total_tokens", None)
+        _check_total(values.pop("total_tokens", None), values)
         cost = values.pop("estimated_cost_usd", None)
-        parts = values.get("prompt_tokens", values.get("input_tokens", 0)) + values.get(
-            "completion_tokens", values.get("output_tokens", 0)
-        )
-        if total is not None and total != parts:
-            raise ValueError(f"total_tokens is {total}, but its parts add up to {parts}")
         if cost is not None:
-            values.setdefault("cost_pico_usd", pico_from_usd(cost))
-            values.setdefault("priced_by", "caller")
+            _add_cost(pico_from_usd(cost), values)
         return values
 
     @model_validator(mode="after")
@@ -231,9 +225,29 @@ def usd_from_pico(pico: int) -> Decimal:
 
 
 def pico_from_usd(usd: Decimal | float | str) -> int:
-    """Return dollars as whole pico-dollars, half to even."""
-    exact = Decimal(str(usd)) * PICO_PER_USD
-    return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
+    """Return dollars as whole pico-dollars, half to even. Raises ValueError for what is no amount."""
+    try:
+        return int((Decimal(str(usd)) * PICO_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+    except (ArithmeticError, ValueError) as error:
+        raise ValueError(f"{usd!r} is not an amount of US dollars") from error
+
+
+def _add_cost(pico: int, values: dict[str, Any]) -> None:
+    known = values.get("cost_pico_usd")
+    if known is not None and known != pico:
+        raise ValueError(f"estimated_cost_usd is {pico} pico-dollars, but cost_pico_usd is {known}: give one of them")
+    values["cost_pico_usd"] = pico
+    values.setdefault("priced_by", "caller")
+
+
+def _check_total(total: object, values: Mapping[str, Any]) -> None:
+    parts = [
+        values.get("prompt_tokens", values.get("input_tokens", 0)),
+        values.get("completion_tokens", values.get("output_tokens", 0)),
+    ]
+    # Parts that are no numbers are reported by their own fields.
+    if total is not None and all(isinstance(part, int) for part in parts) and total != sum(parts):
+        raise ValueError(f"total_tokens is {total}, but its parts add up to {sum(parts)}")
 
 
 def _merged(mine: Tallies, theirs: Tallies) -> dict[str, TokenTally]:

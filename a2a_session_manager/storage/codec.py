@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
-from a2a_session_manager.exceptions import CorruptSession, InvalidEvent
+from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models.identifier import checked_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage.json_check import JsonCheck
@@ -22,12 +23,15 @@ from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDe
 FORMAT = 1
 _MARK = b'{"v":%d,' % FORMAT
 
+# What reading bytes back may raise: the models' own checks raise our errors.
+_UNREADABLE = (ValueError, InvalidSessionOperation)
 # A place is the store's to give; bytes do not hold it.
 _PLACE = frozenset({"seq", "retracted"})
 
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str) -> EncodedEvent:
     """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
+    checked_id(event.id, "event id")
     check.check(event.message, *path, "message")
     left_out = set(_PLACE)
     if event.metadata:
@@ -36,6 +40,8 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str) -> Enco
         left_out.add("metadata")
     if event.task_id is None:
         left_out.add("task_id")
+    else:
+        checked_id(event.task_id, "task id")
     usage = event.token_usage
     if usage is None:
         left_out.add("token_usage")
@@ -54,7 +60,7 @@ def decode_event(
     """
     try:
         event: SessionEvent[Any] = _loaded(data, model)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise _unreadable(data, session_id, seq, model, error) from error
     # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
     event.__dict__["seq"] = seq
@@ -64,6 +70,7 @@ def decode_event(
 
 def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
     """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
+    checked_id(run.id, "run id")
     check.check(run.metadata, f"runs[{run.id}]", "metadata")
     return StoredRun(run.status.value, _marked(_dumped(run, set())))
 
@@ -72,7 +79,7 @@ def decode_run(run: StoredRun, session_id: str) -> SessionRun:
     """Return the run that was encoded. Raises CorruptSession."""
     try:
         decoded: SessionRun = _loaded(run.data, SessionRun)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise _damaged(session_id, "a run", run.data) from error
     return decoded
 
@@ -142,7 +149,7 @@ def _marked(data: bytes) -> bytes:
 
 
 def _unreadable(
-    data: bytes, session_id: str, seq: int, model: type[SessionEvent[Any]], error: ValueError
+    data: bytes, session_id: str, seq: int, model: type[SessionEvent[Any]], error: Exception
 ) -> CorruptSession | InvalidEvent:
     if model is not SessionEvent and isinstance(error, ValidationError):
         event = decode_event(data, session_id, seq, retracted=False)

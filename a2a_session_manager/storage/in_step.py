@@ -118,7 +118,10 @@ def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> 
 
 def uncounted(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
     """Return those of `events` whose usage is not in the baseline's totals yet, each once."""
-    by_seq = {event.seq: event for event in events if not _is_counted(event, baseline)}
+    by_seq: dict[int, SessionEvent[Any]] = {}
+    for event in events:
+        if not _is_counted(event, baseline):
+            by_seq.setdefault(_seq(event), event)  # of two with one id, the first is the one that was stored
     return list(by_seq.values())
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from a2a_session_manager.exceptions import InvalidEvent
 
 DEEPEST = 100
+# Python reads back integers of up to 4,300 digits.
+_LONGEST_INT_BITS = 13_280
 # Every value weighs this much beside its text: walking and encoding small values costs time, not bytes.
 _VALUE_WEIGHT = 32
 
@@ -50,8 +52,10 @@ class JsonCheck:
             self._walk_dict(value, depth)
         elif kind is list:
             self._walk_items(enumerate(value), depth)
-        elif value is None or kind is int or kind is bool:
+        elif value is None or kind is bool:
             self.add(_VALUE_WEIGHT)
+        elif kind is int:
+            self._walk_int(value)
         else:
             self._walk_rarer(value, depth)
 
@@ -84,10 +88,18 @@ class JsonCheck:
             self._walk_dict(value, depth)
         elif isinstance(value, list):
             self._walk_items(enumerate(value), depth)
-        elif isinstance(value, str | int):
-            self.add(_VALUE_WEIGHT + len(str(value)))
+        elif isinstance(value, str):
+            self.add(_VALUE_WEIGHT + len(value))
+        elif isinstance(value, int):
+            self._walk_int(value)
         else:
             raise _Refused(_remedy(value))
+
+    def _walk_int(self, value: int) -> None:
+        bits = value.bit_length()
+        if bits > _LONGEST_INT_BITS:
+            raise _Refused("an integer of more than 4,000 digits cannot be read back: store it as text")
+        self.add(_VALUE_WEIGHT + bits // 3)
 
     def _walk_model(self, model: BaseModel, depth: int) -> None:
         try:

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import anyio
 import pytest
 
-from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.storage import BaseSessionStore, StoreLimits
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
+from a2a_session_manager.testing.contract.lossy import LossyBackend
+from a2a_session_manager.testing.contract.making import PATIENCE_SECONDS, ids, said, whole
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES, Write, seen
 
 Work = Callable[[], Awaitable[object]]
@@ -132,6 +134,47 @@ class CancellingContract(ContractBase):
             if ended:
                 return
         pytest.fail(f"the write never ended by itself within {_LAST_TURN} turns of the loop")
+
+    @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
+    async def test_a_write_that_has_begun_is_finished_before_its_cancelled_caller_leaves(
+        self, store: BaseSessionStore, reopen: Reopen, write: Write
+    ) -> None:
+        await write.send(store, await write.prepare(store, "sent"))
+        backend = LossyBackend(store._open_backend)
+        held = BaseSessionStore(backend)
+        session = await write.prepare(held, "talk")
+        backend.hold()
+        task = asyncio.ensure_future(write.send(held, session))
+        await backend.begun.wait()
+        task.cancel()
+        await _turns(5)
+        left_early = task.done()
+        backend.go.set()
+        await asyncio.wait({task})
+
+        again = await reopen()
+        assert not left_early
+        assert task.cancelled()
+        assert await seen(again, "talk") == await seen(again, "sent")
+
+    async def test_a_cancelled_caller_waits_no_longer_than_the_limit(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk")
+        backend = LossyBackend(store._open_backend)
+        held = BaseSessionStore(backend, limits=StoreLimits(cancel_seconds=0.01))
+        backend.hold()
+        event = said()
+        task = asyncio.ensure_future(held.append("talk", event))
+        await backend.begun.wait()
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        backend.go.set()
+        await held.append("talk", event)
+
+        assert done == {task}
+        assert task.cancelled()
+        assert ids((await whole(await reopen(), "talk")).events) == [event.id]
 
     @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
     async def test_a_write_cut_off_again_and_again_ends_as_one(

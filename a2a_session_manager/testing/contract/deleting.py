@@ -11,6 +11,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
+from a2a_session_manager.testing.contract.lossy import LossyBackend
 from a2a_session_manager.testing.contract.making import ids, said, several, spending, whole
 from a2a_session_manager.testing.contract.trees import plant
 
@@ -108,6 +109,26 @@ class DeletingContract(ContractBase):
             await store.save(late)
 
         assert await (await reopen()).list_sessions() == []
+
+    async def test_a_child_on_its_way_does_not_land_under_a_later_session_of_its_parents_id(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        backend = LossyBackend(store._open_backend)
+        held = BaseSessionStore(backend)
+        await store.create("parent")
+        backend.hold()
+        late = asyncio.ensure_future(held.create("late", parent_id="parent"))
+        await backend.begun.wait()
+        await store.delete("parent")
+        await store.create("parent")
+        backend.go.set()
+
+        with pytest.raises(SessionNotFound):
+            await late
+
+        again = await reopen()
+        assert await again.children("parent") == []
+        assert await again.list_sessions() == ["parent"]
 
     async def test_an_old_handle_never_hits_a_later_session_of_the_same_id(
         self, store: BaseSessionStore, reopen: Reopen

@@ -59,6 +59,22 @@ class LosingRepliesContract(ContractBase):
 
         assert ids((await whole(await reopen(), "talk")).events) == ["later"]
 
+    async def test_a_guarded_append_retried_after_a_lost_reply_is_no_false_conflict(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        lossy, backend = _lossy(store)
+        await lossy.create("talk")
+        events = [spending(5, id="n1"), said(id="n2")]
+        backend.replies_to_lose = 1
+        with pytest.raises(StoreUnavailable):
+            await lossy.append("talk", *events, expected_revision=1)
+        await store.append("talk", said(id="other"))
+
+        placed = await lossy.append("talk", *events, expected_revision=1)
+
+        assert [(event.id, event.seq) for event in placed] == [("n1", 1), ("n2", 2)]
+        assert ids((await whole(await reopen(), "talk")).events) == ["n1", "n2", "other"]
+
     async def test_a_session_whose_save_lost_its_reply_goes_on_where_it_was(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

@@ -1,8 +1,9 @@
-"""LossyBackend: a backend whose answers get lost."""
+"""LossyBackend: a backend whose writes can be held up, and whose answers can get lost."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
@@ -22,20 +23,30 @@ ResultT = TypeVar("ResultT")
 
 
 class LossyBackend(Backend):
-    """Hands everything on to `backend`; a write while `replies_to_lose` is above 0 is done, and then not answered."""
+    """Hands everything on to `backend`; a write while `replies_to_lose` is above 0 is done, and then not answered.
+
+    After `hold()`, a write that has `begun` waits for `go` before it is handed on.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._behind = backend
         self.replies_to_lose = 0
+        self.begun = asyncio.Event()
+        self.go = asyncio.Event()
+        self.go.set()
+
+    def hold(self) -> None:
+        self.begun.clear()
+        self.go.clear()
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
-        return await self._answered(self._behind.create(key, creation, commit))
+        return await self._answered(lambda: self._behind.create(key, creation, commit))
 
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        return await self._answered(self._behind.commit(key, commit))
+        return await self._answered(lambda: self._behind.commit(key, commit))
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:
-        await self._answered(self._behind.delete(key, creation_id, cascade=cascade))
+        await self._answered(lambda: self._behind.delete(key, creation_id, cascade=cascade))
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -65,8 +76,10 @@ class LossyBackend(Backend):
     async def aclose(self) -> None:
         """Do nothing: the backend behind belongs to the store it came from."""
 
-    async def _answered(self, write: Awaitable[ResultT]) -> ResultT:
-        result = await write
+    async def _answered(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        self.begun.set()
+        await self.go.wait()
+        result = await write()
         if self.replies_to_lose:
             self.replies_to_lose -= 1
             raise StoreUnavailable("the reply was lost")

@@ -91,9 +91,11 @@ class ReadingContract(ContractBase):
     ) -> None:
         runs = [SessionRun(id=f"r{number}") for number in range(40)]
         for run in runs:
-            if run.id not in ("r3", "r7", "r30"):
+            if run.id not in ("r3", "r5", "r7", "r30"):
                 run.mark_cancelled()
         await store.create("talk", change=SessionChange(runs=runs))
+        runs[5].mark_cancelled()
+        await store.commit("talk", SessionChange(runs=[runs[5]]))
         await store.create("child", parent_id="talk")
         again = await reopen()
 

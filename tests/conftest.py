@@ -1,0 +1,26 @@
+"""What every test of the project runs under: no blocking call on an event loop, and a current store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from a2a_session_manager.provider import SessionStoreProvider
+from a2a_session_manager.testing import blocking_calls_refused
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Fail a test on any blocking call on its event loop; StoreContract overrides it with its own."""
+    with blocking_calls_refused():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_store_left_over() -> Iterator[None]:
+    """Forget the process-wide store behind each test."""
+    yield
+    SessionStoreProvider.set_store(None)

@@ -1,0 +1,255 @@
+"""Stores over memory with one planted fault each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
+from a2a_session_manager.storage.memory import MemoryBackend, StoredSession, StoredTree
+from a2a_session_manager.storage.records import (
+    EncodedCommit,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+)
+from tests.storage.yielding import YieldingBackend
+
+
+class _NoLock(YieldingBackend):
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        yield
+
+
+class LosesAConcurrentWrite(BaseSessionStore):
+    """The same reads, turns and writes, without the lock."""
+
+    def __init__(self) -> None:
+        super().__init__(_NoLock())
+
+
+class HandsOutLiveObjects(InMemorySessionStore):
+    """Keeps the object that was saved or read, and hands it out again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._live: dict[str, Session[Any]] = {}
+
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        await super().save(session, expected_revision=expected_revision)
+        self._live[session.id] = session
+
+    async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Any:
+        session = await super().get(session_id, last=last, message_type=message_type)
+        if session is None:
+            return None
+        live = self._live.setdefault(session_id, session)
+        return live if live.revision == session.revision else session
+
+
+class _ByTheClock(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        found = await super().load(keys, last=last, whole_head=whole_head)
+        return [each and replace(each, events=_by_the_clock(each.events)) for each in found]
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit)
+        return page and page._replace(events=_by_the_clock(page.events))
+
+
+def _by_the_clock(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    return sorted(events, key=lambda event: str(json.loads(event.data)["timestamp"]))
+
+
+class OrdersByClock(BaseSessionStore):
+    """Sorts events by the times on them."""
+
+    def __init__(self) -> None:
+        super().__init__(_ByTheClock())
+
+
+class _SkipsWhatItCannotRead(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        found = await super().load(keys, last=last, whole_head=whole_head)
+        return [each and replace(each, events=_readable(each.events)) for each in found]
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit)
+        return page and page._replace(events=_readable(page.events))
+
+
+def _readable(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    return [event for event in events if event.data.endswith(b"}")]
+
+
+class ShortensACorruptSession(BaseSessionStore):
+    """Leaves out what it cannot read."""
+
+    def __init__(self) -> None:
+        super().__init__(_SkipsWhatItCannotRead())
+
+
+class TakesCorruptionForAbsence(InMemorySessionStore):
+    """Says that there is no such session when it cannot read it."""
+
+    async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Any:
+        try:
+            return await super().get(session_id, last=last, message_type=message_type)
+        except CorruptSession:
+            return None
+
+
+class _Sleepy(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        time.sleep(0.001)
+        return super().commit(key, commit)
+
+
+class BlocksTheLoop(BaseSessionStore):
+    """Sleeps in a commit, as a plain write to a disk would."""
+
+    def __init__(self) -> None:
+        super().__init__(_Sleepy())
+
+
+class _BringsEveryEvent(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        return await super().load(keys, last=None, whole_head=whole_head)
+
+
+class IgnoresLast(BaseSessionStore):
+    """Brings the whole conversation, whatever was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(_BringsEveryEvent())
+
+
+class _BringsEveryId(MemoryBackend):
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        return await super().list_page(namespace, prefix=prefix, cursor=cursor, limit=1_000_000, roots_only=roots_only)
+
+
+class IgnoresPageLimits(BaseSessionStore):
+    """Brings all ids as one page."""
+
+    def __init__(self) -> None:
+        super().__init__(_BringsEveryId())
+
+
+class _Forgetful(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        stored = self._sessions.get(key)
+        if stored is not None:
+            stored.seqs.clear()
+        return super().commit(key, commit)
+
+
+class DoublesOnRetry(BaseSessionStore):
+    """Remembers no event ids."""
+
+    def __init__(self) -> None:
+        super().__init__(_Forgetful())
+
+
+class _ForgetsWriteIds(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        stored = self._sessions.get(key)
+        if stored is not None:
+            for write_id in list(stored.first_results)[:-1]:
+                del stored.first_results[write_id]
+        return super().commit(key, commit)
+
+
+class ForgetsWriteIds(BaseSessionStore):
+    """Remembers only the last one."""
+
+    def __init__(self) -> None:
+        super().__init__(_ForgetsWriteIds())
+
+
+class _Upserting(MemoryBackend):
+    def __init__(self) -> None:
+        super().__init__()
+        self._graves: dict[SessionKey, StoredSession] = {}
+
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Future[None]:
+        self._graves.update(self._sessions)
+        return super().delete(key, creation_id, cascade=cascade)
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # either
+        if key not in self._sessions and key in self._graves:
+            risen = self._graves[key]
+            risen.head.parent_id, risen.tree, risen.children = None, StoredTree(), {}
+            self._sessions[key] = risen
+            self._ids[key.namespace].append(key.id)
+            self._ids[key.namespace].sort()
+        return super().commit(key, commit)
+
+
+class BringsADeletedSessionBack(BaseSessionStore):
+    """Writes wherever it is told to, whether the session is there or not."""
+
+    def __init__(self) -> None:
+        super().__init__(_Upserting())
+
+
+class _Torn(YieldingBackend):
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # as above
+        receipt = None
+        for event in commit.events[:1]:
+            receipt = await super().commit(key, replace(commit, events=[event], write_id=None))
+        return await super().commit(key, commit) if receipt is None or len(commit.events) > 1 else receipt
+
+
+class TearsAtCancellation(BaseSessionStore):
+    """Writes in two steps, in its caller's own task: a cancellation falls between them."""
+
+    def __init__(self) -> None:
+        super().__init__(_Torn())
+
+    async def _finished(self, write: Awaitable[Any]) -> Any:
+        return await write
+
+
+class _Unguarded(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        return super().commit(key, replace(commit, expected_revision=None))
+
+
+class IgnoresTheGuard(BaseSessionStore):
+    """Writes whatever revision was expected."""
+
+    def __init__(self) -> None:
+        super().__init__(_Unguarded())
+
+
+class JoinsNamespaceAndId(InMemorySessionStore):
+    """Makes one key of the two, with a colon between them."""
+
+    def _key(self, session_id: str) -> SessionKey:
+        key = super()._key(session_id)
+        return SessionKey("", f"{key.namespace}:{key.id}")
+
+    def namespace(self, name: str) -> BaseSessionStore:
+        view = JoinsNamespaceAndId()
+        view._open_backend, view._namespace = self._open_backend, name
+        return view

@@ -1,0 +1,124 @@
+"""What a store must show, as plain dictionaries and lists: the yardstick of the model-based test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+FINAL = frozenset({"completed", "failed", "cancelled"})
+STATUSES = ("pending", "running", "waiting", "completed", "failed", "cancelled")
+
+
+class Row(NamedTuple):
+    """One event of a log; its seq is its place, counted from 1."""
+
+    id: str
+    message: Any
+    tokens: int
+    revision: int
+
+
+@dataclass
+class PlainSession:
+    """One session, stored the slow and obvious way."""
+
+    id: str
+    parent_id: str | None
+    life: int
+    revision: int = 0
+    log: list[Row] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
+    state: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def visible(self) -> list[int]:
+        return [seq for seq in range(1, len(self.log) + 1) if seq not in self.hidden]
+
+    @property
+    def tokens(self) -> int:
+        return sum(row.tokens for row in self.log)
+
+    def seq_of(self, event_id: str) -> int | None:
+        return next((seq for seq, row in enumerate(self.log, 1) if row.id == event_id), None)
+
+    def refuses_run(self, run_id: str, status: str) -> bool:
+        before = self.runs.get(run_id, status)
+        return before != status and (before in FINAL or status == "pending")
+
+    def commit(
+        self,
+        *,
+        events: Iterable[tuple[str, Any, int]] = (),
+        set_state: Mapping[str, Any] | None = None,
+        unset_state: Iterable[str] = (),
+        runs: Mapping[str, str] | None = None,
+        hide: Iterable[int] = (),
+    ) -> list[int]:
+        """Do it all as one step; return the seqs of the events, known ones with their old seq."""
+        newly = set(hide) - self.hidden
+        unset = list(unset_state)
+        fresh = {event_id for event_id, _, _ in events if self.seq_of(event_id) is None}
+        if fresh or newly or set_state or unset or runs or not self.revision:
+            self.revision += 1
+        for event_id, message, tokens in events:
+            if self.seq_of(event_id) is None:
+                self.log.append(Row(event_id, message, tokens, self.revision))
+        self.hidden |= newly
+        self.state |= set_state or {}
+        for key in unset:
+            self.state.pop(key, None)
+        self.runs |= runs or {}
+        return [self.seq_of(event_id) or 0 for event_id, _, _ in events]
+
+
+@dataclass
+class PlainStore:
+    """All sessions in creation order, and what each tree has spent, deleted sessions included."""
+
+    sessions: dict[str, PlainSession] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)  # by root id
+    lives: int = 0
+
+    def create(self, session_id: str, parent_id: str | None) -> PlainSession:
+        self.lives += 1
+        session = PlainSession(session_id, parent_id, self.lives)
+        session.commit()
+        self.sessions[session_id] = session
+        if parent_id is None:
+            self.spent[session_id] = 0
+        return session
+
+    def children(self, session_id: str) -> list[str]:
+        return [each.id for each in self.sessions.values() if each.parent_id == session_id]
+
+    def below(self, session_id: str) -> list[str]:
+        """Return the ids below a session, depth first."""
+        return [each for child in self.children(session_id) for each in (child, *self.below(child))]
+
+    def root_of(self, session_id: str) -> str:
+        parent_id = self.sessions[session_id].parent_id
+        return session_id if parent_id is None else self.root_of(parent_id)
+
+    def tree(self, session_id: str) -> list[tuple[str, str | None]]:
+        root = self.root_of(session_id)
+        return [(each.id, each.parent_id) for each in self.sessions.values() if self.root_of(each.id) == root]
+
+    def tree_tokens(self, session_id: str) -> int:
+        if self.sessions[session_id].parent_id is None:
+            return self.spent[session_id]
+        return sum(self.sessions[each].tokens for each in (session_id, *self.below(session_id)))
+
+    def append(self, session_id: str, **change: Any) -> list[int]:
+        """Commit to a session and count what it spent into its tree."""
+        session = self.sessions[session_id]
+        before = session.tokens
+        seqs = session.commit(**change)
+        self.spent[self.root_of(session_id)] += session.tokens - before
+        return seqs
+
+    def delete(self, session_id: str) -> None:
+        for each in (session_id, *self.below(session_id)):
+            del self.sessions[each]
+        self.spent.pop(session_id, None)

@@ -1,0 +1,96 @@
+"""The contract can fail: stores with one planted fault each, and the tests that must find it."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2a_session_manager.testing import StoreContract
+
+# Fault → the parts of the contract it is run against, and a test that speaks of that fault.
+FAULTS = {
+    "LosesAConcurrentWrite": ("racing", "test_64_tasks_lose_no_concurrent_write_and_keep_each_tasks_order"),
+    "HandsOutLiveObjects": ("copies", "test_an_unsaved_change_does_not_reach_the_store"),
+    "OrdersByClock": ("appending", "test_events_stand_in_the_order_of_their_commits_whatever_their_clocks_say"),
+    "ShortensACorruptSession": ("corruption", "test_corruption_never_makes_a_shorter_conversation"),
+    "TakesCorruptionForAbsence": (
+        "corruption",
+        "test_a_damaged_event_is_corruption_to_every_reader_of_it_and_never_absence",
+    ),
+    "BlocksTheLoop": ("lifecycle", "test_no_verb_blocks_the_loop"),
+    "IgnoresLast": ("reading", "test_get_brings_the_last_so_many_events_and_no_more"),
+    "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
+    "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_behind_another_writer_doubles_nothing"),
+    "ForgetsWriteIds": (
+        "losing_replies",
+        "test_a_write_retried_after_a_lost_reply_and_another_writer_changes_nothing_more",
+    ),
+    "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
+    "JoinsNamespaceAndId": (
+        "namespaces",
+        "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
+    ),
+    "BringsADeletedSessionBack": ("deleting", "test_a_late_append_brings_no_deleted_session_back"),
+    "TearsAtCancellation": (
+        "cancelling",
+        "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_makes_it_one",
+    ),
+}
+
+MODULE = """
+import pytest
+from a2a_session_manager.testing.contract.{part} import {mixin}
+from a2a_session_manager.storage import InMemorySessionStore
+from tests.storage.faulty import *
+from tests.storage.yielding import YieldingStore, damage_first_event
+
+@pytest.mark.asyncio
+class TestIt({mixin}):
+    is_durable = False
+
+    async def open_store(self, place):
+        return {store}()
+
+    async def damage(self, store, session_id):
+        damage_first_event(store, session_id)
+"""
+
+STRICT = """
+[pytest]
+asyncio_mode = strict
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+
+def outcomes_of(pytester: pytest.Pytester, store: str, part: str) -> tuple[set[str], set[str]]:
+    """Run one part of the contract, as a stranger would; return the tests that passed and those that failed."""
+    mixin = next(each.__name__ for each in StoreContract.__mro__ if each.__module__.endswith(f".{part}"))
+    pytester.makeini(STRICT)
+    path = pytester.makepyfile(MODULE.format(part=part, mixin=mixin, store=store))
+    # Hypothesis' plugin would import all of it anew in every run.
+    run = pytester.inline_run("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--tb=no", "-q", str(path))
+    passed, skipped, failed = run.listoutcomes()
+    assert not skipped
+    return {_name(report.nodeid) for report in passed}, {_name(report.nodeid) for report in failed}
+
+
+def _name(node_id: str) -> str:
+    return node_id.rpartition("::")[2].partition("[")[0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_store_with_a_planted_fault_does_not_pass_the_contract(pytester: pytest.Pytester, fault: str) -> None:
+    part, telling_test = FAULTS[fault]
+
+    _, failed = outcomes_of(pytester, fault, part)
+
+    assert telling_test in failed
+
+
+@pytest.mark.parametrize("part", sorted({part for part, _ in FAULTS.values()}))
+@pytest.mark.parametrize("healthy", ["InMemorySessionStore", "YieldingStore"])
+def test_a_healthy_store_passes_where_the_faulty_ones_fail(pytester: pytest.Pytester, healthy: str, part: str) -> None:
+    passed, failed = outcomes_of(pytester, healthy, part)
+
+    assert failed == set()
+    assert {test for where, test in FAULTS.values() if where == part} <= passed

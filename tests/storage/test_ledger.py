@@ -1,0 +1,296 @@
+"""The rules of a commit, against a model that does everything the slow and plain way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.storage import ledger, ranges
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    EncodedEvent,
+    EncodedRetraction,
+    FirstResult,
+    HeadRecord,
+    Parent,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+    StoredRun,
+    UsageDelta,
+)
+
+KEY = SessionKey("n", "s")
+FINAL = {"completed", "failed", "cancelled"}
+STATUSES = ["pending", "running", "waiting", "completed", "failed", "cancelled"]
+
+
+def newborn() -> HeadRecord:
+    return ledger.newborn(KEY, Creation("life", 1))
+
+
+def event(id: str, tokens: int = 0, run_id: str | None = None) -> EncodedEvent:
+    usage = UsageDelta("m", "llm", {"requests": 1, "prompt_tokens": tokens}) if tokens else None
+    return EncodedEvent(id, id.encode(), run_id, usage)
+
+
+def unknown(event_id: str) -> int | None:
+    """Answer for a session that has no event yet."""
+    return None
+
+
+def seq_of(**seqs: int) -> ledger.FindSeq:
+    return seqs.get
+
+
+@dataclass
+class Plain:
+    """A session as a list of rows; nothing here is clever."""
+
+    revision: int = 0
+    ids: list[str] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
+    state: dict[str, bytes] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+    tokens: int = 0
+
+    def commit(self, commit: EncodedCommit) -> dict[str, Any] | None:
+        """Return what the receipt must say, or None when the commit must be refused."""
+        if commit.expected_revision not in (None, self.revision):
+            return None
+        for run_id, run in commit.runs.items():
+            before = self.runs.get(run_id)
+            if before is not None and before != run.status and (before in FINAL or run.status == "pending"):
+                return None
+        wanted = self._wanted(commit.retraction)
+        if wanted is None:
+            return None
+        newly = wanted - self.hidden
+        seqs, fresh = [], 0
+        for one in commit.events:
+            if one.id not in self.ids:
+                self.ids.append(one.id)
+                fresh += 1
+                self.tokens += one.usage.counters["prompt_tokens"] if one.usage else 0
+            seqs.append(self.ids.index(one.id) + 1)
+        known = {seq for seq in seqs if seq <= len(self.ids) - fresh}
+        self.hidden |= newly
+        for key, value in commit.state.items():
+            if value is None:
+                self.state.pop(key, None)
+            else:
+                self.state[key] = value
+        self.runs |= {run_id: run.status for run_id, run in commit.runs.items()}
+        changed = fresh or newly or commit.state or commit.runs
+        self.revision += 1 if changed or self.revision == 0 else 0
+        return {
+            "revision": self.revision,
+            "last_seq": len(self.ids),
+            "seqs": seqs,
+            "hidden": newly,
+            "retracted": known & self.hidden,
+        }
+
+    def _wanted(self, retraction: EncodedRetraction | None) -> set[int] | None:
+        if retraction is None:
+            return set()
+        everything = range(1, len(self.ids) + 1)
+        if retraction.last is not None:
+            visible = [seq for seq in everything if seq not in self.hidden]
+            return set(visible[len(visible) - min(retraction.last, len(visible)) :])
+        if retraction.after is not None:
+            return {seq for seq in everything if seq > retraction.after}
+        if not set(retraction.event_ids) <= set(self.ids):
+            return None
+        return {self.ids.index(event_id) + 1 for event_id in retraction.event_ids}
+
+
+ids = st.sampled_from([f"e{n}" for n in range(12)])
+retractions = (
+    st.none()
+    | st.integers(0, 5).map(lambda count: EncodedRetraction(last=count))
+    | st.integers(0, 15).map(lambda seq: EncodedRetraction(after=seq))
+    | st.lists(ids, min_size=1, max_size=3).map(lambda some: EncodedRetraction(tuple(some)))
+)
+
+
+@st.composite
+def commits(draw: st.DrawFn) -> EncodedCommit:
+    one_event = st.builds(event, ids, st.integers(0, 3), st.sampled_from([None, "r0", "r1"]))
+    run = st.sampled_from(STATUSES).map(lambda status: StoredRun(status, b"{}"))
+    return EncodedCommit(
+        events=draw(st.lists(one_event, max_size=4)),
+        state=draw(st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, b"1", b"2"]), max_size=2)),
+        runs=draw(st.dictionaries(st.sampled_from(["r0", "r1"]), run, max_size=1)),
+        retraction=draw(retractions),
+        expected_revision=draw(st.none() | st.none() | st.integers(0, 6)),
+        written_at=draw(st.integers(1, 9)),
+    )
+
+
+def snapshot(head: HeadRecord) -> HeadRecord:
+    return ledger.copied(head, whole_head=True)
+
+
+@given(st.lists(commits(), max_size=8))
+@settings(deadline=None, max_examples=300)
+def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit]) -> None:
+    head, plain, seqs = newborn(), Plain(), dict[str, int]()
+
+    for commit in row:
+        before = snapshot(head)
+        expected = plain.commit(commit)
+        if expected is None:
+            with pytest.raises((SessionConflict, InvalidSessionOperation)):
+                ledger.decide(head, commit, seqs.get)
+            assert head == before
+            continue
+        outcome = ledger.decide(head, commit, seqs.get)
+        assert head == before, "deciding changes nothing"
+        first = head.last_seq + 1
+        ledger.apply(head, commit, outcome)
+        seqs |= {fresh.id: seq for seq, fresh in enumerate(outcome.fresh, first)}
+
+        receipt = outcome.receipt
+        assert {
+            "revision": receipt.revision,
+            "last_seq": receipt.last_seq,
+            "seqs": list(receipt.seqs),
+            "hidden": {seq for low, high in receipt.hidden for seq in range(low, high + 1)},
+            "retracted": set(receipt.retracted),
+        } == expected
+        assert (head.revision, head.last_seq, head.state) == (plain.revision, len(plain.ids), plain.state)
+        assert {seq for seq in range(1, 60) if ranges.contains(head.hidden, seq)} == plain.hidden
+        assert {run_id: run.status for run_id, run in head.runs.items()} == plain.runs
+        assert set(head.unfinished) == {run_id for run_id, status in plain.runs.items() if status not in FINAL}
+        assert sum(total.get("prompt_tokens", 0) for total in head.totals.values()) == plain.tokens
+
+
+@given(st.lists(commits(), max_size=5))
+@settings(deadline=None)
+def test_a_head_that_was_copied_follows_no_later_commit(row: list[EncodedCommit]) -> None:
+    head = newborn()
+    copies = []
+
+    for n, commit in enumerate(row):
+        commit.expected_revision = None
+        commit.retraction = EncodedRetraction(last=1)
+        commit.runs = {f"r{n}": StoredRun("running", b"{}")}
+        outcome = ledger.decide(head, commit, unknown)
+        copies.append((snapshot(head), snapshot(head)))
+        ledger.apply(head, commit, outcome)
+
+    assert all(kept == again for kept, again in copies)
+
+
+def test_the_birth_of_a_session_is_a_commit_even_when_it_brings_nothing() -> None:
+    assert ledger.decide(newborn(), EncodedCommit(), unknown).revision == 1
+
+
+def test_the_same_event_twice_in_one_commit_is_one_event() -> None:
+    outcome = ledger.decide(newborn(), EncodedCommit(events=[event("a"), event("b"), event("a")]), unknown)
+
+    assert [fresh.id for fresh in outcome.fresh] == ["a", "b"]
+    assert list(outcome.receipt.seqs) == [1, 2, 1]
+
+
+def test_a_retraction_in_a_commit_does_not_hide_the_events_of_the_same_commit() -> None:
+    head = newborn()
+    first = EncodedCommit(events=[event("a")])
+    ledger.apply(head, first, ledger.decide(head, first, unknown))
+
+    outcome = ledger.decide(
+        head, EncodedCommit(events=[event("b")], retraction=EncodedRetraction(after=0)), seq_of(a=1)
+    )
+
+    assert outcome.hidden == ((1, 1),)
+
+
+def test_a_commit_for_an_earlier_life_finds_nothing() -> None:
+    head = newborn()
+
+    ledger.check_life(head, EncodedCommit(creation_id="life"))
+    ledger.check_life(head, EncodedCommit())
+    with pytest.raises(SessionNotFound, match="was deleted, and another one has its id now"):
+        ledger.check_life(head, EncodedCommit(creation_id="an earlier life"))
+
+
+def test_a_known_write_id_is_answered_with_the_first_result_whatever_came_after() -> None:
+    head = newborn()
+    head.hidden = [(2, 2)]
+    commit = EncodedCommit(events=[event("a"), event("b")], write_id="w")
+
+    receipt = ledger.repeat(head, commit, FirstResult(3, 2, True, ((1, 1),)), seq_of(a=1, b=2))
+
+    assert (receipt.revision, receipt.last_seq, receipt.hidden) == (3, 2, ((1, 1),))
+    assert (list(receipt.seqs), set(receipt.retracted)) == ([1, 2], {2})
+
+
+def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:
+    child = ledger.newborn(KEY, Creation("life", 1, Parent("p", "p-life", "top", 3)))
+
+    assert (child.parent_id, child.root_id, child.depth) == ("p", "top", 4)
+    assert (newborn().parent_id, newborn().root_id, newborn().depth) == (None, "s", 1)
+
+
+@pytest.mark.parametrize(("finished", "unfinished"), [(0, 0), (5, 0), (20, 0), (21, 0), (40, 3), (0, 25)])
+def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_20(finished: int, unfinished: int) -> None:
+    head = newborn()
+    names = [f"waiting {n}" for n in range(unfinished)] + [f"done {n}" for n in range(finished)]
+    for name in names:
+        status = "waiting" if name.startswith("waiting") else "completed"
+        commit = EncodedCommit(runs={name: StoredRun(status, b"{}")})
+        ledger.apply(head, commit, ledger.decide(head, commit, unknown))
+
+    shown = ledger.copied(head, whole_head=False).runs
+
+    assert list(shown) == [name for name in names if name.startswith("waiting") or name in names[-20:]]
+    assert list(ledger.copied(head, whole_head=True).runs) == names
+
+
+def test_a_bounded_read_brings_the_spend_of_the_runs_it_brings() -> None:
+    head = newborn()
+    for n in range(25):
+        commit = EncodedCommit(
+            runs={f"r{n}": StoredRun("completed", b"{}")}, events=[event(f"e{n}", tokens=1, run_id=f"r{n}")]
+        )
+        ledger.apply(head, commit, ledger.decide(head, commit, unknown))
+
+    shown = ledger.copied(head, whole_head=False)
+
+    assert list(shown.run_totals) == list(shown.runs) == [f"r{n}" for n in range(5, 25)]
+
+
+@given(st.lists(st.integers(0, 9), max_size=6).map(sorted), st.integers(1, 4), st.integers(0, 10))
+@settings(deadline=None)
+def test_pages_of_the_log_show_every_retraction_once(places: list[int], size: int, last_seq: int) -> None:
+    placed = [StoredRetraction(n, min(place, last_seq), ((1, 1),)) for n, place in enumerate(places)]
+    shown: list[StoredRetraction] = []
+    after = 0
+
+    while True:
+        page = [StoredEvent(seq, 1, b"") for seq in range(after + 1, min(after + size, last_seq) + 1)]
+        is_last = after + len(page) >= last_seq
+        shown += ledger.retractions_of_page(placed, after, page, is_last=is_last)
+        if is_last:
+            break
+        after = page[-1].seq
+
+    assert shown == placed
+
+
+@pytest.mark.parametrize(("cursor", "ordinal"), [(None, 0), ("0", 0), ("7", 7)])
+def test_a_cursor_names_an_ordinal(cursor: str | None, ordinal: int) -> None:
+    assert ledger.ordinal_of(cursor) == ordinal
+
+
+@pytest.mark.parametrize("cursor", ["", "-1", "x", "1.5", " 1", "²"])
+def test_a_cursor_that_no_page_gave_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match="start again without it"):
+        ledger.ordinal_of(cursor)

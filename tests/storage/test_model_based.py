@@ -1,0 +1,395 @@
+"""Random rows of verbs, compared after each with plain dictionaries. A store joins by a subclass at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from a2a_session_manager import (
+    InMemorySessionStore,
+    InvalidSessionOperation,
+    Retraction,
+    RunStatus,
+    Session,
+    SessionAlreadyExists,
+    SessionChange,
+    SessionConflict,
+    SessionEvent,
+    SessionManager,
+    SessionNotFound,
+    SessionRun,
+    TokenUsage,
+)
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from tests.storage.model import STATUSES, PlainSession, PlainStore
+
+ResultT = TypeVar("ResultT")
+
+# Few names, so that rows of verbs meet: same ids, known events, runs that have ended, deleted parents.
+session_ids = st.sampled_from(["a", "b", "c", "d", "e"])
+event_ids = st.sampled_from([f"e{n}" for n in range(8)])
+run_ids = st.sampled_from(["r0", "r1"])
+keys = st.sampled_from(["k0", "k1", "k2"])
+values = st.sampled_from([0, 1, {"deep": [1]}, None])
+batches = st.lists(st.tuples(event_ids, st.integers(0, 3)), max_size=3)
+states = st.dictionaries(keys, values, max_size=2)
+
+IN_SECONDS = settings(
+    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """One store, one plain model, and handles that were read at some time and kept."""
+
+    is_durable = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = Path(tempfile.mkdtemp())
+        self.runner = asyncio.Runner()
+        self.store = self.run(self.open_store(self.place))
+        self.model = PlainStore()
+        self.held: dict[str, tuple[int, Session[Any]]] = {}  # with the life of the session it was read from
+        self.sent: list[tuple[str, int, SessionChange, str, int]] = []
+        self.count = 0
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        """Open the store that is tested; a durable one finds what an earlier one left at `place`."""
+        raise NotImplementedError
+
+    def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        self.run(self.store.aclose())
+        self.runner.close()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    # Rules
+
+    @rule(id=session_ids, parent_id=st.none() | session_ids, is_repeated=st.booleans())
+    def create(self, id: str, parent_id: str | None, is_repeated: bool) -> None:
+        write_id = self.fresh("w")
+        if parent_id is not None and parent_id not in self.model.sessions:
+            with pytest.raises(SessionNotFound):
+                self.run(self.store.create(id, parent_id=parent_id))
+        elif id in self.model.sessions:
+            with pytest.raises(SessionAlreadyExists):
+                self.run(self.store.create(id, parent_id=parent_id))
+        else:
+            for _ in range(1 + is_repeated):
+                session = self.run(self.store.create(id, parent_id=parent_id, write_id=write_id))
+                assert session.revision == 1
+            self.model.create(id, parent_id)
+
+    @rule(id=session_ids, batch=batches, through_handle=st.booleans())
+    def append(self, id: str, batch: list[tuple[str, int]], through_handle: bool) -> None:
+        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in batch]
+        events = [event_of(*row) for row in rows]
+        life, handle = self.held.get(id, (0, None))
+        plain = self.model.sessions.get(id)
+        if through_handle and handle is not None:
+            if plain is None or plain.life != life:
+                self.refused(SessionNotFound, self.store.append(handle, *events))
+                return
+            placed = self.run(self.store.append(handle, *events))
+        elif plain is None:
+            self.refused(SessionNotFound, self.store.append(id, *events))
+            return
+        else:
+            placed = self.run(self.store.append(id, *events))
+        assert [event.seq for event in placed] == self.model.append(id, events=rows)
+        assert [event.retracted for event in placed] == [event.seq in plain.hidden for event in placed]
+
+    @rule(id=session_ids, last=st.sampled_from([None, 0, 1, 3]))
+    def read(self, id: str, last: int | None) -> None:
+        session = self.run(self.store.get(id, last=last))
+        assert (session is None) is (id not in self.model.sessions)
+        if session is not None:
+            self.held[id] = (self.model.sessions[id].life, session)
+
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(),
+        batch=batches,
+        changed=states,
+        dropped=st.lists(keys, max_size=1),
+        status=st.sampled_from(STATUSES),
+    )
+    def save(
+        self,
+        data: st.DataObject,
+        batch: list[tuple[str, int]],
+        changed: dict[str, Any],
+        dropped: list[str],
+        status: str,
+    ) -> None:
+        """Change what was read, however long ago, and save it: it merges with what others did since."""
+        held_id = data.draw(st.sampled_from(sorted(self.held)))
+        life, session = self.held[held_id]
+        plain = self.model.sessions.get(held_id)
+        known = {event.id for event in session.events}
+        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in dict(batch).items()]
+        rows = [row for row in rows if row[0] not in known]
+        seen = dict(session.state)
+        session.events += [event_of(*row) for row in rows]
+        session.state |= changed
+        for key in dropped:
+            session.state.pop(key, None)
+        new_run = f"run of {self.fresh('save')}"
+        session.runs.append(SessionRun(id=new_run, status=RunStatus(status)))
+        if plain is None or plain.life != life:
+            self.refused(SessionNotFound, self.store.save(session))
+            del self.held[held_id]
+            return
+        self.run(self.store.save(session))
+        self.model.append(
+            held_id,
+            events=rows,
+            set_state={key: value for key, value in session.state.items() if key not in seen or seen[key] != value},
+            unset_state=[key for key in seen if key not in session.state],
+            runs={new_run: status},
+        )
+
+    @rule(id=session_ids, off=st.sampled_from([0, 0, -1, 1, -3]), batch=batches, changed=states)
+    def guarded_commit(self, id: str, off: int, batch: list[tuple[str, int]], changed: dict[str, Any]) -> None:
+        plain = self.model.sessions.get(id)
+        expected = max((plain.revision if plain else 1) + off, 0)
+        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in batch]
+        change = SessionChange(events=[event_of(*row) for row in rows], set_state=changed)
+        commit = self.store.commit(id, change, expected_revision=expected)
+        if plain is None:
+            self.refused(SessionNotFound, commit)
+        elif expected != plain.revision:
+            conflict = self.refused(SessionConflict, commit)
+            missed = [seq for seq, row in enumerate(plain.log, 1) if row.revision > expected]
+            assert conflict.revision == plain.revision
+            assert [event.seq for event in conflict.missed_events] == missed
+            assert conflict.first_missed_seq == (missed[0] if missed else None)
+            assert conflict.last_missed_seq == (missed[-1] if missed else None)
+        else:
+            result = self.run(commit)
+            assert [event.seq for event in result.events] == self.model.append(id, events=rows, set_state=changed)
+            assert result.revision == plain.revision
+
+    @rule(id=session_ids, key=keys, value=values)
+    def edit(self, id: str, key: str, value: Any) -> None:
+        def change(session: Session[Any]) -> None:
+            session.state[key] = value
+
+        editing = SessionManager(self.store).edit(id, change)
+        plain = self.model.sessions.get(id)
+        if plain is None:
+            self.refused(SessionNotFound, editing)
+            return
+        self.run(editing)
+        if key not in plain.state or plain.state[key] != value:
+            self.model.append(id, set_state={key: value})
+
+    @rule(id=session_ids, changed=states, dropped=st.lists(keys, max_size=2))
+    def write_state(self, id: str, changed: dict[str, Any], dropped: list[str]) -> None:
+        dropped = [key for key in dropped if key not in changed]
+        self.commit(id, SessionChange(set_state=changed, unset_state=dropped), set_state=changed, unset_state=dropped)
+
+    @rule(id=session_ids, run_id=run_ids, status=st.sampled_from(STATUSES))
+    def move_run(self, id: str, run_id: str, status: str) -> None:
+        change = SessionChange(runs=[SessionRun(id=run_id, status=RunStatus(status))])
+        plain = self.model.sessions.get(id)
+        if plain is not None and plain.refuses_run(run_id, status):
+            self.refused(InvalidSessionOperation, self.store.commit(id, change))
+        else:
+            self.commit(id, change, runs={run_id: status})
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def send_a_commit_again(self, data: st.DataObject) -> None:
+        """However old it is: nothing changes, and the answer is the first one."""
+        sent_to, life, change, write_id, revision = data.draw(st.sampled_from(self.sent))
+        plain = self.model.sessions.get(sent_to)
+        if plain is not None and plain.life == life:
+            assert self.run(self.store.commit(sent_to, change, write_id=write_id)).revision == revision
+
+    @rule(id=session_ids, some=st.lists(event_ids, min_size=1, max_size=2))
+    def retract_by_id(self, id: str, some: list[str]) -> None:
+        plain = self.model.sessions.get(id)
+        seqs = [plain.seq_of(event_id) for event_id in some] if plain else []
+        if None in seqs:
+            self.refused(InvalidSessionOperation, self.store.retract(id, *some))
+        else:
+            self.retract(id, Retraction(some), lambda _: {seq for seq in seqs if seq is not None})
+
+    @rule(id=session_ids, last=st.integers(0, 4))
+    def retract_last(self, id: str, last: int) -> None:
+        self.retract(id, Retraction(last=last), lambda plain: set(plain.visible[max(len(plain.visible) - last, 0) :]))
+
+    @rule(id=session_ids, after=st.integers(0, 6))
+    def retract_after(self, id: str, after: int) -> None:
+        self.retract(id, Retraction(after=after), lambda plain: {seq for seq in plain.visible if seq > after})
+
+    @rule(id=session_ids, cascade=st.booleans())
+    def delete(self, id: str, cascade: bool) -> None:
+        deleting = self.store.delete(id, children="cascade" if cascade else "refuse")
+        if id in self.model.sessions and self.model.children(id) and not cascade:
+            self.refused(InvalidSessionOperation, deleting)
+            return
+        self.run(deleting)
+        if id in self.model.sessions:
+            self.model.delete(id)
+
+    @precondition(lambda self: self.is_durable)
+    @rule()
+    def reopen(self) -> None:
+        self.run(self.store.aclose())
+        self.store = self.run(self.open_store(self.place))
+        self.held.clear()
+
+    # What must hold after each step
+
+    @invariant()
+    def the_store_shows_what_the_model_holds(self) -> None:
+        self.run(self._compare())
+
+    async def _compare(self) -> None:
+        model, store = self.model, self.store
+        listed = await store.list_sessions()
+        assert sorted(listed) == sorted(model.sessions)
+        assert [each async for each in store.iter_sessions(page_size=2)] == listed
+        roots = [each async for each in store.iter_sessions(roots_only=True, page_size=1)]
+        assert sorted(roots) == sorted(model.spent)
+        for plain in model.sessions.values():
+            await self._compare_session(plain)
+        for absent in set("abcde") - model.sessions.keys():
+            assert await store.get(absent) is None
+        for held_id, (life, session) in self.held.items():
+            current = model.sessions.get(held_id)
+            if current is not None and current.life == life:
+                self._compare_handle(session, current)
+
+    async def _compare_session(self, plain: PlainSession) -> None:
+        model, store = self.model, self.store
+        session = await store.get(plain.id)
+        assert session is not None
+        assert (session.parent_id, session.root_id) == (plain.parent_id, model.root_of(plain.id))
+        assert (session.revision, session.last_seq) == (plain.revision, len(plain.log))
+        assert shown(session) == [(seq, plain.log[seq - 1].id, plain.log[seq - 1].message) for seq in plain.visible]
+        assert session.state == plain.state
+        assert [(run.id, run.status.value) for run in session.runs] == list(plain.runs.items())
+        assert session.child_ids == model.children(plain.id) == await store.children(plain.id)
+        assert await store.tree(plain.id) == model.tree(plain.id)
+        assert [each.id for each in await session.descendants()] == model.below(plain.id)
+        everything = await store.events(plain.id, include_retracted=True)
+        assert [event.seq for event in everything] == list(range(1, len(plain.log) + 1))
+        assert {event.seq for event in everything if event.retracted} == plain.hidden
+        newest = await store.get(plain.id, last=2)
+        assert newest is not None
+        assert newest.events == session.events[-2:]
+        assert session.token_summary.total_tokens == plain.tokens
+        assert (await store.usage(plain.id)).total_tokens == plain.tokens
+        assert (await store.usage(plain.id, tree=True)).total_tokens == model.tree_tokens(plain.id)
+
+    def _compare_handle(self, session: Session[Any], plain: PlainSession) -> None:
+        """A handle never shows what is not there, and one that is at the revision has missed nothing."""
+        seqs = [event.seq or 0 for event in session.events]
+        assert seqs == sorted(set(seqs))
+        assert session.revision <= plain.revision
+        if session.revision == plain.revision:
+            # A bounded read may also show an older event that was written through it again.
+            assert set(seqs) <= set(plain.visible)
+            assert session.is_partial or seqs == plain.visible
+            assert session.state == plain.state
+            assert session.last_seq == len(plain.log)
+            assert session.token_summary.total_tokens == plain.tokens
+            assert all(plain.runs[run.id] == run.status.value for run in session.runs)
+
+    # Helpers
+
+    def commit(self, id: str, change: SessionChange, **expected: Any) -> None:
+        write_id = self.fresh("w")
+        plain = self.model.sessions.get(id)
+        committing = self.store.commit(id, change, write_id=write_id)
+        if plain is None:
+            self.refused(SessionNotFound, committing)
+            return
+        result = self.run(committing)
+        self.model.append(id, **expected)
+        assert result.revision == plain.revision
+        self.sent.append((id, plain.life, change, write_id, result.revision))
+
+    def retract(self, id: str, retraction: Retraction, choose: Callable[[PlainSession], set[int]]) -> None:
+        plain = self.model.sessions.get(id)
+        change = SessionChange(retraction=retraction)
+        if plain is None:
+            self.refused(SessionNotFound, self.store.commit(id, change))
+            return
+        newly = choose(plain) - plain.hidden
+        result = self.run(self.store.commit(id, change))
+        assert [event.seq for event in result.retracted] == sorted(newly)
+        assert all(event.retracted for event in result.retracted)
+        self.model.append(id, hide=newly)
+        assert result.revision == plain.revision
+
+    def refused(self, error: type[Any], work: Coroutine[Any, Any, Any]) -> Any:
+        with pytest.raises(error) as caught:
+            self.run(work)
+        return caught.value
+
+    def fresh(self, name: str) -> str:
+        self.count += 1
+        return f"{name} #{self.count}"
+
+
+def event_of(event_id: str, message: str, tokens: int) -> SessionEvent[Any]:
+    usage = TokenUsage(prompt_tokens=tokens, model="m") if tokens else None
+    return SessionEvent(id=event_id, message=message, token_usage=usage)
+
+
+def shown(session: Session[Any]) -> list[tuple[int | None, str, Any]]:
+    return [(event.seq, event.id, event.message) for event in session.events]
+
+
+class YieldingBackend(MemoryBackend):
+    """Memory whose every verb takes a few turns of the loop, as a store with I/O does."""
+
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+        await asyncio.sleep(0)
+        receipt = await super().create(key, creation, commit)
+        await asyncio.sleep(0)
+        return receipt
+
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # as above
+        await asyncio.sleep(0)
+        receipt = await super().commit(key, commit)
+        await asyncio.sleep(0)
+        return receipt
+
+    async def load(self, *args: Any, **kwargs: Any) -> list[LoadedSession | None]:
+        await asyncio.sleep(0)
+        return await super().load(*args, **kwargs)
+
+
+class MemoryMachine(StoreMachine):
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return InMemorySessionStore()
+
+
+class YieldingMachine(StoreMachine):
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return BaseSessionStore(YieldingBackend())
+
+
+TestMemory = MemoryMachine.TestCase
+TestMemory.settings = IN_SECONDS
+TestYielding = YieldingMachine.TestCase
+TestYielding.settings = IN_SECONDS

@@ -1,0 +1,120 @@
+"""A healthy store over memory that yields to the loop at every step of its writes, so that races can happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import BaseSessionStore, ledger
+from a2a_session_manager.storage.memory import MemoryBackend, StoredSession, StoredTree, _write
+from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, LogPage, Receipt, SessionKey
+
+
+def damage_first_event(store: BaseSessionStore, session_id: str) -> None:
+    """Overwrite the first event's bytes, as a bad disk would."""
+    backend = store._open_backend
+    assert isinstance(backend, MemoryBackend)
+    log = backend._sessions[SessionKey("", session_id)].log
+    log[0] = log[0]._replace(data=log[0].data[: len(log[0].data) // 2])
+
+
+async def turn() -> None:
+    """Let everybody else have a go."""
+    await asyncio.sleep(0)
+
+
+class YieldingBackend(MemoryBackend):
+    """Reads, yields, works on a draft, yields, puts the draft in place: under a lock, that is safe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # both are awaitable
+        async with self.alone():
+            await turn()
+            receipt = await super().create(key, creation, commit)
+            await turn()
+            return receipt
+
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # both are awaitable
+        async with self.alone():
+            await turn()
+            stored = self._sessions.get(key)
+            if stored is None:
+                raise SessionNotFound(key.id)
+            ledger.check_life(stored.head, commit)
+            await turn()
+            if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
+                return ledger.repeat(stored.head, commit, first, stored.seqs.get)
+            draft = _draft(stored)
+            await turn()
+            receipt = _write(draft, commit, ledger.decide(draft.head, commit, draft.seqs.get))
+            await turn()
+            self._put(key, stored, draft)
+            await turn()
+            return receipt
+
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:  # type: ignore[override]  # both are awaitable
+        async with self.alone():
+            await turn()
+            await super().delete(key, creation_id, cascade=cascade)
+            await turn()
+
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        await turn()
+        return await super().load(keys, last=last, whole_head=whole_head)
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        await turn()
+        return await super().read_log(key, after=after, limit=limit)
+
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        await turn()
+        return await super().list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep other writers of this loop out."""
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            yield
+
+    def _put(self, key: SessionKey, stored: StoredSession, draft: StoredSession) -> None:
+        for event_totals in draft.tree.totals.items():
+            cell, counters = event_totals
+            ledger.add_counters(stored.tree.totals.setdefault(cell, {}), counters)
+        draft.tree = stored.tree
+        self._sessions[key] = draft
+        for waiter in stored.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        stored.waiters.clear()
+
+
+def _draft(stored: StoredSession) -> StoredSession:
+    return replace(
+        stored,
+        head=ledger.copied(stored.head, whole_head=True),
+        tree=StoredTree(),
+        log=list(stored.log),
+        seqs=dict(stored.seqs),
+        first_results=dict(stored.first_results),
+        retractions=list(stored.retractions),
+        waiters=set(),
+    )
+
+
+class YieldingStore(BaseSessionStore):
+    """Healthy."""
+
+    def __init__(self) -> None:
+        super().__init__(YieldingBackend())

@@ -1,0 +1,450 @@
+"""SessionManager: the front door over any store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from a2a_session_manager import (
+    InMemorySessionStore,
+    InvalidSessionOperation,
+    Session,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionEvent,
+    SessionManager,
+    SessionNotFound,
+    StoreLimits,
+    StoreUnavailable,
+    TokenUsage,
+)
+from a2a_session_manager import manager as manager_module
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+
+
+@pytest.fixture
+def store() -> InMemorySessionStore:
+    return InMemorySessionStore()
+
+
+@pytest.fixture
+def sessions(store: InMemorySessionStore) -> SessionManager:
+    return SessionManager(store)
+
+
+def said(text: str, tokens: int = 0) -> SessionEvent[Any]:
+    return SessionEvent(message=text, token_usage=TokenUsage(prompt_tokens=tokens, model="m"))
+
+
+async def texts(sessions: SessionManager, session_id: str) -> list[Any]:
+    return [event.message for event in (await sessions.get(session_id)).events]
+
+
+# What it opens, it closes
+
+
+async def test_a_manager_closes_the_store_it_opened() -> None:
+    async with SessionManager.from_url("memory:") as sessions:
+        await sessions.create("a")
+
+    with pytest.raises(StoreUnavailable, match="the store is closed"):
+        await sessions.get("a")
+
+
+async def test_a_manager_leaves_the_store_it_was_given(store: InMemorySessionStore) -> None:
+    async with SessionManager(store) as sessions:
+        await sessions.create("a")
+
+    assert await store.get("a") is not None
+
+
+async def test_a_managers_namespace_closes_nothing() -> None:
+    async with SessionManager.from_url("memory:") as sessions:
+        async with sessions.namespace("tenant") as tenant:
+            await tenant.create("a")
+
+        assert await tenant.list_sessions() == ["a"]
+
+
+async def test_closing_twice_is_fine() -> None:
+    sessions = SessionManager.from_url("memory:")
+
+    await sessions.aclose()
+    await sessions.aclose()
+
+
+async def test_two_memory_urls_are_two_stores() -> None:
+    async with SessionManager.from_url("memory:") as first, SessionManager.from_url("memory:") as second:
+        await first.create("a")
+
+        assert await second.list_sessions() == []
+
+
+async def test_limits_reach_the_store_of_a_url() -> None:
+    async with SessionManager.from_url("memory:", limits=StoreLimits(commit_events=1)) as sessions:
+        await sessions.create("a")
+
+        with pytest.raises(InvalidSessionOperation, match="append in batches"):
+            await sessions.append("a", said("1"), said("2"))
+
+
+# Opening, creating, getting
+
+
+async def test_open_creates_a_session_with_its_properties(sessions: SessionManager) -> None:
+    async with sessions.open("a", properties={"owner": "Ann"}) as chat:
+        assert (chat.id, chat.session.revision) == ("a", 1)
+
+    assert (await sessions.get("a")).metadata.properties == {"owner": "Ann"}
+
+
+async def test_open_leaves_the_properties_of_a_session_that_exists(sessions: SessionManager) -> None:
+    await sessions.create("a", properties={"owner": "Ann"})
+
+    async with sessions.open("a", properties={"owner": "Bob"}) as chat:
+        assert chat.session.metadata.properties == {"owner": "Ann"}
+
+    assert (await sessions.get("a")).revision == 1
+
+
+async def test_open_without_an_id_makes_one_up(sessions: SessionManager) -> None:
+    async with sessions.open() as first, sessions.open() as second:
+        assert first.id != second.id
+
+    assert set(await sessions.list_sessions()) == {first.id, second.id}
+
+
+@pytest.mark.parametrize(("last", "loaded"), [(0, []), (1, ["c"]), (3, ["a", "b", "c"]), (9, ["a", "b", "c"])])
+async def test_open_reads_the_newest_events_that_are_asked_for(
+    sessions: SessionManager, last: int, loaded: list[str]
+) -> None:
+    await sessions.create("s")
+    await sessions.append("s", said("a"), said("b"), said("c"))
+
+    async with sessions.open("s", last=last) as chat:
+        assert [event.message for event in chat.session.events] == loaded
+        assert chat.session.last_seq == 3
+
+
+async def test_open_reads_no_events_unless_asked(sessions: SessionManager) -> None:
+    await sessions.create("s")
+    await sessions.append("s", said("a"))
+
+    async with sessions.open("s") as chat:
+        assert chat.session.events == []
+
+
+async def test_open_refuses_a_negative_last_and_creates_nothing(sessions: SessionManager) -> None:
+    with pytest.raises(InvalidSessionOperation, match="last=-1 cannot be negative"):
+        async with sessions.open("s", last=-1):
+            raise AssertionError("it was opened")
+
+    assert await sessions.list_sessions() == []
+
+
+async def test_open_refuses_another_parent_than_the_session_has(sessions: SessionManager) -> None:
+    await sessions.create("top")
+    await sessions.create("other")
+    await sessions.create("below", parent_id="top")
+
+    with pytest.raises(InvalidSessionOperation, match="exists below 'top', not below 'other': a parent never changes"):
+        async with sessions.open("below", parent_id="other"):
+            raise AssertionError("it was opened")
+    async with sessions.open("below", parent_id="top") as same, sessions.open("below") as any_parent:
+        assert same.session.parent_id == any_parent.session.parent_id == "top"
+
+
+async def test_open_below_a_parent_that_is_missing_raises(sessions: SessionManager) -> None:
+    with pytest.raises(SessionNotFound, match="'nobody'"):
+        async with sessions.open("below", parent_id="nobody"):
+            raise AssertionError("it was opened")
+
+    assert await sessions.list_sessions() == []
+
+
+async def test_an_error_in_the_block_goes_through_and_undoes_nothing(sessions: SessionManager) -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012  # how the block ends is the test
+        async with sessions.open("s") as chat:
+            await chat.user("said")
+            raise ZeroDivisionError
+
+    assert await texts(sessions, "s") == ["said"]
+
+
+async def test_create_takes_state_and_properties(sessions: SessionManager) -> None:
+    session = await sessions.create("a", state={"k": [1]}, properties={"p": 2})
+
+    assert await sessions.get("a") == session
+    assert (session.state, session.metadata.properties) == ({"k": [1]}, {"p": 2})
+
+
+async def test_create_refuses_an_id_that_is_taken(sessions: SessionManager) -> None:
+    await sessions.create("a", state={"k": 1})
+
+    with pytest.raises(SessionAlreadyExists):
+        await sessions.create("a", state={"k": 2})
+
+    assert (await sessions.get("a")).state == {"k": 1}
+
+
+async def test_create_repeated_with_its_write_id_is_the_first_one(sessions: SessionManager) -> None:
+    await sessions.create("a", state={"k": 1}, write_id="w")
+    await sessions.append("a", said("x"))
+
+    await sessions.create("a", state={"k": 1}, write_id="w")
+
+    assert await texts(sessions, "a") == ["x"]
+    assert (await sessions.get("a")).revision == 2
+
+
+async def test_get_raises_when_there_is_nothing(sessions: SessionManager) -> None:
+    with pytest.raises(SessionNotFound) as caught:
+        await sessions.get("a")
+
+    assert caught.value.session_id == "a"
+
+
+async def test_get_or_create_returns_the_one_that_is_there(sessions: SessionManager) -> None:
+    first = await sessions.get_or_create("a")
+    await sessions.append("a", said("x"))
+
+    second = await sessions.get_or_create("a")
+
+    assert (first.events, [event.message for event in second.events]) == ([], ["x"])
+
+
+async def test_get_or_create_by_many_at_once_creates_one() -> None:
+    class Yielding(MemoryBackend):
+        async def load(self, *args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            return await super().load(*args, **kwargs)
+
+    sessions = SessionManager(BaseSessionStore(Yielding()))
+
+    found = await asyncio.gather(*(sessions.get_or_create("a") for _ in range(8)))
+
+    assert {session.revision for session in found} == {1}
+    assert await sessions.list_sessions() == ["a"]
+
+
+# The verbs that pass through
+
+
+async def test_every_verb_reaches_the_store(sessions: SessionManager) -> None:
+    await sessions.create("top")
+    await sessions.create("below", parent_id="top")
+    [first, second] = await sessions.append("top", said("a", 1), said("b", 2), expected_revision=1)
+    await sessions.append("below", said("c", 4))
+    hidden = await sessions.retract("top", second.id)
+    session = await sessions.get("top", last=5)
+    session.state["k"] = 1
+    await sessions.save(session)
+
+    assert first.seq == 1
+    assert [event.message for event in hidden] == ["b"]
+    assert (await sessions.get("top")).state == {"k": 1}
+    assert await sessions.children("top") == ["below"]
+    assert await sessions.list_sessions("be") == ["below"]
+    assert [each async for each in sessions.iter_sessions(roots_only=True, page_size=1)] == ["top"]
+    assert (await sessions.usage("top")).total_tokens == 3
+    assert (await sessions.usage("top", tree=True)).total_tokens == 7
+    assert await sessions.runs("top") == []
+    assert (await anext(sessions.follow("top"))).message == "a"
+
+
+async def test_delete_refuses_children_unless_told_to_take_them_along(sessions: SessionManager) -> None:
+    await sessions.create("top")
+    await sessions.create("below", parent_id="top")
+
+    with pytest.raises(InvalidSessionOperation, match="children"):
+        await sessions.delete("top")
+    assert await sessions.list_sessions() == ["below", "top"]
+
+    await sessions.delete("top", children="cascade")
+    assert await sessions.list_sessions() == []
+
+
+async def test_namespaces_keep_the_same_id_apart(sessions: SessionManager) -> None:
+    ann, bob = sessions.namespace("ann"), sessions.namespace("bob")
+    await ann.create("a", state={"by": "ann"})
+    await bob.create("a", state={"by": "bob"})
+
+    assert (await ann.get("a")).state == {"by": "ann"}
+    assert (await bob.get("a")).state == {"by": "bob"}
+    assert await sessions.list_sessions() == []
+    with pytest.raises(SessionNotFound):
+        await sessions.create("below", parent_id="a")
+
+
+def test_a_managers_namespace_is_a_manager_of_the_same_kind(store: InMemorySessionStore) -> None:
+    class MyManager(SessionManager):
+        pass
+
+    assert type(MyManager(store).namespace("n")) is MyManager
+
+
+# edit
+
+
+async def test_edit_changes_and_saves(sessions: SessionManager) -> None:
+    await sessions.create("a")
+
+    def add(session: Session[Any]) -> None:
+        session.state["n"] = 1
+        session.metadata.set_property("p", 2)
+        session.add_event(said("x"))
+
+    saved = await sessions.edit("a", add)
+
+    assert (await sessions.get("a")).state == {"n": 1}
+    assert await texts(sessions, "a") == ["x"]
+    assert (saved.revision, saved.state) == (2, {"n": 1})
+
+
+async def test_edit_takes_an_async_change(sessions: SessionManager) -> None:
+    await sessions.create("a")
+
+    async def add(session: Session[Any]) -> None:
+        await asyncio.sleep(0)
+        session.state["n"] = 1
+
+    await sessions.edit("a", add)
+
+    assert (await sessions.get("a")).state == {"n": 1}
+
+
+async def test_edit_by_many_at_once_loses_no_change(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager_module, "EDIT_TRIES", 100)
+    await sessions.create("a", state={"n": 0})
+
+    async def add_one(session: Session[Any]) -> None:
+        before = session.state["n"]
+        await asyncio.sleep(0)
+        session.state["n"] = before + 1
+
+    await asyncio.gather(*(sessions.edit("a", add_one) for _ in range(8)))
+
+    assert (await sessions.get("a")).state == {"n": 8}
+
+
+async def test_edit_runs_again_on_a_fresh_read(sessions: SessionManager) -> None:
+    await sessions.create("a", state={"n": 0})
+    seen = []
+
+    async def change(session: Session[Any]) -> None:
+        seen.append(session.state["n"])
+        if len(seen) < 3:
+            async with sessions.open("a") as other:
+                await other.set_state(n=len(seen) * 10)
+        session.state["n"] += 1
+
+    await sessions.edit("a", change)
+
+    assert seen == [0, 10, 20]
+    assert (await sessions.get("a")).state == {"n": 21}
+
+
+async def test_edit_gives_up_after_eight_conflicts(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager_module, "_FIRST_PAUSE_SECONDS", 0.0)
+    await sessions.create("a")
+    tries = 0
+
+    async def always_late(session: Session[Any]) -> None:
+        nonlocal tries
+        tries += 1
+        await sessions.append("a", said(f"other {tries}"))
+        session.state["n"] = tries
+
+    with pytest.raises(SessionConflict) as caught:
+        await sessions.edit("a", always_late)
+
+    assert tries == 8
+    assert (await sessions.get("a")).state == {}
+    assert [event.message for event in caught.value.missed_events] == ["other 8"]
+
+
+async def test_edit_with_an_error_of_its_own_is_not_repeated_and_writes_nothing(sessions: SessionManager) -> None:
+    await sessions.create("a")
+    tries = []
+
+    def break_off(session: Session[Any]) -> None:
+        tries.append(1)
+        session.state["n"] = 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await sessions.edit("a", break_off)
+
+    assert len(tries) == 1
+    assert (await sessions.get("a")).revision == 1
+
+
+async def test_edit_of_nothing_commits_nothing(sessions: SessionManager) -> None:
+    await sessions.create("a")
+
+    await sessions.edit("a", lambda session: None)
+
+    assert (await sessions.get("a")).revision == 1
+
+
+async def test_edit_that_changes_nothing_still_sees_a_conflict(sessions: SessionManager) -> None:
+    await sessions.create("a")
+    seen = []
+
+    async def look(session: Session[Any]) -> None:
+        seen.append(session.revision)
+        if len(seen) == 1:
+            await sessions.append("a", said("x"))
+
+    await sessions.edit("a", look)
+
+    assert seen == [1, 2]
+
+
+async def test_edit_of_a_session_that_is_not_there_raises(sessions: SessionManager) -> None:
+    with pytest.raises(SessionNotFound):
+        await sessions.edit("a", lambda session: None)
+
+
+async def test_edit_brings_events_only_when_asked(sessions: SessionManager) -> None:
+    await sessions.create("a")
+    await sessions.append("a", said("x"), said("y"))
+    seen: list[list[Any]] = []
+
+    def look(session: Session[Any]) -> None:
+        seen.append([event.message for event in session.events])
+
+    await sessions.edit("a", look)
+    await sessions.edit("a", look, last=1)
+    await sessions.edit("a", look, last=None)
+
+    assert seen == [[], ["y"], ["x", "y"]]
+
+
+async def test_a_guarded_save_repeated_after_a_lost_reply_is_no_conflict() -> None:
+    class LosesOneReply(MemoryBackend):
+        lost = False
+
+        def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+            receipt = super().commit(key, commit)
+            if not self.lost:
+                self.lost = True
+                raise StoreUnavailable("the reply was lost")
+            return receipt
+
+    sessions = SessionManager(BaseSessionStore(LosesOneReply()))
+    await sessions.create("a", state={"n": 0})
+    session = await sessions.get("a")
+    session.state["n"] += 1
+    expected = session.revision
+
+    with pytest.raises(StoreUnavailable):
+        await sessions.save(session, expected_revision=expected)
+    await sessions.save(session, expected_revision=expected)
+
+    again = await sessions.get("a")
+    assert (again.state, again.revision, session.revision) == ({"n": 1}, 2, 2)

@@ -1,0 +1,166 @@
+"""What users import: the names, the fixed paths, what an import costs, and which way imports point."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import a2a_session_manager
+from a2a_session_manager import storage
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.memory import InMemorySessionStore
+
+ROOT = Path(__file__).parent.parent
+
+# DESIGN §2: these stay where 0.1 had them. The file and Redis stores join with their issues.
+FIXED_PATHS = [
+    "models.session.Session",
+    "models.session_event.SessionEvent",
+    "models.event_source.EventSource",
+    "models.event_type.EventType",
+    "models.session_run.SessionRun",
+    "models.session_run.RunStatus",
+    "models.session_metadata.SessionMetadata",
+    "models.token_usage.TokenUsage",
+    "models.token_usage.TokenSummary",
+    "exceptions.SessionManagerError",
+    "exceptions.SessionNotFound",
+    "exceptions.SessionAlreadyExists",
+    "exceptions.InvalidSessionOperation",
+    "storage.SessionStoreProvider",
+    "storage.SessionStoreInterface",
+    "storage.InMemorySessionStore",
+]
+
+
+def test_every_name_in_all_exists() -> None:
+    missing = [name for name in a2a_session_manager.__all__ if not hasattr(a2a_session_manager, name)]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", [a2a_session_manager, storage], ids=lambda package: package.__name__)
+def test_every_public_name_that_is_imported_is_in_all(package: types.ModuleType) -> None:
+    assert package.__file__ is not None
+    tree = ast.parse(Path(package.__file__).read_text())
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("a2a_session_manager.")
+        for alias in node.names
+    }
+
+    assert imported - set(package.__all__) == set()
+
+
+@pytest.mark.parametrize("package", [a2a_session_manager, storage], ids=lambda package: package.__name__)
+def test_all_is_sorted_and_names_nothing_twice(package: types.ModuleType) -> None:
+    assert package.__all__ == sorted(set(package.__all__))
+
+
+def test_every_error_is_exported() -> None:
+    exported = set(a2a_session_manager.__all__)
+
+    assert set(a2a_session_manager.exceptions.__all__) <= exported
+
+
+@pytest.mark.parametrize("path", FIXED_PATHS)
+def test_a_fixed_import_path_leads_to_the_exported_name(path: str) -> None:
+    module, _, name = path.rpartition(".")
+
+    found = getattr(importlib.import_module(f"a2a_session_manager.{module}"), name)
+
+    assert found is getattr(a2a_session_manager, name)
+
+
+def test_the_old_name_of_the_base_is_the_base() -> None:
+    assert a2a_session_manager.SessionStoreInterface is BaseSessionStore
+
+
+def test_the_event_sources_and_types_are_those_of_the_design() -> None:
+    assert [source.name for source in a2a_session_manager.EventSource] == ["USER", "LLM", "SYSTEM"]
+    assert [kind.name for kind in a2a_session_manager.EventType] == [
+        "MESSAGE",
+        "TOOL_CALL",
+        "TOOL_RESULT",
+        "SUMMARY",
+        "REFERENCE",
+        "CONTEXT_BRIDGE",
+    ]
+
+
+def test_the_memory_store_keeps_the_contract_in_the_eyes_of_mypy() -> None:
+    store: SessionStore = InMemorySessionStore()
+
+    assert isinstance(store.namespace("n"), BaseSessionStore)
+
+
+def test_the_verbs_of_the_contract_are_all_there() -> None:
+    verbs = {name for name, value in vars(SessionStore).items() if callable(value) and not name.startswith("_")}
+
+    assert verbs - set(dir(InMemorySessionStore)) == set()
+    assert {"get", "save", "append", "commit", "retract", "delete", "follow", "usage", "tree"} <= verbs
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    from importlib.metadata import version
+
+    assert a2a_session_manager.__version__ == version("a2a_session_manager")
+
+
+def in_a_fresh_python(code: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy_or_optional() -> None:
+    code = "import sys, a2a_session_manager; print(*sys.modules)"
+
+    loaded = {name.partition(".")[0] for name in in_a_fresh_python(code).split()}
+
+    assert "pydantic" in loaded
+    assert loaded & {"tiktoken", "redis", "aiofiles", "pytest", "genai_prices", "hypothesis", "requests"} == set()
+
+
+def modules() -> list[str]:
+    package = ROOT / "a2a_session_manager"
+    found = sorted(package.rglob("*.py"))
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in found)
+    # The suite for implementers needs pytest, which is its extra.
+    return [name.removesuffix(".__init__") for name in names if ".testing" not in name]
+
+
+def test_any_module_can_be_imported_first() -> None:
+    code = "\n".join(
+        [
+            "import importlib, sys",
+            f"for name in {modules()!r}:",
+            "    for loaded in [each for each in sys.modules if each.startswith('a2a_session_manager')]:",
+            "        del sys.modules[loaded]",
+            "    importlib.import_module(name)",
+        ]
+    )
+
+    in_a_fresh_python(code)
+
+
+def test_the_type_marker_is_in_the_package() -> None:
+    assert (Path(a2a_session_manager.__file__).parent / "py.typed").is_file()
+
+
+def test_imports_point_down_only() -> None:
+    code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout

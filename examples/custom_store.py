@@ -104,9 +104,9 @@ class SqliteBackend(Backend):
     @in_transaction
     def create(self, key: SessionKey, creation: records.Creation, commit: EncodedCommit) -> Receipt:
         if (row := self.find(key)) is not None:
-            if row.head.creation_id != creation.creation_id:
+            if (receipt := self.repeated(row, commit)) is None:
                 raise exceptions.SessionAlreadyExists(key.id)
-            return self.write(row, commit)
+            return receipt
         parent: Row | None = None
         if creation.parent is not None:
             parent = self.find(SessionKey(key.namespace, creation.parent.id))
@@ -189,13 +189,19 @@ class SqliteBackend(Backend):
         found = self.all(query, key.namespace, key.id.encode())
         return Row(found[0][0], found[0][1] or found[0][0], decode_head(found[0][2], key)) if found else None
 
-    def write(self, row: Row, commit: EncodedCommit) -> Receipt:
-        """Answer a known write id with its first result, else do what the ledger decides."""
+    def repeated(self, row: Row, commit: EncodedCommit) -> Receipt | None:
+        """Answer a known write id with its first result."""
         number, _, head = row
         known = "SELECT revision, last_seq, is_change, hidden FROM writes WHERE session = ? AND write_id = ?"
         for revision, last_seq, is_change, hidden in self.all(known, number, commit.write_id):
             first = records.FirstResult(revision, last_seq, bool(is_change), spans(hidden))
             return ledger.repeat(head, commit, first, partial(self.seq_of, number))
+        return None
+
+    def write(self, row: Row, commit: EncodedCommit) -> Receipt:
+        if (receipt := self.repeated(row, commit)) is not None:
+            return receipt
+        number, _, head = row
         outcome = ledger.decide(head, commit, partial(self.seq_of, number))
         after = head.last_seq
         ledger.apply(head, commit, outcome)

@@ -39,8 +39,8 @@ class Backend(ABC):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
         """Make the session, holding `commit`, as revision 1, below its parent if it has one.
 
-        A session that exists with the same creation id answers with its first result; with another one
-        raises SessionAlreadyExists. Raises SessionNotFound when that life of the parent is gone.
+        A session that exists and knows the commit's write id answers with its first result; one that does
+        not raises SessionAlreadyExists. Raises SessionNotFound when that life of the parent is gone.
         """
 
     @abstractmethod

@@ -59,14 +59,18 @@ class BaseSessionStore(SessionReader):
         write_id: str | None = None,
     ) -> Session[Any]:
         """Create a session holding `change`; raise SessionAlreadyExists, or SessionNotFound for the parent."""
+        if id is None and write_id is not None:
+            raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
         change = SessionChange() if change is None else change
         commit = await encode_change(change, self._limits, write_id=new_id() if write_id is None else write_id)
-        assert commit.write_id is not None
-        creation = Creation(commit.write_id, commit.written_at, await self._parent(parent_id))
+        creation = Creation(new_id(), commit.written_at, await self._parent(parent_id))
         receipt = await self._finished(self._backend.create(key, creation, commit))
+        if receipt.is_repeat:
+            head = await self._head(key)
+            creation = creation._replace(creation_id=head.creation_id, created_at=head.created_at)
         session: Session[Any] = Session(id=key.id, parent_id=parent_id)
-        session.metadata.created_at = moment(commit.written_at)
+        session.metadata.created_at = moment(creation.created_at)
         session._baseline = newborn(key.id, parent_id, creation, self)
         await absorb(session, commit, receipt, await place_events(change.events, receipt), self._limits)
         return session

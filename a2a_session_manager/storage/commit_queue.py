@@ -67,7 +67,7 @@ class CommitQueue:
         loop = asyncio.get_running_loop()
         queue = self._loops.get(loop)
         if queue is None:
-            queue = self._loops[loop] = _LoopQueue(loop)
+            queue = self._loops[loop] = _LoopQueue()
         write: QueuedWrite[Any] = QueuedWrite(loop=loop)
         queue.put(QueuedJob(lane, work, size, write))
         self._go_on(queue)
@@ -110,13 +110,14 @@ class CommitQueue:
                 else:
                     job.write.set_result(answer)
         queue.is_in_flight = False
-        if queue.parked:
-            queue.loop.call_later(_RETRY_SECONDS, self._retry, queue, context=_EMPTY_CONTEXT)
+        if queue.parked and not queue.is_retry_due:
+            queue.is_retry_due = True
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=_EMPTY_CONTEXT)
         self._go_on(queue)
         queue.tell_if_settled()
 
     def _park(self, queue: _LoopQueue, job: QueuedJob) -> None:
-        now = queue.loop.time()
+        now = asyncio.get_running_loop().time()
         job.busy_since = now if job.busy_since is None else job.busy_since
         if now - job.busy_since < self._busy_seconds:
             queue.park(job)
@@ -126,6 +127,7 @@ class CommitQueue:
             )
 
     def _retry(self, queue: _LoopQueue) -> None:
+        queue.is_retry_due = False
         queue.unpark()
         self._go_on(queue)
         queue.tell_if_settled()
@@ -133,17 +135,19 @@ class CommitQueue:
 
 @dataclass(slots=True, weakref_slot=True)
 class _LoopQueue:
-    """What waits on one loop. A lane that is parked takes its later jobs along, so that order is kept."""
+    """What waits on one loop, which it does not name: the queue forgets a loop that is gone.
 
-    loop: asyncio.AbstractEventLoop
+    A lane that is parked takes its later jobs along as their turn comes, so that order is kept.
+    """
+
     waiting: deque[QueuedJob] = field(default_factory=deque)
     parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
     is_in_flight: bool = False
+    is_retry_due: bool = False
     settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     def put(self, job: QueuedJob) -> None:
-        parked = self.parked.get(job.lane)
-        (self.waiting if parked is None else parked).append(job)
+        self.waiting.append(job)
 
     def take_batch(self) -> list[QueuedJob]:
         batch: list[QueuedJob] = []
@@ -171,7 +175,7 @@ class _LoopQueue:
 
     async def settled(self) -> None:
         while self.is_in_flight or self.waiting or self.parked:
-            waiter = self.loop.create_future()
+            waiter = asyncio.get_running_loop().create_future()
             self.settled_waiters.append(waiter)
             await waiter
 

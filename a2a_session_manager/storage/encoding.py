@@ -42,7 +42,7 @@ async def encode_change(
     commit.expected_revision = expected_revision
     commit.creation_id = creation_id
     commit.write_id = None if write_id is None else checked_id(write_id, "write id")
-    if write_id is None and (expected_revision is not None or not _only_events(commit)):
+    if write_id is None and (expected_revision is not None or not commit.is_append):
         commit.write_id = new_id()
     return commit
 
@@ -138,10 +138,6 @@ def check_commit(commit: EncodedCommit, limits: StoreLimits) -> None:
         + sum(len(run.data) for run in commit.runs.values()),
         limits,
     )
-
-
-def _only_events(commit: EncodedCommit) -> bool:
-    return not (commit.state or commit.properties or commit.runs or commit.retraction)
 
 
 def _check_name(key: object, what: str) -> None:

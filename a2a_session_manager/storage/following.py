@@ -7,6 +7,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
@@ -50,8 +51,12 @@ async def read_ranges(
         after = first - 1
         while after < last:
             page = await backend.read_log(key, after=after, limit=min(PAGE_EVENTS, last - after))
-            if page is None or not page.events:
-                raise SessionNotFound(key.id)
+            if (
+                page is None
+                or not page.events
+                or not all(ranges.contains(page.hidden, event.seq) for event in page.events)
+            ):
+                raise SessionNotFound(key.id)  # deleted meanwhile; another session may have the id by now
             for event in await decode_events(page.events, key.id, limits, hidden=[(first, last)]):
                 yield event
             after = page.events[-1].seq

@@ -64,7 +64,7 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
     """Answer a commit whose write id is known with its first result."""
     seqs = [seq for event in commit.events if (seq := find_seq(event.id)) is not None]
     retracted = frozenset(seq for seq in seqs if ranges.contains(head.hidden, seq))
-    return Receipt(first.revision, first.last_seq, first.is_change, seqs, first.hidden, retracted)
+    return Receipt(first.revision, first.last_seq, first.is_change, seqs, first.hidden, retracted, is_repeat=True)
 
 
 def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
@@ -73,11 +73,13 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     Raises SessionConflict for a stale guard (without the missed events: the verbs add them) and
     InvalidSessionOperation for a run that would leave its end or an unknown event to retract.
     """
-    _check_guard(head, commit)
+    fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
+    # Nothing but events that are there already is a retry, whoever came in between: no guard can make it stale.
+    if fresh or not commit.is_append:
+        _check_guard(head, commit)
     if commit.runs:
         _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
-    fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
     # The birth of a session is a change even when it brings nothing.
     is_birth = head.revision == 0
     is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)

@@ -86,7 +86,7 @@ class MemoryBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
         stored = self._sessions.get(key)
         if stored is not None:
-            return _done(_first_receipt(stored, creation, commit))
+            return _done(_first_receipt(stored, commit))
         stored = StoredSession(ledger.newborn(key, creation), StoredTree())
         outcome = ledger.decide(stored.head, commit, stored.seqs.get)
         self._link(stored, creation)
@@ -214,10 +214,10 @@ def _done(result: ResultT) -> asyncio.Future[ResultT]:
     return future
 
 
-def _first_receipt(stored: StoredSession, creation: Creation, commit: EncodedCommit) -> Receipt:
-    if stored.head.creation_id != creation.creation_id:
+def _first_receipt(stored: StoredSession, commit: EncodedCommit) -> Receipt:
+    first = stored.first_results.get(commit.write_id or "")
+    if first is None:
         raise SessionAlreadyExists(stored.head.key.id)
-    first = stored.first_results[creation.creation_id]
     return ledger.repeat(stored.head, commit, first, stored.seqs.get)
 
 

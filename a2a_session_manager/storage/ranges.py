@@ -25,6 +25,12 @@ def contains(ranges: Sequence[Range], seq: int) -> bool:
     return at >= 0 and seq <= ranges[at][1]
 
 
+def behind_hidden(ranges: Sequence[Range], seq: int) -> int:
+    """Return the last seq of the hidden stretch that begins right behind `seq`, or `seq` itself."""
+    at = bisect_right(ranges, seq + 1, key=_first) - 1
+    return max(seq, ranges[at][1]) if at >= 0 else seq
+
+
 def subtract(ranges: Sequence[Range], hidden: Sequence[Range]) -> list[Range]:
     """Return what of `ranges` (merged) lies outside `hidden`."""
     return [gap for first, last in ranges for gap in gaps(first, last, hidden)]

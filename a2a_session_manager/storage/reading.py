@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -17,7 +18,7 @@ from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary, summed
-from a2a_session_manager.storage.ranges import contains
+from a2a_session_manager.storage.ranges import behind_hidden, contains
 from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class SessionReader:
             found += await decode_events(shown, key.id, self._limits, hidden=page.hidden, message_type=message_type)
             if page.is_last or len(found) == limit:
                 return found
-            after = page.events[-1].seq
+            after = behind_hidden(page.hidden, page.events[-1].seq)
+            await asyncio.sleep(0)  # a page may be decoded faster than the loop needs its turn; many may not
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         """Return all runs, in the order they were first committed. Raises SessionNotFound."""

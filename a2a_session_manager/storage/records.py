@@ -72,6 +72,11 @@ class EncodedCommit:
     creation_id: str | None = None
 
     @property
+    def is_append(self) -> bool:
+        """True for events and nothing else."""
+        return bool(self.events) and not (self.state or self.properties or self.runs or self.retraction)
+
+    @property
     def is_empty(self) -> bool:
         return not (self.events or self.state or self.properties or self.runs or self.retraction)
 
@@ -86,7 +91,7 @@ class Parent(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """The birth of a session: its random creation id names this life of the id, and makes the write repeatable."""
+    """The birth of a session: its random creation id names this life of the id."""
 
     creation_id: str
     created_at: int
@@ -96,7 +101,7 @@ class Creation(NamedTuple):
 class Receipt(NamedTuple):
     """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid;
     `retracted` are those of its events that were appended before and hidden since. `is_change` tells whether
-    this commit made `revision`, or found it and changed nothing.
+    this commit made `revision`, or found it and changed nothing; `is_repeat` that its write id was known.
     """
 
     revision: int
@@ -105,6 +110,7 @@ class Receipt(NamedTuple):
     seqs: Sequence[int]
     hidden: Sequence[Range] = ()
     retracted: frozenset[int] = frozenset()
+    is_repeat: bool = False
 
 
 class FirstResult(NamedTuple):

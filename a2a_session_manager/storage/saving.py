@@ -70,7 +70,6 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
     events = list(session.events)
     commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
     creation = Creation(new_id(), micros(session.metadata.created_at), parent)
-    commit.write_id = creation.creation_id
     return Save(store, creation, commit, events)
 
 

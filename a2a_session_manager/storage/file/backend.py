@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import aiofiles.os
 
@@ -37,18 +40,15 @@ ResultT = TypeVar("ResultT")
 BUSY_SECONDS = 5.0
 _FOLLOW_SECONDS = 0.2
 _HOP_THREADS = 4
+_backends: WeakSet[FileBackend] = WeakSet()
 
 
 class FileBackend(Backend):
     """Sessions in a directory, for any number of local processes."""
 
     def __init__(self, directory: Path, *, durable: bool) -> None:
-        self._shelf = Shelf(directory)
-        self._keeper = FileKeeper(self._shelf, durable=durable)
-        self._executor = ThreadPoolExecutor(_HOP_THREADS, thread_name_prefix="a2a-session-files")
-        self._queue = CommitQueue(
-            self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
-        )
+        self._begin(directory, durable)
+        _backends.add(self)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
@@ -96,17 +96,32 @@ class FileBackend(Backend):
         await self._hop(self._shelf.close)
         self._executor.shutdown(wait=False)
 
+    def renew(self) -> None:
+        """Begin anew in a forked process: its parent's threads are not there, and its locks are its parent's."""
+        self._shelf.pool.abandon()
+        self._begin(self._shelf.directory, self._shelf.durable)
+
+    def _begin(self, directory: Path, durable: bool) -> None:
+        self._shelf = Shelf(directory, durable=durable)
+        self._keeper = FileKeeper(self._shelf)
+        self._executor = ThreadPoolExecutor(_HOP_THREADS, thread_name_prefix="a2a-session-files")
+        self._queue = CommitQueue(
+            self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
+        )
+
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:
             self._shelf.prepare()
             return function(*args)
 
-        result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
-        return result
+        with _closed_translated():
+            result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
+            return result
 
     def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
         # Not through aiofiles here: its coroutine would need a task of its own for every batch.
-        return asyncio.get_running_loop().run_in_executor(self._executor, self._answers, batch)
+        with _closed_translated():
+            return asyncio.get_running_loop().run_in_executor(self._executor, self._answers, batch)
 
     def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
         """Do a batch's work, the commits of one session together, and return each job's answer."""
@@ -164,6 +179,23 @@ class FileBackend(Backend):
     def _tree(self, key: SessionKey) -> list[TreeNode] | None:
         with self._keeper.tree_of(key) as tree:
             return None if tree is None else [TreeNode(place.id, place.parent_id) for place in tree.living.values()]
+
+
+@contextmanager
+def _closed_translated() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # the executor was shut down meanwhile, on another loop perhaps
+        raise StoreUnavailable("the store is closed: open a new one") from error
+
+
+def _renew_all() -> None:
+    for backend in list(_backends):
+        backend.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
 
 
 def _by_lane(batch: Sequence[QueuedJob]) -> list[tuple[Any, list[QueuedJob]]]:

@@ -57,11 +57,6 @@ class FramedFile(ABC):
             self.handle.cut(self.offset)
         return True
 
-    def make(self) -> None:
-        """Open the file, empty if there was none."""
-        if not self.is_there():
-            self.handle.open(create=True)
-
     def is_there(self) -> bool:
         """Open the file and tell whether there is one, without reading on."""
         return self._size() is not None

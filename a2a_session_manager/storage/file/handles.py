@@ -22,6 +22,10 @@ class FileChangedError(Exception):
     """The file at this path is gone, shorter, or another one than the one that was read."""
 
 
+class BusyError(Exception):
+    """Another process, or another file of the same name, is in the way: try again."""
+
+
 class FileHandle:
     """One file, opened when used. Its lock is held while any thread uses it or what was read from it."""
 
@@ -33,6 +37,7 @@ class FileHandle:
         self._identity: tuple[int, int] | None = None
         # Opened since somebody last compared it with what had been read of it.
         self.is_fresh = True
+        self.is_held = False
 
     def open(self, *, create: bool = False) -> os.stat_result | None:
         """Open the file if it is not open and return its status; None when there is none.
@@ -51,12 +56,22 @@ class FileHandle:
         self._pool.used(self)
         status = os.fstat(self._fd)
         identity = (status.st_dev, status.st_ino)
-        if status.st_nlink == 0 or self._identity not in (None, identity):
+        if self._identity not in (None, identity) or self._is_nameless(status):
             self.close()
             self._identity = None
             raise FileChangedError(str(self.path))
         self._identity = identity
         return status
+
+    def _is_nameless(self, status: os.stat_result) -> bool:
+        """Tell whether the open file is not the one of its path any more."""
+        if status.st_nlink == 1:
+            return False
+        try:
+            # Another name, of a backup made of links or of a creation cut off, outlives its own.
+            return not os.path.samestat(status, os.stat(self.path, follow_symlinks=False))
+        except FileNotFoundError:
+            return True
 
     def _refuse_links(self) -> None:
         """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
@@ -99,15 +114,39 @@ class FileHandle:
         except BlockingIOError:
             yield False
             return
+        self.is_held = True
         try:
             yield True
         finally:
+            self.is_held = False
             if self._fd is not None:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def is_current(self) -> bool:
-        """Tell whether the open file is still the one of its path."""
-        return os.fstat(self.fd).st_nlink > 0
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the file against other processes. Raises BusyError when somebody else does."""
+        with self.exclusive() as is_held:
+            # Deleted and made again while we waited for nobody: the lock we hold is on a dead file.
+            if not is_held or self._is_nameless(os.fstat(self.fd)):
+                raise BusyError
+            yield
+
+    def close_if_idle(self) -> bool:
+        """Close the file unless somebody is using it, this thread further up included."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            if not self.is_held:
+                self.close()
+            return self._fd is None
+        finally:
+            self.lock.release()
+
+    def abandon(self) -> None:
+        """Close the file in a forked process, where nobody holds a lock and a lock may look held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def close(self) -> None:
         if self._fd is not None:
@@ -134,12 +173,9 @@ class HandlePool:
                 return
             idle = list(self._open)[: len(self._open) - self._most]
         for other in idle:
-            # Whoever holds the lock is using the file: it stays open, and goes another time.
-            if other is not handle and other.lock.acquire(blocking=False):
-                try:
-                    other.close()
-                finally:
-                    other.lock.release()
+            # One that is in use stays open, and goes another time.
+            if other is not handle:
+                other.close_if_idle()
 
     def closed(self, handle: FileHandle) -> None:
         with self._lock:
@@ -149,6 +185,34 @@ class HandlePool:
         for handle in list(self._open):
             with handle.lock:
                 handle.close()
+
+    def abandon(self) -> None:
+        for handle in self._open:
+            handle.abandon()
+
+
+@contextmanager
+def placed(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
+    """Write a file whole at `new`, then give it its name: no reader ever sees half of it. Held meanwhile.
+
+    Raises BusyError when there is a file of that name.
+    """
+    new.unlink(missing_ok=True)
+    with open(new, "xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fdatasync(file.fileno())
+            os.link(new, path)
+        except FileExistsError as error:
+            raise BusyError from error
+        finally:
+            new.unlink(missing_ok=True)
+        if durable:
+            sync_directory(path.parent)
+        yield
 
 
 @contextmanager
@@ -162,6 +226,16 @@ def translated(path: Path) -> Iterator[None]:
         if error.errno == errno.ELOOP:
             raise StoreUnavailable(f"{path} is a symlink: replace it by the real file") from error
         raise StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions") from error
+
+
+def make_directory(path: Path, *, durable: bool) -> None:
+    """Make a folder, and those above it, where there is none."""
+    if path.is_dir():
+        return
+    make_directory(path.parent, durable=durable)
+    path.mkdir(exist_ok=True)
+    if durable:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -95,7 +95,16 @@ class LogIndex:
         self._much *= 2
         return False
 
-    def write_if_due(
+    def is_due(self, offset: int) -> bool:
+        """Tell whether enough has come since the last checkpoint for another one."""
+        known = self._checkpoint
+        return offset - self.covered >= max(CHECKPOINT_BYTES, 0 if known is None else known.size)
+
+    def is_overtaken(self, first_bytes: bytes) -> bool:
+        """Tell whether another process's checkpoint covers more: its tables are not to be written over."""
+        return self._trusts_sidecars and self._sidecars.covered(first_bytes) > self.covered
+
+    def write(
         self,
         offset: int,
         first_bytes: bytes,
@@ -103,15 +112,12 @@ class LogIndex:
         head: HeadRecord,
         retractions: Sequence[StoredRetraction],
     ) -> None:
-        """Write a checkpoint that covers the log up to `offset`, when enough has come since the last one."""
-        known = self._checkpoint
-        if offset - self.covered < max(CHECKPOINT_BYTES, 0 if known is None else known.size):
-            return
+        """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         with suppress(OSError):
             fresh = Checkpoint(offset, birth, ledger.copied(head, whole_head=True), list(retractions))
             ids = self._recent_ids(head.last_seq)
-            self._checkpoint = self._sidecars.write(fresh, known, first_bytes, ids, self._recent_starts)
+            self._checkpoint = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
             self._trusts_sidecars = True
             self._forget_recent()
 

@@ -6,13 +6,10 @@ waited for: BUSY sends the work back to the queue.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 from a2a_session_manager.exceptions import (
-    CorruptSession,
     InvalidSessionOperation,
     SessionAlreadyExists,
     SessionManagerError,
@@ -20,35 +17,34 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
-from a2a_session_manager.storage.file.framed_file import FramedFile
+from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.handles import sync_directory, translated
-from a2a_session_manager.storage.file.lines import birth_of, encode_line
+from a2a_session_manager.storage.file.handles import BusyError, make_directory, placed, sync_directory, translated
+from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.sweeping import sweep
 from a2a_session_manager.storage.file.tree import Place, TreeFile
-from a2a_session_manager.storage.records import Creation, EncodedCommit, HeadRecord, Receipt, SessionKey, Totals
-
-
-class BusyError(Exception):
-    """Raised inside the keeper where a file is held; every public method answers BUSY instead."""
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals
 
 
 class FileKeeper:
     """Creates, commits, deletes and reads sessions in the files of a shelf."""
 
-    def __init__(self, shelf: Shelf, *, durable: bool) -> None:
+    def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._durable = durable
 
     def commit(
         self, key: SessionKey, commits: Sequence[EncodedCommit]
     ) -> Sequence[Receipt | SessionManagerError] | Busy:
         """Commit several changes to one session, in order, in one write."""
         log = self._shelf.log(key)
+        birth = living_birth(self._shelf, log)
+        if birth is None:
+            raise SessionNotFound(key.id)
         try:
-            with log.handle.lock, translated(log.path), self._held_living(log):
-                return log.commit_all(commits, durable=self._durable)
+            with self._held_log(log, birth):
+                return log.commit_all(commits, durable=self._shelf.durable)
         except BusyError:
             return BUSY
 
@@ -56,6 +52,7 @@ class FileKeeper:
         """Write the log, then the tree's line that makes it a session."""
         root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
         try:
+            self._sweep_former(key, root)
             with self._held_tree(root, make=creation.parent is None) as tree:
                 return self._create(key, creation, commit, tree)
         except BusyError:
@@ -63,13 +60,12 @@ class FileKeeper:
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> Busy | None:
         """Write the tree's line that ends the session and all below it, then sweep their logs."""
-        log = self._shelf.log(key)
-        with log.handle.lock, translated(log.path):
-            birth = log.birth if log.exists() else None
+        birth = self._birth(self._shelf.log(key))
         if birth is None or birth.creation_id != creation_id:
             return None
         try:
-            with self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
+            # Without a tree file another process has deleted the whole tree meanwhile.
+            with suppress(SessionNotFound), self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
                 self._delete(key, creation_id, tree, cascade)
         except BusyError:
             return BUSY
@@ -79,8 +75,9 @@ class FileKeeper:
     def living(self, key: SessionKey) -> Iterator[LogFile | None]:
         """Hold a session's log against other threads, caught up; None when there is no such session."""
         log = self._shelf.log(key)
+        birth = living_birth(self._shelf, log)
         with log.handle.lock, translated(log.path):
-            yield log if self._is_living(log) else None
+            yield log if birth is not None and log.exists() and log.birth == birth else None
 
     @contextmanager
     def tree_of(self, key: SessionKey) -> Iterator[TreeFile | None]:
@@ -96,48 +93,97 @@ class FileKeeper:
 
     def tree_totals(self, key: SessionKey) -> Totals | None:
         """Return what all sessions of a root's tree have spent, the dead ones too."""
-        with self.tree_of(key) as tree:
-            if tree is None or tree.root != key:
-                return None
-            totals = {cell: dict(counters) for cell, counters in tree.swept_totals.items()}
-            places = [*tree.living.values(), *tree.dead]
-            for place in places:
-                log = self._shelf.log(SessionKey(key.namespace, place.id))
-                with log.handle.lock:
-                    if log.catch_up() and log.head is not None and log.head.creation_id == place.creation_id:
-                        _add(totals, log.head)
-        return totals
+        while True:
+            with self.tree_of(key) as tree:
+                if tree is None or tree.root != key:
+                    return None
+                known = tree.offset
+                totals = {cell: dict(counters) for cell, counters in tree.swept_totals.items()}
+                places = [*tree.living.values(), *tree.dead]
+                lost = [place for place in places if not self._add_spent(totals, key.namespace, place)]
+                if not lost:
+                    return totals
+                # Swept by another process since the tree file was read: then it says so by now.
+                if tree.catch_up() and tree.offset == known:
+                    raise lost_log(self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
+
+    def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
+        log = self._shelf.log(SessionKey(namespace, place.id))
+        with log.handle.lock, translated(log.path):
+            if not log.catch_up() or log.head is None or log.head.creation_id != place.creation_id:
+                return False
+            for cell, counters in log.head.totals.items():
+                ledger.add_counters(totals.setdefault(cell, {}), counters)
+        return True
 
     def _create(self, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
+        if tree.dead and sweep(self._shelf, tree):
+            raise BusyError  # its last session: the next try makes a new tree file
         parent = creation.parent
         if parent is not None and not tree.is_alive(parent.id, parent.creation_id):
             raise SessionNotFound(parent.id)
-        head = ledger.newborn(key, creation)
-        no_seqs: dict[str, int] = {}
-        outcome = ledger.decide(head, commit, no_seqs.get)
-        root_creation_id = creation.creation_id if parent is None else tree.living[tree.root.id].creation_id
-        payload = encode_line(commit, outcome, 1, birth_of(key, creation, head, root_creation_id))
         log = self._shelf.log(key)
         with log.handle.lock, translated(log.path):
-            known = self._first_result(log, creation, commit)
-            if known is not None:
-                return known
-            self._sweep_stray(log)
-            self._put_in_place(log.path, creation.creation_id, framed(payload))
-        if not tree.is_alive(key.id, creation.creation_id):
-            tree.add(key.id, head.parent_id, creation.creation_id)
+            if self._is_taken(log, tree):
+                return self._first_result(log, commit, tree)
+            return self._write_birth(log, creation, commit, tree)
+
+    def _write_birth(self, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
+        head = ledger.newborn(log.key, creation)
+        no_seqs: dict[str, int] = {}
+        outcome = ledger.decide(head, commit, no_seqs.get)
+        root_creation_id = creation.creation_id
+        if creation.parent is not None:
+            root_creation_id = tree.living[tree.root.id].creation_id
+        payload = encode_line(commit, outcome, 1, birth_of(log.key, creation, head, root_creation_id))
+        new = self._shelf.new_path(creation.creation_id)
+        make_directory(log.path.parent, durable=self._shelf.durable)
+        # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
+        with placed(new, log.path, framed(payload), durable=self._shelf.durable):
+            tree.add(log.key.id, head.parent_id, creation.creation_id)
             self._sync(tree)
         return outcome.receipt
 
-    def _first_result(self, log: LogFile, creation: Creation, commit: EncodedCommit) -> Receipt | None:
-        if not self._is_living(log):
-            return None
-        assert log.head is not None, "a living log has a head"
-        if log.head.creation_id != creation.creation_id:
+    def _is_taken(self, log: LogFile, tree: TreeFile) -> bool:
+        """Tell whether the log's id has a session already; what a cut-off creation left goes out of the way."""
+        if not log.exists():
+            if log.key.id in tree.living:
+                raise lost_log(log, tree)
+            return False
+        assert log.birth is not None, "a log that exists has its first record"
+        if self._is_named(log.birth, tree):
+            return True
+        with log.handle.exclusive() as is_held:
+            if not is_held:
+                raise BusyError
+            log.remove()
+        return False
+
+    def _is_named(self, birth: Birth, held: TreeFile) -> bool:
+        tree = held
+        if birth.root_id != held.root.id:
+            tree = self._shelf.tree(SessionKey(held.root.namespace, birth.root_id))
+        # Tried, not waited for: another thread may hold that tree and wait for this one.
+        if not tree.handle.lock.acquire(blocking=False):
+            raise BusyError
+        try:
+            if tree is not held:
+                tree.catch_up()
+            if tree.is_dead(birth.creation_id):
+                raise BusyError  # not swept yet: what it spent is nowhere else
+            return tree.names(birth)
+        finally:
+            tree.handle.lock.release()
+
+    def _first_result(self, log: LogFile, commit: EncodedCommit, tree: TreeFile) -> Receipt:
+        receipt = log.repeat(commit)
+        if receipt is None:
             raise SessionAlreadyExists(log.key.id)
-        first = log.first_result(creation.creation_id)
-        assert first is not None, "a log remembers its creation"
-        return ledger.repeat(log.head, commit, first, log.find_seq)
+        # Whoever wrote it may have died before it was on disk.
+        self._sync(tree)
+        if self._shelf.durable:
+            sync_directory(log.path.parent)
+        return receipt
 
     def _delete(self, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:
         if tree.is_alive(key.id, creation_id):
@@ -149,115 +195,48 @@ class FileKeeper:
                 )
             tree.end(key.id)
             self._sync(tree)
-        self._sweep(tree)
+        sweep(self._shelf, tree)
 
-    def _sweep(self, tree: TreeFile) -> None:
-        """Remove the logs of the dead; one that is held stays for the next sweep, and counts meanwhile."""
-        for place in list(tree.dead):
-            log = self._shelf.log(SessionKey(tree.root.namespace, place.id))
-            with log.handle.lock, translated(log.path):
-                self._sweep_log(tree, log, place)
-        if not tree.living and not tree.dead:
-            os.unlink(tree.path)
-            tree.handle.close()
-            tree.start_over()
-
-    def _sweep_log(self, tree: TreeFile, log: LogFile, place: Place) -> None:
-        if not log.catch_up() or log.head is None or log.head.creation_id != place.creation_id:
-            tree.sweep(place, {})
+    def _sweep_former(self, key: SessionKey, root: SessionKey) -> None:
+        """Let the tree that a dead session of this id was in count what it spent, before its log goes."""
+        log = self._shelf.log(key)
+        if living_birth(self._shelf, log) is not None:
             return
-        with log.handle.exclusive() as is_held:
-            if is_held:
-                log.catch_up(cut_torn_tail=True)
-                tree.sweep(place, log.head.totals)
-                log.remove()
+        birth = self._birth(log)
+        if birth is not None and birth.root_id != root.id:
+            with suppress(SessionNotFound), self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
+                sweep(self._shelf, tree)
 
-    def _sweep_stray(self, log: LogFile) -> None:
-        """Remove a log that no tree names: its creation was cut off, or its deletion."""
-        if not log.catch_up():
-            return
-        with log.handle.exclusive() as is_held:
-            if not is_held:
-                raise BusyError
-            log.remove()
-
-    def _put_in_place(self, path: Path, creation_id: str, data: bytes) -> None:
-        """Write a new file whole, then give it its name: no reader ever sees half of it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._shelf.new_path(creation_id)
-        try:
-            with open(new, "wb") as file:
-                file.write(data)
-                file.flush()
-                if self._durable:
-                    os.fdatasync(file.fileno())
-            os.link(new, path)
-        finally:
-            new.unlink(missing_ok=True)
-        if self._durable:
-            sync_directory(path.parent)
-
-    def _is_living(self, log: LogFile, *, cut_torn_tail: bool = False) -> bool:
-        """Catch up and tell whether the session exists: its log does, and its root's tree file names it."""
-        if not log.exists(cut_torn_tail=cut_torn_tail):
-            self._refuse_lost_log(log)
-            return False
-        assert log.birth is not None, "a log that exists has its first record"
-        tree = self._shelf.tree(SessionKey(log.key.namespace, log.birth.root_id))
-        with tree.handle.lock:
-            if not tree.catch_up():
-                return False
-            root = tree.living.get(log.birth.root_id)
-            same_root = root is not None and root.creation_id == log.birth.root_creation_id
-            return same_root and tree.is_alive(log.key.id, log.birth.creation_id)
-
-    def _refuse_lost_log(self, log: LogFile) -> None:
-        """A root whose tree file lives on has lost its log: that is damage, not absence."""
-        tree = self._shelf.tree(log.key)
-        with tree.handle.lock:
-            if tree.catch_up() and log.key.id in tree.living:
-                raise CorruptSession(
-                    log.key.id, f"{log.path} is missing, but {tree.path} names it: restore it from a backup"
-                )
+    def _birth(self, log: LogFile) -> Birth | None:
+        with log.handle.lock, translated(log.path):
+            return log.birth if log.exists() else None
 
     @contextmanager
-    def _held_living(self, log: LogFile) -> Iterator[None]:
-        """Hold an existing log against other processes, caught up and without a torn tail."""
-        if not log.is_there():
-            self._refuse_lost_log(log)
-            raise SessionNotFound(log.key.id)
-        with self._held(log):
-            if not self._is_living(log, cut_torn_tail=True):
-                raise SessionNotFound(log.key.id)
-            yield
+    def _held_log(self, log: LogFile, birth: Birth) -> Iterator[None]:
+        """Hold the log that was found to live against other processes, caught up and without a torn tail."""
+        with log.handle.lock, translated(log.path):
+            if not log.is_there():
+                raise BusyError
+            with log.handle.held():
+                # Deleted, and perhaps made again, since: the next try finds out.
+                if not log.exists(cut_torn_tail=True) or log.birth != birth:
+                    raise BusyError
+                yield
 
     @contextmanager
     def _held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
         tree = self._shelf.tree(root)
         with tree.handle.lock, translated(tree.path):
-            if make:
-                tree.path.parent.mkdir(parents=True, exist_ok=True)
-                tree.make()
-            elif not tree.catch_up():
-                raise SessionNotFound(root.id)
-            with self._held(tree):
+            if not tree.is_there():
+                if not make:
+                    raise SessionNotFound(root.id)
+                make_directory(tree.path.parent, durable=self._shelf.durable)
+                tree.handle.open(create=True)
+            with tree.handle.held():
                 tree.catch_up(cut_torn_tail=True)
                 yield tree
 
-    @contextmanager
-    def _held(self, file: FramedFile) -> Iterator[None]:
-        with file.handle.exclusive() as is_held:
-            # Deleted and made again while we waited for nobody: the lock we hold is on a dead file.
-            if not is_held or not file.handle.is_current():
-                raise BusyError
-            yield
-
     def _sync(self, tree: TreeFile) -> None:
-        if self._durable:
+        if self._shelf.durable:
             tree.handle.sync()
             sync_directory(tree.path.parent)
-
-
-def _add(totals: Totals, head: HeadRecord) -> None:
-    for cell, counters in head.totals.items():
-        ledger.add_counters(totals.setdefault(cell, {}), counters)

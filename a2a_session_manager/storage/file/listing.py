@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.file.framing import read_frames
+from a2a_session_manager.storage.file.handles import translated
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.lines import decode_line
-from a2a_session_manager.storage.file.names import identifier_of
+from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.records import SessionKey
 
@@ -22,6 +24,19 @@ def list_page(
 ) -> SessionPage:
     """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
     names = _names(shelf, namespace, _position(cursor))
+    with translated(shelf.directory):
+        return _page(shelf, keeper, namespace, names, prefix, limit, roots_only)
+
+
+def _page(
+    shelf: Shelf,
+    keeper: FileKeeper,
+    namespace: str,
+    names: Iterator[tuple[str, str]],
+    prefix: str,
+    limit: int,
+    roots_only: bool,
+) -> SessionPage:
     matching = (
         (position, session_id)
         for position, session_id in ((name, _session_id(shelf, namespace, name)) for name in names)
@@ -52,16 +67,31 @@ def _position(cursor: str | None) -> tuple[str, str]:
 
 
 def _session_id(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
-    session_id = identifier_of(name[1].removesuffix(_SUFFIX))
-    return session_id if session_id is not None else _id_inside(shelf, namespace, name)
+    stem = name[1].removesuffix(_SUFFIX)
+    session_id = _id_inside(shelf, namespace, name) if stem.startswith("~") else identifier_of(stem)
+    # Somebody else's file may end in .log too, and a copy may lie in another folder.
+    is_ours = session_id is not None and (shard_of(stem), file_name(session_id)) == (name[0], stem)
+    return session_id if is_ours else None
 
 
 def _id_inside(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
     """A hashed name keeps its id in the first record."""
     path = shelf.folder(namespace, "logs") / name[0] / name[1]
-    frames = read_frames(path.read_bytes(), 0)
-    birth = decode_line(frames[0].payload).birth if frames else None
-    return None if birth is None else birth.key.id
+    try:
+        frames = read_frames(path.read_bytes(), 0)
+        birth = decode_line(frames[0].payload).birth if frames else None
+    except FileNotFoundError:
+        return None  # deleted since the folder was listed
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unnamed(path) from error
+    if birth is None:
+        raise _unnamed(path)
+    return birth.key.id
+
+
+def _unnamed(path: Path) -> CorruptSession:
+    message = f"{path} is damaged, at byte 0: it does not tell its session's id; restore it from a backup"
+    return CorruptSession(path.stem, message)
 
 
 def _is_listed(keeper: FileKeeper, key: SessionKey, roots_only: bool) -> bool:

@@ -108,19 +108,26 @@ class LogFile(FramedFile):
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
         return None
 
+    def repeat(self, commit: EncodedCommit) -> Receipt | None:
+        """Answer a commit whose write id is known with its first result; None when it was never made."""
+        head = self.head
+        assert head is not None, "only a log that exists knows write ids"
+        return self._unmisled(lambda: self._repeated(head, commit))
+
     def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 
         Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
         does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows.
         """
-        staged, frames, end = self._unmisled(lambda: self._staged(commits))
         try:
+            staged, frames, end = self._unmisled(lambda: self._staged(commits))
             whole = self.write(frames) if frames else 0
-            if durable and whole:
+            # Also when all was written before: whoever wrote it may have failed to sync.
+            if durable and (whole or not frames):
                 self.handle.sync()
-        except OSError:
-            self.start_over()
+        except BaseException:
+            self.start_over()  # staged in memory, and perhaps not in the file
             raise
         if whole < len(frames):
             self.start_over()
@@ -171,8 +178,8 @@ class LogFile(FramedFile):
         assert head is not None, "only a log that exists takes commits"
         try:
             ledger.check_life(head, commit)
-            if commit.write_id is not None and (first := self.first_result(commit.write_id)) is not None:
-                return ledger.repeat(head, commit, first, self.find_seq), None
+            if (receipt := self._repeated(head, commit)) is not None:
+                return receipt, None
             outcome = ledger.decide(head, commit, self.find_seq)
         except SessionManagerError as error:
             if isinstance(error, CorruptSession):
@@ -183,6 +190,10 @@ class LogFile(FramedFile):
         payload = encode_line(commit, outcome, head.last_seq + 1)
         self._note(head, commit, outcome, start)
         return outcome.receipt, payload
+
+    def _repeated(self, head: HeadRecord, commit: EncodedCommit) -> Receipt | None:
+        first = None if commit.write_id is None else self.first_result(commit.write_id)
+        return None if first is None else ledger.repeat(head, commit, first, self.find_seq)
 
     def _begin(self, birth: Birth) -> None:
         if self.head is not None:
@@ -206,7 +217,12 @@ class LogFile(FramedFile):
     def _write_checkpoint_if_due(self) -> None:
         assert self.head is not None, "only a log that exists grows"
         assert self.birth is not None, "only a log that exists grows"
-        self._index.write_if_due(self.offset, self._first_bytes, self.birth, self.head, self.retractions)
+        if not self._index.is_due(self.offset):
+            return
+        if self._index.is_overtaken(self._first_bytes):
+            self.start_over()  # the next use begins with what another process has written
+        else:
+            self._index.write(self.offset, self._first_bytes, self.birth, self.head, self.retractions)
 
     def _read_events(self, first: int, last: int) -> list[StoredEvent]:
         head = self.head
@@ -214,11 +230,11 @@ class LogFile(FramedFile):
         last = min(last, head.last_seq)
         if first > last:
             return []
-        start = self._index.start_of(first, head.last_seq)
+        start = self._start_of(first, head.last_seq)
         if last == head.last_seq:
             frames = self._frames(start, self.offset)
         else:
-            final = self._index.start_of(last, head.last_seq)
+            final = self._start_of(last, head.last_seq)
             frames = [*self._frames(start, final), self._frame_at(final)]
         events = [
             StoredEvent(seq, line.revision, event.data)
@@ -229,6 +245,12 @@ class LogFile(FramedFile):
         if len(events) != last - first + 1:
             raise self._misled(start)
         return events
+
+    def _start_of(self, seq: int, last_seq: int) -> int:
+        try:
+            return self._index.start_of(seq, last_seq)
+        except OSError as error:
+            raise _MisledError from error
 
     def _lines_at(self, starts: Iterable[int]) -> Iterator[CommitLine]:
         for start in starts:
@@ -252,7 +274,7 @@ class LogFile(FramedFile):
             length *= 8
 
     def _frames(self, start: int, end: int, *, is_cut: bool = False) -> list[Frame]:
-        data = self.handle.read(start, end)
+        data = self.handle.read(start, min(end, self.offset))
         if is_cut:
             # One record is wanted: what comes behind it may be cut anywhere, and is not looked at.
             data = data[: data.find(b"\n", 1) + 1]

@@ -22,10 +22,13 @@ def file_name(identifier: str) -> str:
 
 
 def identifier_of(name: str) -> str | None:
-    """Return the id that has this file name, or None where only the file can tell."""
+    """Return the id that has this file name, or None where only the file can tell, or it is none of ours."""
     if name.startswith("~"):
         return None
-    return re.sub(r"(?:%[0-9a-f]{2})+", lambda match: bytes.fromhex(match[0].replace("%", "")).decode(), name)
+    try:
+        return re.sub(r"(?:%[0-9a-f]{2})+", lambda match: bytes.fromhex(match[0].replace("%", "")).decode(), name)
+    except UnicodeDecodeError:
+        return None
 
 
 def shard_of(name: str) -> str:

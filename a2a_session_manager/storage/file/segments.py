@@ -53,8 +53,14 @@ def write_segment(path: Path, entries: Iterable[tuple[int, int]]) -> Segment:
     fingerprints = array("Q", [each for each, _ in ordered])
     starts = array("Q", [start for _, start in ordered])
     data = _little(fingerprints) + _little(starts)
-    path.write_bytes(data)
+    write_file(path, data)
     return Segment(path, fingerprints, starts, zlib.crc32(data))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file in place of what was there, but through no symlink."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
 
 
 def read_segment(path: Path, count: int, checksum: int) -> Segment:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.handles import HandlePool, translated
+from a2a_session_manager.storage.file.handles import HandlePool, make_directory, translated
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.tree import TreeFile
@@ -24,8 +27,9 @@ _FORMAT_TEXT = '{"a2a_session_manager": 1}\n'
 class Shelf:
     """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, durable: bool) -> None:
         self.directory = directory
+        self.durable = durable
         self.pool = HandlePool()
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
         self._lock = threading.Lock()
@@ -36,17 +40,10 @@ class Shelf:
         if self._is_checked:
             return
         with translated(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory, durable=self.durable)
             self.directory = self.directory.resolve()
-            (self.directory / "new").mkdir(exist_ok=True)
-            marker = self.directory / _FORMAT_FILE
-            if not marker.exists():
-                self._refuse_old_data()
-                marker.write_text(_FORMAT_TEXT)
-            elif marker.read_text() != _FORMAT_TEXT:
-                raise StoreUnavailable(
-                    f"{marker} names another format than this release writes: upgrade a2a_session_manager"
-                )
+            self._check_format()
+            self._make_folder_for_new()
         self._is_checked = True
 
     def log(self, key: SessionKey) -> LogFile:
@@ -70,8 +67,13 @@ class Shelf:
     def shards(self, namespace: str) -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order."""
         folder = self.folder(namespace, "logs")
-        if folder.is_dir():
-            yield from sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
+        if not folder.is_dir():
+            return
+        for shard in sorted(folder.iterdir()):
+            if shard.is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(shard))
+            if shard.is_dir():
+                yield shard
 
     def folder(self, namespace: str, kind: str) -> Path:
         """Return the folder of a namespace's `logs` or `trees`."""
@@ -99,15 +101,30 @@ class Shelf:
                 self._drop(oldest)
 
     def _drop(self, name: tuple[str, SessionKey]) -> None:
-        lock = self._known[name].handle.lock
-        if lock.acquire(blocking=False):
-            try:
-                self._known.pop(name).handle.close()
-            finally:
-                lock.release()
+        if self._known[name].handle.close_if_idle():
+            del self._known[name]
+
+    def _make_folder_for_new(self) -> None:
+        folder = self.directory / "new"
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise StoreUnavailable(f"{folder} is a symlink: replace it by a real folder")
+
+    def _check_format(self) -> None:
+        marker = self.directory / _FORMAT_FILE
+        if not marker.exists():
+            self._refuse_old_data()
+            # Renamed into place: another process that looks meanwhile must not find half of it.
+            new = self.directory / f"{_FORMAT_FILE}.{uuid4().hex}"
+            new.write_text(_FORMAT_TEXT)
+            os.replace(new, marker)
+        elif marker.read_text() != _FORMAT_TEXT:
+            raise StoreUnavailable(
+                f"{marker} names another format than this release writes: upgrade a2a_session_manager"
+            )
 
     def _refuse_old_data(self) -> None:
-        old = next(self.directory.glob("*.json"), None)
+        old = next((each for each in self.directory.glob("*.json") if each.name != _FORMAT_FILE), None)
         if old is not None:
             raise StoreUnavailable(
                 f"{self.directory} holds sessions of release 0.1 ({old.name}): take an empty directory, "

@@ -17,7 +17,7 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
-from a2a_session_manager.storage.file.segments import Segment, read_segment, write_segment
+from a2a_session_manager.storage.file.segments import Segment, read_segment, write_file, write_segment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
@@ -53,14 +53,18 @@ class Sidecars:
     def load(self, first_bytes: bytes) -> Checkpoint | None:
         """Return what was written last for the log that begins so, or None when it cannot be proved whole."""
         try:
-            data = self.checkpoint_path.read_bytes()
-            (frame,) = read_frames(data, 0)
-            document = json.loads(frame.payload)
-            if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
-                return None
-            return self._loaded(document, len(data))
+            document, size = self._document(first_bytes)
+            return self._loaded(document, size)
         except (OSError, ValueError, KeyError, TypeError, CorruptSession):
             return None  # derived: the log is read from its start instead
+
+    def covered(self, first_bytes: bytes) -> int:
+        """Return up to which byte the checkpoint on disk goes, of the log that begins so; 0 without one."""
+        try:
+            document, _ = self._document(first_bytes)
+            return int(document["covers"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def write(
         self,
@@ -76,7 +80,7 @@ class Sidecars:
         checkpoint.tables = self._with_table(known, list(ids))
         data = framed(_document(checkpoint, first_bytes))
         new = self.checkpoint_path.with_suffix(".ckpt.new")
-        new.write_bytes(data)
+        write_file(new, data)
         os.replace(new, self.checkpoint_path)
         checkpoint.size = len(data)
         for table in known:
@@ -100,6 +104,14 @@ class Sidecars:
         for path in list(self.checkpoint_path.parent.iterdir()):
             if path.name.startswith(prefix):
                 path.unlink(missing_ok=True)
+
+    def _document(self, first_bytes: bytes) -> tuple[dict[str, Any], int]:
+        data = self.checkpoint_path.read_bytes()
+        (frame,) = read_frames(data, 0)
+        document = json.loads(frame.payload)
+        if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
+            raise ValueError("the checkpoint of another log")
+        return document, len(data)
 
     def _loaded(self, document: dict[str, Any], size: int) -> Checkpoint:
         birth = birth_from(document["birth"])

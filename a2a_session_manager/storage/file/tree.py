@@ -15,7 +15,7 @@ from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame, framed
 from a2a_session_manager.storage.file.handles import HandlePool
-from a2a_session_manager.storage.file.lines import FORMAT, UnknownFormatError
+from a2a_session_manager.storage.file.lines import FORMAT, Birth, UnknownFormatError
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
@@ -47,6 +47,19 @@ class TreeFile(FramedFile):
     def is_alive(self, session_id: str, creation_id: str) -> bool:
         place = self.living.get(session_id)
         return place is not None and place.creation_id == creation_id
+
+    def names(self, birth: Birth) -> bool:
+        """Tell whether the session of this birth lives, under the root it was made under."""
+        return self.is_alive(birth.root_id, birth.root_creation_id) and self.is_alive(birth.key.id, birth.creation_id)
+
+    def is_dead(self, creation_id: str) -> bool:
+        """Tell whether that session was deleted, and its log not swept yet."""
+        return any(place.creation_id == creation_id for place in self.dead)
+
+    def knows(self, creation_id: str) -> bool:
+        """Tell whether that session was ever in the tree."""
+        living = any(place.creation_id == creation_id for place in self.living.values())
+        return living or creation_id in self.swept or self.is_dead(creation_id)
 
     def children(self, session_id: str) -> list[Place]:
         """Return the living children in creation order."""
@@ -89,6 +102,10 @@ class TreeFile(FramedFile):
         self.living[session_id] = Place(session_id, parent_id, creation_id, self.created)
         if parent_id is not None:
             self._children.setdefault(parent_id, []).append(session_id)
+        else:
+            # A new life of the root: what the former one spent is not its own.
+            self.dead = []
+            self.swept_totals = {}
 
     def _take_end(self, session_id: str) -> None:
         ended = list(self.below(session_id))

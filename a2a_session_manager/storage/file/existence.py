@@ -1,0 +1,69 @@
+"""Which sessions exist: those whose log does, and whose root's tree file names it.
+
+Lock order: tree, then log, never two logs; so a log's lock is let go before its tree is asked. What changed
+in between is found out by asking again.
+"""
+
+from __future__ import annotations
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.handles import translated
+from a2a_session_manager.storage.file.lines import Birth
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.records import SessionKey
+
+
+def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
+    """Return the birth of a session that exists, else None. Raises CorruptSession when half of it is lost."""
+    birth, revision = _birth_and_revision(log)
+    if birth is None:
+        _refuse_lost_log(shelf, log)
+        return None
+    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    with tree.handle.lock, translated(tree.path):
+        tree.catch_up()
+        if tree.names(birth):
+            return birth
+        # A creation that was cut off leaves a log of one commit, and no line in the tree.
+        is_known = revision == 1 or tree.knows(birth.creation_id)
+    if not is_known:
+        _refuse_lost_line(shelf, log, birth, tree)
+    return None
+
+
+def lost_log(log: LogFile, tree: TreeFile) -> CorruptSession:
+    """What to raise for a session that a tree names and that has no log: damage, not absence."""
+    return CorruptSession(log.key.id, f"{log.path} is missing, but {tree.path} names it: restore it from a backup")
+
+
+def _birth_and_revision(log: LogFile) -> tuple[Birth | None, int]:
+    with log.handle.lock, translated(log.path):
+        if not log.exists() or log.head is None:
+            return None, 0
+        return log.birth, log.head.revision
+
+
+def _refuse_lost_log(shelf: Shelf, log: LogFile) -> None:
+    """Raise when a root's tree file names it, before and after another look for its log."""
+    tree = shelf.tree(log.key)
+    named = _root_creation_id(tree)
+    if named is not None and _birth_and_revision(log)[0] is None and _root_creation_id(tree) == named:
+        raise lost_log(log, tree)
+
+
+def _root_creation_id(tree: TreeFile) -> str | None:
+    with tree.handle.lock, translated(tree.path):
+        root = tree.living.get(tree.root.id) if tree.catch_up() else None
+        return None if root is None else root.creation_id
+
+
+def _refuse_lost_line(shelf: Shelf, log: LogFile, birth: Birth, tree: TreeFile) -> None:
+    """Raise when the log and its root's are there: a deletion removes both before it forgets their names."""
+    root_birth = _birth_and_revision(shelf.log(tree.root))[0]
+    has_root = root_birth is not None and root_birth.creation_id == birth.root_creation_id
+    if has_root and _birth_and_revision(log)[0] == birth:
+        raise CorruptSession(
+            log.key.id, f"{tree.path} has lost the line of {log.path}: restore it from a backup; nothing was changed"
+        )

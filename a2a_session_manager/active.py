@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,24 +11,19 @@ from typing import Any, Self
 from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message, source_of
 from a2a_session_manager.context.tools import call_message, is_call_of, result_message
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionAlreadyExists,
-    SessionManagerError,
-    SessionNotFound,
-)
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary, TokenUsage
+from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage.cancellation import finish
+from a2a_session_manager.run_keeper import RunKeeper
 
 # How far back `tool(call_id=…)` looks for a call that this handle has not seen.
 _CALLS_SEARCHED = 200
-_END_SECONDS = 5.0
 _NO_RESULT: Any = object()
 
 
@@ -202,17 +196,21 @@ class ActiveSession(ActiveLog):
 
 
 class ActiveRun(ActiveLog):
-    """A run in use: its record says how the block ended, and by which error."""
+    """A run in use, for `async with`: its record says how the block ended, and by which error."""
 
-    def __init__(self, store: SessionStore, session: Session[Any], record: SessionRun, *, may_resume: bool) -> None:
-        super().__init__(store, session, record.id)
+    def __init__(self, store: SessionStore, session: Session[Any], run: SessionRun, *, may_resume: bool) -> None:
+        super().__init__(store, session, run.id)
+        self._keeper = RunKeeper(store, session, run)
         self._may_resume = may_resume
-        self._written: SessionRun | None = None
-        self.record = record
 
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def record(self) -> SessionRun:
+        """The run as it stands here; what is changed on it by hand is written when the block ends."""
+        return self._keeper.record
 
     @property
     def status(self) -> RunStatus:
@@ -221,24 +219,17 @@ class ActiveRun(ActiveLog):
     async def mark_waiting(self) -> None:
         """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id."""
         self.record.mark_waiting()
-        await self._write_record()
+        await self._keeper.write()
 
     async def mark_running(self) -> None:
         """Record that the run goes on."""
         self.record.mark_running()
-        await self._write_record()
+        await self._keeper.write()
 
     async def __aenter__(self) -> Self:
         if self._may_resume:
-            await self._take_up()
-        if self.record.status is not RunStatus.RUNNING:
-            self.record.mark_running()
-            try:
-                await self._write_record()
-            except asyncio.CancelledError as cancelled:
-                # The block never begins, so nobody else would end a run whose start has been written.
-                await self.__aexit__(type(cancelled), cancelled, None)
-                raise
+            await self._keeper.take_up()
+        await self._keeper.start()
         return self
 
     async def __aexit__(
@@ -247,83 +238,7 @@ class ActiveRun(ActiveLog):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._end(exc)
-        if self.record == self._written:
-            return
-        try:
-            # In a task of its own: a cancelled scope would withdraw the write that records the cancellation.
-            await finish(asyncio.ensure_future(self._write_record()), patience=_END_SECONDS)
-        except SessionManagerError as failure:
-            if exc is None:
-                raise
-            exc.add_note(f"run {self.id!r} could not be recorded as {self.status}: {failure}")
-
-    async def _take_up(self) -> None:
-        """Go on with the run of this id where it stands in the store, if it is there."""
-        current = await self._store.get(self.session.id, last=0)
-        if current is None:
-            raise SessionNotFound(self.session.id)
-        stored = next((run for run in current.runs if run.id == self.id), None)
-        if stored is None:
-            return
-        if stored.status.is_final:
-            raise InvalidSessionOperation(
-                f"run {self.id!r} has ended as {stored.status}: start a new run with another id",
-                session_id=self.session.id,
-            )
-        self.record = stored
-        self._written = stored.model_copy(deep=True)
-
-    def _end(self, exc: BaseException | None) -> None:
-        """Move the record to its end, unless it is there already, or waits for somebody."""
-        record = self.record
-        if record.status.is_final or (exc is None and record.status is RunStatus.WAITING):
-            return
-        if exc is None:
-            record.mark_completed()
-        elif isinstance(exc, Exception):
-            record.mark_failed(str(exc), error_type=type(exc).__name__)
-        else:
-            record.mark_cancelled(str(exc) or None)
-            record.error_type = type(exc).__name__
-
-    async def _write_record(self) -> None:
-        written = self.record.model_copy(deep=True)
-        await self._store.commit(self.session, SessionChange(runs=[written]))
-        self._written = written
-
-
-async def open_session(
-    store: SessionStore,
-    id: str | None,
-    *,
-    parent_id: str | None = None,
-    last: int | None = 0,
-    change: SessionChange | None = None,
-) -> Session[Any]:
-    """Return the session of this id, or create it holding `change`; two callers at once get the same one.
-
-    Raises InvalidSessionOperation when it exists below another parent.
-    """
-    while id is not None:
-        found = await store.get(id, last=last)
-        if found is not None:
-            return _checked_parent(found, parent_id)
-        try:
-            return await store.create(id, parent_id=parent_id, change=change)
-        except SessionAlreadyExists:
-            continue  # somebody was faster: read theirs
-    return await store.create(parent_id=parent_id, change=change)
-
-
-def _checked_parent(session: Session[Any], parent_id: str | None) -> Session[Any]:
-    if parent_id is not None and session.parent_id != parent_id:
-        raise InvalidSessionOperation(
-            f"session {session.id!r} exists below {session.parent_id!r}, not below {parent_id!r}: "
-            "a parent never changes; choose another id",
-            session_id=session.id,
-        )
-    return session
+        await self._keeper.end(exc)
 
 
 def _with_ids(events: list[SessionEvent[Any]], id: str | None) -> list[SessionEvent[Any]]:

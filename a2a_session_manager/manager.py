@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from a2a_session_manager.active import ActiveSession, open_session
+from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits

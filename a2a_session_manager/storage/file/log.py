@@ -110,9 +110,7 @@ class LogFile(FramedFile):
 
     def repeat(self, commit: EncodedCommit) -> Receipt | None:
         """Answer a commit whose write id is known with its first result; None when it was never made."""
-        head = self.head
-        assert head is not None, "only a log that exists knows write ids"
-        return self._unmisled(lambda: self._repeated(head, commit))
+        return self._unmisled(lambda: self._repeated(commit))
 
     def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
@@ -178,7 +176,7 @@ class LogFile(FramedFile):
         assert head is not None, "only a log that exists takes commits"
         try:
             ledger.check_life(head, commit)
-            if (receipt := self._repeated(head, commit)) is not None:
+            if (receipt := self._repeated(commit)) is not None:
                 return receipt, None
             outcome = ledger.decide(head, commit, self.find_seq)
         except SessionManagerError as error:
@@ -191,9 +189,10 @@ class LogFile(FramedFile):
         self._note(head, commit, outcome, start)
         return outcome.receipt, payload
 
-    def _repeated(self, head: HeadRecord, commit: EncodedCommit) -> Receipt | None:
+    def _repeated(self, commit: EncodedCommit) -> Receipt | None:
+        assert self.head is not None, "only a log that exists knows write ids"
         first = None if commit.write_id is None else self.first_result(commit.write_id)
-        return None if first is None else ledger.repeat(head, commit, first, self.find_seq)
+        return None if first is None else ledger.repeat(self.head, commit, first, self.find_seq)
 
     def _begin(self, birth: Birth) -> None:
         if self.head is not None:

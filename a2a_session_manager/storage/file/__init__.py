@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file.backend import FileBackend
+from a2a_session_manager.storage.gone import refuse_gone
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 
 __all__ = ["Durability", "FileSessionStore", "create_file_session_store", "from_url"]
@@ -29,7 +30,9 @@ class FileSessionStore(BaseSessionStore):
         *,
         durability: Durability = "process",
         limits: StoreLimits = DEFAULT_LIMITS,
+        **gone: object,
     ) -> None:
+        refuse_gone(gone)
         if durability not in ("process", "disk"):
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
         super().__init__(FileBackend(Path(directory), durable=durability == "disk"), limits=limits)
@@ -52,7 +55,8 @@ def from_url(url: str, limits: StoreLimits) -> FileSessionStore:
 
 
 def create_file_session_store(
-    directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process"
+    directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **gone: object
 ) -> FileSessionStore:
     """Return a store over `directory`, which is made on first use."""
+    refuse_gone(gone)
     return FileSessionStore(directory, durability=durability)

@@ -1,0 +1,183 @@
+"""SessionWriter: the verbs that write what they are told, over any backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
+
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.protocols import ChildPolicy
+from a2a_session_manager.storage import conflicts, following
+from a2a_session_manager.storage.cancellation import finish
+from a2a_session_manager.storage.encoding import encode_append, encode_change
+from a2a_session_manager.storage.in_step import absorb, newborn, place_events
+from a2a_session_manager.storage.limits import DEEPEST_TREE
+from a2a_session_manager.storage.loading import moment
+from a2a_session_manager.storage.reading import SessionReader
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    Parent,
+    Receipt,
+    SessionKey,
+    StoredRetraction,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class SessionWriter(SessionReader):
+    """Validates, encodes and guards; the backend only writes."""
+
+    async def create(
+        self,
+        id: str | None = None,
+        *,
+        parent_id: str | None = None,
+        change: SessionChange | None = None,
+        write_id: str | None = None,
+    ) -> Session[Any]:
+        """Create a session holding `change`; raise SessionAlreadyExists, or SessionNotFound for the parent."""
+        if id is None and write_id is not None:
+            raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
+        key = self._key(new_id() if id is None else id)
+        change = SessionChange() if change is None else change
+        commit = await encode_change(change, self._limits, write_id=new_id() if write_id is None else write_id)
+        creation = Creation(new_id(), commit.written_at, await self._parent(parent_id))
+        receipt = await self._finished(self._backend.create(key, creation, commit))
+        if receipt.is_repeat:
+            head = await self._head(key)
+            creation = creation._replace(creation_id=head.creation_id, created_at=head.created_at)
+        session: Session[Any] = Session(id=key.id, parent_id=parent_id)
+        session.metadata.created_at = moment(creation.created_at)
+        session._baseline = newborn(key.id, parent_id, creation, self._as_store())
+        await absorb(session, commit, receipt, await place_events(change.events, receipt), self._limits)
+        return session
+
+    async def commit(
+        self,
+        session: Session[Any] | str,
+        change: SessionChange,
+        *,
+        expected_revision: int | None = None,
+        write_id: str | None = None,
+    ) -> CommitResult:
+        """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
+        key, creation_id = self._named(session)
+        commit = await encode_change(
+            change,
+            self._limits,
+            expected_revision=expected_revision,
+            creation_id=creation_id,
+            write_id=write_id,
+        )
+        return await self._write(session, key, commit, change.events)
+
+    async def append(
+        self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append events at a cost that does not grow with the session; return them with their `seq`."""
+        if expected_revision is not None:
+            change = SessionChange(events=events)
+            return (await self.commit(session, change, expected_revision=expected_revision)).events
+        key, creation_id = self._named(session)
+        commit = await encode_append(events, self._limits)
+        commit.creation_id = creation_id
+        # Not guarded, so never stale: there is no conflict to complete.
+        receipt = await self._finished(self._backend.commit(key, commit))
+        return await self._absorbed(session, commit, receipt, events)
+
+    async def retract(
+        self,
+        session: Session[Any] | str,
+        *event_ids: str,
+        last: int | None = None,
+        after: int | None = None,
+        write_id: str | None = None,
+    ) -> list[SessionEvent[Any]]:
+        """Hide events and return those this call hid, oldest first; one event is hidden only once."""
+        change = SessionChange(retraction=Retraction(event_ids, last, after))
+        return (await self.commit(session, change, write_id=write_id)).retracted
+
+    async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
+        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
+        if children not in ("refuse", "cascade"):
+            raise InvalidSessionOperation(f"children={children!r} is unknown: take 'refuse' or 'cascade'")
+        key, creation_id = self._named(session)
+        if creation_id is None:
+            loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
+            if loaded is None:
+                return
+            creation_id = loaded.head.creation_id
+        await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
+
+    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
+        if not isinstance(session, Session):
+            return self._key(session), None
+        baseline = session._baseline
+        return self._key(session.id), None if baseline is None else baseline.creation_id
+
+    async def _write(
+        self,
+        session: Session[Any] | str,
+        key: SessionKey,
+        commit: EncodedCommit,
+        events: Sequence[SessionEvent[Any]],
+    ) -> CommitResult:
+        receipt = await self._committed(key, commit)
+        new = await self._absorbed(session, commit, receipt, events)
+        hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
+        return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
+
+    async def _absorbed(
+        self,
+        session: Session[Any] | str,
+        commit: EncodedCommit,
+        receipt: Receipt,
+        events: Sequence[SessionEvent[Any]],
+    ) -> list[SessionEvent[Any]]:
+        """Bring the session in step, if one was given, and return `events` in their places."""
+        new = await place_events(events, receipt)
+        if isinstance(session, Session) and session._baseline is not None:
+            await absorb(session, commit, receipt, new, self._limits)
+        return new
+
+    async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        try:
+            return await self._finished(self._backend.commit(key, commit))
+        except SessionConflict as conflict:
+            await conflicts.add_missed_events(conflict, self._backend, key, self._limits)
+            raise
+
+    async def _finished(self, write: Awaitable[ResultT]) -> ResultT:
+        future = asyncio.ensure_future(write)
+        return future.result() if future.done() else await finish(future, patience=self._limits.cancel_seconds)
+
+    async def _hidden_events(self, key: SessionKey, receipt: Receipt) -> list[SessionEvent[Any]]:
+        retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
+        hidden = following.read_ranges(self._backend, key, self._limits, retraction)
+        return [event async for event in hidden]
+
+    async def _parent(self, parent_id: str | None) -> Parent | None:
+        if parent_id is None:
+            return None
+        key = self._key(parent_id)
+        loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
+        if loaded is None:
+            raise SessionNotFound(
+                parent_id,
+                f"no session {parent_id!r} to be the parent: save the parent first, in the same namespace",
+            )
+        head = loaded.head
+        if head.depth >= DEEPEST_TREE:
+            raise InvalidSessionOperation(
+                f"session {parent_id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
+                "start a new root and name the old one in its properties",
+                session_id=parent_id,
+            )
+        return Parent(head.key.id, head.creation_id, head.root_id, head.depth)

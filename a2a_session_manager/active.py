@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message, source_of
-from a2a_session_manager.context.tools import call_message, is_call_of, result_message
+from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
@@ -22,8 +23,9 @@ from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.run_keeper import RunKeeper
 
-# How far back `tool(call_id=…)` looks for a call that this handle has not seen.
-_CALLS_SEARCHED = 200
+# How far back `tool(call_id=…)` looks for its call, here and then in the store.
+_CALLS_SEARCHED = 50
+_EVENTS_A_SLICE = 500
 _NO_RESULT: Any = object()
 
 
@@ -31,7 +33,7 @@ class ActiveLog:
     """The verbs that a session and a run share; a run's events carry its id as `task_id`.
 
     `session` is the plain data: the head, and what was loaded or written through here. Every verb that
-    writes takes `id=`: the same id again changes nothing, so a retry is always safe.
+    writes takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe.
     """
 
     def __init__(self, store: SessionStore, session: Session[Any], run_id: str | None = None) -> None:
@@ -84,15 +86,21 @@ class ActiveLog:
         """Append a tool call and its result in one commit, and return both.
 
         With the `call_id` of a call that is recorded already, append the result alone; without `result`, the
-        call alone. A result that is not text goes in as JSON text. A second event's id is `id` + ":result".
+        call alone. A call counts as recorded when `args` are left out, or when it is among the latest events.
+        Arguments and results that are not text go in as JSON text. The call's event is named `id`, the
+        result's `id` + ":result".
         """
-        is_recorded = call_id is not None and await self._holds_call(call_id)
+        has_result = result is not _NO_RESULT
+        is_recorded = call_id is not None and ((args is None and has_result) or await self._holds_call(call_id))
         call_id = new_id() if call_id is None else call_id
-        messages = [] if is_recorded else [call_message(name, args, call_id)]
-        if result is not _NO_RESULT:
-            messages.append(result_message(name, result, call_id))
-        events = [event_from_message(message, **self._fields(None)) for message in messages]
-        return await self._append(_with_ids(events, id))
+        events = []
+        if not (is_recorded and has_result):
+            message = call_message(name, await as_text({} if args is None else args, "args"), call_id)
+            events.append(event_from_message(message, **self._fields(id)))
+        if has_result:
+            message = result_message(name, await as_text(result, "result"), call_id)
+            events.append(event_from_message(message, **self._fields(None if id is None else f"{id}:result")))
+        return await self._append(events)
 
     async def append(
         self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
@@ -100,7 +108,7 @@ class ActiveLog:
         """Append events or chat messages in one commit; `id` names the event of a single item."""
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
-        return await self._append(_with_ids([self._event(item) for item in items], id))
+        return await self._append([self._event(item, id) for item in items])
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
@@ -108,13 +116,20 @@ class ActiveLog:
         """Hide events, and return those this call hid; `last=1` pops, `after=0` clears."""
         return await self._store.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
 
-    async def set_state(self, values: Mapping[str, Any] | None = None, /, **keys: Any) -> None:
-        """Set state keys, each as a whole; other keys stay as they are in the store."""
-        await self._store.commit(self.session, SessionChange(set_state={**(values or {}), **keys}))
+    async def set_state(
+        self, values: Mapping[str, Any] | None = None, /, *, write_id: str | None = None, **keys: Any
+    ) -> None:
+        """Set state keys, each as a whole; other keys stay as they are in the store.
 
-    async def unset_state(self, *keys: str) -> None:
-        """Remove state keys; one that is not there is fine."""
-        await self._store.commit(self.session, SessionChange(unset_state=keys))
+        A retry with the same `write_id` takes back nothing that others have set since. A key that is called
+        `write_id` goes into `values`.
+        """
+        change = SessionChange(set_state={**(values or {}), **keys})
+        await self._store.commit(self.session, change, write_id=write_id)
+
+    async def unset_state(self, *keys: str, write_id: str | None = None) -> None:
+        """Remove state keys; one that is not there is fine. A retry takes the same `write_id`."""
+        await self._store.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
 
     def run(
         self, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
@@ -132,30 +147,48 @@ class ActiveLog:
         properties: Mapping[str, Any] | None = None,
         last: int | None = 0,
     ) -> AsyncIterator[ActiveSession]:
-        """Open a child session, or create it, with a log and totals of its own."""
+        """Open a child session, or create it, with a log and totals of its own.
+
+        `agent`, `properties` and the run it comes from are kept as properties of a new one.
+        """
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
         change = SessionChange(set_properties={**known, **(properties or {})})
-        session = await open_session(self._store, id, parent_id=self.session.id, last=last, change=change)
+        session = await open_session(self._store, id, parent=self.session, last=last, change=change)
         yield ActiveSession(self._store, session)
 
     async def messages(self) -> list[ChatMessage]:
         """Return the whole visible conversation as chat messages, as they were given."""
-        return chat_messages(await self._store.events(self.session.id))
+        messages: list[ChatMessage] = []
+        events = await self._store.events(self.session)
+        for start in range(0, len(events), _EVENTS_A_SLICE):
+            messages += chat_messages(events[start : start + _EVENTS_A_SLICE])
+            await asyncio.sleep(0)  # a long conversation must not hold up the loop
+        return messages
 
     async def events(
-        self, *, after: int = 0, limit: int | None = None, include_retracted: bool = False
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
         """Return visible events with a seq above `after`, oldest first, other writers' too."""
-        return await self._store.events(self.session.id, after=after, limit=limit, include_retracted=include_retracted)
+        return await self._store.events(
+            self.session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
+        )
 
     async def usage(self, *, tree: bool = False) -> TokenSummary:
-        """Return what the session spent, with `tree` what it and all below it spent."""
-        return await self._store.usage(self.session.id, tree=tree)
+        """Return what the session spent, all its runs, with `tree` what it and all below it spent.
 
-    def follow(self, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+        What each run spent is in `by_run` of the session's own.
+        """
+        return await self._store.usage(self.session, tree=tree)
+
+    def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event behind `after`, then each new one; see SessionStore.follow."""
-        return self._store.follow(self.session.id, after=after)
+        return self._store.follow(self.session, after=after)
 
     async def _say(
         self, role: str, content: Any, message_fields: Mapping[str, Any], id: str | None, **about: Any
@@ -170,18 +203,19 @@ class ActiveLog:
     async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
         return await self._store.append(self.session, *events)
 
-    def _event(self, item: SessionEvent[Any] | Mapping[str, Any]) -> SessionEvent[Any]:
+    def _event(self, item: SessionEvent[Any] | Mapping[str, Any], id: str | None) -> SessionEvent[Any]:
         if isinstance(item, Mapping):
-            return event_from_message(item, **self._fields(None))
+            return event_from_message(item, **self._fields(id))
+        changes: dict[str, Any] = {} if id is None else {"id": id}
         if item.task_id is None and self._run_id is not None:
-            return item.model_copy(update={"task_id": self._run_id})
-        return item
+            changes["task_id"] = self._run_id
+        return item.model_copy(update=changes) if changes else item
 
     def _fields(self, id: str | None) -> dict[str, Any]:
         return {"task_id": self._run_id, **({} if id is None else {"id": id})}
 
     async def _holds_call(self, call_id: str) -> bool:
-        if any(is_call_of(event, call_id) for event in reversed(self.session.events)):
+        if any(is_call_of(event, call_id) for event in self.session.events[-_CALLS_SEARCHED:]):
             return True
         recent = await self._store.get(self.session.id, last=_CALLS_SEARCHED)
         return recent is not None and any(is_call_of(event, call_id) for event in recent.events)
@@ -239,10 +273,3 @@ class ActiveRun(ActiveLog):
         traceback: TracebackType | None,
     ) -> None:
         await self._keeper.end(exc)
-
-
-def _with_ids(events: list[SessionEvent[Any]], id: str | None) -> list[SessionEvent[Any]]:
-    if id is None:
-        return events
-    ids = [id, f"{id}:result"]
-    return [event.model_copy(update={"id": own}) for event, own in zip(events, ids, strict=False)]

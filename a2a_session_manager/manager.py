@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -42,7 +42,10 @@ class SessionManager:
 
     @classmethod
     def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS) -> Self:
-        """Return a manager with a store of its own: `memory:`. Raises InvalidSessionOperation for a bad URL."""
+        """Return a manager with a store of its own, such as `memory:` or `file:./sessions`.
+
+        Raises InvalidSessionOperation for a bad URL.
+        """
         manager = cls(store_from_url(url, limits=limits))
         manager._owns_store = True
         return manager
@@ -69,7 +72,7 @@ class SessionManager:
         `properties` are those of a new one. Raises InvalidSessionOperation when it exists below another parent.
         """
         change = SessionChange(set_properties=properties or {})
-        session = await open_session(self._store, id, parent_id=parent_id, last=last, change=change)
+        session = await open_session(self._store, id, parent=parent_id, last=last, change=change)
         yield ActiveSession(self._store, session)
 
     async def create(
@@ -98,7 +101,7 @@ class SessionManager:
 
     async def get_or_create(self, id: str, *, last: int | None = None, parent_id: str | None = None) -> Session[Any]:
         """Return the session of this id, or create it; two callers at once get the same one."""
-        return await open_session(self._store, id, parent_id=parent_id, last=last)
+        return await open_session(self._store, id, parent=parent_id, last=last)
 
     async def append(
         self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
@@ -125,7 +128,8 @@ class SessionManager:
         """Run `change(session)`, plain or async, on a fresh read and save it guarded; return what was saved.
 
         After a conflict it runs again, on the next fresh read, up to 8 times in all; then SessionConflict.
-        The read brings no events unless `last` asks for them.
+        The read brings no events unless `last` asks for them. When the store became unavailable meanwhile,
+        the change may have been saved: run it again only if it may be made twice.
         """
         for attempt in range(1, EDIT_TRIES):
             try:
@@ -142,7 +146,9 @@ class SessionManager:
         """Return all ids that start with `prefix`, in the store's own stable order."""
         return await self._store.list_sessions(prefix)
 
-    def iter_sessions(self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100) -> AsyncIterator[str]:
+    def iter_sessions(
+        self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
+    ) -> AsyncGenerator[str, None]:
         """Iterate over all ids, a page at a time."""
         return self._store.iter_sessions(prefix, roots_only=roots_only, page_size=page_size)
 
@@ -154,7 +160,7 @@ class SessionManager:
         """Return all child ids in creation order. Raises SessionNotFound."""
         return await self._store.children(id)
 
-    def follow(self, id: str, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+    def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event behind `after`, then each new one; see SessionStore.follow."""
         return self._store.follow(id, after=after)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload
 
@@ -42,7 +42,7 @@ class SessionStore(Protocol):
         self,
         id: str | None = None,
         *,
-        parent_id: str | None = None,
+        parent_id: Session[Any] | str | None = None,
         change: SessionChange | None = None,
         write_id: str | None = None,
     ) -> Session[Any]:
@@ -109,12 +109,14 @@ class SessionStore(Protocol):
     ) -> SessionPage:
         """Return one page of ids. A session present throughout appears exactly once over all pages."""
 
-    def iter_sessions(self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100) -> AsyncIterator[str]:
+    def iter_sessions(
+        self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
+    ) -> AsyncGenerator[str, None]:
         """Iterate over all ids, a page at a time."""
 
     async def events(
         self,
-        session_id: str,
+        session: Session[Any] | str,
         *,
         after: int = 0,
         limit: int | None = None,
@@ -135,13 +137,13 @@ class SessionStore(Protocol):
     async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
         """Return (id, parent id) of every session of the tree that `session_id` is in, in creation order."""
 
-    async def usage(self, session_id: str, *, tree: bool = False) -> TokenSummary:
+    async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:
         """Return what the session spent, with `tree` what it and all below it spent.
 
         A root's tree keeps the spend of deleted sessions; below the root they are gone from the sum.
         """
 
-    def follow(self, session_id: str, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+    def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event with a seq above `after`, then each new one as it is committed: no gap, no double.
 
         A retraction appears in its place as the hidden event with `retracted=True`; one made right at

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import memory
+from benchmarks import file, memory
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +26,7 @@ def test_a_run_writes_every_row_as_json(tmp_path: Path) -> None:
 
     assert run.returncode == 0, run.stderr
     report = json.loads(report_file.read_text(encoding="utf-8"))
-    assert [row["name"] for row in report["rows"]] == [case.name for case in memory.CASES]
+    assert [row["name"] for row in report["rows"]] == [case.name for store in (memory, file) for case in store.CASES]
     assert all(row["medians"] and len(row["spread"]) == 2 and row["unit"] for row in report["rows"])
     assert report["machine"]["python"]
     assert report["versions"]["a2a_session_manager"]

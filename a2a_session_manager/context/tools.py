@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from a2a_session_manager.context.messages import ChatMessage, json_text
+from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.storage.codec import encode_value
+from a2a_session_manager.storage.encoding import inline_or_thread
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 
 
-def call_message(name: str, args: Mapping[str, Any] | str | None, call_id: str) -> ChatMessage:
-    """Return the assistant's message that calls one tool; text arguments go in as they are."""
-    arguments = args if isinstance(args, str) else json_text(dict(args or {}), "args")
+async def as_text(value: Any, what: str) -> str:
+    """Return text as it is and anything else as JSON text, off the loop when it is heavy. Raises InvalidEvent."""
+    if isinstance(value, str):
+        return value
+    data = await inline_or_thread(lambda check: encode_value(value, check, what), DEFAULT_LIMITS)
+    return data.decode()
+
+
+def call_message(name: str, arguments: str, call_id: str) -> ChatMessage:
+    """Return the assistant's message that calls one tool; `arguments` are JSON text."""
     call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-def result_message(name: str, result: Any, call_id: str) -> ChatMessage:
-    """Return the tool's answer to a call; what is not text goes in as JSON text."""
-    content = result if isinstance(result, str) else json_text(result, "result")
+def result_message(name: str, content: str, call_id: str) -> ChatMessage:
+    """Return the tool's answer to a call."""
     return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenSummary
@@ -13,9 +13,31 @@ if TYPE_CHECKING:
     from a2a_session_manager.protocols import SessionStore
 
 
+class CopiesAsItself:
+    """Held privately by a session: shared by its copies, never dumped, left behind when it is pickled."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        # pydantic compares private attributes too, and two sessions are equal by what they say.
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _nothing, ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Baseline:
-    """A private memory of the store's side; copies as itself, is never dumped and never pickled.
+class Baseline(CopiesAsItself):
+    """The store's side, as far as this session has seen it.
 
     `events` is shared by all later baselines and only ever grows behind their `event_count`; `hidden_seqs`
     were hidden through this session, whose totals still count them.
@@ -46,22 +68,6 @@ class Baseline:
         known.extend(events)
         return known, len(known)
 
-    def __eq__(self, other: object) -> bool:
-        # pydantic compares private attributes too, and two sessions are equal by what they say.
-        return isinstance(other, Baseline)
-
-    def __hash__(self) -> int:
-        return hash(Baseline)
-
-    def __copy__(self) -> Baseline:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Baseline:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _nothing, ()
-
 
 def _nothing() -> None:
-    """What a pickled baseline comes back as: the store stays behind, the session arrives as plain data."""
+    """What a pickled one comes back as: the store stays behind, the session arrives as plain data."""

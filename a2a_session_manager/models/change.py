@@ -26,6 +26,8 @@ class Retraction:
     after: int | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.event_ids, str):
+            raise InvalidSessionOperation(f"event_ids={self.event_ids!r} is one text: pass a list of ids")
         ways = bool(self.event_ids) + (self.last is not None) + (self.after is not None)
         if ways != 1:
             raise InvalidSessionOperation("say what to retract in one way: event ids, last= or after=")
@@ -55,6 +57,8 @@ class SessionChange:
             ("state", self.set_state, self.unset_state),
             ("properties", self.set_properties, self.unset_properties),
         ):
+            if isinstance(dropped, str):
+                raise InvalidSessionOperation(f"unset_{what}={dropped!r} is one text: pass a list of keys")
             if both := sorted(kept.keys() & set(dropped)):
                 raise InvalidSessionOperation(f"{what} keys both set and unset in one change: {both}")
 

@@ -94,7 +94,10 @@ class Session(BaseModel, Generic[MessageT]):
 
     @property
     def revision(self) -> int:
-        """The last revision seen without a gap, for `expected_revision=`; 0 before the session is stored."""
+        """The last revision seen without a gap, for `expected_revision=`; 0 before the session is stored.
+
+        It stays where another writer's commit came in between: read the session again to guard against it.
+        """
         return 0 if self._baseline is None else self._baseline.revision
 
     @property
@@ -141,5 +144,9 @@ class Session(BaseModel, Generic[MessageT]):
             return super().__getattr__(name)
 
 
+class _GoneName(InvalidSessionOperation, AttributeError):
+    """A name of 0.1: `hasattr` says no, and whoever uses it reads the remedy."""
+
+
 def _refuse(name: str) -> NoReturn:
-    raise InvalidSessionOperation(f"Session.{name} is gone since 0.2: {_GONE[name]}")
+    raise _GoneName(f"Session.{name} is gone since 0.2: {_GONE[name]}")

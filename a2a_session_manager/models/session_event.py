@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Generic, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -27,7 +26,7 @@ class SessionEvent(BaseModel, Generic[MessageT]):
     event is not seen by `save`: append a new event instead.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Identifier = Field(default_factory=new_id)
     # Not `MessageT | None`: who reads `event.message["content"]` knows that there is a message.
@@ -35,7 +34,7 @@ class SessionEvent(BaseModel, Generic[MessageT]):
     source: EventSource = EventSource.LLM
     # Left to right: a known kind becomes its EventType, any other string stays.
     type: EventType | str = Field(default=EventType.MESSAGE, union_mode="left_to_right")
-    timestamp: datetime = Field(default_factory=utc_now)
+    timestamp: AwareDatetime = Field(default_factory=utc_now)
     task_id: Identifier | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     token_usage: TokenUsage | None = None

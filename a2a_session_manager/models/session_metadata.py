@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 def utc_now() -> datetime:
@@ -16,8 +16,10 @@ def utc_now() -> datetime:
 class SessionMetadata(BaseModel):
     """Times as the writers' clocks had them, and `properties`: JSON values under string keys."""
 
-    created_at: datetime = Field(default_factory=utc_now)
-    updated_at: datetime = Field(default_factory=utc_now)
+    model_config = ConfigDict(validate_assignment=True)
+
+    created_at: AwareDatetime = Field(default_factory=utc_now)
+    updated_at: AwareDatetime = Field(default_factory=utc_now)
     properties: dict[str, Any] = Field(default_factory=dict)
 
     def set_property(self, key: str, value: Any) -> None:

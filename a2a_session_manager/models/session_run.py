@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.identifier import Identifier, new_id
@@ -45,11 +44,13 @@ class SessionRun(BaseModel):
     `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given.
     """
 
+    model_config = ConfigDict(validate_assignment=True)
+
     id: Identifier = Field(default_factory=new_id)
     agent: str | None = None
     status: RunStatus = RunStatus.PENDING
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
     error_type: str | None = None
     error: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)

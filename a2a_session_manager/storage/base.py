@@ -5,7 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
-from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionConflict,
+    SessionManagerError,
+    StoreUnavailable,
+)
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
@@ -34,6 +39,8 @@ class BaseSessionStore(SessionWriter):
             expected_revision = session.revision
         save = await self._next_save(session)
         if save is not None:
+            if save.creation is not None and expected_revision:
+                raise SessionConflict(session.id, expected_revision=expected_revision, revision=0)
             save.commit.expected_revision = None if save.creation else expected_revision
             session._unsettled = save
             await self._settle(session, save)
@@ -110,6 +117,10 @@ class BaseSessionStore(SessionWriter):
 
 class NamespaceView(BaseSessionStore):
     """A store's view of one namespace; the store that made it does the closing."""
+
+    def namespace(self, name: str) -> BaseSessionStore:
+        """Refuse: a tenant's view must not lead to another tenant. Raises InvalidSessionOperation."""
+        raise InvalidSessionOperation(f"namespaces do not nest: ask the store itself for {name!r}")
 
     async def aclose(self) -> None:
         """Do nothing: the backend belongs to the store that made this view."""

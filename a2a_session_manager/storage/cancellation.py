@@ -32,13 +32,14 @@ async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
         if isinstance(write, QueuedWrite) and not write.has_begun:
             write.cancel()
             raise
-        await _wait_out(write, patience)
+        await wait_out(write, patience)
         if write.done() and not write.cancelled() and (failure := write.exception()) is not None:
             raise cancelled from failure
         raise
 
 
-async def _wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
+async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
+    """Wait for `write` at most `patience` seconds, whatever cancellation comes meanwhile; it may not be done then."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     # Entered only now: on the good path an anyio scope would cost more than the write.

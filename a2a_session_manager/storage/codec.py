@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, SchemaSerializer, from_json, to_json, to_jsonable_python
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.identifier import checked_id
@@ -110,10 +110,19 @@ def event_model(message_type: Any) -> type[SessionEvent[Any]]:
 def _dumped(model: BaseModel, left_out: set[str]) -> bytes:
     # The bare class encodes the payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
     cls = SessionEvent if isinstance(model, SessionEvent) else type(model)
+    serializer = cls.__pydantic_serializer__
     try:
-        return cls.__pydantic_serializer__.to_json(model, exclude=left_out)
+        return serializer.to_json(model, exclude=left_out, warnings="error")
     except PydanticSerializationError:
-        return _escaped(cls.__pydantic_serializer__.to_python(model, exclude=left_out))
+        return _escaped(_python(serializer, model, left_out))
+
+
+def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:
+    try:
+        return serializer.to_python(model, exclude=left_out, warnings="error")
+    except PydanticSerializationError as error:
+        what = type(model).__name__
+        raise InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {error}", path=what) from error
 
 
 def _escaped(value: Any) -> bytes:
@@ -128,6 +137,7 @@ def _plain(value: Any) -> Any:
 def _loaded(data: bytes, model: type[Any]) -> Any:
     if not data.startswith(_MARK):
         raise ValueError("the format mark is missing")
+    data = b"{" + data[len(_MARK) :]
     try:
         return model.__pydantic_validator__.validate_json(data)
     except ValidationError as error:

@@ -23,8 +23,6 @@ from a2a_session_manager.storage.cancellation import QueuedWrite
 BATCH_WRITES = 256
 BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 0.01
-# What the first caller has set in its context must not stick to everybody's writes.
-_EMPTY_CONTEXT: Final = contextvars.Context()
 
 
 class Busy:
@@ -91,7 +89,7 @@ class CommitQueue:
         except Exception as error:
             self._settle(queue, batch, [error] * len(batch))
         else:
-            answers.add_done_callback(partial(self._answered, queue, batch), context=_EMPTY_CONTEXT)
+            answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
     def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: asyncio.Future[list[Any]]) -> None:
         if answers.cancelled():
@@ -112,7 +110,7 @@ class CommitQueue:
         queue.is_in_flight = False
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=_EMPTY_CONTEXT)
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
         self._go_on(queue)
         queue.tell_if_settled()
 
@@ -145,6 +143,9 @@ class _LoopQueue:
     is_in_flight: bool = False
     is_retry_due: bool = False
     settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    # What the first caller has set in its context must not stick to everybody's writes. One for each loop:
+    # two threads cannot be in the same context at once.
+    context: contextvars.Context = field(default_factory=contextvars.Context)
 
     def put(self, job: QueuedJob) -> None:
         self.waiting.append(job)

@@ -79,7 +79,11 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
                 f"{path} is a {type(event).__name__}: append SessionEvent(message=…, source=…)", path=path
             )
         check.add(_EVENT_WEIGHT)
-        one = encode_event(event, check, path)
+        try:
+            one = encode_event(event, check, path)
+        except InvalidEvent as error:
+            error.event_id = event.id
+            raise
         _check_size(one.data, limits, path, event.id)
         size += len(one.data)
         encoded.append(one)
@@ -97,9 +101,14 @@ def encode_values(values: Mapping[str, Any], check: JsonCheck, limits: StoreLimi
     return encoded
 
 
-def encode_runs(runs: Sequence[SessionRun], check: JsonCheck) -> dict[str, StoredRun]:
+def encode_runs(runs: Sequence[SessionRun], check: JsonCheck, limits: StoreLimits) -> dict[str, StoredRun]:
     """Return runs as bytes by id; of a run given twice the later one. Raises InvalidEvent, TooHeavy."""
-    return {run.id: encode_run(run, check) for run in runs}
+    encoded = {}
+    for run in runs:
+        check.add(_EVENT_WEIGHT + len(run.error or ""))
+        encoded[run.id] = encode_run(run, check)
+        _check_size(encoded[run.id].data, limits, f"runs[{run.id}]")
+    return encoded
 
 
 def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None:
@@ -115,13 +124,16 @@ def now_micros() -> int:
 
 
 def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> EncodedCommit:
+    for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
+        for key in keys:
+            _check_name(key, what)
     state = encode_values(change.set_state, check, limits, "state")
     properties = encode_values(change.set_properties, check, limits, "properties")
     commit = EncodedCommit(
         events=encode_events(change.events, check, limits),
         state={**state, **dict.fromkeys(change.unset_state)},
         properties={**properties, **dict.fromkeys(change.unset_properties)},
-        runs=encode_runs(change.runs, check),
+        runs=encode_runs(change.runs, check, limits),
         retraction=encode_retraction(change.retraction),
         written_at=now_micros(),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
@@ -17,35 +19,37 @@ PAGE_EVENTS = 500
 
 
 async def follow(
-    backend: Backend, key: SessionKey, limits: StoreLimits, *, after: int
-) -> AsyncIterator[SessionEvent[Any]]:
+    backend: Backend, key: SessionKey, limits: StoreLimits, *, creation_id: str | None, after: int
+) -> AsyncGenerator[SessionEvent[Any], None]:
     """Yield events behind `after` and retractions in their places, for ever.
 
     Ends with SessionNotFound, or StoreUnavailable when the store is closed.
     """
-    creation_id = None
     retractions_seen = 0  # by revision: a page at the end of the log shows the same ones again
     while True:
         backend.check_open()
         page = await backend.read_log(key, after=after, limit=PAGE_EVENTS)
-        if page is None or page.creation_id != (creation_id or page.creation_id):
+        if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
-        for item in _in_order(page, retractions_seen):
-            if isinstance(item, StoredRetraction):
-                retractions_seen = item.revision
-                async for event in read_ranges(backend, key, limits, item):
+        for stretch, retraction in _stretches(page, retractions_seen):
+            for event in await decode_events(stretch, key.id, limits):
+                yield event
+            if retraction is not None:
+                retractions_seen = retraction.revision
+                async for event in read_ranges(backend, key, limits, retraction):
                     yield event
-            else:
-                after = item.seq
-                yield (await decode_events([item], key.id, limits))[0]
+        if page.events:
+            after = page.events[-1].seq
         if page.is_last:
             await backend.wait(key, creation_id, page.revision)
+        else:
+            await asyncio.sleep(0)  # a long replay must not hold up the loop
 
 
 async def read_ranges(
     backend: Backend, key: SessionKey, limits: StoreLimits, retraction: StoredRetraction
-) -> AsyncIterator[SessionEvent[Any]]:
+) -> AsyncGenerator[SessionEvent[Any], None]:
     """Yield the events a retraction hid, marked so, oldest first, a page at a time."""
     for first, last in retraction.hidden:
         after = first - 1
@@ -62,11 +66,16 @@ async def read_ranges(
             after = page.events[-1].seq
 
 
-def _in_order(page: LogPage, retractions_seen: int) -> Iterator[StoredEvent | StoredRetraction]:
-    """Merge a page's events and retractions: a retraction comes right behind the event it was made after."""
-    waiting = [retraction for retraction in page.retractions if retraction.revision > retractions_seen]
-    for event in page.events:
-        while waiting and waiting[0].after_seq < event.seq:
-            yield waiting.pop(0)
-        yield event
-    yield from waiting
+def _stretches(page: LogPage, retractions_seen: int) -> Iterator[tuple[Sequence[StoredEvent], StoredRetraction | None]]:
+    """Cut a page's events where retractions were made: each stretch with the one right behind it, if any."""
+    start = 0
+    for retraction in page.retractions:
+        if retraction.revision > retractions_seen:
+            end = bisect_right(page.events, retraction.after_seq, key=_seq)
+            yield page.events[start:end], retraction
+            start = end
+    yield page.events[start:], None
+
+
+def _seq(event: StoredEvent) -> int:
+    return event.seq

@@ -62,15 +62,15 @@ async def absorb(
     session._baseline = baseline
 
 
-def newborn(session_id: str, parent_id: str | None, creation: Creation, store: SessionStore) -> Baseline:
+def newborn_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
     """Return the baseline of a session in the moment of its creation, before its first commit."""
     parent = creation.parent
     return Baseline(
         store=store,
-        session_id=session_id,
+        session_id=session.id,
         creation_id=creation.creation_id,
-        parent_id=parent_id,
-        root_id=session_id if parent is None else parent.root_id,
+        parent_id=session.parent_id,
+        root_id=session.id if parent is None else parent.root_id,
         depth=1 if parent is None else parent.depth + 1,
         revision=0,
         last_seq=0,
@@ -176,8 +176,8 @@ def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], decoded:
 
 
 def _put_run(session: Session[Any], run: SessionRun, run_id: str) -> None:
-    for index, known in enumerate(session.runs):
-        if known.id == run_id:
+    for index in range(len(session.runs) - 1, -1, -1):  # the run that moves is nearly always a late one
+        if session.runs[index].id == run_id:
             session.runs[index] = run
             return
     session.runs.append(run)

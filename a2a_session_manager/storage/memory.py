@@ -14,6 +14,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import ledger, ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.gone import refuse_gone
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.records import (
     Creation,
@@ -39,7 +40,8 @@ class InMemorySessionStore(BaseSessionStore):
     For one event loop at a time; nothing of it is safe among threads.
     """
 
-    def __init__(self, *, limits: StoreLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, *, limits: StoreLimits = DEFAULT_LIMITS, **gone: object) -> None:
+        refuse_gone(gone)
         super().__init__(MemoryBackend(), limits=limits)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
@@ -64,7 +64,7 @@ class SessionReader:
 
     async def events(
         self,
-        session_id: str,
+        session: Session[Any] | str,
         *,
         after: int = 0,
         limit: int | None = None,
@@ -72,16 +72,17 @@ class SessionReader:
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
         """Return visible events with a seq above `after`, oldest first. Raises SessionNotFound."""
-        key = self._key(session_id)
+        key, creation_id = self._named(session)
         check_limit("after", after)
         check_limit("limit", limit)
         found: list[SessionEvent[Any]] = []
         if limit == 0:
-            await self._head(key)
+            await self._head(key, creation_id)
             return found
         while True:
             wanted = _EVENTS_A_PAGE if limit is None else min(limit - len(found), _EVENTS_A_PAGE)
-            page = await self._log_page(key, after, wanted)
+            page = await self._log_page(key, creation_id, after, wanted)
+            creation_id = page.creation_id
             shown = [event for event in page.events if include_retracted or not contains(page.hidden, event.seq)]
             found += await decode_events(shown, key.id, self._limits, hidden=page.hidden, message_type=message_type)
             if page.is_last or len(found) == limit:
@@ -126,12 +127,16 @@ class SessionReader:
             raise SessionNotFound(key.id)
         return [(node.id, node.parent_id) for node in nodes]
 
-    async def usage(self, session_id: str, *, tree: bool = False) -> TokenSummary:
-        """Return what the session spent, with `tree` what it and all below it spent."""
-        key = self._key(session_id)
-        if not tree:
-            head = await self._head(key, whole_head=True)
-            return summary(head.totals, head.run_totals)
+    async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:
+        """Return what the session spent, with `tree` what it and all below it spent.
+
+        A root's tree is one read; below the root, all heads below the session are read and added up.
+        """
+        key, creation_id = self._named(session)
+        if creation_id is not None or not tree:
+            head = await self._head(key, creation_id, whole_head=not tree)
+            if not tree:
+                return summary(head.totals, head.run_totals)
         totals = await self._backend.tree_totals(key)
         return await self._subtree_usage(key) if totals is None else summary(totals)
 
@@ -150,17 +155,19 @@ class SessionReader:
             self._namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only
         )
 
-    def iter_sessions(self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100) -> AsyncIterator[str]:
+    def iter_sessions(
+        self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
+    ) -> AsyncGenerator[str, None]:
         """Iterate over all ids, a page at a time."""
         if page_size < 1:
             raise InvalidSessionOperation(f"page_size={page_size} brings nothing: take 1 or more")
         return self._iterated(prefix, roots_only, page_size)
 
-    def follow(self, session_id: str, *, after: int = 0) -> AsyncIterator[SessionEvent[Any]]:
+    def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event behind `after`, then each new one; see SessionStore.follow."""
-        key = self._key(session_id)
+        key, creation_id = self._named(session)
         check_limit("after", after)
-        return following.follow(self._backend, key, self._limits, after=after)
+        return following.follow(self._backend, key, self._limits, creation_id=creation_id, after=after)
 
     @property
     def _backend(self) -> Backend:
@@ -174,9 +181,21 @@ class SessionReader:
         """The store that sessions read here remember."""
         raise NotImplementedError
 
-    async def _head(self, key: SessionKey, *, whole_head: bool = False) -> HeadRecord:
+    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
+        """Return which session is meant and, of one that was read, which life of its id."""
+        if not isinstance(session, Session):
+            return self._key(session), None
+        baseline = session._baseline
+        if baseline is None:
+            raise InvalidSessionOperation(
+                f"session {session.id!r} was never stored: save it first, or pass its id to mean whichever has it",
+                session_id=session.id,
+            )
+        return self._key(session.id), baseline.creation_id
+
+    async def _head(self, key: SessionKey, creation_id: str | None = None, *, whole_head: bool = False) -> HeadRecord:
         loaded = (await self._backend.load([key], last=0, whole_head=whole_head))[0]
-        if loaded is None:
+        if loaded is None or creation_id not in (None, loaded.head.creation_id):
             raise SessionNotFound(key.id)
         return loaded.head
 
@@ -185,13 +204,14 @@ class SessionReader:
             loaded, self._as_store(), self._limits, is_partial=last is not None, message_type=message_type
         )
 
-    async def _log_page(self, key: SessionKey, after: int, limit: int) -> LogPage:
+    async def _log_page(self, key: SessionKey, creation_id: str | None, after: int, limit: int) -> LogPage:
         page = await self._backend.read_log(key, after=after, limit=limit)
-        if page is None:
+        # Two pages of one read must not come from two lives of an id.
+        if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id)
         return page
 
-    async def _iterated(self, prefix: str, roots_only: bool, page_size: int) -> AsyncIterator[str]:
+    async def _iterated(self, prefix: str, roots_only: bool, page_size: int) -> AsyncGenerator[str, None]:
         cursor = None
         while True:
             page = await self.list_page(prefix, cursor=cursor, limit=page_size, roots_only=roots_only)

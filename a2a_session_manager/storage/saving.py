@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
@@ -20,15 +20,15 @@ from a2a_session_manager.storage.encoding import (
     inline_or_thread,
     now_micros,
 )
-from a2a_session_manager.storage.in_step import advanced, newborn, put_in_place, uncounted
+from a2a_session_manager.storage.in_step import advanced, newborn_baseline, put_in_place, uncounted
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+@dataclass(frozen=True, slots=True, eq=False)
+class Save(CopiesAsItself):
     """One save on its way, exactly as it is sent: kept on the session until its outcome is known.
 
     `events` are the session's own objects that the commit appends.
@@ -50,12 +50,13 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     assert baseline is not None, "a session without a baseline is created, not changed"
     _check_identity(session, baseline)
     events = _appended(session, baseline)
-    commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
+    commit = await inline_or_thread(_encoder(session, events, limits), limits)
     commit.state = _difference(baseline.state, commit.state)
     commit.properties = _difference(baseline.properties, commit.properties)
     _check_runs_kept(session, baseline, commit)
     commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
     commit.creation_id = baseline.creation_id
+    check_commit(commit, limits)
     return None if commit.is_empty else Save(store, None, commit, events)
 
 
@@ -68,7 +69,8 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
             session_id=session.id,
         )
     events = list(session.events)
-    commit = await inline_or_thread(lambda check: _encoded(session, events, check, limits), limits)
+    commit = await inline_or_thread(_encoder(session, events, limits), limits)
+    check_commit(commit, limits)
     creation = Creation(new_id(), micros(session.metadata.created_at), parent)
     return Save(store, creation, commit, events)
 
@@ -80,7 +82,7 @@ def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
         for event, seq in zip(save.events, receipt.seqs, strict=True)
     ]
     if save.creation is not None:
-        session._baseline = newborn(session.id, session.parent_id, save.creation, save.store)
+        session._baseline = newborn_baseline(session, save.creation, save.store)
     baseline = session._baseline
     assert baseline is not None
     sent = {id(event) for event in save.events}
@@ -93,19 +95,23 @@ def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
     session.metadata.updated_at = moment(save.commit.written_at)
 
 
-def _encoded(
-    session: Session[Any], events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits
-) -> EncodedCommit:
-    commit = EncodedCommit(
-        events=encode_events(events, check, limits),
-        state=encode_values(session.state, check, limits, "state"),
-        properties=encode_values(session.metadata.properties, check, limits, "properties"),
-        runs=encode_runs(session.runs, check),
-        written_at=now_micros(),
-        write_id=new_id(),
-    )
-    check_commit(commit, limits)
-    return commit
+def _encoder(
+    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits
+) -> Callable[[JsonCheck], EncodedCommit]:
+    """Return what encodes the session as it is now: a thread may do it while the loop changes the session."""
+    state, properties, runs = dict(session.state), dict(session.metadata.properties), list(session.runs)
+
+    def encode(check: JsonCheck) -> EncodedCommit:
+        return EncodedCommit(
+            events=encode_events(events, check, limits),
+            state=encode_values(state, check, limits, "state"),
+            properties=encode_values(properties, check, limits, "properties"),
+            runs=encode_runs(runs, check, limits),
+            written_at=now_micros(),
+            write_id=new_id(),
+        )
+
+    return encode
 
 
 def _check_identity(session: Session[Any], baseline: Baseline) -> None:

@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+)
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
@@ -15,7 +20,7 @@ from a2a_session_manager.protocols import ChildPolicy
 from a2a_session_manager.storage import conflicts, following
 from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
-from a2a_session_manager.storage.in_step import absorb, newborn, place_events
+from a2a_session_manager.storage.in_step import absorb, newborn_baseline, place_events
 from a2a_session_manager.storage.limits import DEEPEST_TREE
 from a2a_session_manager.storage.loading import moment
 from a2a_session_manager.storage.reading import SessionReader
@@ -38,7 +43,7 @@ class SessionWriter(SessionReader):
         self,
         id: str | None = None,
         *,
-        parent_id: str | None = None,
+        parent_id: Session[Any] | str | None = None,
         change: SessionChange | None = None,
         write_id: str | None = None,
     ) -> Session[Any]:
@@ -53,9 +58,10 @@ class SessionWriter(SessionReader):
         if receipt.is_repeat:
             head = await self._head(key)
             creation = creation._replace(creation_id=head.creation_id, created_at=head.created_at)
-        session: Session[Any] = Session(id=key.id, parent_id=parent_id)
+        parent = creation.parent
+        session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
-        session._baseline = newborn(key.id, parent_id, creation, self._as_store())
+        session._baseline = newborn_baseline(session, creation, self._as_store())
         await absorb(session, commit, receipt, await place_events(change.events, receipt), self._limits)
         return session
 
@@ -69,13 +75,17 @@ class SessionWriter(SessionReader):
     ) -> CommitResult:
         """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
         key, creation_id = self._named(session)
-        commit = await encode_change(
-            change,
-            self._limits,
-            expected_revision=expected_revision,
-            creation_id=creation_id,
-            write_id=write_id,
-        )
+        try:
+            commit = await encode_change(
+                change,
+                self._limits,
+                expected_revision=expected_revision,
+                creation_id=creation_id,
+                write_id=write_id,
+            )
+        except SessionManagerError as error:
+            error.session_id = key.id
+            raise
         return await self._write(session, key, commit, change.events)
 
     async def append(
@@ -86,7 +96,11 @@ class SessionWriter(SessionReader):
             change = SessionChange(events=events)
             return (await self.commit(session, change, expected_revision=expected_revision)).events
         key, creation_id = self._named(session)
-        commit = await encode_append(events, self._limits)
+        try:
+            commit = await encode_append(events, self._limits)
+        except SessionManagerError as error:
+            error.session_id = key.id
+            raise
         commit.creation_id = creation_id
         # Not guarded, so never stale: there is no conflict to complete.
         receipt = await self._finished(self._backend.commit(key, commit))
@@ -115,12 +129,6 @@ class SessionWriter(SessionReader):
                 return
             creation_id = loaded.head.creation_id
         await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
-
-    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
-        if not isinstance(session, Session):
-            return self._key(session), None
-        baseline = session._baseline
-        return self._key(session.id), None if baseline is None else baseline.creation_id
 
     async def _write(
         self,
@@ -163,21 +171,20 @@ class SessionWriter(SessionReader):
         hidden = following.read_ranges(self._backend, key, self._limits, retraction)
         return [event async for event in hidden]
 
-    async def _parent(self, parent_id: str | None) -> Parent | None:
-        if parent_id is None:
+    async def _parent(self, parent: Session[Any] | str | None) -> Parent | None:
+        if parent is None:
             return None
-        key = self._key(parent_id)
+        key, creation_id = self._named(parent)
         loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
-        if loaded is None:
+        if loaded is None or creation_id not in (None, loaded.head.creation_id):
             raise SessionNotFound(
-                parent_id,
-                f"no session {parent_id!r} to be the parent: save the parent first, in the same namespace",
+                key.id, f"no session {key.id!r} to be the parent: save the parent first, in the same namespace"
             )
         head = loaded.head
         if head.depth >= DEEPEST_TREE:
             raise InvalidSessionOperation(
-                f"session {parent_id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
+                f"session {key.id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
                 "start a new root and name the old one in its properties",
-                session_id=parent_id,
+                session_id=key.id,
             )
-        return Parent(head.key.id, head.creation_id, head.root_id, head.depth)
+        return Parent(key.id, head.creation_id, head.root_id, head.depth)

@@ -8,46 +8,46 @@ from typing import Any
 import pytest
 
 from a2a_session_manager import InvalidEvent, SessionEvent, event_from_message
-from a2a_session_manager.context.tools import call_message, is_call_of, result_message
+from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
 
 
-def test_a_call_carries_its_id_and_its_arguments_as_json_text() -> None:
-    message = call_message("search", {"to": "OSL", "days": [1, 2]}, "c1")
+def test_a_call_carries_its_id_and_its_arguments() -> None:
+    message = call_message("search", '{"to":"OSL"}', "c1")
 
     call = message["tool_calls"][0]
     assert (message["role"], message["content"]) == ("assistant", None)
     assert (call["id"], call["type"], call["function"]["name"]) == ("c1", "function", "search")
-    assert json.loads(call["function"]["arguments"]) == {"to": "OSL", "days": [1, 2]}
+    assert json.loads(call["function"]["arguments"]) == {"to": "OSL"}
 
 
-@pytest.mark.parametrize(("args", "text"), [(None, "{}"), ({}, "{}"), ("{broken", "{broken"), ("", "")])
-def test_text_arguments_stay_as_the_model_wrote_them(args: Any, text: str) -> None:
-    assert call_message("f", args, "c1")["tool_calls"][0]["function"]["arguments"] == text
+def test_a_result_names_its_call() -> None:
+    message = result_message("search", "120", "c1")
+
+    assert message == {"role": "tool", "tool_call_id": "c1", "name": "search", "content": "120"}
 
 
 @pytest.mark.parametrize(
-    ("result", "content"),
-    [("plain", "plain"), ("", ""), ({"eur": 120}, '{"eur":120}'), (None, "null"), (0, "0"), ([1], "[1]")],
+    ("value", "text"),
+    [("plain", "plain"), ("", ""), ("{broken", "{broken"), ({"eur": 120}, '{"eur":120}'), (None, "null"), (0, "0")],
 )
-def test_a_result_that_is_not_text_becomes_json_text(result: Any, content: str) -> None:
-    message = result_message("search", result, "c1")
-
-    assert message == {"role": "tool", "tool_call_id": "c1", "name": "search", "content": content}
+async def test_text_stays_as_it_is_and_the_rest_becomes_json_text(value: Any, text: str) -> None:
+    assert await as_text(value, "result") == text
 
 
-def test_arguments_and_results_that_are_not_json_are_refused_with_the_path() -> None:
-    with pytest.raises(InvalidEvent, match=r"args\.when.*isoformat|args\.when.*set"):
-        call_message("f", {"when": {1}}, "c1")
-    with pytest.raises(InvalidEvent, match=r"result\[0\].*base64"):
-        result_message("f", [b"x"], "c1")
+@pytest.mark.parametrize(
+    ("what", "value", "culprit"), [("args", {"when": {1}}, r"args\.when.*set"), ("result", [b"x"], r"result\[0\]")]
+)
+async def test_what_is_not_json_is_refused_with_the_path(what: str, value: Any, culprit: str) -> None:
+    with pytest.raises(InvalidEvent, match=culprit):
+        await as_text(value, what)
 
 
 @pytest.mark.parametrize(
     ("message", "is_call"),
     [
-        (call_message("f", {}, "c1"), True),
-        (call_message("f", {}, "c2"), False),
-        (result_message("f", 1, "c1"), False),
+        (call_message("f", "{}", "c1"), True),
+        (call_message("f", "{}", "c2"), False),
+        (result_message("f", "1", "c1"), False),
         ({"role": "assistant", "tool_calls": None}, False),
         ({"role": "assistant", "tool_calls": ["c1"]}, False),
         ({"role": "assistant", "tool_calls": [{"id": "c0"}, {"id": "c1"}]}, True),

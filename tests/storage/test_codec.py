@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from a2a_session_manager import (
     CorruptSession,
@@ -24,6 +25,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
+from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.storage.codec import (
     decode_event,
     decode_run,
@@ -331,7 +333,22 @@ def test_a_damaged_run_is_damage(data: bytes) -> None:
         decode_run(StoredRun("running", data), "s")
 
 
-def test_a_time_without_a_zone_is_kept_as_it_is() -> None:
-    naive = datetime(2026, 1, 1)  # what 0.1 stored
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda naive: SessionEvent(timestamp=naive),
+        lambda naive: SessionMetadata(created_at=naive),
+        lambda naive: SessionRun(started_at=naive),
+    ],
+)
+def test_a_time_without_a_zone_is_refused_when_the_model_is_made(make: Callable[[datetime], object]) -> None:
+    # Compared with the aware times of a session, it would only fail later.
+    with pytest.raises(ValidationError, match="timezone"):
+        make(datetime(2026, 1, 1))
 
-    assert decoded(encoded(SessionEvent(timestamp=naive)).data).timestamp == naive
+
+def test_a_field_changed_to_what_it_cannot_hold_is_refused_before_it_is_written() -> None:
+    broken = SessionEvent(message="x").model_copy(update={"timestamp": "yesterday"})
+
+    with pytest.raises(InvalidEvent, match="cannot hold"):
+        encoded(broken)

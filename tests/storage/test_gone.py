@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager import FileSessionStore, InvalidSessionOperation, create_file_session_store
+from a2a_session_manager import (
+    FileSessionStore,
+    InMemorySessionStore,
+    InvalidSessionOperation,
+    Session,
+    create_file_session_store,
+)
 
 
 @pytest.mark.parametrize("make", [FileSessionStore, create_file_session_store])
@@ -17,6 +23,20 @@ def test_a_store_option_that_is_gone_is_refused_with_the_remedy(
 ) -> None:
     with pytest.raises(InvalidSessionOperation, match=f"{option}= is gone since 0.2: .*{remedy}"):
         make(tmp_path, **{option: None})
+
+
+def test_the_memory_store_refuses_them_too() -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"auto_save= is gone"):
+        InMemorySessionStore(auto_save=True)
+
+
+@pytest.mark.parametrize("name", ["add_child", "remove_child", "update_token_usage"])
+def test_a_method_that_is_gone_is_not_there_and_tells_the_remedy(name: str) -> None:
+    session = Session()
+
+    assert not hasattr(session, name)
+    with pytest.raises(InvalidSessionOperation, match=f"{name} is gone since 0.2"):
+        getattr(session, name)
 
 
 @pytest.mark.parametrize("make", [FileSessionStore, create_file_session_store])

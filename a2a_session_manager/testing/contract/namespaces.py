@@ -65,7 +65,11 @@ class NamespacesContract(ContractBase):
         await store.create("talk")
 
         assert await store.namespace("").list_sessions() == ["talk"]
-        assert await store.namespace("mine").namespace("").list_sessions() == ["talk"]
+
+    async def test_a_view_of_one_namespace_leads_to_no_other(self, store: BaseSessionStore) -> None:
+        for name in ("", "mine", "other"):
+            with pytest.raises(InvalidSessionOperation, match="do not nest"):
+                store.namespace("mine").namespace(name)
 
     async def test_a_view_leaves_the_store_open_when_it_is_closed(self, store: BaseSessionStore) -> None:
         async with store.namespace("mine") as mine:

@@ -26,6 +26,7 @@ from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.limits import LimitsContract
 from a2a_session_manager.testing.contract.listing import ListingContract
+from a2a_session_manager.testing.contract.lives import LivesContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
@@ -54,6 +55,7 @@ class StoreContract(
     DeletingContract,
     ReadingContract,
     ListingContract,
+    LivesContract,
     FollowingContract,
     NamespacesContract,
     IdsContract,

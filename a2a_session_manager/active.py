@@ -18,7 +18,7 @@ from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenUsage
+from a2a_session_manager.models.token_usage import TokenSummary
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.run_keeper import RunKeeper
@@ -59,17 +59,19 @@ class ActiveLog:
         content: Any = None,
         *,
         model: str | None = None,
-        usage: TokenUsage | Mapping[str, Any] | None = None,
+        usage: object = None,
+        provider: str | None = None,
         id: str | None = None,
         **fields: Any,
     ) -> SessionEvent[Any]:
         """Append the model's answer; `fields` are further message keys, such as `tool_calls`.
 
-        `usage` is a TokenUsage, or a mapping of its fields. Raises InvalidEvent for anything else.
+        `usage` is a TokenUsage, a mapping of its fields, or a provider's usage object as it is; see `usage_from`
+        for what `provider` decides. Raises InvalidEvent for anything else.
         """
         about: dict[str, Any] = {}
         if usage is not None:
-            about["token_usage"] = usage_from(usage, model=model)
+            about["token_usage"] = usage_from(usage, model=model, provider=provider)
         elif model is not None:
             about["metadata"] = {"model": model}
         return await self._say("assistant", content, fields, id, **about)

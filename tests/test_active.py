@@ -24,6 +24,7 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
+from a2a_session_manager.accounting.priced import priced
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
@@ -115,7 +116,8 @@ async def test_what_was_said_comes_back_as_chat_messages(chat: ActiveSession) ->
 async def test_usage_goes_on_the_event_under_the_model(store: BaseSessionStore, chat: ActiveSession) -> None:
     event = await chat.assistant("x", model="gpt-4o", usage={"input_tokens": 3, "output_tokens": 4})
 
-    assert event.token_usage == TokenUsage(prompt_tokens=3, completion_tokens=4, model="gpt-4o")
+    expected = TokenUsage(prompt_tokens=3, completion_tokens=4, model="gpt-4o")
+    assert event.token_usage == priced(expected, event.timestamp)
     assert (await store.usage("chat")).usage_by_model["gpt-4o"].total_tokens == 7
     assert (await chat.usage()).total_tokens == 7
 

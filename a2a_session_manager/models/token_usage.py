@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER
 
 Count = Annotated[int, Field(ge=0)]
 Tallies = Mapping[str, "TokenTally"]
@@ -96,8 +99,14 @@ class TokenUsage(BaseModel):
 
     @property
     def estimated_cost_usd(self) -> Decimal | None:
-        """The cost in US dollars, exact; None where it is unknown (never 0)."""
-        return None if self.cost_pico_usd is None else usd_from_pico(self.cost_pico_usd)
+        """The cost in US dollars, exact; None where it is unknown (never 0).
+
+        Without a stored cost this prices at now, and stores nothing; the first time it imports the price list.
+        """
+        if self.cost_pico_usd is not None:
+            return usd_from_pico(self.cost_pico_usd)
+        cost = DEFAULT_PRICER.price(self, self.model, self.provider, datetime.now(UTC))
+        return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a sum: the counters that are not zero."""

@@ -29,7 +29,7 @@ class BaseSessionStore(SessionWriter):
 
     def namespace(self, name: str) -> BaseSessionStore:
         """Return a view of one namespace, which shares this store's backend and needs no closing."""
-        return NamespaceView(self._backend, namespace=checked_namespace(name), limits=self._limits)
+        return NamespaceView(self._backend, namespace=checked_namespace(name), limits=self._limits, pricer=self._pricer)
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store."""
@@ -76,6 +76,7 @@ class BaseSessionStore(SessionWriter):
             await self._settle_unknown(session)
 
     async def _compared(self, session: Session[Any]) -> Save | None:
+        await saving.price_new_events(session, self._pricer)
         if session._baseline is not None and self._is_home(session._baseline.store):
             return await saving.changes_of(session, self, self._limits)
         return await saving.birth_of(session, await self._parent(session.parent_id), self, self._limits)

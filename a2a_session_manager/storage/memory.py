@@ -30,6 +30,7 @@ from a2a_session_manager.storage.records import (
     Totals,
     TreeNode,
 )
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 ResultT = TypeVar("ResultT")
 
@@ -40,9 +41,11 @@ class InMemorySessionStore(BaseSessionStore):
     For one event loop at a time; nothing of it is safe among threads.
     """
 
-    def __init__(self, *, limits: StoreLimits = DEFAULT_LIMITS, **gone: object) -> None:
+    def __init__(
+        self, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER, **gone: object
+    ) -> None:
         refuse_gone(gone)
-        super().__init__(MemoryBackend(), limits=limits)
+        super().__init__(MemoryBackend(), limits=limits, pricer=pricer)
 
 
 def from_url(url: str, limits: StoreLimits) -> InMemorySessionStore:

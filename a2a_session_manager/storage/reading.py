@@ -20,6 +20,7 @@ from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary, summed
 from a2a_session_manager.storage.ranges import behind_hidden, contains
 from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 if TYPE_CHECKING:
     from a2a_session_manager.protocols import SessionStore
@@ -33,10 +34,18 @@ _SESSIONS_A_LOAD = 500
 class SessionReader:
     """Reads sessions of one namespace from a backend."""
 
-    def __init__(self, backend: Backend, *, namespace: str = "", limits: StoreLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        namespace: str = "",
+        limits: StoreLimits = DEFAULT_LIMITS,
+        pricer: Pricer = DEFAULT_PRICER,
+    ) -> None:
         self._open_backend = backend
         self._namespace = namespace
         self._limits = limits
+        self._pricer = pricer
 
     @overload
     async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...

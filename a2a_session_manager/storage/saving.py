@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from a2a_session_manager.accounting.priced import priced_events
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.identifier import new_id
@@ -25,6 +26,7 @@ from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
+from a2a_session_manager.tokens.pricing import Pricer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,17 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
     check_commit(commit, limits)
     creation = Creation(new_id(), micros(session.metadata.created_at), parent)
     return Save(store, creation, commit, events)
+
+
+async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
+    """Put a priced event in the place of each that is not stored yet and has no price."""
+    baseline = session._baseline
+    events = session.events[0 if baseline is None else baseline.event_count :]
+    with_costs = await priced_events(events, pricer)
+    if with_costs is not events:
+        # By identity, not by place: the list may have changed while a thread was pricing.
+        costs = {id(event): new for event, new in zip(events, with_costs, strict=True)}
+        session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
 def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from a2a_session_manager.accounting.priced import priced_events
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
     SessionConflict,
@@ -51,7 +53,7 @@ class SessionWriter(SessionReader):
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
-        change = SessionChange() if change is None else change
+        change = await self._with_costs(SessionChange() if change is None else change)
         commit = await encode_change(change, self._limits, write_id=new_id() if write_id is None else write_id)
         creation = Creation(new_id(), commit.written_at, await self._parent(parent_id))
         receipt = await self._finished(self._backend.create(key, creation, commit))
@@ -75,6 +77,7 @@ class SessionWriter(SessionReader):
     ) -> CommitResult:
         """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
         key, creation_id = self._named(session)
+        change = await self._with_costs(change)
         try:
             commit = await encode_change(
                 change,
@@ -96,15 +99,16 @@ class SessionWriter(SessionReader):
             change = SessionChange(events=events)
             return (await self.commit(session, change, expected_revision=expected_revision)).events
         key, creation_id = self._named(session)
+        with_costs = await priced_events(events, self._pricer)
         try:
-            commit = await encode_append(events, self._limits)
+            commit = await encode_append(with_costs, self._limits)
         except SessionManagerError as error:
             error.session_id = key.id
             raise
         commit.creation_id = creation_id
         # Not guarded, so never stale: there is no conflict to complete.
         receipt = await self._finished(self._backend.commit(key, commit))
-        return await self._absorbed(session, commit, receipt, events)
+        return await self._absorbed(session, commit, receipt, with_costs)
 
     async def retract(
         self,
@@ -129,6 +133,10 @@ class SessionWriter(SessionReader):
                 return
             creation_id = loaded.head.creation_id
         await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
+
+    async def _with_costs(self, change: SessionChange) -> SessionChange:
+        events = await priced_events(change.events, self._pricer)
+        return change if events is change.events else replace(change, events=events)
 
     async def _write(
         self,

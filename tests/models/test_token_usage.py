@@ -220,7 +220,7 @@ def test_every_view_of_a_summary_is_the_plain_sum(items: list[tuple[TokenUsage, 
     assert summary.total_prompt_tokens == sum(usage.prompt_tokens for usage in everything)
     assert summary.total_completion_tokens == sum(usage.completion_tokens for usage in everything)
     assert summary.total_tokens == sum(usage.total_tokens for usage in everything)
-    assert summary.total_estimated_cost_usd == sum((usage.estimated_cost_usd or 0) for usage in everything)
+    assert summary.total_estimated_cost_usd == usd_from_pico(sum(usage.cost_pico_usd or 0 for usage in everything))
     assert summary.unpriced_requests == sum(usage.requests for usage in everything if usage.cost_pico_usd is None)
     for model, tally in summary.usage_by_model.items():
         assert tally.total_tokens == sum(usage.total_tokens for usage in everything if usage.model == model)

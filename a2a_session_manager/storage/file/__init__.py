@@ -12,6 +12,7 @@ from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file.backend import FileBackend
 from a2a_session_manager.storage.gone import refuse_gone
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 __all__ = ["Durability", "FileSessionStore", "create_file_session_store", "from_url"]
 
@@ -30,12 +31,13 @@ class FileSessionStore(BaseSessionStore):
         *,
         durability: Durability = "process",
         limits: StoreLimits = DEFAULT_LIMITS,
+        pricer: Pricer = DEFAULT_PRICER,
         **gone: object,
     ) -> None:
         refuse_gone(gone)
         if durability not in ("process", "disk"):
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
-        super().__init__(FileBackend(Path(directory), durable=durability == "disk"), limits=limits)
+        super().__init__(FileBackend(Path(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
 
 
 def from_url(url: str, limits: StoreLimits) -> FileSessionStore:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import aiofiles.os
 
-from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
+from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound, StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import ledger, ranges
 from a2a_session_manager.storage.backend import Backend
@@ -30,7 +30,6 @@ from a2a_session_manager.storage.records import (
     LogPage,
     Receipt,
     SessionKey,
-    StoredEvent,
     Totals,
     TreeNode,
 )
@@ -93,7 +92,8 @@ class FileBackend(Backend):
             return
         self.is_closed = True
         await self._queue.aclose()
-        await self._hop(self._shelf.close)
+        # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
+        await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
         self._executor.shutdown(wait=False)
 
     def renew(self) -> None:
@@ -144,29 +144,29 @@ class FileBackend(Backend):
         return dict(zip(jobs, answer, strict=True))
 
     def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:
-        with self._keeper.living(key) as log:
-            if log is None or log.head is None:
-                return None
-            head = ledger.copied(log.head, whole_head=whole_head)
-            tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-            events: list[StoredEvent] = []
-            for first, final in tail:
-                events += log.read_events(first, final)
-        child_ids: list[str] = []
-        if whole_head:
+        loaded: LoadedSession | None = None
+        with suppress(SessionNotFound), self._keeper.living(key) as log:
+            if log is not None and log.head is not None:
+                head = ledger.copied(log.head, whole_head=whole_head)
+                tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+                events = [event for first, final in tail for event in log.read_events(first, final)]
+                loaded = LoadedSession(head, events)
+        if loaded is not None and whole_head:
             with self._keeper.tree_of(key) as tree:
-                child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
-        return LoadedSession(head, events, child_ids)
+                loaded.child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
+        return loaded
 
     def _read_log(self, key: SessionKey, after: int, limit: int) -> LogPage | None:
-        with self._keeper.living(key) as log:
-            if log is None or log.head is None:
-                return None
-            head = log.head
-            events = log.read_events(after + 1, min(after + limit, head.last_seq))
-            is_last = after + len(events) >= head.last_seq
-            retractions = ledger.retractions_of_page(log.retractions, after, events, is_last=is_last)
-            return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
+        page: LogPage | None = None
+        with suppress(SessionNotFound), self._keeper.living(key) as log:
+            if log is not None and log.head is not None:
+                last = min(after + limit, log.head.last_seq)
+                events = log.read_events(after + 1, last)
+                head = log.head  # read anew, perhaps, to find the events
+                is_last = after + len(events) >= head.last_seq
+                retractions = ledger.retractions_of_page(log.retractions, after, events, is_last=is_last)
+                page = LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
+        return page
 
     def _children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
         with self._keeper.tree_of(key) as tree:

@@ -34,7 +34,7 @@ class FramedFile(ABC):
     def take(self, frame: Frame) -> None:
         """Take in the next record. Raises ValueError when it does not follow from what was read."""
 
-    def take_shortcut(self, size: int) -> None:  # noqa: B027  # a tree file has none
+    def take_shortcut(self) -> None:  # noqa: B027  # a tree file has none
         """Set `offset` and all that was to be read before it from elsewhere, where there is such a thing."""
 
     def catch_up(self, *, cut_torn_tail: bool = False) -> bool:
@@ -47,7 +47,10 @@ class FramedFile(ABC):
             self.start_over()
             return False
         if self.offset == 0 and size > 0:
-            self.take_shortcut(size)
+            self.take_shortcut()
+            size = self._size()  # others may have written since, and covered it by what was taken
+            if size is None:
+                return False
         if size < self.offset:
             raise self._damaged(self.offset, "shorter than what was read from it before")
         while self.offset < size:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MOST_OPEN = 256
+_HOLD_TRIES = 10
+_HOLD_PAUSE_SECONDS = 0.000_2
 
 
 class FileChangedError(Exception):
@@ -34,7 +37,9 @@ class FileHandle:
         self.lock = threading.RLock()
         self._pool = pool
         self._fd: int | None = None
+        # Of the file that was read, and of the one that is open.
         self._identity: tuple[int, int] | None = None
+        self._opened: tuple[int, int] | None = None
         # Opened since somebody last compared it with what had been read of it.
         self.is_fresh = True
         self.is_held = False
@@ -53,25 +58,24 @@ class FileHandle:
                 self._identity = None
                 return None
             self.is_fresh = True
+            self._opened = _identity(os.fstat(self._fd))
         self._pool.used(self)
-        status = os.fstat(self._fd)
-        identity = (status.st_dev, status.st_ino)
-        if self._identity not in (None, identity) or self._is_nameless(status):
+        status = self._named_status()
+        if status is None or self._identity not in (None, self._opened):
             self.close()
             self._identity = None
             raise FileChangedError(str(self.path))
-        self._identity = identity
+        self._identity = self._opened
         return status
 
-    def _is_nameless(self, status: os.stat_result) -> bool:
-        """Tell whether the open file is not the one of its path any more."""
-        if status.st_nlink == 1:
-            return False
+    def _named_status(self) -> os.stat_result | None:
+        """Return the status of the open file; None when it is not the one of its path any more."""
         try:
-            # Another name, of a backup made of links or of a creation cut off, outlives its own.
-            return not os.path.samestat(status, os.stat(self.path, follow_symlinks=False))
+            # Not by the count of its names: one of a backup made of links may be left.
+            status = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            return True
+            return None
+        return status if _identity(status) == self._opened else None
 
     def _refuse_links(self) -> None:
         """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
@@ -91,6 +95,9 @@ class FileHandle:
             start += len(part)
         return b"".join(parts)
 
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
+
     def append(self, data: bytes) -> int:
         """Write at the end in one write; return how much of `data` fitted."""
         try:
@@ -109,9 +116,7 @@ class FileHandle:
     @contextmanager
     def exclusive(self) -> Iterator[bool]:
         """Hold the file against other processes, if nobody else does; yields whether it is held."""
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._try_to_hold():
             yield False
             return
         self.is_held = True
@@ -122,12 +127,23 @@ class FileHandle:
             if self._fd is not None:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
+    def _try_to_hold(self) -> bool:
+        # For a moment: who writes all the time lets go for less than it takes to come back later.
+        for _ in range(_HOLD_TRIES):
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_HOLD_PAUSE_SECONDS)
+            else:
+                return True
+        return False
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the file against other processes. Raises BusyError when somebody else does."""
         with self.exclusive() as is_held:
             # Deleted and made again while we waited for nobody: the lock we hold is on a dead file.
-            if not is_held or self._is_nameless(os.fstat(self.fd)):
+            if not is_held or self._named_status() is None:
                 raise BusyError
             yield
 
@@ -153,6 +169,10 @@ class FileHandle:
             os.close(self._fd)
             self._fd = None
         self._pool.closed(self)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 class HandlePool:
@@ -192,30 +212,6 @@ class HandlePool:
 
 
 @contextmanager
-def placed(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
-    """Write a file whole at `new`, then give it its name: no reader ever sees half of it. Held meanwhile.
-
-    Raises BusyError when there is a file of that name.
-    """
-    new.unlink(missing_ok=True)
-    with open(new, "xb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fdatasync(file.fileno())
-            os.link(new, path)
-        except FileExistsError as error:
-            raise BusyError from error
-        finally:
-            new.unlink(missing_ok=True)
-        if durable:
-            sync_directory(path.parent)
-        yield
-
-
-@contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn errors of the operating system into ours, with the path and the remedy."""
     try:
@@ -226,22 +222,3 @@ def translated(path: Path) -> Iterator[None]:
         if error.errno == errno.ELOOP:
             raise StoreUnavailable(f"{path} is a symlink: replace it by the real file") from error
         raise StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions") from error
-
-
-def make_directory(path: Path, *, durable: bool) -> None:
-    """Make a folder, and those above it, where there is none."""
-    if path.is_dir():
-        return
-    make_directory(path.parent, durable=durable)
-    path.mkdir(exist_ok=True)
-    if durable:
-        sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make a new or removed name in `path` survive power loss."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

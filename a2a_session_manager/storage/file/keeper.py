@@ -19,9 +19,10 @@ from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.handles import BusyError, make_directory, placed, sync_directory, translated
+from a2a_session_manager.storage.file.handles import BusyError, translated
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.places import make_directory, placed, sync_directory
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import sweep
 from a2a_session_manager.storage.file.tree import Place, TreeFile

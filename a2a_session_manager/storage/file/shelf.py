@@ -9,15 +9,19 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.handles import HandlePool, make_directory, translated
+from a2a_session_manager.storage.file.handles import HandlePool, translated
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
+from a2a_session_manager.storage.file.places import make_directory
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
+
+FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
 _FORMAT_FILE = "format.json"
@@ -49,15 +53,13 @@ class Shelf:
     def log(self, key: SessionKey) -> LogFile:
         file = self._known_file(("log", key))
         if not isinstance(file, LogFile):
-            file = LogFile(self._path(key, "logs", ".log"), key, self.pool)
-            self._keep(("log", key), file)
+            file = self._kept(("log", key), LogFile(self._path(key, "logs", ".log"), key, self.pool))
         return file
 
     def tree(self, root: SessionKey) -> TreeFile:
         file = self._known_file(("tree", root))
         if not isinstance(file, TreeFile):
-            file = TreeFile(self._path(root, "trees", ".tree"), root, self.pool)
-            self._keep(("tree", root), file)
+            file = self._kept(("tree", root), TreeFile(self._path(root, "trees", ".tree"), root, self.pool))
         return file
 
     def new_path(self, creation_id: str) -> Path:
@@ -93,12 +95,14 @@ class Shelf:
                 self._known.move_to_end(name)
             return file
 
-    def _keep(self, name: tuple[str, SessionKey], file: FramedFile) -> None:
-        # Two threads may each make one: file locks keep them apart, and the later one is kept.
+    def _kept(self, name: tuple[str, SessionKey], file: FileT) -> FileT:
         with self._lock:
-            self._known[name] = file
+            known = self._known.setdefault(name, file)
+            if known is not file and isinstance(known, type(file)):
+                return known  # another thread was faster: two of one file would keep each other waiting
             for oldest in list(islice(self._known, max(len(self._known) - _MOST_KNOWN, 0))):
                 self._drop(oldest)
+        return file
 
     def _drop(self, name: tuple[str, SessionKey]) -> None:
         if self._known[name].handle.close_if_idle():

@@ -1,0 +1,94 @@
+"""Any object of a client library → plain JSON: dicts, pydantic models, dataclasses, protobuf, attributes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+# Usage objects are three levels deep; whatever goes deeper is no usage, and may even be a circle.
+_DEEPEST = 12
+_SCALARS = (str, bytes, bytearray, bool, int, float, complex, Enum, date, type)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Return `value` as JSON can hold it; what JSON has no word for becomes its text."""
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value, depth)
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if depth < _DEEPEST:
+        fields = fields_of(value)
+        if fields is not None:
+            return {str(name): plain(part, depth + 1) for name, part in fields.items()}
+        if isinstance(value, Iterable) and not isinstance(value, _SCALARS):
+            return [plain(part, depth + 1) for part in value]
+    return str(value)
+
+
+def fields_of(value: Any) -> Mapping[str, Any] | None:
+    """Return what `value` holds by name, one level deep, or None when it is no object with names.
+
+    Of objects, what is None is left out: there it says that nothing was said.
+    """
+    if isinstance(value, Mapping):
+        return value
+    if value is None or isinstance(value, _SCALARS) or callable(value):
+        return None
+    for read in _READERS:
+        held = read(value)
+        if held is not None:
+            return {name: part for name, part in held.items() if part is not None and not callable(part)}
+    return None
+
+
+def _of_dataclass(value: Any) -> Mapping[str, Any] | None:
+    if not dataclasses.is_dataclass(value):
+        return None
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+
+
+def _of_pydantic(value: Any) -> Mapping[str, Any] | None:
+    names = getattr(type(value), "model_fields", None)
+    if not isinstance(names, Mapping):
+        return None
+    extra = getattr(value, "__pydantic_extra__", None)
+    return {**{name: getattr(value, name, None) for name in names}, **(extra if isinstance(extra, Mapping) else {})}
+
+
+def _of_protobuf(value: Any) -> Mapping[str, Any] | None:
+    fields = getattr(getattr(value, "DESCRIPTOR", None), "fields", None)
+    return None if fields is None else {field.name: getattr(value, field.name, None) for field in fields}
+
+
+def _of_slots(value: Any) -> Mapping[str, Any] | None:
+    slots = [slot for kind in type(value).__mro__ for slot in _named(getattr(kind, "__slots__", ()))]
+    return {slot: getattr(value, slot, None) for slot in slots} or None
+
+
+def _of_attributes(value: Any) -> Mapping[str, Any] | None:
+    held = getattr(value, "__dict__", None)
+    if not isinstance(held, Mapping):
+        return None
+    return {name: part for name, part in held.items() if not name.startswith("_")}
+
+
+def _named(slots: str | Iterable[str]) -> list[str]:
+    names = [slots] if isinstance(slots, str) else list(slots)
+    return [name for name in names if not name.startswith("_")]
+
+
+_READERS: tuple[Callable[[Any], Mapping[str, Any] | None], ...] = (
+    _of_pydantic,
+    _of_dataclass,
+    _of_protobuf,
+    _of_attributes,
+    _of_slots,
+)

@@ -1,0 +1,228 @@
+"""Reading a session's log: the head as far as it was read, and its events and ids wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
+from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage.file.framed_file import FramedFile
+from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
+from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.index import LogIndex
+from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    FirstResult,
+    HeadRecord,
+    Parent,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+)
+
+ResultT = TypeVar("ResultT")
+
+_RECORD_BYTES = 16_000  # most records fit, so that one read brings one
+
+
+class LogReader(FramedFile):
+    """A session's head as far as its log was read; its index says where events and ids lie."""
+
+    def __init__(self, path: Path, key: SessionKey, pool: HandlePool) -> None:
+        super().__init__(path, key.id, pool)
+        self.key = key
+        self._index = LogIndex(path)
+        self.forget()
+
+    def forget(self) -> None:
+        self.head: HeadRecord | None = None
+        self.birth: Birth | None = None
+        self.retractions: list[StoredRetraction] = []
+        self._index.forget()
+
+    def exists(self, *, cut_torn_tail: bool = False) -> bool:
+        """Catch up and tell whether there is a log. A log without its first record is damage, not absence."""
+        if not self.catch_up(cut_torn_tail=cut_torn_tail):
+            return False
+        if self._index.has_newer(self.offset, self._first_bytes):
+            self.start_over()
+            self.catch_up()
+        if self.head is None:
+            raise self._damaged(0, "without its first record")
+        return True
+
+    def take_shortcut(self) -> None:
+        """Begin where the checkpoint ends instead of at the start of the log."""
+        first_bytes = self._read_first_bytes()
+        checkpoint = self._index.load(first_bytes)
+        if checkpoint is None:
+            return
+        if checkpoint.birth.key != self.key:
+            self._index.distrust()
+            return
+        size = self.handle.size()
+        if checkpoint.covers > size:
+            raise CorruptSession(
+                self.session_id,
+                f"{self.path} ends at byte {size}, but {self._index.checkpoint_path} saw it up to "
+                f"{checkpoint.covers}: restore it from a backup, or delete the .ckpt to accept the loss",
+            )
+        self.birth = checkpoint.birth
+        self.head = ledger.copied(checkpoint.head, whole_head=True)
+        self.retractions = list(checkpoint.retractions)
+        self.offset = checkpoint.covers
+        self._first_bytes = first_bytes
+
+    def take(self, frame: Frame) -> None:
+        line = decode_line(frame.payload)
+        if line.birth is not None:
+            self._begin(line.birth)
+        head = self.head
+        if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
+            raise ValueError("its numbers leave a gap")
+        self._note(head, line.commit, _outcome(head, line), frame.start)
+
+    def find_seq(self, event_id: str) -> int | None:
+        """Return the seq of an event that was ever appended, exactly, or None."""
+        seq = self._index.recent_seq(event_id)
+        if seq is not None:
+            return seq
+        for line in self._lines_at(self._index.older_events(event_id)):
+            for seq, event in enumerate(line.commit.events, line.first_seq):
+                if event.id == event_id:
+                    return seq
+        return None
+
+    def first_result(self, write_id: str) -> FirstResult | None:
+        """Return what the commit of this write id did, exactly, or None when it was never made."""
+        result = self._index.recent_result(write_id)
+        if result is not None:
+            return result
+        for line in self._lines_at(self._index.older_writes(write_id)):
+            if line.commit.write_id == write_id:
+                last_seq = line.first_seq - 1 + len(line.commit.events)
+                return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
+        return None
+
+    def read_events(self, first: int, last: int) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last` from the file. Raises CorruptSession."""
+        return self._unmisled(lambda: self._read_events(first, last))
+
+    def _unmisled(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
+        try:
+            return work()
+        except _MisledError:
+            birth = self.birth
+            self.start_over()
+            self._index.distrust()
+            if not self.catch_up() or self.birth != birth:
+                raise SessionNotFound(self.session_id) from None  # deleted meanwhile, and its sidecars with it
+            return work()
+
+    def _begin(self, birth: Birth) -> None:
+        if self.head is not None:
+            raise ValueError("a second first record")
+        if birth.key != self.key:
+            raise CorruptSession(
+                self.session_id, f"{self.path} holds session {birth.key.id!r}: put each log back under its own name"
+            )
+        self.birth = birth
+        self.head = ledger.newborn(self.key, creation_of(birth))
+
+    def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: ledger.Outcome, start: int) -> None:
+        before = head.last_seq
+        ledger.apply(head, commit, outcome)
+        self._index.note_events(outcome.fresh, before + 1, start)
+        if outcome.hidden:
+            self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
+        if commit.write_id is not None:
+            self._index.note_write(commit.write_id, outcome.first_result, start)
+
+    def _read_events(self, first: int, last: int) -> list[StoredEvent]:
+        head = self.head
+        assert head is not None, "only a log that exists has events"
+        last = min(last, head.last_seq)
+        if first > last:
+            return []
+        start = self._start_of(first, head.last_seq)
+        if last == head.last_seq:
+            frames = self._frames(start, self.offset)
+        else:
+            final = self._start_of(last, head.last_seq)
+            frames = [*self._frames(start, final), self._frame_at(final)]
+        events = [
+            StoredEvent(seq, line.revision, event.data)
+            for line in map(self._line, frames)
+            for seq, event in enumerate(line.commit.events, line.first_seq)
+            if first <= seq <= last
+        ]
+        if len(events) != last - first + 1:
+            raise self._misled(start)
+        return events
+
+    def _start_of(self, seq: int, last_seq: int) -> int:
+        try:
+            return self._index.start_of(seq, last_seq)
+        except OSError as error:
+            raise _MisledError from error
+
+    def _lines_at(self, starts: Iterable[int]) -> Iterator[CommitLine]:
+        for start in starts:
+            yield self._line(self._frame_at(start))
+
+    def _line(self, frame: Frame) -> CommitLine:
+        try:
+            return decode_line(frame.payload)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._misled(frame.start) from error
+
+    def _frame_at(self, start: int) -> Frame:
+        length = _RECORD_BYTES
+        while True:
+            end = min(start + length, self.offset)
+            frames = self._frames(start, end, is_cut=True)
+            if frames:
+                return frames[0]
+            if end >= self.offset:
+                raise self._misled(start)
+            length *= 8
+
+    def _frames(self, start: int, end: int, *, is_cut: bool = False) -> list[Frame]:
+        data = self.handle.read(start, min(end, self.offset))
+        if is_cut:
+            # One record is wanted: what comes behind it may be cut anywhere, and is not looked at.
+            data = data[: data.find(b"\n", 1) + 1]
+        try:
+            return read_frames(data, start)
+        except DamagedFrameError as error:
+            raise self._misled(error.offset) from error
+
+    def _misled(self, start: int) -> Exception:
+        """What to raise when the bytes at `start` are not what was expected: blame the sidecars first."""
+        return _MisledError() if self._index.covered else self._damaged(start, "damaged")
+
+
+class _MisledError(Exception):
+    """The log is not where a sidecar says; whether the log itself is whole, reading it from its start tells."""
+
+
+def creation_of(birth: Birth) -> Creation:
+    """Return the creation that a birth records."""
+    parent = None
+    if birth.parent_id is not None:
+        parent = Parent(birth.parent_id, "", birth.root_id, birth.depth - 1)
+    return Creation(birth.creation_id, birth.created_at, parent)
+
+
+def _outcome(head: HeadRecord, line: CommitLine) -> ledger.Outcome:
+    events = line.commit.events
+    last_seq = head.last_seq + len(events)
+    seqs = range(head.last_seq + 1, last_seq + 1)
+    receipt = Receipt(line.revision, last_seq, line.is_change, seqs, line.hidden)
+    return ledger.Outcome(line.revision, events, line.hidden, receipt)

@@ -1,0 +1,279 @@
+"""The commit queue over a `start` that the test answers by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import pytest
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage import commit_queue
+from a2a_session_manager.storage.cancellation import QueuedWrite, finish
+from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue, QueuedJob
+
+
+class Starter:
+    """Keeps each batch that was started, until the test answers it."""
+
+    def __init__(self, *, busy_seconds: float = 5.0) -> None:
+        self.batches: list[list[Any]] = []
+        self.answers: list[asyncio.Future[list[Any]]] = []
+        self.queue = CommitQueue(self.start, busy_seconds=busy_seconds, busy_message="held elsewhere")
+
+    def start(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+        self.batches.append([job.work for job in batch])
+        self.answers.append(asyncio.get_running_loop().create_future())
+        return self.answers[-1]
+
+    def put(self, *works: str, lane: Hashable = "lane", size: int = 1) -> list[QueuedWrite[Any]]:
+        return [self.queue.put(lane, work, size) for work in works]
+
+    async def answer(self, answers: Sequence[Any] | None = None) -> None:
+        """Answer the batch in flight, each job with its own work when nothing else is said."""
+        self.answers[-1].set_result(list(self.batches[-1] if answers is None else answers))
+        await asyncio.sleep(0)
+
+    async def next_batch(self, count: int) -> list[Any]:
+        """Wait until `count` batches were started and return the newest."""
+        async with asyncio.timeout(20):
+            while len(self.batches) < count:  # noqa: ASYNC110  # the queue's own timer starts it
+                await asyncio.sleep(0.001)
+        return self.batches[-1]
+
+
+async def test_writes_that_wait_while_one_is_in_flight_leave_together() -> None:
+    starter = Starter()
+    writes = starter.put("a", "b", "c")
+    await starter.answer()
+    await starter.answer()
+
+    assert starter.batches == [["a"], ["b", "c"]]
+    assert [write.result() for write in writes] == ["a", "b", "c"]
+
+
+async def test_each_job_gets_its_own_answer_and_errors_stay_apart() -> None:
+    starter = Starter()
+    starter.put("first")
+    good, bad = starter.put("good", "bad")
+    await starter.answer()
+    await starter.answer(["fine", StoreUnavailable("no")])
+
+    assert good.result() == "fine"
+    with pytest.raises(StoreUnavailable, match="no"):
+        bad.result()
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, commit_queue.BATCH_WRITES), (commit_queue.BATCH_BYTES // 4, 4)])
+async def test_a_batch_stops_where_grouping_stops(size: int, count: int) -> None:
+    starter = Starter()
+    starter.put("first")
+    starter.put(*map(str, range(count + 3)), size=size)
+    await starter.answer()
+
+    assert len(starter.batches[1]) == count
+    await starter.answer()
+    assert len(starter.batches[2]) == 3
+
+
+async def test_one_write_above_the_limit_still_goes() -> None:
+    starter = Starter()
+    (large,) = starter.put("large", size=10 * commit_queue.BATCH_BYTES)
+    await starter.answer()
+
+    assert large.result() == "large"
+
+
+async def test_a_write_that_has_not_begun_is_withdrawn_with_its_caller() -> None:
+    starter = Starter()
+    starter.put("in flight")
+    (write,) = starter.put("withdrawn")
+    caller = asyncio.create_task(finish(write, patience=5))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    starter.put("later")
+    await starter.answer()
+
+    assert starter.batches == [["in flight"], ["later"]]
+
+
+async def test_a_write_that_has_begun_is_finished_for_a_cancelled_caller() -> None:
+    starter = Starter()
+    (write,) = starter.put("begun")
+    caller = asyncio.create_task(finish(write, patience=5))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    assert not caller.done()
+    await starter.answer()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert write.result() == "begun"
+
+
+async def test_a_busy_lane_is_tried_again_in_order_and_holds_up_no_other() -> None:
+    starter = Starter()
+    first = starter.put("a1", lane="a")
+    rest = [*starter.put("a2", lane="a"), *starter.put("b1", lane="b")]
+    await starter.answer([BUSY])
+    rest += starter.put("a3", lane="a")
+
+    assert starter.batches == [["a1"], ["b1"]]
+    await starter.answer()
+    assert await starter.next_batch(3) == ["a1", "a2", "a3"]
+    await starter.answer()
+    assert [write.result() for write in [*first, *rest]] == ["a1", "a2", "b1", "a3"]
+
+
+async def test_a_busy_lane_keeps_its_order_behind_a_queue_longer_than_a_batch() -> None:
+    starter = Starter()
+    starter.put("a1", lane="a")
+    starter.put(*(f"b{number}" for number in range(commit_queue.BATCH_WRITES)), lane="b")
+    starter.put("a2", lane="a")
+    await starter.answer([BUSY])
+    starter.put("a3", lane="a")
+    sent: list[str] = []
+    while len(sent) < commit_queue.BATCH_WRITES + 3:
+        await starter.next_batch(len(starter.answers))
+        if not starter.answers[-1].done():
+            sent += starter.batches[-1]
+            await starter.answer()
+        else:
+            await asyncio.sleep(0.001)
+
+    assert [work for work in sent if work[0] == "a"] == ["a1", "a2", "a3"]
+
+
+async def test_a_lane_that_stays_busy_fails_after_the_bound_and_the_next_write_is_tried_afresh() -> None:
+    starter = Starter(busy_seconds=0.02)
+    (write,) = starter.put("a")
+    while not write.done():
+        await starter.next_batch(len(starter.answers))
+        if not starter.answers[-1].done():
+            await starter.answer([BUSY] * len(starter.batches[-1]))
+        await asyncio.sleep(0.001)
+    with pytest.raises(StoreUnavailable, match=r"held elsewhere for 0\.02 s: write again later"):
+        write.result()
+
+    (again,) = starter.put("b")
+    await starter.answer()
+    assert again.result() == "b"
+
+
+async def test_many_settled_batches_leave_one_retry_of_a_busy_lane_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    retries = 0
+    retry = CommitQueue._retry
+
+    def counted(self: CommitQueue, queue: Any) -> None:
+        nonlocal retries
+        retries += 1
+        retry(self, queue)
+
+    monkeypatch.setattr(CommitQueue, "_retry", counted)
+    monkeypatch.setattr(commit_queue, "_RETRY_SECONDS", 0.2)
+    starter = Starter()
+    starter.put("a", lane="a")
+    await starter.answer([BUSY])
+    for number in range(20):
+        starter.put(f"b{number}", lane="b")
+        await starter.answer()
+    assert await starter.next_batch(22) == ["a"]
+    await starter.answer()
+    await asyncio.sleep(0.3)
+
+    assert retries == 1
+
+
+async def test_a_start_that_raises_fails_its_batch_alone() -> None:
+    starter = Starter()
+    start, starts = starter.start, 0
+
+    def refuse(batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise RuntimeError("no threads")
+        return start(batch)
+
+    queue = CommitQueue(refuse, busy_seconds=1, busy_message="")
+    failed = queue.put("lane", "a", 1)
+    with pytest.raises(RuntimeError, match="no threads"):
+        failed.result()
+    later = queue.put("lane", "b", 1)
+    await starter.answer()
+    assert later.result() == "b"
+
+
+async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_jobs() -> None:
+    starter = Starter()
+    starter.put("first")
+    writes = starter.put("a", "b")
+    await starter.answer()
+    starter.answers[-1].set_exception(StoreUnavailable("gone"))
+    await asyncio.sleep(0)
+
+    for write in writes:
+        with pytest.raises(StoreUnavailable, match="gone"):
+            write.result()
+
+
+async def test_a_batch_whose_answer_is_cancelled_tells_its_callers_to_write_again() -> None:
+    starter = Starter()
+    (write,) = starter.put("a")
+    starter.answers[-1].cancel()
+    await asyncio.sleep(0)
+
+    with pytest.raises(StoreUnavailable, match="write again"):
+        write.result()
+
+
+async def test_aclose_waits_for_what_is_in_flight_queued_and_busy() -> None:
+    starter = Starter()
+    writes = starter.put("a", "b")
+    closing = asyncio.create_task(starter.queue.aclose())
+    await starter.answer()
+    await starter.answer([BUSY])
+    await asyncio.sleep(0)
+    assert not closing.done()
+    await starter.next_batch(3)
+    await starter.answer()
+    await closing
+
+    assert [write.result() for write in writes] == ["a", "b"]
+    await starter.queue.aclose()
+
+
+async def test_aclose_does_not_wait_for_what_was_withdrawn() -> None:
+    starter = Starter()
+    starter.put("a")
+    (withdrawn,) = starter.put("b")
+    withdrawn.cancel()
+    closing = asyncio.create_task(starter.queue.aclose())
+    await starter.answer()
+    await closing
+
+    assert starter.batches == [["a"]]
+
+
+def test_each_loop_has_a_queue_of_its_own_and_is_forgotten_with_it() -> None:
+    starter = Starter()
+
+    async def left_in_flight() -> None:
+        starter.put("first loop")
+
+    async def answered() -> Any:
+        (write,) = starter.put("second loop")
+        await starter.answer()
+        return write.result()
+
+    asyncio.run(left_in_flight())
+    assert asyncio.run(answered()) == "second loop"
+    starter.answers.clear()
+    gc.collect()
+
+    assert len(starter.queue._loops) == 0

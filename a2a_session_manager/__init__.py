@@ -44,6 +44,18 @@ from a2a_session_manager.storage import (
 if TYPE_CHECKING:
     from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
 
+from a2a_session_manager.accounting.usage import merged_usage, usage_from
+from a2a_session_manager.tokens.counting import (
+    TiktokenCounter,
+    TokenCount,
+    TokenCounter,
+    count_chat_tokens,
+    count_tokens,
+)
+from a2a_session_manager.tokens.prices import Prices
+from a2a_session_manager.tokens.pricing import ListPricer, Pricer
+from a2a_session_manager.tokens.warming import warm_up
+
 __version__ = "0.2.0.dev0"
 
 __all__ = [
@@ -61,7 +73,10 @@ __all__ = [
     "InMemorySessionStore",
     "InvalidEvent",
     "InvalidSessionOperation",
+    "ListPricer",
     "MissingDependency",
+    "Pricer",
+    "Prices",
     "Retraction",
     "RunStatus",
     "Session",
@@ -81,14 +96,22 @@ __all__ = [
     "StoreFull",
     "StoreLimits",
     "StoreUnavailable",
+    "TiktokenCounter",
+    "TokenCount",
+    "TokenCounter",
     "TokenSummary",
     "TokenTally",
     "TokenUsage",
     "__version__",
     "chat_messages",
+    "count_chat_tokens",
+    "count_tokens",
     "create_file_session_store",
     "event_from_message",
+    "merged_usage",
     "store_from_url",
+    "usage_from",
+    "warm_up",
 ]
 
 # The one place that may know everybody: packages run this before any of their modules.

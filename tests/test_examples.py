@@ -48,6 +48,7 @@ ESSENTIAL_LINES = {
         "again: run 'waits' has ended as completed: start a new run with another id",
         "waits: completed, 3 events",
     ],
+    "token_tracking_example": ["gpt-4o-mini: 1280 tokens, $0.000151", "without a known price: 1 of 3 requests"],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
     "replay": [
         "sessions     6",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Self, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
@@ -13,6 +14,7 @@ from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_metadata import utc_now
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
 
@@ -40,6 +42,25 @@ class SessionEvent(BaseModel, Generic[MessageT]):
     token_usage: TokenUsage | None = None
     seq: int | None = None
     retracted: bool = False
+
+    @classmethod
+    async def create_with_tokens(
+        cls,
+        message: MessageT,
+        prompt: str | Iterable[Mapping[str, Any]] = "",
+        completion: str | None = None,
+        model: str = "gpt-3.5-turbo",
+        *,
+        counter: TokenCounter | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Return an event with the tokens of its request counted, and priced at its timestamp.
+
+        `fields` are further fields of the event. Where the provider reported its usage, pass that instead.
+        """
+        event = cls(message=message, **fields)
+        counted = await TokenUsage.from_text(prompt, completion, model, counter=counter)
+        return event.model_copy(update={"token_usage": await counted.priced_at(event.timestamp)})
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise InvalidSessionOperation(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER
+from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 
 Count = Annotated[int, Field(ge=0)]
 Tallies = Mapping[str, "TokenTally"]
@@ -84,6 +85,35 @@ class TokenUsage(BaseModel):
         total, limit = sum(getattr(self, part) for part in parts), getattr(self, whole)
         if total > limit:
             raise ValueError(f"{' + '.join(parts)} is {total}, more than the {limit} {whole} it is part of")
+
+    @classmethod
+    async def from_text(
+        cls,
+        prompt: str | Iterable[Mapping[str, Any]] = "",
+        completion: str | None = None,
+        model: str = "gpt-3.5-turbo",
+        *,
+        counter: TokenCounter | None = None,
+    ) -> Self:
+        """Return the usage of one request by counting: a prompt as text or as chat messages, and the answer's text.
+
+        For when the provider reported nothing: its own numbers also know the tools and media of the request.
+        """
+        asked = await count_prompt_tokens(prompt, model, counter=counter)
+        answered = await count_tokens(completion or "", model, counter=counter)
+        basis = weakest_basis(asked, answered)
+        return cls(prompt_tokens=asked.tokens, completion_tokens=answered.tokens, model=model, basis=basis)
+
+    async def priced_at(self, at: datetime) -> Self:
+        """Return this usage with its list price at `at`; the same object when it has one, or none is known."""
+        if self.cost_pico_usd is not None:
+            return self
+        if not prices_are_loaded():
+            await warm_up_prices()
+        cost = DEFAULT_PRICER.price(self, self.model, self.provider, at)
+        if cost is None:
+            return self
+        return self.model_copy(update={"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by})
 
     @property
     def input_tokens(self) -> int:

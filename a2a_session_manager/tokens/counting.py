@@ -1,0 +1,186 @@
+"""Tokens of texts and chats: exact without a network, and never in the event loop's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from a2a_session_manager.tokens import loading
+from a2a_session_manager.tokens.chat import count_messages, is_heavier_than
+from a2a_session_manager.tokens.memo import CountMemo, digest
+from a2a_session_manager.tokens.pieces import PIECE, pieces, slices
+from a2a_session_manager.tokens.resolver import Resolved, resolve
+from a2a_session_manager.tokens.token_count import TokenCount, TokenCounter, weakest_basis
+from a2a_session_manager.tokens.vocabulary import BUNDLED
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+__all__ = [
+    "TiktokenCounter",
+    "TokenCount",
+    "TokenCounter",
+    "count_chat_tokens",
+    "count_prompt_tokens",
+    "count_tokens",
+    "warm_up",
+    "weakest_basis",
+]
+
+Messages = Iterable[Mapping[str, Any]]
+_Count = Callable[[str], TokenCount]
+
+# Below, the digest would take a good part of what counting takes.
+_MEMO_FROM = 256
+
+
+async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
+    """Return the tokens of `text` for `model`: exact for OpenAI's models, otherwise `estimated`.
+
+    Special tokens such as `<|endoftext|>` count as the text they are. Long texts, and the first use of a
+    vocabulary, go to a thread.
+    """
+    _check_text(text)
+    count, is_quick = await _bound(counter, model)
+    if is_quick and len(text) <= PIECE:
+        return count(text)
+    return await asyncio.to_thread(count, text)
+
+
+async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
+    """Return what `messages` take as a prompt, the chat format's own tokens included; media are not counted."""
+    listed = list(messages)
+    count, is_quick = await _bound(counter, model)
+    if is_quick and not is_heavier_than(listed, PIECE):
+        return count_messages(listed, count)
+    return await asyncio.to_thread(count_messages, listed, count)
+
+
+async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
+    """Return the tokens of a prompt: a text as it is, messages as a chat."""
+    if isinstance(prompt, str):
+        return await count_tokens(prompt, model, counter=counter)
+    return await count_chat_tokens(prompt, model, counter=counter)
+
+
+async def warm_up(models: str | Iterable[str] | None = None) -> list[str]:
+    """Load the vocabularies of `models` (or encodings; None: all that travel with us), and name those loaded.
+
+    Building one stops the event loop for a tenth of a second or two: this chooses the moment. Raises
+    SessionManagerError when a file of ours is damaged; counting goes on then, with estimates.
+    """
+    return await DEFAULT_COUNTER.warm_up(models)
+
+
+class TiktokenCounter:
+    """Counts with tiktoken and the vocabularies that travel with us; safe to use from any thread.
+
+    With `allow_download`, tiktoken may fetch the vocabularies of OpenAI's oldest models; whoever asks waits
+    for it until `download_timeout` seconds after it began, then has an estimate. `memo_size` counts are kept.
+    """
+
+    def __init__(self, *, allow_download: bool = False, download_timeout: float = 10.0, memo_size: int = 8192) -> None:
+        self._download_timeout = download_timeout if allow_download else None
+        self._memo = CountMemo(memo_size)
+
+    def count(self, text: str, model: str) -> TokenCount:
+        """Return the tokens of `text` for `model`; the first use of a vocabulary blocks until it is loaded."""
+        _check_text(text)
+        resolved = resolve(model)
+        encoding = loading.ready(resolved.encoding)
+        if encoding is None:
+            encoding = loading.load(resolved.encoding, download_timeout=self._download_timeout).encoding
+        return self._count(resolved, encoding, text)
+
+    async def warm_up(self, models: str | Iterable[str] | None = None) -> list[str]:
+        """Load the vocabularies of `models` ahead as `warm_up` does; where downloads are allowed, with those.
+
+        A vocabulary that is nowhere to be had is not among the names; a download that failed raises.
+        """
+        named = [models] if isinstance(models, str) else BUNDLED if models is None else models
+        names = list(dict.fromkeys(resolve(model).encoding for model in named))
+        for name in names:
+            outcome = await loading.load_async(name, download_timeout=self._download_timeout)
+            if outcome.error is not None:
+                raise outcome.error
+        return [name for name in names if loading.ready(name)]
+
+    async def bound_to(self, model: str) -> _Count:
+        """Return the counting of texts for one model, its vocabulary loaded: it waits for nothing any more."""
+        resolved = resolve(model)
+        encoding = loading.ready(resolved.encoding)
+        if encoding is None:
+            outcome = await loading.load_async(resolved.encoding, download_timeout=self._download_timeout)
+            encoding = outcome.encoding
+        return partial(self._count, resolved, encoding)
+
+    def _count(self, resolved: Resolved, encoding: Encoding | None, text: str) -> TokenCount:
+        if encoding is None:
+            return TokenCount(_guess(text), "estimated")
+        key = digest(resolved.encoding, text) if len(text) >= _MEMO_FROM else None
+        known = None if key is None else self._memo.get(key)
+        tokens, is_exact = _encoded_length(encoding, text) if known is None else (known, True)
+        if key is not None and known is None and is_exact:
+            self._memo.put(key, tokens)
+        return TokenCount(tokens, "counted" if is_exact and resolved.is_own else "estimated", resolved.encoding)
+
+
+async def _bound(counter: TokenCounter | None, model: str) -> tuple[_Count, bool]:
+    if counter is None:
+        counter = DEFAULT_COUNTER
+    # Of another one, a subclass of ours too, we do not know how long it takes.
+    if type(counter) is TiktokenCounter:
+        return await counter.bound_to(model), True
+    return partial(_count_by, counter, model), False
+
+
+def _count_by(counter: TokenCounter, model: str, text: str) -> TokenCount:
+    return counter.count(text, model)
+
+
+def _encoded_length(encoding: Encoding, text: str) -> tuple[int, bool]:
+    if len(text) <= PIECE:
+        return _piece_length(encoding, text)
+    tokens, is_exact = 0, True
+    for piece, ends_exactly in pieces(text):
+        length, piece_is_exact = _piece_length(encoding, piece)
+        tokens += length
+        is_exact = is_exact and ends_exactly and piece_is_exact
+    return tokens, is_exact
+
+
+def _piece_length(encoding: Encoding, piece: str) -> tuple[int, bool]:
+    text = piece if len(piece) <= 2 * PIECE else _mended(piece)
+    try:
+        return len(encoding.encode(text, disallowed_special=())), text is piece
+    except ValueError:
+        return _guess(piece), False  # its pattern gave up
+    except BaseException as error:
+        # Older tiktoken panics instead: an exception that cannot be imported and is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        return _guess(piece), False
+
+
+def _mended(piece: str) -> str:
+    """Return `piece` itself, or without surrogates: tiktoken replaces them too, but holds the interpreter for it."""
+    try:
+        piece.encode()
+    except UnicodeEncodeError:
+        return "".join(part.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for part in slices(piece))
+    return piece
+
+
+def _guess(text: str) -> int:
+    # By bytes, not by characters: that would make half of Chinese and Japanese.
+    return max(1, len(text.encode("utf-8", "surrogatepass")) // 4) if text else 0
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"tokens are counted in text, not in {type(text).__name__}")
+
+
+DEFAULT_COUNTER = TiktokenCounter()

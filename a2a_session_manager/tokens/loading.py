@@ -1,0 +1,125 @@
+"""Vocabularies are loaded once per process, by a thread of their own, however many ask at once and from where."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.tokens.vocabulary import BUNDLED, at_hand, downloaded
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+# After nothing was found, so long nothing is looked for: a vocabulary may yet come into tiktoken's cache.
+RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a load came to; without an encoding and an error, there simply is none here."""
+
+    encoding: Encoding | None = None
+    error: SessionManagerError | None = None
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    result: Future[Outcome] = field(default_factory=Future)
+    began: float = field(default_factory=time.monotonic)
+
+
+_NOT_IN_TIME = Outcome()
+# Something for every part of a pattern.
+_SAMPLE = "Hello don't 123 \n\n  x!?\r\n\t y"
+_ready: dict[str, Encoding] = {}
+_attempts: dict[tuple[str, bool], _Attempt] = {}
+# Held for a few dict operations only, never while anything loads: also the event loop may take it.
+_lock = threading.Lock()
+
+
+def ready(name: str) -> Encoding | None:
+    """Return the encoding if it has been loaded; never waits."""
+    return _ready.get(name)
+
+
+def load(name: str, *, download_timeout: float | None = None) -> Outcome:
+    """Return the encoding, loading it when nobody has; blocks meanwhile, so not for the event loop.
+
+    It is downloaded only with a `download_timeout`, and only when this machine has it nowhere.
+    """
+    outcome = _attempt(name).result.result()
+    if download_timeout is None or outcome.encoding:
+        return outcome
+    attempt = _attempt(name, download=True)
+    try:
+        return attempt.result.result(_left(attempt, download_timeout))
+    except TimeoutError:
+        return _NOT_IN_TIME
+
+
+async def load_async(name: str, *, download_timeout: float | None = None) -> Outcome:
+    """Return what `load` returns, without blocking and without a thread of the loop's executor."""
+    outcome = await _awaited(_attempt(name), None)
+    if download_timeout is not None and outcome.encoding is None:
+        attempt = _attempt(name, download=True)
+        outcome = await _awaited(attempt, _left(attempt, download_timeout))
+    if outcome.encoding is not None:
+        # Patterns run a third faster in the thread that used them first: let that be the loop's.
+        outcome.encoding.encode(_SAMPLE, disallowed_special=())
+    return outcome
+
+
+async def _awaited(attempt: _Attempt, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - the future must go on
+    if not attempt.result.done():
+        await asyncio.wait([asyncio.wrap_future(attempt.result)], timeout=timeout)
+    return attempt.result.result() if attempt.result.done() else _NOT_IN_TIME
+
+
+def _left(attempt: _Attempt, timeout: float) -> float:
+    # From its beginning: once it has been waited for, a download that hangs holds up nobody else.
+    return max(0.0, attempt.began + timeout - time.monotonic())
+
+
+def _attempt(name: str, *, download: bool = False) -> _Attempt:
+    with _lock:
+        known = _attempts.get((name, download))
+        if known is not None and not _is_worth_repeating(name, known):
+            return known
+        attempt = _attempts[name, download] = _Attempt()
+    # Nobody who stops waiting may cancel it for the others.
+    attempt.result.set_running_or_notify_cancel()
+    threading.Thread(
+        target=_run,
+        args=(name, downloaded if download else at_hand, attempt.result),
+        name=f"a2a_session_manager {name}",
+        daemon=download,  # a download that hangs must not hold up the end of the process
+    ).start()
+    return attempt
+
+
+def _is_worth_repeating(name: str, attempt: _Attempt) -> bool:
+    if name in BUNDLED or name in _ready or not attempt.result.done():
+        return False
+    return attempt.began + RETRY_SECONDS < time.monotonic()
+
+
+def _run(name: str, source: Callable[[str], Encoding | None], result: Future[Outcome]) -> None:
+    try:
+        encoding = source(name)
+    except SessionManagerError as error:
+        result.set_result(Outcome(error=error))
+        return
+    except Exception as error:  # a thread has nobody above it: whatever it was, goes to whoever asks
+        failed = SessionManagerError(f"the vocabulary {name} could not be loaded: {type(error).__name__}: {error}")
+        failed.__cause__ = error
+        result.set_result(Outcome(error=failed))
+        return
+    if encoding is not None:
+        _ready[name] = encoding
+    result.set_result(Outcome(encoding))

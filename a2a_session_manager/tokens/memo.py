@@ -1,0 +1,49 @@
+"""Counts by digest, so that a conversation is not counted again with every message."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import sha256
+
+from a2a_session_manager.tokens.pieces import slices
+
+
+class CountMemo:
+    """The last `size` counts: of exact counts only, for an estimate must not outlive its reason.
+
+    Keyed by digest, so that it holds no text. Used from the loop and from threads alike, without a lock: each
+    step is one call on the dict, and what a race loses is counted once more.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def get(self, key: bytes) -> int | None:
+        """Return the count of `key`, which is now the youngest; None when it is not known."""
+        try:
+            self._counts.move_to_end(key)
+        except KeyError:
+            return None
+        return self._counts.get(key)
+
+    def put(self, key: bytes, tokens: int) -> None:
+        """Remember a count, and forget the ones unused for longest above the size."""
+        self._counts[key] = tokens
+        while len(self._counts) > self._size:
+            try:
+                self._counts.popitem(last=False)
+            except KeyError:
+                return  # emptied by another thread
+
+
+def digest(encoding: str, text: str) -> bytes:
+    """Return the memo's key of `text` in an encoding."""
+    hashed = sha256(encoding.encode() + b"\xff")
+    # In slices: where surrogates are many, encoding them takes long and holds the interpreter.
+    for part in slices(text):
+        hashed.update(part.encode("utf-8", "surrogatepass"))
+    return hashed.digest()

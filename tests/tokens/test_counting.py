@@ -1,0 +1,229 @@
+"""Counts equal the published ones, whatever the text, from loop and threads, and remember only what is exact."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiktoken import Encoding
+
+from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.tokens import counting, loading, pieces
+from a2a_session_manager.tokens.counting import TiktokenCounter, TokenCount, TokenCounter, count_tokens, weakest_basis
+from a2a_session_manager.tokens.memo import CountMemo, digest
+from tests.tokens.golden import GOLDEN
+
+LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n\tdef f(x): return {'a': 12}\n今日は良い天気です。"
+
+
+def o200k() -> Encoding:
+    encoding = loading.load("o200k_base").encoding
+    assert encoding is not None
+    return encoding
+
+
+@pytest.mark.parametrize(("text", "o200k_tokens", "cl100k_tokens"), GOLDEN)
+async def test_golden_vectors(text: str, o200k_tokens: int, cl100k_tokens: int) -> None:
+    assert await count_tokens(text, "gpt-4o") == o200k_tokens
+    assert await count_tokens(text, "gpt-4") == cl100k_tokens
+
+
+async def test_a_count_says_where_it_comes_from() -> None:
+    assert repr(await count_tokens("hello world", "openai/GPT-4")) == "TokenCount(2, 'counted', 'cl100k_base')"
+    assert repr(await count_tokens("hello world", "claude-x")) == "TokenCount(2, 'estimated', 'o200k_base')"
+
+
+def test_a_count_is_an_int_that_pickles_and_fits_a_usage() -> None:
+    count = TokenCount(7, "estimated", "o200k_base")
+
+    assert (count, count.tokens, count + 1, type(count.tokens)) == (7, 7, 8, int)
+    assert repr(pickle.loads(pickle.dumps(count))) == repr(count)
+    assert type(TokenUsage(prompt_tokens=count).model_dump()["prompt_tokens"]) is int
+
+
+def test_a_sum_is_as_sure_as_its_weakest_part() -> None:
+    counted, estimated = TokenCount(1), TokenCount(1, "estimated")
+
+    assert (weakest_basis(), weakest_basis(counted), weakest_basis(counted, estimated)) == (
+        "counted",
+        "counted",
+        "estimated",
+    )
+
+
+NASTY = {
+    "lone surrogate": ("a\ud800b", 3),
+    "surrogates": ("\udc00\ud83d" * 20_000, None),
+    "a pair in two": ("\ud83d\ude00", 1),
+    "NUL": ("\0", 1),
+    "NULs": ("\0" * 20_000, None),
+    "a letter": ("a" * 20_000, 2_500),
+    "letters": ("a" * 1_000_000, 125_000),
+    "capitals": ("A" * 300_000, None),
+    "spaces": (" " * 1_200_000, None),
+    "spaces and a word": (" " * 1_200_000 + "x", None),
+    "no-break spaces": ("\xa0" * 300_000, None),
+    "line ends": ("\r\n" * 300_000, None),
+    "digits": ("7" * 300_000, 100_000),
+    "emoji": ("👍🏽" * 20_000, None),
+    "special tokens": ("<|endoftext|>" * 3_000, None),
+}
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4"])
+@pytest.mark.parametrize(("text", "tokens"), NASTY.values(), ids=NASTY)
+async def test_nasty_text_is_counted_sanely(model: str, text: str, tokens: int | None) -> None:
+    async with asyncio.timeout(30):
+        count = await count_tokens(text, model)
+
+    assert 0 < count <= len(text.encode("utf-8", "surrogatepass"))
+    assert tokens is None or abs(count - tokens) <= 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(), max_size=300))
+def test_any_text_counts_as_tiktoken_counts_it(text: str) -> None:
+    assert counting.DEFAULT_COUNTER.count(text, "gpt-4o") == len(o200k().encode(text, disallowed_special=()))
+
+
+@pytest.mark.parametrize("length", [pieces.PIECE - 1, pieces.PIECE, pieces.PIECE + 1, 200_000])
+async def test_a_long_text_counts_as_in_one_piece(length: int) -> None:
+    text = (LOREM * (length // len(LOREM) + 1))[:length]
+    count = await count_tokens(text, "gpt-4o")
+
+    assert (count, count.basis) == (len(o200k().encode(text, disallowed_special=())), "counted")
+
+
+async def test_long_text_is_counted_in_a_thread_and_short_text_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+
+    async def to_thread(function: object, *args: object) -> TokenCount:
+        sent.append(args[-1])
+        return TokenCount(0)
+
+    await counting.warm_up("gpt-4o")
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    short, long = "a" * pieces.PIECE, "a" * (pieces.PIECE + 1)
+    await count_tokens(short, "gpt-4o")
+    await count_tokens(long, "gpt-4o")
+    await counting.count_chat_tokens([{"role": "user", "content": "short"}], "gpt-4o")
+    await counting.count_chat_tokens([{"role": "user", "content": long}], "gpt-4o")
+
+    assert sent[0] == long
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("gave up"), type("PanicException", (BaseException,), {})()])
+async def test_a_tokenizer_that_gives_up_leaves_an_estimate(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class GivesUp:
+        def encode(self, text: str, **options: object) -> list[int]:
+            raise error
+
+    monkeypatch.setitem(loading._ready, "o200k_base", GivesUp())
+    counter = TiktokenCounter()
+    counts = [await count_tokens("word " * length, "gpt-4o", counter=counter) for length in (400, 8_000)]
+
+    assert {count.basis for count in counts} == {"estimated"}
+    assert counts == [500, 10_000 - 1]  # a byte's worth is lost where the longer one is cut
+    assert len(counter._memo) == 0
+
+
+async def test_what_is_no_panic_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def encode(self, text: str, **options: object) -> list[int]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(loading._ready, "o200k_base", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        TiktokenCounter().count("hello", "gpt-4o")
+
+
+@pytest.mark.parametrize("text", [None, b"bytes", 12, ["a"]])
+async def test_what_is_no_text_is_refused_by_its_type(text: object) -> None:
+    with pytest.raises(TypeError, match=type(text).__name__):
+        await count_tokens(text, "gpt-4o")  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_threads_count_alike() -> None:
+    counter = TiktokenCounter(memo_size=3)
+    texts = [LOREM * length for length in range(1, 30)]
+    expected = [len(o200k().encode(text, disallowed_special=())) for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        rounds = list(pool.map(lambda _: [counter.count(text, "gpt-4o").tokens for text in texts], range(24)))
+
+    assert rounds == [expected] * 24
+    assert len(counter._memo) <= 3
+
+
+async def test_text_that_was_counted_is_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter, text = TiktokenCounter(), LOREM * 300
+    first = await count_tokens(text, "gpt-4o", counter=counter)
+    monkeypatch.setattr(counting, "_encoded_length", lambda encoding, text: pytest.fail("encoded again"))
+
+    assert await count_tokens(text, "gpt-4o", counter=counter) == first
+    # The same vocabulary, not the same right to call it exact.
+    stood_in = await count_tokens(text, "claude-x", counter=counter)
+    assert (stood_in, stood_in.basis) == (first, "estimated")
+
+
+async def test_vocabularies_do_not_share_memories() -> None:
+    counter, text = TiktokenCounter(), "Здравствуйте, это мой первый раз здесь. " * 20
+
+    assert await count_tokens(text, "gpt-4o", counter=counter) != await count_tokens(text, "gpt-4", counter=counter)
+
+
+async def test_estimates_are_never_remembered() -> None:
+    counter = TiktokenCounter()
+    run = await count_tokens("a" * (pieces.LONGEST + pieces.PIECE), "gpt-4o", counter=counter)
+    old_model = await count_tokens(LOREM * 10, "text-davinci-003", counter=counter)
+
+    assert {run.basis, old_model.basis} == {"estimated"}
+    assert len(counter._memo) == 0
+
+
+def test_the_memo_forgets_what_was_unused_for_longest() -> None:
+    memo = CountMemo(2)
+    memo.put(b"a", 0)
+    memo.put(b"b", 2)
+    assert memo.get(b"a") == 0
+    memo.put(b"c", 3)
+
+    assert [memo.get(key) for key in (b"a", b"b", b"c")] == [0, None, 3]
+
+
+def test_a_memo_of_no_size_remembers_nothing() -> None:
+    memo = CountMemo(0)
+    memo.put(b"a", 1)
+
+    assert memo.get(b"a") is None
+
+
+def test_a_digest_tells_texts_and_vocabularies_apart() -> None:
+    keys = {
+        digest(*key) for key in [("a", "bc"), ("ab", "c"), ("a", "b\ud800"), ("a", "b\ufffd"), ("a", ""), ("b", "")]
+    }
+
+    assert len(keys) == 6
+
+
+async def test_another_counter_plugs_in_and_works_in_threads() -> None:
+    class Words:
+        def count(self, text: str, model: str) -> TokenCount:
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            return TokenCount(len(text.split()), "counted", f"words of {model}")
+
+    counter: TokenCounter = Words()
+    count = await count_tokens("two words", "mine", counter=counter)
+    chat = await counting.count_chat_tokens([{"role": "user", "content": "two words"}], "mine", counter=counter)
+
+    assert repr(count) == "TokenCount(2, 'counted', 'words of mine')"
+    assert repr(chat) == "TokenCount(9, 'counted', 'words of mine')"
+    assert isinstance(counter, TokenCounter)
+    assert isinstance(TiktokenCounter(), TokenCounter)

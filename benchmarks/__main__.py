@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import memory
+from benchmarks import file, memory
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 
-# A store adds its module here; it has CASES and open_store().
-STORES = [memory]
+# A store adds its module here; it has CASES.
+STORES = [memory, file]
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios of one run; see README.md.")
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, help="fewer turns: about 15 s")
+    sizes.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, help="fewer turns: about 40 s")
     sizes.add_argument("--smoke", dest="sizes", action="store_const", const=SMOKE, help="all rows, tiny: mean nothing")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows with TEXT in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
@@ -49,8 +49,7 @@ async def _measured(sizes: Sizes, only: str) -> list[dict[str, Any]]:
     for store in STORES:
         for case in store.CASES:
             if only in case.name:
-                async with store.open_store() as opened:
-                    result = await case.scenario(opened, sizes)
+                result = await case.run(sizes)
                 print(_line(case, result), flush=True)
                 rows.append(_row(case, result))
     return rows
@@ -58,23 +57,25 @@ async def _measured(sizes: Sizes, only: str) -> list[dict[str, Any]]:
 
 def _line(case: Case, result: Result) -> str:
     sign = "×" if result.ratio is not None else f" {result.unit}"
-    bound = "" if case.bound is None else f"≤ {case.bound:g}"
-    over = "OVER" if case.bound is not None and result.judged > case.bound else ""
+    bound = "" if case.bound is None else str(case.bound)
+    missed = "" if case.bound is None or case.bound.holds(result.judged) else "MISSED"
     spread = "{:.2f} to {:.2f}".format(*result.spread)
     medians = ", ".join(f"{name} {value:.2f}" for name, value in result.medians.items())
+    late = "" if result.late is None else "   late p99 {:.2f}, max {:.2f} ms".format(*result.late)
     return (
-        f"{case.name:34}{result.judged:>7.2f}{sign:3}{bound:>7}   {spread:19}{medians} {result.unit}   {over}".rstrip()
-    )
+        f"{case.name:34}{result.judged:>7.2f}{sign:3}{bound:>7}   {spread:19}{medians} {result.unit}{late}   {missed}"
+    ).rstrip()
 
 
 def _row(case: Case, result: Result) -> dict[str, Any]:
     return {
         "name": case.name,
         "ratio": result.ratio,
-        "bound": case.bound,
+        "bound": None if case.bound is None else {"sign": case.bound.sign, "limit": case.bound.limit},
         "spread": result.spread,
         "medians": dict(result.medians),
         "unit": result.unit,
+        "late": result.late,
     }
 
 

@@ -16,6 +16,7 @@ import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median, quantiles
 
 # Returns the seconds that one operation took, on average over the sample.
@@ -33,12 +34,14 @@ class Result:
     Attributes:
         spread: lower and upper quartile, over the turns, of the number that is judged.
         medians: by strategy, in `unit`; of a lateness the percentiles.
+        late: p99 and maximum, in ms, of a ticker beside the judged strategy, where that lets others run.
     """
 
     ratio: float | None
     spread: tuple[float, float]
     medians: Mapping[str, float]
     unit: str
+    late: tuple[float, float] | None = None
 
     @property
     def judged(self) -> float:
@@ -62,17 +65,21 @@ async def interleaved(strategies: Mapping[str, Sample], *, turns: int) -> dict[s
     return samples
 
 
-async def compared(strategies: Mapping[str, Sample], *, turns: int) -> Result:
-    """Compare the last strategy with the first; those between are shown, not judged."""
+async def compared(strategies: Mapping[str, Sample], *, turns: int, is_watched: bool = False) -> Result:
+    """Tell how many times as long the last strategy takes as the first; those between are shown, not judged.
+
+    `is_watched`: then let a ticker run beside the last one, in turns of its own.
+    """
     samples = await interleaved(strategies, turns=turns)
     base, *_, judged = samples.values()
-    ratios = [one / other for one, other in zip(judged, base, strict=True)]
-    return Result(
-        ratio=median(ratios),
-        spread=_middle_half(ratios),
-        medians={name: median(seconds) * 1e6 for name, seconds in samples.items()},
-        unit="µs",
-    )
+    return await _judged(strategies, samples, _ratios(judged, base), is_watched)
+
+
+async def outpaced(strategies: Mapping[str, Sample], *, turns: int) -> Result:
+    """Tell how many times as fast the last strategy is as the first, and watch it."""
+    samples = await interleaved(strategies, turns=turns)
+    base, *_, judged = samples.values()
+    return await _judged(strategies, samples, _ratios(base, judged), is_watched=True)
 
 
 async def lateness(work: Work, *, turns: int) -> Result:
@@ -94,6 +101,11 @@ async def lateness(work: Work, *, turns: int) -> Result:
         },
         unit="ms",
     )
+
+
+def lateness_turns(turns: int) -> int:
+    """Return how many turns are enough for a lateness, whose every turn brings many ticks."""
+    return ceil(turns / 4)
 
 
 async def ticked(work: Work) -> list[float]:
@@ -123,6 +135,27 @@ async def _tick(late: list[float], stop: asyncio.Event) -> None:
         while due <= now:
             late.append((now - due) * 1e3)
             due += TICK_SECONDS
+
+
+async def _judged(
+    strategies: Mapping[str, Sample], samples: Mapping[str, Sequence[float]], ratios: Sequence[float], is_watched: bool
+) -> Result:
+    return Result(
+        ratio=median(ratios),
+        spread=_middle_half(ratios),
+        medians={name: median(seconds) * 1e6 for name, seconds in samples.items()},
+        unit="µs",
+        late=await _watched(list(strategies.values())[-1], len(ratios)) if is_watched else None,
+    )
+
+
+async def _watched(sample: Sample, turns: int) -> tuple[float, float]:
+    late = [tick for _ in range(lateness_turns(turns)) for tick in await ticked(sample)]
+    return _percentile(late, 99), max(late)
+
+
+def _ratios(many: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(many, others, strict=True)]
 
 
 async def _undisturbed(sample: Sample) -> float:

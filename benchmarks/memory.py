@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
-from a2a_session_manager.storage.base import BaseSessionStore
 from benchmarks import scenarios
+from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
-from benchmarks.scenarios import Case
+from benchmarks.scenarios import Case, Scenario, Sizes, at_most
+
+
+async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
+    async with InMemorySessionStore() as store:
+        return await scenario(store, sizes)
+
 
 CASES = [
     *(
-        Case(f"memory/append/{size}", 2.0, partial(scenarios.append_against_encode, message=message))
+        Case(
+            f"memory/append/{size}",
+            at_most(2.0),
+            partial(_on_store, partial(scenarios.append_against_encode, message=message)),
+        )
         for size, message in chat_messages().items()
     ),
-    Case("memory/append/by length", 1.2, scenarios.append_by_length),
-    Case("memory/append again/by length", None, scenarios.repeat_by_length),
-    Case("memory/pop/by length", None, scenarios.pop_by_length),
-    Case("memory/tail/by length", None, scenarios.tail_by_length),
-    Case("memory/load", 1.5, scenarios.load_against_decode),
-    Case("memory/lateness/load", 10.0, scenarios.lateness_of_load),
-    Case("memory/lateness/load, gc frozen", 10.0, scenarios.lateness_of_load_frozen),
-    Case("memory/lateness/commit", None, scenarios.lateness_of_commit),
-    Case("memory/lateness/big text", None, scenarios.lateness_of_big_text),
-    Case("memory/lateness/big table", None, scenarios.lateness_of_big_table),
+    Case("memory/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
+    Case("memory/append again/by length", None, partial(_on_store, scenarios.repeat_by_length)),
+    Case("memory/pop/by length", None, partial(_on_store, scenarios.pop_by_length)),
+    Case("memory/tail/by length", None, partial(_on_store, scenarios.tail_by_length)),
+    Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
+    Case("memory/lateness/load", at_most(10.0), partial(_on_store, scenarios.lateness_of_load)),
+    Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),
+    Case("memory/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
+    Case("memory/lateness/big text", None, partial(_on_store, scenarios.lateness_of_big_text)),
+    Case("memory/lateness/big table", None, partial(_on_store, scenarios.lateness_of_big_table)),
 ]
-
-
-@asynccontextmanager
-async def open_store() -> AsyncIterator[BaseSessionStore]:
-    """Yield an empty store."""
-    async with InMemorySessionStore() as store:
-        yield store

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, inf
+from typing import Literal
 
 from a2a_session_manager import EventSource, SessionEvent
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.codec import decode_event, encode_event
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
-from benchmarks.measure import Result, Sample, Work, compared, lateness
+from benchmarks.measure import Result, Sample, Work, compared, lateness, lateness_turns
 from benchmarks.payloads import Message, long_text, many_values, short_message
 
 Operation = Callable[[str], Awaitable[object]]
 
 _POPS_IN_A_ROW = 5
+# Small, like those of agents: a store may have to read a whole commit to find one of its events.
+_EVENTS_A_COMMIT = 10
+_COMMITS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Sizes:
 
     turns: int
     operations: int
+    tasks: int = 64
     lengths: tuple[int, ...] = (10, 1_000, 10_000, 100_000)
     loaded: int = 10_000
     one_commit: int = DEFAULT_LIMITS.commit_events
@@ -37,18 +43,42 @@ Scenario = Callable[[BaseSessionStore, Sizes], Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """What a row's judged number is held against."""
+
+    sign: Literal["≤", "≥"]
+    limit: float
+
+    def holds(self, judged: float) -> bool:
+        return judged <= self.limit if self.sign == "≤" else judged >= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.limit:g}"
+
+
+def at_most(limit: float) -> Bound:
+    """What the judged number may be at most."""
+    return Bound("≤", limit)
+
+
+def at_least(limit: float) -> Bound:
+    """What the judged number must be at least."""
+    return Bound("≥", limit)
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A row to be: its name, the bound its result is held against (None: only reported), how to get it."""
 
     name: str
-    bound: float | None
-    scenario: Scenario
+    bound: Bound | None
+    run: Callable[[Sizes], Awaitable[Result]]
 
 
 FULL = Sizes(turns=41, operations=500)
 QUICK = Sizes(turns=9, operations=200)
 # Says that every row runs; its numbers mean nothing.
-SMOKE = Sizes(turns=2, operations=10, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000)
+SMOKE = Sizes(turns=2, operations=10, tasks=4, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000)
 
 
 async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, message: Message) -> Result:
@@ -57,7 +87,7 @@ async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, messag
     async def encode() -> float:
         start = time.perf_counter()
         for _ in range(sizes.operations):
-            encode_event(_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
+            encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
         return (time.perf_counter() - start) / sizes.operations
 
     async def append() -> float:
@@ -65,7 +95,7 @@ async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, messag
         session_id = await grown(store, 10)
         start = time.perf_counter()
         for _ in range(sizes.operations):
-            await store.append(session_id, _event(message))
+            await store.append(session_id, an_event(message))
         seconds = time.perf_counter() - start
         await store.delete(session_id)
         return seconds / sizes.operations
@@ -73,20 +103,22 @@ async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, messag
     return await compared({"encode": encode, "append": append}, turns=sizes.turns)
 
 
-async def append_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
-    """Appending one event to the longest session against to the shortest."""
+async def append_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched: bool = False) -> Result:
+    """Appending one event to the longest session against to the shortest, which grows by one sample."""
 
     async def append(session_id: str) -> object:
-        return await store.append(session_id, _event(short_message()))
+        return await store.append(session_id, an_event(short_message()))
 
     samples = {}
     for length in sizes.lengths:
-        places = await _places(store, length, sizes.operations * (sizes.turns + 1), each=length)
+        taken = sizes.turns + 1 + (lateness_turns(sizes.turns) if is_watched else 0)
+        # A whole sample in one session: a store that keeps files open must not open one every few events.
+        places = await _places(store, length, sizes.operations * taken, each=max(length, sizes.operations))
         samples[f"at {length:,}"] = _repeated(append, places, sizes.operations)
-    return await compared(samples, turns=sizes.turns)
+    return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
-async def repeat_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+async def repeat_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched: bool = False) -> Result:
     """Appending the session's first event once more, which changes nothing: the exactly-once check."""
     first: dict[str, SessionEvent] = {}
 
@@ -98,10 +130,10 @@ async def repeat_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
         session_id = await grown(store, length)
         first[session_id] = (await store.events(session_id, limit=1))[0]
         samples[f"at {length:,}"] = _repeated(repeat, _forever(session_id), sizes.operations)
-    return await compared(samples, turns=sizes.turns)
+    return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
-async def tail_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
+async def tail_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched: bool = False) -> Result:
     """Reading the last 20 events of the longest session against of one of 100."""
 
     async def tail(session_id: str) -> object:
@@ -111,7 +143,7 @@ async def tail_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
     for length in (100, sizes.lengths[-1]):
         places = _forever(await grown(store, length))
         samples[f"at {length:,}"] = _repeated(tail, places, max(sizes.operations // 5, 1))
-    return await compared(samples, turns=sizes.turns)
+    return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
 async def pop_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
@@ -127,7 +159,7 @@ async def pop_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:
                 for _ in range(_POPS_IN_A_ROW):
                     await store.retract(session_id, last=1)
                 spent += time.perf_counter() - start
-                await store.append(session_id, *(_event(short_message()) for _ in range(_POPS_IN_A_ROW)))
+                await store.append(session_id, *(an_event(short_message()) for _ in range(_POPS_IN_A_ROW)))
             return spent / (batches * _POPS_IN_A_ROW)
 
         return sample
@@ -171,7 +203,7 @@ async def lateness_of_load(store: BaseSessionStore, sizes: Sizes) -> Result:
     async def work() -> object:
         return await store.get(session_id)
 
-    return await lateness(work, turns=_lateness_turns(sizes))
+    return await lateness(work, turns=lateness_turns(sizes.turns))
 
 
 async def lateness_of_load_frozen(store: BaseSessionStore, sizes: Sizes) -> Result:
@@ -192,29 +224,37 @@ async def lateness_of_commit(store: BaseSessionStore, sizes: Sizes) -> Result:
         # Building the events is the caller's own time on the loop: it is not what is measured.
         await store.append(session_id, *events.pop())
 
-    events = [[_event(short_message()) for _ in range(sizes.one_commit)] for _ in range(_lateness_turns(sizes))]
-    return await lateness(work, turns=_lateness_turns(sizes))
+    events = [[an_event(short_message()) for _ in range(sizes.one_commit)] for _ in range(lateness_turns(sizes.turns))]
+    return await lateness(work, turns=lateness_turns(sizes.turns))
 
 
 async def lateness_of_big_text(store: BaseSessionStore, sizes: Sizes) -> Result:
     """A ticker's lateness while an event of one long text is appended and loaded."""
-    return await lateness(_appended_and_loaded(store, long_text(sizes.big_bytes)), turns=_lateness_turns(sizes))
+    return await lateness(_appended_and_loaded(store, long_text(sizes.big_bytes)), turns=lateness_turns(sizes.turns))
 
 
 async def lateness_of_big_table(store: BaseSessionStore, sizes: Sizes) -> Result:
     """A ticker's lateness while an event of as many bytes, but of small values, is appended and loaded."""
-    return await lateness(_appended_and_loaded(store, many_values(sizes.big_bytes // 13)), turns=_lateness_turns(sizes))
+    return await lateness(
+        _appended_and_loaded(store, many_values(sizes.big_bytes // 13)), turns=lateness_turns(sizes.turns)
+    )
 
 
 async def grown(store: BaseSessionStore, length: int) -> str:
-    """Return the id of a new session of `length` events."""
+    """Return the id of a new session of `length` events, all in commits of one size, or in one that is smaller."""
     session_id = (await store.create()).id
-    for start in range(0, length, 1_000):
-        await store.append(session_id, *(_event(short_message()) for _ in range(start, min(start + 1_000, length))))
+    waiting = []
+    for start in range(0, length, _EVENTS_A_COMMIT):
+        events = [an_event(short_message()) for _ in range(start, min(start + _EVENTS_A_COMMIT, length))]
+        waiting.append(store.append(session_id, *events))
+        if len(waiting) == _COMMITS_AT_ONCE or start + _EVENTS_A_COMMIT >= length:
+            await asyncio.gather(*waiting)
+            waiting.clear()
     return session_id
 
 
-def _event(message: Message) -> SessionEvent:
+def an_event(message: Message) -> SessionEvent:
+    """Return a new event, as a caller builds it."""
     return SessionEvent(message=message, source=EventSource.LLM)
 
 
@@ -247,12 +287,8 @@ def _forever(session_id: str) -> Iterator[str]:
 def _appended_and_loaded(store: BaseSessionStore, message: Message) -> Work:
     async def work() -> None:
         session_id = (await store.create()).id
-        await store.append(session_id, _event(message))
+        await store.append(session_id, an_event(message))
         await store.get(session_id)
         await store.delete(session_id)
 
     return work
-
-
-def _lateness_turns(sizes: Sizes) -> int:
-    return ceil(sizes.turns / 4)

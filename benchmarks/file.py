@@ -1,0 +1,238 @@
+"""The rows of the file store, against plain files that are given the same bytes and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiofiles
+import aiofiles.os
+
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.codec import encode_event
+from a2a_session_manager.storage.file import Durability, FileSessionStore
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from benchmarks import scenarios
+from benchmarks.measure import Result, Sample, compared, outpaced
+from benchmarks.payloads import Message, chat_messages, short_message
+from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, grown
+
+# Does one append to the place of that number.
+Append = Callable[[int], Awaitable[object]]
+
+_COLD_TURNS = 3
+
+
+async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory: Path, message: Message) -> Result:
+    """Appending one by one against an executor hop with one write of the same bytes; ours are encoded first."""
+    record = await _record(directory, message)
+    session_id = await grown(store, 10)
+    with _plain_file(directory, 0) as file:
+
+        async def hop(place: int) -> None:
+            await _write(file, record)
+
+        async def append(place: int) -> None:
+            await store.append(session_id, an_event(message))
+
+        strategies = {
+            "hop": _together(hop, sizes.operations, tasks=1),
+            "encode alone": _encoding(message, sizes.operations),
+            "append": _together(append, sizes.operations, tasks=1),
+        }
+        return await compared(strategies, turns=sizes.turns, is_watched=True)
+
+
+async def together_against_aiofiles(
+    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool
+) -> Result:
+    """Many tasks at once, on one session or each on its own, against opening, writing and closing per append."""
+    record = await _record(directory, short_message())
+
+    async def plain(place: int) -> None:
+        async with aiofiles.open(_plain_path(directory, place), "ab") as file:
+            await file.write(record)
+
+    return await _together_against(plain, store, sizes, is_apart=is_apart)
+
+
+async def together_against_synced(store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool) -> Result:
+    """The same against one executor hop with a write and its fdatasync per append."""
+    record = await _record(directory, short_message())
+    with ExitStack() as stack:
+        files = [stack.enter_context(_plain_file(directory, place)) for place in range(sizes.tasks)]
+
+        async def plain(place: int) -> None:
+            await _write_synced(files[place], record)
+
+        return await _together_against(plain, store, sizes, is_apart=is_apart)
+
+
+async def cold_open(store: BaseSessionStore, sizes: Sizes, *, directory: Path, has_checkpoint: bool) -> Result:
+    """The last 20 events of the longest session, read by a store just opened, against of one of 100 read so."""
+    lengths = (100, sizes.lengths[-1])
+    session_ids = [await grown(store, length) for length in lengths]
+    if not has_checkpoint:
+        for checkpoint in _sessions(directory).rglob("*.ckpt"):
+            checkpoint.unlink()
+
+    def opening(session_id: str) -> Sample:
+        async def sample() -> float:
+            start = time.perf_counter()
+            async with FileSessionStore(_sessions(directory)) as cold:
+                assert await cold.get(session_id, last=20) is not None
+            return time.perf_counter() - start
+
+        return sample
+
+    strategies = {
+        f"at {length:,}": opening(session_id) for length, session_id in zip(lengths, session_ids, strict=True)
+    }
+    # Without a checkpoint each takes seconds.
+    turns = sizes.turns if has_checkpoint else min(sizes.turns, _COLD_TURNS)
+    return await compared(strategies, turns=turns, is_watched=True)
+
+
+async def _together_against(plain: Append, store: BaseSessionStore, sizes: Sizes, *, is_apart: bool) -> Result:
+    message = short_message()
+    session_ids = [await grown(store, 10) for _ in range(sizes.tasks if is_apart else 1)]
+
+    async def append(place: int) -> None:
+        await store.append(session_ids[place], an_event(message))
+
+    strategies = {
+        "plain": _together(plain, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+        "encode alone": _encoding(message, sizes.operations),
+        "append": _together(append, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+    }
+    return await outpaced(strategies, turns=sizes.turns)
+
+
+def _together(append: Append, operations: int, *, tasks: int, is_apart: bool = False) -> Sample:
+    """Return the sample of so many tasks that share out the operations, all at one place or each at its own."""
+    each = max(operations // tasks, 1)
+
+    async def work(place: int) -> None:
+        for _ in range(each):
+            await append(place)
+
+    async def sample() -> float:
+        start = time.perf_counter()
+        await asyncio.gather(*(work(task if is_apart else 0) for task in range(tasks)))
+        return (time.perf_counter() - start) / (each * tasks)
+
+    return sample
+
+
+def _encoding(message: Message, operations: int) -> Sample:
+    async def sample() -> float:
+        start = time.perf_counter()
+        for _ in range(operations):
+            encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
+        return (time.perf_counter() - start) / operations
+
+    return sample
+
+
+async def _record(directory: Path, message: Message) -> bytes:
+    """Return the bytes that the store writes for one event."""
+    async with FileSessionStore(directory / "one record") as store:
+        await store.append((await store.create()).id, an_event(message))
+    (log,) = (directory / "one record").rglob("*.log")
+    data = log.read_bytes()
+    # Each record begins and ends with a newline.
+    return data[data.rindex(b"\n\n") + 1 :]
+
+
+@contextmanager
+def _plain_file(directory: Path, place: int) -> Iterator[int]:
+    file = os.open(_plain_path(directory, place), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _plain_path(directory: Path, place: int) -> Path:
+    return directory / f"plain-{place}"
+
+
+def _sessions(directory: Path) -> Path:
+    return directory / "sessions"
+
+
+@aiofiles.os.wrap
+def _write(file: int, record: bytes) -> None:
+    os.write(file, record)
+
+
+@aiofiles.os.wrap
+def _write_synced(file: int, record: bytes) -> None:
+    os.write(file, record)
+    os.fdatasync(file)
+
+
+async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
+    with TemporaryDirectory() as directory:
+        async with FileSessionStore(directory) as store:
+            return await scenario(store, sizes)
+
+
+async def _beside_store(
+    scenario: Callable[..., Awaitable[Result]], sizes: Sizes, *, durability: Durability = "process"
+) -> Result:
+    """Fill the row of a scenario that has files of its own, on the file system that the store is on."""
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        async with FileSessionStore(_sessions(directory), durability=durability) as store:
+            return await scenario(store, sizes, directory=directory)
+
+
+_watched = partial(partial, is_watched=True)
+_on_disk = partial(_beside_store, durability="disk")
+
+CASES = [
+    *(
+        Case(
+            f"file/append/{size}",
+            at_most(2.0),
+            partial(_beside_store, partial(append_against_hop, message=message)),
+        )
+        for size, message in chat_messages().items()
+    ),
+    Case("file/append/by length", at_most(1.2), partial(_on_store, _watched(scenarios.append_by_length))),
+    Case("file/append again/by length", at_most(1.2), partial(_on_store, _watched(scenarios.repeat_by_length))),
+    Case("file/tail/by length", at_most(1.2), partial(_on_store, _watched(scenarios.tail_by_length))),
+    Case(
+        "file/64 tasks/one session",
+        at_least(8.0),
+        partial(_beside_store, partial(together_against_aiofiles, is_apart=False)),
+    ),
+    Case(
+        "file/64 tasks/64 sessions",
+        at_least(5.0),
+        partial(_beside_store, partial(together_against_aiofiles, is_apart=True)),
+    ),
+    Case(
+        "file/64 tasks, disk/one session",
+        at_least(5.0),
+        partial(_on_disk, partial(together_against_synced, is_apart=False)),
+    ),
+    Case(
+        "file/64 tasks, disk/64 sessions",
+        None,
+        partial(_on_disk, partial(together_against_synced, is_apart=True)),
+    ),
+    Case("file/cold open", None, partial(_beside_store, partial(cold_open, has_checkpoint=True))),
+    Case("file/cold open, no checkpoint", None, partial(_beside_store, partial(cold_open, has_checkpoint=False))),
+    Case("file/load", None, partial(_on_store, scenarios.load_against_decode)),
+    Case("file/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
+    Case("file/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
+]

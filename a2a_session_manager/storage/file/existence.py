@@ -33,6 +33,20 @@ def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
     return None
 
 
+def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:
+    """Return the birth that was read from the log before, if its tree names it now; None tells nothing.
+
+    For a writer, who compares it with the log's again once the log is held.
+    """
+    birth = log.birth
+    if birth is None:
+        return None
+    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    with tree.handle.lock, translated(tree.path):
+        tree.catch_up()
+        return birth if tree.names(birth) else None
+
+
 def lost_log(log: LogFile, tree: TreeFile) -> CorruptSession:
     """What to raise for a session that a tree names and that has no log: damage, not absence."""
     return CorruptSession(log.key.id, f"{log.path} is missing, but {tree.path} names it: restore it from a backup")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
-from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, translated
+from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool
 from a2a_session_manager.storage.file.lines import UnknownFormatError
 
 _CHUNK = 4_000_000
@@ -37,12 +37,13 @@ class FramedFile(ABC):
     def take_shortcut(self) -> None:  # noqa: B027  # a tree file has none
         """Set `offset` and all that was to be read before it from elsewhere, where there is such a thing."""
 
-    def catch_up(self, *, cut_torn_tail: bool = False) -> bool:
+    def catch_up(self, *, held_size: int | None = None, cut_torn_tail: bool = False) -> bool:
         """Read what was appended since; False when there is no file. Raises CorruptSession.
 
-        Only a writer, who holds the file exclusively, may cut a torn tail; readers leave it and pass over it.
+        Only a writer, who holds the file exclusively, knows its size (`hold` returned it) and may cut a torn tail;
+        readers leave it and pass over it.
         """
-        size = self._size()
+        size = self._size() if held_size is None else held_size
         if size is None:
             self.start_over()
             return False
@@ -61,8 +62,11 @@ class FramedFile(ABC):
         return True
 
     def is_there(self) -> bool:
-        """Open the file and tell whether there is one, without reading on."""
-        return self._size() is not None
+        """Open the file, if it is not open, and tell whether there is one, without reading on."""
+        if self.handle.is_known or self._size() is not None:
+            return True
+        self.start_over()
+        return False
 
     def write(self, frames: list[bytes]) -> int:
         """Append records in one write and return how many are whole in the file; the rest did not fit.
@@ -90,8 +94,7 @@ class FramedFile(ABC):
     def _size(self) -> int | None:
         for _ in range(2):
             try:
-                with translated(self.path):
-                    status = self.handle.open()
+                status = self.handle.open()
             except FileChangedError:
                 self.start_over()
                 continue

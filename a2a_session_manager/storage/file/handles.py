@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 
@@ -68,6 +69,11 @@ class FileHandle:
         self._identity = self._opened
         return status
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the file is open, and is the one that was read before."""
+        return self._fd is not None and not self.is_fresh
+
     def _named_status(self) -> os.stat_result | None:
         """Return the status of the open file; None when it is not the one of its path any more."""
         try:
@@ -123,9 +129,7 @@ class FileHandle:
         try:
             yield True
         finally:
-            self.is_held = False
-            if self._fd is not None:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self.release()
 
     def _try_to_hold(self) -> bool:
         # For a moment: who writes all the time lets go for less than it takes to come back later.
@@ -138,14 +142,26 @@ class FileHandle:
                 return True
         return False
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the file against other processes. Raises BusyError when somebody else does."""
-        with self.exclusive() as is_held:
+    def hold(self) -> int:
+        """Hold the open file against other processes until `release`, and return its size.
+
+        Raises BusyError when somebody else holds it.
+        """
+        if not self._try_to_hold():
+            raise BusyError
+        self.is_held = True
+        status = self._named_status()
+        if status is None:
             # Deleted and made again while we waited for nobody: the lock we hold is on a dead file.
-            if not is_held or self._named_status() is None:
-                raise BusyError
-            yield
+            self.release()
+            self.close()
+            raise BusyError
+        return status.st_size
+
+    def release(self) -> None:
+        self.is_held = False
+        if self._fd is not None:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def close_if_idle(self) -> bool:
         """Close the file unless somebody is using it, this thread further up included."""
@@ -211,14 +227,24 @@ class HandlePool:
             handle.abandon()
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
+class translated:  # noqa: N801  # reads like the function it would be, at a fifth of a generator's cost
     """Turn errors of the operating system into ours, with the path and the remedy."""
-    try:
-        yield
-    except OSError as error:
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, OSError):
+            return
         if error.errno in _FULL:
-            raise StoreFull(f"{path}: no room is left ({error.strerror}): free some, then write again") from error
+            raise StoreFull(f"{self._path}: no room is left ({error.strerror}): free some, then write again") from error
         if error.errno == errno.ELOOP:
-            raise StoreUnavailable(f"{path} is a symlink: replace it by the real file") from error
-        raise StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions") from error
+            raise StoreUnavailable(f"{self._path} is a symlink: replace it by the real file") from error
+        raise StoreUnavailable(f"{self._path}: {error.strerror}: check the path and its permissions") from error

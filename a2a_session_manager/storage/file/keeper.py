@@ -17,7 +17,7 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
-from a2a_session_manager.storage.file.existence import living_birth, lost_log
+from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.handles import BusyError, translated
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
@@ -40,12 +40,12 @@ class FileKeeper:
     ) -> Sequence[Receipt | SessionManagerError] | Busy:
         """Commit several changes to one session, in order, in one write."""
         log = self._shelf.log(key)
-        birth = living_birth(self._shelf, log)
+        birth = remembered_birth(self._shelf, log) or living_birth(self._shelf, log)
         if birth is None:
             raise SessionNotFound(key.id)
         try:
-            with self._held_log(log, birth):
-                return log.commit_all(commits, durable=self._shelf.durable)
+            with log.handle.lock, translated(log.path):
+                return self._commit_held(log, birth, commits)
         except BusyError:
             return BUSY
 
@@ -212,17 +212,20 @@ class FileKeeper:
         with log.handle.lock, translated(log.path):
             return log.birth if log.exists() else None
 
-    @contextmanager
-    def _held_log(self, log: LogFile, birth: Birth) -> Iterator[None]:
-        """Hold the log that was found to live against other processes, caught up and without a torn tail."""
-        with log.handle.lock, translated(log.path):
-            if not log.is_there():
+    def _commit_held(
+        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit]
+    ) -> Sequence[Receipt | SessionManagerError]:
+        """Commit to the log that was found to live: held against other processes, caught up, no torn tail."""
+        if not log.is_there():
+            raise BusyError
+        size = log.handle.hold()
+        try:
+            # Deleted, and perhaps made again, since: the next try finds out.
+            if not log.exists(held_size=size) or log.birth != birth:
                 raise BusyError
-            with log.handle.held():
-                # Deleted, and perhaps made again, since: the next try finds out.
-                if not log.exists(cut_torn_tail=True) or log.birth != birth:
-                    raise BusyError
-                yield
+            return log.commit_all(commits, durable=self._shelf.durable)
+        finally:
+            log.handle.release()
 
     @contextmanager
     def _held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
@@ -233,9 +236,12 @@ class FileKeeper:
                     raise SessionNotFound(root.id)
                 make_directory(tree.path.parent, durable=self._shelf.durable)
                 tree.handle.open(create=True)
-            with tree.handle.held():
-                tree.catch_up(cut_torn_tail=True)
+            size = tree.handle.hold()
+            try:
+                tree.catch_up(held_size=size, cut_torn_tail=True)
                 yield tree
+            finally:
+                tree.handle.release()
 
     def _sync(self, tree: TreeFile) -> None:
         if self._shelf.durable:

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.records import (
 )
 
 FORMAT = 1
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Birth(NamedTuple):
@@ -64,24 +65,34 @@ def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: 
     if birth is not None:
         header["v"] = FORMAT
         header["birth"] = birth_fields(birth)
-    optional = {
-        "w": commit.write_id,
-        "state": _texts(commit.state),
-        "properties": _texts(commit.properties),
-        "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
-        "hidden": outcome.hidden,
-        "e": [[event.id, event.run_id, event.usage] for event in outcome.fresh],
-    }
-    header |= {name: value for name, value in optional.items() if value}
-    return b"\t".join([json.dumps(header, separators=(",", ":")).encode(), *(event.data for event in outcome.fresh)])
+    if commit.write_id is not None:
+        header["w"] = commit.write_id
+    if not commit.is_append:
+        optional = {
+            "state": _texts(commit.state),
+            "properties": _texts(commit.properties),
+            "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
+            "hidden": outcome.hidden,
+        }
+        header |= {name: value for name, value in optional.items() if value}
+    if outcome.fresh:
+        header["e"] = [[event.id, event.run_id, event.usage] for event in outcome.fresh]
+    return b"\t".join([_to_json(header).encode(), *[event.data for event in outcome.fresh]])
+
+
+def seq_in_line(payload: bytes, event_id: str) -> int | None:
+    """Return the seq of an event that the line brought, without decoding any of them. Raises like decode_line."""
+    header = _header(payload.partition(b"\t")[0])
+    for seq, described in enumerate(header.get("e", ()), header["s"]):
+        if described[0] == event_id:
+            return int(seq)
+    return None
 
 
 def decode_line(payload: bytes) -> CommitLine:
     """Return the line that was encoded. Raises ValueError when it is none, UnknownFormat for a newer one."""
     head, *data = payload.split(b"\t")
-    header = json.loads(head)
-    if header.get("v", FORMAT) > FORMAT:
-        raise UnknownFormatError(header["v"])
+    header = _header(head)
     commit = EncodedCommit(
         events=_events(header.get("e", ()), data),
         state=_bytes(header.get("state", {})),
@@ -112,6 +123,13 @@ def birth_from(fields: list[Any]) -> Birth:
     """Return the birth that `birth_fields` gave."""
     namespace, session_id, *rest = fields
     return Birth(SessionKey(namespace, session_id), *rest)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads(data)
+    if header.get("v", FORMAT) > FORMAT:
+        raise UnknownFormatError(header["v"])
+    return header
 
 
 def _events(described: Sequence[Any], data: Sequence[bytes]) -> list[EncodedEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
-from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line
+from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, seq_in_line
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -45,9 +46,12 @@ class LogReader(FramedFile):
         self.retractions: list[StoredRetraction] = []
         self._index.forget()
 
-    def exists(self, *, cut_torn_tail: bool = False) -> bool:
-        """Catch up and tell whether there is a log. A log without its first record is damage, not absence."""
-        if not self.catch_up(cut_torn_tail=cut_torn_tail):
+    def exists(self, *, held_size: int | None = None) -> bool:
+        """Catch up and tell whether there is a log. A log without its first record is damage, not absence.
+
+        A writer, who holds the log exclusively and so knows its size, cuts a torn tail.
+        """
+        if not self.catch_up(held_size=held_size, cut_torn_tail=held_size is not None):
             return False
         if self._index.has_newer(self.offset, self._first_bytes):
             self.start_over()
@@ -92,10 +96,10 @@ class LogReader(FramedFile):
         seq = self._index.recent_seq(event_id)
         if seq is not None:
             return seq
-        for line in self._lines_at(self._index.older_events(event_id)):
-            for seq, event in enumerate(line.commit.events, line.first_seq):
-                if event.id == event_id:
-                    return seq
+        for start in self._index.older_events(event_id):
+            seq = self._decoded(partial(seq_in_line, event_id=event_id), self._frame_at(start))
+            if seq is not None:
+                return seq
         return None
 
     def first_result(self, write_id: str) -> FirstResult | None:
@@ -177,8 +181,11 @@ class LogReader(FramedFile):
             yield self._line(self._frame_at(start))
 
     def _line(self, frame: Frame) -> CommitLine:
+        return self._decoded(decode_line, frame)
+
+    def _decoded(self, decode: Callable[[bytes], ResultT], frame: Frame) -> ResultT:
         try:
-            return decode_line(frame.payload)
+            return decode(frame.payload)
         except (ValueError, KeyError, TypeError) as error:
             raise self._misled(frame.start) from error
 

@@ -11,11 +11,14 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 
 _WORD = 8
+_FINGERPRINTS = 1 << 8 * _WORD
+_SORTED_AT_ONCE = 2_000
 
 
 def fingerprint(kind: str, identifier: str) -> int:
@@ -43,18 +46,32 @@ class Segment:
             yield self.starts[at]
             at += 1
 
-    def entries(self) -> Iterable[tuple[int, int]]:
-        return zip(self.fingerprints, self.starts, strict=True)
+    def entries(self, low: int, high: int) -> Iterable[tuple[int, int]]:
+        """Return the pairs whose fingerprints are from `low` up to, but not, `high`."""
+        part = slice(bisect_left(self.fingerprints, low), bisect_left(self.fingerprints, high))
+        return zip(self.fingerprints[part], self.starts[part], strict=True)
 
 
-def write_segment(path: Path, entries: Iterable[tuple[int, int]]) -> Segment:
-    """Write a table of (fingerprint, start) pairs."""
-    ordered = sorted(entries)
-    fingerprints = array("Q", [each for each, _ in ordered])
-    starts = array("Q", [start for _, start in ordered])
+def write_segment(path: Path, entries: Iterable[tuple[int, int]], older: Sequence[Segment]) -> Segment:
+    """Write a table of new (fingerprint, start) pairs and of those of older tables."""
+    new = sorted(entries)
+    fingerprints, starts = array("Q"), array("Q")
+    for low, high in _stretches(len(new) + sum(table.count for table in older)):
+        tables = [table.entries(low, high) for table in older]
+        fresh = new[bisect_left(new, (low, 0)) : bisect_left(new, (high, 0))]
+        for each, start in sorted(chain(fresh, *tables)):
+            fingerprints.append(each)
+            starts.append(start)
     data = _little(fingerprints) + _little(starts)
     write_file(path, data)
     return Segment(path, fingerprints, starts, zlib.crc32(data))
+
+
+def _stretches(count: int) -> Iterator[tuple[int, int]]:
+    """Divide all fingerprints into ranges of a few thousand: sorting holds up the loop's thread meanwhile."""
+    many = 1 + count // _SORTED_AT_ONCE
+    bounds = [number * _FINGERPRINTS // many for number in range(many + 1)]
+    return pairwise(bounds)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +139,13 @@ class Sidecars:
     def _with_table(self, known: list[Segment], ids: list[tuple[int, int]]) -> list[Segment]:
         kept = list(known)
         number = 1 + max((int(table.path.suffix[1:]) for table in known), default=0)
-        parts: list[Iterable[tuple[int, int]]] = [ids]
+        merged: list[Segment] = []
         size = len(ids)
         while kept and kept[-1].count < 2 * size:
-            older = kept.pop()
-            parts.append(older.entries())
-            size += older.count
+            merged.append(kept.pop())
+            size += merged[-1].count
         path = self.checkpoint_path.with_suffix(f".ids.{number}")
-        return [*kept, write_segment(path, chain.from_iterable(parts))]
+        return [*kept, write_segment(path, ids, merged)]
 
 
 def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:

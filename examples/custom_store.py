@@ -167,9 +167,10 @@ class SqliteBackend(Backend):
         return [records.TreeNode(name, names[parent][0] if parent else None) for name, parent in names.values()]
 
     @in_transaction
-    def tree_totals(self, key: SessionKey) -> records.Totals | None:
+    def tree_totals(self, key: SessionKey) -> records.TreeTotals | None:
         row = self.find(key)
-        return None if row is None or row.number != row.root else self.totals(row)
+        is_root = row is not None and row.number == row.root
+        return records.TreeTotals(row.head.creation_id, self.totals(row)) if row and is_root else None
 
     @in_transaction
     def list_page(

@@ -15,8 +15,8 @@ from a2a_session_manager.storage.records import (
     LogPage,
     Receipt,
     SessionKey,
-    Totals,
     TreeNode,
+    TreeTotals,
 )
 
 
@@ -83,7 +83,7 @@ class Backend(ABC):
         """Return the whole tree that holds the session, in creation order; None without the session."""
 
     @abstractmethod
-    async def tree_totals(self, key: SessionKey) -> Totals | None:
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         """Return what a root's tree has spent, deleted sessions included; None when `key` is no root."""
 
     @abstractmethod

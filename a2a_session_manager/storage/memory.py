@@ -29,6 +29,7 @@ from a2a_session_manager.storage.records import (
     StoredRetraction,
     Totals,
     TreeNode,
+    TreeTotals,
 )
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
@@ -150,11 +151,11 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         return None if stored is None else list(stored.tree.nodes.values())
 
-    async def tree_totals(self, key: SessionKey) -> Totals | None:
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         stored = self._sessions.get(key)
         if stored is None or stored.head.parent_id is not None:
             return None
-        return _copied(stored.tree.totals)
+        return TreeTotals(stored.head.creation_id, _copied(stored.tree.totals))
 
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool

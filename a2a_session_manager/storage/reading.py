@@ -142,12 +142,16 @@ class SessionReader:
         A root's tree is one read; below the root, all heads below the session are read and added up.
         """
         key, creation_id = self._named(session)
-        if creation_id is not None or not tree:
-            head = await self._head(key, creation_id, whole_head=not tree)
-            if not tree:
-                return summary(head.totals, head.run_totals)
-        totals = await self._backend.tree_totals(key)
-        return await self._subtree_usage(key) if totals is None else summary(totals)
+        if not tree:
+            head = await self._head(key, creation_id, whole_head=True)
+            return summary(head.totals, head.run_totals)
+        root = await self._backend.tree_totals(key)
+        if root is None:
+            await self._head(key, creation_id)
+            return await self._subtree_usage(key)
+        if creation_id not in (None, root.creation_id):
+            raise SessionNotFound(key.id)
+        return summary(root.totals)
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
         """Return all ids that start with `prefix`, in the store's own stable order."""

@@ -187,6 +187,13 @@ class LogPage(NamedTuple):
     is_last: bool
 
 
+class TreeTotals(NamedTuple):
+    """What a root's tree has spent, and which life of the root it is."""
+
+    creation_id: str
+    totals: Totals
+
+
 class TreeNode(NamedTuple):
     """A place in a tree; a tree lists them in creation order, the root first."""
 

@@ -30,8 +30,8 @@ from a2a_session_manager.storage.records import (
     LogPage,
     Receipt,
     SessionKey,
-    Totals,
     TreeNode,
+    TreeTotals,
 )
 
 ResultT = TypeVar("ResultT")
@@ -75,7 +75,7 @@ class FileBackend(Backend):
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         return await self._hop(self._tree, key)
 
-    async def tree_totals(self, key: SessionKey) -> Totals | None:
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         return await self._hop(self._keeper.tree_totals, key)
 
     async def list_page(

@@ -26,7 +26,7 @@ from a2a_session_manager.storage.file.places import make_directory, placed, sync
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import sweep
 from a2a_session_manager.storage.file.tree import Place, TreeFile
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals, TreeTotals
 
 
 class FileKeeper:
@@ -92,7 +92,7 @@ class FileKeeper:
         with tree.handle.lock, translated(tree.path):
             yield tree if tree.catch_up() and key.id in tree.living else None
 
-    def tree_totals(self, key: SessionKey) -> Totals | None:
+    def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         """Return what all sessions of a root's tree have spent, the dead ones too."""
         while True:
             with self.tree_of(key) as tree:
@@ -103,7 +103,7 @@ class FileKeeper:
                 places = [*tree.living.values(), *tree.dead]
                 lost = [place for place in places if not self._add_spent(totals, key.namespace, place)]
                 if not lost:
-                    return totals
+                    return TreeTotals(tree.living[key.id].creation_id, totals)
                 # Swept by another process since the tree file was read: then it says so by now.
                 if tree.catch_up() and tree.offset == known:
                     raise lost_log(self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)

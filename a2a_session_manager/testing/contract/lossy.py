@@ -15,8 +15,8 @@ from a2a_session_manager.storage.records import (
     LogPage,
     Receipt,
     SessionKey,
-    Totals,
     TreeNode,
+    TreeTotals,
 )
 
 ResultT = TypeVar("ResultT")
@@ -62,7 +62,7 @@ class LossyBackend(Backend):
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         return await self._behind.tree(key)
 
-    async def tree_totals(self, key: SessionKey) -> Totals | None:
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         return await self._behind.tree_totals(key)
 
     async def list_page(

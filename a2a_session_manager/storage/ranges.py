@@ -64,11 +64,6 @@ def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Ran
     return result[::-1]
 
 
-def size(ranges: Iterable[Range]) -> int:
-    """Return how many seqs `ranges` hold."""
-    return sum(last - first + 1 for first, last in ranges)
-
-
 def _take(first: int, last: int, count: int, result: list[Range]) -> int:
     taken = min(count, last - first + 1)
     if taken > 0:

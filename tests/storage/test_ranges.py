@@ -79,11 +79,5 @@ def test_the_visible_tail_is_the_last_so_many_that_are_not_hidden(
     assert is_canonical(tail)
 
 
-@given(hidden_ranges)
-@settings(deadline=None)
-def test_the_size_is_how_many_numbers_there_are(some: list[Range]) -> None:
-    assert ranges.size(some) == len(numbers(some))
-
-
 def test_a_tail_in_front_of_a_long_hidden_stretch_is_one_range() -> None:
     assert ranges.visible_tail(1_000_000, 2, [(11, 1_000_000)]) == [(9, 10)]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
@@ -14,6 +14,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_event, decode_run, decode_value, event_model
 from a2a_session_manager.storage.limits import StoreLimits
@@ -25,9 +26,6 @@ from a2a_session_manager.storage.records import (
     StoredEvent,
     Totals,
 )
-
-if TYPE_CHECKING:
-    from a2a_session_manager.protocols import SessionStore
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Decoding gives way to the loop this often.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import depth_first
@@ -13,7 +14,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenSummary
-from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
@@ -22,16 +23,13 @@ from a2a_session_manager.storage.ranges import behind_hidden, contains
 from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
-if TYPE_CHECKING:
-    from a2a_session_manager.protocols import SessionStore
-
 MessageT = TypeVar("MessageT")
 
 _EVENTS_A_PAGE = 500
 _SESSIONS_A_LOAD = 500
 
 
-class SessionReader:
+class SessionReader(ABC):
     """Reads sessions of one namespace from a backend."""
 
     def __init__(
@@ -190,9 +188,9 @@ class SessionReader:
     def _key(self, session_id: str) -> SessionKey:
         return SessionKey(self._namespace, checked_id(session_id, "session id"))
 
+    @abstractmethod
     def _as_store(self) -> SessionStore:
-        """The store that sessions read here remember."""
-        raise NotImplementedError
+        """Return the store that sessions read here remember."""
 
     def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
         """Return which session is meant and, of one that was read, which life of its id."""

@@ -83,6 +83,7 @@ async def test_the_blocks_of_a_section_print_what_their_comments_say(
         assert ([", ".join(printed)] if is_loop else printed) == expected
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="here the prompt takes blocks from a terminal, not a pipe")
 def test_the_blocks_can_be_pasted_into_the_asyncio_prompt() -> None:
     pasted = "\n".join(conversations()["What you write"])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from a2a_session_manager import hierarchy
+import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.identifier import Identifier, new_id

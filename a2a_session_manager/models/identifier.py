@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -13,8 +13,9 @@ ID_CHARACTERS = 512
 
 
 def new_id() -> str:
-    """Return a random id of 32 hex digits (122 random bits)."""
-    return uuid.uuid4().hex
+    """Return a random id of 32 hex digits (128 random bits)."""
+    # What uuid4 does, without its object: that took as long as everything else about making an event.
+    return os.urandom(16).hex()
 
 
 def checked_id(value: object, what: str = "id") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -170,9 +169,8 @@ class SessionWriter(SessionReader):
             await conflicts.add_missed_events(conflict, self._backend, key, self._limits)
             raise
 
-    async def _finished(self, write: Awaitable[ResultT]) -> ResultT:
-        future = asyncio.ensure_future(write)
-        return future.result() if future.done() else await finish(future, patience=self._limits.cancel_seconds)
+    def _finished(self, write: Awaitable[ResultT]) -> Awaitable[ResultT]:
+        return finish(write, patience=self._limits.cancel_seconds)
 
     async def _hidden_events(self, key: SessionKey, receipt: Receipt) -> list[SessionEvent[Any]]:
         retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))

@@ -54,6 +54,23 @@ async def test_writes_that_wait_while_one_is_in_flight_leave_together() -> None:
     assert [write.result() for write in writes] == ["a", "b", "c"]
 
 
+async def test_callers_who_were_answered_together_and_write_again_leave_together() -> None:
+    starter = Starter()
+
+    async def writes_twice(name: str) -> None:
+        for turn in ("first", "second"):
+            await finish(starter.queue.put("lane", f"{name} {turn}", 1), patience=5)
+
+    callers = [asyncio.create_task(writes_twice(name)) for name in ("a", "b", "c")]
+    await asyncio.sleep(0)
+    for count in (1, 2, 3):
+        await starter.next_batch(count)
+        await starter.answer()
+    await asyncio.gather(*callers)
+
+    assert starter.batches == [["a first"], ["b first", "c first"], ["a second", "b second", "c second"]]
+
+
 async def test_each_job_gets_its_own_answer_and_errors_stay_apart() -> None:
     starter = Starter()
     starter.put("first")
@@ -114,6 +131,21 @@ async def test_a_write_that_has_begun_is_finished_for_a_cancelled_caller() -> No
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert write.result() == "begun"
+
+
+async def test_a_write_that_fails_behind_its_caller_who_has_left_says_nothing_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    starter = Starter()
+    caller = asyncio.create_task(finish(starter.put("begun")[0], patience=0))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await starter.answer([StoreUnavailable("too late")])
+    gc.collect()
+
+    assert caplog.records == []
 
 
 async def test_a_busy_lane_is_tried_again_in_order_and_holds_up_no_other() -> None:

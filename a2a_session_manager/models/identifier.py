@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -12,9 +13,18 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 ID_CHARACTERS = 512
 
 
-def new_id() -> str:
-    """Return a random id of 32 hex digits (122 random bits)."""
+def hidden_id() -> str:
+    """Return a random id of 32 hex digits (122 random bits), for what users never name: write and creation ids."""
     return uuid.uuid4().hex
+
+
+# Looked up at each call: tests number ids here.
+id_source: Callable[[], str] = hidden_id
+
+
+def new_id() -> str:
+    """Return a new id for a session, an event, a run or a tool call."""
+    return id_source()
 
 
 def checked_id(value: object, what: str = "id") -> str:

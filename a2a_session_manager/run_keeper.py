@@ -7,7 +7,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore
@@ -69,7 +69,7 @@ class RunKeeper:
     async def write(self) -> None:
         """Commit the record as it is; a lost reply is asked for once more."""
         written = self.record.model_copy(deep=True)
-        change, write_id = SessionChange(runs=[written]), new_id()
+        change, write_id = SessionChange(runs=[written]), hidden_id()
         try:
             await self._store.commit(self._session, change, write_id=write_id)
         except StoreUnavailable:

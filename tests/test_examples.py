@@ -87,7 +87,8 @@ custom_store = example("custom_store")
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == ESSENTIAL_LINES.keys()
+    # test_with_fixtures is run by pytest, over every store and in every mode: tests/testing/test_plugin.py
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*ESSENTIAL_LINES, "test_with_fixtures"}
 
 
 @pytest.mark.parametrize("name", ESSENTIAL_LINES)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 
@@ -135,7 +136,7 @@ class TokenUsage(BaseModel):
         """
         if self.cost_pico_usd is not None:
             return usd_from_pico(self.cost_pico_usd)
-        cost = DEFAULT_PRICER.price(self, self.model, self.provider, datetime.now(UTC))
+        cost = DEFAULT_PRICER.price(self, self.model, self.provider, utc_now())
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
     def counters(self) -> dict[str, int]:

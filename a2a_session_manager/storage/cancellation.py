@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -38,6 +38,22 @@ async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
         raise
 
 
+async def finish_behind(exc: BaseException, write: asyncio.Future[Any], *, patience: float, failed: str) -> bool:
+    """Wait for `write` while `exc` is on its way: not for long, and never instead of it.
+
+    Returns whether it was written; a failure is a note on `exc` that begins with `failed`.
+    """
+    await wait_out(write, patience)
+    failure: object = f"the store did not answer in {patience:g} s"
+    if write.done():
+        failure = write.exception()
+    else:
+        write.add_done_callback(_look_at)
+    if failure is not None:
+        exc.add_note(f"{failed}: {failure}")
+    return failure is None
+
+
 async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
     """Wait for `write` at most `patience` seconds, whatever cancellation comes meanwhile; it may not be done then."""
     loop = asyncio.get_running_loop()
@@ -49,3 +65,9 @@ async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
                 await asyncio.wait({write}, timeout=left)
             except asyncio.CancelledError:
                 continue  # the first one is on its way already
+
+
+def _look_at(write: asyncio.Future[Any]) -> None:
+    """Take the outcome that nobody waits for any more, so that asyncio does not report it as forgotten."""
+    if not write.cancelled():
+        write.exception()

@@ -5,8 +5,10 @@ Nothing here has work left for later: a verb has written when it returns, so the
 
 # No future annotations here: FastAPI reads those of the inner functions, whose own names it could not look up.
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from weakref import WeakSet
 
 from fastapi import Depends, Path
 from fastapi.requests import HTTPConnection
@@ -16,6 +18,8 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.manager import SessionManager
 
 STATE_KEY = "sessions"
+REQUESTS_KEY = "session_requests"
+RequestTasks = WeakSet[asyncio.Task[Any]]
 
 
 # Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.
@@ -27,6 +31,9 @@ async def get_sessions(connection: HTTPConnection) -> SessionManager:
             "the app has no SessionManager: make it with FastAPI(lifespan=session_lifespan(url)); "
             "httpx.ASGITransport runs no lifespan, override get_sessions there"
         )
+    tasks: RequestTasks | None = getattr(connection.state, REQUESTS_KEY, None)
+    if tasks is not None and (task := asyncio.current_task()) is not None:
+        tasks.add(task)
     return sessions
 
 

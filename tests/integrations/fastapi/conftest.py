@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient, Limits
 
 from a2a_session_manager import InMemorySessionStore, SessionManager
 from a2a_session_manager.integrations.fastapi import get_sessions
@@ -29,7 +29,15 @@ async def client_of(app: FastAPI, sessions: SessionManager) -> AsyncIterator[Asy
 
 
 @pytest.fixture
-def served_chat(tmp_path: Path) -> Iterator[Served]:
-    """The example, served by uvicorn in a process of its own, over files."""
-    with Served("fastapi_chat:app", tmp_path / "sessions") as served:
+def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The example, or what the test's indirect parameter says, served by uvicorn over files."""
+    how = {"app": "fastapi_chat:app", **getattr(request, "param", {})}
+    with Served(directory=tmp_path / "sessions", **how) as served:
         yield served
+
+
+@pytest.fixture
+def client(served: Served) -> AsyncClient:
+    """A client of the served app, for `async with`; made here because making one reads files."""
+    limits = Limits(max_connections=256)
+    return AsyncClient(base_url=served.url, timeout=60, limits=limits, verify=False, trust_env=False)

@@ -32,9 +32,10 @@ class Served:
     ) -> None:
         self.directory = directory
         self.log = ""
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-W", "error", __file__, str(self._listener.fileno()), app]
+        command = [sys.executable, "-W", "error", __file__, str(listener.fileno()), app]
         environment = {
             **os.environ,
             "SESSIONS_URL": f"file:{directory}",
@@ -43,16 +44,13 @@ class Served:
         }
         self._process = subprocess.Popen(
             command if shutdown_seconds is None else [*command, str(shutdown_seconds)],
-            pass_fds=[self._listener.fileno()],
+            pass_fds=[listener.fileno()],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
         )
-
-    @property
-    def port(self) -> int:
-        port: int = self._listener.getsockname()[1]
-        return port
+        # The other process has it now: when that one ends, connections are refused, and nobody waits.
+        listener.close()
 
     def stop(self) -> None:
         """Ask it to shut down, and wait until it has."""
@@ -70,7 +68,6 @@ class Served:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-        self._listener.close()
 
     def _end(self) -> None:
         try:
@@ -88,8 +85,9 @@ def main(descriptor: str, app: str, shutdown_seconds: str | None = None) -> None
         log_level="warning",
         timeout_graceful_shutdown=None if shutdown_seconds is None else int(shutdown_seconds),
     )
+    config.load()  # imports the app, which reads files
     with blocking_calls_refused() as guard:
-        # Its own doing, not ours: it logs to stderr, and imports the app on its loop.
+        # Not our doing: uvicorn logs to stderr.
         for name in ("io.TextIOWrapper.write", "io.BufferedWriter.write"):
             guard.functions[name].deactivate()
         uvicorn.Server(config).run(sockets=[listener])

@@ -33,8 +33,8 @@ async def by_task_cancel(body: Body) -> None:
     task = asyncio.ensure_future(body(reached.set))
     await reached.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task}, timeout=10)
+    assert task.cancelled()
 
 
 async def by_two_cancels(body: Body) -> None:
@@ -44,8 +44,8 @@ async def by_two_cancels(body: Body) -> None:
     task.cancel()
     await asyncio.sleep(0)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task}, timeout=10)
+    assert task.cancelled()
 
 
 async def by_timeout(body: Body) -> None:
@@ -107,12 +107,17 @@ async def test_an_answer_that_is_cut_off_is_kept_once_and_says_so(stop: Stop, tm
             async with StreamedAnswer(chat) as answer:
                 answer.write("Day 1: ")
                 answer.write("muse")
+                # Keeps the session's lane busy: what a cancelled caller has waiting there would be withdrawn.
+                meanwhile.extend(asyncio.ensure_future(chat.user(f"meanwhile {each}")) for each in range(20))
+                await asyncio.sleep(0)
                 reached()
                 await asyncio.sleep(60)
 
+        meanwhile: list[asyncio.Future[Any]] = []
         await stop(body)
+        await asyncio.gather(*meanwhile)
 
-    [event] = await kept(tmp_path)
+    [event] = [event for event in await kept(tmp_path) if event.source is EventSource.LLM]
     assert (event.message, event.metadata, event.source) == ("Day 1: muse", {"interrupted": True}, EventSource.LLM)
 
 

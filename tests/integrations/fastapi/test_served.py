@@ -162,8 +162,11 @@ async def test_a_server_that_is_told_to_stop_keeps_the_answers_it_cuts_off(serve
         await asyncio.gather(stop(), *map(listen, names))
 
     for name in names:
-        asked, answer = await events_of(served, name)
+        async with FileSessionStore(served.directory) as cold:
+            asked, answer = await cold.events(name)
+            [run] = await cold.runs(name)
         assert (asked.message, answer.metadata) == ("Go on.", {"interrupted": True})
+        assert run.status is RunStatus.CANCELLED
 
 
 async def test_two_tabs_write_to_one_session_and_both_land_in_order(served: Served, client: AsyncClient) -> None:

@@ -27,6 +27,12 @@ from tests.integrations.fastapi.app import app
 from tests.integrations.fastapi.conftest import client_of
 
 
+@asynccontextmanager
+async def started(made: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async with made.router.lifespan_context(made) as state:
+        yield dict(state or {})
+
+
 def small_app(**options: Any) -> FastAPI:
     made = FastAPI(**options)
     install_problem_handlers(made)
@@ -165,7 +171,7 @@ async def test_without_a_lifespan_the_error_says_what_to_do() -> None:
 
 async def test_the_lifespan_opens_the_store_of_the_url_and_closes_it(tmp_path: Path) -> None:
     made = small_app(lifespan=session_lifespan(f"file:{tmp_path}"))
-    async with made.router.lifespan_context(made) as state:
+    async with started(made) as state:
         sessions = state["sessions"]
         await sessions.create("talk")
 
@@ -183,7 +189,7 @@ async def test_a_lifespan_of_ones_own_runs_inside_and_adds_to_the_state() -> Non
         assert await app.state.sessions.list_sessions() == ["made-at-start"]
 
     made = small_app(lifespan=session_lifespan("memory:", inner=own))
-    async with made.router.lifespan_context(made) as state:
+    async with started(made) as state:
         assert state["database"] == "open"
         assert await state["sessions"].list_sessions() == ["made-at-start"]
 
@@ -194,7 +200,7 @@ async def test_a_lifespan_of_ones_own_may_yield_nothing() -> None:
         yield
 
     made = small_app(lifespan=session_lifespan("memory:", inner=own))
-    async with made.router.lifespan_context(made) as state:
+    async with started(made) as state:
         assert isinstance(state["sessions"], SessionManager)
 
 
@@ -208,12 +214,23 @@ async def test_the_store_stays_open_for_a_request_that_is_under_way(tmp_path: Pa
         await asyncio.sleep(0.05)
         await sessions.create("late")
 
+    async def silent() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
     async def no_more(message: Any) -> None:
         """Send nothing."""
 
-    async with made.router.lifespan_context(made) as state:
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "state": state}
-        request = asyncio.create_task(made(scope, asyncio.Event().wait, no_more))
+    async with started(made) as state:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": [],
+            "query_string": b"",
+            "state": state,
+        }
+        request = asyncio.create_task(made(scope, silent, no_more))
         await under_way.wait()
     await request
 

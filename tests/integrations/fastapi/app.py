@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
+from importlib.util import find_spec
 from typing import Annotated
 
 from fastapi import Body, Depends, FastAPI, Header
+from fastapi.responses import StreamingResponse
 
 from a2a_session_manager import ActiveSession, SessionManager
 from a2a_session_manager.integrations.fastapi import (
@@ -43,7 +45,7 @@ app.include_router(session_router())
 app.include_router(session_router(tenant), prefix="/mine")
 
 
-@app.put("/mine/chats/{session_id:path}", status_code=204)
+@app.put("/mine/chats/{session_id:path}")
 async def start(session_id: str, sessions: TenantSessions) -> None:
     await sessions.create(session_id)
 
@@ -60,10 +62,28 @@ async def by_the_short_way(chat: Chat) -> EventStream:
     return stream_answer(chat, model(), model="scripted")
 
 
-@app.post("/native/{session_id:path}")
+@app.post("/own/{session_id:path}")
 async def by_a_generator_of_ones_own(chat: Chat) -> EventStream:
     await chat.user("Go on.")
     return EventStream(frames(chat))
+
+
+@app.post("/plain/{session_id:path}")
+async def by_starlette(chat: Chat) -> StreamingResponse:
+    await chat.user("Go on.")
+    return StreamingResponse(frames(chat), media_type="text/event-stream")
+
+
+if find_spec("fastapi.sse") is not None:  # newer ones than our lowest
+    from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+    @app.post("/native/{session_id:path}", response_class=EventSourceResponse)
+    async def by_fastapi(chat: Chat) -> AsyncIterator[ServerSentEvent]:
+        await chat.user("Go on.")
+        async with StreamedAnswer(chat) as answer:
+            async for token in model():
+                answer.write(token)
+                yield ServerSentEvent(data=token, event="token")
 
 
 async def frames(chat: ActiveSession) -> AsyncGenerator[bytes, None]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ from a2a_session_manager import EventSource, FileSessionStore, RunStatus, Sessio
 from tests.integrations.fastapi.serving import Served
 
 CLIENTS = 200
+WAYS = ["short", "own", "plain", *(["native"] if find_spec("fastapi.sse") else [])]
 APP = "tests.integrations.fastapi.app:app"
 WORDS = [f"word{number}" for number in range(40)]
 
@@ -114,7 +116,7 @@ async def test_of_200_streams_half_cut_off_every_word_is_kept_and_every_answer_o
                 assert run.status is RunStatus.CANCELLED
 
 
-@pytest.mark.parametrize("way", ["short", "native"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("served", [{"app": APP, "token_seconds": 0.02}], indirect=True)
 async def test_every_way_to_stream_keeps_what_the_model_had_said(way: str, served: Served, client: AsyncClient) -> None:
     async with FileSessionStore(served.directory) as store:
@@ -147,7 +149,7 @@ async def test_a_server_that_is_told_to_stop_keeps_the_answers_it_cuts_off(serve
     all_here = asyncio.Barrier(len(names) + 1)
 
     async def listen(name: str) -> None:
-        async with client.stream("POST", f"/native/{name}") as response, aclosing(frames(response)) as coming:
+        async with client.stream("POST", f"/own/{name}") as response, aclosing(frames(response)) as coming:
             await anext(coming)
             await all_here.wait()
             with suppress(RemoteProtocolError):  # cut off in the middle

@@ -105,12 +105,19 @@ class ActiveLog:
         return await self._append(events)
 
     async def append(
-        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+        self,
+        *items: SessionEvent[Any] | Mapping[str, Any],
+        id: str | None = None,
+        expected_revision: int | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Append events or chat messages in one commit; `id` names the event of a single item."""
+        """Append events or chat messages in one commit; `id` names the event of a single item.
+
+        With `expected_revision`, raises SessionConflict when somebody else committed since that one.
+        """
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
-        return await self._append([self._event(item, id) for item in items])
+        events = [self._event(item, id) for item in items]
+        return await self._store.append(self.session, *events, expected_revision=expected_revision)
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None

@@ -49,6 +49,13 @@ ESSENTIAL_LINES = {
         "waits: completed, 3 events",
     ],
     "token_tracking_example": ["gpt-4o-mini: 1280 tokens, $0.000151", "without a known price: 1 of 3 requests"],
+    "fastapi_chat": [
+        "answer: You said: Two days in Oslo? ",
+        "run: completed",
+        "other tab sees: ['user', 'llm']",
+        "In May? 201 is kept",
+        "In June? 409 [3]",
+    ],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
     "replay": [
         "sessions     6",

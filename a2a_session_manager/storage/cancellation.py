@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -63,6 +63,20 @@ async def finish(write: Awaitable[ResultT], *, patience: float) -> ResultT:
         if failure := _failure(outcome):
             raise cancelled from failure
         raise
+
+
+async def finish_behind(exc: BaseException, write: asyncio.Future[Any], *, patience: float, failed: str) -> bool:
+    """Wait for `write` while `exc` is on its way: not for long, and never instead of it.
+
+    Returns whether it was written; a failure is a note on `exc` that begins with `failed`.
+    """
+    await wait_out(write, patience)
+    failure: object = _failure(write)
+    if not write.done() or write.cancelled():
+        failure = f"the store did not answer in {patience:g} s"
+    if failure is not None:
+        exc.add_note(f"{failed}: {failure}")
+    return failure is None
 
 
 async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:

@@ -68,7 +68,8 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
     """Return `events` as bytes. Raises InvalidEvent, InvalidSessionOperation over the limits, TooHeavy."""
     if len(events) > limits.commit_events:
         raise InvalidSessionOperation(
-            f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches"
+            f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches",
+            is_too_large=True,
         )
     encoded = []
     size = 0
@@ -163,9 +164,12 @@ def _check_size(data: bytes, limits: StoreLimits, path: str, event_id: str | Non
             "store large media elsewhere and a reference to it here",
             path=path,
             event_id=event_id,
+            is_too_large=True,
         )
 
 
 def _check_commit(size: int, limits: StoreLimits) -> None:
     if size > limits.commit_bytes:
-        raise InvalidSessionOperation(f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches")
+        raise InvalidSessionOperation(
+            f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches", is_too_large=True
+        )

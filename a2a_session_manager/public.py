@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from a2a_session_manager.accounting.usage import merged_usage, usage_from
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
+from a2a_session_manager.context.window import MessageWindow
 from a2a_session_manager.exceptions import (
     BudgetExceeded,
     CorruptSession,
@@ -71,6 +72,7 @@ __all__ = [
     "InvalidEvent",
     "InvalidSessionOperation",
     "ListPricer",
+    "MessageWindow",
     "MissingDependency",
     "Pricer",
     "Prices",

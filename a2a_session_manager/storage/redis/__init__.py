@@ -1,0 +1,1 @@
+"""RedisSessionStore: sessions on Redis, shared by any number of machines."""

@@ -1,0 +1,83 @@
+"""The clients of redis-py that we build, and how each kind is closed and asked for its limits."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final, TypeAlias
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.redis.address import Kind, RedisAddress
+
+AnyClient: TypeAlias = "Redis | RedisCluster"
+
+MAX_CONNECTIONS: Final = 32
+# The health check also finds a connection that a restarted server has forgotten: with RESP 3 and hiredis,
+# redis-py would not notice; hence RESP 2. Retries are ours: redis-py's would hide a lost reply from nobody.
+_DEFAULTS: Final = {
+    "protocol": 2,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "health_check_interval": 15,
+    "max_connections": MAX_CONNECTIONS,
+}
+
+
+def built(address: RedisAddress) -> AnyClient:
+    """Return a new client. It reads files and may ask for a name: not on an event loop."""
+    options: dict[str, Any] = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.options)
+    if address.kind == "cluster":
+        return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in address.nodes], **options)
+    if address.kind == "sentinel":
+        sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
+        asked: Any = Sentinel
+        client: Redis = asked(address.nodes, sentinel_kwargs=sentinels).master_for(address.service, **options)
+        return client
+    host, port = address.nodes[0]
+    return Redis(host=host, port=port, **options)
+
+
+def check_options(address: RedisAddress) -> None:
+    """Raise InvalidSessionOperation for an option that redis-py does not know."""
+    known = inspect.signature(RedisCluster if address.kind == "cluster" else Redis).parameters
+    unknown = [name for name in address.options if name not in known]
+    if unknown:
+        raise InvalidSessionOperation(f"redis-py takes no {', '.join(unknown)} for a {address.kind}: leave it out")
+
+
+def kind_of(client: AnyClient) -> Kind:
+    """Return what kind of servers a client talks to."""
+    if isinstance(client, RedisCluster):
+        return "cluster"
+    return "sentinel" if isinstance(client.connection_pool, SentinelConnectionPool) else "server"
+
+
+def connection_limit(client: AnyClient) -> int:
+    """Return how many commands may be under way at once: pools raise beyond, and pub/sub takes a connection, too."""
+    if isinstance(client, RedisCluster):
+        limit = client.get_connection_kwargs().get("max_connections")
+    else:
+        limit = getattr(client.connection_pool, "max_connections", None)
+    return MAX_CONNECTIONS if limit is None else max(1, min(limit, MAX_CONNECTIONS) - 1)
+
+
+def node_name(client: AnyClient, key: bytes) -> str:
+    """Return which node serves `key`; "" for a single server, and until a cluster's map is known."""
+    if not isinstance(client, RedisCluster):
+        return ""
+    nodes = client.nodes_manager.slots_cache.get(client.keyslot(key))
+    return nodes[0].name if nodes else ""
+
+
+async def close(client: AnyClient) -> None:
+    """Close a client that we built, and the Sentinels it asks."""
+    await client.aclose()
+    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    if sentinels is not None:
+        for sentinel in sentinels.sentinels:
+            await sentinel.aclose()

@@ -31,14 +31,15 @@ async def ask(
     answers: list[Any] = [None] * len(questions)
     unanswered = list(range(len(questions)))
     try:
-        async with asyncio.timeout(patience.seconds):
+        async with asyncio.timeout(patience.seconds) as deadline:
             async for attempt in patience.attempts():
                 async with gate:
                     replies = await _tried(client, [questions[index] for index in unanswered], attempt)
                 for index, reply in zip(unanswered, replies, strict=True):
                     answers[index] = reply
                 unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
-                if not unanswered:
+                # Before Python 3.12, `wait_for` inside redis-py may swallow the deadline's cancellation.
+                if not unanswered or deadline.expired():
                     break
     except TimeoutError:
         for index in unanswered:

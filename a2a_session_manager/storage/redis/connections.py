@@ -43,6 +43,7 @@ class Connections:
         *,
         scripts: Sequence[Script],
         probe_key: bytes,
+        patience: Patience | None = None,
     ) -> None:
         if address is not None:
             clients.check_options(address)
@@ -50,7 +51,7 @@ class Connections:
         self._handed_in = client
         self._trial = trial(scripts, probe_key)
         self._has_rights = False
-        self._patience = _patience(address, client)
+        self._patience = patience or _patience(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
 
     def node_of(self, key: bytes) -> Hashable:

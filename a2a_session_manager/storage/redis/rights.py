@@ -36,6 +36,7 @@ ARGUMENTS: Final = {
     "LTRIM": "0 -1",
     "PERSIST": "",
     "PEXPIRE": "60000",
+    "PEXPIREAT": "9999999999999",
     "PTTL": "",
     "RPUSH": "value",
     "SADD": "member",
@@ -48,7 +49,10 @@ ARGUMENTS: Final = {
     "ZCARD": "",
     "ZRANGE": "0 0",
     "ZRANGEBYLEX": "- + LIMIT 0 1",
+    "ZRANGEBYSCORE": "0 0 LIMIT 0 1",
     "ZREM": "member",
+    "ZREMRANGEBYSCORE": "0 0",
+    "ZREVRANGEBYSCORE": "0 0 LIMIT 0 1",
     "ZSCORE": "member",
 }
 _MARKS: Final = ("NOPERM", "no permission", "No permission", "can't run this command", "can't access")

@@ -41,8 +41,13 @@ class ScriptCall(NamedTuple):
 
     def by_sha(self) -> Command:
         """Return the command for a server that knows the script."""
-        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *map(_encoded, self.args))
 
     def by_source(self) -> Command:
         """Return the command for any server; it knows the script afterwards."""
-        return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.args)
+        return ("EVAL", self.script.source, len(self.keys), *self.keys, *map(_encoded, self.args))
+
+
+def _encoded(value: Value) -> bytes | int:
+    # Not left to the client: one that was handed in may have an encoding of its own.
+    return value.encode() if isinstance(value, str) else value

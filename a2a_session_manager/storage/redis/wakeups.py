@@ -6,6 +6,7 @@ A message is a hint: it may be lost, and then the waiting ends by its time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -42,7 +43,9 @@ class Wakeups:
     def __init__(self, client: AnyClient) -> None:
         self._client = client
         self._channels: dict[bytes, _Channel] = {}
+        self._requested: set[bytes] = set()
         self._subscribed: set[bytes] = set()
+        self._is_hearing = False
         self._pubsub: Any = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -58,8 +61,10 @@ class Wakeups:
             return
         if self._reader is None or self._reader.done():
             self._reader = loop.create_task(self._read(), name="a2a-session-wakeups")
-        elif name not in self._subscribed:
-            await self._subscribe(name)
+        elif self._is_hearing and name not in self._requested:
+            # The reader waits for messages of other channels; a reader that is not there yet brings this one, too.
+            with suppress(*_BROKEN):  # it finds out by itself
+                await self._subscribe({name})
         woken = loop.create_future()
         channel.waiting.add(woken)
         try:
@@ -102,11 +107,15 @@ class Wakeups:
     async def _hear(self) -> None:
         if self._pubsub is None:
             self._pubsub = self._client.pubsub()
-            await self._pubsub.subscribe(*self._channels)
-        for name in self._subscribed - self._channels.keys():
+        while new := self._channels.keys() - self._requested:
+            await self._subscribe(new)
+        for name in self._requested - self._channels.keys():
+            self._requested.discard(name)
             self._subscribed.discard(name)
             await self._pubsub.unsubscribe(name)
+        self._is_hearing = True
         message = await self._pubsub.get_message(timeout=_READ_SECONDS)
+        self._is_hearing = False
         if message is not None:
             self._heard(message)
 
@@ -123,14 +132,14 @@ class Wakeups:
             channel.last_heard = _number(message["data"])
             channel.wake()
 
-    async def _subscribe(self, name: bytes) -> None:
-        # The reader is waiting for messages of the other channels; one that is still connecting brings this one.
-        if self._pubsub is not None and self._pubsub.subscribed:
-            with suppress(*_BROKEN):  # the reader finds out, too
-                await self._pubsub.subscribe(name)
+    async def _subscribe(self, names: Set[bytes]) -> None:
+        self._requested |= names
+        await self._pubsub.subscribe(*names)
 
     async def _drop_connection(self) -> None:
         pubsub, self._pubsub = self._pubsub, None
+        self._is_hearing = False
+        self._requested.clear()
         self._subscribed.clear()
         if pubsub is not None:
             with suppress(*_BROKEN, TimeoutError):

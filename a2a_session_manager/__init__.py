@@ -43,6 +43,7 @@ from a2a_session_manager.storage import (
 
 if TYPE_CHECKING:
     from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+    from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
 
 from a2a_session_manager.accounting.usage import merged_usage, usage_from
 from a2a_session_manager.tokens.counting import (
@@ -77,6 +78,7 @@ __all__ = [
     "MissingDependency",
     "Pricer",
     "Prices",
+    "RedisSessionStore",
     "Retraction",
     "RunStatus",
     "Session",
@@ -107,6 +109,7 @@ __all__ = [
     "count_chat_tokens",
     "count_tokens",
     "create_file_session_store",
+    "create_redis_session_store",
     "event_from_message",
     "merged_usage",
     "store_from_url",

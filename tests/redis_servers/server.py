@@ -20,6 +20,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
 START_SECONDS = 20.0
+# Each write is on the disk before it is answered. With the default, `everysec`, a server whose disk is slow
+# answers first, and may lose two seconds when it is killed.
+APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
 # A cluster's nodes talk to each other on their port + 10,000.
 _BUS_OFFSET = 10_000
 

@@ -23,8 +23,8 @@ _OPTIONS = (
 class RedisCluster:
     """Three nodes with a third of the slots each; a node that is killed and started again comes back whole."""
 
-    def __init__(self, directory: Path) -> None:
-        self.nodes = [RedisServer(directory / f"node{number}", *_OPTIONS) for number in range(3)]
+    def __init__(self, directory: Path, *options: tuple[str, ...]) -> None:
+        self.nodes = [RedisServer(directory / f"node{number}", *_OPTIONS, *options) for number in range(3)]
 
     @property
     def url(self) -> str:

@@ -19,7 +19,7 @@ return {redis.call('HGET', KEYS[1], ARGV[1]), 'new'}
 """,
 )
 FAILING = Script("failing", "return redis.error_reply('ERR no such thing')")
-IMPATIENT = Patience(tries=2, seconds=0.5)
+IMPATIENT = Patience(tries=2, try_seconds=0.5, seconds=0.5)
 PROBE_KEY = b"test:rights"
 
 

@@ -129,7 +129,7 @@ async def test_no_server_is_an_error_with_the_remedy_and_the_cause() -> None:
 
 
 async def test_a_black_hole_ends_in_time_and_harms_nothing_afterwards(proxy: FaultyProxy, name: str) -> None:
-    connections = connected(f"{proxy.url}?socket_timeout=0.5", patience=Patience(tries=8, seconds=0.3))
+    connections = connected(proxy.url, patience=Patience(tries=8, try_seconds=0.2, seconds=0.3))
     await connections.run(push(name, "one"))
     proxy.is_black_hole = True
 

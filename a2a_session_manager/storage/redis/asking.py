@@ -28,29 +28,49 @@ async def ask(
 
     What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
     """
-    answers: list[Any] = [None] * len(questions)
-    unanswered = list(range(len(questions)))
-    try:
-        async with asyncio.timeout(patience.seconds) as deadline:
-            async for attempt in patience.attempts():
-                async with gate:
-                    replies = await _tried(client, [questions[index] for index in unanswered], attempt)
-                for index, reply in zip(unanswered, replies, strict=True):
-                    answers[index] = reply
-                unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
-                # Before Python 3.12, `wait_for` inside redis-py may swallow the deadline's cancellation.
-                if not unanswered or deadline.expired():
-                    break
-    except TimeoutError:
-        for index in unanswered:
-            exhausted = patience.exhausted()
-            exhausted.__cause__ = answers[index]
-            answers[index] = exhausted
+    deadline = asyncio.get_running_loop().time() + patience.seconds
+    answers = await _tried_in_time(client, questions, gate, patience, deadline, attempt=0)
+    unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
+    for attempt in range(1, patience.tries):
+        if not unanswered or not await patience.pause(attempt, deadline):
+            break
+        again = [questions[index] for index in unanswered]
+        replies = await _tried_in_time(client, again, gate, patience, deadline, attempt)
+        for index, reply in zip(unanswered, replies, strict=True):
+            answers[index] = reply
+        unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
     return answers
 
 
 def _is_worth_asking_again(answer: Any) -> bool:
     return isinstance(answer, Exception) and is_passing(answer)
+
+
+async def _tried_in_time(
+    client: AnyClient,
+    questions: Sequence[Question],
+    gate: asyncio.Semaphore,
+    patience: Patience,
+    deadline: float,
+    attempt: int,
+) -> list[Any]:
+    now = asyncio.get_running_loop().time()
+    try:
+        if gate.locked():
+            async with asyncio.timeout_at(deadline):
+                await gate.acquire()
+        else:
+            await gate.acquire()  # at once
+    except TimeoutError:
+        return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+    try:
+        # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
+        async with asyncio.timeout_at(min(deadline, now + patience.try_seconds)):
+            return await _tried(client, questions, attempt)
+    except TimeoutError:
+        return [redis_errors.TimeoutError("no answer in time")] * len(questions)
+    finally:
+        gate.release()
 
 
 async def _tried(client: AnyClient, questions: Sequence[Question], attempt: int) -> list[Any]:

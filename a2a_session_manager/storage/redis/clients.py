@@ -13,16 +13,19 @@ from redis.backoff import NoBackoff
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.redis.address import Kind, RedisAddress
+from a2a_session_manager.storage.redis.retrying import FAILOVER_TRIES, Patience
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
 
 MAX_CONNECTIONS: Final = 32
+_SOCKET_SECONDS: Final = 5.0
+_WAIT_SECONDS: Final = 10.0
 # The health check also finds a connection that a restarted server has forgotten: with RESP 3 and hiredis,
 # redis-py would not notice; hence RESP 2. Retries are ours: redis-py's would hide a lost reply from nobody.
 _DEFAULTS: Final = {
     "protocol": 2,
-    "socket_timeout": 5,
-    "socket_connect_timeout": 5,
+    "socket_timeout": _SOCKET_SECONDS,
+    "socket_connect_timeout": _SOCKET_SECONDS,
     "health_check_interval": 15,
     "max_connections": MAX_CONNECTIONS,
 }
@@ -33,6 +36,7 @@ def built(address: RedisAddress) -> AnyClient:
     options: dict[str, Any] = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.options)
     if address.kind == "cluster":
         return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in address.nodes], **options)
+    options["socket_timeout"] = None  # `patience_with` has it: in redis-py it costs a task for each command
     if address.kind == "sentinel":
         sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
         asked: Any = Sentinel
@@ -62,6 +66,19 @@ def kind_of(client: AnyClient) -> Kind:
     if isinstance(client, RedisCluster):
         return "cluster"
     return "sentinel" if isinstance(client.connection_pool, SentinelConnectionPool) else "server"
+
+
+def patience_with(address: RedisAddress | None, client: AnyClient | None) -> Patience:
+    """Return how long to wait for answers, from servers at `address` or of a client that was handed in."""
+    if client is not None or address is None:
+        # Its own timeout may be any, or none.
+        kind, try_seconds = "server" if client is None else kind_of(client), _WAIT_SECONDS
+    elif address.kind == "cluster":
+        # A cluster's client must see the timeout itself, to read the map of the cluster anew.
+        kind, try_seconds = address.kind, _WAIT_SECONDS
+    else:
+        kind, try_seconds = address.kind, address.options.get("socket_timeout", _SOCKET_SECONDS)
+    return Patience(8 if kind == "server" else FAILOVER_TRIES, try_seconds, _WAIT_SECONDS)
 
 
 def connection_limit(client: AnyClient) -> int:

@@ -13,7 +13,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.asking import Question, ask
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.errors import translated
-from a2a_session_manager.storage.redis.retrying import FAILOVER_PATIENCE, PATIENCE, Patience
+from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wakeups import Wakeups
@@ -51,7 +51,7 @@ class Connections:
         self._handed_in = client
         self._trial = trial(scripts, probe_key)
         self._has_rights = False
-        self._patience = patience or _patience(address, client)
+        self._patience = patience or clients.patience_with(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
 
     def node_of(self, key: bytes) -> Hashable:
@@ -146,8 +146,3 @@ class Connections:
     async def _built(self) -> AnyClient:
         assert self._address is not None
         return await asyncio.to_thread(clients.built, self._address)
-
-
-def _patience(address: RedisAddress | None, client: AnyClient | None) -> Patience:
-    kind = clients.kind_of(client) if client is not None else address.kind if address is not None else "server"
-    return PATIENCE if kind == "server" else FAILOVER_PATIENCE

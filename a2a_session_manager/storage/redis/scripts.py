@@ -10,11 +10,11 @@ from a2a_session_manager.storage.redis.script import Script
 _FOLDER = files("a2a_session_manager.storage.redis") / "lua"
 
 
-def _script(*parts: str) -> Script:
-    return Script(parts[-1], "\n".join((_FOLDER / f"{part}.lua").read_text() for part in ("common", *parts)))
+def _script(*parts: str, quick: tuple[str, ...] = ()) -> Script:
+    return Script(parts[-1], "\n".join((_FOLDER / f"{part}.lua").read_text() for part in (*quick, "common", *parts)))
 
 
-COMMIT: Final = _script("ledger", "commit")
+COMMIT: Final = _script("ledger", "commit", quick=("append",))
 RECALL: Final = _script("ledger", "recall")
 CREATE_ROOT: Final = _script("ledger", "birth", "create_root")
 CREATE_CHILD: Final = _script("ledger", "birth", "create_child")

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from a2a_session_manager.storage.redis.clients import AnyClient
 
 _READ_SECONDS: Final = 1.0
+_CONNECT_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 1.0
 _RECONNECT_SECONDS: Final = 0.5
@@ -109,7 +110,8 @@ class Wakeups:
             await self._client.initialize()  # a cluster's client must know a node
             self._pubsub = self._client.pubsub()
         while new := self._channels.keys() - self._requested:
-            await self._subscribe(new)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._subscribe(new)
         for name in self._requested - self._channels.keys():
             self._requested.discard(name)
             self._subscribed.discard(name)

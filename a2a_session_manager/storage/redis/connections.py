@@ -10,7 +10,7 @@ from typing import Any
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
-from a2a_session_manager.storage.redis.asking import Question, ask
+from a2a_session_manager.storage.redis.asking import Asker
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.errors import translated
 from a2a_session_manager.storage.redis.retrying import Patience
@@ -24,8 +24,7 @@ class _OpenClient:
     """What belongs to one event loop."""
 
     client: AnyClient
-    # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
-    gate: asyncio.Semaphore
+    asker: Asker
     wakeups: Wakeups
     life: AsyncGenerator[_OpenClient, None] = field(init=False)
 
@@ -73,9 +72,10 @@ class Connections:
     async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with."""
         try:
+            opened = await self._opened()
             if not self._has_rights:
-                await self._check_rights()
-            answers = await self._asked(calls)
+                await self._check_rights(opened)
+            answers = await opened.asker.run(calls)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [
@@ -85,7 +85,7 @@ class Connections:
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that only read, in one round trip, and return their answers; raises the first error."""
-        answers = await self._asked(commands)
+        answers = await (await self._opened()).asker.read(commands) if commands else []
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)
@@ -101,14 +101,8 @@ class Connections:
         if opened is not None:
             await opened.life.aclose()
 
-    async def _asked(self, questions: Sequence[Question]) -> list[Any]:
-        if not questions:
-            return []
-        opened = await self._opened()
-        return await ask(opened.client, questions, opened.gate, self._patience)
-
-    async def _check_rights(self) -> None:
-        [answer] = await self._asked([self._trial])
+    async def _check_rights(self, opened: _OpenClient) -> None:
+        [answer] = await opened.asker.run([self._trial])
         if isinstance(answer, Exception):
             raise translated(answer)
         refuse_missing_rights(answer, self._trial.keys[0])
@@ -133,7 +127,8 @@ class Connections:
         closed on the loop they belong to even where nobody closes the store.
         """
         client = self._handed_in if self._handed_in is not None else await self._built()
-        opened = _OpenClient(client, asyncio.Semaphore(clients.connection_limit(client)), Wakeups(client))
+        asker = Asker(client, self._patience, owns_client=self._handed_in is None)
+        opened = _OpenClient(client, asker, Wakeups(client))
         try:
             yield opened
         finally:

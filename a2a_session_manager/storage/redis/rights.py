@@ -67,7 +67,7 @@ local function try(line)
     for word in string.gmatch(line, '%S+') do command[#command + 1] = word end
     table.insert(command, 2, KEYS[1])
     local answer = redis.pcall(unpack(command))
-    if type(answer) == 'table' and answer.err then refused[#refused + 1] = command[1] .. '|' .. answer.err end
+    if type(answer) == 'table' and answer.err then refused[#refused + 1] = command[1] .. '|' .. tostring(answer.err) end
 end
 try(ARGV[1])
 if #refused == 0 then

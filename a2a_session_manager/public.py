@@ -55,6 +55,7 @@ from a2a_session_manager.tokens.warming import warm_up
 
 if TYPE_CHECKING:
     from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+    from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
 
 __all__ = [
     "ActiveRun",
@@ -76,6 +77,7 @@ __all__ = [
     "MissingDependency",
     "Pricer",
     "Prices",
+    "RedisSessionStore",
     "Retraction",
     "RunStatus",
     "Session",
@@ -105,6 +107,7 @@ __all__ = [
     "count_chat_tokens",
     "count_tokens",
     "create_file_session_store",
+    "create_redis_session_store",
     "event_from_message",
     "merged_usage",
     "store_from_url",

@@ -8,13 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import file, memory
+from benchmarks import file, memory, redis
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 
 # A store adds its module here; it has CASES.
-STORES = [memory, file]
+STORES = [memory, file, redis]
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,17 +14,11 @@ import aiofiles
 import aiofiles.os
 
 from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.file import Durability, FileSessionStore
-from a2a_session_manager.storage.json_check import JsonCheck
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from benchmarks import scenarios
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
-from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, grown
-
-# Does one append to the place of that number.
-Append = Callable[[int], Awaitable[object]]
+from benchmarks.scenarios import Append, Case, Scenario, Sizes, an_event, at_least, at_most, encoding, grown, together
 
 _COLD_TURNS = 3
 
@@ -43,9 +36,9 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
             await store.append(session_id, an_event(message))
 
         strategies = {
-            "hop": _together(hop, sizes.operations, tasks=1),
-            "encode alone": _encoding(message, sizes.operations),
-            "append": _together(append, sizes.operations, tasks=1),
+            "hop": together(hop, sizes.operations, tasks=1),
+            "encode alone": encoding(message, sizes.operations),
+            "append": together(append, sizes.operations, tasks=1),
         }
         return await compared(strategies, turns=sizes.turns, is_watched=True)
 
@@ -108,37 +101,11 @@ async def _together_against(plain: Append, store: BaseSessionStore, sizes: Sizes
         await store.append(session_ids[place], an_event(message))
 
     strategies = {
-        "plain": _together(plain, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
-        "encode alone": _encoding(message, sizes.operations),
-        "append": _together(append, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+        "plain": together(plain, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+        "encode alone": encoding(message, sizes.operations),
+        "append": together(append, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
     }
     return await outpaced(strategies, turns=sizes.turns)
-
-
-def _together(append: Append, operations: int, *, tasks: int, is_apart: bool = False) -> Sample:
-    """Return the sample of so many tasks that share out the operations, all at one place or each at its own."""
-    each = max(operations // tasks, 1)
-
-    async def work(place: int) -> None:
-        for _ in range(each):
-            await append(place)
-
-    async def sample() -> float:
-        start = time.perf_counter()
-        await asyncio.gather(*(work(task if is_apart else 0) for task in range(tasks)))
-        return (time.perf_counter() - start) / (each * tasks)
-
-    return sample
-
-
-def _encoding(message: Message, operations: int) -> Sample:
-    async def sample() -> float:
-        start = time.perf_counter()
-        for _ in range(operations):
-            encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
-        return (time.perf_counter() - start) / operations
-
-    return sample
 
 
 async def _record(directory: Path, message: Message) -> bytes:

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("a2a_session_manager", "pydantic", "pydantic_core", "anyio")
+_PACKAGES = ("a2a_session_manager", "pydantic", "pydantic_core", "anyio", "redis", "hiredis")
 
 
 def machine() -> dict[str, str]:

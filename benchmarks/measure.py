@@ -29,11 +29,11 @@ _IDLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one row found out. A comparison has a `ratio`; a lateness has none, it is judged by its p99.
+    """What one row found out. A comparison has a `ratio`; what has none is judged by one of its `medians`.
 
     Attributes:
         spread: lower and upper quartile, over the turns, of the number that is judged.
-        medians: by strategy, in `unit`; of a lateness the percentiles.
+        medians: by strategy, in `unit`; of a lateness the percentiles, of a count the count.
         late: p99 and maximum, in ms, of a ticker beside the judged strategy, where that lets others run.
     """
 
@@ -42,11 +42,12 @@ class Result:
     medians: Mapping[str, float]
     unit: str
     late: tuple[float, float] | None = None
+    judged_by: str = "p99"
 
     @property
     def judged(self) -> float:
         """The number that a bound is on."""
-        return self.medians["p99"] if self.ratio is None else self.ratio
+        return self.medians[self.judged_by] if self.ratio is None else self.ratio
 
 
 async def interleaved(strategies: Mapping[str, Sample], *, turns: int) -> dict[str, list[float]]:

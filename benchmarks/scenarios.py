@@ -19,6 +19,8 @@ from benchmarks.measure import Result, Sample, Work, compared, lateness, latenes
 from benchmarks.payloads import Message, long_text, many_values, short_message
 
 Operation = Callable[[str], Awaitable[object]]
+# Does one append to the place of that number.
+Append = Callable[[int], Awaitable[object]]
 
 _POPS_IN_A_ROW = 5
 # Small, like those of agents: a store may have to read a whole commit to find one of its events.
@@ -251,6 +253,34 @@ async def grown(store: BaseSessionStore, length: int) -> str:
             await asyncio.gather(*waiting)
             waiting.clear()
     return session_id
+
+
+def together(append: Append, operations: int, *, tasks: int, is_apart: bool = False) -> Sample:
+    """Return the sample of so many tasks that share out the operations, all at one place or each at its own."""
+    each = max(operations // tasks, 1)
+
+    async def work(place: int) -> None:
+        for _ in range(each):
+            await append(place)
+
+    async def sample() -> float:
+        start = time.perf_counter()
+        await asyncio.gather(*(work(task if is_apart else 0) for task in range(tasks)))
+        return (time.perf_counter() - start) / (each * tasks)
+
+    return sample
+
+
+def encoding(message: Message, operations: int) -> Sample:
+    """Return the sample of building and encoding an event, and no more."""
+
+    async def sample() -> float:
+        start = time.perf_counter()
+        for _ in range(operations):
+            encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]")
+        return (time.perf_counter() - start) / operations
+
+    return sample
 
 
 def an_event(message: Message) -> SessionEvent:

@@ -16,7 +16,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from a2a_session_manager.storage.url import store_from_url
 
 if TYPE_CHECKING:
     from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+    from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
 
 SessionStoreInterface = BaseSessionStore
 
@@ -23,12 +24,14 @@ __all__ = [
     "BaseSessionStore",
     "FileSessionStore",
     "InMemorySessionStore",
+    "RedisSessionStore",
     "SessionPage",
     "SessionStore",
     "SessionStoreInterface",
     "SessionStoreProvider",
     "StoreLimits",
     "create_file_session_store",
+    "create_redis_session_store",
     "store_from_url",
 ]
 
@@ -36,6 +39,8 @@ __all__ = [
 _LAZY = {
     "FileSessionStore": "a2a_session_manager.storage.file",
     "create_file_session_store": "a2a_session_manager.storage.file",
+    "RedisSessionStore": "a2a_session_manager.storage.redis",
+    "create_redis_session_store": "a2a_session_manager.storage.redis",
 }
 
 

@@ -14,6 +14,10 @@ from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 _MODULES: Final = {
     "memory": "a2a_session_manager.storage.memory",
     "file": "a2a_session_manager.storage.file",
+    "redis": "a2a_session_manager.storage.redis",
+    "rediss": "a2a_session_manager.storage.redis",
+    "redis+cluster": "a2a_session_manager.storage.redis",
+    "redis+sentinel": "a2a_session_manager.storage.redis",
 }
 
 
@@ -22,8 +26,10 @@ def store_from_url(
 ) -> BaseSessionStore:
     """Return a new store for `url`; it opens on first use. Raises InvalidSessionOperation for a bad URL.
 
-    `memory:` is a fresh store of its own at each call; `file:DIRECTORY` takes `?durability=disk`. A usage
-    without a cost gets it from `pricer`.
+    `memory:` is a fresh store of its own at each call; `file:DIRECTORY` takes `?durability=disk`;
+    `redis://HOST:PORT/DB`, `rediss://` (TLS), `redis+cluster://HOST:PORT,HOST:PORT` and
+    `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` take `?key_prefix=` and `?expiration_seconds=`.
+    A usage without a cost gets it from `pricer`.
     """
     scheme, colon, _ = url.partition(":")
     if not colon or scheme not in _MODULES:

@@ -1,0 +1,103 @@
+"""RedisSessionStore: sessions on Redis, shared by any number of machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from a2a_session_manager.exceptions import InvalidSessionOperation, MissingDependency
+
+try:
+    import redis.asyncio as _redis  # noqa: F401  only to say clearly what is missing
+except ImportError as error:
+    raise MissingDependency("redis", "redis") from error
+
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.gone import refuse_gone
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
+from a2a_session_manager.storage.redis.backend import RedisBackend
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.keys import checked_prefix
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
+
+if TYPE_CHECKING:
+    from a2a_session_manager.storage.redis.clients import AnyClient
+
+__all__ = ["RedisSessionStore", "create_redis_session_store", "from_url"]
+
+DEFAULT_PREFIX = "session:"
+
+
+class RedisSessionStore(BaseSessionStore):
+    """Sessions on Redis 6.2 or newer or Valkey: one server, a cluster, or a primary found by Sentinels.
+
+    Give a client (`redis.asyncio.Redis` or `RedisCluster`, used as it is, left open) or an address. A session
+    expires `expiration_seconds` after the last write to it or to one below it; None keeps it for ever.
+    """
+
+    def __init__(
+        self,
+        client: AnyClient | None = None,
+        *,
+        address: RedisAddress | None = None,
+        key_prefix: str = DEFAULT_PREFIX,
+        expiration_seconds: float | None = None,
+        limits: StoreLimits = DEFAULT_LIMITS,
+        pricer: Pricer = DEFAULT_PRICER,
+        **gone: object,
+    ) -> None:
+        refuse_gone(gone)
+        if (client is None) == (address is None):
+            raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
+        prefix = checked_prefix(key_prefix)
+        ttl = _milliseconds(expiration_seconds)
+        connections = Connections(address, client, scripts=scripts.ALL, probe_key=f"{prefix}rights".encode())
+        super().__init__(RedisBackend(connections, prefix=prefix, ttl=ttl), limits=limits, pricer=pricer)
+
+
+def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> RedisSessionStore:
+    """Return a store for `redis://`, `rediss://`, `redis+cluster://` or `redis+sentinel://`.
+
+    `?key_prefix=` and `?expiration_seconds=` are the store's own options, the others redis-py's.
+    """
+    address, options = address_from_url(url)
+    return RedisSessionStore(
+        address=address,
+        key_prefix=options.get("key_prefix", DEFAULT_PREFIX),
+        expiration_seconds=_seconds(options.get("expiration_seconds")),
+        limits=limits,
+        pricer=pricer,
+    )
+
+
+def create_redis_session_store(
+    host: str = "localhost",
+    port: int = 6379,
+    db: int = 0,
+    password: str | None = None,
+    key_prefix: str = DEFAULT_PREFIX,
+    expiration_seconds: float | None = None,
+    **redis_kwargs: Any,
+) -> RedisSessionStore:
+    """Return a store on one server; `redis_kwargs` are those of `redis.asyncio.Redis`."""
+    refuse_gone({name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")})
+    address = RedisAddress.server(host, port, db=db, password=password, **redis_kwargs)
+    return RedisSessionStore(address=address, key_prefix=key_prefix, expiration_seconds=expiration_seconds)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise InvalidSessionOperation(f"expiration_seconds={text!r} is no number of seconds") from None
+
+
+def _milliseconds(seconds: object) -> int:
+    if seconds is None:
+        return 0
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.001 <= seconds <= 10**10:
+        raise InvalidSessionOperation(
+            f"expiration_seconds={seconds!r} cannot be used: take a number above 0, or None to keep sessions for ever"
+        )
+    return round(seconds * 1_000)

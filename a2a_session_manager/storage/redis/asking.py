@@ -1,0 +1,136 @@
+"""Commands and scripts to a client, many in one round trip, and asked again while what fails passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis, RedisCluster
+from redis.client import NEVER_DECODE
+
+from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
+from a2a_session_manager.storage.redis.errors import is_passing
+from a2a_session_manager.storage.redis.retrying import Patience
+from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.wire import sent_directly
+
+# Takes questions and the number of the attempt.
+Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
+Send = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+
+# Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
+_AS_BYTES: Final = {NEVER_DECODE: True}
+
+
+class Asker:
+    """Asks the servers of one client, on one event loop.
+
+    What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
+    """
+
+    def __init__(self, client: AnyClient, patience: Patience, *, owns_client: bool) -> None:
+        self._client = client
+        self._patience = patience
+        # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
+        self._gate = asyncio.Semaphore(connection_limit(client))
+        # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
+        self._direct_client = client if owns_client and isinstance(client, Redis) else None
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Return an answer or an exception for each call, in their order."""
+        return await self._asked(calls, self._run)
+
+    async def read(self, commands: Sequence[Command]) -> list[Any]:
+        """Return an answer or an exception for each command, in their order."""
+        return await self._asked(commands, self._read)
+
+    async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
+        patience = self._patience
+        deadline = asyncio.get_running_loop().time() + patience.seconds
+        answers = await self._in_time(ask, questions, 0, deadline)
+        unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
+        for attempt in range(1, patience.tries):
+            if not unanswered or not await patience.pause(attempt, deadline):
+                break
+            again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
+            for index, answer in zip(unanswered, again, strict=True):
+                answers[index] = answer
+            unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
+        return answers
+
+    async def _in_time(
+        self,
+        ask: Ask,
+        questions: Sequence[Any],
+        attempt: int,
+        deadline: float,
+    ) -> list[Any]:
+        gate = self._gate
+        now = asyncio.get_running_loop().time()
+        try:
+            if gate.locked():
+                async with asyncio.timeout_at(deadline):
+                    await gate.acquire()
+            else:
+                await gate.acquire()  # at once
+        except TimeoutError:
+            return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+        try:
+            # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
+            async with asyncio.timeout_at(min(deadline, now + self._patience.try_seconds)):
+                return await ask(questions, attempt)
+        except TimeoutError:
+            return [redis_errors.TimeoutError("no answer in time")] * len(questions)
+        finally:
+            gate.release()
+
+    async def _run(self, calls: Sequence[ScriptCall], attempt: int) -> list[Any]:
+        send = self._send_directly if self._direct_client is not None else self._sender(attempt)
+        answers = await send([call.by_sha() for call in calls])
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+        if unknown:
+            by_source = await send([calls[index].by_source() for index in unknown])
+            for index, answer in zip(unknown, by_source, strict=True):
+                answers[index] = answer
+        return answers
+
+    async def _read(self, commands: Sequence[Command], attempt: int) -> list[Any]:
+        return await self._sender(attempt)(commands)
+
+    def _sender(self, attempt: int) -> Send:
+        # Only a single command makes a cluster's client read the map anew.
+        return self._send_one_by_one if attempt and isinstance(self._client, RedisCluster) else self._send
+
+    async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
+        assert self._direct_client is not None
+        try:
+            return await sent_directly(self._direct_client, commands)
+        except Exception as error:
+            return [error] * len(commands)
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            if len(commands) == 1:
+                return [await self._client.execute_command(*commands[0], **_AS_BYTES)]
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command, **_AS_BYTES)
+            return list(await pipeline.execute(raise_on_error=False))
+        except Exception as error:
+            return [error] * len(commands)
+
+    async def _send_one_by_one(self, commands: Sequence[Command]) -> list[Any]:
+        answers: list[Any] = []
+        for command in commands:
+            answers += await self._send([command])
+            if isinstance(answers[-1], redis_errors.ConnectionError | redis_errors.TimeoutError | OSError):
+                # The node is away: the others would only wait for the same. Their order is kept, too.
+                answers += [answers[-1]] * (len(commands) - len(answers))
+                break
+        return answers
+
+
+def _is_worth_asking_again(answer: Any) -> bool:
+    return isinstance(answer, Exception) and is_passing(answer)

@@ -1,0 +1,156 @@
+"""RedisBackend: the primitives over Redis; commits that wait together leave in one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Hashable, Sequence
+from contextvars import Context
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.cancellation import QueuedWrite
+from a2a_session_manager.storage.commit_queue import CommitQueue, QueuedJob
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+    TreeNode,
+    TreeTotals,
+)
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.burying import Undertaker
+from a2a_session_manager.storage.redis.commits import commit_args, commit_keys, commit_size, receipt_of
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.creating import Creator
+from a2a_session_manager.storage.redis.deleting import Deleter
+from a2a_session_manager.storage.redis.expiry import Expiry
+from a2a_session_manager.storage.redis.following import Followers
+from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.listing import Listing
+from a2a_session_manager.storage.redis.locating import Answer, Locator
+from a2a_session_manager.storage.redis.reading import Reader
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
+
+ResultT = TypeVar("ResultT")
+
+# No lane of this queue is ever busy: a server that does not answer is an error of the commit.
+_NEVER_BUSY: Final = 0.0
+
+
+class RedisBackend(Backend):
+    """Sessions on Redis, for any number of processes and machines."""
+
+    def __init__(self, connections: Connections, *, prefix: str, ttl: int) -> None:
+        self._connections = connections
+        self._ttl = ttl  # milliseconds, 0 for ever
+        self._locator = Locator(connections, prefix)
+        index = Index(connections, prefix)
+        undertaker = Undertaker(connections, index)
+        self._expiry = Expiry(connections, ttl)
+        self._reader = Reader(connections, self._locator, undertaker)
+        self._creator = Creator(connections, self._locator, index, self._expiry, undertaker)
+        self._deleter = Deleter(connections, self._locator, self._reader, undertaker)
+        self._listing = Listing(index, undertaker)
+        self._followers = Followers(connections, self._locator)
+        self._queues: dict[Hashable, CommitQueue] = {}  # by node: one that is away holds up no other
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
+        return self._begun(self._creator.create(key, creation, commit))
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+        node = self._connections.node_of(self._locator.place(key).tree)
+        queue = self._queues.get(node)
+        if queue is None:
+            queue = self._queues[node] = CommitQueue(
+                self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy"
+            )
+        return queue.put(key, commit, commit_size(commit))
+
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Task[None]:
+        return self._begun(self._deleter.delete(key, creation_id, cascade=cascade))
+
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        return await self._reader.load(keys, last=last, whole_head=whole_head)
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        return await self._reader.read_log(key, after=after, limit=limit)
+
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await self._reader.children(key, after=ledger.ordinal_of(cursor), limit=limit)
+
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        return await self._reader.tree(key)
+
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
+        return await self._reader.tree_totals(key)
+
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        return await self._listing.page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        await self._followers.wait(key, creation_id, revision)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+        for queue in list(self._queues.values()):
+            await queue.aclose()
+        loop = asyncio.get_running_loop()
+        under_way = {task for task in self._tasks if task.get_loop() is loop}
+        if under_way:
+            await asyncio.wait(under_way)
+        await self._connections.aclose()
+
+    def _begun(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
+        # In an empty context: what a caller has set in its own must not stick to everybody's writes.
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Task[list[Any]]:
+        return self._begun(self._answers(batch))
+
+    async def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
+        """Send a batch, the commits of one session in one call, and return each job's answer."""
+        lanes: dict[Any, list[QueuedJob]] = {}
+        for job in batch:
+            lanes.setdefault(job.lane, []).append(job)
+        calls_at = [partial(_commit_call, commits=[job.work for job in jobs], ttl=self._ttl) for jobs in lanes.values()]
+        found = await self._locator.ask_many(list(lanes), calls_at)
+        answers: dict[QueuedJob, Any] = {}
+        for (key, jobs), answer in zip(lanes.items(), found, strict=True):
+            answers.update(zip(jobs, await self._lane_answers(key, jobs, answer), strict=True))
+        return [answers[job] for job in batch]
+
+    async def _lane_answers(self, key: SessionKey, jobs: Sequence[QueuedJob], answer: Answer) -> list[Any]:
+        if answer is None:
+            return [SessionNotFound(key.id) for _ in jobs]
+        if isinstance(answer, SessionManagerError):
+            return [answer] * len(jobs)
+        _, due, receipts = answer.reply
+        if due:
+            try:
+                await self._expiry.refresh(answer.place, due)
+            except SessionManagerError as error:
+                return [error] * len(jobs)
+        return [receipt_of(receipt, key, job.work) for receipt, job in zip(receipts, jobs, strict=True)]
+
+
+def _commit_call(place: Place, *, commits: Sequence[EncodedCommit], ttl: int) -> ScriptCall:
+    arguments: list[Value] = [place.key.id, int(place.is_root), ttl, len(commits)]
+    for commit in commits:
+        arguments += commit_args(commit)
+    return ScriptCall(scripts.COMMIT, commit_keys(place, commits), arguments, place.key.id)

@@ -1,0 +1,132 @@
+"""What is left of sessions that are gone, and how it goes: claims, lines of trees and of the index, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.commits import status_of
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.locating import claim_id_of
+from a2a_session_manager.storage.redis.script import Command, ScriptCall
+
+_SESSIONS_A_SWEEP: Final = 100
+
+
+class Undertaker:
+    """Removes what leads nowhere, and only that: each step looks once more, or compares."""
+
+    def __init__(self, connections: Connections, index: Index) -> None:
+        self._connections = connections
+        self._index = index
+
+    async def are_alive(self, places: Sequence[Place]) -> list[bool]:
+        """Tell of each session whether it lives, in two round trips at most."""
+        lines = await self._lines(places)
+        alive = [line is not None for line in lines]
+        # One that was made to expire may be gone while its line in the tree is there.
+        mortal = [at for at, line in enumerate(lines) if line is not None and expires(line)]
+        heads = await self._connections.read_many([("EXISTS", places[at].head) for at in mortal])
+        for at, has_head in zip(mortal, heads, strict=True):
+            alive[at] = bool(has_head)
+        return alive
+
+    async def forget(self, places: Sequence[Place]) -> None:
+        """Remove those that are gone from the index; one that lives after all is put back."""
+        gone = await self._gone(places)
+        await self._index.remove(gone)
+        still_gone = await self._gone(gone)
+        await self._index.add([place for place in gone if place not in still_gone])
+
+    async def clear(self, places: Sequence[Place]) -> None:
+        """Remove what is left of sessions that are gone, and at last their lines in the index."""
+        await self.bury(places)
+        await self.sweep(places)
+        await self.forget(places)
+
+    async def bury(self, places: Sequence[Place]) -> None:
+        """Take sessions that have expired out of their trees."""
+        below_roots = [place for place in places if not place.is_root]
+        lines = await self._lines(below_roots)
+        for reply in await self._run_all(
+            _burial(place, parent_of(line)) for place, line in zip(below_roots, lines, strict=True) if line is not None
+        ):
+            status_of(reply, "")
+
+    async def forbid(self, place: Place, claim_id: str) -> bool:
+        """Make sure that a claim never becomes a session; False when it is one already."""
+        call = ScriptCall(scripts.FORBID, (*place.core, place.refused), [place.key.id, claim_id], place.key.id)
+        return status_of(await self._connections.run(call), place.key.id) == b"OK"
+
+    async def release(self, place: Place, claim: bytes) -> None:
+        """Give the id free, if it is still claimed so."""
+        await self._run_all([ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)])
+
+    async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
+        """Remove what is left of sessions that were deleted, each given with its creation id."""
+        for at in range(0, len(deleted), _SESSIONS_A_SWEEP):
+            some = deleted[at : at + _SESSIONS_A_SWEEP]
+            places = [place for place, _ in some]
+            await self.sweep(places)
+            await self._release_all(some)
+            await self.forget(places)
+
+    async def _release_all(self, deleted: Sequence[tuple[Place, str]]) -> None:
+        below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
+        questions: list[Command] = [("GET", place.locator) for place, _ in below_roots]
+        claims = await self._connections.read_many(questions)
+        # A deleted creation id is refused, so nobody makes a session of its claim any more.
+        await self._run_all(
+            ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
+            for (place, creation_id), claim in zip(below_roots, claims, strict=True)
+            if claim is not None and claim_id_of(claim).partition(".")[0] == creation_id
+        )
+
+    async def sweep(self, places: Sequence[Place]) -> None:
+        """Remove the keys of sessions that are gone."""
+        by_tree: dict[bytes, list[Place]] = {}
+        for place in places:
+            by_tree.setdefault(place.tree, []).append(place)
+        await self._run_all(
+            _sweep_call(tree, some[at : at + _SESSIONS_A_SWEEP])
+            for tree, some in by_tree.items()
+            for at in range(0, len(some), _SESSIONS_A_SWEEP)
+        )
+
+    async def _gone(self, places: Sequence[Place]) -> list[Place]:
+        alive = await self.are_alive(places)
+        return [place for place, is_alive in zip(places, alive, strict=True) if not is_alive]
+
+    async def _lines(self, places: Sequence[Place]) -> list[bytes | None]:
+        return await self._connections.read_many([("HGET", place.tree, f"n:{place.key.id}") for place in places])
+
+    async def _run_all(self, calls: Iterable[ScriptCall]) -> list[Any]:
+        answers = await self._connections.run_many(list(calls))
+        for answer in answers:
+            if isinstance(answer, SessionManagerError):
+                raise answer
+        return answers
+
+
+def expires(line: bytes) -> bool:
+    """Tell from a session's line in its tree whether it was made to expire."""
+    return line.split(b" ", 2)[1] != b"0"
+
+
+def parent_of(line: bytes) -> str:
+    """Return the parent that a session's line in its tree names, "" for a root."""
+    return line.split(b" ", 3)[3].decode()
+
+
+def _burial(place: Place, parent_id: str) -> ScriptCall:
+    parent = place.beside(parent_id)
+    return ScriptCall(scripts.BURY, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
+
+
+def _sweep_call(tree: bytes, places: Sequence[Place]) -> ScriptCall:
+    keys = [tree, *(key for place in places for key in place.all_of_session)]
+    return ScriptCall(scripts.SWEEP, keys, [place.key.id for place in places])

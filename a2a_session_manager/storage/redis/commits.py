@@ -1,0 +1,177 @@
+"""A commit as the arguments of a script, and the script's answer as a receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from a2a_session_manager.exceptions import (
+    CorruptSession,
+    InvalidSessionOperation,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+)
+from a2a_session_manager.models.session_run import RunStatus, illegal_move
+from a2a_session_manager.storage.records import (
+    EncodedCommit,
+    EncodedEvent,
+    EncodedRetraction,
+    Range,
+    Receipt,
+    SessionKey,
+)
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.script import Value
+
+# Any number of ranges or values as a flat list, as Lua returns them.
+Flat = Sequence[Any]
+
+
+def commit_keys(place: Place, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
+    """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
+    if any(commit.retraction is not None for commit in commits):
+        return (*place.plain, place.totals, place.runs, place.unfinished, place.retractions)
+    usages = [event for commit in commits for event in commit.events if event.usage is not None]
+    if any(commit.runs for commit in commits) or any(event.run_id is not None for event in usages):
+        return (*place.plain, place.totals, place.runs, place.unfinished)
+    return (*place.plain, place.totals) if usages else place.plain
+
+
+def commit_args(commit: EncodedCommit) -> Iterator[Value]:
+    """Yield a commit as `take_commit` in `ledger.lua` reads it."""
+    values = [*_named("s:", commit.state), *_named("p:", commit.properties)]
+    changed = [each for each in values if each[1] is not None]
+    guard = "-" if commit.expected_revision is None else commit.expected_revision
+    counts = f"{len(commit.events)} {len(changed)} {len(values) - len(changed)} {len(commit.runs)}"
+    yield f"{commit.written_at} {guard} {counts} {_kind_of(commit.retraction)}"
+    yield commit.creation_id or ""
+    yield commit.write_id or ""
+    for event in commit.events:
+        yield from _event_args(event)
+    for name, data in changed:
+        yield name
+        yield data or b""
+    for name, data in values:
+        if data is None:
+            yield name
+    for run_id, run in commit.runs.items():
+        yield run_id
+        yield run.status
+        yield run.data
+    if commit.retraction is not None:
+        yield from commit.retraction.event_ids
+
+
+def commit_size(commit: EncodedCommit) -> int:
+    """Return about how many bytes a commit brings."""
+    values = (*commit.state.values(), *commit.properties.values())
+    return (
+        sum(len(event.data) for event in commit.events)
+        + sum(len(data) for data in values if data is not None)
+        + sum(len(run.data) for run in commit.runs.values())
+    )
+
+
+def status_of(reply: Flat, session_id: str) -> bytes:
+    """Return the word a script's answer begins with. Raises CorruptSession when that tells of damage."""
+    status: bytes = reply[0]
+    if status == b"LOST":
+        what = reply[1].decode()
+        raise CorruptSession(
+            session_id,
+            f"session {session_id!r}: redis has lost its {what}, and the rest is there: restore it from a backup, or "
+            "delete it; an eviction policy other than noeviction does this",
+        )
+    if status == b"NEWER":
+        raise CorruptSession(
+            session_id, f"session {session_id!r} was written by a newer release: upgrade a2a_session_manager"
+        )
+    return status
+
+
+def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt | SessionManagerError:
+    """Return the receipt that one commit's answer holds, or the error that it was refused with."""
+    if isinstance(answer[0], bytes):
+        return _refusal(answer, key, commit)
+    revision, last_seq, is_change, is_repeat, seqs, hidden, retracted = answer
+    return Receipt(
+        revision, last_seq, bool(is_change), seqs, ranges_of(hidden), frozenset(retracted), is_repeat=bool(is_repeat)
+    )
+
+
+def ranges_of(flat: Flat) -> tuple[Range, ...]:
+    """Return ranges from their bounds, one after the other."""
+    return tuple(pairs(flat))
+
+
+def pairs(flat: Flat) -> Iterator[tuple[Any, Any]]:
+    """Yield the first and second, the third and fourth, and so on."""
+    each = iter(flat)
+    return zip(each, each, strict=True)
+
+
+def cell_of(text: str) -> tuple[str, str]:
+    """Return the model and source that a field of totals is about."""
+    model, source = json.loads(text)
+    return model, source
+
+
+def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
+    status = answer[0]
+    if status == b"CONFLICT":
+        return SessionConflict(key.id, expected_revision=commit.expected_revision or 0, revision=answer[1])
+    if status == b"OTHER":
+        return SessionNotFound(
+            key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"
+        )
+    if status == b"MOVE":
+        run_id, current, wanted = (part.decode() for part in answer[1:])
+        text = illegal_move(run_id, RunStatus(current), RunStatus(wanted))
+    elif status == b"UNKNOWN":
+        text = f"session {key.id!r} holds no event {answer[1].decode()!r} to retract: check the id"
+    elif status == b"OVERFLOW":
+        text = f"the sum {answer[1].decode()!r} would pass 9.2e18, the most a counter of redis holds: check the usage"
+    else:
+        try:
+            status_of(answer, key.id)
+        except CorruptSession as error:
+            return error
+        raise AssertionError(f"unknown answer {answer!r}")
+    return InvalidSessionOperation(text, session_id=key.id)
+
+
+def _named(prefix: str, values: Any) -> Iterator[tuple[str, bytes | None]]:
+    for name, data in values.items():
+        yield prefix + name, data
+
+
+def _kind_of(retraction: EncodedRetraction | None) -> str:
+    if retraction is None:
+        return "none 0"
+    if retraction.last is not None:
+        return f"last {retraction.last}"
+    if retraction.after is not None:
+        return f"after {retraction.after}"
+    return f"ids {len(retraction.event_ids)}"
+
+
+def _event_args(event: EncodedEvent) -> Iterator[Value]:
+    yield event.id
+    yield event.data
+    usage = event.usage
+    if usage is None:
+        yield ""
+        return
+    # An empty usage adds nothing, and says so like none at all.
+    yield " ".join(f"{name} {count}" for name, count in usage.counters.items())
+    if usage.counters:
+        yield _cell(usage.model, usage.source)
+        yield event.run_id or ""
+
+
+@lru_cache(maxsize=256)
+def _cell(model: str, source: str) -> str:
+    return json.dumps([model, source], separators=(",", ":"))

@@ -1,0 +1,143 @@
+"""The connections of a store to Redis: the client of the running loop, one we build or the one that was handed in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.storage.redis import clients
+from a2a_session_manager.storage.redis.address import RedisAddress
+from a2a_session_manager.storage.redis.asking import Asker
+from a2a_session_manager.storage.redis.clients import AnyClient
+from a2a_session_manager.storage.redis.errors import translated
+from a2a_session_manager.storage.redis.retrying import Patience
+from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
+from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
+from a2a_session_manager.storage.redis.wakeups import Wakeups
+
+
+@dataclass(slots=True, eq=False)
+class _OpenClient:
+    """What belongs to one event loop."""
+
+    client: AnyClient
+    asker: Asker
+    wakeups: Wakeups
+    life: AsyncGenerator[_OpenClient, None] = field(init=False)
+
+
+class Connections:
+    """Runs scripts and reads, on whichever event loop is running. Errors are those of `exceptions`.
+
+    A client that was handed in is used as it is and stays open; those built for `address` are closed.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress | None,
+        client: AnyClient | None,
+        *,
+        scripts: Sequence[Script],
+        probe_key: bytes,
+        patience: Patience | None = None,
+    ) -> None:
+        if address is not None:
+            clients.check_options(address)
+        self._address = address
+        self._handed_in = client
+        self._trial = trial(scripts, probe_key)
+        self._has_rights = False
+        self._patience = patience or clients.patience_with(address, client)
+        self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
+
+    def node_of(self, key: bytes) -> Hashable:
+        """Return which node serves `key`, as far as is known; one constant for a single server."""
+        opened = self._open_clients.get(asyncio.get_running_loop())
+        return "" if opened is None else clients.node_name(opened.client, key)
+
+    async def client(self) -> AnyClient:
+        """Return the running loop's client."""
+        return (await self._opened()).client
+
+    async def run(self, call: ScriptCall) -> Any:
+        """Run a script, which must be harmless to run twice, and return its answer."""
+        [answer] = await self.run_many([call])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Run scripts in one round trip and return, for each, its answer or the error it failed with."""
+        try:
+            opened = await self._opened()
+            if not self._has_rights:
+                await self._check_rights(opened)
+            answers = await opened.asker.run(calls)
+        except SessionManagerError as error:
+            return [error] * len(calls)
+        return [
+            translated(answer, call.session_id) if isinstance(answer, Exception) else answer
+            for call, answer in zip(calls, answers, strict=True)
+        ]
+
+    async def read_many(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands that only read, in one round trip, and return their answers; raises the first error."""
+        answers = await (await self._opened()).asker.read(commands) if commands else []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise translated(answer)
+        return answers
+
+    async def wait(self, channel: bytes, seen: int, seconds: float) -> None:
+        """Return when a number above `seen` is published on `channel`, or after `seconds`; early is possible."""
+        await (await self._opened()).wakeups.wait(channel, seen, seconds)
+
+    async def aclose(self) -> None:
+        """Stop listening, and close the running loop's client if we built it."""
+        opened = self._open_clients.get(asyncio.get_running_loop())
+        if opened is not None:
+            await opened.life.aclose()
+
+    async def _check_rights(self, opened: _OpenClient) -> None:
+        [answer] = await opened.asker.run([self._trial])
+        if isinstance(answer, Exception):
+            raise translated(answer)
+        refuse_missing_rights(answer, self._trial.keys[0])
+        self._has_rights = True
+
+    async def _opened(self) -> _OpenClient:
+        loop = asyncio.get_running_loop()
+        opened = self._open_clients.get(loop)
+        if opened is None:
+            life = self._life(loop)
+            opened = await anext(life)
+            opened.life = life
+            if self._open_clients.setdefault(loop, opened) is not opened:  # another task was faster
+                await life.aclose()
+                opened = self._open_clients[loop]
+        return opened
+
+    async def _life(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[_OpenClient, None]:
+        """Yield a client and, when closed, close it.
+
+        A generator, since a loop that ends (`asyncio.run`) closes those that are left: so connections are
+        closed on the loop they belong to even where nobody closes the store.
+        """
+        client = self._handed_in if self._handed_in is not None else await self._built()
+        asker = Asker(client, self._patience, owns_client=self._handed_in is None)
+        opened = _OpenClient(client, asker, Wakeups(client))
+        try:
+            yield opened
+        finally:
+            if self._open_clients.get(loop) is opened:
+                del self._open_clients[loop]
+            await opened.wakeups.aclose()
+            if self._handed_in is None:
+                await clients.close(client)
+
+    async def _built(self) -> AnyClient:
+        assert self._address is not None
+        return await asyncio.to_thread(clients.built, self._address)

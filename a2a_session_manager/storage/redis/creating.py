@@ -1,0 +1,153 @@
+"""The birth of a session: listed, claimed on its id's own slot, made in its tree's slot, listed again.
+
+A crash in between leaves a claim or a line of the index that leads nowhere. Readers pass over it, the next
+creation of the id takes it over, and listings remove it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt, SessionKey
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.burying import Undertaker
+from a2a_session_manager.storage.redis.commits import Flat, commit_args, receipt_of, status_of
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.expiry import Expiry
+from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.locating import Locator, claim_id_of, claim_of, root_of_claim
+from a2a_session_manager.storage.redis.script import Script, ScriptCall
+
+
+class Creator:
+    """Makes sessions; of several that make the same id at once, one does."""
+
+    def __init__(
+        self, connections: Connections, locator: Locator, index: Index, expiry: Expiry, undertaker: Undertaker
+    ) -> None:
+        self._connections = connections
+        self._locator = locator
+        self._index = index
+        self._expiry = expiry
+        self._undertaker = undertaker
+
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
+        """Make the session; see `Backend.create`."""
+        root_id = key.id if creation.parent is None else creation.parent.root_id
+        place = self._locator.place_in(key, root_id)
+        await self._index.add([place])
+        try:
+            if creation.parent is None:
+                receipt, place = await self._create_root(place, creation, commit)
+            else:
+                receipt, place = await self._create_child(place, creation, creation.parent, commit)
+        except (SessionAlreadyExists, SessionNotFound):
+            await self._undertaker.forget([place])
+            raise
+        # Whoever removed the line as one that led nowhere, before the session was there, is undone.
+        await self._index.add([place])
+        self._locator.remember(place)
+        return receipt
+
+    async def _create_root(self, place: Place, creation: Creation, commit: EncodedCommit) -> tuple[Receipt, Place]:
+        taken_over = b""
+        while True:
+            arguments = [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, taken_over]
+            keys = (*place.all_of_birth, place.locator)
+            reply = await self._run(scripts.CREATE_ROOT, place, keys, [*arguments, *commit_args(commit)])
+            if status_of(reply, place.key.id) != b"CLAIMED":
+                return _receipt(reply, place, commit), place
+            taken_over = reply[1]
+            elsewhere = await self._existing(place.key, taken_over, commit)
+            if elsewhere is not None:
+                return elsewhere
+
+    async def _create_child(
+        self, place: Place, creation: Creation, parent: Parent, commit: EncodedCommit
+    ) -> tuple[Receipt, Place]:
+        attempt = 0
+        while True:
+            # A claim that was refused is so for ever: the next try takes another.
+            claim_id = f"{creation.creation_id}.{attempt}" if attempt else creation.creation_id
+            elsewhere = await self._claim(place, claim_id, commit)
+            if elsewhere is not None:
+                return elsewhere
+            reply = await self._bear_child(place, creation, parent, claim_id, commit)
+            status = status_of(reply, place.key.id)
+            if status == b"REFUSED":
+                attempt += 1
+            elif status == b"FIRST":
+                await self._expiry.refresh(place.beside(parent.id), reply[1])
+            elif status == b"EXPIRED":
+                await self._undertaker.bury([place])
+            elif status == b"NOPARENT":
+                await self._undertaker.release(place, claim_of(claim_id, place.root_id))
+                raise SessionNotFound(parent.id)
+            else:
+                receipt = _receipt(reply, place, commit)
+                if reply[1]:
+                    await self._expiry.bound_locator(place, reply[1])
+                return receipt, place
+
+    async def _bear_child(
+        self, place: Place, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
+    ) -> Flat:
+        below = place.beside(parent.id)
+        birth = [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, parent.depth + 1]
+        arguments = [*birth, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
+        keys = (*place.all_of_birth, below.head, below.children)
+        return await self._run(scripts.CREATE_CHILD, place, keys, arguments)
+
+    async def _claim(self, place: Place, claim_id: str, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+        """Claim the id on its own slot; return what exists already, if the id is taken."""
+        own = self._locator.place_in(place.key, place.key.id)
+        taken_over = b""
+        while True:
+            arguments = [place.key.id, claim_of(claim_id, place.root_id), taken_over]
+            reply = await self._run(scripts.CLAIM, place, (own.locator, own.tree), arguments)
+            if reply[0] == b"OK":
+                return None
+            if reply[0] == b"ROOT":
+                elsewhere = await self._recalled(own, commit)
+            else:
+                taken_over = reply[1]
+                elsewhere = await self._existing(place.key, taken_over, commit)
+            if elsewhere is not None:
+                return elsewhere
+
+    async def _existing(self, key: SessionKey, claim: bytes, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+        """Return what the claim on an id has led to; if to nothing, forbid that it ever does."""
+        place = self._locator.place_in(key, root_of_claim(claim))
+        if await self._undertaker.forbid(place, claim_id_of(claim)):
+            return None
+        return await self._recalled(place, commit)
+
+    async def _recalled(self, place: Place, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+        """Return the first result of this very creation; None when the session is gone by now.
+
+        Raises SessionAlreadyExists for another's.
+        """
+        arguments = [place.key.id, int(place.is_root), *commit_args(commit)]
+        reply = await self._run(scripts.RECALL, place, (*place.core, place.hidden), arguments)
+        if status_of(reply, place.key.id) == b"NOSESSION":
+            return None
+        return _receipt(reply, place, commit), place
+
+    async def _run(self, script: Script, place: Place, keys: tuple[bytes, ...], arguments: list[Any]) -> Flat:
+        answer: Flat = await self._connections.run(ScriptCall(script, keys, arguments, place.key.id))
+        return answer
+
+
+def _receipt(reply: Flat, place: Place, commit: EncodedCommit) -> Receipt:
+    if reply[0] == b"EXISTS":
+        raise SessionAlreadyExists(place.key.id)
+    if reply[0] == b"DELETED":
+        raise SessionNotFound(
+            place.key.id, f"session {place.key.id!r} was made, and deleted by another before the answer came"
+        )
+    receipt = receipt_of(reply[2][0], place.key, commit)
+    if isinstance(receipt, SessionManagerError):
+        raise receipt
+    return receipt

@@ -1,0 +1,60 @@
+"""The end of a session and all below it: one step in the tree, then what is left is removed in chunks."""
+
+from __future__ import annotations
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.burying import Undertaker, parent_of
+from a2a_session_manager.storage.redis.commits import Flat, pairs, status_of
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.locating import Locator
+from a2a_session_manager.storage.redis.reading import Reader
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
+
+
+class Deleter:
+    """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and listings remove."""
+
+    def __init__(self, connections: Connections, locator: Locator, reader: Reader, undertaker: Undertaker) -> None:
+        self._connections = connections
+        self._locator = locator
+        self._reader = reader
+        self._undertaker = undertaker
+
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:
+        """Delete this life of the session; see `Backend.delete`."""
+        found = await self._reader.line(key)
+        if found is None:
+            return
+        place, line = found
+        reply = await self._end(place, parent_of(line), creation_id, cascade=cascade)
+        if status_of(reply, key.id) == b"CHILDREN":
+            # Those that have expired do not count, and are no longer in the way after this.
+            children = await self._reader.living_children(place)
+            if children:
+                raise _has_children(key.id, len(children))
+            reply = await self._end(place, parent_of(line), creation_id, cascade=cascade)
+            if status_of(reply, key.id) == b"CHILDREN":
+                raise _has_children(key.id, reply[1])
+        if reply[0] == b"OK":
+            below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
+            await self._undertaker.remove([(place, creation_id), *below])
+            self._locator.forget(key)
+
+    async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool) -> Flat:
+        keys = place.all_of_birth
+        if parent_id:
+            parent = place.beside(parent_id)
+            keys = (*keys, parent.head, parent.children)
+        arguments: list[Value] = [place.key.id, creation_id, int(cascade)]
+        reply: Flat = await self._connections.run(ScriptCall(scripts.DELETE, keys, arguments, place.key.id))
+        return reply
+
+
+def _has_children(session_id: str, count: int) -> InvalidSessionOperation:
+    return InvalidSessionOperation(
+        f"session {session_id!r} has {count} children: delete them first, or pass children='cascade'",
+        session_id=session_id,
+    )

@@ -1,0 +1,107 @@
+"""What redis-py and the server report, as our errors: each says what to do, and has the original as its cause."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import exceptions as redis_errors
+
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError, StoreFull, StoreUnavailable
+
+# Passing by themselves: the connection, a server that starts, a cluster or Sentinel that changes its primary.
+_PASSING: Final = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.ClusterError,
+    redis_errors.RedisClusterException,
+    redis_errors.TryAgainError,
+    redis_errors.ReadOnlyError,
+    OSError,
+    # redis-py writing to a connection that was closed meanwhile: `None.writelines`, a closed transport.
+    AttributeError,
+    TypeError,
+    RuntimeError,
+)
+_LASTING: Final = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
+_PASSING_TEXTS: Final = ("LOADING ", "READONLY ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ")
+
+_FULL = "redis is full: {why}; nothing of the commit was written. Raise maxmemory, or delete sessions"
+_DISK = "redis refuses writes because it cannot persist them ({why}): look at its disk and log"
+_NO_RIGHT = "the redis user lacks a right ({why}): grant it with ACL SETUSER, for the keys and channels of the prefix"
+_NO_LOGIN = "redis refused the login ({why}): check the user name and password"
+_NO_SCRIPTS = "this redis knows no Lua scripts ({why}): the store needs EVAL and EVALSHA"
+_READ_ONLY = "redis is a read-only replica ({why}): use the primary's address, or redis+sentinel://"
+_LOADING = "redis is loading its data ({why}): try again in a moment"
+_CLUSTERED = "this redis is a node of a cluster ({why}): use redis+cluster://, or hand in a RedisCluster"
+_CLUSTER_DOWN = "the redis cluster does not serve this key now ({why}): write again with the same ids"
+_NO_ANSWER = "redis did not answer ({why}): check its address, and write again with the same ids"
+_UNFORESEEN = "redis answered in an unforeseen way ({why}): report it, and write again with the same ids"
+
+# The first that matches decides. In Redis before 7, a script's error carries the command's in its text.
+_REMEDIES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
+    (("OOM ", "maxmemory"), _FULL),
+    (("No space left",), _FULL),
+    (("MISCONF", "NOREPLICAS"), _DISK),
+    (("NOPERM", "no permission", "can't run this command", "can't access at least one of the keys"), _NO_RIGHT),
+    (("WRONGPASS", "NOAUTH", "invalid password", "invalid username-password", "Authentication required"), _NO_LOGIN),
+    (("unknown command 'EVAL", "unknown command `EVAL"), _NO_SCRIPTS),
+    (("READONLY", "read only replica", "is now a slave"), _READ_ONLY),
+    (("LOADING", "loading the dataset"), _LOADING),
+    (("CLUSTERDOWN", "not covered", "TTL exhausted", "TRYAGAIN"), _CLUSTER_DOWN),
+)
+_REMEDY_BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (redis_errors.OutOfMemoryError, _FULL),
+    (redis_errors.NoPermissionError, _NO_RIGHT),
+    (redis_errors.AuthenticationError, _NO_LOGIN),
+    (redis_errors.AuthorizationError, _NO_LOGIN),
+    (redis_errors.ReadOnlyError, _READ_ONLY),
+    (redis_errors.BusyLoadingError, _LOADING),
+    (redis_errors.AskError, _CLUSTERED),  # and MOVED
+    (redis_errors.ClusterError, _CLUSTER_DOWN),
+)
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same command may succeed a moment later."""
+    if isinstance(error, _LASTING):
+        return False
+    return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS)
+
+
+def is_missing_right(error: Exception) -> bool:
+    """Tell whether the server refuses the command to this user."""
+    return _remedy(error) is _NO_RIGHT
+
+
+def translated(error: Exception, session_id: str = "") -> SessionManagerError:
+    """Return our error for `error`, which becomes its cause."""
+    if isinstance(error, SessionManagerError):
+        return error
+    ours = _ours(error, session_id)
+    ours.__cause__ = error
+    return ours
+
+
+def _ours(error: Exception, session_id: str) -> SessionManagerError:
+    why = str(error) or type(error).__name__
+    if "WRONGTYPE" in why:
+        return CorruptSession(
+            session_id,
+            f"a key of session {session_id!r} holds something else ({why}): "
+            "another program writes under the same prefix; move one of them",
+        )
+    remedy = _remedy(error)
+    if remedy is _FULL:
+        return StoreFull(remedy.format(why=why))
+    return StoreUnavailable(remedy.format(why=why))
+
+
+def _remedy(error: Exception) -> str:
+    for kind, remedy in _REMEDY_BY_TYPE:
+        if isinstance(error, kind):
+            return remedy
+    text = str(error)
+    for marks, remedy in _REMEDIES:
+        if any(mark in text for mark in marks):
+            return remedy
+    return _NO_ANSWER if is_passing(error) else _UNFORESEEN

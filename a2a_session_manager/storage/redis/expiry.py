@@ -1,0 +1,44 @@
+"""Expiry slides with writes: a session that lives on lets its ancestors live on first, the root before all."""
+
+from __future__ import annotations
+
+from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
+
+
+class Expiry:
+    """Moves deadlines, which are milliseconds since the epoch by the server's clock."""
+
+    def __init__(self, connections: Connections, ttl: int) -> None:
+        self._connections = connections
+        self.ttl = ttl  # milliseconds, 0 for ever
+
+    async def refresh(self, place: Place, deadline: int) -> None:
+        """Let a session and its ancestors live until `deadline` at least, those that expire at all."""
+        _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [place.tree], [place.key.id]))
+        places = [place.beside(session_id.decode()) for session_id in lineage]
+        # In this order: a locator never ends before its session, nor a parent before its children.
+        calls = [_touch(each, deadline, is_new=False) for each in places if not each.is_root]
+        calls += [_refresh(each, deadline) for each in places]
+        for answer in await self._connections.run_many(calls):
+            if isinstance(answer, SessionManagerError):
+                raise answer
+
+    async def bound_locator(self, place: Place, deadline: int) -> None:
+        """Let the locator of a session that was just made expire, too, long after the session."""
+        await self._connections.run(_touch(place, deadline, is_new=True))
+
+
+def _refresh(place: Place, deadline: int) -> ScriptCall:
+    of_tree = (place.tree, place.totals, place.refused) if place.is_root else ()
+    head, *others = place.all_of_session
+    keys = [head, *of_tree, *others]
+    return ScriptCall(scripts.REFRESH, keys, [deadline, int(place.is_root)], place.key.id)
+
+
+def _touch(place: Place, deadline: int, *, is_new: bool) -> ScriptCall:
+    arguments: list[Value] = [place.root_id, deadline, int(is_new)]
+    return ScriptCall(scripts.TOUCH_LOCATOR, [place.locator], arguments, place.key.id)

@@ -1,0 +1,53 @@
+"""Waiting for news of a session: writers publish while somebody of its tree's followers has said so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.locating import Locator
+from a2a_session_manager.storage.redis.script import ScriptCall
+
+# How long one announcement lasts, and after how long it is made again.
+_LISTENING_SECONDS: Final = 60
+_ANNOUNCED_SECONDS: Final = 20.0
+# A message may be lost: then the log itself tells, this much later.
+_POLL_SECONDS: Final = 2.0
+_SESSIONS_REMEMBERED: Final = 1_024
+
+_Announced = dict[bytes, float]
+
+
+class Followers:
+    """Waits on the channels of sessions; what is heard is a hint, the log is the truth."""
+
+    def __init__(self, connections: Connections, locator: Locator) -> None:
+        self._connections = connections
+        self._locator = locator
+        self._announced: WeakKeyDictionary[asyncio.AbstractEventLoop, _Announced] = WeakKeyDictionary()
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        """Return when this life of the session may have left `revision` or is over; early is fine."""
+        place = self._locator.place(key)
+        channel = place.followers + b":" + creation_id.encode()
+        if not await self._announce(place, channel, creation_id, revision):
+            return
+        await self._connections.wait(channel, revision, _POLL_SECONDS)
+
+    async def _announce(self, place: Place, channel: bytes, creation_id: str, revision: int) -> bool:
+        """Say that somebody listens, where that is due; False when there is news already."""
+        loop = asyncio.get_running_loop()
+        announced = self._announced.setdefault(loop, {})
+        if loop.time() - announced.get(channel, -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS:
+            return True
+        call = ScriptCall(scripts.LISTEN, [place.followers, place.head], [_LISTENING_SECONDS], place.key.id)
+        current = await self._connections.run(call)
+        while len(announced) >= _SESSIONS_REMEMBERED:
+            del announced[next(iter(announced))]
+        announced[channel] = loop.time()
+        return bool(current == [creation_id.encode(), str(revision).encode()])

@@ -1,0 +1,161 @@
+"""Heads, events and totals out of what the scripts read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.models.session_run import RunStatus
+from a2a_session_manager.storage.records import (
+    Counters,
+    HeadRecord,
+    Range,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+    StoredRun,
+    Totals,
+)
+from a2a_session_manager.storage.redis.commits import Flat, cell_of, pairs
+
+
+def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:
+    """Return the head from the fields of its hash and of its runs'. Hidden ranges stay where they are."""
+    fields = {name.decode(): value for name, value in pairs(head)}
+    try:
+        record = _head(key, root_id, fields)
+        _add_runs(record, runs)
+        for name, count in pairs(run_counters):
+            _add_run_counter(record, name.decode(), count)
+    except (ValueError, KeyError) as error:
+        raise damaged(key.id, "its head") from error
+    return record
+
+
+def events_of(key: SessionKey, first_seq: int, entries: Iterable[bytes]) -> Iterator[StoredEvent]:
+    """Yield events from the entries of a log, the first of which is numbered `first_seq`."""
+    for seq, entry in enumerate(entries, first_seq):
+        revision, _, data = entry.partition(b" ")
+        try:
+            yield StoredEvent(seq, int(revision), data)
+        except ValueError as error:
+            raise damaged(key.id, f"event {seq}", seq=seq) from error
+
+
+def retraction_of(key: SessionKey, after_seq: int, member: bytes) -> StoredRetraction:
+    """Return a retraction from its member of the sorted set."""
+    revision, _, ranges = member.partition(b" ")
+    try:
+        return StoredRetraction(int(revision), after_seq, tuple(_range(each) for each in ranges.split(b",")))
+    except ValueError as error:
+        raise damaged(key.id, "a retraction") from error
+
+
+def totals_of(key: SessionKey, fields: Flat) -> Totals:
+    """Return what a tree has spent."""
+    totals: Totals = {}
+    try:
+        for name, count in pairs(fields):
+            _add_counter(totals, name.decode(), count)
+    except ValueError as error:
+        raise damaged(key.id, "what its tree has spent") from error
+    return totals
+
+
+def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSession:
+    """Return the error for what is there and cannot be read."""
+    return CorruptSession(
+        session_id,
+        f"session {session_id!r}: {what} is damaged: restore it from a backup; nothing was changed",
+        seq=seq,
+    )
+
+
+def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRecord:
+    parent = fields.get("parent")
+    record = HeadRecord(
+        key=key,
+        creation_id=fields["creation"].decode(),
+        parent_id=None if parent is None else parent.decode(),
+        root_id=root_id,
+        depth=int(fields["depth"]),
+        created_at=int(fields["created"]),
+        updated_at=int(fields["updated"]),
+        revision=int(fields["revision"]),
+        last_seq=int(fields["last_seq"]),
+    )
+    for name, value in fields.items():
+        if name.startswith("s:"):
+            record.state[name[2:]] = value
+        elif name.startswith("p:"):
+            record.properties[name[2:]] = value
+        elif name.startswith("t:"):
+            _add_counter(record.totals, name, value)
+    return record
+
+
+def _add_counter(totals: Totals, name: str, count: bytes) -> None:
+    _, counter, cell = name.split(":", 2)
+    totals.setdefault(cell_of(cell), {})[counter] = int(count)
+
+
+def _add_run_counter(record: HeadRecord, name: str, count: bytes) -> None:
+    _, counter, run_id = name.split(":", 2)
+    counters: Counters = record.run_totals.setdefault(run_id, {})
+    counters[counter] = int(count)
+
+
+def _add_runs(record: HeadRecord, lines: Flat) -> None:
+    """Add runs, given as (id, line) or as the fields of their hash, in the order of first commit."""
+    found: list[tuple[int, str, StoredRun]] = []
+    for name, value in _run_lines(record, lines):
+        ordinal, status, data = value.split(b" ", 2)
+        found.append((int(ordinal), name, StoredRun(status.decode(), data)))
+    for _, run_id, run in sorted(found, key=_ordinal):
+        record.runs[run_id] = run
+        if not RunStatus(run.status).is_final:
+            record.unfinished[run_id] = None
+
+
+def _run_lines(record: HeadRecord, lines: Flat) -> Iterator[tuple[str, bytes]]:
+    for name, value in pairs(lines):
+        kind, _, rest = name.decode().partition(":")
+        if kind == "r":
+            yield rest, value
+        elif kind == "u":
+            _add_run_counter(record, name.decode(), value)
+
+
+def _ordinal(run: tuple[int, str, StoredRun]) -> int:
+    return run[0]
+
+
+def _range(text: bytes) -> Range:
+    first, _, last = text.partition(b"-")
+    return int(first), int(last)
+
+
+def flattened(ranges: Iterable[Range]) -> list[int]:
+    """Return the bounds of ranges, one after the other."""
+    return [bound for each in ranges for bound in each]
+
+
+def behind(ranges: Sequence[Range], count: int) -> list[Range]:
+    """Return what of `ranges` is left when the first `count` seqs are taken."""
+    left: list[Range] = []
+    for first, last in ranges:
+        taken = min(count, last - first + 1)
+        count -= taken
+        if first + taken <= last:
+            left.append((first + taken, last))
+    return left
+
+
+def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> Iterator[StoredEvent]:
+    """Yield events from entries, which lie in `ranges`, as far as they go."""
+    start = 0
+    for first, last in ranges:
+        here = entries[start : start + last - first + 1]
+        yield from events_of(key, first, here)
+        start += len(here)

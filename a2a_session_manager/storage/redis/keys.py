@@ -1,0 +1,197 @@
+"""Where everything lies: every key of the store, in one place.
+
+| key | type | holds |
+|---|---|---|
+| `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`, `deadline` |
+| `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
+| `{tag}:refused` | sorted set | claims and creation ids that must not be born any more |
+| `{tag}:followers` | string | there while somebody follows a session of the tree |
+| `{tag}:locator` | string | of a session below a root: its claim and its root's id |
+| `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts |
+| `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
+| `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result |
+| `{tag}:hidden` | sorted set | merged ranges of retracted seqs, `first-last` by first |
+| `{tag}:retractions` | sorted set | each retraction: its revision and ranges, by the seq behind which it was made |
+| `{tag}:runs` | hash | `r:RUN ID` → ordinal, status, JSON; `o:ORDINAL` → run id; `u:COUNTER:RUN ID`; `count` |
+| `{tag}:unfinished` | sorted set | ids of runs that may still move, by ordinal |
+| `{tag}:children` | sorted set | child ids by ordinal |
+| `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
+| `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
+
+Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
+id of the root: `{NAMESPACE:ROOT}`; keys of a session below the root end in `:ID`. A locator has its own
+session's tag: one slot decides that an id exists once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+from urllib.parse import quote, unquote
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.records import SessionKey
+
+INDEX_SHARDS: Final = 16
+FAMILIES: Final = ("roots", "children")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A session in its tree, and the keys that hold it; each key is made when it is first asked for."""
+
+    prefix: str
+    key: SessionKey
+    root_id: str
+
+    @property
+    def is_root(self) -> bool:
+        return self.root_id == self.key.id
+
+    @cached_property
+    def tree(self) -> bytes:
+        return self._of_tree("tree")
+
+    @cached_property
+    def totals(self) -> bytes:
+        return self._of_tree("totals")
+
+    @cached_property
+    def refused(self) -> bytes:
+        return self._of_tree("refused")
+
+    @cached_property
+    def followers(self) -> bytes:
+        return self._of_tree("followers")
+
+    @cached_property
+    def head(self) -> bytes:
+        return self._of_session("head")
+
+    @cached_property
+    def log(self) -> bytes:
+        return self._of_session("log")
+
+    @cached_property
+    def ids(self) -> bytes:
+        return self._of_session("ids")
+
+    @cached_property
+    def hidden(self) -> bytes:
+        return self._of_session("hidden")
+
+    @cached_property
+    def retractions(self) -> bytes:
+        return self._of_session("retractions")
+
+    @cached_property
+    def runs(self) -> bytes:
+        return self._of_session("runs")
+
+    @cached_property
+    def unfinished(self) -> bytes:
+        return self._of_session("unfinished")
+
+    @cached_property
+    def children(self) -> bytes:
+        return self._of_session("children")
+
+    @cached_property
+    def locator(self) -> bytes:
+        """Of the session's own id, whatever its root."""
+        return f"{self.prefix}{{{tag(self.key)}}}:locator".encode()
+
+    @cached_property
+    def core(self) -> tuple[bytes, ...]:
+        """Return the keys that every script over a session begins with."""
+        return self.tree, self.head, self.log, self.ids
+
+    @cached_property
+    def plain(self) -> tuple[bytes, ...]:
+        """Return the keys of a commit that brings nothing but events."""
+        return (*self.core, self.hidden, self.followers)
+
+    @cached_property
+    def all_of_session(self) -> tuple[bytes, ...]:
+        return (
+            self.head,
+            self.log,
+            self.ids,
+            self.hidden,
+            self.runs,
+            self.unfinished,
+            self.retractions,
+            self.children,
+        )
+
+    @cached_property
+    def all_of_birth(self) -> tuple[bytes, ...]:
+        return (
+            *self.plain,
+            self.totals,
+            self.runs,
+            self.unfinished,
+            self.retractions,
+            self.children,
+            self.refused,
+        )
+
+    def beside(self, session_id: str) -> Place:
+        """Return the place of another session of the same tree."""
+        return Place(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
+
+    def _of_tree(self, kind: str) -> bytes:
+        return f"{self.prefix}{{{tag(SessionKey(self.key.namespace, self.root_id))}}}:{kind}".encode()
+
+    def _of_session(self, kind: str) -> bytes:
+        key = self._of_tree(kind)
+        return key if self.is_root else key + b":" + escaped(self.key.id).encode()
+
+
+def checked_prefix(prefix: object) -> str:
+    """Return `prefix` if keys may begin with it; raise InvalidSessionOperation otherwise."""
+    if not isinstance(prefix, str) or any(brace in prefix for brace in "{}"):
+        raise InvalidSessionOperation(
+            f"key_prefix={prefix!r} cannot be used: braces decide on which node of a cluster a key lies; "
+            "take a text without them"
+        )
+    return prefix
+
+
+def escaped(text: str) -> str:
+    """Return ASCII without a space, a colon or a brace in it."""
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def tag(key: SessionKey) -> str:
+    """Return what stands in the braces of a root's keys."""
+    return f"{escaped(key.namespace)}:{escaped(key.id)}"
+
+
+def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[bytes]:
+    """Return the index of a namespace, shard by shard, in the order of listings."""
+    families = FAMILIES[:1] if roots_only else FAMILIES
+    return [
+        f"{prefix}index:{escaped(namespace)}:{family}:{shard:02}".encode()
+        for family in families
+        for shard in range(INDEX_SHARDS)
+    ]
+
+
+def index_entry(place: Place) -> tuple[bytes, bytes]:
+    """Return in which shard of the index a session is listed, and as what."""
+    name = escaped(place.key.id)
+    shard = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % INDEX_SHARDS
+    family = FAMILIES[not place.is_root]
+    member = name if place.is_root else f"{name} {escaped(place.root_id)}"
+    return f"{place.prefix}index:{escaped(place.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
+
+
+def listed_place(prefix: str, namespace: str, member: bytes) -> Place:
+    """Return the place that an entry of the index means."""
+    name, _, root = member.decode().partition(" ")
+    key = SessionKey(namespace, unquote(name))
+    return Place(prefix, key, unquote(root) or key.id)

@@ -1,0 +1,38 @@
+"""Pages of session ids, from the index and a look at each session that it lists."""
+
+from __future__ import annotations
+
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage.redis.burying import Undertaker
+from a2a_session_manager.storage.redis.index import Index, Line
+
+
+class Listing:
+    """Lists what lives, and removes what does not."""
+
+    def __init__(self, index: Index, undertaker: Undertaker) -> None:
+        self._index = index
+        self._undertaker = undertaker
+
+    async def page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        """Return up to `limit` ids in the order of the index; see `Backend.list_page`."""
+        found: list[Line] = []
+        is_all = False
+        while not is_all and len(found) <= limit:
+            wanted = limit + 1 - len(found)
+            lines, is_all = await self._index.lines(
+                namespace, prefix=prefix, cursor=cursor, limit=wanted, roots_only=roots_only
+            )
+            cursor = lines[-1].cursor if lines else cursor
+            found += await self._living(lines)
+        page = found[:limit]
+        return SessionPage([line.place.key.id for line in page], page[-1].cursor if len(found) > limit else None)
+
+    async def _living(self, lines: list[Line]) -> list[Line]:
+        alive = await self._undertaker.are_alive([line.place for line in lines])
+        gone = [line.place for line, is_alive in zip(lines, alive, strict=True) if not is_alive]
+        if gone:
+            await self._undertaker.clear(gone)
+        return [line for line, is_alive in zip(lines, alive, strict=True) if is_alive]

@@ -1,0 +1,86 @@
+-- The quick way of a commit, put before everything else: Redis runs a script's definitions at each call, and they
+-- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
+-- guard and no write id among them. Whatever is otherwise, it has only read, and `commit.lua` decides.
+
+if redis.replicate_commands then redis.replicate_commands() end
+
+local function append()
+    local call, text, match = redis.call, string.format, string.match
+    local id, count = ARGV[1], tonumber(ARGV[4])
+    local log, ids, totals = KEYS[3], KEYS[4], KEYS[7]
+    if KEYS[8] then return nil end
+    local tree = call('HMGET', KEYS[1], 'n:' .. id, 'has_totals', 'deadline')
+    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions')
+    if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' then return nil end
+    if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
+    local revision, last_seq = tonumber(head[3]), tonumber(head[4])
+    if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
+    if (call('ZCARD', KEYS[5]) > 0) ~= ((head[6] or '0') ~= '0') then return nil end
+    if totals and ((tree[2] == '1') ~= (call('HLEN', totals) > 0)) then return nil end
+
+    local names, entries, places, answers = {}, {}, {}, {}
+    local sums, sum_names = {}, {}
+    local at, seq, written_at = 5, last_seq, nil
+    for number = 1, count do
+        local events
+        written_at, events = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0$')
+        local creation = ARGV[at + 1]
+        if not written_at or ARGV[at + 2] ~= '' or (creation ~= '' and creation ~= head[2]) then return nil end
+        at = at + 3
+        local seqs = {}
+        local mark = text('%.0f ', revision + number)
+        for index = 1, tonumber(events) do
+            local name, counters = 'e:' .. ARGV[at], ARGV[at + 2]
+            seq = seq + 1
+            names[#names + 1] = name
+            if places[name] then return nil end
+            places[name] = seq
+            seqs[index] = seq
+            entries[#entries + 1] = mark .. ARGV[at + 1]
+            at = at + 3
+            if counters ~= '' then
+                if ARGV[at + 1] ~= '' then return nil end
+                local cell = ':' .. ARGV[at]
+                for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
+                    local field = 't:' .. counter .. cell
+                    if not sums[field] then sum_names[#sum_names + 1] = field end
+                    sums[field] = (sums[field] or 0) + tonumber(delta)
+                end
+                at = at + 2
+            end
+        end
+        if #seqs == 0 then return nil end
+        answers[number] = {revision + number, seq, 1, 0, seqs, {}, {}}
+    end
+    if #names > 500 or #sum_names > 500 then return nil end
+    for _, known in ipairs(call('HMGET', ids, unpack(names))) do
+        if known then return nil end
+    end
+
+    -- Below 2^53 Lua's numbers are exact; above, every delta must go its way as a string.
+    local in_head, in_totals = {}, {}
+    if #sum_names > 0 then
+        local mine, all = call('HMGET', KEYS[2], unpack(sum_names)), call('HMGET', totals, unpack(sum_names))
+        for index, field in ipairs(sum_names) do
+            local own, sum = tonumber(mine[index] or 0), tonumber(all[index] or 0)
+            if not own or not sum or math.max(own, sum) + sums[field] >= 9007199254740992 then return nil end
+            in_head[2 * index - 1], in_head[2 * index] = field, text('%.0f', own + sums[field])
+            in_totals[2 * index - 1], in_totals[2 * index] = field, text('%.0f', sum + sums[field])
+        end
+        call('HSET', totals, unpack(in_totals))
+        if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end
+    end
+    local fields = {}
+    for index, name in ipairs(names) do
+        fields[2 * index - 1], fields[2 * index] = name, places[name]
+    end
+    revision = text('%.0f', revision + count)
+    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%.0f', seq), 'updated', written_at, unpack(in_head))
+    call('RPUSH', log, unpack(entries))
+    call('HSET', ids, unpack(fields))
+    if call('EXISTS', KEYS[6]) == 1 then redis.pcall('PUBLISH', KEYS[6] .. ':' .. head[2], revision) end
+    return {'OK', 0, answers}
+end
+
+local appended = append()
+if appended then return appended end

@@ -1,0 +1,228 @@
+-- What the scripts share; it is put before each of them. The rules of a commit are those of `storage/ledger.py`.
+-- A script reads and checks everything before its first write: Redis takes nothing back.
+
+-- Redis before 7 must be told that it shall replicate what a script did, not the script.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers
+local LARGEST = 9.2e18 -- what a counter of Redis holds, a little rounded down
+local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
+local ARGUMENTS_A_CALL = 1000 -- Lua's stack holds no more than 8000
+local EVENTS_A_PAGE, BYTES_A_PAGE = 500, 1000000
+local RANGES_A_READ = 100
+local FINAL = {completed = true, failed = true, cancelled = true}
+
+local function text(number)
+    return string.format('%.0f', number)
+end
+
+-- Milliseconds by the server's clock.
+local function now()
+    local time = redis.call('TIME')
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Calls use(first, last) for slices of 1..count that are small enough for one command.
+local function in_slices(count, use)
+    for first = 1, count, ARGUMENTS_A_CALL do
+        use(first, math.min(first + ARGUMENTS_A_CALL - 1, count))
+    end
+end
+
+local function fields_of(key, fields)
+    local found = {}
+    in_slices(#fields, function(first, last)
+        for _, value in ipairs(redis.call('HMGET', key, unpack(fields, first, last))) do
+            found[#found + 1] = value
+        end
+    end)
+    return found
+end
+
+local function set_fields(key, pairs_of_fields)
+    in_slices(#pairs_of_fields, function(first, last)
+        redis.call('HSET', key, unpack(pairs_of_fields, first, last))
+    end)
+end
+
+-- Places in a tree
+
+-- A line of a tree: which session is where, how long it lives without a write, which life of its id it is.
+local function line_of(ordinal, ttl, creation, parent)
+    return ordinal .. ' ' .. ttl .. ' ' .. creation .. ' ' .. parent
+end
+
+local function place_in(tree, id)
+    local line = redis.call('HGET', tree, 'n:' .. id)
+    if not line then return nil end
+    local ordinal, ttl, creation, parent = string.match(line, '^(%d+) (%d+) (%S+) (.*)$')
+    return {ordinal = ordinal, ttl = tonumber(ttl), creation = creation, parent = parent}
+end
+
+-- Heads
+
+local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions'}
+
+local function head_at(key)
+    local found = redis.call('HMGET', key, unpack(HEAD))
+    if not found[1] then return nil end
+    return {
+        format = found[1],
+        creation = found[2],
+        revision = tonumber(found[3]),
+        last_seq = tonumber(found[4]),
+        ttl = tonumber(found[5] or 0),
+        deadline = tonumber(found[6] or 0),
+        has_runs = found[7] == '1',
+        unfinished = tonumber(found[8] or 0),
+        retractions = tonumber(found[9] or 0)
+    }
+end
+
+-- Tells what of a session is missing: evicted by the server, or removed by somebody. It also refuses, by the
+-- error of the command, a key of another type before anything is written.
+local function lost(head, keys)
+    if redis.call('LLEN', keys.log) ~= head.last_seq then return 'events' end
+    if redis.call('HLEN', keys.ids) == 0 then return 'event ids' end
+    if keys.hidden and (redis.call('ZCARD', keys.hidden) > 0) ~= (head.retractions > 0) then
+        return 'retractions'
+    end
+    if keys.retractions and redis.call('ZCARD', keys.retractions) ~= head.retractions then
+        return 'retractions'
+    end
+    if keys.runs and (redis.call('HLEN', keys.runs) > 0) ~= head.has_runs then return 'runs' end
+    if keys.unfinished and redis.call('ZCARD', keys.unfinished) ~= head.unfinished then return 'runs' end
+    return nil
+end
+
+-- The session's place and head; or nil, nil and the reply that says why there is none.
+local function living(keys, id, is_root)
+    local place = place_in(keys.tree, id)
+    if not place then
+        -- A root's head goes in the same step as its tree; below a root, heads may wait to be swept.
+        if is_root and redis.call('EXISTS', keys.head) == 1 then return nil, nil, {'LOST', 'tree'} end
+        return nil, nil, {'NOSESSION'}
+    end
+    local head = head_at(keys.head)
+    if head and head.creation == place.creation then
+        if head.format ~= '1' then return nil, nil, {'NEWER', head.format} end
+        local what = lost(head, keys)
+        if what then return nil, nil, {'LOST', what} end
+        return place, head, nil
+    end
+    -- All keys of a session expire in the same millisecond; one that is left tells that another was evicted.
+    if place.ttl == 0 or redis.call('EXISTS', keys.log, keys.ids) > 0 then
+        return nil, nil, {'LOST', 'head'}
+    end
+    return nil, nil, {'NOSESSION'}
+end
+
+-- Ranges of hidden seqs: a sorted set whose members are "first-last", scored by their first.
+
+local function bounds_of(range)
+    local first, last = string.match(range, '^(%d+)-(%d+)$')
+    return tonumber(first), tonumber(last)
+end
+
+-- The hidden range that begins at or before seq, or nil.
+local function range_before(hidden, seq)
+    local found = redis.call('ZREVRANGEBYSCORE', hidden, text(seq), '-inf', 'LIMIT', '0', '1')
+    if not found[1] then return nil end
+    return bounds_of(found[1])
+end
+
+local function is_hidden(hidden, seq)
+    local _, last = range_before(hidden, seq)
+    return last ~= nil and seq <= last
+end
+
+-- Calls use(first, last) for each hidden range that reaches into first..last, in order.
+local function each_hidden(hidden, first, last, use)
+    local before_first, before_last = range_before(hidden, first)
+    if before_last and before_last >= first then use(before_first, before_last) end
+    for _, range in ipairs(redis.call('ZRANGEBYSCORE', hidden, '(' .. text(first), text(last))) do
+        use(bounds_of(range))
+    end
+end
+
+-- Adds to `found` what of first..last is not hidden.
+local function add_visible(hidden, first, last, found)
+    each_hidden(hidden, first, last, function(hidden_first, hidden_last)
+        if first < hidden_first then found[#found + 1] = {first, hidden_first - 1} end
+        first = math.max(first, hidden_last + 1)
+    end)
+    if first <= last then found[#found + 1] = {first, last} end
+end
+
+-- The ranges of the last `count` visible seqs, newest first.
+local function visible_tail(hidden, last_seq, count)
+    local found, final = {}, last_seq
+    local function take(first)
+        if count > 0 and first <= final then
+            first = math.max(first, final - count + 1)
+            found[#found + 1] = {first, final}
+            count = count - (final - first + 1)
+        end
+    end
+    while count > 0 and final > 0 do
+        local ranges =
+            redis.call('ZREVRANGEBYSCORE', hidden, text(final), '-inf', 'LIMIT', '0', tostring(RANGES_A_READ))
+        for _, range in ipairs(ranges) do
+            local first, last = bounds_of(range)
+            take(last + 1)
+            final = first - 1
+        end
+        if #ranges < RANGES_A_READ then
+            take(1)
+            break
+        end
+    end
+    return found
+end
+
+-- Writes that first..last is hidden now, joined with the ranges that it touches.
+local function hide(hidden, first, last)
+    local joined_first, joined_last = first, last
+    local before_first, before_last = range_before(hidden, first - 1)
+    local behind = redis.call('ZRANGEBYSCORE', hidden, text(last + 1), text(last + 1))[1]
+    if before_last == first - 1 then joined_first = before_first else before_first = nil end
+    if behind then joined_last = select(2, bounds_of(behind)) end
+    redis.call('ZADD', hidden, text(joined_first), text(joined_first) .. '-' .. text(joined_last))
+    if before_first then redis.call('ZREM', hidden, text(before_first) .. '-' .. text(before_last)) end
+    if behind then redis.call('ZREM', hidden, behind) end
+end
+
+local function flat(ranges)
+    local found = {}
+    for _, range in ipairs(ranges) do
+        found[#found + 1] = range[1]
+        found[#found + 1] = range[2]
+    end
+    return found
+end
+
+local function written(ranges)
+    local found = {}
+    for _, range in ipairs(ranges) do
+        found[#found + 1] = text(range[1]) .. '-' .. text(range[2])
+    end
+    return table.concat(found, ',')
+end
+
+-- The first events of `ranges`, oldest first: as many as make a page.
+local function page_of(log, ranges)
+    local found, bytes, step = {}, 0, 16
+    for _, range in ipairs(ranges) do
+        local first = range[1]
+        while first <= range[2] do
+            local last = math.min(first + step - 1, range[2])
+            for _, entry in ipairs(redis.call('LRANGE', log, text(first - 1), text(last - 1))) do
+                found[#found + 1] = entry
+                bytes = bytes + #entry
+            end
+            if #found >= EVENTS_A_PAGE or bytes >= BYTES_A_PAGE then return found end
+            first, step = last + 1, math.min(step * 2, 256)
+        end
+    end
+    return found
+end

@@ -1,0 +1,59 @@
+-- Makes a session below its parent, in the parent's tree. The id was claimed before, on its own slot.
+-- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
+-- parent's head, parent's children.
+-- ARGV: session id, TTL in ms or 0, creation id, time of creation, depth, parent id, parent's creation id,
+-- claim, the first commit.
+
+local keys = {
+    tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
+    totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
+    refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14]
+}
+local born = {
+    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), depth = take(),
+    parent = take(), deadline = 0
+}
+local parent_creation, claim = take(), take()
+local commit = take_commit()
+
+local place, _, absent = living(keys, born.id, false)
+if place then return taken(keys, commit) end
+if absent[1] ~= 'NOSESSION' then return absent end
+if place_in(keys.tree, born.id) then return {'EXPIRED'} end
+if redis.call('ZSCORE', keys.refused, 'd:' .. born.creation) then return {'DELETED'} end
+if redis.call('ZSCORE', keys.refused, 'c:' .. claim) then return {'REFUSED'} end
+
+local parent_place = place_in(keys.tree, born.parent)
+if not parent_place or parent_place.creation ~= parent_creation then return {'NOPARENT'} end
+local parent = head_at(keys.parent_head)
+if not parent or parent.creation ~= parent_creation then
+    if parent_place.ttl == 0 then return {'LOST', 'head of the parent'} end
+    return {'NOPARENT'}
+end
+local siblings = tonumber(redis.call('HGET', keys.parent_head, 'children') or 0)
+if redis.call('ZCARD', keys.siblings) ~= siblings then return {'LOST', 'children of the parent'} end
+local has_totals = redis.call('HEXISTS', keys.tree, 'has_totals') == 1
+if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'totals'} end
+
+local parent_expires = parent.ttl > 0 and redis.call('PTTL', keys.parent_head) >= 0
+-- Below a parent that expires, nothing stays for ever.
+if parent_expires and born.ttl == 0 then born.ttl = parent.ttl end
+if born.ttl > 0 then
+    local time = now()
+    born.deadline = time + born.ttl
+    -- A parent outlives its children: it is refreshed before one is born, or that one is as old as it.
+    if parent_expires and parent.deadline < born.deadline then
+        if parent.deadline - time < 0.9 * born.ttl then return {'FIRST', born.deadline} end
+        born.deadline = parent.deadline
+    end
+end
+
+born.ordinal = text(tonumber(redis.call('HGET', keys.tree, 'count') or 0) + 1)
+local reply = bear(keys, born, commit)
+if type(reply[3][1][1]) == 'string' then return reply end
+redis.call('HSET', keys.tree, 'count', born.ordinal)
+redis.call('HINCRBY', keys.parent_head, 'children', 1)
+redis.call('ZADD', keys.siblings, born.ordinal, born.id)
+if parent_expires then redis.call('PEXPIREAT', keys.siblings, text(parent.deadline)) end
+set_totals_deadline(keys)
+return reply

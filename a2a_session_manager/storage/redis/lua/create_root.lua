@@ -1,0 +1,34 @@
+-- Makes a session that is the root of a tree of its own.
+-- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused locator.
+-- ARGV: session id, TTL in ms or 0, creation id, time of creation, the dangling claim on the id that this
+-- creation takes over or "", the first commit.
+
+local keys = {
+    tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
+    totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
+    refused = KEYS[12], locator = KEYS[13]
+}
+local born = {
+    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(),
+    ordinal = '0', depth = '1', parent = '', deadline = 0
+}
+local taken_over = take()
+local commit = take_commit()
+
+local place, _, absent = living(keys, born.id, true)
+if place then return taken(keys, commit) end
+if absent[1] ~= 'NOSESSION' then return absent end
+local claim = redis.call('GET', keys.locator)
+if claim and claim ~= taken_over then return {'CLAIMED', claim} end
+if redis.call('ZSCORE', keys.refused, 'd:' .. born.creation) then return {'DELETED'} end
+
+if born.ttl > 0 then born.deadline = now() + born.ttl end
+local reply = bear(keys, born, commit)
+if reply[3][1] and type(reply[3][1][1]) == 'string' then return reply end
+if claim then redis.call('UNLINK', keys.locator) end
+if born.ttl > 0 then
+    redis.call('HSET', keys.tree, 'deadline', text(born.deadline))
+    redis.call('PEXPIREAT', keys.tree, text(born.deadline))
+    redis.call('PEXPIREAT', keys.totals, text(born.deadline))
+end
+return reply

@@ -1,0 +1,71 @@
+-- Ends a session and all below it in one step; their keys are swept afterwards, its own go at once.
+-- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused,
+-- and below a parent the parent's head and children.
+-- ARGV: session id, creation id, "1" to take all below it along.
+
+local keys = {
+    tree = KEYS[1], followers = KEYS[6], totals = KEYS[7], children = KEYS[11], refused = KEYS[12],
+    parent_head = KEYS[13], siblings = KEYS[14]
+}
+local id, creation, is_cascade = ARGV[1], ARGV[2], ARGV[3] == '1'
+
+-- All below the session, as far as the tree knows them: id, creation id, id, creation id …
+local function below()
+    local children, creations = {}, {}
+    local lines = redis.call('HGETALL', keys.tree)
+    for index = 1, #lines, 2 do
+        local name = string.match(lines[index], '^n:(.*)$')
+        if name then
+            local _, _, creation_id, parent = string.match(lines[index + 1], '^(%d+) (%d+) (%S+) (.*)$')
+            creations[name] = creation_id
+            if parent ~= '' then
+                children[parent] = children[parent] or {}
+                table.insert(children[parent], name)
+            end
+        end
+    end
+    local found, waiting = {}, {id}
+    while #waiting > 0 do
+        for _, name in ipairs(children[table.remove(waiting)] or {}) do
+            found[#found + 1] = name
+            found[#found + 1] = creations[name]
+            waiting[#waiting + 1] = name
+        end
+    end
+    return found
+end
+
+local place = place_in(keys.tree, id)
+if not place or place.creation ~= creation then return {'NOSESSION'} end
+local count = redis.call('ZCARD', keys.children)
+if count > 0 and not is_cascade then return {'CHILDREN', count} end
+local gone = {}
+if is_cascade then gone = below() end
+if keys.siblings then redis.call('ZCARD', keys.siblings) end
+
+-- What frees memory comes first: a server that is full must let it through.
+local fields, refusals, time = {'n:' .. id}, {'d:' .. creation}, text(now())
+for index = 1, #gone, 2 do
+    fields[#fields + 1] = 'n:' .. gone[index]
+    refusals[#refusals + 1] = 'd:' .. gone[index + 1]
+end
+if place.parent == '' then
+    redis.call('UNLINK', keys.tree, keys.totals)
+else
+    in_slices(#fields, function(first, last) redis.call('HDEL', keys.tree, unpack(fields, first, last)) end)
+    redis.call('ZREM', keys.siblings, id)
+    if redis.call('EXISTS', keys.parent_head) == 1 then redis.call('HINCRBY', keys.parent_head, 'children', -1) end
+end
+for _, index in ipairs({2, 3, 4, 5, 8, 9, 10, 11}) do redis.call('UNLINK', KEYS[index]) end
+-- A creation that was sent before, and comes later, brings nothing back.
+redis.call('ZREMRANGEBYSCORE', keys.refused, '-inf', '(' .. text(tonumber(time) - 1000 * REFUSED_SECONDS))
+for _, member in ipairs(refusals) do redis.call('ZADD', keys.refused, time, member) end
+if place.parent == '' then
+    redis.call('PEXPIREAT', keys.refused, text(tonumber(time) + 1000 * REFUSED_SECONDS))
+else
+    local deadline = redis.call('HGET', keys.tree, 'deadline')
+    if deadline then redis.call('PEXPIREAT', keys.refused, deadline) end
+end
+tell(keys, creation, 'gone')
+for index = 2, #gone, 2 do tell(keys, gone[index], 'gone') end
+return {'OK', gone}

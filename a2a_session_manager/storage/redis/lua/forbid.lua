@@ -1,0 +1,20 @@
+-- Forbids a claim whose session was never made, or is gone: whoever still holds it starts again.
+-- KEYS: tree head log ids refused.
+-- ARGV: session id, claim.
+
+local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], refused = KEYS[5]}
+
+local place, _, absent = living(keys, ARGV[1], false)
+if place then return {'EXISTS'} end
+if absent[1] ~= 'NOSESSION' then return absent end
+-- Without its tree, a claim finds no parent and needs no forbidding.
+if redis.call('EXISTS', keys.tree) == 1 then
+    redis.call('ZADD', keys.refused, '+inf', 'c:' .. ARGV[2])
+    local deadline = redis.call('HGET', keys.tree, 'deadline')
+    if deadline then
+        redis.call('PEXPIREAT', keys.refused, deadline)
+    else
+        redis.call('PERSIST', keys.refused)
+    end
+end
+return {'OK'}

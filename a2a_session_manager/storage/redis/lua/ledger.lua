@@ -1,0 +1,336 @@
+-- One commit: read from the arguments, decided, written, answered. Put behind `common.lua` where it is needed.
+
+local argument = 0
+
+local function take()
+    argument = argument + 1
+    return ARGV[argument]
+end
+
+local function take_many(count)
+    local taken = {}
+    for index = 1, count do taken[index] = take() end
+    return taken
+end
+
+-- What one event adds: a field and how much, for the session and its tree, and for its run.
+local function take_usage()
+    local counters = take()
+    if counters == '' then return nil end
+    local cell, run = take(), take()
+    local usage = {}
+    for name, delta in string.gmatch(counters, '(%S+) (%d+)') do
+        usage[#usage + 1] = {name = 't:' .. name .. ':' .. cell, delta = delta}
+        if run ~= '' then usage[#usage + 1] = {name = 'u:' .. name .. ':' .. run, delta = delta, is_run = true} end
+    end
+    return usage
+end
+
+local function take_commit()
+    local written_at, guard, events, values, unset, runs, kind, number =
+        string.match(take(), '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+)$')
+    local commit = {
+        written_at = written_at,
+        expected = tonumber(guard), -- nil for '-'
+        creation = take(),
+        write_id = take(),
+        events = {},
+        event_ids = {},
+        runs = {}
+    }
+    for index = 1, tonumber(events) do
+        local id, data = take(), take()
+        commit.events[index] = {id = id, data = data, usage = take_usage()}
+        commit.event_ids[index] = 'e:' .. id
+    end
+    commit.values = take_many(2 * tonumber(values))
+    commit.unset = take_many(tonumber(unset))
+    for index = 1, tonumber(runs) do
+        commit.runs[index] = {id = take(), status = take(), data = take()}
+    end
+    if kind ~= 'none' then
+        commit.retraction = {kind = kind, number = tonumber(number)}
+        if kind == 'ids' then commit.retraction.ids = take_many(tonumber(number)) end
+    end
+    commit.is_append = #commit.events > 0 and #commit.values == 0 and #commit.unset == 0
+        and #commit.runs == 0 and not commit.retraction
+    return commit
+end
+
+local function seqs_of(ids, fields)
+    local seqs = fields_of(ids, fields)
+    for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq) or false end
+    return seqs
+end
+
+-- Checks
+
+-- Which events are new, the seq of every event, and the seqs of those that were known.
+local function number_events(head, keys, commit)
+    local fresh, seqs, known, given = {}, {}, {}, {}
+    local stored = seqs_of(keys.ids, commit.event_ids)
+    for index, event in ipairs(commit.events) do
+        local seq = given[event.id] or stored[index]
+        if seq then
+            known[#known + 1] = seq
+        else
+            fresh[#fresh + 1] = event
+            seq = head.last_seq + #fresh
+            given[event.id] = seq
+        end
+        seqs[index] = seq
+    end
+    return fresh, seqs, known
+end
+
+local function stored_run(keys, run)
+    local line = redis.call('HGET', keys.runs, 'r:' .. run.id)
+    if not line then return nil, nil end
+    return string.match(line, '^(%d+) (%a+) ')
+end
+
+local function check_runs(keys, commit)
+    for _, run in ipairs(commit.runs) do
+        local ordinal, status = stored_run(keys, run)
+        run.ordinal = ordinal
+        -- Steps between may have been taken without a commit, so only what no path reaches is refused.
+        if status and status ~= run.status and (FINAL[status] or run.status == 'pending') then
+            return {'MOVE', run.id, status, run.status}
+        end
+    end
+    return nil
+end
+
+-- The ranges that the retraction hides and that were visible; or nil and the refusal.
+local function newly_hidden(head, keys, retraction)
+    local found = {}
+    if retraction.kind == 'last' then
+        local tail = visible_tail(keys.hidden, head.last_seq, retraction.number)
+        for index = #tail, 1, -1 do found[#found + 1] = tail[index] end
+    elseif retraction.kind == 'after' then
+        if retraction.number < head.last_seq then
+            add_visible(keys.hidden, retraction.number + 1, head.last_seq, found)
+        end
+    else
+        local fields = {}
+        for index, id in ipairs(retraction.ids) do fields[index] = 'e:' .. id end
+        local seqs = seqs_of(keys.ids, fields)
+        for index, seq in ipairs(seqs) do
+            if not seq then return nil, {'UNKNOWN', retraction.ids[index]} end
+        end
+        table.sort(seqs)
+        for _, seq in ipairs(seqs) do
+            local last = found[#found]
+            if is_hidden(keys.hidden, seq) or (last and seq == last[2]) then
+                -- hidden before, or named twice
+            elseif last and seq == last[2] + 1 then
+                last[2] = seq
+            else
+                found[#found + 1] = {seq, seq}
+            end
+        end
+    end
+    return found, nil
+end
+
+-- The sums to write: by key, how much to add to which field; or nil and the refusal.
+local function sums_of(keys, fresh)
+    local sums = {}
+    local function add(key, field, delta)
+        sums[key] = sums[key] or {fields = {}, by_field = {}}
+        local of_key = sums[key]
+        local sum = of_key.by_field[field]
+        if not sum then
+            sum = {about = 0, deltas = {}}
+            of_key.by_field[field] = sum
+            of_key.fields[#of_key.fields + 1] = field
+        end
+        sum.about = sum.about + tonumber(delta)
+        sum.deltas[#sum.deltas + 1] = delta
+    end
+    for _, event in ipairs(fresh) do
+        for _, usage in ipairs(event.usage or {}) do
+            if usage.is_run then
+                add(keys.runs, usage.name, usage.delta)
+            else
+                add(keys.head, usage.name, usage.delta)
+                add(keys.totals, usage.name, usage.delta)
+            end
+        end
+    end
+    for key, of_key in pairs(sums) do
+        for index, value in ipairs(fields_of(key, of_key.fields)) do
+            local sum = of_key.by_field[of_key.fields[index]]
+            local current = tonumber(value or 0)
+            if not current then return nil, {'LOST', 'totals'} end
+            if current + sum.about > LARGEST then return nil, {'OVERFLOW', of_key.fields[index]} end
+        end
+    end
+    return sums, nil
+end
+
+local function retracted_among(keys, seqs, newly)
+    local found = {}
+    for _, seq in ipairs(seqs) do
+        local is_retracted = is_hidden(keys.hidden, seq)
+        for _, range in ipairs(newly) do
+            is_retracted = is_retracted or (range[1] <= seq and seq <= range[2])
+        end
+        if is_retracted then found[#found + 1] = seq end
+    end
+    return found
+end
+
+-- Writes
+
+local function write_sums(sums)
+    for key, of_key in pairs(sums) do
+        for _, field in ipairs(of_key.fields) do
+            local sum = of_key.by_field[field]
+            if sum.about < EXACT then
+                redis.call('HINCRBY', key, field, text(sum.about))
+            else
+                for _, delta in ipairs(sum.deltas) do redis.call('HINCRBY', key, field, delta) end
+            end
+        end
+    end
+end
+
+local function write_events(head, keys, fresh, revision)
+    local entries, fields = {}, {}
+    for index, event in ipairs(fresh) do
+        entries[index] = text(revision) .. ' ' .. event.data
+        fields[#fields + 1] = 'e:' .. event.id
+        fields[#fields + 1] = text(head.last_seq + index)
+    end
+    in_slices(#entries, function(first, last) redis.call('RPUSH', keys.log, unpack(entries, first, last)) end)
+    set_fields(keys.ids, fields)
+end
+
+local function write_runs(head, keys, runs)
+    for _, run in ipairs(runs) do
+        local ordinal = run.ordinal or text(redis.call('HINCRBY', keys.runs, 'count', 1))
+        redis.call('HSET', keys.runs, 'r:' .. run.id, ordinal .. ' ' .. run.status .. ' ' .. run.data,
+            'o:' .. ordinal, run.id)
+        if FINAL[run.status] then
+            redis.call('ZREM', keys.unfinished, run.id)
+        else
+            redis.call('ZADD', keys.unfinished, ordinal, run.id)
+        end
+    end
+    head.unfinished = redis.call('ZCARD', keys.unfinished)
+end
+
+local function write_hidden(head, keys, newly, revision)
+    local member = string.format('%016.0f', revision) .. ' ' .. written(newly)
+    redis.call('ZADD', keys.retractions, text(head.last_seq), member)
+    for _, range in ipairs(newly) do hide(keys.hidden, range[1], range[2]) end
+    head.retractions = head.retractions + 1
+end
+
+local function write(head, keys, commit, fresh, newly, sums)
+    if next(sums) then
+        write_sums(sums)
+        if sums[keys.totals] then redis.call('HSET', keys.tree, 'has_totals', '1') end
+    end
+    -- A retraction's place is behind the events that were there before this commit.
+    if #newly > 0 then write_hidden(head, keys, newly, head.revision) end
+    if #fresh > 0 then write_events(head, keys, fresh, head.revision) end
+    if #commit.runs > 0 then write_runs(head, keys, commit.runs) end
+    if #commit.runs > 0 or sums[keys.runs or ''] then head.has_runs = true end
+    set_fields(keys.head, commit.values)
+    in_slices(#commit.unset, function(first, last)
+        redis.call('HDEL', keys.head, unpack(commit.unset, first, last))
+    end)
+    head.last_seq = head.last_seq + #fresh
+    head.updated = commit.written_at
+end
+
+-- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists.
+local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, retracted)
+    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), retracted}
+end
+
+-- The first result of a commit whose write id is known, or nil.
+local function repeated(keys, commit)
+    if commit.write_id == '' then return nil end
+    local line = redis.call('HGET', keys.ids, 'w:' .. commit.write_id)
+    if not line then return nil end
+    local revision, last_seq, is_change, ranges = string.match(line, '^(%d+) (%d+) (%d) (.*)$')
+    local seqs, hidden = {}, {}
+    for _, seq in ipairs(seqs_of(keys.ids, commit.event_ids)) do
+        if seq then seqs[#seqs + 1] = seq end
+    end
+    for first, last in string.gmatch(ranges, '(%d+)-(%d+)') do
+        hidden[#hidden + 1] = {tonumber(first), tonumber(last)}
+    end
+    return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true, seqs, hidden,
+        retracted_among(keys, seqs, {}))
+end
+
+-- Commits to the session whose head is `head`, and brings it on; returns the receipt or the refusal.
+local function committed(head, keys, commit)
+    local fresh, seqs, known = number_events(head, keys, commit)
+    -- Nothing but events that are there already is a retry, whoever came in between: no guard makes it stale.
+    if (#fresh > 0 or not commit.is_append) and commit.expected and commit.expected ~= head.revision then
+        return {'CONFLICT', head.revision}
+    end
+    local refusal = check_runs(keys, commit)
+    if refusal then return refusal end
+    local newly, sums = {}, nil
+    if commit.retraction then
+        newly, refusal = newly_hidden(head, keys, commit.retraction)
+        if refusal then return refusal end
+    end
+    sums, refusal = sums_of(keys, fresh)
+    if refusal then return refusal end
+    -- The birth of a session is a change even when it brings nothing.
+    local is_change = head.revision == 0 or #fresh > 0 or #newly > 0
+        or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
+    local retracted = {}
+    if #known > 0 then retracted = retracted_among(keys, known, newly) end
+    local last_seq = head.last_seq + #fresh
+    if is_change then
+        head.revision = head.revision + 1
+        head.is_changed = true
+        write(head, keys, commit, fresh, newly, sums)
+    end
+    if commit.write_id ~= '' then
+        local line = text(head.revision) .. ' ' .. text(last_seq) .. ' ' .. (is_change and '1 ' or '0 ')
+        redis.call('HSET', keys.ids, 'w:' .. commit.write_id, line .. written(newly))
+    end
+    return receipt(head.revision, last_seq, is_change, false, seqs, newly, retracted)
+end
+
+local function write_head(head, keys)
+    redis.call('HSET', keys.head, 'revision', text(head.revision), 'last_seq', text(head.last_seq),
+        'updated', head.updated, 'has_runs', head.has_runs and '1' or '0',
+        'unfinished', text(head.unfinished), 'retractions', text(head.retractions))
+end
+
+-- Gives the keys that this commit made in a session that will expire the deadline of the others.
+local function set_deadlines(head, keys, before)
+    local is_new = {
+        log = before.last_seq == 0,
+        hidden = before.retractions == 0,
+        retractions = before.retractions == 0,
+        runs = not before.has_runs,
+        unfinished = before.unfinished == 0
+    }
+    for name, is_made in pairs(is_new) do
+        if is_made and keys[name] then redis.call('PEXPIREAT', keys[name], text(head.deadline)) end
+    end
+end
+
+-- Totals live as long as the tree, which lives as long as its root.
+local function set_totals_deadline(keys)
+    local deadline = redis.call('HGET', keys.tree, 'deadline')
+    if deadline and keys.totals then redis.call('PEXPIREAT', keys.totals, deadline) end
+end
+
+-- The last thing a script does: a hint to who follows, lost without harm.
+local function tell(keys, creation, what)
+    if redis.call('EXISTS', keys.followers) == 1 then
+        redis.pcall('PUBLISH', keys.followers .. ':' .. creation, what)
+    end
+end

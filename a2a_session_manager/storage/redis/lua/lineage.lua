@@ -1,0 +1,10 @@
+-- Reads a session's ancestors and itself, the root first. KEYS: tree. ARGV: session id.
+
+local found, id = {}, ARGV[1]
+while id ~= '' do
+    local place = place_in(KEYS[1], id)
+    if not place then break end
+    table.insert(found, 1, id)
+    id = place.parent
+end
+return {'OK', found}

@@ -1,0 +1,53 @@
+"""A Lua script and a call of it, as they travel to the server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import NamedTuple
+
+Value = bytes | str | int
+Command = tuple[Value, ...]
+
+_CALL = re.compile(r"redis\.p?call\(\s*['\"](\w+)['\"]")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script; `sha` is the name by which a server that has seen it knows it."""
+
+    name: str
+    source: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", digest)
+
+    def commands(self) -> set[str]:
+        """Return the names of the commands that the script calls."""
+        return {name.upper() for name in _CALL.findall(self.source)}
+
+
+class ScriptCall(NamedTuple):
+    """One run of a script; `session_id` is for the error that says which session is damaged."""
+
+    script: Script
+    keys: Sequence[bytes]
+    args: Sequence[Value]
+    session_id: str = ""
+
+    def by_sha(self) -> Command:
+        """Return the command for a server that knows the script."""
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *map(_encoded, self.args))
+
+    def by_source(self) -> Command:
+        """Return the command for any server; it knows the script afterwards."""
+        return ("EVAL", self.script.source, len(self.keys), *self.keys, *map(_encoded, self.args))
+
+
+def _encoded(value: Value) -> bytes | int:
+    # Not left to the client: one that was handed in may have an encoding of its own.
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,162 @@
+"""Wakes who waits for news of a session: one pub/sub connection for all channels, open while somebody listens.
+
+A message is a hint: it may be lost, and then the waiting ends by its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from a2a_session_manager.storage.redis.clients import AnyClient
+
+_READ_SECONDS: Final = 1.0
+_CONNECT_SECONDS: Final = 5.0
+_IDLE_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 1.0
+_RECONNECT_SECONDS: Final = 0.5
+# What redis-py raises on a connection that is going away, its own mistakes included.
+_BROKEN: Final = (RedisError, OSError, AttributeError, TypeError, RuntimeError, ValueError)
+
+
+@dataclass(slots=True, eq=False)
+class _Channel:
+    """Who waits on one channel, and the highest number heard on it."""
+
+    last_heard: float = 0
+    used_at: float = 0.0
+    waiting: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def wake(self) -> None:
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Wakeups:
+    """The channels listened to on one event loop."""
+
+    def __init__(self, client: AnyClient) -> None:
+        self._client = client
+        self._channels: dict[bytes, _Channel] = {}
+        self._requested: set[bytes] = set()
+        self._subscribed: set[bytes] = set()
+        self._is_hearing = False
+        self._pubsub: Any = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def wait(self, name: bytes, seen: int, seconds: float) -> None:
+        """Return when a number above `seen` was published on channel `name`, or after `seconds`.
+
+        Returns early when the subscription begins, or has begun anew: what was published before is unheard.
+        """
+        loop = asyncio.get_running_loop()
+        channel = self._channels.setdefault(name, _Channel())
+        channel.used_at = loop.time()
+        if channel.last_heard > seen and name in self._subscribed:
+            return
+        if self._reader is None or self._reader.done():
+            self._reader = loop.create_task(self._read(), name="a2a-session-wakeups")
+        elif self._is_hearing and name not in self._requested:
+            # The reader waits for messages of other channels; a reader that is not there yet brings this one, too.
+            with suppress(*_BROKEN):  # it finds out by itself
+                await self._subscribe({name})
+        woken = loop.create_future()
+        channel.waiting.add(woken)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await woken
+        finally:
+            channel.waiting.discard(woken)
+            channel.used_at = loop.time()
+
+    async def aclose(self) -> None:
+        """Stop listening, within a second or two, and wake everybody."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.wait({reader}, timeout=2 * _CLOSE_SECONDS)
+        self._wake_all()
+
+    async def _read(self) -> None:
+        """Hear messages until nobody has listened for a while, connecting again where that is needed."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._drop_idle(loop.time()):
+                try:
+                    await self._hear()
+                except _BROKEN:
+                    await self._drop_connection()
+                    self._wake_all()  # to look for themselves what they have missed
+                    await asyncio.sleep(_RECONNECT_SECONDS)
+        finally:
+            await self._drop_connection()
+
+    def _drop_idle(self, now: float) -> bool:
+        """Forget channels that nobody has waited on for a while; tell whether any are left."""
+        for name, channel in list(self._channels.items()):
+            if not channel.waiting and now - channel.used_at > _IDLE_SECONDS:
+                del self._channels[name]
+        return bool(self._channels)
+
+    async def _hear(self) -> None:
+        if self._pubsub is None:
+            await self._client.initialize()  # a cluster's client must know a node
+            self._pubsub = self._client.pubsub()
+        while new := self._channels.keys() - self._requested:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._subscribe(new)
+        for name in self._requested - self._channels.keys():
+            self._requested.discard(name)
+            self._subscribed.discard(name)
+            await self._pubsub.unsubscribe(name)
+        self._is_hearing = True
+        message = await self._pubsub.get_message(timeout=_READ_SECONDS)
+        self._is_hearing = False
+        if message is not None:
+            self._heard(message)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        name = message["channel"]
+        name = name.encode() if isinstance(name, str) else name
+        channel = self._channels.get(name)
+        if channel is None:
+            return
+        if message["type"] == "subscribe":
+            self._subscribed.add(name)
+            channel.wake()
+        elif message["type"] == "message":
+            channel.last_heard = _number(message["data"])
+            channel.wake()
+
+    async def _subscribe(self, names: Set[bytes]) -> None:
+        self._requested |= names
+        await self._pubsub.subscribe(*names)
+
+    async def _drop_connection(self) -> None:
+        pubsub, self._pubsub = self._pubsub, None
+        self._is_hearing = False
+        self._requested.clear()
+        self._subscribed.clear()
+        if pubsub is not None:
+            with suppress(*_BROKEN, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await pubsub.aclose()
+
+    def _wake_all(self) -> None:
+        for channel in self._channels.values():
+            channel.wake()
+
+
+def _number(data: bytes | str) -> float:
+    """Return what was published; what is no number is above all of them."""
+    try:
+        return int(data)
+    except ValueError:
+        return float("inf")

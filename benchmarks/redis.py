@@ -1,0 +1,287 @@
+"""The rows of the Redis store, against redis-py sending RPUSH with the same bytes and no more, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+
+from a2a_session_manager import EventSource, SessionEvent, TokenUsage
+from a2a_session_manager.storage import BaseSessionStore, store_from_url
+from a2a_session_manager.storage.cancellation import QueuedWrite
+from a2a_session_manager.storage.codec import encode_event
+from a2a_session_manager.storage.commit_queue import QueuedJob
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.address import address_from_url
+from a2a_session_manager.storage.redis.backend import RedisBackend
+from a2a_session_manager.storage.redis.connections import Connections
+from benchmarks import scenarios
+from benchmarks.measure import Result, compared, outpaced
+from benchmarks.payloads import Message, chat_messages, short_message
+from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, encoding, grown, together
+from tests.redis_servers import cluster
+from tests.redis_servers.proxy import FaultyProxy
+from tests.redis_servers.server import RedisServer, find_binary
+
+AnyClient = Redis | RedisCluster
+# Nodes of the large tree below one of them.
+_FAN_OUT = 10
+_RAW = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row is measured: a store, and redis-py's own client, as anybody makes it, on the same server."""
+
+    url: str
+    store: BaseSessionStore
+    raw: AnyClient
+
+
+PlaceScenario = Callable[[Place, Sizes], Awaitable[Result]]
+
+
+class OneByOne(RedisBackend):
+    """The same script, called once for each commit."""
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Any:
+        return self._begun(self._alone(key, commit))
+
+    async def _alone(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        [answer] = await self._answers([QueuedJob(key, commit, 0, QueuedWrite())])
+        if isinstance(answer, Exception):
+            raise answer
+        receipt: Receipt = answer
+        return receipt
+
+
+async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) -> Result:
+    """Appending one by one against RPUSH of the same bytes."""
+    data = _encoded(message)
+    session_id = await grown(place.store, 10)
+
+    async def rpush(number: int) -> None:
+        await place.raw.execute_command("RPUSH", _RAW, data)
+
+    async def append(number: int) -> None:
+        await place.store.append(session_id, an_event(message))
+
+    strategies = {
+        "rpush": together(rpush, sizes.operations, tasks=1),
+        "encode alone": encoding(message, sizes.operations),
+        "append": together(append, sizes.operations, tasks=1),
+    }
+    return await compared(strategies, turns=sizes.turns, is_watched=True)
+
+
+async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
+    """Appending an event with a usage that has its price against one without usage."""
+    message = short_message()
+    session_id = await grown(place.store, 10)
+    usage = TokenUsage(prompt_tokens=1_200, completion_tokens=80, model="gpt-4o", cost_pico_usd=3_800_000_000)
+
+    async def plain(number: int) -> None:
+        await place.store.append(session_id, an_event(message))
+
+    async def priced(number: int) -> None:
+        event = SessionEvent(message=message, source=EventSource.LLM, token_usage=usage)
+        await place.store.append(session_id, event)
+
+    strategies = {name: together(append, sizes.operations, tasks=1) for name, append in _named(plain, priced)}
+    return await compared(strategies, turns=sizes.turns)
+
+
+async def together_against_one_by_one(place: Place, sizes: Sizes, *, is_apart: bool) -> Result:
+    """Many tasks at once, on one session or each on its own, against one call of the same script per append."""
+    message = short_message()
+    data = _encoded(message)
+    session_ids = [await grown(place.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
+    address, _ = address_from_url(place.url)
+    connections = Connections(address, None, scripts=scripts.ALL, probe_key=b"session:rights")
+    async with BaseSessionStore(OneByOne(connections, prefix="session:", ttl=0)) as apart:
+
+        async def rpush(number: int) -> None:
+            await place.raw.execute_command("RPUSH", f"{_RAW} {number}", data)
+
+        async def one_by_one(number: int) -> None:
+            await apart.append(session_ids[number], an_event(message))
+
+        async def append(number: int) -> None:
+            await place.store.append(session_ids[number], an_event(message))
+
+        samples = {
+            name: together(write, sizes.operations, tasks=sizes.tasks, is_apart=is_apart)
+            for name, write in _named(one_by_one, rpush, append)
+        }
+        return await outpaced(samples, turns=sizes.turns)
+
+
+async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
+    """Reading the last 20 events of the longest session against LRANGE of the last 20 of a list as long."""
+    length = sizes.lengths[-1]
+    session_id = await grown(place.store, length)
+    data = _encoded(short_message())
+    for start in range(0, length, 1_000):
+        await place.raw.execute_command("RPUSH", _RAW, *[data] * min(1_000, length - start))
+
+    async def lrange(number: int) -> None:
+        await place.raw.execute_command("LRANGE", _RAW, -20, -1)
+
+    async def tail(number: int) -> None:
+        await place.store.get(session_id, last=20)
+
+    operations = max(sizes.operations // 5, 1)
+    strategies = {name: together(read, operations, tasks=1) for name, read in _named(lrange, tail)}
+    return await compared(strategies, turns=sizes.turns, is_watched=True)
+
+
+async def bytes_by_length(place: Place, sizes: Sizes) -> Result:
+    """Bytes that a client sends for one append to the longest session against to the shortest."""
+    lengths = (sizes.lengths[0], sizes.lengths[-1])
+    session_ids = [await grown(place.store, length) for length in lengths]
+    sent = {}
+    async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
+        await store.append(session_ids[0], an_event(short_message()))
+        for length, session_id in zip(lengths, session_ids, strict=True):
+            before = proxy.bytes_sent
+            for _ in range(sizes.operations):
+                await store.append(session_id, an_event(short_message()))
+            sent[f"at {length:,}"] = (proxy.bytes_sent - before) / sizes.operations
+    first, last = sent.values()
+    medians = {"event alone": float(len(_encoded(short_message()))), **sent}
+    return Result(last / first, (last / first, last / first), medians, "B")
+
+
+async def descendants_of_a_tree(place: Place, sizes: Sizes) -> Result:
+    """Round trips, and the time, for all descendants of the root of a large tree, heads included."""
+    count = max(sizes.lengths[-1] // 10, _FAN_OUT)
+    root = await place.store.create("root")
+    waiting = []
+    for number in range(1, count):
+        parent = "root" if number <= _FAN_OUT else f"node {(number - 1) // _FAN_OUT}"
+        waiting.append(place.store.create(f"node {number}", parent_id=parent))
+        if number in (10, 110, 1110) or len(waiting) == 500 or number == count - 1:
+            await asyncio.gather(*waiting)
+            waiting.clear()
+    async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
+        found = await store.get(root.id, last=0)
+        assert found is not None
+        before, start = proxy.round_trips, time.perf_counter()
+        descendants = await found.descendants()
+        seconds = time.perf_counter() - start
+        assert len(descendants) == count - 1
+        trips = float(proxy.round_trips - before)
+    medians = {"round trips": trips, "nodes": float(count), "ms": seconds * 1e3}
+    return Result(None, (trips, trips), medians, "trips", judged_by="round trips")
+
+
+async def memory_of_events(place: Place, sizes: Sizes) -> Result:
+    """Bytes of the server's memory for one event, its place among the known ids included, against its payload."""
+    before = await _used_memory(place)
+    await grown(place.store, sizes.loaded)
+    each = (await _used_memory(place) - before) / sizes.loaded
+    payload = float(len(_encoded(short_message())))
+    ratio = each / payload
+    return Result(ratio, (ratio, ratio), {"payload": payload, "event": each}, "B")
+
+
+async def memory_of_sessions(place: Place, sizes: Sizes) -> Result:
+    """Bytes of the server's memory for a root and for a child, each without events, the listing included."""
+    count = max(sizes.loaded // 5, 10)
+    taken = {}
+    await place.store.create("parent")
+    for name, parent in (("root", None), ("child", "parent")):
+        before = await _used_memory(place)
+        for start in range(0, count, 100):
+            await asyncio.gather(*(place.store.create(parent_id=parent) for _ in range(start, start + 100)))
+        taken[name] = (await _used_memory(place) - before) / (-(-count // 100) * 100)
+    return Result(None, (taken["root"], taken["root"]), taken, "B", judged_by="root")
+
+
+def _named(*appends: Callable[[int], Awaitable[None]]) -> list[tuple[str, Callable[[int], Awaitable[None]]]]:
+    return [(append.__name__.replace("_", " "), append) for append in appends]
+
+
+def _encoded(message: Message) -> bytes:
+    return encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]").data
+
+
+async def _used_memory(place: Place) -> int:
+    memory: dict[str, int] = await place.raw.execute_command("INFO", "memory")
+    return memory["used_memory"]
+
+
+def _port(url: str) -> int:
+    address, _ = address_from_url(url)
+    return address.nodes[0][1]
+
+
+@asynccontextmanager
+async def _one_server() -> AsyncIterator[Place]:
+    with TemporaryDirectory() as name, RedisServer(Path(name), ("save", '""')) as server:
+        async with Redis(host="127.0.0.1", port=server.port) as raw, store_from_url(server.url) as store:
+            yield Place(server.url, store, raw)
+
+
+@asynccontextmanager
+async def _three_nodes() -> AsyncIterator[Place]:
+    with TemporaryDirectory() as name, cluster.RedisCluster(Path(name), ("appendonly", "no")) as nodes:
+        async with RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port) as raw, store_from_url(nodes.url) as store:
+            yield Place(nodes.url, store, raw)
+
+
+async def _alone(scenario: PlaceScenario, sizes: Sizes) -> Result:
+    async with _one_server() as place:
+        return await scenario(place, sizes)
+
+
+async def _clustered(scenario: PlaceScenario, sizes: Sizes) -> Result:
+    async with _three_nodes() as place:
+        return await scenario(place, sizes)
+
+
+async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
+    async with _one_server() as place:
+        return await scenario(place.store, sizes)
+
+
+def _cases() -> list[Case]:
+    one_session, many_sessions = (partial(together_against_one_by_one, is_apart=is_apart) for is_apart in (False, True))
+    short = partial(append_against_rpush, message=short_message())
+    return [
+        *(
+            Case(f"redis/append/{size}", at_most(2.5), partial(_alone, partial(append_against_rpush, message=message)))
+            for size, message in chat_messages().items()
+        ),
+        Case("redis/append/priced", at_most(1.3), partial(_alone, priced_against_plain)),
+        Case("redis/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
+        Case("redis/append again/by length", at_most(1.2), partial(_on_store, scenarios.repeat_by_length)),
+        Case("redis/bytes sent/by length", at_most(1.02), partial(_alone, bytes_by_length)),
+        Case("redis/64 tasks/one session", at_least(3.0), partial(_alone, one_session)),
+        Case("redis/64 tasks/64 sessions", at_least(1.5), partial(_alone, many_sessions)),
+        Case("redis/tail", at_most(3.0), partial(_alone, tail_against_lrange)),
+        Case("redis/load", None, partial(_on_store, scenarios.load_against_decode)),
+        Case("redis/descendants", at_most(12), partial(_alone, descendants_of_a_tree)),
+        Case("redis/memory/events", None, partial(_alone, memory_of_events)),
+        Case("redis/memory/sessions", None, partial(_alone, memory_of_sessions)),
+        Case("redis/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
+        Case("redis/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
+        Case("redis cluster/append", None, partial(_clustered, short)),
+        Case("redis cluster/64 tasks/one session", None, partial(_clustered, one_session)),
+        Case("redis cluster/64 tasks/64 sessions", None, partial(_clustered, many_sessions)),
+    ]
+
+
+# Without a redis-server there is nothing to measure.
+CASES = _cases() if find_binary() is not None else []

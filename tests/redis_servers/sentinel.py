@@ -1,0 +1,72 @@
+"""A primary, its replica and a Sentinel that puts one in the place of the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.redis_servers.server import START_SECONDS, RedisServer
+
+SERVICE = "sessions"
+
+
+class SentinelSetup:
+    """`primary` and `replica` are what they were at the start; after a failover the replica is the primary."""
+
+    def __init__(self, directory: Path) -> None:
+        options = (("save", '""'), ("repl-diskless-sync", "yes"), ("repl-diskless-sync-delay", "0"))
+        self.primary = RedisServer(directory / "primary", *options)
+        self.replica = RedisServer(directory / "replica", *options, ("replicaof", "127.0.0.1", str(self.primary.port)))
+        self.sentinel = RedisServer(
+            directory / "sentinel",
+            ("sentinel", "monitor", SERVICE, "127.0.0.1", str(self.primary.port), "1"),
+            ("sentinel", "down-after-milliseconds", SERVICE, "500"),
+            ("sentinel", "failover-timeout", SERVICE, "2000"),
+            is_sentinel=True,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://127.0.0.1:{self.sentinel.port}/{SERVICE}"
+
+    def start(self) -> None:
+        """Start all three and wait until the replica is in step and the Sentinel knows it."""
+        for server in (self.primary, self.replica, self.sentinel):
+            server.start()
+        self._wait_for("the replica did not come into step", self._is_in_step)
+        self._wait_for("the Sentinel did not find the replica", self._is_watched)
+
+    def stop(self) -> None:
+        """End all three."""
+        for server in (self.sentinel, self.replica, self.primary):
+            server.stop()
+
+    def wait_until_in_step(self) -> None:
+        """Wait until the replica has all that the primary has."""
+        assert self.primary.call("WAIT", 1, 5000) == 1
+
+    def _is_in_step(self) -> bool:
+        replication: dict[str, str] = self.replica.call("INFO", "replication")
+        return replication["master_link_status"] == "up"
+
+    def _is_watched(self) -> bool:
+        services: dict[str, dict[str, int]] = self.sentinel.call("SENTINEL MASTERS")
+        return services[SERVICE]["num-slaves"] == 1
+
+    def _wait_for(self, complaint: str, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, complaint
+            time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

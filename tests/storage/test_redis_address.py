@@ -1,0 +1,104 @@
+"""From a URL to the settings of a client."""
+
+from __future__ import annotations
+
+import pytest
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
+from a2a_session_manager.storage.redis.clients import check_options
+
+
+def test_a_plain_url_names_a_server_and_its_database() -> None:
+    address, store_options = address_from_url("redis://localhost:6380/2")
+
+    assert address == RedisAddress("server", (("localhost", 6380),), options={"db": 2})
+    assert store_options == {}
+
+
+def test_what_is_left_out_is_as_redis_has_it() -> None:
+    address, _ = address_from_url("redis://localhost")
+
+    assert address == RedisAddress("server", (("localhost", 6379),))
+
+
+def test_user_and_password_are_unescaped() -> None:
+    address, _ = address_from_url("redis://ann:p%40ss%2F@localhost")
+
+    assert address.options == {"username": "ann", "password": "p@ss/"}
+
+
+def test_a_password_may_come_without_a_user() -> None:
+    address, _ = address_from_url("redis://:secret@localhost")
+
+    assert address.options == {"password": "secret"}
+
+
+def test_rediss_is_encrypted() -> None:
+    address, _ = address_from_url("rediss://localhost?ssl_cert_reqs=none&ssl_check_hostname=false")
+
+    assert address.options == {"ssl": True, "ssl_cert_reqs": "none", "ssl_check_hostname": False}
+
+
+def test_a_cluster_has_several_hosts_and_no_database() -> None:
+    address, _ = address_from_url("redis+cluster://:secret@one:7000,two,[::1]:7002/0")
+
+    assert address == RedisAddress(
+        "cluster", (("one", 7000), ("two", 6379), ("::1", 7002)), options={"password": "secret"}
+    )
+
+
+def test_sentinels_name_a_service_and_perhaps_a_database() -> None:
+    address, _ = address_from_url("redis+sentinel://:secret@one,two:26380/mymaster/3?sentinel_password=other")
+
+    assert address == RedisAddress(
+        "sentinel",
+        (("one", 26379), ("two", 26380)),
+        "mymaster",
+        {"password": "secret", "db": 3},
+        {"password": "other"},
+    )
+
+
+def test_the_options_of_the_store_are_kept_apart() -> None:
+    address, store_options = address_from_url("redis://localhost?key_prefix=chat:&expiration_seconds=60&protocol=3")
+
+    assert store_options == {"key_prefix": "chat:", "expiration_seconds": "60"}
+    assert address.options == {"protocol": 3}
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("redis://", "names no host"),
+        ("redis://one,two", "several hosts"),
+        ("redis://localhost:port", "write host:port"),
+        ("redis://localhost:99999", "write host:port"),
+        ("redis://localhost/zero", "the database's number"),
+        ("redis://localhost/0/1", "the database's number"),
+        ("redis://localhost?colour=red", "unknown option 'colour'"),
+        ("redis://localhost?db=first", "db cannot be read"),
+        ("redis://localhost?ssl=perhaps", "ssl cannot be read"),
+        ("redis+cluster://localhost/1", "database 0 only"),
+        ("redis+sentinel://localhost", "names no service"),
+        ("redis+cluster+tls://localhost", "the schemes of Redis"),
+    ],
+)
+def test_a_bad_url_is_refused_with_the_remedy(url: str, complaint: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match=complaint.replace("+", r"\+")):
+        address_from_url(url)
+
+
+def test_no_error_and_no_repr_shows_a_password() -> None:
+    address, _ = address_from_url("redis://ann:secret@localhost")
+
+    with pytest.raises(InvalidSessionOperation) as refused:
+        address_from_url("redis://ann:secret@localhost/zero")
+
+    assert "secret" not in repr(address)
+    assert "secret" not in str(refused.value)
+
+
+def test_an_option_that_redis_does_not_know_is_refused_at_once() -> None:
+    with pytest.raises(InvalidSessionOperation, match="takes no colour for a server"):
+        check_options(RedisAddress.server("localhost", 6379, colour="red"))

@@ -120,11 +120,6 @@ class Session(BaseModel, Generic[MessageT]):
         return 0 if self._baseline is None else self._baseline.revision
 
     @property
-    def creation_id(self) -> str | None:
-        """The random id of this life of the session, another one when it is deleted and made anew; None unstored."""
-        return None if self._baseline is None else self._baseline.creation_id
-
-    @property
     def last_seq(self) -> int:
         """The number of the last event seen without a gap; 0 before the session is stored."""
         return 0 if self._baseline is None else self._baseline.last_seq

@@ -297,5 +297,5 @@ def _stop_after_forbidding(store: BaseSessionStore, stall: Stall, stops: list[as
 
 
 async def _until(found: list[Any]) -> None:
-    while not found:
+    while not found:  # noqa: ASYNC110 - what is waited for is a list that the stalled call fills
         await asyncio.sleep(0.005)

@@ -122,10 +122,8 @@ class CommitQueue:
         job.busy_since = now if job.busy_since is None else job.busy_since
         if now - job.busy_since < self._busy_seconds:
             queue.park(job)
-        elif not job.write.done():
-            job.write.set_exception(
-                StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later")
-            )
+        else:
+            job.write.settle(StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later"))
 
     def _start_due(self, queue: _LoopQueue) -> None:
         queue.is_start_due = False

@@ -197,6 +197,18 @@ async def test_a_lane_that_stays_busy_fails_after_the_bound_and_the_next_write_i
     assert again.result() == "b"
 
 
+async def test_the_caller_of_a_lane_that_stays_busy_hears_of_it() -> None:
+    starter = Starter(busy_seconds=0)
+    (write,) = starter.put("a")
+    caller = asyncio.create_task(finish(write, patience=5))
+    await asyncio.sleep(0)
+    await starter.answer([BUSY])
+
+    async with asyncio.timeout(20):
+        with pytest.raises(StoreUnavailable, match="held elsewhere"):
+            await caller
+
+
 async def test_many_settled_batches_leave_one_retry_of_a_busy_lane_pending(monkeypatch: pytest.MonkeyPatch) -> None:
     retries = 0
     retry = CommitQueue._retry

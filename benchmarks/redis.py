@@ -77,9 +77,13 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
     async def append(number: int) -> None:
         await place.store.append(session_id, an_event(message))
 
+    async def encode_and_rpush(number: int) -> None:
+        await place.raw.execute_command("RPUSH", _RAW, _encoded(message))
+
     strategies = {
         "rpush": together(rpush, sizes.operations, tasks=1),
         "encode alone": encoding(message, sizes.operations),
+        "encode and rpush": together(encode_and_rpush, sizes.operations, tasks=1),
         "append": together(append, sizes.operations, tasks=1),
     }
     return await compared(strategies, turns=sizes.turns, is_watched=True)

@@ -19,13 +19,17 @@ from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.cancellation import QueuedWrite
 from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.commit_queue import QueuedJob
+from a2a_session_manager.storage.encoding import encode_append
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
+from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.keys import Place as Home
+from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios
 from benchmarks.measure import Result, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -52,8 +56,8 @@ class Place:
 PlaceScenario = Callable[[Place, Sizes], Awaitable[Result]]
 
 
-class OneByOne(RedisBackend):
-    """The same script, called once for each commit."""
+class Unqueued(RedisBackend):
+    """The store, but for the queue: each commit leaves by itself."""
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Any:
         return self._begun(self._alone(key, commit))
@@ -77,9 +81,13 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
     async def append(number: int) -> None:
         await place.store.append(session_id, an_event(message))
 
+    async def encode_and_rpush(number: int) -> None:
+        await place.raw.execute_command("RPUSH", _RAW, _encoded(message))
+
     strategies = {
         "rpush": together(rpush, sizes.operations, tasks=1),
         "encode alone": encoding(message, sizes.operations),
+        "encode and rpush": together(encode_and_rpush, sizes.operations, tasks=1),
         "append": together(append, sizes.operations, tasks=1),
     }
     return await compared(strategies, turns=sizes.turns, is_watched=True)
@@ -102,28 +110,39 @@ async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
     return await compared(strategies, turns=sizes.turns)
 
 
-async def together_against_one_by_one(place: Place, sizes: Sizes, *, is_apart: bool) -> Result:
-    """Many tasks at once, on one session or each on its own, against one call of the same script per append."""
+async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) -> Result:
+    """Many tasks at once, on one session or each on its own, against redis-py calling the same script per append."""
     message = short_message()
     data = _encoded(message)
     session_ids = [await grown(place.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
+    homes = [Home("session:", SessionKey("", session_id), session_id) for session_id in session_ids]
+    await place.store.append(session_ids[0], an_event(message))  # now every node that matters knows the script
+    await place.raw.script_load(scripts.COMMIT.source)
     address, _ = address_from_url(place.url)
     connections = Connections(address, None, scripts=scripts.ALL, probe_key=b"session:rights")
-    async with BaseSessionStore(OneByOne(connections, prefix="session:", ttl=0)) as apart:
+    unqueued_store = BaseSessionStore(Unqueued(connections, prefix="session:", ttl=0))
 
-        async def rpush(number: int) -> None:
-            await place.raw.execute_command("RPUSH", f"{_RAW} {number}", data)
+    async def unqueued(number: int) -> None:
+        await unqueued_store.append(session_ids[number], an_event(message))
 
-        async def one_by_one(number: int) -> None:
-            await apart.append(session_ids[number], an_event(message))
+    async def call_per_append(number: int) -> None:
+        commit = await encode_append([an_event(message)], DEFAULT_LIMITS)
+        arguments = [session_ids[number], 1, 0, 1, *commit_args(commit)]
+        call = ScriptCall(scripts.COMMIT, commit_keys(homes[number], [commit]), arguments)
+        reply = await place.raw.execute_command(*call.by_sha())
+        assert reply[0] == b"OK"
 
-        async def append(number: int) -> None:
-            await place.store.append(session_ids[number], an_event(message))
+    async def rpush(number: int) -> None:
+        await place.raw.execute_command("RPUSH", f"{_RAW} {number}", data)
 
-        samples = {
-            name: together(write, sizes.operations, tasks=sizes.tasks, is_apart=is_apart)
-            for name, write in _named(one_by_one, rpush, append)
-        }
+    async def append(number: int) -> None:
+        await place.store.append(session_ids[number], an_event(message))
+
+    samples = {
+        name: together(write, sizes.operations, tasks=sizes.tasks, is_apart=is_apart)
+        for name, write in _named(call_per_append, rpush, unqueued, append)
+    }
+    async with unqueued_store:
         return await outpaced(samples, turns=sizes.turns)
 
 
@@ -257,7 +276,7 @@ async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
 
 
 def _cases() -> list[Case]:
-    one_session, many_sessions = (partial(together_against_one_by_one, is_apart=is_apart) for is_apart in (False, True))
+    one_session, many_sessions = (partial(together_against_calls, is_apart=is_apart) for is_apart in (False, True))
     short = partial(append_against_rpush, message=short_message())
     return [
         *(

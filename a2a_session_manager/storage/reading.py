@@ -26,7 +26,7 @@ from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 MessageT = TypeVar("MessageT")
 
 _EVENTS_A_PAGE = 500
-_SESSIONS_A_LOAD = 500
+_SESSIONS_A_LOAD = 1_000
 
 
 class SessionReader(ABC):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
-from a2a_session_manager.storage.redis.clients import check_options
+from a2a_session_manager.storage.redis.clients import built, check_options
 
 
 def test_a_plain_url_names_a_server_and_its_database() -> None:
@@ -102,3 +104,24 @@ def test_no_error_and_no_repr_shows_a_password() -> None:
 def test_an_option_that_redis_does_not_know_is_refused_at_once() -> None:
     with pytest.raises(InvalidSessionOperation, match="takes no colour for a server"):
         check_options(RedisAddress.server("localhost", 6379, colour="red"))
+
+
+@pytest.mark.parametrize("url", ["rediss://localhost", "redis+sentinel://localhost/mymaster?ssl=true"])
+def test_encrypted_connections_share_one_context_which_is_loaded_beforehand(url: str) -> None:
+    client: Any = built(address_from_url(url)[0])
+    pool = client.connection_pool
+
+    first, second = pool.make_connection(), pool.make_connection()
+
+    assert first.ssl_context is second.ssl_context
+    assert first.ssl_context.context is not None
+
+
+def test_encrypted_nodes_share_one_context_which_is_loaded_beforehand() -> None:
+    client: Any = built(address_from_url("redis+cluster://127.0.0.1?ssl=true")[0])
+
+    first, second = (client.startup_nodes[0].acquire_connection() for _ in range(2))
+
+    assert first.ssl_context is second.ssl_context
+    assert first.ssl_context.context is not None
+    assert client.nodes_manager.connection_kwargs["connection_class"] is type(first)

@@ -116,12 +116,12 @@ async def test_a_claimant_that_comes_between_the_forbidding_and_the_swap_wins_wi
         taker_stall = Stall(taker, scripts.FORBID)
         second = asyncio.ensure_future(taker.create("kid", parent_id="two"))
         await asyncio.wait_for(taker_stall.reached.wait(), 10)
-        claims: list[Any] = []
-        _stop_after_forbidding(taker, taker_stall, claims)
+        forbidden, go_on = asyncio.Event(), asyncio.Event()
+        _stop_after_forbidding(taker_stall, forbidden, go_on)
         taker_stall.go.set()
-        await asyncio.wait_for(_until(claims), 10)
+        await asyncio.wait_for(forbidden.wait(), 10)
     assert first.exception() is None
-    claims[0].set()
+    go_on.set()
 
     with pytest.raises(SessionAlreadyExists):
         await second
@@ -275,27 +275,15 @@ class recorded:  # noqa: N801  reads as a verb in `with`
         self._connections.run_many = self._behind
 
 
-def _stop_after_forbidding(store: BaseSessionStore, stall: Stall, stops: list[asyncio.Event]) -> None:
-    """Let the store stop again, right after its FORBID was answered; `stops` gets what lets it go on."""
-    connections: Any = connections_of(store)
+def _stop_after_forbidding(stall: Stall, forbidden: asyncio.Event, go_on: asyncio.Event) -> None:
+    """Let a store that stalls before FORBID stop again when its first one was answered."""
     behind = stall._behind
 
-    async def run_many(calls: Sequence[ScriptCall]) -> list[Any]:
-        answers: list[Any] = await behind(calls)
-        return answers
-
     async def then_stop(calls: Sequence[ScriptCall]) -> list[Any]:
-        answers = await run_many(calls)
-        connections.run_many = run_many
-        if calls[0].script is scripts.FORBID:
-            stop = asyncio.Event()
-            stops.append(stop)
-            await stop.wait()
+        answers: list[Any] = await behind(calls)
+        if calls[0].script is scripts.FORBID and not forbidden.is_set():
+            forbidden.set()
+            await go_on.wait()
         return answers
 
     stall._behind = then_stop
-
-
-async def _until(found: list[Any]) -> None:
-    while not found:  # noqa: ASYNC110 - what is waited for is a list that the stalled call fills
-        await asyncio.sleep(0.005)

@@ -8,14 +8,18 @@ import re
 import pytest
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
+from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.rights import ARGUMENTS
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.redis.scripts import ALL
+from a2a_session_manager.testing.contract.making import ids, said
+from a2a_session_manager.testing.contract.writes import DELETE, WRITES
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.scripts import IMPATIENT, PROBE_KEY, connected, push, pushed
 
 SLOW_LOADING = ("key-load-delay", "150")  # microseconds a command; it answers between thousands of them
+PLAIN = "+eval +evalsha +ping +zrangebylex +zlexcount"
 NEEDED = "+eval +evalsha +hexists +hget +hset +rpush +unlink +lrange"
 
 
@@ -70,6 +74,30 @@ async def test_the_rights_that_are_needed_are_enough(server_with: StartServer) -
     [left] = [await asyncio.to_thread(server.call, "EXISTS", PROBE_KEY)]
     assert left == 0
     await connections.aclose()
+
+
+async def test_the_store_needs_the_commands_of_its_scripts_and_few_others(server_with: StartServer) -> None:
+    scripted = set().union(*(script.commands() for script in ALL)) - {"PUBLISH"}
+    rights = [f"+{command.lower()}" for command in scripted] + PLAIN.split()
+    server = await server_with(("user", "ann", "on", ">secret", "~session:*", "-@all", *rights))
+
+    async with store_from_url(server.url.replace("//", "//ann:secret@")) as store:
+        for write in [*WRITES, DELETE]:
+            session = await write.prepare(store, write.name)
+            await write.send(store, session)
+        assert len(await store.list_sessions()) == len(WRITES) + 1
+        assert len(await store.tree("the parent")) == 3
+        # No right to publish or to subscribe: news come by looking.
+        stream = store.follow("append")
+        heard = [await anext(stream) for _ in range(6)]
+        news = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.1)
+        assert not news.done()
+        await store.append("append", said(id="news"))
+        heard.append(await asyncio.wait_for(news, timeout=15))
+        await stream.aclose()
+
+    assert ids(heard)[-1] == "news"
 
 
 async def test_a_user_without_scripts(server_with: StartServer) -> None:

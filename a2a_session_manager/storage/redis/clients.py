@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.storage.redis.address import Kind, RedisAddress
+from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
 from a2a_session_manager.storage.redis.retrying import FAILOVER_TRIES, Patience
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
@@ -35,16 +37,44 @@ def built(address: RedisAddress) -> AnyClient:
     """Return a new client. It reads files and may ask for a name: not on an event loop."""
     options: dict[str, Any] = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.options)
     if address.kind == "cluster":
-        return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in address.nodes], **options)
+        return _cluster(address.nodes, options)
     options["socket_timeout"] = None  # `patience_with` has it: in redis-py it costs a task for each command
     if address.kind == "sentinel":
         sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
         asked: Any = Sentinel
         settings = _identity() | options
         client: Redis = asked(address.nodes, sentinel_kwargs=sentinels).master_for(address.service, **settings)
-        return client
-    host, port = address.nodes[0]
-    return Redis(host=host, port=port, **options)
+    else:
+        host, port = address.nodes[0]
+        client = Redis(host=host, port=port, **options)
+    pool: Any = client.connection_pool
+    pool.connection_class = _with_one_context(pool.connection_class, pool.connection_kwargs)
+    return client
+
+
+def _cluster(nodes: Sequence[Node], options: Mapping[str, Any]) -> RedisCluster:
+    client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
+    for node in client.startup_nodes:
+        node.connection_class = _with_one_context(node.connection_class, node.connection_kwargs)
+        client.connection_kwargs["connection_class"] = node.connection_class
+    return client
+
+
+def _with_one_context(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return a class of connections that share one TLS context, which is loaded here.
+
+    redis-py makes one for each connection, on the event loop, and the certificates take it 20 ms.
+    """
+    if not issubclass(kind, SSLConnection):
+        return kind
+    shared = kind(**settings).ssl_context
+    shared.get()
+
+    def begin(self: Any, **settings: Any) -> None:
+        kind.__init__(self, **settings)
+        self.ssl_context = shared
+
+    return type(kind.__name__, (kind,), {"__init__": begin})
 
 
 def _identity() -> dict[str, Any]:

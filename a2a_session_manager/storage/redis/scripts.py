@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Final
 
 from a2a_session_manager.storage.redis.script import Script
 
-_FOLDER = files("a2a_session_manager.storage.redis") / "lua"
+
+def _text(part: str) -> str:
+    # By the loader, as modules are read: whoever opens a store on an event loop imports this there.
+    data = get_data(__package__ or "", f"lua/{part}.lua")
+    assert data is not None, f"lua/{part}.lua is missing: install the package again"
+    return data.decode()
 
 
 def _script(*parts: str, quick: tuple[str, ...] = ()) -> Script:
-    return Script(parts[-1], "\n".join((_FOLDER / f"{part}.lua").read_text() for part in (*quick, "common", *parts)))
+    return Script(parts[-1], "\n".join(map(_text, (*quick, "common", *parts))))
 
 
 COMMIT: Final = _script("ledger", "commit", quick=("append",))

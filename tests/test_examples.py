@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,6 +125,27 @@ class TestReplayCommand:
         assert "replayed     31 events" in first.stdout
         assert "replayed     0 events" in second.stdout
         assert "equal        5 of 5 conversations" in second.stdout
+
+    def test_with_a_model_it_tells_the_tokens_and_the_cost_of_each_conversation_and_of_the_tree(self) -> None:
+        finished = run_example("replay", "--model", "gpt-4o")
+
+        assert finished.returncode == 0
+        words = [line.split() for line in finished.stdout.splitlines() if line.startswith("  ")][1:]
+        *conversations, tree = words
+        assert len(conversations) == 5
+        assert tree[:2] == ["the", "tree"]
+        assert tree[-1] == "estimated"  # calls are among them
+        assert "counted" in finished.stdout  # and a conversation without
+        for at in (1, 2, 3):
+            assert sum(number(row[at]) for row in conversations) == number(tree[at + 1])
+        costs = [Decimal(row[5].removeprefix("$")) for row in conversations]
+        assert sum(costs) == Decimal(tree[5].removeprefix("$")) > 0
+
+    def test_a_model_that_nobody_sells_has_a_count_and_no_cost(self) -> None:
+        finished = run_example("replay", "--model", "nobody-knows-it")
+
+        assert finished.returncode == 0
+        assert finished.stdout.splitlines()[-1].endswith("unknown  estimated")
 
     def test_piped_it_shows_no_progress(self) -> None:
         assert "replayed" not in run_example("replay").stderr
@@ -333,6 +355,10 @@ def test_the_custom_store_is_no_longer_than_200_lines() -> None:
 
 
 # Helpers
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 @pytest.fixture

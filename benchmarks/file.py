@@ -18,7 +18,19 @@ from a2a_session_manager.storage.file import Durability, FileSessionStore
 from benchmarks import scenarios
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
-from benchmarks.scenarios import Append, Case, Scenario, Sizes, an_event, at_least, at_most, encoding, grown, together
+from benchmarks.scenarios import (
+    Append,
+    Case,
+    Scenario,
+    Sizes,
+    an_event,
+    at_least,
+    at_most,
+    encoded,
+    encoding,
+    grown,
+    together,
+)
 
 _COLD_TURNS = 3
 
@@ -44,26 +56,32 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
 
 
 async def together_against_aiofiles(
-    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool
+    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool, encodes: bool = False
 ) -> Result:
-    """Many tasks at once, on one session or each on its own, against opening, writing and closing per append."""
+    """Many tasks at once, on one session or each on its own, against opening, writing and closing per append.
+
+    `encodes`: the other side, too, builds and encodes its event each time, instead of writing bytes ready-made.
+    """
     record = await _record(directory, short_message())
 
     async def plain(place: int) -> None:
+        data = encoded(short_message()) if encodes else record
         async with aiofiles.open(_plain_path(directory, place), "ab") as file:
-            await file.write(record)
+            await file.write(data)
 
     return await _together_against(plain, store, sizes, is_apart=is_apart)
 
 
-async def together_against_synced(store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool) -> Result:
+async def together_against_synced(
+    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool, encodes: bool = False
+) -> Result:
     """The same against one executor hop with a write and its fdatasync per append."""
     record = await _record(directory, short_message())
     with ExitStack() as stack:
         files = [stack.enter_context(_plain_file(directory, place)) for place in range(sizes.tasks)]
 
         async def plain(place: int) -> None:
-            await _write_synced(files[place], record)
+            await _write_synced(files[place], encoded(short_message()) if encodes else record)
 
         return await _together_against(plain, store, sizes, is_apart=is_apart)
 
@@ -186,6 +204,21 @@ CASES = [
         "file/64 tasks/64 sessions",
         at_least(5.0),
         partial(_beside_store, partial(together_against_aiofiles, is_apart=True)),
+    ),
+    Case(
+        "file/64 tasks/one, both encode",
+        None,
+        partial(_beside_store, partial(together_against_aiofiles, is_apart=False, encodes=True)),
+    ),
+    Case(
+        "file/64 tasks/64, both encode",
+        None,
+        partial(_beside_store, partial(together_against_aiofiles, is_apart=True, encodes=True)),
+    ),
+    Case(
+        "file/64 tasks, disk/one, both enc.",
+        None,
+        partial(_on_disk, partial(together_against_synced, is_apart=False, encodes=True)),
     ),
     Case(
         "file/64 tasks, disk/one session",

@@ -35,6 +35,7 @@ class FileHandle:
 
     def __init__(self, path: Path, pool: HandlePool) -> None:
         self.path = path
+        self._name = str(path)  # a Path makes it anew for every call
         self.lock = threading.RLock()
         self._pool = pool
         self._fd: int | None = None
@@ -78,7 +79,7 @@ class FileHandle:
         """Return the status of the open file; None when it is not the one of its path any more."""
         try:
             # Not by the count of its names: one of a backup made of links may be left.
-            status = os.stat(self.path, follow_symlinks=False)
+            status = os.stat(self._name, follow_symlinks=False)
         except FileNotFoundError:
             return None
         return status if _identity(status) == self._opened else None

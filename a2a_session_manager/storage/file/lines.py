@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from a2a_session_manager.storage.ledger import Outcome
 from a2a_session_manager.storage.records import (
     Creation,
@@ -21,7 +23,6 @@ from a2a_session_manager.storage.records import (
 )
 
 FORMAT = 1
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Birth(NamedTuple):
@@ -77,7 +78,7 @@ def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: 
         header |= {name: value for name, value in optional.items() if value}
     if outcome.fresh:
         header["e"] = [[event.id, event.run_id, event.usage] for event in outcome.fresh]
-    return b"\t".join([_to_json(header).encode(), *[event.data for event in outcome.fresh]])
+    return b"\t".join([_json(header), *[event.data for event in outcome.fresh]])
 
 
 def seq_in_line(payload: bytes, event_id: str) -> int | None:
@@ -123,6 +124,13 @@ def birth_from(fields: list[Any]) -> Birth:
     """Return the birth that `birth_fields` gave."""
     namespace, session_id, *rest = fields
     return Birth(SessionKey(namespace, session_id), *rest)
+
+
+def _json(header: dict[str, Any]) -> bytes:
+    try:
+        return to_json(header)
+    except PydanticSerializationError:  # a lone surrogate, which UTF-8 has not: as an ASCII escape
+        return json.dumps(header, separators=(",", ":")).encode()
 
 
 def _header(data: bytes) -> dict[str, Any]:

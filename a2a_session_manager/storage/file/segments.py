@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _FINGERPRINTS = 1 << 8 * _WORD
 _SORTED_AT_ONCE = 2_000
 
 
+@lru_cache(maxsize=4_096)  # asked when an id comes, and again when a table takes it in
 def fingerprint(kind: str, identifier: str) -> int:
     """Return 64 bits that stand for an id of a kind; the record it leads to tells whether it is that id."""
     return int.from_bytes(hashlib.blake2b(f"{kind}{identifier}".encode(), digest_size=_WORD).digest(), "little")

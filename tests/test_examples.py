@@ -58,6 +58,22 @@ ESSENTIAL_LINES = {
         "In June? 409 [3]",
     ],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
+    "agent_loop": [
+        "trip | assistant: ['flights']",
+        "trip | tool: SK 4035 at 9.",
+        "trip/flights | assistant: SK 4035 at 9.",
+        "run of planner: completed",
+        "run of flights: completed",
+        "planner: 3 requests, 480 tokens",
+        "with its sub-agent: 540 tokens, $0.000099",
+    ],
+    "openai_agents_session": [
+        "Take a coat.",
+        "unanswered: ['Where was that?']",
+        "Oslo.",
+        "['user', 'function_call', 'function_call_output', 'message', 'user', 'message']",
+        "3 requests, 660 tokens, $0.000126",
+    ],
     "replay": [
         "sessions     6",
         "events       31",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from functools import partial
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,7 +135,9 @@ def fake_redis(fake_redis_server: FakeServer) -> Iterator[FakeAsyncRedis]:
 @pytest.fixture
 def redis_session_store(fake_redis: FakeAsyncRedis) -> Iterator[BaseSessionStore]:
     """A RedisSessionStore over `fake_redis`."""
-    store: BaseSessionStore = import_module("a2a_session_manager.storage").RedisSessionStore(client=fake_redis)
+    from a2a_session_manager.storage import RedisSessionStore
+
+    store = RedisSessionStore(client=fake_redis)
     yield store
     _finish(store.aclose())
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from a2a_session_manager import storage
-
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "test_with_fixtures.py"
-STORES = ["memory", "file", *(["redis"] if hasattr(storage, "RedisSessionStore") else [])]
+STORES = ["memory", "file", "redis"]
 HEAVY = {"pydantic", "redis", "fakeredis", "aiofiles", "tiktoken", "genai_prices", "blockbuster", "agents", "fastapi"}
 
 MODES = {

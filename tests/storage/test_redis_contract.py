@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
-from blockbuster import BlockBuster
-from fakeredis import FakeAsyncRedis, FakeServer
+from fakeredis import FakeServer
 
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis import RedisSessionStore
@@ -16,7 +14,7 @@ from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing import StoreContract
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis_looks import connections_of, place_of
+from tests.storage.redis_looks import connections_of, fake_client, place_of
 
 
 class RedisContract(StoreContract):
@@ -55,14 +53,8 @@ class TestFakeredis(RedisContract):
     def server(self) -> None:
         self.fake = FakeServer()
 
-    def allow_blocking(self, guard: BlockBuster) -> None:
-        # It looks up redis-py's version for each connection, as no real client does.
-        for function in guard.functions.values():
-            function.can_block_in("fakeredis/_clients/_setup.py", {"_client_lib_version"})
-
     async def open_store(self, place: Path) -> BaseSessionStore:
-        client: Any = FakeAsyncRedis(server=self.fake)
-        return RedisSessionStore(client, key_prefix=prefix_for(place))
+        return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place))
 
 
 def prefix_for(place: Path) -> str:

@@ -19,7 +19,7 @@ from a2a_session_manager.storage.memory import InMemorySessionStore
 
 ROOT = Path(__file__).parent.parent
 
-# DESIGN §2: these stay where 0.1 had them. The file and Redis stores join with their issues.
+# DESIGN §2: these stay where 0.1 had them.
 FIXED_PATHS = [
     "models.session.Session",
     "models.session_event.SessionEvent",
@@ -37,6 +37,10 @@ FIXED_PATHS = [
     "storage.SessionStoreProvider",
     "storage.SessionStoreInterface",
     "storage.InMemorySessionStore",
+    "storage.FileSessionStore",
+    "storage.RedisSessionStore",
+    "storage.create_file_session_store",
+    "storage.create_redis_session_store",
 ]
 
 
@@ -129,6 +133,27 @@ def test_importing_the_package_imports_nothing_heavy_or_optional() -> None:
 
     assert "pydantic" in loaded
     assert loaded & {"tiktoken", "redis", "aiofiles", "pytest", "genai_prices", "hypothesis", "requests"} == set()
+
+
+def test_without_redis_the_store_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["redis"] = None
+import a2a_session_manager as package
+for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("redis://localhost")):
+    try:
+        use()
+    except package.MissingDependency as error:
+        print(error)
+"""
+
+    assert in_a_fresh_python(code).count("pip install 'a2a_session_manager[redis]'") == 2
+
+
+def test_the_lua_scripts_lie_beside_the_modules() -> None:
+    folder = Path(a2a_session_manager.__file__).parent / "storage" / "redis" / "lua"
+
+    assert {"common.lua", "commit.lua", "create_root.lua"} <= {path.name for path in folder.iterdir()}
 
 
 def modules() -> list[str]:

@@ -5,123 +5,33 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from a2a_session_manager.active import ActiveRun, ActiveSession
-from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
-from a2a_session_manager.exceptions import (
-    BudgetExceeded,
-    CorruptSession,
-    InvalidEvent,
-    InvalidSessionOperation,
-    MissingDependency,
-    SessionAlreadyExists,
-    SessionConflict,
-    SessionManagerError,
-    SessionNotFound,
-    StoreFull,
-    StoreUnavailable,
-)
-from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
-from a2a_session_manager.models.event_source import EventSource
-from a2a_session_manager.models.event_type import EventType
-from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_metadata import SessionMetadata
-from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, TokenUsage
-from a2a_session_manager.storage import (
-    Backend,
-    BaseSessionStore,
-    InMemorySessionStore,
-    SessionPage,
-    SessionStore,
-    SessionStoreInterface,
-    SessionStoreProvider,
-    StoreLimits,
-    store_from_url,
-)
+from a2a_session_manager.provider import SessionStoreProvider
 
 if TYPE_CHECKING:
-    from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
-    from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
-
-from a2a_session_manager.accounting.usage import merged_usage, usage_from
-from a2a_session_manager.tokens.counting import (
-    TiktokenCounter,
-    TokenCount,
-    TokenCounter,
-    count_chat_tokens,
-    count_tokens,
-)
-from a2a_session_manager.tokens.prices import Prices
-from a2a_session_manager.tokens.pricing import ListPricer, Pricer
-from a2a_session_manager.tokens.warming import warm_up
+    from a2a_session_manager.protocols import SessionStore
+    from a2a_session_manager.public import *  # noqa: F403 - for type checkers, what __getattr__ finds
+    from a2a_session_manager.public import __all__ as __all__
 
 __version__ = "0.2.0.dev0"
 
-__all__ = [
-    "ActiveRun",
-    "ActiveSession",
-    "Backend",
-    "BaseSessionStore",
-    "BudgetExceeded",
-    "ChatMessage",
-    "CommitResult",
-    "CorruptSession",
-    "EventSource",
-    "EventType",
-    "FileSessionStore",
-    "InMemorySessionStore",
-    "InvalidEvent",
-    "InvalidSessionOperation",
-    "ListPricer",
-    "MissingDependency",
-    "Pricer",
-    "Prices",
-    "RedisSessionStore",
-    "Retraction",
-    "RunStatus",
-    "Session",
-    "SessionAlreadyExists",
-    "SessionChange",
-    "SessionConflict",
-    "SessionEvent",
-    "SessionManager",
-    "SessionManagerError",
-    "SessionMetadata",
-    "SessionNotFound",
-    "SessionPage",
-    "SessionRun",
-    "SessionStore",
-    "SessionStoreInterface",
-    "SessionStoreProvider",
-    "StoreFull",
-    "StoreLimits",
-    "StoreUnavailable",
-    "TiktokenCounter",
-    "TokenCount",
-    "TokenCounter",
-    "TokenSummary",
-    "TokenTally",
-    "TokenUsage",
-    "__version__",
-    "chat_messages",
-    "count_chat_tokens",
-    "count_tokens",
-    "create_file_session_store",
-    "create_redis_session_store",
-    "event_from_message",
-    "merged_usage",
-    "store_from_url",
-    "usage_from",
-    "warm_up",
-]
 
-# The one place that may know everybody: packages run this before any of their modules.
-SessionStoreProvider.default_factory = InMemorySessionStore
+def _memory_store() -> SessionStore:
+    # Not imported above: the package runs before any of its modules, and whoever sets a store needs no other.
+    store: SessionStore = import_module("a2a_session_manager.storage").InMemorySessionStore()
+    return store
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("a2a_session_manager.storage"), name)
+SessionStoreProvider.default_factory = _memory_store
+
+
+if not TYPE_CHECKING:  # so that type checkers report a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        """Import what is public when it is first asked for: who needs one module of ours loads no other."""
+        public = import_module("a2a_session_manager.public")
+        if name not in ("__all__", *public.__all__):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(public, name)
+
+    def __dir__() -> list[str]:
+        return [*__getattr__("__all__"), "__version__"]

@@ -11,7 +11,9 @@ from typing import Any, Self
 
 from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message, source_of
+from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
+from a2a_session_manager.context.window import MessageWindow, message_window
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
@@ -22,6 +24,7 @@ from a2a_session_manager.models.token_usage import TokenSummary
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.run_keeper import RunKeeper
+from a2a_session_manager.tokens.counting import TokenCounter
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50
@@ -105,12 +108,19 @@ class ActiveLog:
         return await self._append(events)
 
     async def append(
-        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+        self,
+        *items: SessionEvent[Any] | Mapping[str, Any],
+        id: str | None = None,
+        expected_revision: int | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Append events or chat messages in one commit; `id` names the event of a single item."""
+        """Append events or chat messages in one commit; `id` names the event of a single item.
+
+        With `expected_revision`, raises SessionConflict when somebody else committed since that one.
+        """
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
-        return await self._append([self._event(item, id) for item in items])
+        events = [self._event(item, id) for item in items]
+        return await self._store.append(self.session, *events, expected_revision=expected_revision)
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
@@ -159,14 +169,38 @@ class ActiveLog:
         session = await open_session(self._store, id, parent=self.session, last=last, change=change)
         yield ActiveSession(self._store, session)
 
-    async def messages(self) -> list[ChatMessage]:
-        """Return the whole visible conversation as chat messages, as they were given."""
+    async def messages(self, *, max_tokens: int | None = None, model: str | None = None) -> list[ChatMessage]:
+        """Return the visible conversation as chat messages, as they were given; with `max_tokens` its newest part.
+
+        See `window`, which also says what was left out.
+        """
+        if max_tokens is not None:
+            return (await self.window(max_tokens=max_tokens, model=model)).messages
         messages: list[ChatMessage] = []
         events = await self._store.events(self.session)
         for start in range(0, len(events), _EVENTS_A_SLICE):
             messages += chat_messages(events[start : start + _EVENTS_A_SLICE])
             await asyncio.sleep(0)  # a long conversation must not hold up the loop
         return messages
+
+    async def window(
+        self, *, max_tokens: int | None = None, model: str | None = None, counter: TokenCounter | None = None
+    ) -> MessageWindow:
+        """Return the newest part of the conversation that takes at most `max_tokens` of a prompt for `model`.
+
+        The system messages at its start stay. Then whole exchanges, newest first, up to the first that does not
+        fit: a tool call with all its results, or any other message. Without `model` the count is an estimate;
+        definitions of tools are not in it. The same log gives the same window. Raises InvalidSessionOperation
+        when the system messages and the newest exchange take more.
+        """
+        return await message_window(self._store, self.session, max_tokens=max_tokens, model=model, counter=counter)
+
+    async def context_size(self) -> int | None:
+        """Return the input and output tokens of the newest request: how full the model's context is by now.
+
+        Not what was spent (`usage`). None before the first usage, and when the newest one sums several requests.
+        """
+        return await context_size(self._store, self.session)
 
     async def events(
         self,

@@ -39,13 +39,18 @@ __all__ = [
 
 
 class SessionManagerError(Exception):
-    """The root of every error of this library; `session_id` is None where no session is concerned."""
+    """The root of every error of this library; `session_id` is None where no session is concerned.
+
+    `is_too_large` says that the request would be fine if it were smaller.
+    """
 
     session_id: str | None = None
+    is_too_large = False
 
-    def __init__(self, message: str, *, session_id: str | None = None) -> None:
+    def __init__(self, message: str, *, session_id: str | None = None, is_too_large: bool = False) -> None:
         super().__init__(message)
         self.session_id = session_id
+        self.is_too_large = is_too_large
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by calling cls(*args); our signatures differ, and errors cross process pools.
@@ -118,9 +123,15 @@ class InvalidEvent(SessionManagerError):
     """
 
     def __init__(
-        self, message: str, *, path: str = "", event_id: str | None = None, session_id: str | None = None
+        self,
+        message: str,
+        *,
+        path: str = "",
+        event_id: str | None = None,
+        session_id: str | None = None,
+        is_too_large: bool = False,
     ) -> None:
-        super().__init__(message, session_id=session_id)
+        super().__init__(message, session_id=session_id, is_too_large=is_too_large)
         self.path = path
         self.event_id = event_id
 

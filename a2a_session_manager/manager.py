@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from a2a_session_manager.active import ActiveSession
+from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
@@ -22,6 +23,7 @@ from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
 SessionEdit = Callable[[Session[Any]], Awaitable[None] | None]
@@ -41,12 +43,13 @@ class SessionManager:
         self._owns_store = False
 
     @classmethod
-    def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS) -> Self:
+    def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER) -> Self:
         """Return a manager with a store of its own, such as `memory:` or `file:./sessions`.
 
-        Raises InvalidSessionOperation for a bad URL.
+        A usage without a cost gets it from `pricer`, such as `ListPricer({"our-model": Prices(…)})`. Raises
+        InvalidSessionOperation for a bad URL.
         """
-        manager = cls(store_from_url(url, limits=limits))
+        manager = cls(store_from_url(url, limits=limits, pricer=pricer))
         manager._owns_store = True
         return manager
 
@@ -167,6 +170,10 @@ class SessionManager:
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
         """Return what the session spent, with `tree` what it and all below it spent."""
         return await self._store.usage(id, tree=tree)
+
+    async def context_size(self, id: str) -> int | None:
+        """Return the tokens of the newest request, input and output; see ActiveSession.context_size."""
+        return await context_size(self._store, id)
 
     async def aclose(self) -> None:
         """Close the store if this manager opened it."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage.cancellation import finish, wait_out
+from a2a_session_manager.storage.cancellation import finish, finish_behind
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 
 _END_SECONDS = DEFAULT_LIMITS.cancel_seconds
@@ -64,28 +64,18 @@ class RunKeeper:
         if exc is None:
             await finish(write, patience=_END_SECONDS)
         else:
-            await self._end_behind(exc, write)
+            failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
+            await finish_behind(exc, write, patience=_END_SECONDS, failed=failed)
 
     async def write(self) -> None:
         """Commit the record as it is; a lost reply is asked for once more."""
         written = self.record.model_copy(deep=True)
-        change, write_id = SessionChange(runs=[written]), new_id()
+        change, write_id = SessionChange(runs=[written]), hidden_id()
         try:
             await self._store.commit(self._session, change, write_id=write_id)
         except StoreUnavailable:
             await self._store.commit(self._session, change, write_id=write_id)
         self._written = written
-
-    async def _end_behind(self, exc: BaseException, write: asyncio.Future[None]) -> None:
-        """Wait for the last write while `exc` is on its way: not for long, and never instead of it."""
-        await wait_out(write, _END_SECONDS)
-        failure: object = f"the store did not answer in {_END_SECONDS:g} s"
-        if write.done():
-            failure = write.exception()
-        else:
-            write.add_done_callback(_look_at)
-        if failure is not None:
-            exc.add_note(f"run {self.record.id!r} could not be recorded as {self.record.status}: {failure}")
 
     def _move_to_end(self, exc: BaseException | None) -> None:
         record = self.record
@@ -98,9 +88,3 @@ class RunKeeper:
         else:
             record.mark_cancelled(str(exc) or None)
             record.error_type = type(exc).__name__
-
-
-def _look_at(write: asyncio.Future[None]) -> None:
-    """Take the outcome that nobody waits for any more, so that asyncio does not report it as forgotten."""
-    if not write.cancelled():
-        write.exception()

@@ -162,7 +162,7 @@ class SqliteBackend(Backend):
     def tree(self, key: SessionKey) -> list[records.TreeNode] | None:
         if (row := self.find(key)) is None:
             return None
-        query = "SELECT number, id, parent FROM sessions WHERE number = ?1 OR root = ?1 ORDER BY number"
+        query = "SELECT number, id, parent FROM sessions WHERE ? IN (number, root) ORDER BY number"
         names = {number: (name.decode(), parent) for number, name, parent in self.all(query, row.root)}
         return [records.TreeNode(name, names[parent][0] if parent else None) for name, parent in names.values()]
 

@@ -1,8 +1,9 @@
 """Transcripts, replayed as live agent loops through the library, then read back and compared.
 
-To run: python examples/replay.py [TRANSCRIPTS] [--store URL] [--concurrency 64]
+To run: python examples/replay.py [TRANSCRIPTS] [--store URL] [--concurrency 64] [--model NAME]
 It prints: a table of what was kept (sessions, events, tool calls, runs, events per second) and how many
-conversations came back equal, message for message. It exits with 1 on any difference, with 2 on bad input.
+conversations came back equal, message for message. With --model, also what that model would have cost, for each
+conversation and for the tree. It exits with 1 on any difference, with 2 on bad input.
 
 TRANSCRIPTS holds one JSON object a line: {"id": …, "messages": [OpenAI chat messages]}. The batch is one parent
 session, a conversation is a child of it, a user's turn is a run. What comes before the first user message,
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import re
 import sys
@@ -23,7 +23,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+
+from replaying.spend import spending, table, usage_of
+from replaying.transcripts import Conversation, Transcripts, UnreadableTranscripts, read_transcripts
 
 from a2a_session_manager import (
     ActiveRun,
@@ -34,40 +36,12 @@ from a2a_session_manager import (
     SessionManager,
     SessionManagerError,
     chat_messages,
+    event_from_message,
+    warm_up,
 )
 
 DEFAULT_TRANSCRIPTS = Path(__file__).parent / "data" / "conversations.jsonl"
 SHOWN_PROBLEMS = 10
-
-
-class UnreadableTranscripts(Exception):
-    """The input is not what it should be; nothing was replayed."""
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One conversation of the input, with the id that its session gets."""
-
-    session_id: str
-    messages: Sequence[ChatMessage]
-
-    def event_id(self, index: int) -> str:
-        return f"message-{index + 1}"
-
-    def turns(self) -> list[tuple[str | None, range]]:
-        """Return (run id, indexes of its messages) in order; None for what precedes the first user message."""
-        starts = [index for index, message in enumerate(self.messages) if message["role"] == "user"]
-        ends = [*starts[1:], len(self.messages)]
-        turns = [(f"turn-{number}", range(*turn)) for number, turn in enumerate(zip(starts, ends, strict=False), 1)]
-        return [(None, range(starts[0] if starts else len(self.messages))), *turns]
-
-
-@dataclass(frozen=True)
-class Transcripts:
-    """The input; its id is a digest of the file, so that other content never meets it in a store."""
-
-    id: str
-    conversations: Sequence[Conversation]
 
 
 @dataclass
@@ -106,58 +80,12 @@ class Progress:
             print(f"\rreplayed {self._done} of {self._total} conversations", end=end, file=sys.stderr, flush=True)
 
 
-# Reading the input
-
-
-def read_transcripts(path: Path) -> Transcripts:
-    """Return the conversations of a file. Raises UnreadableTranscripts, naming file and line."""
-    try:
-        data = path.read_bytes()
-        lines = data.decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableTranscripts(f"{path} cannot be read: {error}") from error
-    batch_id = f"replay-{hashlib.sha256(data).hexdigest()[:16]}"
-    places: dict[str, int] = {}
-    conversations = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            conversation_id, messages = parse_line(line, f"{path}, line {number}")
-            if conversation_id in places:
-                raise UnreadableTranscripts(
-                    f"{path}, line {number}: the id {conversation_id!r} is taken by line {places[conversation_id]}"
-                )
-            places[conversation_id] = number
-            conversations.append(Conversation(f"{batch_id}/{conversation_id}", messages))
-    if not conversations:
-        raise UnreadableTranscripts(f"{path} holds no conversations")
-    return Transcripts(batch_id, conversations)
-
-
-def parse_line(line: str, place: str) -> tuple[str, list[ChatMessage]]:
-    """Return the id and the messages of one line. Raises UnreadableTranscripts, naming `place`."""
-    try:
-        document = json.loads(line, parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableTranscripts(f"{place} is not JSON: {error}") from error
-    match document:
-        case {"id": str(conversation_id), "messages": [*messages]} if conversation_id:
-            for index, message in enumerate(messages, 1):
-                match message:
-                    case {"role": str(role)} if role:
-                        continue
-                raise UnreadableTranscripts(f"{place}: message {index} is no object with a role: {message!r:.80}")
-            return conversation_id, messages
-    raise UnreadableTranscripts(f'{place} is not {{"id": text, "messages": [...]}}: {line:.80}')
-
-
-def refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
-
-
 # Replaying
 
 
-async def replay(sessions: SessionManager, transcripts: Transcripts, *, concurrency: int) -> Replayed:
+async def replay(
+    sessions: SessionManager, transcripts: Transcripts, *, concurrency: int, model: str | None = None
+) -> Replayed:
     """Replay all conversations, `concurrency` at a time; one that fails does not stop the others."""
     await create_sessions(sessions, transcripts)
     progress = Progress(len(transcripts.conversations))
@@ -167,7 +95,7 @@ async def replay(sessions: SessionManager, transcripts: Transcripts, *, concurre
     async def work() -> None:
         for conversation in waiting:  # shared: each conversation goes to whoever is free
             try:
-                new_events = await replay_conversation(sessions, conversation)
+                new_events = await replay_conversation(sessions, conversation, model)
                 replayed.new_events += new_events
             except SessionManagerError as error:
                 replayed.failures.append(f"{conversation.session_id}: {type(error).__name__}: {error}")
@@ -186,24 +114,28 @@ async def create_sessions(sessions: SessionManager, transcripts: Transcripts) ->
         await sessions.get_or_create(conversation.session_id, parent_id=transcripts.id, last=0)
 
 
-async def replay_conversation(sessions: SessionManager, conversation: Conversation) -> int:
+async def replay_conversation(sessions: SessionManager, conversation: Conversation, model: str | None = None) -> int:
     """Append what is not there yet, turn by turn; return how many events that were."""
     statuses = {run.id: run.status for run in await sessions.runs(conversation.session_id)}
     async with sessions.open(conversation.session_id) as chat:
         known = chat.session.last_seq
         for turn_id, indexes in conversation.turns():
             if turn_id is None:
-                await append_messages(chat, conversation, indexes)
+                await append_messages(chat, conversation, indexes, model)
             elif (run_id := open_attempt(turn_id, statuses)) is not None:
                 async with chat.run(agent="replay", id=run_id) as run:
-                    await append_messages(run, conversation, indexes)
+                    await append_messages(run, conversation, indexes, model)
         return chat.session.last_seq - known
 
 
-async def append_messages(log: ActiveSession | ActiveRun, conversation: Conversation, indexes: range) -> None:
+async def append_messages(
+    log: ActiveSession | ActiveRun, conversation: Conversation, indexes: range, model: str | None
+) -> None:
     """Append each message when its turn comes; one that is there already stays as it is, by its id."""
     for index in indexes:
-        await log.append(conversation.messages[index], id=conversation.event_id(index))
+        usage = None if model is None else await usage_of(conversation.messages, index, model)
+        event = event_from_message(conversation.messages[index], id=conversation.event_id(index), token_usage=usage)
+        await log.append(event)
 
 
 def open_attempt(turn_id: str, statuses: Mapping[str, RunStatus]) -> str | None:
@@ -272,16 +204,20 @@ def conversation_differences(
 # The command
 
 
-async def replay_and_compare(path: Path, url: str, concurrency: int) -> int:
+async def replay_and_compare(path: Path, url: str, concurrency: int, model: str | None) -> int:
     """Return the exit code."""
     transcripts = await asyncio.to_thread(read_transcripts, path)
+    if model is not None:
+        await warm_up(model)
     async with SessionManager.from_url(url) as sessions:
         start = time.perf_counter()
-        replayed = await replay(sessions, transcripts, concurrency=concurrency)
+        replayed = await replay(sessions, transcripts, concurrency=concurrency, model=model)
         seconds = time.perf_counter() - start
         async with cold_manager(url, sessions) as cold:
             report = await compare(cold, transcripts)
+            spent = [] if model is None else table(await spending(cold, transcripts), model)
     print_table(path, url, report, replayed.new_events, seconds, len(transcripts.conversations))
+    print(*spent, sep="\n", end="\n" if spent else "")
     problems = [*replayed.failures, *report.differences]
     for problem in problems[:SHOWN_PROBLEMS]:
         print(f"problem: {problem}", file=sys.stderr)
@@ -320,6 +256,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("transcripts", nargs="?", type=Path, default=DEFAULT_TRANSCRIPTS, metavar="TRANSCRIPTS")
     parser.add_argument("--store", default="memory:", metavar="URL", help="where to keep them (default: memory:)")
     parser.add_argument("--concurrency", type=positive, default=64, help="conversations at a time (default: 64)")
+    parser.add_argument("--model", metavar="NAME", help="count tokens and cost as this model's")
     return parser.parse_args(arguments)
 
 
@@ -333,7 +270,7 @@ def positive(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     try:
-        return asyncio.run(replay_and_compare(options.transcripts, options.store, options.concurrency))
+        return asyncio.run(replay_and_compare(options.transcripts, options.store, options.concurrency, options.model))
     except UnreadableTranscripts as error:
         print(f"bad input: {error}", file=sys.stderr)
         return 2

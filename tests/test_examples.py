@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,13 @@ ESSENTIAL_LINES = {
         "waits: completed, 3 events",
     ],
     "token_tracking_example": ["gpt-4o-mini: 1280 tokens, $0.000151", "without a known price: 1 of 3 requests"],
+    "fastapi_chat": [
+        "answer: You said: Two days in Oslo? ",
+        "run: completed",
+        "other tab sees: ['user', 'llm']",
+        "In May? 201 is kept",
+        "In June? 409 [3]",
+    ],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
     "replay": [
         "sessions     6",
@@ -87,7 +95,8 @@ custom_store = example("custom_store")
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == ESSENTIAL_LINES.keys()
+    # test_with_fixtures is run by pytest, over every store and in every mode: tests/testing/test_plugin.py
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*ESSENTIAL_LINES, "test_with_fixtures"}
 
 
 @pytest.mark.parametrize("name", ESSENTIAL_LINES)
@@ -116,6 +125,27 @@ class TestReplayCommand:
         assert "replayed     31 events" in first.stdout
         assert "replayed     0 events" in second.stdout
         assert "equal        5 of 5 conversations" in second.stdout
+
+    def test_with_a_model_it_tells_the_tokens_and_the_cost_of_each_conversation_and_of_the_tree(self) -> None:
+        finished = run_example("replay", "--model", "gpt-4o")
+
+        assert finished.returncode == 0
+        words = [line.split() for line in finished.stdout.splitlines() if line.startswith("  ")][1:]
+        *conversations, tree = words
+        assert len(conversations) == 5
+        assert tree[:2] == ["the", "tree"]
+        assert tree[-1] == "estimated"  # calls are among them
+        assert "counted" in finished.stdout  # and a conversation without
+        for at in (1, 2, 3):
+            assert sum(number(row[at]) for row in conversations) == number(tree[at + 1])
+        costs = [Decimal(row[5].removeprefix("$")) for row in conversations]
+        assert sum(costs) == Decimal(tree[5].removeprefix("$")) > 0
+
+    def test_a_model_that_nobody_sells_has_a_count_and_no_cost(self) -> None:
+        finished = run_example("replay", "--model", "nobody-knows-it")
+
+        assert finished.returncode == 0
+        assert finished.stdout.splitlines()[-1].endswith("unknown  estimated")
 
     def test_piped_it_shows_no_progress(self) -> None:
         assert "replayed" not in run_example("replay").stderr
@@ -325,6 +355,10 @@ def test_the_custom_store_is_no_longer_than_200_lines() -> None:
 
 
 # Helpers
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 
 import a2a_session_manager
 from a2a_session_manager import SessionManagerError
+from a2a_session_manager.integrations.fastapi import __all__ as fastapi_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -83,6 +84,7 @@ async def test_the_blocks_of_a_section_print_what_their_comments_say(
         assert ([", ".join(printed)] if is_loop else printed) == expected
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="here the prompt takes blocks from a terminal, not a pipe")
 def test_the_blocks_can_be_pasted_into_the_asyncio_prompt() -> None:
     pasted = "\n".join(conversations()["What you write"])
 
@@ -129,4 +131,4 @@ def test_every_file_and_name_it_speaks_of_exists() -> None:
     names_of_classes = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)[`(]", README))
 
     missing = {name for name in names_of_classes if not hasattr(a2a_session_manager, name)}
-    assert missing <= {"StoreContract", "ActiveSession", "ActiveRun"}
+    assert missing - set(fastapi_names) <= {"StoreContract", "ActiveSession", "ActiveRun"}

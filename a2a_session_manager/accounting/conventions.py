@@ -153,8 +153,8 @@ def _input_output(usage: Reader, provider: str | None) -> Counts:
             "output_token_details.flex_reasoning",
             "output_reasoning_tokens",
             "reasoning_tokens",
-            "details.reasoning_tokens",
-        ),
+        )
+        or usage.number("details.reasoning_tokens"),  # pydantic-ai, beside a 0 of its own
         input_audio_tokens=usage.number(
             "input_tokens_details.audio_tokens",
             "input_token_details.audio",

@@ -6,11 +6,15 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from math import isfinite
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 # Usage objects are three levels deep; whatever goes deeper is no usage, and may even be a circle.
 _DEEPEST = 12
+# pydantic-ai's RunUsage can be called as well, so not all that is callable.
+_CODE = (FunctionType, BuiltinFunctionType, MethodType, partial)
 _SCALARS = (str, bytes, bytearray, bool, int, float, complex, Enum, date, type)
 
 
@@ -40,7 +44,7 @@ def fields_of(value: Any) -> Mapping[str, Any] | None:
     """
     if isinstance(value, Mapping):
         return value
-    if value is None or isinstance(value, _SCALARS) or callable(value):
+    if value is None or isinstance(value, (*_SCALARS, *_CODE)):
         return None
     for read in _READERS:
         held = read(value)

@@ -30,7 +30,7 @@ _PLACES = (
 )
 # Cohere's first API and spans: names that stand for other things as well.
 _PERHAPS = ("meta", "attributes")
-_MODEL_NAMES = ("model", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
+_MODEL_NAMES = ("model", "model_name", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
 
 
 def usage_from(usage: object, *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -130,7 +130,7 @@ def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> Token
 
 
 def _model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
-    for holder in (reply, raw):
+    for holder in (reply, raw, _part(reply, "response_metadata")):  # the last is LangChain's
         for name in _MODEL_NAMES:
             found = _part(holder, name)
             if isinstance(found, str) and found:

@@ -40,7 +40,8 @@ class Baseline(CopiesAsItself):
     """The store's side, as far as this session has seen it.
 
     `events` is shared by all later baselines and only ever grows behind their `event_count`; `hidden_seqs`
-    were hidden through this session, whose totals still count them.
+    were hidden through this session, whose totals still count them. `earlier_events` are the visible ones that
+    a bounded read left out.
     `state`, `properties` and `runs` hold the encoded bytes by key. `revision` and `last_seq` are the
     last ones seen without a gap, so that a guarded commit never passes over an unseen change.
     """
@@ -61,6 +62,7 @@ class Baseline(CopiesAsItself):
     runs: Mapping[str, bytes]
     totals: TokenSummary
     is_partial: bool
+    earlier_events: int = 0
 
     def grown(self, events: list[SessionEvent[Any]]) -> tuple[list[SessionEvent[Any]], int]:
         """Return the list and the count that also hold `events`; O(len(events)) while nobody else grew it."""

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from a2a_session_manager import hierarchy
+import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_event import MessageT, SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, summed
 from a2a_session_manager.provider import SessionStoreProvider
 
 if TYPE_CHECKING:
     from a2a_session_manager.protocols import SessionStore
+
+# As 0.1 called it.
+NO_RUN = "no_run"
 
 _GONE = {
     "add_child": "children link themselves: create them with parent_id=session.id",
@@ -84,13 +87,29 @@ class Session(BaseModel, Generic[MessageT]):
         """US dollars; a lower bound while `token_summary.unpriced_requests` is above 0."""
         return self.token_summary.total_estimated_cost_usd
 
-    def get_token_usage_by_source(self) -> Mapping[str, TokenTally]:
-        """Return spend by `EventSource` value."""
-        return self.token_summary.usage_by_source
+    def get_token_usage_by_source(self) -> Mapping[str, TokenSummary]:
+        """Return spend by `EventSource` value, each by model."""
+        return self.token_summary.by_source
 
     def get_token_usage_by_run(self) -> Mapping[str, TokenTally]:
-        """Return spend by run id, for the runs that were brought along."""
-        return self.token_summary.by_run
+        """Return spend by run id, and below `no_run` what belongs to none.
+
+        A bounded read brings the runs it brought, and no `no_run`.
+        """
+        summary = self.token_summary
+        if self.is_partial:
+            return summary.by_run
+        return {NO_RUN: summary.total - summed(summary.by_run.values()), **summary.by_run}
+
+    @property
+    def context_size(self) -> int | None:
+        """The input and output tokens of the newest request among `events`: how full the model's context is.
+
+        Not what was spent, which is the sum of all requests. None when no event here has a usage, and when the
+        newest usage is a sum of several requests.
+        """
+        usage = next((event.token_usage for event in reversed(self.events) if event.token_usage), None)
+        return None if usage is None or usage.requests > 1 else usage.total_tokens
 
     @property
     def revision(self) -> int:
@@ -116,6 +135,16 @@ class Session(BaseModel, Generic[MessageT]):
     def is_partial(self) -> bool:
         """True when only the newest events were read."""
         return self._baseline is not None and self._baseline.is_partial
+
+    @property
+    def earlier_events(self) -> int:
+        """How many visible events a bounded read left out, as they were then."""
+        return 0 if self._baseline is None else self._baseline.earlier_events
+
+    @property
+    def creation_id(self) -> str | None:
+        """Names this life of the id: one created later, after a deletion, has another. None before it is stored."""
+        return None if self._baseline is None else self._baseline.creation_id
 
     async def ancestors(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
         """Return the parent, its parent, and so on: nearest first, without events unless `last` asks.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-
-def utc_now() -> datetime:
-    """Return the current time, aware, in UTC. Times inform; they never order anything."""
-    return datetime.now(UTC)
+from a2a_session_manager.models.clock import utc_now
 
 
 class SessionMetadata(BaseModel):

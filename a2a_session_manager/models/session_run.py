@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.identifier import Identifier, new_id
-from a2a_session_manager.models.session_metadata import utc_now
 
 
 class RunStatus(StrEnum):

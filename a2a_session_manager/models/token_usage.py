@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 
@@ -135,7 +136,7 @@ class TokenUsage(BaseModel):
         """
         if self.cost_pico_usd is not None:
             return usd_from_pico(self.cost_pico_usd)
-        cost = DEFAULT_PRICER.price(self, self.model, self.provider, datetime.now(UTC))
+        cost = DEFAULT_PRICER.price(self, self.model, self.provider, utc_now())
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
     def counters(self) -> dict[str, int]:
@@ -177,12 +178,28 @@ class TokenTally(BaseModel):
         """True when a request without a price is in the sum."""
         return self.unpriced_requests > 0
 
+    @property
+    def total_prompt_tokens(self) -> int:
+        return self.prompt_tokens
+
+    @property
+    def total_completion_tokens(self) -> int:
+        return self.completion_tokens
+
+    @property
+    def total_estimated_cost_usd(self) -> Decimal:
+        """`estimated_cost_usd`, by the name that sums had in 0.1."""
+        return self.estimated_cost_usd
+
     def plus(self, counters: Mapping[str, int]) -> TokenTally:
         """Return this sum with `counters` (a part of COUNTERS) added."""
         return self.model_copy(update={name: getattr(self, name) + count for name, count in counters.items()})
 
     def __add__(self, other: TokenTally) -> TokenTally:
         return self.plus({name: getattr(other, name) for name in COUNTERS})
+
+    def __sub__(self, other: TokenTally) -> TokenTally:
+        return self.plus({name: -getattr(other, name) for name in COUNTERS})
 
 
 class TokenSummary(BaseModel):
@@ -206,9 +223,18 @@ class TokenSummary(BaseModel):
 
     @property
     def usage_by_source(self) -> dict[str, TokenTally]:
-        sources = {source for row in self.by_model.values() for source in row}
+        return {source: summary.total for source, summary in self.by_source.items()}
+
+    @property
+    def by_source(self) -> dict[str, TokenSummary]:
+        """By source instead of by model: each a summary of its own, without runs."""
+        sources = sorted({source for row in self.by_model.values() for source in row})
         return {
-            source: summed(row[source] for row in self.by_model.values() if source in row) for source in sorted(sources)
+            source: TokenSummary.model_construct(
+                by_model={model: {source: row[source]} for model, row in self.by_model.items() if source in row},
+                by_run={},
+            )
+            for source in sources
         }
 
     @property

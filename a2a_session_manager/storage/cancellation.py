@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import anyio
 
@@ -11,12 +12,36 @@ ResultT = TypeVar("ResultT")
 
 
 class QueuedWrite(asyncio.Future[ResultT]):
-    """The outcome of a write that waits in a queue; until it has begun, it can be withdrawn."""
+    """The outcome of a write that waits in a queue; until it has begun, it can be withdrawn.
+
+    Its caller waits for a future of its own, which a cancellation may take away without touching the write:
+    what a shield does, at a third of its cost.
+    """
 
     has_begun = False
+    _caller: asyncio.Future[None] | None = None
+
+    def news(self) -> asyncio.Future[None]:
+        """Return a future for the one caller of this write, which `settle` wakes."""
+        self._caller = self.get_loop().create_future()
+        return self._caller
+
+    def settle(self, answer: ResultT | BaseException) -> bool:
+        """Say how the write ended, unless it was withdrawn; tell whether that wakes somebody."""
+        if self.done():
+            return False
+        if isinstance(answer, BaseException):
+            self.set_exception(answer)
+        else:
+            self.set_result(answer)
+        caller = self._caller
+        if caller is None or caller.done():
+            return False
+        caller.set_result(None)
+        return True
 
 
-async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
+async def finish(write: Awaitable[ResultT], *, patience: float) -> ResultT:
     """Wait for `write` even when cancelled, then let the cancellation go on.
 
     However the cancellation comes (task.cancel, asyncio.timeout, an anyio scope, a TaskGroup, twice), the
@@ -24,18 +49,34 @@ async def finish(write: asyncio.Future[ResultT], *, patience: float) -> ResultT:
     write that failed meanwhile is the cause of the CancelledError. A queued write that has not begun is
     withdrawn.
     """
-    if write.done():
-        return write.result()
+    outcome = asyncio.ensure_future(write)
+    if outcome.done():
+        return outcome.result()
     try:
-        return await asyncio.shield(write)
+        await (outcome.news() if isinstance(outcome, QueuedWrite) else asyncio.shield(outcome))
+        return outcome.result()
     except asyncio.CancelledError as cancelled:
-        if isinstance(write, QueuedWrite) and not write.has_begun:
-            write.cancel()
+        if isinstance(outcome, QueuedWrite) and not outcome.has_begun:
+            outcome.cancel()
             raise
-        await wait_out(write, patience)
-        if write.done() and not write.cancelled() and (failure := write.exception()) is not None:
+        await wait_out(outcome, patience)
+        if failure := _failure(outcome):
             raise cancelled from failure
         raise
+
+
+async def finish_behind(exc: BaseException, write: asyncio.Future[Any], *, patience: float, failed: str) -> bool:
+    """Wait for `write` while `exc` is on its way: not for long, and never instead of it.
+
+    Returns whether it was written; a failure is a note on `exc` that begins with `failed`.
+    """
+    await wait_out(write, patience)
+    failure: object = _failure(write)
+    if not write.done() or write.cancelled():
+        failure = f"the store did not answer in {patience:g} s"
+    if failure is not None:
+        exc.add_note(f"{failed}: {failure}")
+    return failure is None
 
 
 async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
@@ -49,3 +90,11 @@ async def wait_out(write: asyncio.Future[ResultT], patience: float) -> None:
                 await asyncio.wait({write}, timeout=left)
             except asyncio.CancelledError:
                 continue  # the first one is on its way already
+
+
+def _failure(write: asyncio.Future[ResultT]) -> BaseException | None:
+    """Return how `write` failed, if it has; a later failure is nobody's, and not worth a word in the log."""
+    if not write.done():
+        write.add_done_callback(_failure)
+        return None
+    return None if write.cancelled() else write.exception()

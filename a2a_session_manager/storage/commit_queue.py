@@ -78,7 +78,7 @@ class CommitQueue:
             await queue.settled()
 
     def _go_on(self, queue: _LoopQueue) -> None:
-        if queue.is_in_flight:
+        if queue.is_in_flight or queue.is_start_due:
             return
         batch = queue.take_batch()
         if not batch:
@@ -99,19 +99,22 @@ class CommitQueue:
         self._settle(queue, batch, answers.result() if failure is None else [failure] * len(batch))
 
     def _settle(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Sequence[Any]) -> None:
+        woken = 0
         for job, answer in zip(batch, answers, strict=True):
             if answer is BUSY:
                 self._park(queue, job)
-            elif not job.write.done():
-                if isinstance(answer, BaseException):
-                    job.write.set_exception(answer)
-                else:
-                    job.write.set_result(answer)
+            else:
+                woken += job.write.settle(answer)
         queue.is_in_flight = False
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
-        self._go_on(queue)
+        if woken > 1:
+            # Who wrote together is likely to write again at once: after one turn of the loop they leave together.
+            queue.is_start_due = True
+            asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
+        else:
+            self._go_on(queue)
         queue.tell_if_settled()
 
     def _park(self, queue: _LoopQueue, job: QueuedJob) -> None:
@@ -119,10 +122,12 @@ class CommitQueue:
         job.busy_since = now if job.busy_since is None else job.busy_since
         if now - job.busy_since < self._busy_seconds:
             queue.park(job)
-        elif not job.write.done():
-            job.write.set_exception(
-                StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later")
-            )
+        else:
+            job.write.settle(StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later"))
+
+    def _start_due(self, queue: _LoopQueue) -> None:
+        queue.is_start_due = False
+        self._go_on(queue)
 
     def _retry(self, queue: _LoopQueue) -> None:
         queue.is_retry_due = False
@@ -141,6 +146,7 @@ class _LoopQueue:
     waiting: deque[QueuedJob] = field(default_factory=deque)
     parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
     is_in_flight: bool = False
+    is_start_due: bool = False
     is_retry_due: bool = False
     settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
     # What the first caller has set in its context must not stick to everybody's writes. One for each loop:

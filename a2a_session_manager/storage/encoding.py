@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.change import Retraction, SessionChange
-from a2a_session_manager.models.identifier import checked_id, new_id
+from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.models.identifier import checked_id, hidden_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
@@ -43,7 +43,7 @@ async def encode_change(
     commit.creation_id = creation_id
     commit.write_id = None if write_id is None else checked_id(write_id, "write id")
     if write_id is None and (expected_revision is not None or not commit.is_append):
-        commit.write_id = new_id()
+        commit.write_id = hidden_id()
     return commit
 
 
@@ -68,7 +68,8 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
     """Return `events` as bytes. Raises InvalidEvent, InvalidSessionOperation over the limits, TooHeavy."""
     if len(events) > limits.commit_events:
         raise InvalidSessionOperation(
-            f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches"
+            f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches",
+            is_too_large=True,
         )
     encoded = []
     size = 0
@@ -118,11 +119,6 @@ def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None
     return EncodedRetraction(tuple(retraction.event_ids), retraction.last, retraction.after)
 
 
-def now_micros() -> int:
-    """Return this machine's clock in microseconds since the epoch. Times inform; they never order anything."""
-    return time.time_ns() // 1_000
-
-
 def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> EncodedCommit:
     for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
         for key in keys:
@@ -168,9 +164,12 @@ def _check_size(data: bytes, limits: StoreLimits, path: str, event_id: str | Non
             "store large media elsewhere and a reference to it here",
             path=path,
             event_id=event_id,
+            is_too_large=True,
         )
 
 
 def _check_commit(size: int, limits: StoreLimits) -> None:
     if size > limits.commit_bytes:
-        raise InvalidSessionOperation(f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches")
+        raise InvalidSessionOperation(
+            f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches", is_too_large=True
+        )

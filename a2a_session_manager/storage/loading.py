@@ -160,4 +160,5 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         runs={run_id: run.data for run_id, run in head.runs.items()},
         totals=summary(head.totals, head.run_totals),
         is_partial=is_partial,
+        earlier_events=head.last_seq - ranges.size(head.hidden) - len(events),
     )

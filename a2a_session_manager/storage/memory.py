@@ -49,11 +49,11 @@ class InMemorySessionStore(BaseSessionStore):
         super().__init__(MemoryBackend(), limits=limits, pricer=pricer)
 
 
-def from_url(url: str, limits: StoreLimits) -> InMemorySessionStore:
+def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> InMemorySessionStore:
     """Return a fresh store for `memory:`, which names no place."""
     if url.partition(":")[2].strip("/"):
         raise InvalidSessionOperation(f"store URL {url!r} names a place, but memory has none: take 'memory:'")
-    return InMemorySessionStore(limits=limits)
+    return InMemorySessionStore(limits=limits, pricer=pricer)
 
 
 @dataclass(slots=True)

@@ -19,6 +19,11 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
     return result
 
 
+def size(ranges: Iterable[Range]) -> int:
+    """Return how many seqs `ranges` (merged) hold."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
 def contains(ranges: Sequence[Range], seq: int) -> bool:
     """Tell whether one of `ranges` holds `seq`; O(log n)."""
     at = bisect_right(ranges, seq, key=_first) - 1

@@ -9,7 +9,8 @@ from typing import Any
 from a2a_session_manager.accounting.priced import priced_events
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.protocols import SessionStore
@@ -19,7 +20,6 @@ from a2a_session_manager.storage.encoding import (
     encode_runs,
     encode_values,
     inline_or_thread,
-    now_micros,
 )
 from a2a_session_manager.storage.in_step import advanced, newborn_baseline, put_in_place, uncounted
 from a2a_session_manager.storage.json_check import JsonCheck
@@ -73,7 +73,7 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
     events = list(session.events)
     commit = await inline_or_thread(_encoder(session, events, limits), limits)
     check_commit(commit, limits)
-    creation = Creation(new_id(), micros(session.metadata.created_at), parent)
+    creation = Creation(hidden_id(), micros(session.metadata.created_at), parent)
     return Save(store, creation, commit, events)
 
 
@@ -121,7 +121,7 @@ def _encoder(
             properties=encode_values(properties, check, limits, "properties"),
             runs=encode_runs(runs, check, limits),
             written_at=now_micros(),
-            write_id=new_id(),
+            write_id=hidden_id(),
         )
 
     return encode

@@ -8,6 +8,7 @@ from typing import Final
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 # Imported when a URL asks for it: a store brings its own libraries, and not everybody needs all of them.
 _MODULES: Final = {
@@ -20,16 +21,19 @@ _MODULES: Final = {
 }
 
 
-def store_from_url(url: str, *, limits: StoreLimits = DEFAULT_LIMITS) -> BaseSessionStore:
+def store_from_url(
+    url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER
+) -> BaseSessionStore:
     """Return a new store for `url`; it opens on first use. Raises InvalidSessionOperation for a bad URL.
 
     `memory:` is a fresh store of its own at each call; `file:DIRECTORY` takes `?durability=disk`;
     `redis://HOST:PORT/DB`, `rediss://` (TLS), `redis+cluster://HOST:PORT,HOST:PORT` and
     `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` take `?key_prefix=` and `?expiration_seconds=`.
+    A usage without a cost gets it from `pricer`.
     """
     scheme, colon, _ = url.partition(":")
     if not colon or scheme not in _MODULES:
         known = ", ".join(f"{name}:" for name in _MODULES)
         raise InvalidSessionOperation(f"store URL {url!r} has no known scheme: take one of {known}")
-    store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits)
+    store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits, pricer)
     return store

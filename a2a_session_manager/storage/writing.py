@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.identifier import hidden_id, new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ChildPolicy
@@ -54,8 +53,8 @@ class SessionWriter(SessionReader):
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
         change = await self._with_costs(SessionChange() if change is None else change)
-        commit = await encode_change(change, self._limits, write_id=new_id() if write_id is None else write_id)
-        creation = Creation(new_id(), commit.written_at, await self._parent(parent_id))
+        commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
+        creation = Creation(hidden_id(), commit.written_at, await self._parent(parent_id))
         receipt = await self._finished(self._backend.create(key, creation, commit))
         if receipt.is_repeat:
             head = await self._head(key)
@@ -170,9 +169,8 @@ class SessionWriter(SessionReader):
             await conflicts.add_missed_events(conflict, self._backend, key, self._limits)
             raise
 
-    async def _finished(self, write: Awaitable[ResultT]) -> ResultT:
-        future = asyncio.ensure_future(write)
-        return future.result() if future.done() else await finish(future, patience=self._limits.cancel_seconds)
+    def _finished(self, write: Awaitable[ResultT]) -> Awaitable[ResultT]:
+        return finish(write, patience=self._limits.cancel_seconds)
 
     async def _hidden_events(self, key: SessionKey, receipt: Receipt) -> list[SessionEvent[Any]]:
         retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))

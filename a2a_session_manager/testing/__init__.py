@@ -1,13 +1,49 @@
-"""What users and implementers test with: the contract that every store passes."""
+"""What users and implementers test with: sessions made and compared, ids and a clock to rely on, the stores' contract.
+
+The fixtures of `a2a_session_manager.testing.plugin` are there wherever the package is installed.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-# Before the import, so that a failing assertion of the contract shows its values.
+if TYPE_CHECKING:
+    from a2a_session_manager.testing.blocking import blocking_calls_refused
+    from a2a_session_manager.testing.contract import StoreContract
+    from a2a_session_manager.testing.determinism import SessionClock, ids_numbered
+    from a2a_session_manager.testing.transcript import Said, assert_transcript, make_session
+
+__all__ = [
+    "Said",
+    "SessionClock",
+    "StoreContract",
+    "assert_transcript",
+    "blocking_calls_refused",
+    "ids_numbered",
+    "make_session",
+]
+
+# Before its import, so that a failing assertion of the contract shows its values.
 pytest.register_assert_rewrite(f"{__name__}.contract")
 
-from a2a_session_manager.testing.blocking import blocking_calls_refused  # noqa: E402  see above
-from a2a_session_manager.testing.contract import StoreContract  # noqa: E402
+# Imported when asked for: the plugin below must be light, and StoreContract needs the `testing` extra.
+_LAZY = {
+    "Said": "a2a_session_manager.testing.transcript",
+    "SessionClock": "a2a_session_manager.testing.determinism",
+    "StoreContract": "a2a_session_manager.testing.contract",
+    "assert_transcript": "a2a_session_manager.testing.transcript",
+    "blocking_calls_refused": "a2a_session_manager.testing.blocking",
+    "ids_numbered": "a2a_session_manager.testing.determinism",
+    "make_session": "a2a_session_manager.testing.transcript",
+}
 
-__all__ = ["StoreContract", "blocking_calls_refused"]
+
+if not TYPE_CHECKING:  # so that type checkers report a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_LAZY[name]), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from a2a_session_manager.tokens import loading
 from a2a_session_manager.tokens.chat import count_messages, is_heavier_than
@@ -25,12 +25,15 @@ __all__ = [
     "count_chat_tokens",
     "count_prompt_tokens",
     "count_tokens",
+    "counting",
     "warm_up",
     "weakest_basis",
 ]
 
+T = TypeVar("T")
+
 Messages = Iterable[Mapping[str, Any]]
-_Count = Callable[[str], TokenCount]
+Count = Callable[[str], TokenCount]
 
 # Below, the digest would take a good part of what counting takes.
 _MEMO_FROM = 256
@@ -52,10 +55,7 @@ async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = 
 async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
     """Return what `messages` take as a prompt, the chat format's own tokens included; media are not counted."""
     listed = list(messages)
-    count, is_quick = await _bound(counter, model)
-    if is_quick and not is_heavier_than(listed, PIECE):
-        return count_messages(listed, count)
-    return await asyncio.to_thread(count_messages, listed, count)
+    return await counting(partial(count_messages, listed), listed, model, counter=counter)
 
 
 async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
@@ -63,6 +63,14 @@ async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: To
     if isinstance(prompt, str):
         return await count_tokens(prompt, model, counter=counter)
     return await count_chat_tokens(prompt, model, counter=counter)
+
+
+async def counting(work: Callable[[Count], T], texts: Any, model: str, *, counter: TokenCounter | None = None) -> T:
+    """Return `work(count)`, done in a thread when `texts`, the plain data it counts, are heavy; see TokenCounter."""
+    count, is_quick = await _bound(counter, model)
+    if is_quick and not is_heavier_than(texts, PIECE):
+        return work(count)
+    return await asyncio.to_thread(work, count)
 
 
 async def warm_up(models: str | Iterable[str] | None = None) -> list[str]:
@@ -107,7 +115,7 @@ class TiktokenCounter:
                 raise outcome.error
         return [name for name in names if loading.ready(name)]
 
-    async def bound_to(self, model: str) -> _Count:
+    async def bound_to(self, model: str) -> Count:
         """Return the counting of texts for one model, its vocabulary loaded: it waits for nothing any more."""
         resolved = resolve(model)
         encoding = loading.ready(resolved.encoding)
@@ -127,7 +135,7 @@ class TiktokenCounter:
         return TokenCount(tokens, "counted" if is_exact and resolved.is_own else "estimated", resolved.encoding)
 
 
-async def _bound(counter: TokenCounter | None, model: str) -> tuple[_Count, bool]:
+async def _bound(counter: TokenCounter | None, model: str) -> tuple[Count, bool]:
     if counter is None:
         counter = DEFAULT_COUNTER
     # Of another one, a subclass of ours too, we do not know how long it takes.

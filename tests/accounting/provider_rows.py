@@ -296,6 +296,17 @@ ROWS = [
         ),
     ),
     Row(
+        "pydantic-ai request, reasoning among the details",
+        {
+            "input_tokens": 1000,
+            "output_tokens": 300,
+            "output_reasoning_tokens": 0,
+            "details": {"reasoning_tokens": 200},
+        },
+        _counts(1000, 300, reasoning_tokens=200),
+        provider="pydantic-ai",
+    ),
+    Row(
         "pydantic-ai run",
         {"requests": 3, "tool_calls": 2, "input_tokens": 1000, "output_tokens": 300, "unmeasured_requests": 0},
         _counts(1000, 300, requests=3),

@@ -123,6 +123,39 @@ def test_a_whole_reply_is_read_where_its_usage_lies(row: Row) -> None:
     assert counts_of(usage_from(SimpleNamespace(usage=row.usage), provider=row.provider)) == expected(row)
 
 
+@dataclasses.dataclass
+class RunUsage:
+    """As pydantic-ai has it: data that can be called, too."""
+
+    input_tokens: int = 1000
+    output_tokens: int = 300
+    requests: int = 3
+
+    def __call__(self) -> RunUsage:
+        return self
+
+
+def test_a_usage_that_can_be_called_is_read_and_a_function_is_not() -> None:
+    assert counts_of(usage_from(RunUsage())) == {"prompt_tokens": 1000, "completion_tokens": 300, "requests": 3}
+    with pytest.raises(InvalidEvent, match="usage is not understood"):
+        usage_from(RunUsage().__call__)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"model_name": "the-model"},  # pydantic-ai
+        {"model_version": "the-model"},  # google-genai
+        {"response_metadata": {"model_name": "the-model"}},  # LangChain
+    ],
+)
+def test_a_replys_model_is_found_under_every_name(reply: dict[str, Any]) -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 300}
+
+    assert usage_from({**reply, "usage": usage}).model == "the-model"
+    assert usage_from(SimpleNamespace(**reply, usage=usage)).model == "the-model"
+
+
 @pytest.mark.parametrize("row", WITH_EXTRACTORS, ids=lambda row: row.name)
 def test_genai_prices_extracts_the_same_and_it_costs_the_same(row: Row) -> None:
     load()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from a2a_session_manager import EventSource, InMemorySessionStore, Session, SessionEvent, TokenUsage
+from tests.offline import no_network
+
+__all__ = ["no_network"]
 
 
 async def test_a_counted_usage_has_both_sides_and_says_how_it_was_got() -> None:

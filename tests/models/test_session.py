@@ -130,6 +130,49 @@ def test_the_summary_counts_every_event_that_was_added_or_put_on_the_list() -> N
     assert session.get_token_usage_by_run()["r"].total_tokens == 2
 
 
+def test_spend_by_source_and_by_run_reads_as_in_0_1() -> None:
+    session: Session[Any] = Session()
+    session.add_event(said("a", 1))
+    session.add_event(said("b", 2, run_id="r"))
+    session.add_event(SessionEvent(message="c", source=EventSource.USER, token_usage=TokenUsage(prompt_tokens=4)))
+
+    by_source, by_run = session.get_token_usage_by_source(), session.get_token_usage_by_run()
+
+    assert {source: summary.total_tokens for source, summary in by_source.items()} == {"llm": 3, "user": 4}
+    assert by_source["llm"].usage_by_model["m"].total_tokens == 3
+    assert by_source["llm"].total_estimated_cost_usd == Decimal(3)
+    assert by_source["user"].unpriced_requests == 1
+    assert {run_id: tally.total_tokens for run_id, tally in by_run.items()} == {"no_run": 5, "r": 2}
+    assert by_run["r"].total_estimated_cost_usd == Decimal(2)
+    assert (by_run["r"].total_prompt_tokens, by_run["r"].total_completion_tokens) == (
+        by_run["r"].prompt_tokens,
+        by_run["r"].completion_tokens,
+    )
+    assert Session().get_token_usage_by_run()["no_run"].total_tokens == 0
+
+
+def test_the_context_size_is_the_newest_request_and_not_the_sum() -> None:
+    session: Session[Any] = Session()
+    session.add_event(SessionEvent(message="a", token_usage=TokenUsage(prompt_tokens=900, completion_tokens=80)))
+    session.add_event(SessionEvent(message="b", token_usage=TokenUsage(prompt_tokens=1_000, completion_tokens=30)))
+    session.add_event(SessionEvent(message="c"))
+
+    assert session.context_size == 1_030
+    assert session.total_tokens == 2_010
+
+
+def test_a_session_without_a_request_has_no_context_size() -> None:
+    assert Session(events=[SessionEvent(message="a")]).context_size is None
+
+
+def test_a_sum_of_requests_tells_no_context_size() -> None:
+    session: Session[Any] = Session()
+    session.add_event(SessionEvent(message="a", token_usage=TokenUsage(prompt_tokens=900)))
+    session.add_event(SessionEvent(message="b", token_usage=TokenUsage(prompt_tokens=2_000, requests=2)))
+
+    assert session.context_size is None
+
+
 def test_the_summary_follows_an_unsaved_event_that_is_taken_off_again() -> None:
     session: Session[Any] = Session()
     session.add_event(said("a", 1))

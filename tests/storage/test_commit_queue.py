@@ -54,6 +54,23 @@ async def test_writes_that_wait_while_one_is_in_flight_leave_together() -> None:
     assert [write.result() for write in writes] == ["a", "b", "c"]
 
 
+async def test_callers_who_were_answered_together_and_write_again_leave_together() -> None:
+    starter = Starter()
+
+    async def writes_twice(name: str) -> None:
+        for turn in ("first", "second"):
+            await finish(starter.queue.put("lane", f"{name} {turn}", 1), patience=5)
+
+    callers = [asyncio.create_task(writes_twice(name)) for name in ("a", "b", "c")]
+    await asyncio.sleep(0)
+    for count in (1, 2, 3):
+        await starter.next_batch(count)
+        await starter.answer()
+    await asyncio.gather(*callers)
+
+    assert starter.batches == [["a first"], ["b first", "c first"], ["a second", "b second", "c second"]]
+
+
 async def test_each_job_gets_its_own_answer_and_errors_stay_apart() -> None:
     starter = Starter()
     starter.put("first")
@@ -116,6 +133,21 @@ async def test_a_write_that_has_begun_is_finished_for_a_cancelled_caller() -> No
     assert write.result() == "begun"
 
 
+async def test_a_write_that_fails_behind_its_caller_who_has_left_says_nothing_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    starter = Starter()
+    caller = asyncio.create_task(finish(starter.put("begun")[0], patience=0))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await starter.answer([StoreUnavailable("too late")])
+    gc.collect()
+
+    assert caplog.records == []
+
+
 async def test_a_busy_lane_is_tried_again_in_order_and_holds_up_no_other() -> None:
     starter = Starter()
     first = starter.put("a1", lane="a")
@@ -163,6 +195,18 @@ async def test_a_lane_that_stays_busy_fails_after_the_bound_and_the_next_write_i
     (again,) = starter.put("b")
     await starter.answer()
     assert again.result() == "b"
+
+
+async def test_the_caller_of_a_lane_that_stays_busy_hears_of_it() -> None:
+    starter = Starter(busy_seconds=0)
+    (write,) = starter.put("a")
+    caller = asyncio.create_task(finish(write, patience=5))
+    await asyncio.sleep(0)
+    await starter.answer([BUSY])
+
+    async with asyncio.timeout(20):
+        with pytest.raises(StoreUnavailable, match="held elsewhere"):
+            await caller
 
 
 async def test_many_settled_batches_leave_one_retry_of_a_busy_lane_pending(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+
 import pytest
 
-from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, StoreLimits, store_from_url
+from a2a_session_manager import (
+    InMemorySessionStore,
+    InvalidEvent,
+    InvalidSessionOperation,
+    SessionEvent,
+    SessionManager,
+    StoreLimits,
+    store_from_url,
+)
+from a2a_session_manager.tokens.pricing import PricedCost, UsageNumbers
 
 
 @pytest.mark.parametrize("url", ["memory:", "memory:/", "memory://"])
@@ -29,7 +41,28 @@ def test_a_place_in_memory_is_refused(url: str) -> None:
         store_from_url(url)
 
 
-async def test_limits_reach_the_store() -> None:
-    store = store_from_url("memory:", limits=StoreLimits(event_bytes=10))
+class FlatRate:
+    """A pricer that knows one price."""
 
-    assert store._limits.event_bytes == 10
+    def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost:
+        return PricedCost(7, "flat rate")
+
+
+@pytest.mark.parametrize("url", ["memory:", "file:{place}", "file:{place}?durability=disk"])
+async def test_a_pricer_reaches_the_store_of_every_scheme(url: str, tmp_path: Path) -> None:
+    async with SessionManager.from_url(url.format(place=tmp_path / "sessions"), pricer=FlatRate()) as sessions:
+        async with sessions.open("talk") as chat:
+            await chat.assistant("Hi.", model="ours", usage={"prompt_tokens": 1, "completion_tokens": 1})
+        total = (await sessions.usage("talk")).total
+
+    assert (total.cost_pico_usd, total.unpriced_requests) == (7, 0)
+
+
+@pytest.mark.parametrize("url", ["memory:", "file:{place}", "file:{place}?durability=disk"])
+async def test_limits_reach_the_store_of_every_scheme(url: str, tmp_path: Path) -> None:
+    limits = StoreLimits(event_bytes=10)
+    async with SessionManager.from_url(url.format(place=tmp_path / "sessions"), limits=limits) as sessions:
+        await sessions.create("talk")
+
+        with pytest.raises(InvalidEvent, match="10"):
+            await sessions.append("talk", SessionEvent(message="more than ten bytes"))

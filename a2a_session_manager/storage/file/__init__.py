@@ -40,7 +40,7 @@ class FileSessionStore(BaseSessionStore):
         super().__init__(FileBackend(Path(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
 
 
-def from_url(url: str, limits: StoreLimits) -> FileSessionStore:
+def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
     """Return a store for `file:DIRECTORY`, relative or absolute, with `?durability=disk` where wanted."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -50,10 +50,10 @@ def from_url(url: str, limits: StoreLimits) -> FileSessionStore:
     if options:
         raise InvalidSessionOperation(f"store URL {url!r} has unknown options {sorted(options)}: known: durability")
     if durability == "disk":
-        return FileSessionStore(unquote(parts.path), durability="disk", limits=limits)
+        return FileSessionStore(unquote(parts.path), durability="disk", limits=limits, pricer=pricer)
     if durability != "process":
         raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
-    return FileSessionStore(unquote(parts.path), limits=limits)
+    return FileSessionStore(unquote(parts.path), limits=limits, pricer=pricer)
 
 
 def create_file_session_store(

@@ -23,6 +23,7 @@ from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJo
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.workers import Workers
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -38,7 +39,8 @@ ResultT = TypeVar("ResultT")
 
 BUSY_SECONDS = 5.0
 _FOLLOW_SECONDS = 0.2
-_HOP_THREADS = 4
+_READ_THREADS = 4
+_WRITE_THREADS = 4
 _backends: WeakSet[FileBackend] = WeakSet()
 
 
@@ -95,6 +97,7 @@ class FileBackend(Backend):
         # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
         await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
         self._executor.shutdown(wait=False)
+        self._workers.close()
 
     def renew(self) -> None:
         """Begin anew in a forked process: its parent's threads are not there, and its locks are its parent's."""
@@ -104,7 +107,8 @@ class FileBackend(Backend):
     def _begin(self, directory: Path, durable: bool) -> None:
         self._shelf = Shelf(directory, durable=durable)
         self._keeper = FileKeeper(self._shelf)
-        self._executor = ThreadPoolExecutor(_HOP_THREADS, thread_name_prefix="a2a-session-files")
+        self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
+        self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
         self._queue = CommitQueue(
             self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
         )
@@ -119,9 +123,7 @@ class FileBackend(Backend):
             return result
 
     def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
-        # Not through aiofiles here: its coroutine would need a task of its own for every batch.
-        with _closed_translated():
-            return asyncio.get_running_loop().run_in_executor(self._executor, self._answers, batch)
+        return self._workers.start(partial(self._answers, batch))
 
     def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
         """Do a batch's work, the commits of one session together, and return each job's answer."""

@@ -56,7 +56,7 @@ class RedisSessionStore(BaseSessionStore):
         super().__init__(RedisBackend(connections, prefix=prefix, ttl=ttl), limits=limits, pricer=pricer)
 
 
-def from_url(url: str, limits: StoreLimits) -> RedisSessionStore:
+def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> RedisSessionStore:
     """Return a store for `redis://`, `rediss://`, `redis+cluster://` or `redis+sentinel://`.
 
     `?key_prefix=` and `?expiration_seconds=` are the store's own options, the others redis-py's.
@@ -67,6 +67,7 @@ def from_url(url: str, limits: StoreLimits) -> RedisSessionStore:
         key_prefix=options.get("key_prefix", DEFAULT_PREFIX),
         expiration_seconds=_seconds(options.get("expiration_seconds")),
         limits=limits,
+        pricer=pricer,
     )
 
 

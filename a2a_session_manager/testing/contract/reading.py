@@ -34,6 +34,18 @@ class ReadingContract(ContractBase):
         assert session.is_partial is (last is not None)
         assert many == session
 
+    @pytest.mark.parametrize(("last", "expected"), [(0, 4), (1, 3), (4, 0), (5, 0), (None, 0)])
+    async def test_a_bounded_read_tells_how_many_visible_events_came_earlier(
+        self, store: BaseSessionStore, reopen: Reopen, last: int | None, expected: int
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(7)))
+        await store.retract("talk", "e2", "e3", "e6")
+
+        session = await (await reopen()).get("talk", last=last)
+
+        assert session is not None
+        assert session.earlier_events == expected
+
     @pytest.mark.parametrize("after", [0, 1, 5, 6, 7])
     @pytest.mark.parametrize("limit", [0, 1, 5, 6, 7, None])
     async def test_events_keep_to_after_and_limit(

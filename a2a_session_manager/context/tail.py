@@ -1,0 +1,31 @@
+"""The newest events of a session, and how full they leave a model's context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.protocols import SessionStore
+
+_FIRST_LOOK = 20
+
+
+async def newest(store: SessionStore, session: Session[Any] | str, *, last: int) -> Session[Any]:
+    """Return a fresh read of `session` with its newest `last` events. Raises SessionNotFound, of another life too."""
+    session_id, life = (session, None) if isinstance(session, str) else (session.id, session.creation_id)
+    found = await store.get(session_id, last=last)
+    if found is None or life not in (None, found.creation_id):
+        raise SessionNotFound(session_id)
+    return found
+
+
+async def context_size(store: SessionStore, session: Session[Any] | str) -> int | None:
+    """Return `Session.context_size` as it is in the store: one read, unless the newest events are without a usage."""
+    last = _FIRST_LOOK
+    while True:
+        found = await newest(store, session, last=last)
+        is_told = any(event.token_usage for event in found.events)
+        if is_told or not found.earlier_events or not found.token_summary.total.requests:
+            return found.context_size
+        last *= 2

@@ -1,0 +1,79 @@
+"""What a path operation asks for: the manager, the session in its path, and both in a tenant's namespace.
+
+Nothing here has work left for later: a verb has written when it returns, so the answer never leaves before the write.
+"""
+
+# No future annotations here: FastAPI reads those of the inner functions, whose own names it could not look up.
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from weakref import WeakSet
+
+from fastapi import Depends, Path
+from fastapi.requests import HTTPConnection
+
+from a2a_session_manager.active import ActiveSession
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.manager import SessionManager
+
+STATE_KEY = "sessions"
+REQUESTS_KEY = "session_requests"
+RequestTasks = WeakSet[asyncio.Task[Any]]
+
+
+# Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.
+async def get_sessions(connection: HTTPConnection) -> SessionManager:
+    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`."""
+    sessions = getattr(connection.state, STATE_KEY, None)
+    if not isinstance(sessions, SessionManager):
+        raise RuntimeError(
+            "the app has no SessionManager: make it with FastAPI(lifespan=session_lifespan(url)); "
+            "httpx.ASGITransport runs no lifespan, override get_sessions there"
+        )
+    tasks: RequestTasks | None = getattr(connection.state, REQUESTS_KEY, None)
+    if tasks is not None and (task := asyncio.current_task()) is not None:
+        tasks.add(task)
+    return sessions
+
+
+Sessions = Annotated[SessionManager, Depends(get_sessions)]
+
+
+async def get_chat(session_id: Annotated[str, Path()], sessions: Sessions) -> ActiveSession:
+    """Return the session that `session_id` of the path names, its head read just now. Raises SessionNotFound."""
+    return await _chat(sessions, session_id)
+
+
+Chat = Annotated[ActiveSession, Depends(get_chat)]
+
+
+def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionManager]]:
+    """Return a dependency: the manager of the namespace that your dependency `tenant` returns, never of the default.
+
+    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`
+    """
+
+    async def get_tenant_sessions(sessions: Sessions, name: Annotated[Any, Depends(tenant)]) -> SessionManager:
+        if not isinstance(name, str) or not name:
+            raise InvalidSessionOperation(
+                f"the tenant is {name!r:.80}: it takes a name, or all would share one namespace"
+            )
+        return sessions.namespace(name)
+
+    return get_tenant_sessions
+
+
+def chat_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[ActiveSession]]:
+    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns."""
+
+    async def get_tenant_chat(
+        session_id: Annotated[str, Path()], sessions: Annotated[SessionManager, Depends(sessions_of(tenant))]
+    ) -> ActiveSession:
+        return await _chat(sessions, session_id)
+
+    return get_tenant_chat
+
+
+async def _chat(sessions: SessionManager, session_id: str) -> ActiveSession:
+    return ActiveSession(sessions.store, await sessions.get(session_id, last=0))

@@ -1,0 +1,51 @@
+"""The lifespan of an app that has a SessionManager: opened when the app starts, closed when its requests have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from weakref import WeakSet
+
+from a2a_session_manager.integrations.fastapi.dependencies import REQUESTS_KEY, STATE_KEY, RequestTasks
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+
+# The app is FastAPI, Starlette or a subclass: a lifespan of one's own names the type it wants.
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+
+def session_lifespan(
+    url: str, *, inner: Lifespan | None = None, limits: StoreLimits = DEFAULT_LIMITS
+) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Return a lifespan that opens the store of `url`: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
+
+    `inner` is a lifespan of your own; it runs inside this one, finds the manager as `app.state.sessions`, and
+    what it yields joins the state.
+    """
+
+    @asynccontextmanager
+    async def opened(app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        tasks: RequestTasks = WeakSet()
+        async with SessionManager.from_url(url, limits=limits) as sessions:
+            app.state.sessions = sessions
+            state = {STATE_KEY: sessions, REQUESTS_KEY: tasks}
+            try:
+                if inner is None:
+                    yield state
+                else:
+                    async with inner(app) as more:
+                        yield {**state, **(more or {})}
+            finally:
+                await _ended(tasks, limits.cancel_seconds)
+
+    return opened
+
+
+async def _ended(tasks: RequestTasks, patience: float) -> None:
+    """Wait for requests still under way: a server that runs out of patience cancels them and asks for the end at
+    once, when the answers it cut off and the ends of their runs are yet to be written.
+    """
+    if under_way := [task for task in tasks if not task.done()]:
+        await asyncio.wait(under_way, timeout=patience)

@@ -1,0 +1,118 @@
+"""The library's errors as problem details (RFC 9457): `application/problem+json`."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+
+from a2a_session_manager.exceptions import (
+    InvalidEvent,
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+    StoreFull,
+    StoreUnavailable,
+)
+from a2a_session_manager.integrations.fastapi.responses import AsciiJSONResponse
+
+RETRY_AFTER_SECONDS = 5  # as long as the file store waits for a lock
+
+# 507 for a full store, not 503: the request may well come again, but not before somebody has made room.
+_STATUS = {
+    SessionNotFound: HTTPStatus.NOT_FOUND,
+    SessionAlreadyExists: HTTPStatus.CONFLICT,
+    SessionConflict: HTTPStatus.CONFLICT,
+    InvalidSessionOperation: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidEvent: HTTPStatus.UNPROCESSABLE_ENTITY,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+_logger = logging.getLogger(__name__)
+
+
+class ProblemResponse(AsciiJSONResponse):
+    media_type = "application/problem+json"
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer with problem details: 404, 409, 413, 422, 503 and 507, and what FastAPI itself finds invalid (422).
+
+    `type` ends with the error's name. A conflict says what was missed: `revision`, `expected_revision`,
+    `first_missed_seq`, `last_missed_seq`, and `missed_seqs`, the first 100 of them. Outages are logged, and
+    their texts, which name hosts and files, stay here. A damaged session is left to be a 500 with its traceback.
+    """
+    for error in _STATUS:
+        app.add_exception_handler(error, _answer)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+
+
+def problem_of(error: SessionManagerError) -> dict[str, Any]:
+    """Return the members of a problem; 500 for an error that is none of the client's, or the store's, doing."""
+    status = _status(error)
+    problem = _problem(status, type(error).__name__)
+    problem["detail"] = str(error) if status < HTTPStatus.INTERNAL_SERVER_ERROR else status.description
+    if error.session_id is not None:
+        problem["session_id"] = error.session_id
+    if isinstance(error, InvalidEvent) and error.path:
+        problem["path"] = error.path
+    if isinstance(error, SessionConflict):
+        problem |= _missed(error)
+    return problem
+
+
+async def _answer(_: Request, error: Exception) -> Response:
+    assert isinstance(error, SessionManagerError)  # it is registered for nothing else
+    log_outage(error)
+    problem = problem_of(error)
+    may_retry = isinstance(error, StoreUnavailable)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if may_retry else None
+    return ProblemResponse(problem, status_code=problem["status"], headers=headers)
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # it is registered for nothing else
+    problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidRequest")
+    # Without the input itself: it may be large, or secret, or what no JSON can say (NaN).
+    problem["errors"] = [{"loc": each["loc"], "msg": each["msg"], "type": each["type"]} for each in error.errors()]
+    return ProblemResponse(problem, status_code=problem["status"])
+
+
+def log_outage(error: SessionManagerError) -> None:
+    """Log what the client is not told, and the one who runs the store has to know."""
+    if _status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.error("%s: %s", type(error).__name__, error, exc_info=error)
+
+
+def _status(error: SessionManagerError) -> HTTPStatus:
+    if error.is_too_large:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    found = (status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _problem(status: HTTPStatus, name: str) -> dict[str, Any]:
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
+    return {
+        "type": f"urn:a2a-session-manager:{words.replace(' ', '-')}",
+        "title": words.capitalize(),
+        "status": status.value,
+    }
+
+
+def _missed(conflict: SessionConflict) -> dict[str, Any]:
+    return {
+        "revision": conflict.revision,
+        "expected_revision": conflict.expected_revision,
+        "first_missed_seq": conflict.first_missed_seq,
+        "last_missed_seq": conflict.last_missed_seq,
+        "missed_seqs": [event.seq for event in conflict.missed_events],
+    }

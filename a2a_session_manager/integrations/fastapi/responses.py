@@ -1,0 +1,52 @@
+"""JSON responses that can say whatever a session holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
+
+from a2a_session_manager.storage.encoding import inline_or_thread
+from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+
+
+class AsciiJSONResponse(JSONResponse):
+    """JSON with ASCII escapes: models and clients do send lone surrogates, which UTF-8 has not.
+
+    `FastAPI(default_response_class=AsciiJSONResponse)` spares every path operation that failure.
+    """
+
+    def render(self, content: Any) -> bytes:
+        return escaped_json(content)
+
+
+def escaped_json(value: Any) -> bytes:
+    """Return JSON in ASCII, where a lone surrogate is an escape like any other."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+async def json_bytes(model: BaseModel, payloads: Iterable[Any] = ()) -> bytes:
+    """Return `model` as JSON, encoded in a thread when the `payloads` in it are heavy."""
+    return await inline_or_thread(partial(_encoded, model, list(payloads)), DEFAULT_LIMITS)
+
+
+async def json_response(
+    model: BaseModel, payloads: Iterable[Any] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the response that holds `model`; see json_bytes."""
+    return Response(await json_bytes(model, payloads), media_type="application/json", headers=headers)
+
+
+def _encoded(model: BaseModel, payloads: Iterable[Any], check: JsonCheck) -> bytes:
+    for payload in payloads:
+        check.check(payload, "payload")  # it stops when the payload gets heavy; encoding does not
+    try:
+        return to_json(model)
+    except PydanticSerializationError:
+        return escaped_json(model.model_dump(mode="json"))

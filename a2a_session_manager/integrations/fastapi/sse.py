@@ -1,0 +1,127 @@
+"""Server-sent events whose ids are event seqs, and the stream that follows a session from one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from a2a_session_manager.active import ActiveSession
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
+from a2a_session_manager.integrations.fastapi.problems import log_outage, problem_of
+from a2a_session_manager.integrations.fastapi.responses import escaped_json, json_bytes
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.storage.cancellation import wait_out
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+
+PING_SECONDS = 15.0  # proxies cut a connection that says nothing for a minute, some for half of one
+_PING = b": ping\n\n"
+_LAST_SEQ = 2**63 - 1
+
+
+class EventStream(StreamingResponse):
+    """A `text/event-stream` of ready frames, whose generator is closed before the response ends, however it ends.
+
+    Starlette leaves a generator to the garbage collector when the client goes while a frame is being sent, and
+    what stands in its `finally` then runs any time later. An error of the library is sent as a last frame,
+    `event: problem`; any other cuts the response off.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
+        # Caches and nginx would hold frames back.
+        ours = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        self._frames = frames
+        super().__init__(_with_problem(frames), headers={**ours, **(headers or {})})
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._frames):
+            await super().stream_response(send)
+
+
+def sse_frame(event: str, data: Any, *, id: int | None = None) -> bytes:
+    """Return one frame; `data`, any JSON value, is one line whatever it holds."""
+    return _frame(event, escaped_json(data), id)
+
+
+async def event_frame(event: SessionEvent[Any]) -> bytes:
+    """Return the frame of a stored event, `event: event` or `event: retracted`, with its seq as id.
+
+    A retraction has no id: it is told out of order, and resuming there would repeat what came since.
+    """
+    data = await json_bytes(event, [event.message, event.metadata])
+    return _frame("retracted", data, None) if event.retracted else _frame("event", data, event.seq)
+
+
+def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = PING_SECONDS) -> EventStream:
+    """Return a response that sends every event behind `after`, then each new one, until the client leaves.
+
+    It ends with the session, by a last frame `event: problem`. Raises InvalidSessionOperation when `after` is
+    no seq of this session.
+    """
+    if after > chat.session.last_seq:
+        raise InvalidSessionOperation(
+            f"session {chat.id!r} has no event {after} yet, its last is {chat.session.last_seq}: "
+            "it is another one than the client has read; start again at 0",
+            session_id=chat.id,
+        )
+    return EventStream(_with_pings(_followed(chat, after), ping_seconds))
+
+
+# Async without awaiting: FastAPI sends a plain function to a thread.
+async def read_resume_after(
+    last_event_id: Annotated[int | None, Header(ge=0, le=_LAST_SEQ)] = None,
+    after: Annotated[int, Query(ge=0, le=_LAST_SEQ)] = 0,
+) -> int:
+    """Return the seq to go on behind: Last-Event-ID, which a browser sends when it reconnects, else `?after=`."""
+    return after if last_event_id is None else last_event_id
+
+
+ResumeAfter = Annotated[int, Depends(read_resume_after)]
+
+
+async def _followed(chat: ActiveSession, after: int) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chat.follow(after=after)) as events:
+        async for event in events:
+            yield await event_frame(event)
+
+
+async def _with_pings(frames: AsyncGenerator[bytes, None], ping_seconds: float) -> AsyncGenerator[bytes, None]:
+    """Yield `frames`, and a comment whenever none has come for a while."""
+    upcoming: asyncio.Future[bytes | None] | None = None
+    try:
+        while True:
+            upcoming = asyncio.ensure_future(anext(frames, None)) if upcoming is None else upcoming
+            done, _ = await asyncio.wait({upcoming}, timeout=ping_seconds)
+            if not done:
+                yield _PING
+                continue
+            frame, upcoming = upcoming.result(), None
+            if frame is None:
+                return
+            yield frame
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await wait_out(upcoming, DEFAULT_LIMITS.cancel_seconds)
+        await frames.aclose()
+
+
+async def _with_problem(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for frame in frames:
+            yield frame
+    except SessionManagerError as error:
+        log_outage(error)
+        yield _frame("problem", escaped_json(problem_of(error)), None)
+
+
+def _frame(event: str, data: bytes, id: int | None) -> bytes:
+    place = b"" if id is None else b"id: %d\n" % id
+    return place + b"event: %b\ndata: %b\n\n" % (event.encode(), data)

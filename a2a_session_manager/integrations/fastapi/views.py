@@ -1,0 +1,112 @@
+"""What the read-only router shows of a session."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel
+
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+
+
+class SessionList(BaseModel):
+    """A page of ids; `cursor` asks for the next one, null says that this was the last."""
+
+    session_ids: list[str]
+    cursor: str | None
+
+
+class SessionView(BaseModel):
+    """A session's head, its unfinished and latest runs, and its newest visible events."""
+
+    id: str
+    parent_id: str | None
+    root_id: str | None
+    revision: int
+    last_seq: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    properties: dict[str, Any]
+    state: dict[str, Any]
+    runs: list[SessionRun]
+    events: list[SessionEvent[Any]]
+
+    @classmethod
+    def of(cls, session: Session[Any]) -> Self:
+        return cls(
+            id=session.id,
+            parent_id=session.parent_id,
+            root_id=session.root_id,
+            revision=session.revision,
+            last_seq=session.last_seq,
+            created_at=session.metadata.created_at,
+            updated_at=session.metadata.updated_at,
+            properties=session.metadata.properties,
+            state=session.state,
+            runs=session.runs,
+            events=session.events,
+        )
+
+
+class EventPage(BaseModel):
+    """Visible events, oldest first; `next_after` asks for the next page, null says that this was the last."""
+
+    events: list[SessionEvent[Any]]
+    next_after: int | None
+
+
+class TreeNode(BaseModel):
+    """A session of the tree, and the one it is below."""
+
+    id: str
+    parent_id: str | None
+
+
+class TreeView(BaseModel):
+    """The whole tree that a session is in, in creation order."""
+
+    sessions: list[TreeNode]
+
+
+class Spend(BaseModel):
+    """A sum of tokens and money; with unpriced requests in it, the cost is a lower bound."""
+
+    requests: int
+    unpriced_requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    estimated_cost_usd: Decimal  # a JSON string: exact, whoever reads it
+
+    @classmethod
+    def of(cls, tally: TokenTally) -> Self:
+        return cls(
+            requests=tally.requests,
+            unpriced_requests=tally.unpriced_requests,
+            prompt_tokens=tally.prompt_tokens,
+            completion_tokens=tally.completion_tokens,
+            total_tokens=tally.total_tokens,
+            estimated_cost_usd=tally.estimated_cost_usd,
+        )
+
+
+class UsageView(BaseModel):
+    """What a session spent, or it and all below it; `by_run` only of the session's own."""
+
+    total: Spend
+    by_model: dict[str, Spend]
+    by_source: dict[str, Spend]
+    by_run: dict[str, Spend]
+
+    @classmethod
+    def of(cls, summary: TokenSummary) -> Self:
+        return cls(
+            total=Spend.of(summary.total),
+            by_model={name: Spend.of(tally) for name, tally in summary.usage_by_model.items()},
+            by_source={name: Spend.of(tally) for name, tally in summary.usage_by_source.items()},
+            by_run={name: Spend.of(tally) for name, tally in summary.by_run.items()},
+        )

@@ -1,0 +1,200 @@
+"""AgentsSession: openai-agents' Session, kept as one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from agents import Agent, ModelResponse, RunHooks, SessionSettings
+
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionNotFound,
+    StoreUnavailable,
+)
+from a2a_session_manager.integrations.openai_agents.items import (
+    behind_the_last_answer,
+    event_from_item,
+    is_item,
+    items_of,
+)
+from a2a_session_manager.integrations.openai_agents.usage import agent_of, has_usage, usage_event
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.identifier import checked_id, hidden_id, new_id
+from a2a_session_manager.models.session_event import SessionEvent
+
+if TYPE_CHECKING:
+    from agents import RunContextWrapper, RunErrorDetails, TResponseInputItem
+    from agents.result import RunResultBase
+
+ResultT = TypeVar("ResultT")
+
+_CREATE_TRIES = 8
+
+
+class AgentsSession:
+    """openai-agents' `Session` over one of ours, which is created by the first item.
+
+    Items come back as they were given, newest last; other events of the session are none. With `run_id` the items
+    belong to that run. One made by `from_url` has a store of its own and is closed with `aclose`; a manager that
+    was handed in stays open.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        sessions: SessionManager,
+        *,
+        run_id: str | None = None,
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        self.session_id = checked_id(session_id, "session id")
+        self.session_settings = session_settings
+        self._sessions = sessions
+        self._run_id = run_id
+        self._owns_sessions = False
+        self._is_closed = False
+
+    @classmethod
+    def from_url(cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None) -> Self:
+        """Return a session over a store of its own, such as `file:./sessions`."""
+        session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings)
+        session._owns_sessions = True
+        return session
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all."""
+        self._check_open()
+        if limit is None and self.session_settings is not None:
+            limit = self.session_settings.limit
+        if limit is not None and limit < 0:
+            raise InvalidSessionOperation(f"limit={limit} cannot be negative: take 0 or more")
+        return items_of(await self._newest(limit))
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append all items in one commit, or none of them."""
+        self._check_open()
+        if items:
+            await self._append([event_from_item(item, self._run_id) for item in items])
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Hide the newest item and return it; two callers never get the same one."""
+        self._check_open()
+        while newest := await self._newest(1):
+            if claimed := items_of(await self._retract(newest[0].id)):
+                return claimed[0]
+        return None
+
+    async def clear_session(self) -> None:
+        """Hide every event there is; the money spent stays in the totals."""
+        self._check_open()
+        await self._retract(after=0)
+
+    async def retract_unanswered(self) -> list[TResponseInputItem]:
+        """Hide the items behind the last assistant message, and return them, oldest first.
+
+        Behind a failed or cancelled run they are what nobody answered: the user's message, and the tool calls with
+        their results. To try again, run with them as the input.
+        """
+        self._check_open()
+        unanswered = behind_the_last_answer(await self._newest(None))
+        return items_of(await self._retract(*(event.id for event in unanswered))) if unanswered else []
+
+    async def record_usage(
+        self, result: RunResultBase | RunErrorDetails, *, model: str | None = None, id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append an event with the usage of each model response of a run; once per result, or give an `id`.
+
+        `result` may be a failed run's `error.run_data`. The model is that of the agent that answered; where a
+        RunConfig or the framework's default chose it, name it here, or the requests stay without a price.
+        """
+        self._check_open()
+        first = new_id() if id is None else id
+        events = [
+            usage_event(response, agent_of(response, result), model, self._run_id, f"{first}:{number}")
+            for number, response in enumerate(result.raw_responses, 1)
+            if has_usage(response)
+        ]
+        return await self._append(events) if events else []
+
+    async def aclose(self) -> None:
+        """Close the store if it is this session's own; then every verb raises RuntimeError."""
+        if self._owns_sessions:
+            self._is_closed = True
+            await self._sessions.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError(f"{type(self).__name__} is closed")
+
+    async def _newest(self, limit: int | None) -> list[SessionEvent[Any]]:
+        """Return the newest `limit` items, reading on where other events lie between them."""
+        last = limit
+        while last != 0:
+            session = await self._sessions.store.get(self.session_id, last=last)
+            events = [] if session is None else session.events
+            items = [event for event in events if is_item(event)]
+            if limit is None or last is None or len(items) >= limit or len(events) < last:
+                return items if limit is None else items[-limit:]
+            last *= 2
+        return []
+
+    async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
+        store = self._sessions.store
+        for _ in range(_CREATE_TRIES):
+            try:
+                return await _surely(lambda: store.append(self.session_id, *events))
+            except SessionNotFound:
+                pass
+            try:
+                session = await _surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
+            except SessionAlreadyExists:
+                continue  # somebody was faster, or we were and did not hear of it: every event has its id
+            return session.events
+        raise SessionNotFound(self.session_id)
+
+    async def _retract(self, *event_ids: str, after: int | None = None) -> list[SessionEvent[Any]]:
+        store, write_id = self._sessions.store, hidden_id()
+        try:
+            return await _surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
+        except SessionNotFound:
+            return []
+
+
+class UsageHooks(RunHooks[Any]):
+    """Records the usage of every model response as it comes, so also of runs that fail or are cancelled later.
+
+    `Runner.run(agent, "Hello", session=session, hooks=UsageHooks(session))`, instead of `session.record_usage`.
+    Agents used as tools have hooks of their own.
+    """
+
+    def __init__(self, session: AgentsSession, *, model: str | None = None) -> None:
+        self._session = session
+        self._model = model
+
+    async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
+        """Append the response's usage."""
+        if has_usage(response):
+            await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])
+
+
+async def _surely(write: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Send a write again, the same, when its outcome is not known: the framework never would."""
+    try:
+        return await write()
+    except StoreUnavailable:
+        return await write()

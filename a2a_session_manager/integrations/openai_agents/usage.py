@@ -1,0 +1,49 @@
+"""What a model response of openai-agents used, as an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents import Agent, ModelResponse
+
+from a2a_session_manager.accounting.usage import usage_from
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.session_event import SessionEvent
+
+if TYPE_CHECKING:
+    from agents import RunErrorDetails
+    from agents.result import RunResultBase
+
+
+def has_usage(response: ModelResponse) -> bool:
+    """Tell whether the provider reported any tokens."""
+    return bool(response.usage.input_tokens or response.usage.output_tokens)
+
+
+def usage_event(
+    response: ModelResponse, agent: Agent[Any], model: str | None, run_id: str | None, id: str
+) -> SessionEvent[Any]:
+    """Return the event that counts a response; `model` comes before the agent's own."""
+    about = {"agent": agent.name, "response_id": response.response_id}
+    return SessionEvent(
+        id=id,
+        source=EventSource.LLM,
+        type="model_response",
+        task_id=run_id,
+        metadata={name: value for name, value in about.items() if value is not None},
+        token_usage=usage_from(response.usage, model=model or _model_of(agent)),
+    )
+
+
+def agent_of(response: ModelResponse, result: RunResultBase | RunErrorDetails) -> Agent[Any]:
+    """Return which of a run's agents got a response."""
+    for item in result.new_items:
+        if any(item.raw_item is output for output in response.output):
+            return item.agent
+    return result.last_agent
+
+
+def _model_of(agent: Agent[Any]) -> str | None:
+    """Return the name of the agent's model; None where it is left to the framework, which may choose any."""
+    model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "model", None)
+    return model if isinstance(model, str) else None

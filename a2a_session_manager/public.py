@@ -1,0 +1,124 @@
+"""The public names: what `from a2a_session_manager import …` finds, imported when the first one is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from a2a_session_manager.accounting.usage import merged_usage, usage_from
+from a2a_session_manager.active import ActiveRun, ActiveSession
+from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
+from a2a_session_manager.context.window import MessageWindow
+from a2a_session_manager.exceptions import (
+    BudgetExceeded,
+    CorruptSession,
+    InvalidEvent,
+    InvalidSessionOperation,
+    MissingDependency,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionManagerError,
+    SessionNotFound,
+    StoreFull,
+    StoreUnavailable,
+)
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, TokenUsage
+from a2a_session_manager.storage import (
+    Backend,
+    BaseSessionStore,
+    InMemorySessionStore,
+    SessionPage,
+    SessionStore,
+    SessionStoreInterface,
+    SessionStoreProvider,
+    StoreLimits,
+    store_from_url,
+)
+from a2a_session_manager.tokens.counting import (
+    TiktokenCounter,
+    TokenCount,
+    TokenCounter,
+    count_chat_tokens,
+    count_tokens,
+)
+from a2a_session_manager.tokens.prices import Prices
+from a2a_session_manager.tokens.pricing import ListPricer, Pricer
+from a2a_session_manager.tokens.warming import warm_up
+
+if TYPE_CHECKING:
+    from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store
+    from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
+
+__all__ = [
+    "ActiveRun",
+    "ActiveSession",
+    "Backend",
+    "BaseSessionStore",
+    "BudgetExceeded",
+    "ChatMessage",
+    "CommitResult",
+    "CorruptSession",
+    "EventSource",
+    "EventType",
+    "FileSessionStore",
+    "InMemorySessionStore",
+    "InvalidEvent",
+    "InvalidSessionOperation",
+    "ListPricer",
+    "MessageWindow",
+    "MissingDependency",
+    "Pricer",
+    "Prices",
+    "RedisSessionStore",
+    "Retraction",
+    "RunStatus",
+    "Session",
+    "SessionAlreadyExists",
+    "SessionChange",
+    "SessionConflict",
+    "SessionEvent",
+    "SessionManager",
+    "SessionManagerError",
+    "SessionMetadata",
+    "SessionNotFound",
+    "SessionPage",
+    "SessionRun",
+    "SessionStore",
+    "SessionStoreInterface",
+    "SessionStoreProvider",
+    "StoreFull",
+    "StoreLimits",
+    "StoreUnavailable",
+    "TiktokenCounter",
+    "TokenCount",
+    "TokenCounter",
+    "TokenSummary",
+    "TokenTally",
+    "TokenUsage",
+    "chat_messages",
+    "count_chat_tokens",
+    "count_tokens",
+    "create_file_session_store",
+    "create_redis_session_store",
+    "event_from_message",
+    "merged_usage",
+    "store_from_url",
+    "usage_from",
+    "warm_up",
+]
+
+
+if not TYPE_CHECKING:  # so that type checkers report a name that is not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("a2a_session_manager.storage"), name)

@@ -1,0 +1,58 @@
+"""Ids and times that are the same in every run of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from a2a_session_manager.models import clock, identifier
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class SessionClock:
+    """The time that events, runs and sessions get: it stands still until a test moves it."""
+
+    def __init__(self, now: datetime = _NEW_YEAR) -> None:
+        self.now = now
+
+    def advance(self, **by: float) -> datetime:
+        """Move on by the arguments of a timedelta, such as `minutes=5`; return the new time."""
+        self.now += timedelta(**by)
+        return self.now
+
+    @contextmanager
+    def in_use(self) -> Iterator[SessionClock]:
+        """Put this clock in the place of the machine's inside a `with` block. Stores' own servers keep theirs."""
+        before, clock.time_ns = clock.time_ns, self._time_ns
+        try:
+            yield self
+        finally:
+            clock.time_ns = before
+
+    def _time_ns(self) -> int:
+        return (self.now - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+@contextmanager
+def ids_numbered(prefix: str = "id") -> Iterator[list[str]]:
+    """Make new ids `id-1`, `id-2` … inside a `with` block; yield the list of those made so far."""
+    made: list[str] = []
+    before, identifier.id_source = identifier.id_source, _numbered(prefix, made)
+    try:
+        yield made
+    finally:
+        identifier.id_source = before
+
+
+def _numbered(prefix: str, made: list[str]) -> Callable[[], str]:
+    numbers = count(1)
+
+    def next_id() -> str:
+        made.append(f"{prefix}-{next(numbers)}")
+        return made[-1]
+
+    return next_id

@@ -1,0 +1,1 @@
+"""What replay.py is made of, besides the replaying itself."""

@@ -1,0 +1,138 @@
+"""The read-only router: what a session holds, in pages, and nothing that writes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from a2a_session_manager import SessionEvent, SessionManager
+from a2a_session_manager.integrations.fastapi import etag, session_router
+from tests.integrations.fastapi.app import app
+from tests.integrations.fastapi.conftest import client_of
+
+
+async def read(sessions: SessionManager, path: str) -> Any:
+    async with client_of(app, sessions) as client:
+        reply = await client.get(path)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_it_only_reads() -> None:
+    routes = [route for route in session_router().routes if isinstance(route, APIRoute)]
+
+    assert set().union(*(route.methods or () for route in routes)) == {"GET"}
+    assert len(routes) == 5
+
+
+async def test_a_session_shows_its_head_and_its_newest_events(sessions: SessionManager) -> None:
+    async with sessions.open("talk", properties={"owner": "ines"}) as chat:
+        await chat.set_state(step=2)
+        for number in range(30):
+            await chat.user(f"{number}")
+        async with chat.run(id="r"):
+            pass
+        async with client_of(app, sessions) as client:
+            reply = await client.get("/sessions/talk?last=3")
+        shown = reply.json()
+
+        assert reply.headers["ETag"] == etag(chat.session)
+        assert (shown["revision"], shown["last_seq"]) == (chat.session.revision, 30)
+        assert (shown["properties"], shown["state"]) == ({"owner": "ines"}, {"step": 2})
+        assert [(event["seq"], event["message"]) for event in shown["events"]] == [(28, "27"), (29, "28"), (30, "29")]
+        assert [(run["id"], run["status"]) for run in shown["runs"]] == [("r", "completed")]
+
+
+@pytest.mark.parametrize(("last", "shown"), [("?last=0", 0), ("?last=1", 1), ("", 20), ("?last=500", 30)])
+async def test_as_many_of_the_newest_events_are_shown_as_were_asked_for(
+    last: str, shown: int, sessions: SessionManager
+) -> None:
+    await sessions.create("talk")
+    await sessions.append("talk", *(SessionEvent(message=number) for number in range(30)))
+
+    assert len((await read(sessions, f"/sessions/talk{last}"))["events"]) == shown
+
+
+async def test_the_pages_of_events_join_up(sessions: SessionManager) -> None:
+    await sessions.create("talk")
+    await sessions.append("talk", *(SessionEvent(message=number) for number in range(10)))
+    await sessions.retract("talk", after=8)
+    seen: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        page = await read(sessions, f"/events/talk?after={after}&limit=4")
+        seen += [event["message"] for event in page["events"]]
+        after = page["next_after"]
+
+    assert seen == list(range(8))
+
+
+async def test_the_pages_of_the_listing_join_up(sessions: SessionManager) -> None:
+    for number in range(7):
+        await sessions.create(f"talk/{number}", parent_id="talk/0" if number == 1 else None)
+    await sessions.create("other")
+    seen: list[str] = []
+    query: str | None = ""
+    while query is not None:
+        page = await read(sessions, f"/sessions?prefix=talk&limit=3{query}")
+        seen += page["session_ids"]
+        query = None if page["cursor"] is None else f"&cursor={page['cursor']}"
+    roots = await read(sessions, "/sessions?roots_only=true")
+
+    assert sorted(seen) == [f"talk/{number}" for number in range(7)]
+    assert len(roots["session_ids"]) == 7
+
+
+async def test_a_tree_is_shown_whole_from_any_of_its_sessions(sessions: SessionManager) -> None:
+    await sessions.create("trip")
+    await sessions.create("trip/flights", parent_id="trip")
+    await sessions.create("trip/flights/check", parent_id="trip/flights")
+
+    assert await read(sessions, "/tree/trip/flights") == {
+        "sessions": [
+            {"id": "trip", "parent_id": None},
+            {"id": "trip/flights", "parent_id": "trip"},
+            {"id": "trip/flights/check", "parent_id": "trip/flights"},
+        ]
+    }
+
+
+async def test_usage_is_exact_money_and_tokens_by_model_source_and_run(sessions: SessionManager) -> None:
+    async with sessions.open("trip") as chat, chat.run(id="r") as run:
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "estimated_cost_usd": "0.000000000001"}
+        await run.assistant("Hi", model="m", usage=usage)
+        async with run.child("flights") as flights:
+            await flights.assistant("Hi", model="m", usage=usage)
+    own, tree = [await read(sessions, f"/usage/trip{query}") for query in ("", "?tree=true")]
+
+    assert (own["total"]["total_tokens"], tree["total"]["total_tokens"]) == (15, 30)
+    assert Decimal(tree["total"]["estimated_cost_usd"]) == Decimal("0.000000000002")
+    assert own["by_run"]["r"] == own["by_source"]["llm"] == own["by_model"]["m"] == own["total"]
+
+
+async def test_the_page_of_a_payload_that_is_heavy_comes_from_a_thread(sessions: SessionManager) -> None:
+    await sessions.create("talk")
+    heavy = ["x" * 1_000 for _ in range(1_000)]
+    await sessions.append("talk", SessionEvent(message=heavy))
+
+    assert (await read(sessions, "/events/talk"))["events"][0]["message"] == heavy
+
+
+async def test_payloads_as_deep_as_a_store_takes_them_are_shown(sessions: SessionManager) -> None:
+    deep: Any = 1
+    for _ in range(99):
+        deep = [deep]
+    await sessions.create("talk")
+    await sessions.append("talk", SessionEvent(message=deep))
+
+    assert (await read(sessions, "/events/talk"))["events"][0]["message"] == deep
+
+
+async def test_the_docs_know_what_the_routes_show() -> None:
+    paths = app.openapi()["paths"]
+    schema = paths["/events/{session_id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+
+    assert schema == {"$ref": "#/components/schemas/EventPage"}

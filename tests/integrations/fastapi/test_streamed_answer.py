@@ -1,0 +1,341 @@
+"""A streamed answer is kept once: whole, or marked and as far as it came, however its block ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from a2a_session_manager import (
+    BaseSessionStore,
+    EventSource,
+    FileSessionStore,
+    InvalidEvent,
+    InvalidSessionOperation,
+    SessionEvent,
+    SessionManager,
+    StoreUnavailable,
+)
+from a2a_session_manager.integrations.fastapi import StreamedAnswer, streaming
+from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.testing.contract.lossy import LossyBackend
+
+Body = Callable[[Callable[[], object]], Coroutine[Any, Any, None]]
+Stop = Callable[[Body], Awaitable[None]]
+
+
+async def by_task_cancel(body: Body) -> None:
+    reached = asyncio.Event()
+    task = asyncio.ensure_future(body(reached.set))
+    await reached.wait()
+    task.cancel()
+    await asyncio.wait({task}, timeout=10)
+    assert task.cancelled()
+
+
+async def by_two_cancels(body: Body) -> None:
+    reached = asyncio.Event()
+    task = asyncio.ensure_future(body(reached.set))
+    await reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=10)
+    assert task.cancelled()
+
+
+async def by_timeout(body: Body) -> None:
+    async def timed() -> None:
+        async with asyncio.timeout(60) as timeout:
+            await body(lambda: timeout.reschedule(0))
+
+    with pytest.raises(TimeoutError):
+        await timed()
+
+
+async def by_anyio_scope(body: Body) -> None:
+    with anyio.CancelScope() as scope:
+        await body(scope.cancel)
+    assert scope.cancelled_caught
+
+
+async def by_a_failing_sibling(body: Body) -> None:
+    reached = asyncio.Event()
+
+    async def fail() -> None:
+        await reached.wait()
+        raise ConnectionError
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(body(reached.set))
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup):
+        await both()
+
+
+STOPS = [by_task_cancel, by_two_cancels, by_timeout, by_anyio_scope, by_a_failing_sibling]
+
+
+async def kept(directory: Path) -> list[SessionEvent[Any]]:
+    """Return what a cold store has of the conversation."""
+    async with FileSessionStore(directory) as store:
+        return await store.events("talk")
+
+
+async def say(answer: StreamedAnswer, text: str, *, usage: object = None, then: Exception | None = None) -> None:
+    """Let the block say `text`, and end by `then`."""
+    async with answer:
+        if text:
+            answer.write(text)
+        if usage is not None:
+            answer.set_usage(usage)
+        if then is not None:
+            raise then
+
+
+@pytest.mark.parametrize("stop", STOPS)
+async def test_an_answer_that_is_cut_off_is_kept_once_and_says_so(stop: Stop, tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as store, SessionManager(store).open("talk") as chat:
+
+        async def body(reached: Callable[[], object]) -> None:
+            async with StreamedAnswer(chat) as answer:
+                answer.write("Day 1: ")
+                answer.write("muse")
+                # Keeps the session's lane busy: what a cancelled caller has waiting there would be withdrawn.
+                meanwhile.extend(asyncio.ensure_future(chat.user(f"meanwhile {each}")) for each in range(20))
+                await asyncio.sleep(0)
+                reached()
+                await asyncio.sleep(60)
+
+        meanwhile: list[asyncio.Future[Any]] = []
+        await stop(body)
+        await asyncio.gather(*meanwhile)
+
+    [event] = [event for event in await kept(tmp_path) if event.source is EventSource.LLM]
+    assert (event.message, event.metadata, event.source) == ("Day 1: muse", {"interrupted": True}, EventSource.LLM)
+
+
+@pytest.mark.parametrize("stop", [by_task_cancel, by_two_cancels, by_timeout, by_anyio_scope])
+async def test_a_whole_answer_is_kept_once_when_the_cancellation_comes_with_its_end(stop: Stop, tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as store, SessionManager(store).open("talk") as chat:
+
+        async def body(reached: Callable[[], object]) -> None:
+            async with StreamedAnswer(chat) as answer:
+                answer.write("Day 1: museums.")
+                asyncio.get_running_loop().call_soon(reached)
+            await asyncio.sleep(60)
+
+        await stop(body)
+
+    [event] = await kept(tmp_path)
+    assert (event.message, event.metadata) == ("Day 1: museums.", {})
+
+
+async def test_a_generator_that_is_closed_keeps_what_it_has_said(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+
+        async def frames() -> AsyncGenerator[str, None]:
+            async with StreamedAnswer(chat) as answer:
+                for word in ("Day ", "1: "):
+                    answer.write(word)
+                    yield word
+
+        generator = frames()
+        await anext(generator)
+        await generator.aclose()
+
+        assert [(event.message, event.metadata) for event in await chat.events()] == [("Day ", {"interrupted": True})]
+
+
+async def test_the_error_of_the_model_is_named_and_goes_on(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        answer = StreamedAnswer(chat, model="m")
+        with pytest.raises(ConnectionError):
+            await say(answer, "Day 1", then=ConnectionError("the model has hung up"))
+
+        assert answer.event.metadata == {"model": "m", "interrupted": True, "error_type": "ConnectionError"}
+        assert await chat.messages() == [{"role": "assistant", "content": "Day 1"}]
+
+
+async def test_an_answer_without_text_leaves_a_mark_and_no_message(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        answer = StreamedAnswer(chat)
+        with pytest.raises(ConnectionError):
+            await say(answer, "", then=ConnectionError())
+
+        assert answer.event.message is None
+        assert answer.event.metadata["interrupted"] is True
+        assert await chat.messages() == []
+
+
+async def test_an_answer_belongs_to_its_run_and_is_written_before_the_run_ends(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        run = chat.run(id="r")
+        answer = StreamedAnswer(run)
+        async with run:
+            await say(answer, "Day")
+            assert run.status == "running"
+
+        assert answer.event.task_id == "r"
+
+
+async def test_the_usage_that_was_reported_is_on_the_event_whole_or_cut_off(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        usage = {"prompt_tokens": 9, "completion_tokens": 2}
+        await say(StreamedAnswer(chat, model="gpt-4o"), "Day", usage=usage)
+        with pytest.raises(ConnectionError):
+            await say(StreamedAnswer(chat, model="gpt-4o"), "Day", usage=usage, then=ConnectionError())
+
+        total = (await chat.usage()).usage_by_model["gpt-4o"]
+        assert (total.requests, total.prompt_tokens, total.completion_tokens) == (2, 18, 4)
+
+
+async def test_the_last_usage_that_was_reported_counts(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        async with StreamedAnswer(chat) as answer:
+            answer.set_usage({"prompt_tokens": 9, "completion_tokens": 1})
+            answer.set_usage({"prompt_tokens": 9, "completion_tokens": 2})
+
+        assert (await chat.usage()).total_tokens == 11
+
+
+async def test_usage_that_is_none_is_refused_at_once_and_the_text_is_kept(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        answer = StreamedAnswer(chat)
+        with pytest.raises(InvalidEvent):
+            await say(answer, "Day", usage=object())
+
+        assert answer.event.message == "Day"
+
+
+async def test_the_same_id_again_is_the_same_answer(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        for _ in range(2):
+            async with StreamedAnswer(chat, id="a-1") as answer:
+                answer.write("Day")
+
+        assert [event.id for event in await chat.events()] == ["a-1"]
+
+
+async def test_a_bad_id_is_refused_before_anything_is_said(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        with pytest.raises(InvalidSessionOperation):
+            StreamedAnswer(chat, id="x" * 513)
+
+
+async def test_what_is_written_behind_the_end_is_refused(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        async with StreamedAnswer(chat) as answer:
+            with pytest.raises(InvalidSessionOperation):
+                _ = answer.event
+
+        with pytest.raises(InvalidSessionOperation):
+            answer.write("more")
+
+
+def lossy() -> tuple[LossyBackend, SessionManager]:
+    backend = LossyBackend(MemoryBackend())
+    return backend, SessionManager(BaseSessionStore(backend))
+
+
+async def test_a_lost_reply_is_asked_for_again_and_nothing_is_doubled() -> None:
+    backend, sessions = lossy()
+    async with sessions.open("talk") as chat:
+        async with StreamedAnswer(chat) as answer:
+            answer.write("Day")
+            backend.replies_to_lose = 1
+
+        assert [event.message for event in await chat.events()] == ["Day"]
+        assert answer.event.seq == 1
+
+
+async def test_an_outage_is_raised_when_the_block_ended_well() -> None:
+    backend, sessions = lossy()
+    async with sessions.open("talk") as chat:
+        backend.replies_to_lose = 2
+        with pytest.raises(StoreUnavailable):
+            await say(StreamedAnswer(chat), "Day")
+
+
+async def test_an_answer_that_cannot_be_kept_behind_an_error_is_a_note_and_a_log_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend, sessions = lossy()
+    async with sessions.open("talk") as chat:
+        backend.replies_to_lose = 2
+        with pytest.raises(ConnectionError) as caught:
+            await say(StreamedAnswer(chat, id="a-1"), "Day", then=ConnectionError())
+
+    assert caught.value.__notes__ == ["the answer 'a-1' of session 'talk' could not be kept: the reply was lost"]
+    assert [record.getMessage() for record in caplog.records] == caught.value.__notes__
+
+
+async def test_a_client_that_left_is_not_held_by_a_store_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(streaming, "_END_SECONDS", 0.05)
+    backend, sessions = lossy()
+    async with sessions.open("talk") as chat:
+        backend.hold()
+
+        async def body(reached: Callable[[], object]) -> None:
+            async with StreamedAnswer(chat) as answer:
+                answer.write("Day")
+                reached()
+                await asyncio.sleep(60)
+
+        await by_task_cancel(body)
+        said_so = "did not answer" in caplog.text
+        backend.go.set()
+        async for event in chat.follow():
+            assert event.message == "Day"
+            break
+
+        assert said_so
+
+
+async def tokens(*words: str) -> AsyncIterator[str]:
+    for word in words:
+        yield word
+
+
+async def test_a_response_that_nobody_starts_stores_nothing(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        streaming.stream_answer(chat, tokens("Day"))
+
+        assert await chat.events() == []
+
+
+async def test_a_hanging_send_does_not_keep_the_answer_from_being_stored(sessions: SessionManager) -> None:
+    """A client that reads nothing more and then goes: Starlette is cancelled in `send`, outside the generator."""
+    async with sessions.open("talk") as chat:
+        closed = asyncio.Event()
+        left = asyncio.Event()
+
+        async def model() -> AsyncGenerator[str, None]:
+            try:
+                while True:
+                    yield "Day "
+            finally:
+                closed.set()
+
+        async def send(message: Any) -> None:
+            if message.get("body"):
+                left.set()
+                await asyncio.sleep(60)
+
+        async def receive() -> dict[str, str]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        response = streaming.stream_answer(chat, model())
+        await response({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+        assert closed.is_set()
+        assert [(event.message, event.metadata) for event in await chat.events()] == [("Day ", {"interrupted": True})]

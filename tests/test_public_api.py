@@ -20,7 +20,7 @@ from a2a_session_manager.storage.memory import InMemorySessionStore
 
 ROOT = Path(__file__).parent.parent
 
-# DESIGN §2: these stay where 0.1 had them. The file and Redis stores join with their issues.
+# DESIGN §2: these stay where 0.1 had them.
 FIXED_PATHS = [
     "models.session.Session",
     "models.session_event.SessionEvent",
@@ -38,6 +38,10 @@ FIXED_PATHS = [
     "storage.SessionStoreProvider",
     "storage.SessionStoreInterface",
     "storage.InMemorySessionStore",
+    "storage.FileSessionStore",
+    "storage.RedisSessionStore",
+    "storage.create_file_session_store",
+    "storage.create_redis_session_store",
 ]
 
 
@@ -133,6 +137,27 @@ def test_an_import_brings_nothing_heavy_or_optional(code: str, is_light: bool) -
 
     assert loaded & {"tiktoken", "redis", "aiofiles", "pytest", "genai_prices", "hypothesis", "requests"} == set()
     assert ("pydantic" not in loaded) is is_light
+
+
+def test_without_redis_the_store_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["redis"] = None
+import a2a_session_manager as package
+for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("redis://localhost")):
+    try:
+        use()
+    except package.MissingDependency as error:
+        print(error)
+"""
+
+    assert in_a_fresh_python(code).count("pip install 'a2a_session_manager[redis]'") == 2
+
+
+def test_the_lua_scripts_lie_beside_the_modules() -> None:
+    folder = Path(a2a_session_manager.__file__).parent / "storage" / "redis" / "lua"
+
+    assert {"common.lua", "commit.lua", "create_root.lua"} <= {path.name for path in folder.iterdir()}
 
 
 def modules() -> list[str]:

@@ -160,5 +160,9 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         runs={run_id: run.data for run_id, run in head.runs.items()},
         totals=summary(head.totals, head.run_totals),
         is_partial=is_partial,
-        earlier_events=head.last_seq - ranges.size(head.hidden) - len(events),
+        earlier_events=head.last_seq - _hidden_events(head) - len(events),
     )
+
+
+def _hidden_events(head: HeadRecord) -> int:
+    return ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events

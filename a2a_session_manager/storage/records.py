@@ -143,6 +143,7 @@ class HeadRecord:
     """All of a session but its log. Depth is 1 for a root; times are microseconds since the epoch.
 
     `runs` keeps the order of first commit, and so does `unfinished`: the ids of those that may still move.
+    A backend that loads a head without its ranges of `hidden` counts `hidden_events` instead.
     """
 
     key: SessionKey
@@ -159,6 +160,7 @@ class HeadRecord:
     runs: dict[str, StoredRun] = field(default_factory=dict)
     unfinished: dict[str, None] = field(default_factory=dict)
     hidden: list[Range] = field(default_factory=list)
+    hidden_events: int | None = None
     totals: Totals = field(default_factory=dict)
     run_totals: dict[str, Counters] = field(default_factory=dict)
 

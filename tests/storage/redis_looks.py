@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakeredis import FakeAsyncRedis, FakeServer
+
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place
+
+# The first connection reads redis-py's version from a file: here, before there is an event loop to hold up.
+_first_client: Any = FakeAsyncRedis()
+_first_client.connection_pool.make_connection()
+
+
+def fake_client(server: FakeServer) -> Any:
+    """Return a client of a fakeredis."""
+    return FakeAsyncRedis(server=server)
 
 
 def backend_of(store: BaseSessionStore) -> RedisBackend:

@@ -7,16 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
+from fakeredis import FakeServer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from a2a_session_manager import (
     InMemorySessionStore,
     InvalidSessionOperation,
+    RedisSessionStore,
     Retraction,
     RunStatus,
     Session,
@@ -33,7 +35,10 @@ from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.url import store_from_url
+from tests.redis_servers.server import RedisServer
 from tests.storage.model import STATUSES, PlainSession, PlainStore
+from tests.storage.redis_looks import fake_client
 
 ResultT = TypeVar("ResultT")
 
@@ -403,9 +408,38 @@ class FileMachine(StoreMachine):
         return FileSessionStore(place)
 
 
+class FakeredisMachine(StoreMachine):
+    is_durable = True
+
+    def __init__(self) -> None:
+        self.fake = FakeServer()
+        super().__init__()
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return RedisSessionStore(fake_client(self.fake))
+
+
+class RedisMachine(StoreMachine):
+    """On the server that `test_redis` starts."""
+
+    is_durable = True
+    url: ClassVar[str]
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return store_from_url(f"{self.url}?key_prefix={place.name}:")
+
+
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
 TestFile.settings = IN_SECONDS
+TestFakeredis = FakeredisMachine.TestCase
+TestFakeredis.settings = settings(IN_SECONDS, max_examples=10)
+
+
+def test_redis(redis_server: RedisServer) -> None:
+    RedisMachine.url = redis_server.url
+
+    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=30))

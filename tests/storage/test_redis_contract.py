@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
-from blockbuster import BlockBuster
-from fakeredis import FakeAsyncRedis, FakeServer
+from fakeredis import FakeServer
 
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis import RedisSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing import StoreContract
+from a2a_session_manager.testing.contract.base import ContractBase
+from a2a_session_manager.testing.contract.corruption import CorruptionContract
+from a2a_session_manager.testing.contract.deleting import DeletingContract
+from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
+from a2a_session_manager.testing.contract.listing import ListingContract
+from a2a_session_manager.testing.contract.lives import LivesContract
+from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
+from a2a_session_manager.testing.contract.namespaces import NamespacesContract
+from a2a_session_manager.testing.contract.racing import RacingContract
+from a2a_session_manager.testing.contract.trees import TreesContract
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis_looks import connections_of, place_of
+from tests.storage.redis_looks import connections_of, fake_client, place_of
 
 
-class RedisContract(StoreContract):
+class OnRedis(ContractBase):
     """What all of them do alike; the server is shared, so each test keeps to a prefix of its own."""
 
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
@@ -27,7 +36,7 @@ class RedisContract(StoreContract):
         await connections_of(store).read_many([("LSET", log, 0, '1 {"v":1,"id":"e1","mess')])
 
 
-class TestRedisResp2(RedisContract):
+class OnServer(OnRedis):
     protocol = 2
 
     @pytest.fixture(autouse=True)
@@ -38,31 +47,50 @@ class TestRedisResp2(RedisContract):
         return store_from_url(f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}")
 
 
-class TestRedisResp3(TestRedisResp2):
-    protocol = 3
-
-
-class TestRedisCluster(TestRedisResp2):
+class OnCluster(OnServer):
     @pytest.fixture(autouse=True)
     def server(self, redis_cluster: RedisCluster) -> None:
         self.url = redis_cluster.url
 
 
-class TestFakeredis(RedisContract):
+class TestRedisResp2(OnServer, StoreContract):
+    """The whole contract."""
+
+
+class TestRedisResp3(OnServer, StoreContract):
+    protocol = 3
+
+
+class TestRedisCluster(
+    OnCluster,
+    TreesContract,
+    DeletingContract,
+    LivesContract,
+    ListingContract,
+    NamespacesContract,
+    FollowingContract,
+    RacingContract,
+    LosingRepliesContract,
+    CorruptionContract,
+    LifecycleContract,
+):
+    """What several nodes can get wrong."""
+
+
+@pytest.mark.soak
+class TestRedisClusterWhole(OnCluster, StoreContract):
+    """The whole contract takes minutes there."""
+
+
+class TestFakeredis(OnRedis, StoreContract):
     """So that users can test with it."""
 
     @pytest.fixture(autouse=True)
     def server(self) -> None:
         self.fake = FakeServer()
 
-    def allow_blocking(self, guard: BlockBuster) -> None:
-        # It looks up redis-py's version for each connection, as no real client does.
-        for function in guard.functions.values():
-            function.can_block_in("fakeredis/_clients/_setup.py", {"_client_lib_version"})
-
     async def open_store(self, place: Path) -> BaseSessionStore:
-        client: Any = FakeAsyncRedis(server=self.fake)
-        return RedisSessionStore(client, key_prefix=prefix_for(place))
+        return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place))
 
 
 def prefix_for(place: Path) -> str:

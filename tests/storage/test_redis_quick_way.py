@@ -49,10 +49,13 @@ async def work(store: BaseSessionStore) -> list[object]:
         await append(session_id, plain(3), plain(9))  # one is known
         await append(session_id, plain(10), plain(10))  # the same twice
         await append(session_id, spent(1, 5), plain(11), spent(2, 7), spent(3, 1, model="other"))
+        await append(session_id, spent(40, 2, task_id="before there are runs"))
         await append(session_id, plain(12), expected_revision=1)
         run = SessionRun(id="run")
         await store.commit(session_id, SessionChange(runs=[run]), write_id="w")
-        await append(session_id, spent(4, 3, task_id="run"), spent(5, 4))
+        await append(session_id, spent(4, 3, task_id="run"), spent(5, 4), spent(41, 2, task_id="run"))
+        await append(session_id, spent(42, 6, task_id="run"), spent(43, 1, task_id="not yet made"))
+        await append(session_id, spent(44, LARGE, model="third", task_id="run"))
         await store.retract(session_id, last=2, write_id="r")
         await append(session_id, plain(13), spent(6, 2))
         await append(session_id, spent(7, LARGE), spent(8, 1))  # above 2^53: to the last digit

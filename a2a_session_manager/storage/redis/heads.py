@@ -84,6 +84,7 @@ def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRec
         updated_at=int(fields["updated"]),
         revision=int(fields["revision"]),
         last_seq=int(fields["last_seq"]),
+        hidden_events=int(fields["hidden"]),
     )
     for name, value in fields.items():
         if name.startswith("s:"):

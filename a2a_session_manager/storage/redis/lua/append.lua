@@ -1,25 +1,29 @@
 -- The quick way of a commit, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
--- guard and no write id among them. Whatever is otherwise, it has only read, and `commit.lua` decides.
+-- guard and no write id among them, with what they spend. Whatever is otherwise, it has only read, and `commit.lua` decides.
 
 if redis.replicate_commands then redis.replicate_commands() end
 
 local function append()
     local call, text, match = redis.call, string.format, string.match
     local id, count = ARGV[1], tonumber(ARGV[4])
-    local log, ids, totals = KEYS[3], KEYS[4], KEYS[7]
-    if KEYS[8] then return nil end
+    local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[7], KEYS[8]
+    if KEYS[10] then return nil end
     local tree = call('HMGET', KEYS[1], 'n:' .. id, 'has_totals', 'deadline')
-    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions')
+    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions',
+        'has_runs', 'unfinished')
     if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq = tonumber(head[3]), tonumber(head[4])
     if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
     if (call('ZCARD', KEYS[5]) > 0) ~= ((head[6] or '0') ~= '0') then return nil end
+    if runs and ((head[7] == '1') ~= (call('HLEN', runs) > 0) or call('ZCARD', KEYS[9]) ~= tonumber(head[8] or 0)) then
+        return nil
+    end
     if totals and ((tree[2] == '1') ~= (call('HLEN', totals) > 0)) then return nil end
 
     local names, entries, places, answers = {}, {}, {}, {}
-    local sums, sum_names = {}, {}
+    local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
     local at, seq, written_at = 5, last_seq, nil
     for number = 1, count do
         local events
@@ -39,12 +43,16 @@ local function append()
             entries[#entries + 1] = mark .. ARGV[at + 1]
             at = at + 3
             if counters ~= '' then
-                if ARGV[at + 1] ~= '' then return nil end
-                local cell = ':' .. ARGV[at]
+                local cell, run = ':' .. ARGV[at], ARGV[at + 1]
                 for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
                     local field = 't:' .. counter .. cell
                     if not sums[field] then sum_names[#sum_names + 1] = field end
                     sums[field] = (sums[field] or 0) + tonumber(delta)
+                    if run ~= '' then
+                        field = 'u:' .. counter .. ':' .. run
+                        if not run_sums[field] then run_names[#run_names + 1] = field end
+                        run_sums[field] = (run_sums[field] or 0) + tonumber(delta)
+                    end
                 end
                 at = at + 2
             end
@@ -52,13 +60,21 @@ local function append()
         if #seqs == 0 then return nil end
         answers[number] = {revision + number, seq, 1, 0, seqs, {}, {}}
     end
-    if #names > 500 or #sum_names > 500 then return nil end
+    if #names > 500 or #sum_names > 500 or #run_names > 500 then return nil end
     for _, known in ipairs(call('HMGET', ids, unpack(names))) do
         if known then return nil end
     end
 
     -- Below 2^53 Lua's numbers are exact; above, every delta must go its way as a string.
-    local in_head, in_totals = {}, {}
+    local in_head, in_totals, in_runs = {}, {}, {}
+    if #run_names > 0 then
+        for index, sum in ipairs(call('HMGET', runs, unpack(run_names))) do
+            local field = run_names[index]
+            sum = tonumber(sum or 0)
+            if not sum or sum + run_sums[field] >= 9007199254740992 then return nil end
+            in_runs[2 * index - 1], in_runs[2 * index] = field, text('%.0f', sum + run_sums[field])
+        end
+    end
     if #sum_names > 0 then
         local mine, all = call('HMGET', KEYS[2], unpack(sum_names)), call('HMGET', totals, unpack(sum_names))
         for index, field in ipairs(sum_names) do
@@ -66,6 +82,10 @@ local function append()
             if not own or not sum or math.max(own, sum) + sums[field] >= 9007199254740992 then return nil end
             in_head[2 * index - 1], in_head[2 * index] = field, text('%.0f', own + sums[field])
             in_totals[2 * index - 1], in_totals[2 * index] = field, text('%.0f', sum + sums[field])
+        end
+        if #run_names > 0 then
+            call('HSET', runs, unpack(in_runs))
+            in_head[#in_head + 1], in_head[#in_head + 2] = 'has_runs', '1'
         end
         call('HSET', totals, unpack(in_totals))
         if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end

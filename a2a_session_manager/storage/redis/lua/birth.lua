@@ -19,7 +19,7 @@ end
 -- Writes the first commit, the head and the line in the tree; returns the reply.
 local function bear(keys, born, commit)
     clear(keys)
-    local head = {creation = born.creation, revision = 0, last_seq = 0, unfinished = 0, retractions = 0}
+    local head = {creation = born.creation, revision = 0, last_seq = 0, unfinished = 0, retractions = 0, hidden = 0}
     local answer = committed(head, keys, commit)
     if type(answer[1]) == 'string' then return {'OK', 0, {answer}} end
     redis.call('HSET', keys.head, 'v', '1', 'creation', born.creation, 'created', born.created_at,

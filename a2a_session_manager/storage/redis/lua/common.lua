@@ -61,7 +61,7 @@ end
 
 -- Heads
 
-local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions'}
+local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden'}
 
 local function head_at(key)
     local found = redis.call('HMGET', key, unpack(HEAD))
@@ -75,7 +75,8 @@ local function head_at(key)
         deadline = tonumber(found[6] or 0),
         has_runs = found[7] == '1',
         unfinished = tonumber(found[8] or 0),
-        retractions = tonumber(found[9] or 0)
+        retractions = tonumber(found[9] or 0),
+        hidden = tonumber(found[10] or 0) -- how many events
     }
 end
 

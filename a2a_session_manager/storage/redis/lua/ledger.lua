@@ -224,7 +224,10 @@ end
 local function write_hidden(head, keys, newly, revision)
     local member = string.format('%016.0f', revision) .. ' ' .. written(newly)
     redis.call('ZADD', keys.retractions, text(head.last_seq), member)
-    for _, range in ipairs(newly) do hide(keys.hidden, range[1], range[2]) end
+    for _, range in ipairs(newly) do
+        hide(keys.hidden, range[1], range[2])
+        head.hidden = head.hidden + range[2] - range[1] + 1
+    end
     head.retractions = head.retractions + 1
 end
 
@@ -305,7 +308,8 @@ end
 local function write_head(head, keys)
     redis.call('HSET', keys.head, 'revision', text(head.revision), 'last_seq', text(head.last_seq),
         'updated', head.updated, 'has_runs', head.has_runs and '1' or '0',
-        'unfinished', text(head.unfinished), 'retractions', text(head.retractions))
+        'unfinished', text(head.unfinished), 'retractions', text(head.retractions),
+        'hidden', text(head.hidden))
 end
 
 -- Gives the keys that this commit made in a session that will expire the deadline of the others.

@@ -1,0 +1,141 @@
+"""Keys of another type, records of another release, sums that overflow: refused before anything is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionRun, TokenUsage
+from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.testing.contract.making import said, several, spending, whole
+from tests.redis_servers.server import RedisServer
+from tests.storage.redis_looks import connections_of, place_of
+
+PARTS = ["head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "tree", "totals"]
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[BaseSessionStore]:
+    async with store_from_url(f"{redis_server.url}?key_prefix={uuid4().hex[:12]}:") as opened:
+        yield opened
+
+
+async def grown(store: BaseSessionStore) -> dict[str, bytes]:
+    """Make a session that makes use of every key, and return the keys by their parts."""
+    change = SessionChange(events=[spending(3, id="e1", task_id="r"), said(id="e2")], runs=[SessionRun(id="r")])
+    await store.create("talk", change=change)
+    await store.retract("talk", "e2")
+    place = await place_of(store, "talk")
+    return {part: getattr(place, part) for part in PARTS}
+
+
+async def dumped(store: BaseSessionStore, keys: dict[str, bytes]) -> list[Any]:
+    """Return all that the keys hold, each as its type is read."""
+    readers = {"hash": "HGETALL", "list": "LRANGE", "zset": "ZRANGE", "string": "GET"}
+    types = await connections_of(store).read_many([("TYPE", key) for key in keys.values()])
+    names = [kind.decode() if isinstance(kind, bytes) else kind for kind in types]
+    commands: list[Any] = [
+        (readers[kind], key, *((0, -1) if kind in ("list", "zset") else ()))
+        for kind, key in zip(names, keys.values(), strict=True)
+        if kind != "none"
+    ]
+    return await connections_of(store).read_many(commands)
+
+
+def everything() -> SessionChange:
+    """Return a change that touches every key."""
+    ended = SessionRun(id="r")
+    ended.mark_cancelled()
+    return SessionChange(
+        events=[spending(1, task_id="r")], runs=[ended], set_state={"k": 1}, retraction=Retraction(last=1)
+    )
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_key_of_another_type_is_refused_and_nothing_is_half_written(store: BaseSessionStore, part: str) -> None:
+    keys = await grown(store)
+    await connections_of(store).read_many([("DEL", keys[part]), ("SET", keys[part], "somebody else's")])
+    before = await dumped(store, keys)
+
+    with pytest.raises(CorruptSession) as caught:
+        await store.commit("talk", everything())
+
+    assert await dumped(store, keys) == before
+    assert caught.value.__cause__ is not None or "lost" in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["log", "ids", "hidden", "head"])
+async def test_an_append_meets_a_key_of_another_type_before_it_writes(store: BaseSessionStore, part: str) -> None:
+    keys = await grown(store)
+    await connections_of(store).read_many([("DEL", keys[part]), ("SET", keys[part], "somebody else's")])
+    before = await dumped(store, keys)
+
+    with pytest.raises(CorruptSession):
+        await store.append("talk", said())
+
+    assert await dumped(store, keys) == before
+
+
+async def test_a_session_of_a_newer_release_is_refused_by_reads_and_writes(store: BaseSessionStore) -> None:
+    await store.create("talk")
+    place = await place_of(store, "talk")
+    await connections_of(store).read_many([("HSET", place.head, "v", "2")])
+
+    for refused in (store.get("talk"), store.append("talk", said()), store.events("talk")):
+        with pytest.raises(CorruptSession, match="newer release"):
+            await refused
+
+
+async def test_a_sum_that_would_overflow_refuses_its_commit_whole(store: BaseSessionStore) -> None:
+    huge = said(token_usage=TokenUsage(prompt_tokens=9 * 10**18))
+    await store.create("talk", change=SessionChange(events=[huge]))
+    before = await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS})
+
+    with pytest.raises(InvalidSessionOperation, match=r"9\.2e18"):
+        await store.append("talk", said(), said(token_usage=TokenUsage(prompt_tokens=9 * 10**18)))
+
+    assert await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS}) == before
+
+
+async def test_a_commit_refused_in_a_batch_harms_none_of_those_beside_it(store: BaseSessionStore) -> None:
+    await store.create("talk")
+    good = [said(id=f"g{number}") for number in range(6)]
+
+    outcomes = await asyncio.gather(
+        store.append("talk", good[0], good[1]),
+        store.commit("talk", SessionChange(events=[said()], retraction=Retraction(["nowhere"]))),
+        store.append("talk", good[2], good[3]),
+        store.commit("talk", SessionChange(events=[said()]), expected_revision=77),
+        store.append("talk", good[4], good[5]),
+        return_exceptions=True,
+    )
+
+    assert [isinstance(each, BaseException) for each in outcomes] == [False, True, False, True, False]
+    assert [event.id for event in (await whole(store, "talk")).events] == [event.id for event in good]
+
+
+async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store: BaseSessionStore) -> None:
+    await store.create("talk", change=SessionChange(events=several(1_200)))
+    connections: Any = connections_of(store)
+    behind, calls = connections.run_many, 0
+
+    async def replacing(some: Any) -> list[Any]:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            connections.run_many = behind
+            await store.delete("talk")
+            await store.create("talk", change=SessionChange(events=several(3, "later")))
+        answers: list[Any] = await behind(some)
+        return answers
+
+    connections.run_many = replacing
+    session = await whole(store, "talk")
+
+    assert [event.id for event in session.events] == ["later1", "later2", "later3"]

@@ -17,10 +17,8 @@ from redis.asyncio import Redis, RedisCluster
 from a2a_session_manager import EventSource, SessionEvent, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.commit_queue import QueuedJob
 from a2a_session_manager.storage.encoding import encode_append
-from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.redis import scripts
@@ -33,7 +31,7 @@ from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios
 from benchmarks.measure import Result, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
-from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, encoding, grown, together
+from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, encoded, encoding, grown, together
 from tests.redis_servers import cluster
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer, find_binary
@@ -72,7 +70,7 @@ class Unqueued(RedisBackend):
 
 async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) -> Result:
     """Appending one by one against RPUSH of the same bytes."""
-    data = _encoded(message)
+    data = encoded(message)
     session_id = await grown(place.store, 10)
 
     async def rpush(number: int) -> None:
@@ -82,7 +80,7 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
         await place.store.append(session_id, an_event(message))
 
     async def encode_and_rpush(number: int) -> None:
-        await place.raw.execute_command("RPUSH", _RAW, _encoded(message))
+        await place.raw.execute_command("RPUSH", _RAW, encoded(message))
 
     strategies = {
         "rpush": together(rpush, sizes.operations, tasks=1),
@@ -113,7 +111,7 @@ async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
 async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) -> Result:
     """Many tasks at once, on one session or each on its own, against redis-py calling the same script per append."""
     message = short_message()
-    data = _encoded(message)
+    data = encoded(message)
     session_ids = [await grown(place.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
     homes = [Home("session:", SessionKey("", session_id), session_id) for session_id in session_ids]
     await place.store.append(session_ids[0], an_event(message))  # now every node that matters knows the script
@@ -150,7 +148,7 @@ async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
     """Reading the last 20 events of the longest session against LRANGE of the last 20 of a list as long."""
     length = sizes.lengths[-1]
     session_id = await grown(place.store, length)
-    data = _encoded(short_message())
+    data = encoded(short_message())
     for start in range(0, length, 1_000):
         await place.raw.execute_command("RPUSH", _RAW, *[data] * min(1_000, length - start))
 
@@ -178,7 +176,7 @@ async def bytes_by_length(place: Place, sizes: Sizes) -> Result:
                 await store.append(session_id, an_event(short_message()))
             sent[f"at {length:,}"] = (proxy.bytes_sent - before) / sizes.operations
     first, last = sent.values()
-    medians = {"event alone": float(len(_encoded(short_message()))), **sent}
+    medians = {"event alone": float(len(encoded(short_message()))), **sent}
     return Result(last / first, (last / first, last / first), medians, "B")
 
 
@@ -210,7 +208,7 @@ async def memory_of_events(place: Place, sizes: Sizes) -> Result:
     before = await _used_memory(place)
     await grown(place.store, sizes.loaded)
     each = (await _used_memory(place) - before) / sizes.loaded
-    payload = float(len(_encoded(short_message())))
+    payload = float(len(encoded(short_message())))
     ratio = each / payload
     return Result(ratio, (ratio, ratio), {"payload": payload, "event": each}, "B")
 
@@ -230,10 +228,6 @@ async def memory_of_sessions(place: Place, sizes: Sizes) -> Result:
 
 def _named(*appends: Callable[[int], Awaitable[None]]) -> list[tuple[str, Callable[[int], Awaitable[None]]]]:
     return [(append.__name__.replace("_", " "), append) for append in appends]
-
-
-def _encoded(message: Message) -> bytes:
-    return encode_event(an_event(message), JsonCheck(DEFAULT_LIMITS.inline_bytes), "events[0]").data
 
 
 async def _used_memory(place: Place) -> int:

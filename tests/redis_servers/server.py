@@ -75,7 +75,11 @@ class RedisServer:
             self._write_configuration()
         with (self.directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.directory)
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """End the server in its own time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Final
 
@@ -34,6 +35,7 @@ def store_from_url(
     scheme, colon, _ = url.partition(":")
     if not colon or scheme not in _MODULES:
         known = ", ".join(f"{name}:" for name in _MODULES)
-        raise InvalidSessionOperation(f"store URL {url!r} has no known scheme: take one of {known}")
+        shown = re.sub("//.*@", "//…@", url)  # in front of the @ may stand a password
+        raise InvalidSessionOperation(f"store URL {shown!r} has no known scheme: take one of {known}")
     store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits, pricer)
     return store

@@ -35,6 +35,13 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones(url: str) -> None:
     assert repr(url) in str(caught.value)
 
 
+def test_a_password_is_not_repeated() -> None:
+    with pytest.raises(InvalidSessionOperation, match="'rediz://…@db/0'") as caught:
+        store_from_url("rediz://ines:s3cret@db/0")
+
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["memory:here", "memory://host", "memory:./sessions"])
 def test_a_place_in_memory_is_refused(url: str) -> None:
     with pytest.raises(InvalidSessionOperation, match="memory has none: take 'memory:'"):

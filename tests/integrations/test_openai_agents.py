@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from a2a_session_manager import (
     StoreUnavailable,
 )
 from a2a_session_manager.integrations.openai_agents import AgentsSession, UsageHooks
+from a2a_session_manager.testing import blocking_calls_refused
 from tests.integrations.scripted import ScriptedModel, agent, calls, says
 
 USER: Any = {"role": "user", "content": "Hello"}
@@ -45,10 +46,25 @@ def price(to: str) -> str:
     return f"{to}: 120 EUR"
 
 
-@pytest.fixture(params=["memory", "file"])
-async def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SessionManager]:
-    store = InMemorySessionStore() if request.param == "memory" else FileSessionStore(tmp_path / "sessions")
-    async with store:
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    with blocking_calls_refused() as guard:
+        # It looks up redis-py's version, as no real client does.
+        for function in guard.functions.values():
+            function.can_block_in("fakeredis/_clients/_setup.py", {"_client_lib_version"})
+        yield
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+async def sessions(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_session_store: BaseSessionStore
+) -> AsyncIterator[SessionManager]:
+    makers: dict[str, Callable[[], BaseSessionStore]] = {
+        "memory": InMemorySessionStore,
+        "file": lambda: FileSessionStore(tmp_path / "sessions"),
+        "redis": lambda: redis_session_store,
+    }
+    async with makers[request.param]() as store:
         yield SessionManager(store)
 
 
@@ -430,6 +446,7 @@ class TestAfterAFailure:
 import asyncio, sys
 from agents import Runner
 from a2a_session_manager.integrations.openai_agents import AgentsSession
+from a2a_session_manager.testing import blocking_calls_refused
 from tests.integrations.scripted import agent, says
 
 async def main(url, text, answer):

@@ -8,13 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import file, memory, redis
+from benchmarks import file, memory, redis, tokens
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 
 # A store adds its module here; it has CASES.
 STORES = [memory, file, redis]
+MODULES = [*STORES, tokens]
 
 
 def main() -> None:
@@ -46,8 +47,8 @@ def _arguments() -> argparse.Namespace:
 async def _measured(sizes: Sizes, only: str) -> list[dict[str, Any]]:
     print(f"{'row':34}{'judged':>9}{'bound':>8}   {'middle half':19}medians")
     rows = []
-    for store in STORES:
-        for case in store.CASES:
+    for module in MODULES:
+        for case in module.CASES:
             if only in case.name:
                 result = await case.run(sizes)
                 print(_line(case, result), flush=True)

@@ -15,7 +15,7 @@ import aiofiles.os
 
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import Durability, FileSessionStore
-from benchmarks import scenarios
+from benchmarks import scenarios, spending
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -232,6 +232,9 @@ CASES = [
     ),
     Case("file/cold open", None, partial(_beside_store, partial(cold_open, has_checkpoint=True))),
     Case("file/cold open, no checkpoint", None, partial(_beside_store, partial(cold_open, has_checkpoint=False))),
+    Case("file/append/priced usage", at_most(1.3), partial(_on_store, spending.append_with_usage)),
+    Case("file/usage/by length", None, partial(_on_store, spending.usage_by_length)),
+    Case("file/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("file/load", None, partial(_on_store, scenarios.load_against_decode)),
     Case("file/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
     Case("file/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),

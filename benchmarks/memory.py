@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
-from benchmarks import scenarios
+from benchmarks import scenarios, spending
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
 from benchmarks.scenarios import Case, Scenario, Sizes, at_most
@@ -29,6 +29,9 @@ CASES = [
     Case("memory/append again/by length", None, partial(_on_store, scenarios.repeat_by_length)),
     Case("memory/pop/by length", None, partial(_on_store, scenarios.pop_by_length)),
     Case("memory/tail/by length", None, partial(_on_store, scenarios.tail_by_length)),
+    Case("memory/append/priced usage", None, partial(_on_store, spending.append_with_usage)),
+    Case("memory/usage/by length", None, partial(_on_store, spending.usage_by_length)),
+    Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
     Case("memory/lateness/load", at_most(10.0), partial(_on_store, scenarios.lateness_of_load)),
     Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),

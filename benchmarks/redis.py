@@ -28,7 +28,7 @@ from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place as Home
 from a2a_session_manager.storage.redis.script import ScriptCall
-from benchmarks import scenarios
+from benchmarks import scenarios, spending
 from benchmarks.measure import Result, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, encoded, encoding, grown, together
@@ -284,6 +284,8 @@ def _cases() -> list[Case]:
         Case("redis/64 tasks/one session", at_least(3.0), partial(_alone, one_session)),
         Case("redis/64 tasks/64 sessions", at_least(1.5), partial(_alone, many_sessions)),
         Case("redis/tail", at_most(3.0), partial(_alone, tail_against_lrange)),
+        Case("redis/usage/by length", None, partial(_on_store, spending.usage_by_length)),
+        Case("redis/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
         Case("redis/load", None, partial(_on_store, scenarios.load_against_decode)),
         Case("redis/descendants", at_most(12), partial(_alone, descendants_of_a_tree)),
         Case("redis/memory/events", None, partial(_alone, memory_of_events)),

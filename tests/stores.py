@@ -6,29 +6,34 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.file import FileSessionStore
+import pytest
 
-# Opens a store at a place: another one at the same place has what the first one wrote.
+from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
+from a2a_session_manager.storage import redis as redis_store
+from a2a_session_manager.storage.file import FileSessionStore
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER
+from tests.redis_servers.server import RedisServer
+
+# Opens a store, again and again over the same data: another one finds what the first one wrote.
 OpenStore = Callable[[], AbstractAsyncContextManager[BaseSessionStore]]
 
 
-def opener(name: str, place: Path) -> OpenStore:
-    """Return what opens the store called `name`, again and again over the same data below `place`."""
-    if name == "memory":
-        return _memory()
-    return lambda: FileSessionStore(place)
+@pytest.fixture(params=["memory", "file", "redis"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """What opens a store of each kind, over data of this test's own."""
+    if request.param == "memory":
+        return _only(InMemorySessionStore())
+    if request.param == "file":
+        return lambda: FileSessionStore(tmp_path / "sessions")
+    server: RedisServer = request.getfixturevalue("redis_server")
+    url = f"{server.url}?key_prefix={tmp_path.name}:"
+    return lambda: redis_store.from_url(url, DEFAULT_LIMITS, DEFAULT_PRICER)
 
 
-# A store adds its name here.
-NAMES = ["memory", "file"]
-
-
-def _memory() -> OpenStore:
-    only = InMemorySessionStore()
-
+def _only(store: BaseSessionStore) -> OpenStore:
     @asynccontextmanager
     async def again() -> AsyncIterator[BaseSessionStore]:
-        yield only
+        yield store
 
     return again

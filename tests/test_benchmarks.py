@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.__main__ import STORES
+from benchmarks.__main__ import MODULES
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +26,7 @@ def test_a_run_writes_every_row_as_json(tmp_path: Path) -> None:
 
     assert run.returncode == 0, run.stderr
     report = json.loads(report_file.read_text(encoding="utf-8"))
-    assert [row["name"] for row in report["rows"]] == [case.name for store in STORES for case in store.CASES]
+    assert [row["name"] for row in report["rows"]] == [case.name for module in MODULES for case in module.CASES]
     assert all(row["medians"] and len(row["spread"]) == 2 and row["unit"] for row in report["rows"])
     assert report["machine"]["python"]
     assert report["versions"]["a2a_session_manager"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +10,14 @@ import pytest_asyncio
 
 from a2a_session_manager import SessionManager, SessionNotFound
 from a2a_session_manager.storage import BaseSessionStore
-from tests.stores import NAMES, opener
+from tests.stores import OpenStore, open_store
+
+__all__ = ["open_store", "store"]
 
 
-@pytest_asyncio.fixture(params=NAMES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseSessionStore]:
-    async with opener(request.param, tmp_path)() as store:
+@pytest_asyncio.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[BaseSessionStore]:
+    async with open_store() as store:
         yield store
 
 

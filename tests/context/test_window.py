@@ -23,7 +23,9 @@ from a2a_session_manager import (
     count_chat_tokens,
 )
 from a2a_session_manager.storage import InMemorySessionStore
-from tests.stores import NAMES, opener
+from tests.stores import OpenStore, open_store
+
+__all__ = ["open_store"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data" / "conversations.jsonl"
 # A larger set that some machines have beside the checkout; nobody else needs it.
@@ -86,19 +88,16 @@ async def budgets(messages: Sequence[ChatMessage], count: int) -> list[int]:
 # Real conversations
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_real_conversations_fit_every_budget_whole_and_alike_in_every_store(name: str, tmp_path: Path) -> None:
-    await check_conversations(transcripts(EXAMPLES), name, tmp_path)
+async def test_real_conversations_fit_every_budget_whole_and_alike_in_every_store(open_store: OpenStore) -> None:
+    await check_conversations(transcripts(EXAMPLES), open_store)
 
 
 @pytest.mark.skipif(not AIRLINE.exists(), reason="the larger transcripts are not on this machine")
-@pytest.mark.parametrize("name", NAMES)
-async def test_many_real_conversations_do_so_too(name: str, tmp_path: Path) -> None:
-    await check_conversations((await asyncio.to_thread(transcripts, AIRLINE))[::4], name, tmp_path)
+async def test_many_real_conversations_do_so_too(open_store: OpenStore) -> None:
+    await check_conversations((await asyncio.to_thread(transcripts, AIRLINE))[::4], open_store)
 
 
-async def check_conversations(conversations: list[list[ChatMessage]], name: str, place: Path) -> None:
-    open_store = opener(name, place)
+async def check_conversations(conversations: list[list[ChatMessage]], open_store: OpenStore) -> None:
     async with open_store() as store:
         for at, messages in enumerate(conversations):
             async with SessionManager(store).open(f"chat-{at}") as chat:

@@ -6,13 +6,12 @@ import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from pathlib import Path
-
-import pytest
 
 from a2a_session_manager import EventSource, SessionEvent, SessionManager, TokenSummary, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
-from tests.stores import NAMES, opener
+from tests.stores import OpenStore, open_store
+
+__all__ = ["open_store"]
 
 WRITERS = 8
 EVENTS = 10_000
@@ -65,9 +64,7 @@ async def write(store: BaseSessionStore, numbers: range, *, batch: int = 10) -> 
             await store.append("talk", *events)
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_totals_of_eight_writers_are_the_fold_over_their_events(name: str, tmp_path: Path) -> None:
-    open_store = opener(name, tmp_path)
+async def test_totals_of_eight_writers_are_the_fold_over_their_events(open_store: OpenStore) -> None:
     shares = [range(first, first + EVENTS // WRITERS) for first in range(0, EVENTS, EVENTS // WRITERS)]
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(open_store()) for _ in shares]
@@ -91,9 +88,7 @@ async def test_totals_of_eight_writers_are_the_fold_over_their_events(name: str,
     assert found.total.is_lower_bound
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_replayed_batch_adds_nothing_and_a_retraction_takes_no_money_back(name: str, tmp_path: Path) -> None:
-    open_store = opener(name, tmp_path)
+async def test_a_replayed_batch_adds_nothing_and_a_retraction_takes_no_money_back(open_store: OpenStore) -> None:
     events = [an_event(number) for number in range(40)]
     async with open_store() as store:
         await store.create("talk")
@@ -109,9 +104,7 @@ async def test_a_replayed_batch_adds_nothing_and_a_retraction_takes_no_money_bac
         assert await cold.usage("talk") == before == folded(events)
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_own_and_tree_are_apart_and_each_request_counts_once(name: str, tmp_path: Path) -> None:
-    open_store = opener(name, tmp_path)
+async def test_own_and_tree_are_apart_and_each_request_counts_once(open_store: OpenStore) -> None:
     async with open_store() as store:
         for number, (session_id, parent_id) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", "a")]):
             await store.create(session_id, parent_id=parent_id)
@@ -127,9 +120,7 @@ async def test_own_and_tree_are_apart_and_each_request_counts_once(name: str, tm
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_two_requests_below_a_tier_sum_to_less_than_one_above_it(name: str, tmp_path: Path) -> None:
-    open_store = opener(name, tmp_path)
+async def test_two_requests_below_a_tier_sum_to_less_than_one_above_it(open_store: OpenStore) -> None:
     async with open_store() as store:
         async with SessionManager(store).open("twice") as chat:
             for _ in range(2):
@@ -144,9 +135,7 @@ async def test_two_requests_below_a_tier_sum_to_less_than_one_above_it(name: str
     assert (twice.unpriced_requests, once.unpriced_requests) == (0, 0)
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_an_unknown_model_leaves_a_lower_bound_that_says_so(name: str, tmp_path: Path) -> None:
-    open_store = opener(name, tmp_path)
+async def test_an_unknown_model_leaves_a_lower_bound_that_says_so(open_store: OpenStore) -> None:
     usage = {"prompt_tokens": 1_000, "completion_tokens": 100}
     async with open_store() as store, SessionManager(store).open("talk") as chat:
         known = await chat.assistant("a", model="gpt-4o", usage=usage)

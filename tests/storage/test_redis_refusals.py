@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
@@ -76,10 +77,21 @@ async def test_the_rights_that_are_needed_are_enough(server_with: StartServer) -
     await connections.aclose()
 
 
-async def test_the_store_needs_the_commands_of_its_scripts_and_few_others(server_with: StartServer) -> None:
+def rights_of_the_store() -> list[str]:
+    """Return what the store cannot do without; the rights to publish and to subscribe are not among it."""
     scripted = set().union(*(script.commands() for script in ALL)) - {"PUBLISH"}
-    rights = [f"+{command.lower()}" for command in scripted] + PLAIN.split()
-    server = await server_with(("user", "ann", "on", ">secret", "~session:*", "-@all", *rights))
+    return ["-@all", *PLAIN.split(), *(f"+{command.lower()}" for command in scripted)]
+
+
+def test_the_readme_names_the_rights() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [rights] = [block for block in re.findall(r"```text\n(.*?)```", readme, re.DOTALL) if block.startswith("-@all")]
+
+    assert sorted(rights.split()) == sorted(rights_of_the_store())
+
+
+async def test_the_store_needs_the_commands_of_its_scripts_and_few_others(server_with: StartServer) -> None:
+    server = await server_with(("user", "ann", "on", ">secret", "~session:*", *rights_of_the_store()))
 
     async with store_from_url(server.url.replace("//", "//ann:secret@")) as store:
         for write in [*WRITES, DELETE]:

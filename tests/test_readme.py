@@ -102,9 +102,9 @@ def test_the_command_for_all_tests_is_the_one_that_ci_runs() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace('"$venv"', ".venv")
     replays, tests = blocks("sh")[0].splitlines()
 
-    assert tests.endswith("-m pytest")
+    assert tests.endswith("-m pytest -n auto")
     assert f"{tests} </dev/null" in script.splitlines()
-    assert replays.replace("examples/replay.py", "-m pytest") == tests
+    assert replays.replace("examples/replay.py", "-m pytest -n auto") == tests
 
 
 def test_every_error_has_its_row() -> None:

@@ -16,6 +16,8 @@ async def sent_directly(client: Redis, commands: Sequence[Command]) -> list[Any]
 
     Raises what breaks the connection, which is closed then. For a client whose retries are ours.
     """
+    # asyncio, from Python 3.12 on, never gets done with writing nothing: it tries for ever, and does not close.
+    assert commands, "there is nothing to send"
     pool: Any = client.connection_pool
     connection = await pool.get_connection()
     try:

@@ -60,6 +60,13 @@ async def test_many_scripts_travel_in_one_round_trip(connections: Connections, p
     assert proxy.round_trips - before == 1
 
 
+async def test_who_asks_nothing_sends_nothing(connections: Connections, proxy: FaultyProxy) -> None:
+    assert await connections.run_many([]) == []
+    assert await connections.read_many([]) == []
+
+    assert proxy.round_trips == 0
+
+
 async def test_a_script_that_fails_harms_only_its_caller(connections: Connections, name: str) -> None:
     answers = await connections.run_many([push(name, "one"), ScriptCall(FAILING, [], []), push(name, "two")])
 
@@ -233,6 +240,19 @@ def test_a_client_handed_in_serves_one_loop_after_another(redis_server: RedisSer
             await client.aclose()
 
     assert asyncio.run(read()) == [b"one", b"two", b"three"]
+
+
+def test_a_server_that_hangs_keeps_no_connection_open(own_redis: RedisServer, name: str) -> None:
+    async def write_much_and_leave() -> None:
+        connections = connected(own_redis.url, patience=IMPATIENT)
+        await connections.run(push(name, "one"))
+        own_redis.pause()
+        with pytest.raises(StoreUnavailable):
+            await connections.run(push(name, "much" * 4_000_000))
+        await asyncio.wait_for(connections.aclose(), timeout=1)
+
+    asyncio.run(write_much_and_leave())
+    gc.collect()  # a connection left open would warn, and warnings are errors
 
 
 class TestWakeups:

@@ -110,6 +110,6 @@ def test_the_quick_way_is_really_taken(redis_server: RedisServer) -> None:
     redis_server.call("HSET", keys[3], "w:w", "1")
 
     with pytest.raises(Exception, match="quick"):
-        redis_server.call("EVAL", script, 6, *keys, "s", 1, 0, 1, "1 - 1 0 0 0 none 0", "", "", "e1", "{}", "")
+        redis_server.call("EVAL", script, 6, *keys, "s", "1 0 1", "1 - 1 0 0 0 none 0 0 - ", "e1", "{}")
 
     assert redis_server.call("HGET", keys[1], "last_seq") == b"1"

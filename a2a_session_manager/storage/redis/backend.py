@@ -26,7 +26,13 @@ from a2a_session_manager.storage.records import (
 )
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.burying import Undertaker
-from a2a_session_manager.storage.redis.commits import commit_args, commit_keys, commit_size, receipt_of
+from a2a_session_manager.storage.redis.commits import (
+    commit_args,
+    commit_keys,
+    commit_size,
+    receipt_of,
+    receipts_of_appends,
+)
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator
 from a2a_session_manager.storage.redis.deleting import Deleter
@@ -35,7 +41,7 @@ from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.listing import Listing
-from a2a_session_manager.storage.redis.locating import Answer, Locator
+from a2a_session_manager.storage.redis.locating import Answer, Found, Locator
 from a2a_session_manager.storage.redis.reading import Reader
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
@@ -43,6 +49,8 @@ ResultT = TypeVar("ResultT")
 
 # No lane of this queue is ever busy: a server that does not answer is an error of the commit.
 _NEVER_BUSY: Final = 0.0
+# While the server works on what one sent, we read and write for another. A session is always in the same one.
+_QUEUES_A_NODE: Final = 2
 
 
 class RedisBackend(Backend):
@@ -68,9 +76,10 @@ class RedisBackend(Backend):
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         node = self._connections.node_of(self._locator.place(key).tree)
-        queue = self._queues.get(node)
+        name = node, hash(key) % _QUEUES_A_NODE
+        queue = self._queues.get(name)
         if queue is None:
-            queue = self._queues[node] = CommitQueue(
+            queue = self._queues[name] = CommitQueue(
                 self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy"
             )
         return queue.put(key, commit, commit_size(commit))
@@ -132,25 +141,31 @@ class RedisBackend(Backend):
         found = await self._locator.ask_many(list(lanes), calls_at)
         answers: dict[QueuedJob, Any] = {}
         for (key, jobs), answer in zip(lanes.items(), found, strict=True):
-            answers.update(zip(jobs, await self._lane_answers(key, jobs, answer), strict=True))
+            if isinstance(answer, Found) and not isinstance(answer.reply, bytes) and answer.reply[1]:
+                answer = await self._refreshed(answer, answer.reply[1])
+            answers.update(zip(jobs, _lane_answers(key, [job.work for job in jobs], answer), strict=True))
         return [answers[job] for job in batch]
 
-    async def _lane_answers(self, key: SessionKey, jobs: Sequence[QueuedJob], answer: Answer) -> list[Any]:
-        if answer is None:
-            return [SessionNotFound(key.id) for _ in jobs]
-        if isinstance(answer, SessionManagerError):
-            return [answer] * len(jobs)
-        _, due, receipts = answer.reply
-        if due:
-            try:
-                await self._expiry.refresh(answer.place, due)
-            except SessionManagerError as error:
-                return [error] * len(jobs)
-        return [receipt_of(receipt, key, job.work) for receipt, job in zip(receipts, jobs, strict=True)]
+    async def _refreshed(self, found: Found, deadline: int) -> Answer:
+        try:
+            await self._expiry.refresh(found.place, deadline)
+        except SessionManagerError as error:
+            return error
+        return found
+
+
+def _lane_answers(key: SessionKey, commits: Sequence[EncodedCommit], answer: Answer) -> Sequence[Any]:
+    if answer is None:
+        return [SessionNotFound(key.id) for _ in commits]
+    if isinstance(answer, SessionManagerError):
+        return [answer] * len(commits)
+    if isinstance(answer.reply, bytes):
+        return receipts_of_appends(answer.reply, commits)
+    return [receipt_of(receipt, key, commit) for receipt, commit in zip(answer.reply[2], commits, strict=True)]
 
 
 def _commit_call(place: Place, *, commits: Sequence[EncodedCommit], ttl: int) -> ScriptCall:
-    arguments: list[Value] = [place.key.id, int(place.is_root), ttl, len(commits)]
+    arguments: list[Value] = [place.key.id, f"{place.is_root:d} {ttl} {len(commits)}"]
     for commit in commits:
         arguments += commit_args(commit)
     return ScriptCall(scripts.COMMIT, commit_keys(place, commits), arguments, place.key.id)

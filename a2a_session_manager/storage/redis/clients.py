@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis, RedisCluster
@@ -12,6 +13,7 @@ from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
@@ -48,16 +50,38 @@ def built(address: RedisAddress) -> AnyClient:
         host, port = address.nodes[0]
         client = Redis(host=host, port=port, **options)
     pool: Any = client.connection_pool
-    pool.connection_class = _with_one_context(pool.connection_class, pool.connection_kwargs)
+    pool.connection_class = _ours(pool.connection_class, pool.connection_kwargs)
     return client
 
 
 def _cluster(nodes: Sequence[Node], options: Mapping[str, Any]) -> RedisCluster:
     client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
     for node in client.startup_nodes:
-        node.connection_class = _with_one_context(node.connection_class, node.connection_kwargs)
+        node.connection_class = _ours(node.connection_class, node.connection_kwargs)
         client.connection_kwargs["connection_class"] = node.connection_class
     return client
+
+
+def _ours(kind: Any, settings: Mapping[str, Any]) -> Any:
+    return _surely_closed(_with_one_context(kind, settings))
+
+
+def _surely_closed(kind: Any) -> Any:
+    """Return a class of connections that are closed when `disconnect` ends, whatever the server does.
+
+    redis-py leaves one open as long as the server does not take what was written to it, and may raise then.
+    """
+
+    async def disconnect(self: Any, *args: Any, **settings: Any) -> None:
+        writer = self._writer
+        try:
+            with suppress(RedisTimeoutError):
+                await kind.disconnect(self, *args, **settings)
+        finally:
+            if writer is not None:
+                writer.transport.abort()
+
+    return type(kind.__name__, (kind,), {"disconnect": disconnect})
 
 
 def _with_one_context(kind: Any, settings: Mapping[str, Any]) -> Any:

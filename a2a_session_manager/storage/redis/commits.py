@@ -32,47 +32,45 @@ Flat = Sequence[Any]
 
 def commit_keys(place: Place, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
     """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
-    if any(commit.retraction is not None for commit in commits):
-        return (*place.plain, place.totals, place.runs, place.unfinished, place.retractions)
-    usages = [event for commit in commits for event in commit.events if event.usage is not None]
-    if any(commit.runs for commit in commits) or any(event.run_id is not None for event in usages):
-        return (*place.plain, place.totals, place.runs, place.unfinished)
-    return (*place.plain, place.totals) if usages else place.plain
+    need = 0
+    for commit in commits:
+        if commit.retraction is not None:
+            return (*place.plain, place.totals, place.runs, place.unfinished, place.retractions)
+        if commit.runs:
+            need = 2
+        for event in commit.events:
+            if event.usage is not None:
+                need = max(need, 1 if event.run_id is None else 2)
+    if need == 0:
+        return place.plain
+    return (*place.plain, place.totals) if need == 1 else (*place.plain, place.totals, place.runs, place.unfinished)
 
 
-def commit_args(commit: EncodedCommit) -> Iterator[Value]:
-    """Yield a commit as `take_commit` in `ledger.lua` reads it."""
-    values = [*_named("s:", commit.state), *_named("p:", commit.properties)]
-    changed = [each for each in values if each[1] is not None]
-    guard = "-" if commit.expected_revision is None else commit.expected_revision
-    counts = f"{len(commit.events)} {len(changed)} {len(values) - len(changed)} {len(commit.runs)}"
-    yield f"{commit.written_at} {guard} {counts} {_kind_of(commit.retraction)}"
-    yield commit.creation_id or ""
-    yield commit.write_id or ""
+def commit_args(commit: EncodedCommit) -> list[Value]:
+    """Return a commit as `take_commit` in `ledger.lua` reads it."""
+    has_usage = any(event.usage is not None for event in commit.events)
+    arguments: list[Value] = []
     for event in commit.events:
-        yield from _event_args(event)
-    for name, data in changed:
-        yield name
-        yield data or b""
-    for name, data in values:
-        if data is None:
-            yield name
-    for run_id, run in commit.runs.items():
-        yield run_id
-        yield run.status
-        yield run.data
-    if commit.retraction is not None:
-        yield from commit.retraction.event_ids
+        arguments += (event.id, event.data)
+        if has_usage:
+            arguments += _usage_args(event)
+    counts = "0 0 0 none 0"
+    if not commit.is_append:
+        counts, others = _other_args(commit)
+        arguments += others
+    guard = "-" if commit.expected_revision is None else commit.expected_revision
+    header = f"{commit.written_at} {guard} {len(commit.events)} {counts} {has_usage:d}"
+    return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
 
 
 def commit_size(commit: EncodedCommit) -> int:
     """Return about how many bytes a commit brings."""
+    size = sum([len(event.data) for event in commit.events])
+    if commit.is_append:
+        return size
     values = (*commit.state.values(), *commit.properties.values())
-    return (
-        sum(len(event.data) for event in commit.events)
-        + sum(len(data) for data in values if data is not None)
-        + sum(len(run.data) for run in commit.runs.values())
-    )
+    size += sum(len(data) for data in values if data is not None)
+    return size + sum(len(run.data) for run in commit.runs.values())
 
 
 def status_of(reply: Flat, session_id: str) -> bytes:
@@ -100,6 +98,17 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     return Receipt(
         revision, last_seq, bool(is_change), seqs, ranges_of(hidden), frozenset(retracted), is_repeat=bool(is_repeat)
     )
+
+
+def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list[Receipt]:
+    """Return the receipts of commits that all went the quick way: the answer tells revision and seq before them."""
+    _, revision, last_seq = answer.split()
+    before, seq = int(revision), int(last_seq)
+    receipts = []
+    for number, commit in enumerate(commits, before + 1):
+        first, seq = seq + 1, seq + len(commit.events)
+        receipts.append(Receipt(number, seq, True, range(first, seq + 1)))
+    return receipts
 
 
 def ranges_of(flat: Flat) -> tuple[Range, ...]:
@@ -158,18 +167,30 @@ def _kind_of(retraction: EncodedRetraction | None) -> str:
     return f"ids {len(retraction.event_ids)}"
 
 
-def _event_args(event: EncodedEvent) -> Iterator[Value]:
-    yield event.id
-    yield event.data
+def _usage_args(event: EncodedEvent) -> Sequence[Value]:
     usage = event.usage
-    if usage is None:
-        yield ""
-        return
     # An empty usage adds nothing, and says so like none at all.
-    yield " ".join(f"{name} {count}" for name, count in usage.counters.items())
-    if usage.counters:
-        yield _cell(usage.model, usage.source)
-        yield event.run_id or ""
+    if usage is None or not usage.counters:
+        return ("",)
+    counters = " ".join([f"{name} {count}" for name, count in usage.counters.items()])
+    return counters, _cell(usage.model, usage.source), event.run_id or ""
+
+
+def _other_args(commit: EncodedCommit) -> tuple[str, list[Value]]:
+    """Return how much there is of what is no event, and all of it."""
+    values = [*_named("s:", commit.state), *_named("p:", commit.properties)]
+    arguments: list[Value] = []
+    for name, data in values:
+        if data is not None:
+            arguments += (name, data)
+    unset = [name for name, data in values if data is None]
+    arguments += unset
+    for run_id, run in commit.runs.items():
+        arguments += (run_id, run.status, run.data)
+    if commit.retraction is not None:
+        arguments += commit.retraction.event_ids
+    counts = f"{len(values) - len(unset)} {len(unset)} {len(commit.runs)} {_kind_of(commit.retraction)}"
+    return counts, arguments
 
 
 @lru_cache(maxsize=256)

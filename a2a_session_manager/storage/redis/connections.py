@@ -71,6 +71,8 @@ class Connections:
 
     async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with."""
+        if not calls:
+            return []
         try:
             opened = await self._opened()
             if not self._has_rights:
@@ -85,7 +87,9 @@ class Connections:
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands that only read, in one round trip, and return their answers; raises the first error."""
-        answers = await (await self._opened()).asker.read(commands) if commands else []
+        if not commands:
+            return []
+        answers = await (await self._opened()).asker.read(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)

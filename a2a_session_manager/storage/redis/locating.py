@@ -158,6 +158,8 @@ def claim_id_of(claim: bytes) -> str:
 def _answer(place: Place, reply: Any) -> Answer:
     if isinstance(reply, SessionManagerError):
         return reply
+    if isinstance(reply, bytes):  # the short form of a good answer
+        return Found(place, reply)
     try:
         return None if status_of(reply, place.key.id) == b"NOSESSION" else Found(place, reply)
     except CorruptSession as error:

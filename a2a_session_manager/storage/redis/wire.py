@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from a2a_session_manager.storage.redis.script import Command, Value
+from a2a_session_manager.storage.redis.script import Command
 
 
 async def sent_directly(client: Redis, commands: Sequence[Command]) -> list[Any]:
@@ -16,6 +16,8 @@ async def sent_directly(client: Redis, commands: Sequence[Command]) -> list[Any]
 
     Raises what breaks the connection, which is closed then. For a client whose retries are ours.
     """
+    # asyncio, from Python 3.12 on, never gets done with writing nothing: it tries for ever, and does not close.
+    assert commands, "there is nothing to send"
     pool: Any = client.connection_pool
     connection = await pool.get_connection()
     try:
@@ -32,10 +34,8 @@ async def sent_directly(client: Redis, commands: Sequence[Command]) -> list[Any]
 
 
 def _packed(command: Command) -> bytes:
-    return b"*%d\r\n%b" % (len(command), b"".join(_bulk(command)))
-
-
-def _bulk(command: Iterable[Value]) -> Iterable[bytes]:
+    parts = [b"*%d\r\n" % len(command)]
     for value in command:
         data = value if isinstance(value, bytes) else str(value).encode()
-        yield b"$%d\r\n%b\r\n" % (len(data), data)
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)

@@ -6,59 +6,64 @@ if redis.replicate_commands then redis.replicate_commands() end
 
 local function append()
     local call, text, match = redis.call, string.format, string.match
-    local id, count = ARGV[1], tonumber(ARGV[4])
+    local count = tonumber(match(ARGV[2], '(%d+)$'))
     local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[7], KEYS[8]
     if KEYS[10] then return nil end
-    local tree = call('HMGET', KEYS[1], 'n:' .. id, 'has_totals', 'deadline')
+    local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline')
     local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions',
         'has_runs', 'unfinished')
     if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq = tonumber(head[3]), tonumber(head[4])
     if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
-    if (call('ZCARD', KEYS[5]) > 0) ~= ((head[6] or '0') ~= '0') then return nil end
+    local is_followed, has_retractions = false, (head[6] or '0') ~= '0'
+    if has_retractions or call('EXISTS', KEYS[5], KEYS[6]) > 0 then
+        if (call('ZCARD', KEYS[5]) > 0) ~= has_retractions then return nil end
+        is_followed = call('EXISTS', KEYS[6]) == 1
+    end
     if runs and ((head[7] == '1') ~= (call('HLEN', runs) > 0) or call('ZCARD', KEYS[9]) ~= tonumber(head[8] or 0)) then
         return nil
     end
     if totals and ((tree[2] == '1') ~= (call('HLEN', totals) > 0)) then return nil end
 
-    local names, entries, places, answers = {}, {}, {}, {}
+    local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
-    local at, seq, written_at = 5, last_seq, nil
+    local at, seq, written_at = 3, last_seq, nil
     for number = 1, count do
-        local events
-        written_at, events = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0$')
-        local creation = ARGV[at + 1]
-        if not written_at or ARGV[at + 2] ~= '' or (creation ~= '' and creation ~= head[2]) then return nil end
-        at = at + 3
-        local seqs = {}
-        local mark = text('%.0f ', revision + number)
-        for index = 1, tonumber(events) do
-            local name, counters = 'e:' .. ARGV[at], ARGV[at + 2]
+        local events, has_usage, creation
+        written_at, events, has_usage, creation = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
+        if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
+        at = at + 1
+        local mark = text('%d ', revision + number)
+        for _ = 1, tonumber(events) do
+            local name = 'e:' .. ARGV[at]
+            if seen[name] then return nil end
+            seen[name] = true
             seq = seq + 1
-            names[#names + 1] = name
-            if places[name] then return nil end
-            places[name] = seq
-            seqs[index] = seq
-            entries[#entries + 1] = mark .. ARGV[at + 1]
-            at = at + 3
-            if counters ~= '' then
-                local cell, run = ':' .. ARGV[at], ARGV[at + 1]
-                for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
-                    local field = 't:' .. counter .. cell
-                    if not sums[field] then sum_names[#sum_names + 1] = field end
-                    sums[field] = (sums[field] or 0) + tonumber(delta)
-                    if run ~= '' then
-                        field = 'u:' .. counter .. ':' .. run
-                        if not run_sums[field] then run_names[#run_names + 1] = field end
-                        run_sums[field] = (run_sums[field] or 0) + tonumber(delta)
+            local index = seq - last_seq
+            names[index] = name
+            fields[2 * index - 1], fields[2 * index] = name, seq
+            entries[index] = mark .. ARGV[at + 1]
+            at = at + 2
+            if has_usage == '1' then
+                local counters = ARGV[at]
+                at = at + 1
+                if counters ~= '' then
+                    local cell, run = ':' .. ARGV[at], ARGV[at + 1]
+                    for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
+                        local field = 't:' .. counter .. cell
+                        if not sums[field] then sum_names[#sum_names + 1] = field end
+                        sums[field] = (sums[field] or 0) + tonumber(delta)
+                        if run ~= '' then
+                            field = 'u:' .. counter .. ':' .. run
+                            if not run_sums[field] then run_names[#run_names + 1] = field end
+                            run_sums[field] = (run_sums[field] or 0) + tonumber(delta)
+                        end
                     end
+                    at = at + 2
                 end
-                at = at + 2
             end
         end
-        if #seqs == 0 then return nil end
-        answers[number] = {revision + number, seq, 1, 0, seqs, {}, {}}
     end
     if #names > 500 or #sum_names > 500 or #run_names > 500 then return nil end
     for _, known in ipairs(call('HMGET', ids, unpack(names))) do
@@ -72,7 +77,7 @@ local function append()
             local field = run_names[index]
             sum = tonumber(sum or 0)
             if not sum or sum + run_sums[field] >= 9007199254740992 then return nil end
-            in_runs[2 * index - 1], in_runs[2 * index] = field, text('%.0f', sum + run_sums[field])
+            in_runs[2 * index - 1], in_runs[2 * index] = field, text('%d', sum + run_sums[field])
         end
     end
     if #sum_names > 0 then
@@ -80,8 +85,8 @@ local function append()
         for index, field in ipairs(sum_names) do
             local own, sum = tonumber(mine[index] or 0), tonumber(all[index] or 0)
             if not own or not sum or math.max(own, sum) + sums[field] >= 9007199254740992 then return nil end
-            in_head[2 * index - 1], in_head[2 * index] = field, text('%.0f', own + sums[field])
-            in_totals[2 * index - 1], in_totals[2 * index] = field, text('%.0f', sum + sums[field])
+            in_head[2 * index - 1], in_head[2 * index] = field, text('%d', own + sums[field])
+            in_totals[2 * index - 1], in_totals[2 * index] = field, text('%d', sum + sums[field])
         end
         if #run_names > 0 then
             call('HSET', runs, unpack(in_runs))
@@ -90,16 +95,13 @@ local function append()
         call('HSET', totals, unpack(in_totals))
         if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end
     end
-    local fields = {}
-    for index, name in ipairs(names) do
-        fields[2 * index - 1], fields[2 * index] = name, places[name]
-    end
-    revision = text('%.0f', revision + count)
-    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%.0f', seq), 'updated', written_at, unpack(in_head))
+    revision = text('%d', revision + count)
+    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', written_at, unpack(in_head))
     call('RPUSH', log, unpack(entries))
     call('HSET', ids, unpack(fields))
-    if call('EXISTS', KEYS[6]) == 1 then redis.pcall('PUBLISH', KEYS[6] .. ':' .. head[2], revision) end
-    return {'OK', 0, answers}
+    if is_followed then redis.pcall('PUBLISH', KEYS[6] .. ':' .. head[2], revision) end
+    -- One string: Redis before 7 writes a table to the connection piece by piece.
+    return 'OK ' .. head[3] .. ' ' .. head[4]
 end
 
 local appended = append()

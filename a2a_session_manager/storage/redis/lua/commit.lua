@@ -1,12 +1,15 @@
 -- Commits to one session, one or several that waited together, each for itself.
 -- KEYS: tree head log ids hidden followers; totals for usage; runs, unfinished for runs; retractions.
--- ARGV: session id, "1" for a root, TTL of the store in ms or 0, number of commits, the commits.
+-- ARGV: session id; "1" for a root, TTL of the store in ms or 0, number of commits, as one; the commits.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
     totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10]
 }
-local id, is_root, ttl, count = take(), take() == '1', tonumber(take()), tonumber(take())
+local id = take()
+local root, ttl, count = string.match(take(), '^(%d) (%d+) (%d+)$')
+local is_root = root == '1'
+ttl = tonumber(ttl)
 
 local place, head, absent = living(keys, id, is_root)
 if absent then return absent end
@@ -17,11 +20,11 @@ end
 local before = {}
 for name, value in pairs(head) do before[name] = value end
 local commits = {}
-for index = 1, count do commits[index] = take_commit() end
+for index = 1, tonumber(count) do commits[index] = take_commit() end
 
 local answers = {}
 for index, commit in ipairs(commits) do
-    if commit.creation ~= '' and commit.creation ~= head.creation then
+    if commit.creation ~= '-' and commit.creation ~= head.creation then
         answers[index] = {'OTHER'}
     else
         answers[index] = repeated(keys, commit) or committed(head, keys, commit)

@@ -27,20 +27,20 @@ local function take_usage()
 end
 
 local function take_commit()
-    local written_at, guard, events, values, unset, runs, kind, number =
-        string.match(take(), '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+)$')
+    local written_at, guard, events, values, unset, runs, kind, number, has_usage, creation, write_id =
+        string.match(take(), '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+) (%d) (%S+) (.*)$')
     local commit = {
         written_at = written_at,
         expected = tonumber(guard), -- nil for '-'
-        creation = take(),
-        write_id = take(),
+        creation = creation, -- '-' for whichever
+        write_id = write_id, -- '' for none
         events = {},
         event_ids = {},
         runs = {}
     }
     for index = 1, tonumber(events) do
         local id, data = take(), take()
-        commit.events[index] = {id = id, data = data, usage = take_usage()}
+        commit.events[index] = {id = id, data = data, usage = has_usage == '1' and take_usage() or nil}
         commit.event_ids[index] = 'e:' .. id
     end
     commit.values = take_many(2 * tonumber(values))

@@ -20,7 +20,7 @@ from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.run_keeper import RunKeeper

@@ -17,7 +17,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from a2a_session_manager.models.session import Session
     from a2a_session_manager.models.session_event import SessionEvent
     from a2a_session_manager.models.session_run import SessionRun
-    from a2a_session_manager.models.token_usage import TokenSummary
+    from a2a_session_manager.models.token_summary import TokenSummary
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]

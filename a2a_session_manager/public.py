@@ -30,7 +30,9 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, TokenUsage
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import (
     Backend,
     BaseSessionStore,

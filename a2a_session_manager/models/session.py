@@ -16,7 +16,8 @@ from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_event import MessageT, SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, summed
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally, summed
 from a2a_session_manager.provider import SessionStoreProvider
 
 if TYPE_CHECKING:

@@ -1,0 +1,78 @@
+"""TokenTally: a sum of usages, in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from a2a_session_manager.models.money import usd_from_pico
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class TokenTally(BaseModel):
+    """A sum of usages: integers only. With `unpriced_requests` above 0, the cost is a lower bound."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests: Count = 0
+    unpriced_requests: Count = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
+    reasoning_tokens: Count = 0
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    cost_pico_usd: Count = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def estimated_cost_usd(self) -> Decimal:
+        """The sum of the known costs in US dollars, exact."""
+        return usd_from_pico(self.cost_pico_usd)
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True when a request without a price is in the sum."""
+        return self.unpriced_requests > 0
+
+    @property
+    def total_prompt_tokens(self) -> int:
+        return self.prompt_tokens
+
+    @property
+    def total_completion_tokens(self) -> int:
+        return self.completion_tokens
+
+    @property
+    def total_estimated_cost_usd(self) -> Decimal:
+        """`estimated_cost_usd`, by the name that sums had in 0.1."""
+        return self.estimated_cost_usd
+
+    def plus(self, counters: Mapping[str, int]) -> TokenTally:
+        """Return this sum with `counters` (a part of COUNTERS) added."""
+        return self.model_copy(update={name: getattr(self, name) + count for name, count in counters.items()})
+
+    def __add__(self, other: TokenTally) -> TokenTally:
+        return self.plus({name: getattr(other, name) for name in COUNTERS})
+
+    def __sub__(self, other: TokenTally) -> TokenTally:
+        return self.plus({name: -getattr(other, name) for name in COUNTERS})
+
+
+# The integers that are summed, by name.
+COUNTERS = tuple(TokenTally.model_fields)
+NOTHING_SPENT = TokenTally()
+
+
+def summed(tallies: Iterable[TokenTally]) -> TokenTally:
+    """Return the sum of `tallies`; nothing spent when there are none."""
+    return sum(tallies, NOTHING_SPENT)

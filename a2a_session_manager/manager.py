@@ -7,8 +7,9 @@ import inspect
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self, TypeVar, overload
+
+from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.context.tail import context_size
@@ -32,7 +33,7 @@ EDIT_TRIES = 8
 _FIRST_PAUSE_SECONDS = 0.005
 
 
-class SessionManager:
+class SessionManager(AsyncResource):
     """Sessions over one store: the one given, else the current one of SessionStoreProvider.
 
     It closes only what it opened: a store made by `from_url`.
@@ -179,17 +180,6 @@ class SessionManager:
         """Close the store if this manager opened it."""
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def _edit_once(self, id: str, change: SessionEdit, last: int | None) -> Session[Any]:
         session = await self.get(id, last=last)

@@ -7,7 +7,8 @@ from collections.abc import Awaitable
 
 import pytest
 
-from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager, StoreUnavailable, run_keeper
+from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager, StoreUnavailable
+from a2a_session_manager.active import run_keeper
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 

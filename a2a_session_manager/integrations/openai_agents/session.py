@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
+from anyio.abc import AsyncResource
 
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
@@ -35,7 +35,7 @@ ResultT = TypeVar("ResultT")
 _CREATE_TRIES = 8
 
 
-class AgentsSession:
+class AgentsSession(AsyncResource):
     """openai-agents' `Session` over one of ours, which is created by the first item.
 
     Items come back as they were given, newest last; other events of the session are none. With `run_id` the items
@@ -125,17 +125,6 @@ class AgentsSession:
         if self._owns_sessions:
             self._is_closed = True
             await self._sessions.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _check_open(self) -> None:
         if self._is_closed:

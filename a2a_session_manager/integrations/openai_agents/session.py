@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionAlreadyExists,
-    SessionNotFound,
-    StoreUnavailable,
-)
+from a2a_session_manager.assured import surely
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.integrations.openai_agents.items import (
     behind_the_last_answer,
     event_from_item,
@@ -29,8 +25,6 @@ from a2a_session_manager.models.session_event import SessionEvent
 if TYPE_CHECKING:
     from agents import RunContextWrapper, RunErrorDetails, TResponseInputItem
     from agents.result import RunResultBase
-
-ResultT = TypeVar("ResultT")
 
 _CREATE_TRIES = 8
 
@@ -146,11 +140,11 @@ class AgentsSession(AsyncResource):
         store = self._sessions.store
         for _ in range(_CREATE_TRIES):
             try:
-                return await _surely(lambda: store.append(self.session_id, *events))
+                return await surely(lambda: store.append(self.session_id, *events))
             except SessionNotFound:
                 pass
             try:
-                session = await _surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
+                session = await surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
             except SessionAlreadyExists:
                 continue  # somebody was faster, or we were and did not hear of it: every event has its id
             return session.events
@@ -159,7 +153,7 @@ class AgentsSession(AsyncResource):
     async def _retract(self, *event_ids: str, after: int | None = None) -> list[SessionEvent[Any]]:
         store, write_id = self._sessions.store, hidden_id()
         try:
-            return await _surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
+            return await surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
         except SessionNotFound:
             return []
 
@@ -179,11 +173,3 @@ class UsageHooks(RunHooks[Any]):
         """Append the response's usage."""
         if has_usage(response):
             await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])
-
-
-async def _surely(write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Send a write again, the same, when its outcome is not known: the framework never would."""
-    try:
-        return await write()
-    except StoreUnavailable:
-        return await write()

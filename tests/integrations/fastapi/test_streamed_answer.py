@@ -19,8 +19,9 @@ from a2a_session_manager import (
     SessionEvent,
     SessionManager,
     StoreUnavailable,
+    assured,
 )
-from a2a_session_manager.integrations.fastapi import StreamedAnswer, streaming
+from a2a_session_manager.integrations.fastapi import StreamedAnswer, stream_answer
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 
@@ -279,7 +280,7 @@ async def test_an_answer_that_cannot_be_kept_behind_an_error_is_a_note_and_a_log
 async def test_a_client_that_left_is_not_held_by_a_store_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streaming, "_END_SECONDS", 0.05)
+    monkeypatch.setattr(assured, "_END_SECONDS", 0.05)
     backend, sessions = lossy()
     async with sessions.open("talk") as chat:
         backend.hold()
@@ -307,7 +308,7 @@ async def tokens(*words: str) -> AsyncIterator[str]:
 
 async def test_a_response_that_nobody_starts_stores_nothing(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
-        streaming.stream_answer(chat, tokens("Day"))
+        stream_answer(chat, tokens("Day"))
 
         assert await chat.events() == []
 
@@ -334,7 +335,7 @@ async def test_a_hanging_send_does_not_keep_the_answer_from_being_stored(session
             await left.wait()
             return {"type": "http.disconnect"}
 
-        response = streaming.stream_answer(chat, model())
+        response = stream_answer(chat, model())
         await response({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
 
         assert closed.is_set()

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from a2a_session_manager.models.money import usd_from_pico
+from a2a_session_manager.models.token_counts import Count, TokenCounts
 
-Count = Annotated[int, Field(ge=0)]
 
-
-class TokenTally(BaseModel):
+class TokenTally(TokenCounts):
     """A sum of usages: integers only. With `unpriced_requests` above 0, the cost is a lower bound."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     requests: Count = 0
     unpriced_requests: Count = 0
-    prompt_tokens: Count = 0
-    completion_tokens: Count = 0
-    cache_read_tokens: Count = 0
-    cache_write_tokens: Count = 0
-    cache_write_1h_tokens: Count = 0
-    reasoning_tokens: Count = 0
-    input_audio_tokens: Count = 0
-    output_audio_tokens: Count = 0
     cost_pico_usd: Count = 0
-
-    @property
-    def total_tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
 
     @property
     def estimated_cost_usd(self) -> Decimal:

@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.money import pico_from_usd, usd_from_pico
+from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
-from a2a_session_manager.models.token_tally import COUNTERS, Count, TokenTally
+from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 
@@ -20,7 +21,7 @@ from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded
 __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 
 
-class TokenUsage(BaseModel):
+class TokenUsage(TokenCounts):
     """What one request used. Inclusive: cached and audio tokens are part of their side, reasoning of the output.
 
     `basis` says where the numbers come from: the provider (`reported`), a tokenizer (`counted`) or a guess
@@ -29,16 +30,8 @@ class TokenUsage(BaseModel):
     are accepted and readable as other names of `prompt_tokens` and `completion_tokens`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     prompt_tokens: Count = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
     completion_tokens: Count = Field(default=0, validation_alias=AliasChoices("completion_tokens", "output_tokens"))
-    cache_read_tokens: Count = 0
-    cache_write_tokens: Count = 0
-    cache_write_1h_tokens: Count = 0
-    reasoning_tokens: Count = 0
-    input_audio_tokens: Count = 0
-    output_audio_tokens: Count = 0
     requests: Count = 1
     model: str = ""
     provider: str | None = None
@@ -109,10 +102,6 @@ class TokenUsage(BaseModel):
     @property
     def output_tokens(self) -> int:
         return self.completion_tokens
-
-    @property
-    def total_tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
 
     @property
     def estimated_cost_usd(self) -> Decimal | None:

@@ -36,7 +36,8 @@ _FIRST_PAUSE_SECONDS = 0.005
 class SessionManager(AsyncResource):
     """Sessions over one store: the one given, else the current one of SessionStoreProvider.
 
-    It closes only what it opened: a store made by `from_url`.
+    Its verbs are the store's, with `open` and `edit` besides: they raise what SessionStore says, and SessionNotFound
+    where `get` of the store returns None. It closes only what it opened: a store made by `from_url`.
     """
 
     def __init__(self, store: SessionStore | None = None) -> None:
@@ -56,10 +57,14 @@ class SessionManager(AsyncResource):
 
     @property
     def store(self) -> SessionStore:
+        """The store behind all verbs."""
         return self._store
 
     def namespace(self, name: str) -> Self:
-        """Return a manager of one namespace, over the same store; it needs no closing."""
+        """Return a manager of one namespace, over the same store; it needs no closing.
+
+        Raises InvalidSessionOperation for what is no name, and on a manager that has a namespace already.
+        """
         return type(self)(self._store.namespace(name))
 
     @asynccontextmanager
@@ -104,7 +109,10 @@ class SessionManager(AsyncResource):
         return session
 
     async def get_or_create(self, id: str, *, last: int | None = None, parent_id: str | None = None) -> Session[Any]:
-        """Return the session of this id, or create it; two callers at once get the same one."""
+        """Return the session of this id, or create it; two callers at once get the same one.
+
+        Raises InvalidSessionOperation when it exists below another parent.
+        """
         return await open_session(self._store, id, parent=parent_id, last=last)
 
     async def append(
@@ -125,7 +133,7 @@ class SessionManager(AsyncResource):
         after: int | None = None,
         write_id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Hide events and return those this call hid, oldest first; one event is hidden only once."""
+        """Hide events and return those this call hid, oldest first; see SessionStore.retract."""
         return await self._store.retract(session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def edit(self, id: str, change: SessionEdit, *, last: int | None = 0) -> Session[Any]:
@@ -143,7 +151,10 @@ class SessionManager(AsyncResource):
         return await self._edit_once(id, change, last)
 
     async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
-        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
+        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
+
+        `refuse` raises InvalidSessionOperation when it has children.
+        """
         await self._store.delete(session, children=children)
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
@@ -165,7 +176,7 @@ class SessionManager(AsyncResource):
         return await self._store.children(id)
 
     def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event behind `after`, then each new one; see SessionStore.follow."""
+        """Yield every event with a seq above `after`, then each new one; see SessionStore.follow."""
         return self._store.follow(id, after=after)
 
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:

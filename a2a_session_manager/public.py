@@ -52,7 +52,7 @@ from a2a_session_manager.tokens.counting import (
     count_tokens,
 )
 from a2a_session_manager.tokens.prices import Prices
-from a2a_session_manager.tokens.pricing import ListPricer, Pricer
+from a2a_session_manager.tokens.pricing import ListPricer, PricedCost, Pricer, UsageNumbers
 from a2a_session_manager.tokens.warming import warm_up
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ __all__ = [
     "ListPricer",
     "MessageWindow",
     "MissingDependency",
+    "PricedCost",
     "Pricer",
     "Prices",
     "RedisSessionStore",
@@ -105,6 +106,7 @@ __all__ = [
     "TokenSummary",
     "TokenTally",
     "TokenUsage",
+    "UsageNumbers",
     "chat_messages",
     "count_chat_tokens",
     "count_tokens",

@@ -18,16 +18,15 @@ from a2a_session_manager.protocols import SessionStore
 
 
 class ActiveLog(ActiveWriter):
-    """The verbs that a session and a run share; a run's events carry its id as `task_id`.
-
-    `session` is the plain data: the head, and what was loaded or written through here. Every verb that
-    writes takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe.
-    """
+    """The verbs that a session and a run share; a run's events carry its id as `task_id`."""
 
     def run(
         self, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> ActiveRun:
-        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered."""
+        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered.
+
+        Entering raises InvalidSessionOperation when the run of this id has ended.
+        """
         run = SessionRun(id=new_id() if id is None else id, agent=agent, metadata=dict(metadata or {}))
         return ActiveRun(self._store, self.session, run, may_resume=id is not None)
 
@@ -42,7 +41,9 @@ class ActiveLog(ActiveWriter):
     ) -> AsyncIterator[ActiveSession]:
         """Open a child session, or create it, with a log and totals of its own.
 
-        `agent`, `properties` and the run it comes from are kept as properties of a new one.
+        `agent`, `properties` and the run it comes from (`parent_run_id`) are kept as properties of a new one; of
+        one that exists, its newest `last` events are read. Raises InvalidSessionOperation when it is not a child of
+        this session.
         """
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
@@ -52,15 +53,25 @@ class ActiveLog(ActiveWriter):
 
 
 class ActiveSession(ActiveLog):
-    """A session that `SessionManager.open` or `child` opened."""
+    """A session in use, which `SessionManager.open` or `child` opened: its verbs read from the store and write to it.
+
+    `session` is the plain data: the head, and what was loaded or written through here. Every verb that writes
+    takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe. Every verb raises
+    SessionNotFound when the session has been deleted meanwhile, and what SessionStore says of all its verbs.
+    """
 
     @property
     def id(self) -> str:
+        """The session's id."""
         return self.session.id
 
 
 class ActiveRun(ActiveLog):
-    """A run in use, for `async with`: its record says how the block ended, and by which error."""
+    """A run in use, for `async with`, with the verbs of its session: its events carry its id as `task_id`.
+
+    Its record says how the block ended: completed, failed by which error, cancelled, or waiting as `mark_waiting`
+    left it. The error goes on; that the record could not be written is a note on it.
+    """
 
     def __init__(self, store: SessionStore, session: Session[Any], run: SessionRun, *, may_resume: bool) -> None:
         super().__init__(store, session, run.id)
@@ -69,6 +80,7 @@ class ActiveRun(ActiveLog):
 
     @property
     def id(self) -> str:
+        """The run's id."""
         return self.record.id
 
     @property
@@ -78,10 +90,14 @@ class ActiveRun(ActiveLog):
 
     @property
     def status(self) -> RunStatus:
+        """Where the run stands here."""
         return self.record.status
 
     async def mark_waiting(self) -> None:
-        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id."""
+        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id.
+
+        Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
+        """
         self.record.mark_waiting()
         await self._keeper.write()
 

@@ -74,7 +74,11 @@ class ActiveReader:
         include_retracted: bool = False,
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
-        """Return visible events with a seq above `after`, oldest first, other writers' too."""
+        """Return visible events with a seq above `after`, oldest first, other writers' too; None as limit: all.
+
+        `include_retracted` brings the hidden ones as well; `message_type`, a pydantic model, is what messages are
+        read as.
+        """
         return await self._store.events(
             self.session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
         )
@@ -87,5 +91,5 @@ class ActiveReader:
         return await self._store.usage(self.session, tree=tree)
 
     def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event behind `after`, then each new one; see SessionStore.follow."""
+        """Yield every event with a seq above `after`, then each new one; see SessionStore.follow."""
         return self._store.follow(self.session, after=after)

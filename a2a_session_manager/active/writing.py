@@ -88,7 +88,8 @@ class ActiveWriter(ActiveReader):
     ) -> list[SessionEvent[Any]]:
         """Append events or chat messages in one commit; `id` names the event of a single item.
 
-        With `expected_revision`, raises SessionConflict when somebody else committed since that one.
+        Returns them in order, each with its `seq`. With `expected_revision`, raises SessionConflict when somebody
+        else committed since that one. Raises InvalidEvent for what cannot be stored.
         """
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
@@ -98,7 +99,10 @@ class ActiveWriter(ActiveReader):
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
     ) -> list[SessionEvent[Any]]:
-        """Hide events, and return those this call hid; `last=1` pops, `after=0` clears."""
+        """Hide events, and return those this call hid, oldest first; `last=1` pops, `after=0` clears.
+
+        Raises InvalidSessionOperation for an id that was never appended, and unless one way is chosen.
+        """
         return await self._store.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def set_state(

@@ -17,9 +17,10 @@ Tallies = Mapping[str, TokenTally]
 
 
 class TokenSummary(BaseModel):
-    """Spend of a session or a tree: `by_model` → `source` → tally, and by run where runs were brought along.
+    """Spend of a session or a tree: by model, then by source; and by run, where runs were brought along.
 
-    Every request counts once. Retracting an event takes nothing back: the money is spent.
+    `by_model["gpt-4o"]["llm"]` is a tally, and so is `by_run["run-1"]`. Every request counts once. Retracting an
+    event takes nothing back: the money is spent. Summaries are added.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,19 +30,22 @@ class TokenSummary(BaseModel):
 
     @property
     def total(self) -> TokenTally:
+        """All of it as one sum."""
         return summed(tally for sources in self.by_model.values() for tally in sources.values())
 
     @property
     def usage_by_model(self) -> dict[str, TokenTally]:
+        """By the name of the model, "" where none was named, over all sources."""
         return {model: summed(sources.values()) for model, sources in self.by_model.items()}
 
     @property
     def usage_by_source(self) -> dict[str, TokenTally]:
+        """By `EventSource` value, over all models."""
         return {source: summary.total for source, summary in self.by_source.items()}
 
     @property
     def by_source(self) -> dict[str, TokenSummary]:
-        """By source instead of by model: each a summary of its own, without runs."""
+        """By `EventSource` value instead of by model: each a summary of its own, without runs."""
         sources = sorted({source for row in self.by_model.values() for source in row})
         return {
             source: TokenSummary.model_construct(
@@ -53,14 +57,17 @@ class TokenSummary(BaseModel):
 
     @property
     def total_prompt_tokens(self) -> int:
+        """Input tokens of all requests."""
         return self.total.prompt_tokens
 
     @property
     def total_completion_tokens(self) -> int:
+        """Output tokens of all requests."""
         return self.total.completion_tokens
 
     @property
     def total_tokens(self) -> int:
+        """Input and output tokens of all requests."""
         return self.total.total_tokens
 
     @property
@@ -70,10 +77,11 @@ class TokenSummary(BaseModel):
 
     @property
     def unpriced_requests(self) -> int:
+        """How many requests are in no cost, because their price is not known."""
         return self.total.unpriced_requests
 
     def plus(self, usage: TokenUsage, *, source: str, run_id: str | None = None) -> TokenSummary:
-        """Return this summary with one more usage folded in."""
+        """Return this summary with one more usage folded in; `source` is an `EventSource` value."""
         counters = usage.counters()
         row = self.by_model.get(usage.model, {})
         tally = row.get(source, NOTHING_SPENT).plus(counters)

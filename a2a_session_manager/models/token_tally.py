@@ -10,7 +10,10 @@ from a2a_session_manager.models.token_counts import Count, TokenCounts
 
 
 class TokenTally(TokenCounts):
-    """A sum of usages: integers only. With `unpriced_requests` above 0, the cost is a lower bound."""
+    """A sum of usages, integers only, the cost in 10⁻¹² US dollars; tallies are added and subtracted.
+
+    `requests` counts all requests; with `unpriced_requests` of them above 0, the cost is a lower bound.
+    """
 
     requests: Count = 0
     unpriced_requests: Count = 0
@@ -28,10 +31,12 @@ class TokenTally(TokenCounts):
 
     @property
     def total_prompt_tokens(self) -> int:
+        """`prompt_tokens`, by the name that sums had in 0.1."""
         return self.prompt_tokens
 
     @property
     def total_completion_tokens(self) -> int:
+        """`completion_tokens`, by the name that sums had in 0.1."""
         return self.completion_tokens
 
     @property
@@ -40,7 +45,7 @@ class TokenTally(TokenCounts):
         return self.estimated_cost_usd
 
     def plus(self, counters: Mapping[str, int]) -> TokenTally:
-        """Return this sum with `counters` (a part of COUNTERS) added."""
+        """Return this sum with `counters` added, counts by the names of the fields here."""
         return self.model_copy(update={name: getattr(self, name) + count for name, count in counters.items()})
 
     def __add__(self, other: TokenTally) -> TokenTally:

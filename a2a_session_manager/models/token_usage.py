@@ -27,7 +27,9 @@ class TokenUsage(TokenCounts):
     `basis` says where the numbers come from: the provider (`reported`), a tokenizer (`counted`) or a guess
     (`estimated`). `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names
     the source of the price. `details` keeps the provider's own object. `input_tokens` and `output_tokens`
-    are accepted and readable as other names of `prompt_tokens` and `completion_tokens`.
+    are accepted and readable as other names of `prompt_tokens` and `completion_tokens`; `total_tokens` and
+    `estimated_cost_usd` are accepted as well. Raises pydantic's ValidationError where a part is larger than its
+    whole, or a total is not the sum of its parts.
     """
 
     prompt_tokens: Count = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
@@ -97,10 +99,12 @@ class TokenUsage(TokenCounts):
 
     @property
     def input_tokens(self) -> int:
+        """`prompt_tokens`, by its other name."""
         return self.prompt_tokens
 
     @property
     def output_tokens(self) -> int:
+        """`completion_tokens`, by its other name."""
         return self.completion_tokens
 
     @property
@@ -115,7 +119,7 @@ class TokenUsage(TokenCounts):
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
     def counters(self) -> dict[str, int]:
-        """Return what this usage adds to a sum: the counters that are not zero."""
+        """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
         counted = {name: getattr(self, name, 0) or 0 for name in COUNTERS}
         if self.cost_pico_usd is None:
             counted["unpriced_requests"] = self.requests

@@ -24,7 +24,10 @@ RequestTasks = WeakSet[asyncio.Task[Any]]
 
 # Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.
 async def get_sessions(connection: HTTPConnection) -> SessionManager:
-    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`."""
+    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`.
+
+    Raises RuntimeError in an app without that lifespan.
+    """
     sessions = getattr(connection.state, STATE_KEY, None)
     if not isinstance(sessions, SessionManager):
         raise RuntimeError(
@@ -51,7 +54,8 @@ Chat = Annotated[ActiveSession, Depends(get_chat)]
 def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionManager]]:
     """Return a dependency: the manager of the namespace that your dependency `tenant` returns, never of the default.
 
-    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`
+    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`. A request whose tenant is no name, or an
+    empty one, raises InvalidSessionOperation.
     """
 
     async def get_tenant_sessions(sessions: Sessions, name: Annotated[Any, Depends(tenant)]) -> SessionManager:
@@ -65,7 +69,10 @@ def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionMa
 
 
 def chat_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[ActiveSession]]:
-    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns."""
+    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns.
+
+    It raises as `sessions_of` and `get_chat` do.
+    """
 
     async def get_tenant_chat(
         session_id: Annotated[str, Path()], sessions: Annotated[SessionManager, Depends(sessions_of(tenant))]

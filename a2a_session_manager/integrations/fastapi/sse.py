@@ -41,12 +41,13 @@ class EventStream(StreamingResponse):
         super().__init__(_with_problem(frames), headers={**ours, **(headers or {})})
 
     async def stream_response(self, send: Send) -> None:
+        """Send the frames, and close their generator."""
         async with aclosing(self._frames):
             await super().stream_response(send)
 
 
 def sse_frame(event: str, data: Any, *, id: int | None = None) -> bytes:
-    """Return one frame; `data`, any JSON value, is one line whatever it holds."""
+    """Return one frame; `data`, any JSON value, is one line whatever it holds. Raises what `json.dumps` does."""
     return _frame(event, escaped_json(data), id)
 
 

@@ -43,6 +43,7 @@ class StreamedAnswer:
 
     @property
     def text(self) -> str:
+        """All that was written so far."""
         return "".join(self._parts)
 
     @property
@@ -53,7 +54,7 @@ class StreamedAnswer:
         return self._event
 
     def write(self, text: str) -> None:
-        """Add to the text; nothing is stored yet."""
+        """Add to the text; nothing is stored yet. Raises InvalidSessionOperation behind the end of the block."""
         if self._has_ended:
             raise InvalidSessionOperation(f"the answer {self._id!r} has ended: what is written now would be lost")
         self._parts.append(text)

@@ -34,7 +34,7 @@ class AgentsSession(AsyncResource):
 
     Items come back as they were given, newest last; other events of the session are none. With `run_id` the items
     belong to that run. One made by `from_url` has a store of its own and is closed with `aclose`; a manager that
-    was handed in stays open.
+    was handed in stays open. The verbs raise what SessionStore says, and RuntimeError once its own store is closed.
     """
 
     def __init__(
@@ -54,13 +54,19 @@ class AgentsSession(AsyncResource):
 
     @classmethod
     def from_url(cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None) -> Self:
-        """Return a session over a store of its own, such as `file:./sessions`."""
+        """Return a session over a store of its own, such as `file:./sessions`.
+
+        Raises InvalidSessionOperation for a bad URL or id.
+        """
         session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings)
         session._owns_sessions = True
         return session
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all."""
+        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all.
+
+        Raises InvalidSessionOperation for a negative one.
+        """
         self._check_open()
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
@@ -69,13 +75,13 @@ class AgentsSession(AsyncResource):
         return items_of(await self._newest(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append all items in one commit, or none of them."""
+        """Append all items in one commit, or none of them. Raises InvalidEvent for what is no JSON object."""
         self._check_open()
         if items:
             await self._append([event_from_item(item, self._run_id) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Hide the newest item and return it; two callers never get the same one."""
+        """Hide the newest item and return it, None when there is none; two callers never get the same one."""
         self._check_open()
         while newest := await self._newest(1):
             if claimed := items_of(await self._retract(newest[0].id)):

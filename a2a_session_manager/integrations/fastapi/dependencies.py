@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from weakref import WeakSet
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 from fastapi.requests import HTTPConnection
 
 from a2a_session_manager.active import ActiveSession
@@ -19,7 +19,10 @@ from a2a_session_manager.manager import SessionManager
 
 STATE_KEY = "sessions"
 REQUESTS_KEY = "session_requests"
+LAST_SEQ = 2**63 - 1
 RequestTasks = WeakSet[asyncio.Task[Any]]
+
+After = Annotated[int, Query(ge=0, le=LAST_SEQ)]
 
 
 # Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.

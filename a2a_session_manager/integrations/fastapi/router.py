@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
-from a2a_session_manager.integrations.fastapi.dependencies import get_sessions, sessions_of
+from a2a_session_manager.integrations.fastapi.dependencies import After, get_sessions, sessions_of
 from a2a_session_manager.integrations.fastapi.preconditions import etag
 from a2a_session_manager.integrations.fastapi.responses import json_response
 from a2a_session_manager.integrations.fastapi.views import (
@@ -27,10 +27,8 @@ from a2a_session_manager.manager import SessionManager
 
 MOST_EVENTS = 500
 MOST_IDS = 1_000
-_LAST_SEQ = 2**63 - 1
 
 SessionId = Annotated[str, Path(description="The id, percent-encoded; slashes in it may stay as they are.")]
-After = Annotated[int, Query(ge=0, le=_LAST_SEQ)]
 EventLimit = Annotated[int, Query(ge=1, le=MOST_EVENTS)]
 EventsLast = Annotated[int, Query(ge=0, le=MOST_EVENTS)]
 IdLimit = Annotated[int, Query(ge=1, le=MOST_IDS)]

@@ -7,8 +7,9 @@ import inspect
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self, TypeVar, overload
+
+from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.context.tail import context_size
@@ -17,7 +18,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import ChildPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
@@ -32,10 +33,11 @@ EDIT_TRIES = 8
 _FIRST_PAUSE_SECONDS = 0.005
 
 
-class SessionManager:
+class SessionManager(AsyncResource):
     """Sessions over one store: the one given, else the current one of SessionStoreProvider.
 
-    It closes only what it opened: a store made by `from_url`.
+    Its verbs are the store's, with `open` and `edit` besides: they raise what SessionStore says, and SessionNotFound
+    where `get` of the store returns None. It closes only what it opened: a store made by `from_url`.
     """
 
     def __init__(self, store: SessionStore | None = None) -> None:
@@ -55,10 +57,14 @@ class SessionManager:
 
     @property
     def store(self) -> SessionStore:
+        """The store behind all verbs."""
         return self._store
 
     def namespace(self, name: str) -> Self:
-        """Return a manager of one namespace, over the same store; it needs no closing."""
+        """Return a manager of one namespace, over the same store; it needs no closing.
+
+        Raises InvalidSessionOperation for what is no name, and on a manager that has a namespace already.
+        """
         return type(self)(self._store.namespace(name))
 
     @asynccontextmanager
@@ -103,7 +109,10 @@ class SessionManager:
         return session
 
     async def get_or_create(self, id: str, *, last: int | None = None, parent_id: str | None = None) -> Session[Any]:
-        """Return the session of this id, or create it; two callers at once get the same one."""
+        """Return the session of this id, or create it; two callers at once get the same one.
+
+        Raises InvalidSessionOperation when it exists below another parent.
+        """
         return await open_session(self._store, id, parent=parent_id, last=last)
 
     async def append(
@@ -124,7 +133,7 @@ class SessionManager:
         after: int | None = None,
         write_id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Hide events and return those this call hid, oldest first; one event is hidden only once."""
+        """Hide events and return those this call hid, oldest first; see SessionStore.retract."""
         return await self._store.retract(session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def edit(self, id: str, change: SessionEdit, *, last: int | None = 0) -> Session[Any]:
@@ -142,7 +151,10 @@ class SessionManager:
         return await self._edit_once(id, change, last)
 
     async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
-        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
+        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
+
+        `refuse` raises InvalidSessionOperation when it has children.
+        """
         await self._store.delete(session, children=children)
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
@@ -164,7 +176,7 @@ class SessionManager:
         return await self._store.children(id)
 
     def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event behind `after`, then each new one; see SessionStore.follow."""
+        """Yield every event with a seq above `after`, then each new one; see SessionStore.follow."""
         return self._store.follow(id, after=after)
 
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
@@ -179,17 +191,6 @@ class SessionManager:
         """Close the store if this manager opened it."""
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def _edit_once(self, id: str, change: SessionEdit, last: int | None) -> Session[Any]:
         session = await self.get(id, last=last)

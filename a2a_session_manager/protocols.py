@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from a2a_session_manager.models.session import Session
     from a2a_session_manager.models.session_event import SessionEvent
     from a2a_session_manager.models.session_run import SessionRun
-    from a2a_session_manager.models.token_usage import TokenSummary
+    from a2a_session_manager.models.token_summary import TokenSummary
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]
@@ -32,7 +32,10 @@ class SessionStore(Protocol):
     read, is refused once that is gone, and is in step with the store when the verb returns.
 
     Every verb raises InvalidSessionOperation on a bad id or limit before it does anything, CorruptSession on
-    damage, StoreUnavailable on outage. `last` and `limit`: 0 brings nothing, None brings all.
+    damage, StoreUnavailable on outage; one that takes a session raises SessionNotFound where there is none, but
+    for `get`, `get_many` and `delete`. One that writes raises InvalidEvent for what cannot be stored, StoreFull
+    where there is no room, SessionConflict where `expected_revision` is late; then nothing was written. `last`
+    and `limit`: 0 brings nothing, None brings all.
     """
 
     def namespace(self, name: str) -> SessionStore:
@@ -93,7 +96,11 @@ class SessionStore(Protocol):
         after: int | None = None,
         write_id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Hide events and return those this call hid, oldest first; one event is hidden only once."""
+        """Hide events and return those this call hid, oldest first; one event is hidden only once.
+
+        Chosen in exactly one way: by ids, the `last` ones that are visible, or those with a seq above `after`.
+        Raises InvalidSessionOperation otherwise, and for an id that was never appended.
+        """
 
     async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.

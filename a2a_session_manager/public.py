@@ -30,7 +30,9 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, TokenUsage
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import (
     Backend,
     BaseSessionStore,
@@ -50,7 +52,7 @@ from a2a_session_manager.tokens.counting import (
     count_tokens,
 )
 from a2a_session_manager.tokens.prices import Prices
-from a2a_session_manager.tokens.pricing import ListPricer, Pricer
+from a2a_session_manager.tokens.pricing import ListPricer, PricedCost, Pricer, UsageNumbers
 from a2a_session_manager.tokens.warming import warm_up
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ __all__ = [
     "ListPricer",
     "MessageWindow",
     "MissingDependency",
+    "PricedCost",
     "Pricer",
     "Prices",
     "RedisSessionStore",
@@ -103,6 +106,7 @@ __all__ = [
     "TokenSummary",
     "TokenTally",
     "TokenUsage",
+    "UsageNumbers",
     "chat_messages",
     "count_chat_tokens",
     "count_tokens",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import anyio
 import pytest
 
 from a2a_session_manager import (
@@ -28,6 +27,7 @@ from a2a_session_manager.accounting.priced import priced
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+from tests.stops import REASON, STOPS, Reached, Stop, task_cancel
 
 Verb = Callable[[ActiveSession | ActiveRun], Awaitable[Any]]
 
@@ -573,65 +573,14 @@ async def test_the_spend_of_a_run_is_known_by_its_id(store: BaseSessionStore, ch
     assert (await store.usage("chat")).by_run["r"].total_tokens == 5
 
 
-# A body calls `ready` when it is in the middle of its run; what then stops it is scheduled, not timed.
-Ready = Callable[[], object]
-Body = Callable[[Ready], Coroutine[Any, Any, None]]
-
-
-async def cancel_the_task(body: Body) -> None:
-    task = asyncio.ensure_future(body(lambda: asyncio.get_running_loop().call_soon(task.cancel, "enough")))
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def cancel_twice(body: Body) -> None:
-    def ready() -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_soon(task.cancel, "enough")
-        loop.call_soon(loop.call_soon, task.cancel, "now!")
-
-    task = asyncio.ensure_future(body(ready))
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def let_time_run_out(body: Body) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(None) as limit:
-            await body(lambda: limit.reschedule(asyncio.get_running_loop().time()))
-
-
-async def cancel_the_scope(body: Body) -> None:
-    with anyio.CancelScope() as scope:
-        await body(scope.cancel)
-
-    assert scope.cancelled_caught
-
-
-async def fail_a_sibling(body: Body) -> None:
-    in_the_middle = asyncio.Event()
-
-    async def sibling() -> None:
-        await in_the_middle.wait()
-        raise ZeroDivisionError
-
-    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012  # how the block ends is the test
-        async with asyncio.TaskGroup() as group:
-            group.create_task(body(in_the_middle.set))
-            group.create_task(sibling())
-    assert caught.group_contains(ZeroDivisionError)
-
-
-@pytest.mark.parametrize("stop", [cancel_the_task, cancel_twice, let_time_run_out, cancel_the_scope, fail_a_sibling])
+@pytest.mark.parametrize("stop", STOPS)
 async def test_a_cancelled_block_cancels_the_run_and_the_record_is_written(
-    store: BaseSessionStore, chat: ActiveSession, stop: Callable[[Body], Awaitable[None]]
+    store: BaseSessionStore, chat: ActiveSession, stop: Stop
 ) -> None:
-    async def body(ready: Ready) -> None:
+    async def body(reached: Reached) -> None:
         async with chat.run(id="r") as run:
             await run.user("working")
-            ready()
+            reached()
             await asyncio.Event().wait()
 
     await stop(body)
@@ -643,14 +592,14 @@ async def test_a_cancelled_block_cancels_the_run_and_the_record_is_written(
 
 
 async def test_a_cancelled_run_keeps_the_reason(store: BaseSessionStore, chat: ActiveSession) -> None:
-    async def body(ready: Ready) -> None:
+    async def body(reached: Reached) -> None:
         async with chat.run(id="r"):
-            ready()
+            reached()
             await asyncio.Event().wait()
 
-    await cancel_the_task(body)
+    await task_cancel(body)
 
-    assert (await stored_run(store, "r")).error == "enough"
+    assert (await stored_run(store, "r")).error == REASON
 
 
 async def test_nested_runs_end_each_on_its_own(store: BaseSessionStore, chat: ActiveSession) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 import types
@@ -12,13 +13,16 @@ from pathlib import Path
 import pytest
 
 import a2a_session_manager
-from a2a_session_manager import public, storage
-from a2a_session_manager.integrations import fastapi
+from a2a_session_manager import public, storage, testing
+from a2a_session_manager.integrations import fastapi, openai_agents
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
 
 ROOT = Path(__file__).parent.parent
+PUBLIC = [public, storage, testing, fastapi, openai_agents]
+# Their names say it all.
+SILENT = {"TokenCount.tokens", *(f"UsageNumbers.{name}" for name in vars(a2a_session_manager.UsageNumbers))}
 
 # DESIGN §2: these stay where 0.1 had them.
 FIXED_PATHS = [
@@ -58,7 +62,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         _ = getattr(a2a_session_manager, "nope")  # noqa: B009 - mypy would report the plain form
 
 
-@pytest.mark.parametrize("package", [public, storage, fastapi], ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
 def test_every_public_name_that_is_imported_is_in_all(package: types.ModuleType) -> None:
     assert package.__file__ is not None
     tree = ast.parse(Path(package.__file__).read_text())
@@ -72,9 +76,29 @@ def test_every_public_name_that_is_imported_is_in_all(package: types.ModuleType)
     assert imported - set(package.__all__) - {"MissingDependency"} == set()  # an integration imports it to raise it
 
 
-@pytest.mark.parametrize("package", [public, storage, fastapi], ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
 def test_all_is_sorted_and_names_nothing_twice(package: types.ModuleType) -> None:
     assert package.__all__ == sorted(set(package.__all__))
+
+
+@pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
+def test_every_public_name_says_what_it_is(package: types.ModuleType) -> None:
+    found = {name: getattr(package, name) for name in package.__all__}
+    said = {name: value for name, value in found.items() if inspect.isclass(value) or inspect.isfunction(value)}
+    members = {
+        f"{name}.{member}": value
+        for name, owner in said.items()
+        if inspect.isclass(owner)
+        for member, value in inspect.getmembers_static(owner, _is_ours)
+        if not member.startswith(("_", "test_"))
+    }
+
+    assert [name for name, value in (said | members).items() if not value.__doc__ and name not in SILENT] == []
+
+
+def _is_ours(member: object) -> bool:
+    function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+    return inspect.isfunction(function) and function.__module__.startswith("a2a_session_manager.")
 
 
 def test_every_error_is_exported() -> None:

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 import pytest
 
-from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager, StoreUnavailable, run_keeper
+from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager, assured
 from a2a_session_manager.storage.memory import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
-
-
-class ReluctantBackend(MemoryBackend):
-    """Memory that can stop answering, or lose the reply of a commit that it has made."""
-
-    hangs = False
-    replies_to_lose = 0
-
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # both are awaitable
-        if self.hangs:
-            return asyncio.get_running_loop().create_future()
-        receipt = super().commit(key, commit)
-        if self.replies_to_lose:
-            self.replies_to_lose -= 1
-            raise StoreUnavailable("the reply was lost")
-        return receipt
+from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 
 async def test_a_cancelled_block_is_left_in_time_when_the_store_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_keeper, "_END_SECONDS", 0.05)
-    backend = ReluctantBackend()
+    monkeypatch.setattr(assured, "_END_SECONDS", 0.05)
+    backend = LossyBackend(MemoryBackend())
     started = asyncio.Event()
 
     async def work() -> None:
@@ -40,7 +23,7 @@ async def test_a_cancelled_block_is_left_in_time_when_the_store_does_not_answer(
             SessionManager(BaseSessionStore(backend)).open("talk") as chat,
             chat.run(id="r"),
         ):
-            backend.hangs = True
+            backend.hold()
             started.set()
             await asyncio.sleep(60)
 
@@ -48,6 +31,7 @@ async def test_a_cancelled_block_is_left_in_time_when_the_store_does_not_answer(
     await started.wait()
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=10)
+    backend.go.set()
 
     assert done == {task}
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -56,7 +40,7 @@ async def test_a_cancelled_block_is_left_in_time_when_the_store_does_not_answer(
 
 
 async def test_a_run_whose_start_lost_its_reply_begins_once_and_ends() -> None:
-    backend = ReluctantBackend()
+    backend = LossyBackend(MemoryBackend())
     async with SessionManager(BaseSessionStore(backend)).open("talk") as chat:
         backend.replies_to_lose = 1
         async with chat.run(id="r"):

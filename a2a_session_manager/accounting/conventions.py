@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from a2a_session_manager.accounting.names import (
+    ANTHROPIC_WRITE,
+    APART,
+    CACHES_APART,
+    CHAT,
+    INPUT_OUTPUT,
+    OTEL,
+)
 from a2a_session_manager.accounting.reading import Counts, Reader
 
 Convention = Callable[[Reader, str | None], Counts]
@@ -19,17 +27,6 @@ _ALIASES = {
 _INCLUSIVE = frozenset({"azure", "databricks", "langchain", "litellm", "openai", "otel", "pydantic-ai"})
 _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 
-_ANTHROPIC_READ = ("cache_read_input_tokens", "cache_read_input_token_count")
-_ANTHROPIC_WRITE = (
-    "cache_creation_input_tokens",
-    "cache_write_input_tokens",
-    "cache_creation_input_token_count",
-    "cache_write_input_token_count",
-)
-_THOUGHT = ("output_tokens_details.thinking_tokens", "output_tokens_details.reasoning_tokens")
-_APART = frozenset({*_ANTHROPIC_READ, *_ANTHROPIC_WRITE, "cache_creation", "cache_details"})
-_OTEL = "gen_ai.usage."
-
 
 def convention_of(usage: Reader) -> Convention | None:
     """Return how to read a usage, by the names in it, or None when they are nobody's."""
@@ -44,34 +41,12 @@ def known_as(provider: str | None) -> str | None:
 
 def _chat(usage: Reader, provider: str | None) -> Counts:
     """OpenAI's chat completions, and all that copied their names: inclusive, with the exceptions below."""
-    counts = Counts(
-        prompt_tokens=usage.number("prompt_tokens"),
-        completion_tokens=usage.number("completion_tokens"),
-        cache_read_tokens=usage.number(
-            "prompt_tokens_details.cached_tokens",
-            "cached_tokens",
-            "prompt_cache_hit_tokens",  # DeepSeek
-            "cached_prompt_text_tokens",  # xAI's SDK
-            *_ANTHROPIC_READ,
-        ),
-        cache_write_tokens=usage.number(
-            "prompt_tokens_details.cache_write_tokens",
-            "prompt_tokens_details.cache_creation_tokens",
-            *_ANTHROPIC_WRITE,
-        ),
-        cache_write_1h_tokens=usage.number(
-            "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
-            "cache_creation.ephemeral_1h_input_tokens",
-        ),
-        reasoning_tokens=usage.number("completion_tokens_details.reasoning_tokens", "reasoning_tokens"),
-        input_audio_tokens=usage.number("prompt_tokens_details.audio_tokens"),
-        output_audio_tokens=usage.number("completion_tokens_details.audio_tokens"),
-    )
+    counts = usage.counts(CHAT)
     total = usage.count("total_tokens")
     if provider == "perplexity" or usage.has("citation_tokens") or usage.has("num_search_queries"):
         return _with_perplexity_extras(counts, usage, total)
     _let_total_place_reasoning(counts, total, usually_outside=provider == "xai")
-    if provider not in _INCLUSIVE and _APART & usage.keys and total == _sum(counts, with_caches=True):
+    if provider not in _INCLUSIVE and APART & usage.keys and total == _sum(counts, with_caches=True):
         counts.prompt_tokens += counts.cache_read_tokens + counts.cache_write_tokens
     counts.check_total(total)
     return counts
@@ -96,7 +71,7 @@ def _let_total_place_reasoning(counts: Counts, total: int | None, *, usually_out
 
 
 def _sides(usage: Reader, provider: str | None) -> Counts:
-    return (_caches_apart if _APART & usage.keys else _input_output)(usage, provider)
+    return (_caches_apart if APART & usage.keys else _input_output)(usage, provider)
 
 
 def _caches_apart(usage: Reader, provider: str | None) -> Counts:
@@ -104,15 +79,10 @@ def _caches_apart(usage: Reader, provider: str | None) -> Counts:
     short = usage.number("cache_creation.ephemeral_5m_input_tokens")
     by_ttl = usage.among("cache_details", "ttl", "1h", "input_tokens")
     long = usage.number("cache_creation.ephemeral_1h_input_tokens") if by_ttl is None else by_ttl
-    written = usage.count(*_ANTHROPIC_WRITE)
-    counts = Counts(
-        prompt_tokens=usage.number("input_tokens"),
-        completion_tokens=usage.number("output_tokens"),
-        cache_read_tokens=usage.number(*_ANTHROPIC_READ),
-        cache_write_tokens=short + long if written is None else written,
-        cache_write_1h_tokens=long,
-        reasoning_tokens=usage.number(*_THOUGHT),
-    )
+    written = usage.count(*ANTHROPIC_WRITE)
+    counts = usage.counts(CACHES_APART)
+    counts.cache_write_tokens = short + long if written is None else written
+    counts.cache_write_1h_tokens = long
     if written is not None and short and short + long != written:
         counts.problems.append(f"the cache writes add up to {short + long}, but their total is {written}")
     total = usage.count("total_tokens")
@@ -125,49 +95,12 @@ def _caches_apart(usage: Reader, provider: str | None) -> Counts:
 
 def _input_output(usage: Reader, provider: str | None) -> Counts:
     """OpenAI Responses and Realtime, LangChain, pydantic-ai, our own: everything is inside its side."""
+    counts = usage.counts(INPUT_OUTPUT)
     # LangChain's Anthropic puts the writes by duration beside a cache_creation of 0, so that sums do not double.
     short = usage.number("input_token_details.ephemeral_5m_input_tokens")
-    long = usage.number("input_token_details.ephemeral_1h_input_tokens", "cache_write_1h_tokens")
-    written = usage.number(
-        "input_tokens_details.cache_write_tokens", "input_token_details.cache_creation", "cache_write_tokens"
-    )
-    counts = Counts(
-        prompt_tokens=usage.number("input_tokens"),
-        completion_tokens=usage.number("output_tokens"),
-        cache_read_tokens=usage.number(
-            "input_tokens_details.cached_tokens",
-            "input_tokens_details.cache_read_input_tokens",  # Perplexity's Responses
-            "input_token_details.cache_read",
-            "input_token_details.priority_cache_read",
-            "input_token_details.flex_cache_read",
-            "input_token_details.cached_tokens",
-            "cache_read_tokens",
-            "cached_input_tokens",
-        ),
-        cache_write_tokens=max(written, short + long),
-        cache_write_1h_tokens=long,
-        reasoning_tokens=usage.number(
-            *_THOUGHT,
-            "output_token_details.reasoning",
-            "output_token_details.priority_reasoning",
-            "output_token_details.flex_reasoning",
-            "output_reasoning_tokens",
-            "reasoning_tokens",
-        )
-        or usage.number("details.reasoning_tokens"),  # pydantic-ai, beside a 0 of its own
-        input_audio_tokens=usage.number(
-            "input_tokens_details.audio_tokens",
-            "input_token_details.audio",
-            "input_token_details.audio_tokens",
-            "input_audio_tokens",
-        ),
-        output_audio_tokens=usage.number(
-            "output_tokens_details.audio_tokens",
-            "output_token_details.audio",
-            "output_token_details.audio_tokens",
-            "output_audio_tokens",
-        ),
-    )
+    counts.cache_write_tokens = max(counts.cache_write_tokens, short + counts.cache_write_1h_tokens)
+    if not counts.reasoning_tokens:
+        counts.reasoning_tokens = usage.number("details.reasoning_tokens")  # pydantic-ai, beside a 0 of its own
     requests = usage.count("requests")
     counts.requests = 1 if requests is None else requests
     counts.check_total(usage.count("total_tokens"))
@@ -209,13 +142,7 @@ def _cohere(usage: Reader, provider: str | None) -> Counts:
 
 def _otel(usage: Reader, provider: str | None) -> Counts:
     """OpenTelemetry's attributes: the input includes caches, by the conventions."""
-    return Counts(
-        prompt_tokens=usage.number(f"{_OTEL}input_tokens", f"{_OTEL}prompt_tokens"),
-        completion_tokens=usage.number(f"{_OTEL}output_tokens", f"{_OTEL}completion_tokens"),
-        cache_read_tokens=usage.number(f"{_OTEL}cache_read.input_tokens"),
-        cache_write_tokens=usage.number(f"{_OTEL}cache_creation.input_tokens"),
-        reasoning_tokens=usage.number(f"{_OTEL}reasoning.output_tokens"),
-    )
+    return usage.counts(OTEL)
 
 
 def _sum(counts: Counts, *, with_caches: bool) -> int:
@@ -225,7 +152,7 @@ def _sum(counts: Counts, *, with_caches: bool) -> int:
 
 # In this order: the first of which any name is there reads the usage.
 _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
-    (tuple(_OTEL + name for name in ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")), _otel),
+    ((*OTEL["prompt_tokens"], *OTEL["completion_tokens"]), _otel),
     (("prompt_token_count", "candidates_token_count", "response_token_count"), _gemini),
     (
         ("billed_units.input_tokens", "billed_units.output_tokens", "tokens.input_tokens", "tokens.output_tokens"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from a2a_session_manager.accounting.names import Names
 from a2a_session_manager.accounting.plain import fields_of
 from a2a_session_manager.exceptions import InvalidEvent
 
@@ -79,6 +80,11 @@ class Reader:
     def number(self, *paths: str) -> int:
         """Return the first count there is, 0 when the provider gives none."""
         return self.count(*paths) or 0
+
+    def counts(self, names: Names) -> Counts:
+        """Return the counts that `names` leads to."""
+        found: dict[str, Any] = {name: self.number(*paths) for name, paths in names.items()}
+        return Counts(**found)
 
     def among(self, path: str, kind: str, wanted: str, count: str) -> int | None:
         """Return the sum of `count` over the items of a list whose `kind` is `wanted`; None without the list."""

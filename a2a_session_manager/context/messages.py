@@ -34,7 +34,10 @@ def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEven
 
 
 def chat_messages(events: Iterable[SessionEvent[Any]]) -> list[ChatMessage]:
-    """Return the chat messages that `events` hold, in order; what was never said to a model is left out."""
+    """Return the chat messages that `events` hold, in order; what was never said to a model is left out.
+
+    Raises InvalidEvent for a message that JSON cannot hold.
+    """
     found = (message_from_event(event) for event in events)
     return [message for message in found if message is not None]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from a2a_session_manager.context.exchanges import exchanges
+from a2a_session_manager.context.fitting import Events, Fit, fitted
 from a2a_session_manager.context.messages import ChatMessage, message_from_event
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -15,16 +14,13 @@ from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, count_message
-from a2a_session_manager.tokens.counting import Count, TokenCounter, counting, weakest_basis
+from a2a_session_manager.tokens.counting import TokenCounter, counting
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
 
 # How many events the first look at the tail brings: a few more than there are likely to fit.
 _TOKENS_AN_EVENT = 64
 _FEWEST, _MOST = 16, 512
 _HEAD_EVENTS = 8
-
-Events = Sequence[SessionEvent[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,62 +58,19 @@ async def message_window(
         found = await newest(store, session, last=last)
         if head is None or not found.earlier_events:
             head = await _head(store, session) if found.earlier_events else _instructions(found.events)
-        work = partial(_fitted, head, _behind(head, found.events), max_tokens)
+        work = partial(fitted, head, _behind(head, found.events), max_tokens)
         texts = [event.message for event in [*head, *found.events]]
         fit = await counting(work, texts, model or "", counter=counter)
         if fit.is_full or not found.earlier_events:
-            break
+            return _window(found, head, fit)
         last = found.earlier_events + len(found.events) if max_tokens is None else 2 * last
+
+
+def _window(found: Session[Any], head: Events, fit: Fit) -> MessageWindow:
     if fit.lacking is not None:
-        raise InvalidSessionOperation(f"session {session.id!r}: {fit.lacking}", session_id=session.id)
+        raise InvalidSessionOperation(f"session {found.id!r}: {fit.lacking}", session_id=found.id)
     before = found.earlier_events + len(found.events) - len(head) - fit.seen if fit.is_full else 0
     return MessageWindow(fit.messages, fit.token_count, before + fit.refused)
-
-
-class _Fit(NamedTuple):
-    """What fits of a tail. `seen` of its newest events are in or refused, and `is_full` when there was an older
-    exchange that did not fit; `lacking` says why nothing fits.
-    """
-
-    messages: list[ChatMessage]
-    token_count: TokenCount
-    seen: int
-    refused: int
-    is_full: bool
-    lacking: str | None = None
-
-
-def _fitted(head: Events, tail: Events, max_tokens: int | None, count: Count) -> _Fit:
-    said = [(place, message) for place, event in enumerate(tail) if (message := message_from_event(event)) is not None]
-    told = [message for event in head if (message := message_from_event(event)) is not None]
-    heading = [count_message(message, count) for message in told]
-    counts, total = [count(""), *heading], TOKENS_FOR_REPLY + sum(heading)
-    kept: list[int] = []
-    start, is_full, lacking = 0, False, _lack(max_tokens, total - TOKENS_FOR_REPLY, None)
-    for exchange in reversed(exchanges([message for _, message in said])):
-        costs = [count_message(said[index][1], count) for index in exchange.indexes]
-        if max_tokens is not None and total + sum(costs) > max_tokens:
-            start, is_full = exchange.indexes[0] + 1, True
-            lacking = None if kept else _lack(max_tokens, total - TOKENS_FOR_REPLY, sum(costs))
-            break
-        kept += exchange.indexes
-        counts += costs
-        total += sum(costs)
-    token_count = TokenCount(total, weakest_basis(*counts), counts[0].encoding)
-    seen = len(tail) - said[start - 1][0] - 1 if start else len(tail)
-    messages = [*told, *(said[index][1] for index in sorted(kept))]
-    return _Fit(messages, token_count, seen, len(said) - start - len(kept), is_full, lacking)
-
-
-def _lack(max_tokens: int | None, head: int, exchange: int | None) -> str | None:
-    needed = TOKENS_FOR_REPLY + head + (exchange or 0)
-    if max_tokens is None or needed <= max_tokens:
-        return None
-    newest_one = "" if exchange is None else f", the newest exchange {exchange}"
-    return (
-        f"max_tokens={max_tokens} is too small: the system messages take {head} tokens{newest_one}, the reply's "
-        f"beginning {TOKENS_FOR_REPLY}: allow {needed} or more"
-    )
 
 
 async def _head(store: SessionStore, session: Session[Any]) -> Events:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 
 if TYPE_CHECKING:
     from a2a_session_manager.protocols import SessionStore

@@ -15,6 +15,8 @@ from a2a_session_manager.models.session_run import SessionRun
 class Retraction:
     """Which events to hide, chosen in exactly one way and decided inside the commit.
 
+    Raises InvalidSessionOperation when made in none or in several ways.
+
     Attributes:
         event_ids: these events; an id that was never appended is refused.
         last: the last `last` events that are visible now: `last=1` pops.
@@ -42,6 +44,7 @@ class SessionChange:
     """What a store commits as one atomic step: retractions first, then the rest.
 
     State and properties merge per top-level key, runs per id. An empty change only looks where the session is.
+    Raises InvalidSessionOperation when made with a key both set and unset.
     """
 
     events: Sequence[SessionEvent[Any]] = ()

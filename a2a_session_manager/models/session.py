@@ -16,7 +16,8 @@ from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_event import MessageT, SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally, summed
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally, summed
 from a2a_session_manager.provider import SessionStoreProvider
 
 if TYPE_CHECKING:
@@ -76,10 +77,12 @@ class Session(BaseModel, Generic[MessageT]):
 
     @property
     def usage_by_model(self) -> dict[str, TokenTally]:
+        """Spend by the name of the model, "" where none was named."""
         return self.token_summary.usage_by_model
 
     @property
     def total_tokens(self) -> int:
+        """Input and output tokens of all requests."""
         return self.token_summary.total_tokens
 
     @property
@@ -154,7 +157,10 @@ class Session(BaseModel, Generic[MessageT]):
         return await hierarchy.ancestors(self, self._store(store), last=last)
 
     async def descendants(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
-        """Return everything below, depth first, siblings in creation order, without events unless `last` asks."""
+        """Return everything below, depth first, siblings in creation order, without events unless `last` asks.
+
+        Raises SessionNotFound when this session is not stored.
+        """
         return await hierarchy.descendants(self, self._store(store), last=last)
 
     def _store(self, store: SessionStore | None) -> SessionStore:

@@ -20,7 +20,7 @@ MessageT = TypeVar("MessageT", default=Any)
 
 
 class SessionEvent(BaseModel, Generic[MessageT]):
-    """An event of a session's log.
+    """An event of a session's log; `task_id` is the id of the run it belongs to, `timestamp` when it was made.
 
     `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
     return as plain JSON. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
@@ -56,7 +56,8 @@ class SessionEvent(BaseModel, Generic[MessageT]):
     ) -> Self:
         """Return an event with the tokens of its request counted, and priced at its timestamp.
 
-        `fields` are further fields of the event. Where the provider reported its usage, pass that instead.
+        `prompt` is the request's text or chat messages, `completion` the answer's text. `fields` are further fields
+        of the event. Where the provider reported its usage, make the event with that as `token_usage` instead.
         """
         event = cls(message=message, **fields)
         counted = await TokenUsage.from_text(prompt, completion, model, counter=counter)

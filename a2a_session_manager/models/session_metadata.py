@@ -19,7 +19,7 @@ class SessionMetadata(BaseModel):
     properties: dict[str, Any] = Field(default_factory=dict)
 
     def set_property(self, key: str, value: Any) -> None:
-        """Set one property of this object; `save` (or the manager) writes it."""
+        """Set one property of this object; `save` writes it."""
         self.properties[key] = value
 
     def get_property(self, key: str, default: Any = None) -> Any:

@@ -24,6 +24,7 @@ class RunStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """True of the three that a run ends in."""
         return not LEGAL_MOVES[self]
 
 
@@ -39,8 +40,10 @@ LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
 
 
 class SessionRun(BaseModel):
-    """A run: its status moves only as LEGAL_MOVES allows; its events carry `task_id=run.id`.
+    """A run, one execution in a session; its events carry `task_id=run.id`.
 
+    From pending it goes to running, from there to waiting and back, and to completed; to failed or cancelled from
+    wherever it has not ended. Any other move raises InvalidSessionOperation, and changes nothing.
     `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given.
     """
 
@@ -70,12 +73,12 @@ class SessionRun(BaseModel):
         self._end(RunStatus.COMPLETED)
 
     def mark_failed(self, reason: object = None, *, error_type: str | None = None) -> None:
-        """End by an error; `reason` becomes `error`."""
+        """End by an error; the text of `reason`, which may be the exception, becomes `error`."""
         self._end(RunStatus.FAILED)
         self.error, self.error_type = _text(reason), error_type
 
     def mark_cancelled(self, reason: object = None) -> None:
-        """End by somebody's wish; `reason` becomes `error`."""
+        """End by somebody's wish; the text of `reason` becomes `error`."""
         self._end(RunStatus.CANCELLED)
         self.error = _text(reason)
 

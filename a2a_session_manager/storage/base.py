@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from anyio.abc import AsyncResource
 
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
@@ -20,7 +21,7 @@ from a2a_session_manager.storage.saving import Save
 from a2a_session_manager.storage.writing import SessionWriter
 
 
-class BaseSessionStore(SessionWriter):
+class BaseSessionStore(SessionWriter, AsyncResource):
     """A store over a backend: `save`, on top of the verbs that read and write, and its own life.
 
     Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
@@ -50,17 +51,6 @@ class BaseSessionStore(SessionWriter):
     async def aclose(self) -> None:
         """Finish what is under way and release what the store opened; later verbs raise StoreUnavailable."""
         await self._open_backend.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _as_store(self) -> BaseSessionStore:
         return self

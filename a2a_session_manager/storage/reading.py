@@ -13,7 +13,7 @@ from a2a_session_manager.models.identifier import ID_CHARACTERS, checked_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend

@@ -25,7 +25,10 @@ async def make_session(
     state: Mapping[str, Any] | None = None,
     properties: Mapping[str, Any] | None = None,
 ) -> Session[Any]:
-    """Create a session in which this was said, in one commit. Raises SessionAlreadyExists."""
+    """Create a session in which this was said, in one commit. Raises SessionAlreadyExists.
+
+    Each is a pair of role and content, `("user", "Hello")`, a chat message, or an event.
+    """
     events = [_event(each) for each in said]
     change = SessionChange(events=events, set_state=state or {}, set_properties=properties or {})
     return await store.create(id, parent_id=parent_id, change=change)
@@ -36,7 +39,8 @@ async def assert_transcript(
 ) -> None:
     """Fail, showing the difference, unless the stored conversation is `expected`.
 
-    Of a pair, role and content are compared; of a chat message or an event, every key of the message.
+    Of a pair, role and content are compared; of a chat message or an event, every key of the message. Raises
+    AssertionError, and SessionNotFound.
     """
     __tracebackhide__ = True
     events = await (session.events() if isinstance(session, ActiveLog) else store.events(session))

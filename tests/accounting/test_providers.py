@@ -20,7 +20,7 @@ from a2a_session_manager import InvalidEvent, TokenUsage
 from a2a_session_manager.accounting.priced import priced
 from a2a_session_manager.accounting.reading import snake
 from a2a_session_manager.accounting.usage import merged_usage, usage_from
-from a2a_session_manager.models.token_usage import pico_from_usd
+from a2a_session_manager.models.money import pico_from_usd
 from a2a_session_manager.tokens.list_prices import load
 from tests.accounting.provider_rows import ROWS, Row
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from a2a_session_manager import TokenSummary, TokenTally, TokenUsage
-from a2a_session_manager.models.token_usage import COUNTERS, pico_from_usd, usd_from_pico
+from a2a_session_manager.models.money import pico_from_usd, usd_from_pico
+from a2a_session_manager.models.token_tally import COUNTERS
 
 
 @st.composite

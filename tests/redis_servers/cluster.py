@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.redis_servers.server import APPEND_ONLY, START_SECONDS, RedisServer
+from tests.redis_servers.server import APPEND_ONLY, RedisServer
+from tests.redis_servers.startable import Startable, wait_until
 
 _SLOTS = 16_384
 _OPTIONS = (
@@ -20,7 +18,7 @@ _OPTIONS = (
 )
 
 
-class RedisCluster:
+class RedisCluster(Startable):
     """Three nodes with a third of the slots each; a node that is killed and started again comes back whole."""
 
     def __init__(self, directory: Path, *options: tuple[str, ...]) -> None:
@@ -50,10 +48,7 @@ class RedisCluster:
 
     def wait_until_whole(self) -> None:
         """Wait until every node knows that every slot is served."""
-        deadline = time.monotonic() + START_SECONDS
-        while not all(self._is_whole(node) for node in self.nodes):
-            assert time.monotonic() < deadline, "the cluster did not come together"
-            time.sleep(0.05)
+        wait_until(lambda: all(map(self._is_whole, self.nodes)), "the cluster did not come together")
 
     def _is_whole(self, node: RedisServer) -> bool:
         info: dict[str, str] = node.call("CLUSTER INFO")
@@ -62,12 +57,3 @@ class RedisCluster:
             and info["cluster_slots_ok"] == str(_SLOTS)
             and info["cluster_known_nodes"] == str(len(self.nodes))
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.redis_servers.server import START_SECONDS, RedisServer
+from tests.redis_servers.server import RedisServer
+from tests.redis_servers.startable import Startable, wait_until
 
 SERVICE = "sessions"
 
 
-class SentinelSetup:
+class SentinelSetup(Startable):
     """`primary` and `replica` are what they were at the start; after a failover the replica is the primary."""
 
     def __init__(self, directory: Path) -> None:
@@ -36,8 +33,8 @@ class SentinelSetup:
         """Start all three and wait until the replica is in step and the Sentinel knows it."""
         for server in (self.primary, self.replica, self.sentinel):
             server.start()
-        self._wait_for("the replica did not come into step", self._is_in_step)
-        self._wait_for("the Sentinel did not find the replica", self._is_watched)
+        wait_until(self._is_in_step, "the replica did not come into step")
+        wait_until(self._is_watched, "the Sentinel did not find the replica")
 
     def stop(self) -> None:
         """End all three."""
@@ -55,18 +52,3 @@ class SentinelSetup:
     def _is_watched(self) -> bool:
         services: dict[str, dict[str, int]] = self.sentinel.call("SENTINEL MASTERS")
         return services[SERVICE]["num-slaves"] == 1
-
-    def _wait_for(self, complaint: str, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, complaint
-            time.sleep(0.05)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()

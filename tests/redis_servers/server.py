@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
-START_SECONDS = 20.0
+from tests.redis_servers.startable import START_SECONDS, Startable
+
 # Each write is on the disk before it is answered. With the default, `everysec`, a server whose disk is slow
 # answers first, and may lose two seconds when it is killed.
 APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
@@ -47,7 +47,7 @@ def free_port() -> int:
                 return port
 
 
-class RedisServer:
+class RedisServer(Startable):
     """A redis-server that can be killed and started again on the same port and data.
 
     `options` are lines of its configuration: `("appendonly", "yes")`. Its methods block: from an event loop,
@@ -114,15 +114,6 @@ class RedisServer:
         with self.admin() as client:
             send: Callable[..., Any] = client.execute_command
             return send(*command)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the server does not run"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -58,16 +58,22 @@ class HandsOutLiveObjects(InMemorySessionStore):
         return live if live.revision == session.revision else session
 
 
-class _ByTheClock(MemoryBackend):
+class _Shows(MemoryBackend):
+    """Memory that hands out events as `shown` makes them."""
+
+    def __init__(self, shown: Callable[[Sequence[StoredEvent]], list[StoredEvent]]) -> None:
+        super().__init__()
+        self._shown = shown
+
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         found = await super().load(keys, last=last, whole_head=whole_head)
-        return [each and replace(each, events=_by_the_clock(each.events)) for each in found]
+        return [each and replace(each, events=self._shown(each.events)) for each in found]
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
         page = await super().read_log(key, after=after, limit=limit)
-        return page and page._replace(events=_by_the_clock(page.events))
+        return page and page._replace(events=self._shown(page.events))
 
 
 def _by_the_clock(events: Sequence[StoredEvent]) -> list[StoredEvent]:
@@ -78,19 +84,7 @@ class OrdersByClock(BaseSessionStore):
     """Sorts events by the times on them."""
 
     def __init__(self) -> None:
-        super().__init__(_ByTheClock())
-
-
-class _SkipsWhatItCannotRead(MemoryBackend):
-    async def load(
-        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
-    ) -> list[LoadedSession | None]:
-        found = await super().load(keys, last=last, whole_head=whole_head)
-        return [each and replace(each, events=_readable(each.events)) for each in found]
-
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        page = await super().read_log(key, after=after, limit=limit)
-        return page and page._replace(events=_readable(page.events))
+        super().__init__(_Shows(_by_the_clock))
 
 
 def _readable(events: Sequence[StoredEvent]) -> list[StoredEvent]:
@@ -101,7 +95,7 @@ class ShortensACorruptSession(BaseSessionStore):
     """Leaves out what it cannot read."""
 
     def __init__(self) -> None:
-        super().__init__(_SkipsWhatItCannotRead())
+        super().__init__(_Shows(_readable))
 
 
 class TakesCorruptionForAbsence(InMemorySessionStore):

@@ -39,13 +39,21 @@ def run_writers(url: str, acks: Path, events: int, *more: str) -> list[str]:
     return acks.read_text().splitlines()
 
 
-@EVENTS
-def test_processes_append_to_one_session(redis_server: RedisServer, tmp_path: Path, events: int) -> None:
-    url = f"{redis_server.url}?key_prefix=test-{uuid4().hex}:"
+def with_a_talk(server: RedisServer) -> str:
+    """Create the session that all write to, under a prefix of its own; return the store's URL."""
+    url = f"{server.url}?key_prefix=test-{uuid4().hex}:"
 
     async def create() -> None:
         async with store_from_url(url) as store:
             await store.create("talk")
+
+    asyncio.run(create())
+    return url
+
+
+@EVENTS
+def test_processes_append_to_one_session(redis_server: RedisServer, tmp_path: Path, events: int) -> None:
+    url = with_a_talk(redis_server)
 
     async def check() -> None:
         async with store_from_url(url) as cold:
@@ -61,18 +69,13 @@ def test_processes_append_to_one_session(redis_server: RedisServer, tmp_path: Pa
             by_model = (await cold.usage("talk")).usage_by_model
             assert [by_model[f"p{process}"].prompt_tokens for process in range(PROCESSES)] == [TASKS * events] * 4
 
-    asyncio.run(create())
     acknowledged = run_writers(url, tmp_path / "acks", events)
     asyncio.run(check())
 
 
 @EVENTS
 def test_processes_append_to_one_tree(redis_server: RedisServer, tmp_path: Path, events: int) -> None:
-    url = f"{redis_server.url}?key_prefix=test-{uuid4().hex}:"
-
-    async def create() -> None:
-        async with store_from_url(url) as store:
-            await store.create("talk")
+    url = with_a_talk(redis_server)
 
     async def check() -> None:
         async with store_from_url(url) as cold:
@@ -89,7 +92,6 @@ def test_processes_append_to_one_tree(redis_server: RedisServer, tmp_path: Path,
             assert (await cold.usage("talk")).total.requests == 0
             assert len(acknowledged) == PROCESSES * TASKS * events
 
-    asyncio.run(create())
     acknowledged = run_writers(url, tmp_path / "acks", events, "tree")
     asyncio.run(check())
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from weakref import WeakSet
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 from fastapi.requests import HTTPConnection
 
 from a2a_session_manager.active import ActiveSession
@@ -19,12 +19,18 @@ from a2a_session_manager.manager import SessionManager
 
 STATE_KEY = "sessions"
 REQUESTS_KEY = "session_requests"
+LAST_SEQ = 2**63 - 1
 RequestTasks = WeakSet[asyncio.Task[Any]]
+
+After = Annotated[int, Query(ge=0, le=LAST_SEQ)]
 
 
 # Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.
 async def get_sessions(connection: HTTPConnection) -> SessionManager:
-    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`."""
+    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`.
+
+    Raises RuntimeError in an app without that lifespan.
+    """
     sessions = getattr(connection.state, STATE_KEY, None)
     if not isinstance(sessions, SessionManager):
         raise RuntimeError(
@@ -51,7 +57,8 @@ Chat = Annotated[ActiveSession, Depends(get_chat)]
 def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionManager]]:
     """Return a dependency: the manager of the namespace that your dependency `tenant` returns, never of the default.
 
-    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`
+    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`. A request whose tenant is no name, or an
+    empty one, raises InvalidSessionOperation.
     """
 
     async def get_tenant_sessions(sessions: Sessions, name: Annotated[Any, Depends(tenant)]) -> SessionManager:
@@ -65,7 +72,10 @@ def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionMa
 
 
 def chat_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[ActiveSession]]:
-    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns."""
+    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns.
+
+    It raises as `sessions_of` and `get_chat` do.
+    """
 
     async def get_tenant_chat(
         session_id: Annotated[str, Path()], sessions: Annotated[SessionManager, Depends(sessions_of(tenant))]

@@ -22,7 +22,7 @@ def session_lifespan(
     """Return a lifespan that opens the store of `url`: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
 
     `inner` is a lifespan of your own; it runs inside this one, finds the manager as `app.state.sessions`, and
-    what it yields joins the state.
+    what it yields joins the state. A bad URL raises InvalidSessionOperation when the app starts.
     """
 
     @asynccontextmanager

@@ -17,7 +17,10 @@ _TAG = re.compile(r'(?:W/)?"([0-9A-Za-z_-]{1,64})\.(\d{1,18})"')
 
 
 def etag(session: Session[Any]) -> str:
-    """Return the tag of a stored session as last seen: which life of its id, and which revision of it."""
+    """Return the tag of a stored session as last seen: which life of its id, and which revision of it.
+
+    Raises InvalidSessionOperation for one that was never stored.
+    """
     if session.creation_id is None:
         raise InvalidSessionOperation(f"session {session.id!r} was never stored: it has no ETag", session_id=session.id)
     return f'"{session.creation_id}.{session.revision}"'

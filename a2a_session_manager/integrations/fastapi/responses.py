@@ -23,6 +23,7 @@ class AsciiJSONResponse(JSONResponse):
     """
 
     def render(self, content: Any) -> bytes:
+        """Return `content` as JSON. Raises ValueError for NaN and infinities, as FastAPI's own does."""
         return escaped_json(content)
 
 

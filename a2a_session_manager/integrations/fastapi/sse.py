@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
+from a2a_session_manager.integrations.fastapi.dependencies import LAST_SEQ, After
 from a2a_session_manager.integrations.fastapi.problems import log_outage, problem_of
 from a2a_session_manager.integrations.fastapi.responses import escaped_json, json_bytes
 from a2a_session_manager.models.session_event import SessionEvent
@@ -21,7 +22,6 @@ from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 
 PING_SECONDS = 15.0  # proxies cut a connection that says nothing for a minute, some for half of one
 _PING = b": ping\n\n"
-_LAST_SEQ = 2**63 - 1
 
 
 class EventStream(StreamingResponse):
@@ -41,12 +41,13 @@ class EventStream(StreamingResponse):
         super().__init__(_with_problem(frames), headers={**ours, **(headers or {})})
 
     async def stream_response(self, send: Send) -> None:
+        """Send the frames, and close their generator."""
         async with aclosing(self._frames):
             await super().stream_response(send)
 
 
 def sse_frame(event: str, data: Any, *, id: int | None = None) -> bytes:
-    """Return one frame; `data`, any JSON value, is one line whatever it holds."""
+    """Return one frame; `data`, any JSON value, is one line whatever it holds. Raises what `json.dumps` does."""
     return _frame(event, escaped_json(data), id)
 
 
@@ -76,8 +77,8 @@ def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = 
 
 # Async without awaiting: FastAPI sends a plain function to a thread.
 async def read_resume_after(
-    last_event_id: Annotated[int | None, Header(ge=0, le=_LAST_SEQ)] = None,
-    after: Annotated[int, Query(ge=0, le=_LAST_SEQ)] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, le=LAST_SEQ)] = None,
+    after: After = 0,
 ) -> int:
     """Return the seq to go on behind: Last-Event-ID, which a browser sends when it reconnects, else `?after=`."""
     return after if last_event_id is None else last_event_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from types import TracebackType
@@ -10,16 +9,13 @@ from typing import Any, Self
 
 from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.active import ActiveLog
-from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
+from a2a_session_manager.assured import surely, write_at_end
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.integrations.fastapi.sse import EventStream, event_frame, sse_frame
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.identifier import checked_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
-from a2a_session_manager.storage.cancellation import finish, finish_behind
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
-
-_END_SECONDS = DEFAULT_LIMITS.cancel_seconds
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +43,7 @@ class StreamedAnswer:
 
     @property
     def text(self) -> str:
+        """All that was written so far."""
         return "".join(self._parts)
 
     @property
@@ -57,7 +54,7 @@ class StreamedAnswer:
         return self._event
 
     def write(self, text: str) -> None:
-        """Add to the text; nothing is stored yet."""
+        """Add to the text; nothing is stored yet. Raises InvalidSessionOperation behind the end of the block."""
         if self._has_ended:
             raise InvalidSessionOperation(f"the answer {self._id!r} has ended: what is written now would be lost")
         self._parts.append(text)
@@ -76,22 +73,14 @@ class StreamedAnswer:
         traceback: TracebackType | None,
     ) -> None:
         self._has_ended = True
-        # In a task of its own: a cancelled scope would withdraw the write that says so.
-        write = asyncio.ensure_future(self._append(self._stored(exc)))
-        if exc is None:
-            await finish(write, patience=_END_SECONDS)
-            return
         failed = f"the answer {self._id!r} of session {self._log.session.id!r} could not be kept"
-        if not await finish_behind(exc, write, patience=_END_SECONDS, failed=failed):
+        was_kept = await write_at_end(self._append(self._stored(exc)), exc, failed=failed)
+        if exc is not None and not was_kept:
             # Whoever has left does not read notes.
             _logger.error("%s", exc.__notes__[-1])
 
     async def _append(self, event: SessionEvent[Any]) -> None:
-        """Append the answer; a lost reply is asked for once more, with the same id."""
-        try:
-            stored = await self._log.append(event)
-        except StoreUnavailable:
-            stored = await self._log.append(event)
+        stored = await surely(lambda: self._log.append(event))
         self._event = stored[0]
 
     def _stored(self, exc: BaseException | None) -> SessionEvent[Any]:

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally
 
 
 class SessionList(BaseModel):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
+from anyio.abc import AsyncResource
 
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionAlreadyExists,
-    SessionNotFound,
-    StoreUnavailable,
-)
+from a2a_session_manager.assured import surely
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.integrations.openai_agents.items import (
     behind_the_last_answer,
     event_from_item,
@@ -30,17 +26,15 @@ if TYPE_CHECKING:
     from agents import RunContextWrapper, RunErrorDetails, TResponseInputItem
     from agents.result import RunResultBase
 
-ResultT = TypeVar("ResultT")
-
 _CREATE_TRIES = 8
 
 
-class AgentsSession:
+class AgentsSession(AsyncResource):
     """openai-agents' `Session` over one of ours, which is created by the first item.
 
     Items come back as they were given, newest last; other events of the session are none. With `run_id` the items
     belong to that run. One made by `from_url` has a store of its own and is closed with `aclose`; a manager that
-    was handed in stays open.
+    was handed in stays open. The verbs raise what SessionStore says, and RuntimeError once its own store is closed.
     """
 
     def __init__(
@@ -60,13 +54,19 @@ class AgentsSession:
 
     @classmethod
     def from_url(cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None) -> Self:
-        """Return a session over a store of its own, such as `file:./sessions`."""
+        """Return a session over a store of its own, such as `file:./sessions`.
+
+        Raises InvalidSessionOperation for a bad URL or id.
+        """
         session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings)
         session._owns_sessions = True
         return session
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all."""
+        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all.
+
+        Raises InvalidSessionOperation for a negative one.
+        """
         self._check_open()
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
@@ -75,13 +75,13 @@ class AgentsSession:
         return items_of(await self._newest(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append all items in one commit, or none of them."""
+        """Append all items in one commit, or none of them. Raises InvalidEvent for what is no JSON object."""
         self._check_open()
         if items:
             await self._append([event_from_item(item, self._run_id) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Hide the newest item and return it; two callers never get the same one."""
+        """Hide the newest item and return it, None when there is none; two callers never get the same one."""
         self._check_open()
         while newest := await self._newest(1):
             if claimed := items_of(await self._retract(newest[0].id)):
@@ -126,17 +126,6 @@ class AgentsSession:
             self._is_closed = True
             await self._sessions.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError(f"{type(self).__name__} is closed")
@@ -157,11 +146,11 @@ class AgentsSession:
         store = self._sessions.store
         for _ in range(_CREATE_TRIES):
             try:
-                return await _surely(lambda: store.append(self.session_id, *events))
+                return await surely(lambda: store.append(self.session_id, *events))
             except SessionNotFound:
                 pass
             try:
-                session = await _surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
+                session = await surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
             except SessionAlreadyExists:
                 continue  # somebody was faster, or we were and did not hear of it: every event has its id
             return session.events
@@ -170,7 +159,7 @@ class AgentsSession:
     async def _retract(self, *event_ids: str, after: int | None = None) -> list[SessionEvent[Any]]:
         store, write_id = self._sessions.store, hidden_id()
         try:
-            return await _surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
+            return await surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
         except SessionNotFound:
             return []
 
@@ -190,11 +179,3 @@ class UsageHooks(RunHooks[Any]):
         """Append the response's usage."""
         if has_usage(response):
             await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])
-
-
-async def _surely(write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Send a write again, the same, when its outcome is not known: the framework never would."""
-    try:
-        return await write()
-    except StoreUnavailable:
-        return await write()

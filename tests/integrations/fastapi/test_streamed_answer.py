@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from a2a_session_manager import (
@@ -19,67 +18,12 @@ from a2a_session_manager import (
     SessionEvent,
     SessionManager,
     StoreUnavailable,
+    assured,
 )
-from a2a_session_manager.integrations.fastapi import StreamedAnswer, streaming
+from a2a_session_manager.integrations.fastapi import StreamedAnswer, stream_answer
 from a2a_session_manager.storage.memory import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
-
-Body = Callable[[Callable[[], object]], Coroutine[Any, Any, None]]
-Stop = Callable[[Body], Awaitable[None]]
-
-
-async def by_task_cancel(body: Body) -> None:
-    reached = asyncio.Event()
-    task = asyncio.ensure_future(body(reached.set))
-    await reached.wait()
-    task.cancel()
-    await asyncio.wait({task}, timeout=10)
-    assert task.cancelled()
-
-
-async def by_two_cancels(body: Body) -> None:
-    reached = asyncio.Event()
-    task = asyncio.ensure_future(body(reached.set))
-    await reached.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait({task}, timeout=10)
-    assert task.cancelled()
-
-
-async def by_timeout(body: Body) -> None:
-    async def timed() -> None:
-        async with asyncio.timeout(60) as timeout:
-            await body(lambda: timeout.reschedule(0))
-
-    with pytest.raises(TimeoutError):
-        await timed()
-
-
-async def by_anyio_scope(body: Body) -> None:
-    with anyio.CancelScope() as scope:
-        await body(scope.cancel)
-    assert scope.cancelled_caught
-
-
-async def by_a_failing_sibling(body: Body) -> None:
-    reached = asyncio.Event()
-
-    async def fail() -> None:
-        await reached.wait()
-        raise ConnectionError
-
-    async def both() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(body(reached.set))
-            group.create_task(fail())
-
-    with pytest.raises(ExceptionGroup):
-        await both()
-
-
-STOPS = [by_task_cancel, by_two_cancels, by_timeout, by_anyio_scope, by_a_failing_sibling]
+from tests.stops import STOPS, Reached, Stop, task_cancel
 
 
 async def kept(directory: Path) -> list[SessionEvent[Any]]:
@@ -103,7 +47,7 @@ async def say(answer: StreamedAnswer, text: str, *, usage: object = None, then: 
 async def test_an_answer_that_is_cut_off_is_kept_once_and_says_so(stop: Stop, tmp_path: Path) -> None:
     async with FileSessionStore(tmp_path) as store, SessionManager(store).open("talk") as chat:
 
-        async def body(reached: Callable[[], object]) -> None:
+        async def body(reached: Reached) -> None:
             async with StreamedAnswer(chat) as answer:
                 answer.write("Day 1: ")
                 answer.write("muse")
@@ -121,11 +65,11 @@ async def test_an_answer_that_is_cut_off_is_kept_once_and_says_so(stop: Stop, tm
     assert (event.message, event.metadata, event.source) == ("Day 1: muse", {"interrupted": True}, EventSource.LLM)
 
 
-@pytest.mark.parametrize("stop", [by_task_cancel, by_two_cancels, by_timeout, by_anyio_scope])
+@pytest.mark.parametrize("stop", STOPS)
 async def test_a_whole_answer_is_kept_once_when_the_cancellation_comes_with_its_end(stop: Stop, tmp_path: Path) -> None:
     async with FileSessionStore(tmp_path) as store, SessionManager(store).open("talk") as chat:
 
-        async def body(reached: Callable[[], object]) -> None:
+        async def body(reached: Reached) -> None:
             async with StreamedAnswer(chat) as answer:
                 answer.write("Day 1: museums.")
                 asyncio.get_running_loop().call_soon(reached)
@@ -279,18 +223,18 @@ async def test_an_answer_that_cannot_be_kept_behind_an_error_is_a_note_and_a_log
 async def test_a_client_that_left_is_not_held_by_a_store_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streaming, "_END_SECONDS", 0.05)
+    monkeypatch.setattr(assured, "_END_SECONDS", 0.05)
     backend, sessions = lossy()
     async with sessions.open("talk") as chat:
         backend.hold()
 
-        async def body(reached: Callable[[], object]) -> None:
+        async def body(reached: Reached) -> None:
             async with StreamedAnswer(chat) as answer:
                 answer.write("Day")
                 reached()
                 await asyncio.sleep(60)
 
-        await by_task_cancel(body)
+        await task_cancel(body)
         said_so = "did not answer" in caplog.text
         backend.go.set()
         async for event in chat.follow():
@@ -307,7 +251,7 @@ async def tokens(*words: str) -> AsyncIterator[str]:
 
 async def test_a_response_that_nobody_starts_stores_nothing(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
-        streaming.stream_answer(chat, tokens("Day"))
+        stream_answer(chat, tokens("Day"))
 
         assert await chat.events() == []
 
@@ -334,7 +278,7 @@ async def test_a_hanging_send_does_not_keep_the_answer_from_being_stored(session
             await left.wait()
             return {"type": "http.disconnect"}
 
-        response = streaming.stream_answer(chat, model())
+        response = stream_answer(chat, model())
         await response({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
 
         assert closed.is_set()

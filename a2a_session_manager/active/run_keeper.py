@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
+from a2a_session_manager.assured import surely, write_at_end
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage.cancellation import finish, finish_behind
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
-
-_END_SECONDS = DEFAULT_LIMITS.cancel_seconds
 
 
 class RunKeeper:
@@ -59,22 +56,14 @@ class RunKeeper:
         self._move_to_end(exc)
         if self.record == self._written:
             return
-        # In a task of its own: a cancelled scope would withdraw the write that records the cancellation.
-        write = asyncio.ensure_future(self.write())
-        if exc is None:
-            await finish(write, patience=_END_SECONDS)
-        else:
-            failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
-            await finish_behind(exc, write, patience=_END_SECONDS, failed=failed)
+        failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
+        await write_at_end(self.write(), exc, failed=failed)
 
     async def write(self) -> None:
-        """Commit the record as it is; a lost reply is asked for once more."""
+        """Commit the record as it is."""
         written = self.record.model_copy(deep=True)
         change, write_id = SessionChange(runs=[written]), hidden_id()
-        try:
-            await self._store.commit(self._session, change, write_id=write_id)
-        except StoreUnavailable:
-            await self._store.commit(self._session, change, write_id=write_id)
+        await surely(lambda: self._store.commit(self._session, change, write_id=write_id))
         self._written = written
 
     def _move_to_end(self, exc: BaseException | None) -> None:

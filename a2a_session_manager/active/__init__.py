@@ -1,0 +1,7 @@
+"""Sessions and runs in use: what `SessionManager.open` hands out, where every verb has written when it returns."""
+
+from __future__ import annotations
+
+from a2a_session_manager.active.log import ActiveLog, ActiveRun, ActiveSession
+
+__all__ = ["ActiveLog", "ActiveRun", "ActiveSession"]

@@ -1,0 +1,121 @@
+"""ActiveSession and ActiveRun: what `open`, `child` and `run` hand out, and how the next one is opened from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from a2a_session_manager.active.run_keeper import RunKeeper
+from a2a_session_manager.active.writing import ActiveWriter
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.opening import open_session
+from a2a_session_manager.protocols import SessionStore
+
+
+class ActiveLog(ActiveWriter):
+    """The verbs that a session and a run share; a run's events carry its id as `task_id`."""
+
+    def run(
+        self, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> ActiveRun:
+        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered.
+
+        Entering raises InvalidSessionOperation when the run of this id has ended.
+        """
+        run = SessionRun(id=new_id() if id is None else id, agent=agent, metadata=dict(metadata or {}))
+        return ActiveRun(self._store, self.session, run, may_resume=id is not None)
+
+    @asynccontextmanager
+    async def child(
+        self,
+        id: str | None = None,
+        *,
+        agent: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        last: int | None = 0,
+    ) -> AsyncIterator[ActiveSession]:
+        """Open a child session, or create it, with a log and totals of its own.
+
+        `agent`, `properties` and the run it comes from (`parent_run_id`) are kept as properties of a new one; of
+        one that exists, its newest `last` events are read. Raises InvalidSessionOperation when it is not a child of
+        this session.
+        """
+        about = {"agent": agent, "parent_run_id": self._run_id}
+        known = {name: value for name, value in about.items() if value is not None}
+        change = SessionChange(set_properties={**known, **(properties or {})})
+        session = await open_session(self._store, id, parent=self.session, last=last, change=change)
+        yield ActiveSession(self._store, session)
+
+
+class ActiveSession(ActiveLog):
+    """A session in use, which `SessionManager.open` or `child` opened: its verbs read from the store and write to it.
+
+    `session` is the plain data: the head, and what was loaded or written through here. Every verb that writes
+    takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe. Every verb raises
+    SessionNotFound when the session has been deleted meanwhile, and what SessionStore says of all its verbs.
+    """
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.session.id
+
+
+class ActiveRun(ActiveLog):
+    """A run in use, for `async with`, with the verbs of its session: its events carry its id as `task_id`.
+
+    Its record says how the block ended: completed, failed by which error, cancelled, or waiting as `mark_waiting`
+    left it. The error goes on; that the record could not be written is a note on it.
+    """
+
+    def __init__(self, store: SessionStore, session: Session[Any], run: SessionRun, *, may_resume: bool) -> None:
+        super().__init__(store, session, run.id)
+        self._keeper = RunKeeper(store, session, run)
+        self._may_resume = may_resume
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.record.id
+
+    @property
+    def record(self) -> SessionRun:
+        """The run as it stands here; what is changed on it by hand is written when the block ends."""
+        return self._keeper.record
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands here."""
+        return self.record.status
+
+    async def mark_waiting(self) -> None:
+        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id.
+
+        Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
+        """
+        self.record.mark_waiting()
+        await self._keeper.write()
+
+    async def mark_running(self) -> None:
+        """Record that the run goes on."""
+        self.record.mark_running()
+        await self._keeper.write()
+
+    async def __aenter__(self) -> Self:
+        if self._may_resume:
+            await self._keeper.take_up()
+        await self._keeper.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._keeper.end(exc)

@@ -1,0 +1,65 @@
+"""TokenTally: a sum of usages, in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from a2a_session_manager.models.money import usd_from_pico
+from a2a_session_manager.models.token_counts import Count, TokenCounts
+
+
+class TokenTally(TokenCounts):
+    """A sum of usages, integers only, the cost in 10⁻¹² US dollars; tallies are added and subtracted.
+
+    `requests` counts all requests; with `unpriced_requests` of them above 0, the cost is a lower bound.
+    """
+
+    requests: Count = 0
+    unpriced_requests: Count = 0
+    cost_pico_usd: Count = 0
+
+    @property
+    def estimated_cost_usd(self) -> Decimal:
+        """The sum of the known costs in US dollars, exact."""
+        return usd_from_pico(self.cost_pico_usd)
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True when a request without a price is in the sum."""
+        return self.unpriced_requests > 0
+
+    @property
+    def total_prompt_tokens(self) -> int:
+        """`prompt_tokens`, by the name that sums had in 0.1."""
+        return self.prompt_tokens
+
+    @property
+    def total_completion_tokens(self) -> int:
+        """`completion_tokens`, by the name that sums had in 0.1."""
+        return self.completion_tokens
+
+    @property
+    def total_estimated_cost_usd(self) -> Decimal:
+        """`estimated_cost_usd`, by the name that sums had in 0.1."""
+        return self.estimated_cost_usd
+
+    def plus(self, counters: Mapping[str, int]) -> TokenTally:
+        """Return this sum with `counters` added, counts by the names of the fields here."""
+        return self.model_copy(update={name: getattr(self, name) + count for name, count in counters.items()})
+
+    def __add__(self, other: TokenTally) -> TokenTally:
+        return self.plus({name: getattr(other, name) for name in COUNTERS})
+
+    def __sub__(self, other: TokenTally) -> TokenTally:
+        return self.plus({name: -getattr(other, name) for name in COUNTERS})
+
+
+# The integers that are summed, by name.
+COUNTERS = tuple(TokenTally.model_fields)
+NOTHING_SPENT = TokenTally()
+
+
+def summed(tallies: Iterable[TokenTally]) -> TokenTally:
+    """Return the sum of `tallies`; nothing spent when there are none."""
+    return sum(tallies, NOTHING_SPENT)

@@ -1,0 +1,40 @@
+"""Startable: what is started and stopped as a block."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+START_SECONDS = 20.0
+
+
+class Startable(ABC):
+    """A server or several, for `with`: started and ready inside the block, ended behind it."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it in its own time."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def wait_until(is_ready: Callable[[], bool], complaint: str) -> None:
+    """Ask `is_ready` again and again; fail with `complaint` when it takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not is_ready():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -70,7 +70,7 @@ class _ByTheClock(MemoryBackend):
         return page and page._replace(events=_by_the_clock(page.events))
 
 
-def _by_the_clock(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+def _by_the_clock(events: Iterable[StoredEvent]) -> list[StoredEvent]:
     return sorted(events, key=lambda event: str(json.loads(event.data)["timestamp"]))
 
 
@@ -93,7 +93,7 @@ class _SkipsWhatItCannotRead(MemoryBackend):
         return page and page._replace(events=_readable(page.events))
 
 
-def _readable(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+def _readable(events: Iterable[StoredEvent]) -> list[StoredEvent]:
     return [event for event in events if event.data.endswith(b"}")]
 
 

@@ -259,6 +259,21 @@ def test_loaded_events_share_their_fields_sets_and_nobody_notices(change: Callab
     assert one == other
 
 
+def test_loaded_usages_share_their_fields_sets_too() -> None:
+    data = encoded(SessionEvent(message="x", token_usage=TokenUsage(prompt_tokens=3, model="m"))).data
+    one, other = decoded(data).token_usage, decoded(data).token_usage
+    assert one is not None
+    assert other is not None
+    assert one.__pydantic_fields_set__ is other.__pydantic_fields_set__
+    before = set(other.model_fields_set)
+
+    one.model_fields_set.add("details")
+    one.model_copy(update={"details": {}}).model_fields_set.add("details")
+
+    assert other.model_fields_set == before
+    assert one == other
+
+
 def test_events_with_different_fields_keep_different_fields_sets() -> None:
     short = decoded(encoded(SessionEvent(message="x")).data)
     long = decoded(encoded(SessionEvent(message="x", task_id="r", metadata={"a": 1})).data)

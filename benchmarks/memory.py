@@ -6,6 +6,7 @@ from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
 from benchmarks import scenarios, spending
+from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
 from benchmarks.scenarios import Case, Scenario, Sizes, at_most
@@ -33,7 +34,7 @@ CASES = [
     Case("memory/usage/by length", None, partial(_on_store, spending.usage_by_length)),
     Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
-    Case("memory/lateness/load", at_most(10.0), partial(_on_store, scenarios.lateness_of_load)),
+    Case("memory/lateness/load", at_most(10.0), partial(alone, url="memory:", scenario=scenarios.lateness_of_load)),
     Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),
     Case("memory/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
     Case("memory/lateness/big text", None, partial(_on_store, scenarios.lateness_of_big_text)),

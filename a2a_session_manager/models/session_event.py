@@ -63,6 +63,11 @@ class SessionEvent(BaseModel, Generic[MessageT]):
         counted = await TokenUsage.from_text(prompt, completion, model, counter=counter)
         return event.model_copy(update={"token_usage": await counted.priced_at(event.timestamp)})
 
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The names of the fields that were given, in a set of its own: loaded events share the one they keep."""
+        return set(self.__pydantic_fields_set__)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise InvalidSessionOperation(
             f"event {self.id!r} is frozen, {name!r} cannot be set: append a new event and retract this one"

@@ -17,6 +17,7 @@ from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, Invalid
 from a2a_session_manager.models.identifier import checked_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
@@ -27,6 +28,11 @@ _MARK = b'{"v":%d,' % FORMAT
 _UNREADABLE = (ValueError, InvalidSessionOperation)
 # A place is the store's to give; bytes do not hold it.
 _PLACE = frozenset({"seq", "retracted"})
+
+# One set for all events, or usages, that had the same fields: a set of its own would be most of what a loaded event
+# costs the garbage collector. Both are frozen: they never change their set, nor hand it out.
+_FIELDS_SETS: dict[frozenset[str], set[str]] = {}
+_put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str) -> EncodedEvent:
@@ -65,6 +71,9 @@ def decode_event(
     # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
     event.__dict__["seq"] = seq
     event.__dict__["retracted"] = retracted
+    _share_fields_set(event)
+    if event.token_usage is not None:
+        _share_fields_set(event.token_usage)
     return event
 
 
@@ -145,6 +154,11 @@ def _loaded(data: bytes, model: type[Any]) -> Any:
             raise
         # pydantic's parser knows no lone surrogates; if it is not that, json raises in its turn.
         return model.__pydantic_validator__.validate_python(json.loads(data))
+
+
+def _share_fields_set(model: SessionEvent[Any] | TokenUsage) -> None:
+    own = model.__pydantic_fields_set__
+    _put_fields_set(model, _FIELDS_SETS.setdefault(frozenset(own), own))
 
 
 def _parsed(data: bytes) -> Any:

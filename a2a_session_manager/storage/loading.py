@@ -56,7 +56,7 @@ async def load_session(
 
 
 async def decode_events(
-    stored: Sequence[StoredEvent],
+    stored: Iterable[StoredEvent],
     session_id: str,
     limits: StoreLimits,
     *,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -58,11 +60,15 @@ def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> InMemorySessionSt
 
 @dataclass(slots=True)
 class StoredSession:
-    """One session: its head, its log, and what it remembers for ever."""
+    """One session: its head, its log, and what it remembers for ever.
+
+    The log is bytes and, in step with it, the revisions that brought them: no object for the garbage collector.
+    """
 
     head: HeadRecord
     tree: StoredTree
-    log: list[StoredEvent] = field(default_factory=list)
+    log: list[bytes] = field(default_factory=list)
+    revisions: array[int] = field(default_factory=partial(array, "Q"))
     seqs: dict[str, int] = field(default_factory=dict)
     first_results: dict[str, FirstResult] = field(default_factory=dict)
     retractions: list[StoredRetraction] = field(default_factory=list)
@@ -132,7 +138,7 @@ class MemoryBackend(Backend):
         if stored is None:
             return None
         head = stored.head
-        events = stored.log[after : after + limit]
+        events = list(_events(stored, after + 1, min(after + limit, head.last_seq)))
         is_last = after + len(events) >= head.last_seq
         retractions = ledger.retractions_of_page(stored.retractions, after, events, is_last=is_last)
         return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
@@ -232,7 +238,8 @@ def _write(stored: StoredSession, commit: EncodedCommit, outcome: ledger.Outcome
     after_seq = head.last_seq
     ledger.apply(head, commit, outcome)
     for seq, event in enumerate(outcome.fresh, after_seq + 1):
-        stored.log.append(StoredEvent(seq, outcome.revision, event.data))
+        stored.log.append(event.data)
+        stored.revisions.append(outcome.revision)
         stored.seqs[event.id] = seq
         if event.usage is not None:
             ledger.add_usage(stored.tree.totals, event)
@@ -251,10 +258,15 @@ def _loaded(stored: StoredSession | None, last: int | None, whole_head: bool) ->
     head = stored.head
     count = head.last_seq if last is None else last
     tail = ranges.visible_tail(head.last_seq, count, head.hidden)
-    events = [event for first, final in tail for event in stored.log[first - 1 : final]]
+    # Made one by one as they are taken: what is in the log stays there, as it is.
+    events = (event for first, final in tail for event in _events(stored, first, final))
     return LoadedSession(
         ledger.copied(head, whole_head=whole_head), events, list(stored.children) if whole_head else ()
     )
+
+
+def _events(stored: StoredSession, first: int, final: int) -> Iterator[StoredEvent]:
+    return map(StoredEvent, range(first, final + 1), stored.revisions[first - 1 : final], stored.log[first - 1 : final])
 
 
 def _copied(totals: Totals) -> Totals:

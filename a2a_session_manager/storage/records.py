@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -167,10 +167,13 @@ class HeadRecord:
 
 @dataclass(slots=True)
 class LoadedSession:
-    """A head with the events that were asked for, oldest first, and the child ids of a full read."""
+    """A head with the events that were asked for, oldest first, and the child ids of a full read.
+
+    The events are taken once: a backend may make each of them only then.
+    """
 
     head: HeadRecord
-    events: Sequence[StoredEvent] = ()
+    events: Iterable[StoredEvent] = ()
     child_ids: Sequence[str] = ()
 
 

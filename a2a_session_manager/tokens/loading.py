@@ -71,7 +71,7 @@ async def load_async(name: str, *, download_timeout: float | None = None) -> Out
         outcome = await _awaited(attempt, _left(attempt, download_timeout))
     if outcome.encoding is not None:
         # Patterns run a third faster in the thread that used them first: let that be the loop's.
-        outcome.encoding.encode(_SAMPLE, disallowed_special=())
+        outcome.encoding.encode_ordinary(_SAMPLE)
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from hashlib import sha256
 
-from a2a_session_manager.tokens.pieces import slices
+from a2a_session_manager.tokens.pieces import PIECE, slices
 
 
 class CountMemo:
@@ -24,11 +24,14 @@ class CountMemo:
 
     def get(self, key: bytes) -> int | None:
         """Return the count of `key`, which is now the youngest; None when it is not known."""
+        tokens = self._counts.get(key)
+        if tokens is None:
+            return None
         try:
             self._counts.move_to_end(key)
         except KeyError:
-            return None
-        return self._counts.get(key)
+            return tokens  # another thread made it be forgotten meanwhile
+        return tokens
 
     def put(self, key: bytes, tokens: int) -> None:
         """Remember a count, and forget the ones unused for longest above the size."""
@@ -44,6 +47,6 @@ def digest(encoding: str, text: str) -> bytes:
     """Return the memo's key of `text` in an encoding."""
     hashed = sha256(encoding.encode() + b"\xff")
     # In slices: where surrogates are many, encoding them takes long and holds the interpreter.
-    for part in slices(text):
+    for part in slices(text) if len(text) > PIECE else (text,):
         hashed.update(part.encode("utf-8", "surrogatepass"))
     return hashed.digest()

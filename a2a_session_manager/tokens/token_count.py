@@ -18,7 +18,7 @@ class TokenCount(int):
     encoding: str | None
 
     def __new__(cls, tokens: int, basis: Basis = "counted", encoding: str | None = None) -> TokenCount:
-        count = super().__new__(cls, tokens)
+        count = int.__new__(cls, tokens)
         count.basis = basis
         count.encoding = encoding
         return count

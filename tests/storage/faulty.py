@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -61,7 +61,7 @@ class HandsOutLiveObjects(InMemorySessionStore):
 class _Shows(MemoryBackend):
     """Memory that hands out events as `shown` makes them."""
 
-    def __init__(self, shown: Callable[[Sequence[StoredEvent]], list[StoredEvent]]) -> None:
+    def __init__(self, shown: Callable[[Iterable[StoredEvent]], list[StoredEvent]]) -> None:
         super().__init__()
         self._shown = shown
 
@@ -76,7 +76,7 @@ class _Shows(MemoryBackend):
         return page and page._replace(events=self._shown(page.events))
 
 
-def _by_the_clock(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+def _by_the_clock(events: Iterable[StoredEvent]) -> list[StoredEvent]:
     return sorted(events, key=lambda event: str(json.loads(event.data)["timestamp"]))
 
 
@@ -87,7 +87,7 @@ class OrdersByClock(BaseSessionStore):
         super().__init__(_Shows(_by_the_clock))
 
 
-def _readable(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+def _readable(events: Iterable[StoredEvent]) -> list[StoredEvent]:
     return [event for event in events if event.data.endswith(b"}")]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import gc
 import json
 import math
+import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -25,6 +28,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
+from a2a_session_manager.models.session_event import placed
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.storage.codec import (
     decode_event,
@@ -189,6 +193,92 @@ def test_a_decoded_event_has_the_place_it_was_given() -> None:
     again = decode_event(data, "s", 9, retracted=True)
 
     assert (again.seq, again.retracted) == (9, True)
+
+
+def test_of_ten_thousand_loaded_events_each_brings_two_objects_that_the_garbage_collector_walks() -> None:
+    data = encoded(SessionEvent(message="x")).data
+    decoded(data)
+    gc.collect()
+    before = len(gc.get_objects())
+
+    kept = [decoded(data) for _ in range(10_000)]
+
+    assert len(gc.get_objects()) - before < 2.1 * len(kept)  # the event and its __dict__
+
+
+def _changed_by_hand(event: SessionEvent[Any]) -> None:
+    event.model_fields_set.add("metadata")
+
+
+def _copied_with_more(event: SessionEvent[Any]) -> None:
+    event.model_copy(update={"metadata": {"a": 1}})
+
+
+def _changed_in_a_copy(event: SessionEvent[Any]) -> None:
+    copy.copy(event).__pydantic_fields_set__.add("metadata")
+
+
+def _changed_in_a_deep_copy(event: SessionEvent[Any]) -> None:
+    copy.deepcopy(event).__pydantic_fields_set__.add("metadata")
+
+
+def _changed_after_pickling(event: SessionEvent[Any]) -> None:
+    pickle.loads(pickle.dumps(event)).__pydantic_fields_set__.add("metadata")
+
+
+def _placed_and_changed(event: SessionEvent[Any]) -> None:
+    placed(event, 9).__pydantic_fields_set__.add("metadata")
+
+
+def _assigned(event: SessionEvent[Any]) -> None:
+    with pytest.raises(InvalidSessionOperation):
+        event.metadata = {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _changed_by_hand,
+        _copied_with_more,
+        _changed_in_a_copy,
+        _changed_in_a_deep_copy,
+        _changed_after_pickling,
+        _placed_and_changed,
+        _assigned,
+    ],
+)
+def test_loaded_events_share_their_fields_sets_and_nobody_notices(change: Callable[[SessionEvent[Any]], None]) -> None:
+    data = encoded(SessionEvent(id="e", message="x")).data
+    one, other = decoded(data), decoded(data)
+    assert one.__pydantic_fields_set__ is other.__pydantic_fields_set__
+
+    change(one)
+
+    assert other.model_fields_set == {"id", "message", "source", "type", "timestamp"}
+    assert "metadata" not in decoded(data).model_dump(exclude_unset=True)
+    assert one == other
+
+
+def test_loaded_usages_share_their_fields_sets_too() -> None:
+    data = encoded(SessionEvent(message="x", token_usage=TokenUsage(prompt_tokens=3, model="m"))).data
+    one, other = decoded(data).token_usage, decoded(data).token_usage
+    assert one is not None
+    assert other is not None
+    assert one.__pydantic_fields_set__ is other.__pydantic_fields_set__
+    before = set(other.model_fields_set)
+
+    one.model_fields_set.add("details")
+    one.model_copy(update={"details": {}}).model_fields_set.add("details")
+
+    assert other.model_fields_set == before
+    assert one == other
+
+
+def test_events_with_different_fields_keep_different_fields_sets() -> None:
+    short = decoded(encoded(SessionEvent(message="x")).data)
+    long = decoded(encoded(SessionEvent(message="x", task_id="r", metadata={"a": 1})).data)
+
+    assert long.model_fields_set - short.model_fields_set == {"task_id", "metadata"}
 
 
 def test_an_event_tells_its_run_and_what_it_spent() -> None:

@@ -20,7 +20,7 @@ def damage_first_event(store: BaseSessionStore, session_id: str) -> None:
     backend = store._open_backend
     assert isinstance(backend, MemoryBackend)
     log = backend._sessions[SessionKey("", session_id)].log
-    log[0] = log[0]._replace(data=log[0].data[: len(log[0].data) // 2])
+    log[0] = log[0][: len(log[0]) // 2]
 
 
 async def turn() -> None:
@@ -106,6 +106,7 @@ def _draft(stored: StoredSession) -> StoredSession:
         head=ledger.copied(stored.head, whole_head=True),
         tree=StoredTree(),
         log=list(stored.log),
+        revisions=stored.revisions[:],
         seqs=dict(stored.seqs),
         first_results=dict(stored.first_results),
         retractions=list(stored.retractions),

@@ -111,7 +111,7 @@ async def test_the_thread_of_the_loop_is_the_first_to_use_a_vocabulary(monkeypat
     users: list[threading.Thread] = []
 
     class Spy:
-        def encode(self, text: str, **options: object) -> list[int]:
+        def encode_ordinary(self, text: str) -> list[int]:
             users.append(threading.current_thread())
             return []
 

@@ -52,6 +52,11 @@ class LogIndex:
     def remove(self) -> None:
         self._sidecars.remove()
 
+    def note_event(self, event_id: str, seq: int, start: int) -> None:
+        """Remember the one event of the record at `start`."""
+        self._recent_starts.append(start)
+        self._recent_seqs[event_id] = seq
+
     def note_events(self, events: Sequence[EncodedEvent], first_seq: int, start: int) -> None:
         """Remember the events of the record at `start`."""
         self._recent_starts.extend([start] * len(events))
@@ -69,12 +74,12 @@ class LogIndex:
     def recent_result(self, write_id: str) -> FirstResult | None:
         return self._recent_results.get(write_id)
 
-    def older_events(self, event_id: str) -> Iterator[int]:
-        """Yield the starts of covered records that may hold this event."""
+    def older_events(self, event_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may hold this event."""
         return self._older(_EVENT, event_id)
 
-    def older_writes(self, write_id: str) -> Iterator[int]:
-        """Yield the starts of covered records that may have this write id."""
+    def older_writes(self, write_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may have this write id."""
         return self._older(_WRITE, write_id)
 
     def start_of(self, seq: int, last_seq: int) -> int:
@@ -121,8 +126,8 @@ class LogIndex:
             self._trusts_sidecars = True
             self._forget_recent()
 
-    def _older(self, kind: str, identifier: str) -> Iterator[int]:
-        return iter(()) if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
+    def _older(self, kind: str, identifier: str) -> Sequence[int]:
+        return () if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
 
     def _forget_recent(self) -> None:
         self._recent_seqs: dict[str, int] = {}

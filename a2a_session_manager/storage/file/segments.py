@@ -41,12 +41,12 @@ class Segment:
     def count(self) -> int:
         return len(self.fingerprints)
 
-    def find(self, wanted: int) -> Iterator[int]:
-        """Yield where the records lie that may hold the id of this fingerprint."""
-        at = bisect_left(self.fingerprints, wanted)
-        while at < len(self.fingerprints) and self.fingerprints[at] == wanted:
-            yield self.starts[at]
-            at += 1
+    def find(self, wanted: int) -> Sequence[int]:
+        """Return where the records lie that may hold the id of this fingerprint."""
+        first = last = bisect_left(self.fingerprints, wanted)
+        while last < len(self.fingerprints) and self.fingerprints[last] == wanted:
+            last += 1
+        return self.starts[first:last]
 
     def entries(self, low: int, high: int) -> Iterable[tuple[int, int]]:
         """Return the pairs whose fingerprints are from `low` up to, but not, `high`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,12 @@ class Checkpoint:
     tables: list[Segment] = field(default_factory=list)
     size: int = 0
 
-    def find(self, wanted: int) -> Iterator[int]:
-        """Yield where records lie that may hold the id of this fingerprint, from the newest table on."""
+    def find(self, wanted: int) -> list[int]:
+        """Return where records lie that may hold the id of this fingerprint, from the newest table on."""
+        found: list[int] = []
         for table in reversed(self.tables):
-            yield from table.find(wanted)
+            found += table.find(wanted)
+        return found
 
 
 class Sidecars:

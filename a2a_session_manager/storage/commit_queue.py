@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import StoreUnavailable
@@ -45,8 +45,16 @@ class QueuedJob(QueuedWrite[Any]):
         self.busy_since: float | None = None
 
 
-# Starts a batch; its future brings an answer for each job: a result, an exception, or BUSY.
-StartBatch = Callable[[Sequence[QueuedJob]], "asyncio.Future[list[Any]]"]
+class Answers(Protocol):
+    """Brings an answer for each job of a batch: a result, an exception, or BUSY. A future is one."""
+
+    def add_done_callback(self, tell: Callable[[Any], object], /, *, context: contextvars.Context) -> object: ...
+    def cancelled(self) -> bool: ...
+    def exception(self) -> BaseException | None: ...
+    def result(self) -> list[Any]: ...
+
+
+StartBatch = Callable[[Sequence[QueuedJob]], Answers]
 
 
 class CommitQueue:
@@ -93,7 +101,7 @@ class CommitQueue:
         else:
             answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
-    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: asyncio.Future[list[Any]]) -> None:
+    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Answers) -> None:
         if answers.cancelled():
             failure: BaseException | None = StoreUnavailable("the event loop is shutting down: write again")
         else:

@@ -23,7 +23,7 @@ from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJo
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
-from a2a_session_manager.storage.file.workers import Workers
+from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -122,7 +122,7 @@ class FileBackend(Backend):
             result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
             return result
 
-    def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+    def _start_batch(self, batch: Sequence[QueuedJob]) -> Work[list[Any]]:
         return self._workers.start(partial(self._answers, batch))
 
     def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
@@ -219,4 +219,4 @@ def _answer(work: Callable[[], Any]) -> Any:
 
 
 def _size(commit: EncodedCommit) -> int:
-    return sum(len(event.data) for event in commit.events)
+    return sum([len(event.data) for event in commit.events])

@@ -16,7 +16,6 @@ from redis.asyncio import Redis, RedisCluster
 
 from a2a_session_manager import EventSource, SessionEvent, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.cancellation import QueuedWrite
 from a2a_session_manager.storage.commit_queue import QueuedJob
 from a2a_session_manager.storage.encoding import encode_append
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
@@ -61,7 +60,7 @@ class Unqueued(RedisBackend):
         return self._begun(self._alone(key, commit))
 
     async def _alone(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        [answer] = await self._answers([QueuedJob(key, commit, 0, QueuedWrite())])
+        [answer] = await self._answers([QueuedJob(key, commit, 0)])
         if isinstance(answer, Exception):
             raise answer
         receipt: Receipt = answer

@@ -53,12 +53,11 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 
     The loop waits for no import, and for no more than a few prices: the first time and long batches go to a thread.
     """
-    unpriced = sum(map(needs_price, events))
-    if not unpriced:
+    if not any(map(needs_price, events)):
         return events
     if not prices_are_loaded():
         await warm_up_prices()
-    if unpriced <= _MOST_INLINE:
+    if sum(map(needs_price, events)) <= _MOST_INLINE:
         return [priced_event(event, pricer) for event in events]
     return await asyncio.to_thread(lambda: [priced_event(event, pricer) for event in events])
 

@@ -24,10 +24,22 @@ from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDe
 FORMAT = 1
 _MARK = b'{"v":%d,' % FORMAT
 
+# The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
+_EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
+
 # What reading bytes back may raise: the models' own checks raise our errors.
 _UNREADABLE = (ValueError, InvalidSessionOperation)
 # A place is the store's to give; bytes do not hold it.
-_PLACE = frozenset({"seq", "retracted"})
+_PLACE = {"seq", "retracted"}
+# What is left out of an event that has no metadata, no task id, no usage: ready made, for every append takes one.
+_LEFT_OUT = {
+    (no_metadata, no_task, no_usage): _PLACE.union(
+        {"metadata"} if no_metadata else (), {"task_id"} if no_task else (), {"token_usage"} if no_usage else ()
+    )
+    for no_metadata in (False, True)
+    for no_task in (False, True)
+    for no_usage in (False, True)
+}
 
 # One set for all events, or usages, that had the same fields: a set of its own would be most of what a loaded event
 # costs the garbage collector. Both are frozen: they never change their set, nor hand it out.
@@ -35,27 +47,22 @@ _FIELDS_SETS: dict[frozenset[str], set[str]] = {}
 _put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
-def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str) -> EncodedEvent:
+def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
     """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
-    checked_id(event.id, "event id")
+    # Each read once: a model's attributes are slow to read.
+    metadata, task_id, usage = event.metadata, event.task_id, event.token_usage
+    event_id = checked_id(event.id, "event id")
     check.check(event.message, *path, "message")
-    left_out = set(_PLACE)
-    if event.metadata:
-        check.check(event.metadata, *path, "metadata")
-    else:
-        left_out.add("metadata")
-    if event.task_id is None:
-        left_out.add("task_id")
-    else:
-        checked_id(event.task_id, "task id")
-    usage = event.token_usage
-    if usage is None:
-        left_out.add("token_usage")
-        delta = None
-    else:
+    if metadata:
+        check.check(metadata, *path, "metadata")
+    if task_id is not None:
+        checked_id(task_id, "task id")
+    delta = None
+    if usage is not None:
         check.check(usage.details, *path, "token_usage", "details")
         delta = UsageDelta(usage.model, event.source.value, usage.counters())
-    return EncodedEvent(event.id, _marked(_dumped(event, left_out)), event.task_id, delta)
+    left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
+    return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out)), task_id, delta)
 
 
 def decode_event(
@@ -81,7 +88,7 @@ def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
     """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
     checked_id(run.id, "run id")
     check.check(run.metadata, f"runs[{run.id}]", "metadata")
-    return StoredRun(run.status.value, _marked(_dumped(run, set())))
+    return StoredRun(run.status.value, _marked(_dumped(run, type(run).__pydantic_serializer__, set())))
 
 
 def decode_run(run: StoredRun, session_id: str) -> SessionRun:
@@ -116,10 +123,7 @@ def event_model(message_type: Any) -> type[SessionEvent[Any]]:
     return SessionEvent if message_type is None else SessionEvent[message_type]
 
 
-def _dumped(model: BaseModel, left_out: set[str]) -> bytes:
-    # The bare class encodes the payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
-    cls = SessionEvent if isinstance(model, SessionEvent) else type(model)
-    serializer = cls.__pydantic_serializer__
+def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str]) -> bytes:
     try:
         return serializer.to_json(model, exclude=left_out, warnings="error")
     except PydanticSerializationError:

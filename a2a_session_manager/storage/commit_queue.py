@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import StoreUnavailable
@@ -32,19 +32,29 @@ class Busy:
 BUSY: Final = Busy()
 
 
-@dataclass(slots=True, eq=False)
-class QueuedJob:
-    """One write: what to do, how large it is, who waits for it, and since when its lane is busy."""
+class QueuedJob(QueuedWrite[Any]):
+    """One write: what to do, how large it is, and since when its lane is busy."""
 
-    lane: Hashable
-    work: Any
-    size: int
-    write: QueuedWrite[Any]
-    busy_since: float | None = None
+    __slots__ = ("busy_since", "lane", "size", "work")
+
+    def __init__(self, lane: Hashable, work: Any, size: int) -> None:
+        super().__init__()
+        self.lane = lane
+        self.work = work
+        self.size = size
+        self.busy_since: float | None = None
 
 
-# Starts a batch; its future brings an answer for each job: a result, an exception, or BUSY.
-StartBatch = Callable[[Sequence[QueuedJob]], "asyncio.Future[list[Any]]"]
+class Answers(Protocol):
+    """Brings an answer for each job of a batch: a result, an exception, or BUSY. A future is one."""
+
+    def add_done_callback(self, tell: Callable[[Any], object], /, *, context: contextvars.Context) -> object: ...
+    def cancelled(self) -> bool: ...
+    def exception(self) -> BaseException | None: ...
+    def result(self) -> list[Any]: ...
+
+
+StartBatch = Callable[[Sequence[QueuedJob]], Answers]
 
 
 class CommitQueue:
@@ -66,10 +76,10 @@ class CommitQueue:
         queue = self._loops.get(loop)
         if queue is None:
             queue = self._loops[loop] = _LoopQueue()
-        write: QueuedWrite[Any] = QueuedWrite(loop=loop)
-        queue.put(QueuedJob(lane, work, size, write))
+        job = QueuedJob(lane, work, size)
+        queue.waiting.append(job)
         self._go_on(queue)
-        return write
+        return job
 
     async def aclose(self) -> None:
         """Wait until everything queued on this loop is settled."""
@@ -91,7 +101,7 @@ class CommitQueue:
         else:
             answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
-    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: asyncio.Future[list[Any]]) -> None:
+    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Answers) -> None:
         if answers.cancelled():
             failure: BaseException | None = StoreUnavailable("the event loop is shutting down: write again")
         else:
@@ -104,7 +114,7 @@ class CommitQueue:
             if answer is BUSY:
                 self._park(queue, job)
             else:
-                woken += job.write.settle(answer)
+                woken += job.settle(answer)
         queue.is_in_flight = False
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
@@ -123,7 +133,7 @@ class CommitQueue:
         if now - job.busy_since < self._busy_seconds:
             queue.park(job)
         else:
-            job.write.settle(StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later"))
+            job.settle(StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later"))
 
     def _start_due(self, queue: _LoopQueue) -> None:
         queue.is_start_due = False
@@ -153,26 +163,23 @@ class _LoopQueue:
     # two threads cannot be in the same context at once.
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
-    def put(self, job: QueuedJob) -> None:
-        self.waiting.append(job)
-
     def take_batch(self) -> list[QueuedJob]:
         batch: list[QueuedJob] = []
         size = 0
         while self.waiting and len(batch) < BATCH_WRITES and size < BATCH_BYTES:
             job = self.waiting.popleft()
-            if job.write.done():
+            if job.outcome.cancelled():
                 continue  # withdrawn by its caller
             if job.lane in self.parked:
                 self.parked[job.lane].append(job)
                 continue
-            job.write.has_begun = True
+            job.has_begun = True
             size += job.size
             batch.append(job)
         return batch
 
     def park(self, job: QueuedJob) -> None:
-        job.write.has_begun = False
+        job.has_begun = False
         self.parked.setdefault(job.lane, deque()).append(job)
 
     def unpark(self) -> None:

@@ -74,18 +74,16 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
     encoded = []
     size = 0
     for index, event in enumerate(events):
-        path = f"events[{index}]"
         if not isinstance(event, SessionEvent):
-            raise InvalidEvent(
-                f"{path} is a {type(event).__name__}: append SessionEvent(message=…, source=…)", path=path
-            )
+            raise _no_event(event, index)
         check.add(_EVENT_WEIGHT)
         try:
-            one = encode_event(event, check, path)
+            one = encode_event(event, check, "events", index)
         except InvalidEvent as error:
             error.event_id = event.id
             raise
-        _check_size(one.data, limits, path, event.id)
+        if len(one.data) > limits.event_bytes:
+            raise _too_large(one.data, limits, f"events[{index}]", event.id)
         size += len(one.data)
         encoded.append(one)
     _check_commit(size, limits)
@@ -98,7 +96,8 @@ def encode_values(values: Mapping[str, Any], check: JsonCheck, limits: StoreLimi
     for key, value in values.items():
         _check_name(key, what)
         encoded[key] = encode_value(value, check, what, key)
-        _check_size(encoded[key], limits, f"{what}.{key}")
+        if len(encoded[key]) > limits.event_bytes:
+            raise _too_large(encoded[key], limits, f"{what}.{key}")
     return encoded
 
 
@@ -108,7 +107,8 @@ def encode_runs(runs: Sequence[SessionRun], check: JsonCheck, limits: StoreLimit
     for run in runs:
         check.add(_EVENT_WEIGHT + len(run.error or ""))
         encoded[run.id] = encode_run(run, check)
-        _check_size(encoded[run.id].data, limits, f"runs[{run.id}]")
+        if len(encoded[run.id].data) > limits.event_bytes:
+            raise _too_large(encoded[run.id].data, limits, f"runs[{run.id}]")
     return encoded
 
 
@@ -157,15 +157,19 @@ def _check_name(key: object, what: str) -> None:
         raise InvalidEvent(f"{what}: the key {key!a} holds a lone surrogate: take valid Unicode", path=what) from None
 
 
-def _check_size(data: bytes, limits: StoreLimits, path: str, event_id: str | None = None) -> None:
-    if len(data) > limits.event_bytes:
-        raise InvalidEvent(
-            f"{path}: {len(data)} bytes, more than {limits.event_bytes}: "
-            "store large media elsewhere and a reference to it here",
-            path=path,
-            event_id=event_id,
-            is_too_large=True,
-        )
+def _no_event(value: object, index: int) -> InvalidEvent:
+    path = f"events[{index}]"
+    return InvalidEvent(f"{path} is a {type(value).__name__}: append SessionEvent(message=…, source=…)", path=path)
+
+
+def _too_large(data: bytes, limits: StoreLimits, path: str, event_id: str | None = None) -> InvalidEvent:
+    return InvalidEvent(
+        f"{path}: {len(data)} bytes, more than {limits.event_bytes}: "
+        "store large media elsewhere and a reference to it here",
+        path=path,
+        event_id=event_id,
+        is_too_large=True,
+    )
 
 
 def _check_commit(size: int, limits: StoreLimits) -> None:

@@ -14,6 +14,7 @@ DEEPEST = 100
 # Python reads back integers of up to 4,300 digits.
 _LONGEST_INT_BITS = 13_280
 # Every value weighs this much beside its text: walking and encoding small values costs time, not bytes.
+# Counted by what holds it, all at once.
 _VALUE_WEIGHT = 32
 
 
@@ -30,12 +31,13 @@ class JsonCheck:
         self.most = most
         self.weight = 0
 
-    def check(self, value: Any, *path: str) -> None:
+    def check(self, value: Any, *path: str | int) -> None:
         """Raise InvalidEvent with the path to the first value that JSON cannot hold."""
+        self.add(_VALUE_WEIGHT)
         try:
             self._walk(value, 0)
         except _Refused as refused:
-            where = "".join([path[0], *(f".{name}" for name in path[1:]), *reversed(refused.steps)])
+            where = "".join([str(path[0]), *map(_step, path[1:]), *reversed(refused.steps)])
             raise InvalidEvent(f"{where}: {refused}", path=where) from None
 
     def add(self, weight: int) -> None:
@@ -47,49 +49,56 @@ class JsonCheck:
     def _walk(self, value: Any, depth: int) -> None:
         kind = type(value)
         if kind is str:
-            self.add(_VALUE_WEIGHT + len(value))
+            self.add(len(value))
         elif kind is dict:
             self._walk_dict(value, depth)
         elif kind is list:
-            self._walk_items(enumerate(value), depth)
-        elif value is None or kind is bool:
-            self.add(_VALUE_WEIGHT)
+            self._walk_list(value, depth)
         elif kind is int:
             self._walk_int(value)
-        else:
+        elif value is not None and kind is not bool:
             self._walk_rarer(value, depth)
 
     def _walk_dict(self, value: dict[Any, Any], depth: int) -> None:
+        characters = 0
         for key in value:
             if not isinstance(key, str):
                 raise _Refused(f"the key {key!r} is a {type(key).__name__}: JSON keys are strings")
-            self.add(len(key))
+            characters += len(key)
+        self.add(characters + len(value) * _VALUE_WEIGHT)
         self._walk_items(value.items(), depth)
 
-    def _walk_items(self, items: Iterable[tuple[Any, Any]], depth: int) -> None:
+    def _walk_list(self, value: list[Any], depth: int) -> None:
+        self.add(len(value) * _VALUE_WEIGHT)
+        self._walk_items(enumerate(value), depth)
+
+    def _walk_items(self, items: Iterable[tuple[str | int, Any]], depth: int) -> None:
         if depth >= DEEPEST:
             raise _Refused(f"more than {DEEPEST} levels of nesting: flatten it, or store it as text")
-        self.add(_VALUE_WEIGHT)
+        characters = 0
         for name, item in items:
+            if type(item) is str:  # as most are
+                characters += len(item)
+                continue
             try:
                 self._walk(item, depth + 1)
             except _Refused as refused:
-                refused.steps.append(f"[{name}]" if isinstance(name, int) else f".{name}")
+                refused.steps.append(_step(name))
                 raise
+        self.add(characters)
 
     def _walk_rarer(self, value: Any, depth: int) -> None:
         if isinstance(value, float):
             if not isfinite(value):
                 raise _Refused(f"{value} is not a JSON number: store None or a string")
-            self.add(_VALUE_WEIGHT)
         elif isinstance(value, BaseModel):
             self._walk_model(value, depth)
         elif isinstance(value, dict):
             self._walk_dict(value, depth)
         elif isinstance(value, list):
-            self._walk_items(enumerate(value), depth)
+            self._walk_list(value, depth)
         elif isinstance(value, str):
-            self.add(_VALUE_WEIGHT + len(value))
+            self.add(len(value))
         elif isinstance(value, int):
             self._walk_int(value)
         else:
@@ -99,7 +108,7 @@ class JsonCheck:
         bits = value.bit_length()
         if bits > _LONGEST_INT_BITS:
             raise _Refused("an integer of more than 4,000 digits cannot be read back: store it as text")
-        self.add(_VALUE_WEIGHT + bits // 3)
+        self.add(bits // 3)
 
     def _walk_model(self, model: BaseModel, depth: int) -> None:
         try:
@@ -118,6 +127,10 @@ class _Refused(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.steps: list[str] = []
+
+
+def _step(name: str | int) -> str:
+    return f"[{name}]" if isinstance(name, int) else f".{name}"
 
 
 def _holds_nan(value: object) -> bool:

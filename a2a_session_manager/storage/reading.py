@@ -194,7 +194,8 @@ class SessionReader(ABC):
 
     def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
         """Return which session is meant and, of one that was read, which life of its id."""
-        if not isinstance(session, Session):
+        # A str first: asking a model's class about one takes long.
+        if isinstance(session, str) or not isinstance(session, Session):
             return self._key(session), None
         baseline = session._baseline
         if baseline is None:

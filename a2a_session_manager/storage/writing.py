@@ -158,7 +158,7 @@ class SessionWriter(SessionReader):
     ) -> list[SessionEvent[Any]]:
         """Bring the session in step, if one was given, and return `events` in their places."""
         new = await place_events(events, receipt)
-        if isinstance(session, Session) and session._baseline is not None:
+        if not isinstance(session, str) and session._baseline is not None:
             await absorb(session, commit, receipt, new, self._limits)
         return new
 

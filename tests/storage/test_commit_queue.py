@@ -35,6 +35,7 @@ class Starter:
         """Answer the batch in flight, each job with its own work when nothing else is said."""
         self.answers[-1].set_result(list(self.batches[-1] if answers is None else answers))
         await asyncio.sleep(0)
+        await asyncio.sleep(0)  # who was answered together leaves together
 
     async def next_batch(self, count: int) -> list[Any]:
         """Wait until `count` batches were started and return the newest."""
@@ -51,7 +52,7 @@ async def test_writes_that_wait_while_one_is_in_flight_leave_together() -> None:
     await starter.answer()
 
     assert starter.batches == [["a"], ["b", "c"]]
-    assert [write.result() for write in writes] == ["a", "b", "c"]
+    assert [write.outcome.result() for write in writes] == ["a", "b", "c"]
 
 
 async def test_callers_who_were_answered_together_and_write_again_leave_together() -> None:
@@ -78,9 +79,9 @@ async def test_each_job_gets_its_own_answer_and_errors_stay_apart() -> None:
     await starter.answer()
     await starter.answer(["fine", StoreUnavailable("no")])
 
-    assert good.result() == "fine"
+    assert good.outcome.result() == "fine"
     with pytest.raises(StoreUnavailable, match="no"):
-        bad.result()
+        bad.outcome.result()
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, commit_queue.BATCH_WRITES), (commit_queue.BATCH_BYTES // 4, 4)])
@@ -100,7 +101,7 @@ async def test_one_write_above_the_limit_still_goes() -> None:
     (large,) = starter.put("large", size=10 * commit_queue.BATCH_BYTES)
     await starter.answer()
 
-    assert large.result() == "large"
+    assert large.outcome.result() == "large"
 
 
 async def test_a_write_that_has_not_begun_is_withdrawn_with_its_caller() -> None:
@@ -130,7 +131,7 @@ async def test_a_write_that_has_begun_is_finished_for_a_cancelled_caller() -> No
 
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert write.result() == "begun"
+    assert write.outcome.result() == "begun"
 
 
 async def test_a_write_that_fails_behind_its_caller_who_has_left_says_nothing_in_the_log(
@@ -159,7 +160,7 @@ async def test_a_busy_lane_is_tried_again_in_order_and_holds_up_no_other() -> No
     await starter.answer()
     assert await starter.next_batch(3) == ["a1", "a2", "a3"]
     await starter.answer()
-    assert [write.result() for write in [*first, *rest]] == ["a1", "a2", "b1", "a3"]
+    assert [write.outcome.result() for write in [*first, *rest]] == ["a1", "a2", "b1", "a3"]
 
 
 async def test_a_busy_lane_keeps_its_order_behind_a_queue_longer_than_a_batch() -> None:
@@ -184,17 +185,17 @@ async def test_a_busy_lane_keeps_its_order_behind_a_queue_longer_than_a_batch() 
 async def test_a_lane_that_stays_busy_fails_after_the_bound_and_the_next_write_is_tried_afresh() -> None:
     starter = Starter(busy_seconds=0.02)
     (write,) = starter.put("a")
-    while not write.done():
+    while not write.outcome.done():
         await starter.next_batch(len(starter.answers))
         if not starter.answers[-1].done():
             await starter.answer([BUSY] * len(starter.batches[-1]))
         await asyncio.sleep(0.001)
     with pytest.raises(StoreUnavailable, match=r"held elsewhere for 0\.02 s: write again later"):
-        write.result()
+        write.outcome.result()
 
     (again,) = starter.put("b")
     await starter.answer()
-    assert again.result() == "b"
+    assert again.outcome.result() == "b"
 
 
 async def test_the_caller_of_a_lane_that_stays_busy_hears_of_it() -> None:
@@ -247,10 +248,10 @@ async def test_a_start_that_raises_fails_its_batch_alone() -> None:
     queue = CommitQueue(refuse, busy_seconds=1, busy_message="")
     failed = queue.put("lane", "a", 1)
     with pytest.raises(RuntimeError, match="no threads"):
-        failed.result()
+        failed.outcome.result()
     later = queue.put("lane", "b", 1)
     await starter.answer()
-    assert later.result() == "b"
+    assert later.outcome.result() == "b"
 
 
 async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_jobs() -> None:
@@ -263,7 +264,7 @@ async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_jobs() -> None:
 
     for write in writes:
         with pytest.raises(StoreUnavailable, match="gone"):
-            write.result()
+            write.outcome.result()
 
 
 async def test_a_batch_whose_answer_is_cancelled_tells_its_callers_to_write_again() -> None:
@@ -273,7 +274,7 @@ async def test_a_batch_whose_answer_is_cancelled_tells_its_callers_to_write_agai
     await asyncio.sleep(0)
 
     with pytest.raises(StoreUnavailable, match="write again"):
-        write.result()
+        write.outcome.result()
 
 
 async def test_aclose_waits_for_what_is_in_flight_queued_and_busy() -> None:
@@ -288,7 +289,7 @@ async def test_aclose_waits_for_what_is_in_flight_queued_and_busy() -> None:
     await starter.answer()
     await closing
 
-    assert [write.result() for write in writes] == ["a", "b"]
+    assert [write.outcome.result() for write in writes] == ["a", "b"]
     await starter.queue.aclose()
 
 
@@ -296,7 +297,7 @@ async def test_aclose_does_not_wait_for_what_was_withdrawn() -> None:
     starter = Starter()
     starter.put("a")
     (withdrawn,) = starter.put("b")
-    withdrawn.cancel()
+    withdrawn.outcome.cancel()
     closing = asyncio.create_task(starter.queue.aclose())
     await starter.answer()
     await closing
@@ -313,7 +314,7 @@ def test_each_loop_has_a_queue_of_its_own_and_is_forgotten_with_it() -> None:
     async def answered() -> Any:
         (write,) = starter.put("second loop")
         await starter.answer()
-        return write.result()
+        return write.outcome.result()
 
     asyncio.run(left_in_flight())
     assert asyncio.run(answered()) == "second loop"

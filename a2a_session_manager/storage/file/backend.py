@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,7 +23,7 @@ from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJo
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
-from a2a_session_manager.storage.file.workers import Workers
+from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -122,28 +122,27 @@ class FileBackend(Backend):
             result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
             return result
 
-    def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+    def _start_batch(self, batch: Sequence[QueuedJob]) -> Work[list[Any]]:
         return self._workers.start(partial(self._answers, batch))
 
     def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
         """Do a batch's work, the commits of one session together, and return each job's answer."""
-        answers: dict[QueuedJob, Any] = {}
         try:
             self._shelf.prepare()
         except SessionManagerError as error:
             return [error] * len(batch)
-        for lane, jobs in _by_lane(batch):
-            if isinstance(lane, SessionKey):
-                answers |= self._commit_answers(lane, jobs)
-            else:
-                answers |= {job: _answer(job.work) for job in jobs}
-        return [answers[job] for job in batch]
+        answers: list[Any] = [None] * len(batch)
+        for lane, places in _by_lane(batch).items():
+            works = [batch[place].work for place in places]
+            for place, answer in zip(places, self._lane_answers(lane, works), strict=True):
+                answers[place] = answer
+        return answers
 
-    def _commit_answers(self, key: SessionKey, jobs: Sequence[QueuedJob]) -> dict[QueuedJob, Any]:
-        answer = _answer(partial(self._keeper.commit, key, [job.work for job in jobs]))
-        if isinstance(answer, Exception | Busy):
-            return dict.fromkeys(jobs, answer)
-        return dict(zip(jobs, answer, strict=True))
+    def _lane_answers(self, lane: Hashable, works: Sequence[Any]) -> Sequence[Any]:
+        if not isinstance(lane, SessionKey):
+            return list(map(_answer, works))
+        answer = _answer(partial(self._keeper.commit, lane, works))
+        return [answer] * len(works) if isinstance(answer, Exception | Busy) else answer
 
     def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:
         loaded: LoadedSession | None = None
@@ -200,11 +199,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)
 
 
-def _by_lane(batch: Sequence[QueuedJob]) -> list[tuple[Any, list[QueuedJob]]]:
-    lanes: dict[Any, list[QueuedJob]] = {}
-    for job in batch:
-        lanes.setdefault(job.lane, []).append(job)
-    return list(lanes.items())
+def _by_lane(batch: Sequence[QueuedJob]) -> dict[Hashable, list[int]]:
+    """Return the places that each lane's jobs have in the batch."""
+    lanes: dict[Hashable, list[int]] = {}
+    for place, job in enumerate(batch):
+        lanes.setdefault(job.lane, []).append(place)
+    return lanes
 
 
 def _answer(work: Callable[[], Any]) -> Any:
@@ -219,4 +219,4 @@ def _answer(work: Callable[[], Any]) -> Any:
 
 
 def _size(commit: EncodedCommit) -> int:
-    return sum(len(event.data) for event in commit.events)
+    return sum([len(event.data) for event in commit.events])

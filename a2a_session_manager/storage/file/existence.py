@@ -7,7 +7,6 @@ in between is found out by asking again.
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.handles import translated
 from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.shelf import Shelf
@@ -22,7 +21,7 @@ def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
         _refuse_lost_log(shelf, log)
         return None
     tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
-    with tree.handle.lock, translated(tree.path):
+    with tree:
         tree.catch_up()
         if tree.names(birth):
             return birth
@@ -42,7 +41,7 @@ def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:
     if birth is None:
         return None
     tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
-    with tree.handle.lock, translated(tree.path):
+    with tree:
         tree.catch_up()
         return birth if tree.names(birth) else None
 
@@ -53,7 +52,7 @@ def lost_log(log: LogFile, tree: TreeFile) -> CorruptSession:
 
 
 def _birth_and_revision(log: LogFile) -> tuple[Birth | None, int]:
-    with log.handle.lock, translated(log.path):
+    with log:
         if not log.exists() or log.head is None:
             return None, 0
         return log.birth, log.head.revision
@@ -68,7 +67,7 @@ def _refuse_lost_log(shelf: Shelf, log: LogFile) -> None:
 
 
 def _root_creation_id(tree: TreeFile) -> str | None:
-    with tree.handle.lock, translated(tree.path):
+    with tree:
         root = tree.living.get(tree.root.id) if tree.catch_up() else None
         return None if root is None else root.creation_id
 

@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
-from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool
+from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, translation
 from a2a_session_manager.storage.file.lines import UnknownFormatError
 
 _CHUNK = 4_000_000
@@ -17,7 +19,10 @@ _FIRST_BYTES = 10  # newline, checksum and space of the first record
 
 
 class FramedFile(ABC):
-    """What was read of one file, and how far. Use it while `handle.lock` is held."""
+    """What was read of one file, and how far.
+
+    Use it inside `with`, which holds it against other threads and makes errors of the operating system ours.
+    """
 
     def __init__(self, path: Path, session_id: str, pool: HandlePool) -> None:
         self.path = path
@@ -25,6 +30,17 @@ class FramedFile(ABC):
         self.handle = FileHandle(path, pool)
         self.offset = 0
         self._first_bytes = b""
+
+    def __enter__(self) -> Self:
+        self.handle.lock.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.handle.lock.release()
+        if isinstance(error, OSError):
+            raise translation(error, self.path) from error
 
     @abstractmethod
     def forget(self) -> None:

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 
@@ -228,24 +227,19 @@ class HandlePool:
             handle.abandon()
 
 
-class translated:  # noqa: N801  # reads like the function it would be, at a fifth of a generator's cost
-    """Turn errors of the operating system into ours, with the path and the remedy."""
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise translation(error, path) from error
 
-    __slots__ = ("_path",)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if not isinstance(error, OSError):
-            return
-        if error.errno in _FULL:
-            raise StoreFull(f"{self._path}: no room is left ({error.strerror}): free some, then write again") from error
-        if error.errno == errno.ELOOP:
-            raise StoreUnavailable(f"{self._path} is a symlink: replace it by the real file") from error
-        raise StoreUnavailable(f"{self._path}: {error.strerror}: check the path and its permissions") from error
+def translation(error: OSError, path: Path) -> StoreFull | StoreUnavailable:
+    """Return our error for one of the operating system, with the path and the remedy."""
+    if error.errno in _FULL:
+        return StoreFull(f"{path}: no room is left ({error.strerror}): free some, then write again")
+    if error.errno == errno.ELOOP:
+        return StoreUnavailable(f"{path} is a symlink: replace it by the real file")
+    return StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions")

@@ -29,19 +29,12 @@ class LogIndex:
     def checkpoint_path(self) -> Path:
         return self._sidecars.checkpoint_path
 
-    @property
-    def covered(self) -> int:
-        """Up to which byte of the log the sidecars know it; 0 when they are not used."""
-        return 0 if self._checkpoint is None else self._checkpoint.covers
-
     def forget(self) -> None:
-        self._checkpoint: Checkpoint | None = None
-        self._forget_recent()
+        self._begin_behind(None)
 
     def load(self, first_bytes: bytes) -> Checkpoint | None:
         """Begin with what the sidecars say of the log that begins so; None when they are of no use."""
-        self._checkpoint = self._sidecars.load(first_bytes) if self._trusts_sidecars else None
-        self._forget_recent()
+        self._begin_behind(self._sidecars.load(first_bytes) if self._trusts_sidecars else None)
         return self._checkpoint
 
     def distrust(self) -> None:
@@ -51,6 +44,11 @@ class LogIndex:
 
     def remove(self) -> None:
         self._sidecars.remove()
+
+    def note_event(self, event_id: str, seq: int, start: int) -> None:
+        """Remember the one event of the record at `start`."""
+        self._recent_starts.append(start)
+        self._recent_seqs[event_id] = seq
 
     def note_events(self, events: Sequence[EncodedEvent], first_seq: int, start: int) -> None:
         """Remember the events of the record at `start`."""
@@ -69,12 +67,12 @@ class LogIndex:
     def recent_result(self, write_id: str) -> FirstResult | None:
         return self._recent_results.get(write_id)
 
-    def older_events(self, event_id: str) -> Iterator[int]:
-        """Yield the starts of covered records that may hold this event."""
+    def older_events(self, event_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may hold this event."""
         return self._older(_EVENT, event_id)
 
-    def older_writes(self, write_id: str) -> Iterator[int]:
-        """Yield the starts of covered records that may have this write id."""
+    def older_writes(self, write_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may have this write id."""
         return self._older(_WRITE, write_id)
 
     def start_of(self, seq: int, last_seq: int) -> int:
@@ -97,8 +95,7 @@ class LogIndex:
 
     def is_due(self, offset: int) -> bool:
         """Tell whether enough has come since the last checkpoint for another one."""
-        known = self._checkpoint
-        return offset - self.covered >= max(CHECKPOINT_BYTES, 0 if known is None else known.size)
+        return offset >= self._due_at
 
     def is_overtaken(self, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers more: its tables are not to be written over."""
@@ -116,23 +113,28 @@ class LogIndex:
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         with suppress(OSError):
             fresh = Checkpoint(offset, birth, ledger.copied(head, whole_head=True), list(retractions))
-            ids = self._recent_ids(head.last_seq)
-            self._checkpoint = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
+            ids = self._recent_ids(head.last_seq - len(self._recent_starts))
+            written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
             self._trusts_sidecars = True
-            self._forget_recent()
+            self._begin_behind(written)
 
-    def _older(self, kind: str, identifier: str) -> Iterator[int]:
-        return iter(()) if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
+    def _older(self, kind: str, identifier: str) -> Sequence[int]:
+        return () if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
 
-    def _forget_recent(self) -> None:
+    def _begin_behind(self, checkpoint: Checkpoint | None) -> None:
+        """Remember nothing but what this checkpoint covers; None when the sidecars are not used."""
+        self._checkpoint = checkpoint
+        # Up to which byte of the log the sidecars know it.
+        self.covered = 0 if checkpoint is None else checkpoint.covers
+        self._due_at = self.covered + max(CHECKPOINT_BYTES, 0 if checkpoint is None else checkpoint.size)
         self._recent_seqs: dict[str, int] = {}
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
         self._recent_starts = array("Q")
         self._much = 4 * CHECKPOINT_BYTES
 
-    def _recent_ids(self, last_seq: int) -> Iterator[tuple[int, int]]:
+    def _recent_ids(self, covered_seqs: int) -> Iterator[tuple[int, int]]:
         for event_id, seq in self._recent_seqs.items():
-            yield fingerprint(_EVENT, event_id), self.start_of(seq, last_seq)
+            yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered_seqs - 1]
         for write_id, start in self._recent_writes.items():
             yield fingerprint(_WRITE, write_id), start

@@ -19,7 +19,7 @@ from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.handles import BusyError, translated
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.places import make_directory, placed, sync_directory
@@ -44,7 +44,7 @@ class FileKeeper:
         if birth is None:
             raise SessionNotFound(key.id)
         try:
-            with log.handle.lock, translated(log.path):
+            with log:
                 return self._commit_held(log, birth, commits)
         except BusyError:
             return BUSY
@@ -77,7 +77,7 @@ class FileKeeper:
         """Hold a session's log against other threads, caught up; None when there is no such session."""
         log = self._shelf.log(key)
         birth = living_birth(self._shelf, log)
-        with log.handle.lock, translated(log.path):
+        with log:
             yield log if birth is not None and log.exists() and log.birth == birth else None
 
     @contextmanager
@@ -89,7 +89,7 @@ class FileKeeper:
             yield None
             return
         tree = self._shelf.tree(SessionKey(key.namespace, root_id))
-        with tree.handle.lock, translated(tree.path):
+        with tree:
             yield tree if tree.catch_up() and key.id in tree.living else None
 
     def tree_totals(self, key: SessionKey) -> TreeTotals | None:
@@ -110,7 +110,7 @@ class FileKeeper:
 
     def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
         log = self._shelf.log(SessionKey(namespace, place.id))
-        with log.handle.lock, translated(log.path):
+        with log:
             if not log.catch_up() or log.head is None or log.head.creation_id != place.creation_id:
                 return False
             for cell, counters in log.head.totals.items():
@@ -124,7 +124,7 @@ class FileKeeper:
         if parent is not None and not tree.is_alive(parent.id, parent.creation_id):
             raise SessionNotFound(parent.id)
         log = self._shelf.log(key)
-        with log.handle.lock, translated(log.path):
+        with log:
             if self._is_taken(log, tree):
                 return self._first_result(log, commit, tree)
             return self._write_birth(log, creation, commit, tree)
@@ -209,7 +209,7 @@ class FileKeeper:
                 sweep(self._shelf, tree)
 
     def _birth(self, log: LogFile) -> Birth | None:
-        with log.handle.lock, translated(log.path):
+        with log:
             return log.birth if log.exists() else None
 
     def _commit_held(
@@ -230,7 +230,7 @@ class FileKeeper:
     @contextmanager
     def _held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
         tree = self._shelf.tree(root)
-        with tree.handle.lock, translated(tree.path):
+        with tree:
             if not tree.is_there():
                 if not make:
                     raise SessionNotFound(root.id)

@@ -81,6 +81,12 @@ def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: 
     return b"\t".join([_json(header), *[event.data for event in outcome.fresh]])
 
 
+def encode_one(event: EncodedEvent, revision: int, seq: int, written_at: int) -> bytes:
+    """Return what `encode_line` makes of one new event and nothing else."""
+    described = _json([[event.id, event.run_id, event.usage]])
+    return b'{"r":%d,"s":%d,"t":%d,"e":%b}\t%b' % (revision, seq, written_at, described, event.data)
+
+
 def seq_in_line(payload: bytes, event_id: str) -> int | None:
     """Return the seq of an event that the line brought, without decoding any of them. Raises like decode_line."""
     header = _header(payload.partition(b"\t")[0])
@@ -126,11 +132,11 @@ def birth_from(fields: list[Any]) -> Birth:
     return Birth(SessionKey(namespace, session_id), *rest)
 
 
-def _json(header: dict[str, Any]) -> bytes:
+def _json(value: Any) -> bytes:
     try:
-        return to_json(header)
+        return to_json(value)
     except PydanticSerializationError:  # a lone surrogate, which UTF-8 has not: as an ASCII escape
-        return json.dumps(header, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.lines import encode_line
+from a2a_session_manager.storage.file.lines import encode_line, encode_one
 from a2a_session_manager.storage.file.log_reader import LogReader
-from a2a_session_manager.storage.records import EncodedCommit, Receipt
+from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
 
 
 class LogFile(LogReader):
@@ -69,6 +69,8 @@ class LogFile(LogReader):
         assert head is not None, "only a log that exists takes commits"
         try:
             ledger.check_life(head, commit)
+            if ledger.is_one_append(commit) and self.find_seq(commit.events[0].id) is None:
+                return self._appended(head, commit, start)
             if (receipt := self._repeated(commit)) is not None:
                 return receipt, None
             outcome = ledger.decide(head, commit, self.find_seq)
@@ -81,6 +83,12 @@ class LogFile(LogReader):
         payload = encode_line(commit, outcome, head.last_seq + 1)
         self._note(head, commit, outcome, start)
         return outcome.receipt, payload
+
+    def _appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes]:
+        event = commit.events[0]
+        receipt = ledger.append_one(head, commit)
+        self._index.note_event(event.id, receipt.last_seq, start)
+        return receipt, encode_one(event, receipt.revision, receipt.last_seq, commit.written_at)
 
     def _repeated(self, commit: EncodedCommit) -> Receipt | None:
         assert self.head is not None, "only a log that exists knows write ids"

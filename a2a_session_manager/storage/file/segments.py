@@ -10,11 +10,12 @@ import hashlib
 import sys
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 _WORD = 8
@@ -41,12 +42,12 @@ class Segment:
     def count(self) -> int:
         return len(self.fingerprints)
 
-    def find(self, wanted: int) -> Iterator[int]:
-        """Yield where the records lie that may hold the id of this fingerprint."""
+    def find(self, wanted: int) -> Sequence[int]:
+        """Return where the records lie that may hold the id of this fingerprint."""
         at = bisect_left(self.fingerprints, wanted)
-        while at < len(self.fingerprints) and self.fingerprints[at] == wanted:
-            yield self.starts[at]
-            at += 1
+        if at == len(self.fingerprints) or self.fingerprints[at] != wanted:
+            return ()  # as for nearly all ids
+        return self.starts[at : bisect_right(self.fingerprints, wanted)]
 
     def entries(self, low: int, high: int) -> Iterable[tuple[int, int]]:
         """Return the pairs whose fingerprints are from `low` up to, but not, `high`."""
@@ -61,10 +62,10 @@ def write_segment(path: Path, entries: Iterable[tuple[int, int]], older: Sequenc
     for low, high in _stretches(len(new) + sum(table.count for table in older)):
         tables = [table.entries(low, high) for table in older]
         fresh = new[bisect_left(new, (low, 0)) : bisect_left(new, (high, 0))]
-        for each, start in sorted(chain(fresh, *tables)):
-            fingerprints.append(each)
-            starts.append(start)
-    data = _little(fingerprints) + _little(starts)
+        merged = sorted(chain(fresh, *tables))
+        fingerprints.extend(map(itemgetter(0), merged))
+        starts.extend(map(itemgetter(1), merged))
+    data = little(fingerprints) + little(starts)
     write_file(path, data)
     return Segment(path, fingerprints, starts, zlib.crc32(data))
 
@@ -90,7 +91,8 @@ def read_segment(path: Path, count: int, checksum: int) -> Segment:
     return Segment(path, _from_little(data[: count * _WORD]), _from_little(data[count * _WORD :]), checksum)
 
 
-def _little(words: array[int]) -> bytes:
+def little(words: array[int]) -> bytes:
+    """Return the words as they lie on disk, whatever the machine."""
     if sys.byteorder == "big":
         words = array("Q", words)
         words.byteswap()

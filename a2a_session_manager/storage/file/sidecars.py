@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
-from a2a_session_manager.storage.file.segments import Segment, read_segment, write_file, write_segment
+from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
@@ -36,10 +37,12 @@ class Checkpoint:
     tables: list[Segment] = field(default_factory=list)
     size: int = 0
 
-    def find(self, wanted: int) -> Iterator[int]:
-        """Yield where records lie that may hold the id of this fingerprint, from the newest table on."""
+    def find(self, wanted: int) -> list[int]:
+        """Return where records lie that may hold the id of this fingerprint, from the newest table on."""
+        found: list[int] = []
         for table in reversed(self.tables):
-            yield from table.find(wanted)
+            found += table.find(wanted)
+        return found
 
 
 class Sidecars:
@@ -71,7 +74,7 @@ class Sidecars:
         before: Checkpoint | None,
         first_bytes: bytes,
         ids: Iterable[tuple[int, int]],
-        starts: Sequence[int],
+        starts: array[int],
     ) -> Checkpoint:
         """Write `checkpoint`: `ids` and the `starts` of the newest seqs are what it covers beyond `before`."""
         known = [] if before is None else before.tables
@@ -127,8 +130,8 @@ class Sidecars:
         ]
         return Checkpoint(document["covers"], birth, head, retractions, tables, size)
 
-    def _write_index(self, covered_seqs: int, starts: Sequence[int]) -> None:
-        data = b"".join(start.to_bytes(_WORD, "little") for start in starts)
+    def _write_index(self, covered_seqs: int, starts: array[int]) -> None:
+        data = little(starts)
         fd = os.open(self._index_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             if os.pwrite(fd, data, covered_seqs * _WORD) != len(data):

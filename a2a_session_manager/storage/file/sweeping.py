@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.handles import translated
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.tree import Place, TreeFile
@@ -21,7 +20,7 @@ def sweep(shelf: Shelf, tree: TreeFile) -> bool:
     for place in list(tree.dead):
         log = shelf.log(SessionKey(tree.root.namespace, place.id))
         # A damaged log stays: what it spent cannot be told.
-        with suppress(CorruptSession), log.handle.lock, translated(log.path):
+        with suppress(CorruptSession), log:
             _sweep_log(tree, log, place, durable=shelf.durable)
     if tree.living or tree.dead or not _is_root_log_gone(shelf, tree):
         return False
@@ -48,7 +47,7 @@ def _sweep_log(tree: TreeFile, log: LogFile, place: Place, *, durable: bool) -> 
 def _is_root_log_gone(shelf: Shelf, tree: TreeFile) -> bool:
     """Remove the root's log where a sweep was cut off in front of it: a log without its tree is damage."""
     log = shelf.log(tree.root)
-    with log.handle.lock, translated(log.path):
+    with log:
         if not log.catch_up() or log.birth is None or log.birth.root_id != tree.root.id:
             return True
         with log.handle.exclusive() as is_held:

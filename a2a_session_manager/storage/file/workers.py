@@ -1,4 +1,4 @@
-"""Threads that do a loop's blocking work and wake it with the answer: an executor's job at half its cost."""
+"""Threads that do a loop's blocking work and wake it with the answer: an executor's job at a part of its cost."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakSet, finalize
 
 from a2a_session_manager.exceptions import StoreUnavailable
@@ -20,6 +21,46 @@ ResultT = TypeVar("ResultT")
 _Tasks = SimpleQueue[Callable[[], None] | None]
 
 _all: WeakSet[Workers] = WeakSet()
+
+
+class Work(Generic[ResultT]):
+    """What one piece of work comes to. It tells its loop like a future, but without a turn of the loop in between."""
+
+    __slots__ = ("_context", "_do", "_error", "_loop", "_result", "_tell")
+
+    def __init__(self, do: Callable[[], ResultT]) -> None:
+        self._do = do
+        self._loop = asyncio.get_running_loop()
+        self._error: BaseException | None = None
+
+    def add_done_callback(self, tell: Callable[[Work[ResultT]], object], /, *, context: Context) -> None:
+        """Have the loop call `tell`. For the one who has started this, before the loop goes on."""
+        self._tell = tell
+        self._context = context
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def result(self) -> ResultT:
+        return self._result
+
+    def run(self) -> None:
+        """Do the work, in a thread."""
+        try:
+            self._result = self._do()
+        except BaseException as error:
+            self._error = error
+
+    def wake_loop(self) -> None:
+        """Say that the work is done."""
+        with suppress(RuntimeError):  # the loop was closed: nobody waits
+            self._loop.call_soon_threadsafe(self._tell_now)
+
+    def _tell_now(self) -> None:
+        self._context.run(self._tell, self)
 
 
 class Workers:
@@ -35,18 +76,17 @@ class Workers:
         self._end = finalize(self, _end, self._tasks, self._threads)
         _all.add(self)
 
-    def start(self, work: Callable[[], ResultT]) -> asyncio.Future[ResultT]:
-        """Begin `work` in a thread and return its outcome. Raises StoreUnavailable once closed."""
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[ResultT] = loop.create_future()
+    def start(self, do: Callable[[], ResultT]) -> Work[ResultT]:
+        """Begin to `do` something in a thread. Raises StoreUnavailable once closed."""
+        work = Work(do)
         with self._lock:
             if not self._end.alive:
                 raise StoreUnavailable("the store is closed: open a new one")
             self._unfinished += 1
             if self._unfinished > len(self._threads) < self._most:
                 self._add_thread()
-        self._tasks.put(partial(self._do, work, loop, outcome))
-        return outcome
+        self._tasks.put(partial(self._do, work))
+        return work
 
     def close(self) -> None:
         """Take no more work; what was begun is finished."""
@@ -64,22 +104,11 @@ class Workers:
         self._threads.append(thread)
         thread.start()
 
-    def _do(
-        self, work: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[ResultT]
-    ) -> None:
-        try:
-            tell = partial(outcome.set_result, work())
-        except BaseException as error:
-            tell = partial(outcome.set_exception, error)
+    def _do(self, work: Work[ResultT]) -> None:
+        work.run()
         with self._lock:
             self._unfinished -= 1
-        with suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(_tell, outcome, tell)
-
-
-def _tell(outcome: asyncio.Future[ResultT], tell: Callable[[], None]) -> None:
-    if not outcome.done():
-        tell()
+        work.wake_loop()
 
 
 def _serve(tasks: _Tasks) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Self, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.fields_set import SharedFieldsSet
 from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens.counting import TokenCounter
@@ -22,7 +23,7 @@ MessageT = TypeVar("MessageT", default=Any)
 _set_slot = object.__setattr__
 
 
-class SessionEvent(BaseModel, Generic[MessageT]):
+class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     """An event of a session's log; `task_id` is the id of the run it belongs to, `timestamp` when it was made.
 
     `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
@@ -65,11 +66,6 @@ class SessionEvent(BaseModel, Generic[MessageT]):
         event = cls(message=message, **fields)
         counted = await TokenUsage.from_text(prompt, completion, model, counter=counter)
         return event.model_copy(update={"token_usage": await counted.priced_at(event.timestamp)})
-
-    @property
-    def model_fields_set(self) -> set[str]:
-        """The names of the fields that were given, in a set of its own: loaded events share the one they keep."""
-        return set(self.__pydantic_fields_set__)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise InvalidSessionOperation(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from a2a_session_manager.models.fields_set import SharedFieldsSet
 
 Count = Annotated[int, Field(ge=0)]
 
 
-class TokenCounts(BaseModel):
+class TokenCounts(SharedFieldsSet):
     """Inclusive counts: cached and audio tokens are part of their side, reasoning of the output."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

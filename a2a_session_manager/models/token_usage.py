@@ -118,11 +118,6 @@ class TokenUsage(TokenCounts):
         cost = DEFAULT_PRICER.price(self, self.model, self.provider, utc_now())
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
-    @property
-    def model_fields_set(self) -> set[str]:
-        """The names of the fields that were given, in a set of its own: loaded usages share the one they keep."""
-        return set(self.__pydantic_fields_set__)
-
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
         counted = {name: getattr(self, name, 0) or 0 for name in COUNTERS}

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, from_json, to_json, to_jsonable_python
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models.fields_set import share_fields_set
 from a2a_session_manager.models.identifier import checked_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
@@ -40,11 +40,6 @@ _LEFT_OUT = {
     for no_task in (False, True)
     for no_usage in (False, True)
 }
-
-# One set for all events, or usages, that had the same fields: a set of its own would be most of what a loaded event
-# costs the garbage collector. Both are frozen: they never change their set, nor hand it out.
-_FIELDS_SETS: dict[frozenset[str], set[str]] = {}
-_put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
@@ -78,9 +73,9 @@ def decode_event(
     # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
     event.__dict__["seq"] = seq
     event.__dict__["retracted"] = retracted
-    _share_fields_set(event)
+    share_fields_set(event)
     if event.token_usage is not None:
-        _share_fields_set(event.token_usage)
+        share_fields_set(event.token_usage)
     return event
 
 
@@ -158,11 +153,6 @@ def _loaded(data: bytes, model: type[Any]) -> Any:
             raise
         # pydantic's parser knows no lone surrogates; if it is not that, json raises in its turn.
         return model.__pydantic_validator__.validate_python(json.loads(data))
-
-
-def _share_fields_set(model: SessionEvent[Any] | TokenUsage) -> None:
-    own = model.__pydantic_fields_set__
-    _put_fields_set(model, _FIELDS_SETS.setdefault(frozenset(own), own))
 
 
 def _parsed(data: bytes) -> Any:

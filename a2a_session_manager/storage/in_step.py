@@ -12,7 +12,7 @@ from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_run

@@ -13,7 +13,8 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenSummary, TokenTally
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_event, decode_run, decode_value, event_model

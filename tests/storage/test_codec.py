@@ -228,6 +228,7 @@ def _changed_after_pickling(event: SessionEvent[Any]) -> None:
 
 def _placed_and_changed(event: SessionEvent[Any]) -> None:
     placed(event, 9).model_fields_set.add("metadata")
+    placed(event, 9).model_copy(update={"metadata": {"a": 1}}).model_fields_set.add("type")
 
 
 def _assigned(event: SessionEvent[Any]) -> None:

@@ -35,6 +35,7 @@ from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
+from a2a_session_manager.testing.contract.saving_refused import SavingRefusedContract
 from a2a_session_manager.testing.contract.trees import TreesContract
 from a2a_session_manager.testing.contract.usage import UsageContract
 
@@ -45,6 +46,7 @@ __all__ = ["StoreContract"]
 class StoreContract(
     AppendingContract,
     SavingContract,
+    SavingRefusedContract,
     CopiesContract,
     GuardingContract,
     ExactlyOnceContract,

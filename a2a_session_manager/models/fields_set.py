@@ -1,0 +1,26 @@
+"""SharedFieldsSet: frozen models that were given the same fields share one set of their names."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+# Past `__setattr__`, which a frozen model refuses.
+_put = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_SHARED: dict[frozenset[str], set[str]] = {}
+
+
+class SharedFieldsSet(BaseModel):
+    """A frozen model, whose set never changes: a set of its own would be most of what a loaded one costs the
+    garbage collector.
+    """
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The names of the fields that were given, as a copy: the set itself is shared."""
+        return set(self.__pydantic_fields_set__)
+
+
+def share_fields_set(model: SharedFieldsSet) -> None:
+    """Let `model` keep the set that others with its fields keep."""
+    own = model.__pydantic_fields_set__
+    _put(model, _SHARED.setdefault(frozenset(own), own))

@@ -227,7 +227,9 @@ def _changed_after_pickling(event: SessionEvent[Any]) -> None:
 
 
 def _placed_and_changed(event: SessionEvent[Any]) -> None:
-    placed(event, 9).__pydantic_fields_set__.add("metadata")
+    copy = placed(event, 9)
+    copy.model_fields_set.add("metadata")
+    copy.model_copy(update={"metadata": {"a": 1}})
 
 
 def _assigned(event: SessionEvent[Any]) -> None:

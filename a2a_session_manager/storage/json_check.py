@@ -38,7 +38,7 @@ class JsonCheck:
             self._walk(value, 0)
         except _Refused as refused:
             where = "".join([str(path[0]), *map(_step, path[1:]), *reversed(refused.steps)])
-            raise InvalidEvent(f"{where}: {refused}", path=where) from None
+            raise InvalidEvent(f"{_shown(where)}: {refused}", path=where) from None
 
     def add(self, weight: int) -> None:
         """Count `weight` in; raise TooHeavy when it gets too much."""
@@ -131,6 +131,10 @@ class _Refused(Exception):
 
 def _step(name: str | int) -> str:
     return f"[{name}]" if isinstance(name, int) else f".{name}"
+
+
+def _shown(where: str) -> str:
+    return where if len(where) <= 160 else f"{where[:80]}…{where[-40:]}"
 
 
 def _holds_nan(value: object) -> bool:

@@ -245,8 +245,12 @@ class SessionReader(ABC):
 
 
 def check_limit(name: str, value: int | None) -> None:
-    """Raise InvalidSessionOperation for a negative limit."""
-    if value is not None and value < 0:
+    """Raise InvalidSessionOperation for a limit that is negative or no whole number."""
+    if value is None:
+        return
+    if not isinstance(value, int):
+        raise InvalidSessionOperation(f"{name}={value!r} is no whole number: take 0 or more")
+    if value < 0:
         raise InvalidSessionOperation(f"{name}={value} cannot be negative: take 0 or more")
 
 

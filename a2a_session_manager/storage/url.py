@@ -32,6 +32,8 @@ def store_from_url(
     `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` take `?key_prefix=` and `?expiration_seconds=`.
     A usage without a cost gets it from `pricer`.
     """
+    if not isinstance(url, str):
+        raise InvalidSessionOperation(f"store URL {url!r} is no string: take one, such as 'file:./sessions'")
     scheme, colon, _ = url.partition(":")
     if not colon or scheme not in _MODULES:
         known = ", ".join(f"{name}:" for name in _MODULES)

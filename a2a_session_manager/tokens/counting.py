@@ -54,6 +54,8 @@ async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = 
 
 async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
     """Return what `messages` take as a prompt, the chat format's own tokens included; media are not counted."""
+    if not isinstance(messages, Iterable):
+        raise TypeError(f"chat messages are mappings with role and content, not a {type(messages).__name__}")
     listed = list(messages)
     return await counting(partial(count_messages, listed), listed, model, counter=counter)
 

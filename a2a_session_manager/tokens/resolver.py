@@ -56,6 +56,8 @@ def resolve(model: str) -> Resolved:
     Case, `provider/` in front, `ft:` and the organisation behind do not matter. Whatever is not known, counts
     with o200k_base as a stand-in.
     """
+    if not isinstance(model, str):
+        raise TypeError(f"tokens are counted for a model by its name, not for {model!r}: pass model='gpt-4o', say")
     name = _bare(model)
     if name in _ENCODINGS:
         return Resolved(_ENCODINGS[name], True)

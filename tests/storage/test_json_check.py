@@ -154,6 +154,15 @@ def test_any_depth_is_refused_without_running_out_of_stack(levels: int) -> None:
         checked(nested(levels, list))
 
 
+def test_the_error_of_a_deep_place_shows_where_the_way_begins_and_ends_and_carries_all_of_it() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        checked(nested(200, list))
+
+    assert len(str(caught.value)) < 250
+    assert caught.value.path is not None
+    assert caught.value.path.endswith("[0]" * DEEPEST)
+
+
 def test_a_value_that_holds_itself_is_refused() -> None:
     circle: list[Any] = []
     circle.append(circle)

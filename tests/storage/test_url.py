@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,12 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones(url: str) -> None:
         store_from_url(url)
 
     assert repr(url) in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [None, 5, Path("sessions")])
+def test_what_is_no_string_is_refused_with_what_to_pass(url: Any) -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"is no string: take one, such as 'file:\./sessions'"):
+        store_from_url(url)
 
 
 def test_a_password_is_not_repeated() -> None:

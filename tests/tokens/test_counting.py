@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -154,6 +155,18 @@ async def test_what_is_no_panic_passes_through(monkeypatch: pytest.MonkeyPatch) 
 async def test_what_is_no_text_is_refused_by_its_type(text: object) -> None:
     with pytest.raises(TypeError, match=type(text).__name__):
         await count_tokens(text, "gpt-4o")  # type: ignore[arg-type]  # that is the mistake
+
+
+@pytest.mark.parametrize("model", [None, 4, b"gpt-4o"])
+async def test_what_is_no_models_name_is_refused(model: Any) -> None:
+    with pytest.raises(TypeError, match="model by its name, not for"):
+        await count_tokens("hello", model)
+
+
+@pytest.mark.parametrize("messages", [None, 5, "text", [5]])
+async def test_what_are_no_chat_messages_are_refused(messages: Any) -> None:
+    with pytest.raises(TypeError, match=r"mapping.* with role and content, not"):
+        await counting.count_chat_tokens(messages, "gpt-4o")
 
 
 def test_threads_count_alike() -> None:

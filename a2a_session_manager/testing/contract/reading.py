@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import BaseModel
 
@@ -80,6 +82,10 @@ class ReadingContract(ContractBase):
         ):
             with pytest.raises(InvalidSessionOperation, match="-1"):
                 await reading
+        for slip in ("2", 1.5):
+            no_number: Any = slip
+            with pytest.raises(InvalidSessionOperation, match="no whole number"):
+                await store.get("talk", last=no_number)
         with pytest.raises(InvalidSessionOperation):
             store.follow("talk", after=-1)
         with pytest.raises(InvalidSessionOperation):

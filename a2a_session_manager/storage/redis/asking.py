@@ -46,6 +46,13 @@ class Asker:
         """Return an answer or an exception for each command, in their order."""
         return await self._asked(commands, self._read)
 
+    async def read_at_once(self, commands: Sequence[Command]) -> Any:
+        """Return the answers to commands that are run in one step, or an exception; None where this cannot be."""
+        if self._direct_client is None:
+            return None
+        [answer] = await self._asked([commands], self._read_at_once)
+        return answer
+
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
         patience = self._patience
         deadline = asyncio.get_running_loop().time() + patience.seconds
@@ -98,6 +105,9 @@ class Asker:
 
     async def _read(self, commands: Sequence[Command], attempt: int) -> list[Any]:
         return await self._sender(attempt)(commands)
+
+    async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
+        return [(await self._send_directly([("MULTI",), *commands, ("EXEC",)]))[-1] for commands in groups]
 
     def _sender(self, attempt: int) -> Send:
         # Only a single command makes a cluster's client read the map anew.

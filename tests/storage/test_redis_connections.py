@@ -115,6 +115,22 @@ async def test_a_server_that_forgot_the_scripts_gets_them_again(
     assert await pushed(connections, name) == [b"one", b"two", b"three", b"four"]
 
 
+async def test_a_source_is_sent_once_for_many_calls(
+    connections: Connections, proxy: FaultyProxy, redis_server: RedisServer, name: str
+) -> None:
+    calls = [push(name, str(number)) for number in range(100)]
+    await connections.run_many(calls)
+    before = proxy.bytes_sent
+    await connections.run_many(calls)
+    known = proxy.bytes_sent - before
+    await asyncio.to_thread(redis_server.call, "SCRIPT", "FLUSH")
+
+    await connections.run_many(calls)
+
+    assert proxy.bytes_sent - before - known < 2 * known + 2 * len(calls[0].script.source)
+    assert len(await pushed(connections, name)) == 100
+
+
 async def test_connections_that_are_killed_are_made_anew(
     connections: Connections, redis_server: RedisServer, name: str
 ) -> None:

@@ -96,10 +96,13 @@ class Asker:
     async def _run(self, calls: Sequence[ScriptCall], attempt: int) -> list[Any]:
         send = self._send_directly if self._direct_client is not None else self._sender(attempt)
         answers = await send([call.by_sha() for call in calls])
-        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
-        if unknown:
-            by_source = await send([calls[index].by_source() for index in unknown])
-            for index, answer in zip(unknown, by_source, strict=True):
+        # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
+        for spelled in (_first_by_source, _by_source):
+            unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+            if not unknown:
+                break
+            again = await send(spelled([calls[index] for index in unknown]))
+            for index, answer in zip(unknown, again, strict=True):
                 answers[index] = answer
         return answers
 
@@ -140,6 +143,16 @@ class Asker:
                 answers += [answers[-1]] * (len(commands) - len(answers))
                 break
         return answers
+
+
+def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+    """Return calls of which the first of each script brings its source."""
+    first = {call.script.sha: call for call in reversed(calls)}
+    return [call.by_source() if first[call.script.sha] is call else call.by_sha() for call in calls]
+
+
+def _by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+    return [call.by_source() for call in calls]
 
 
 def _is_worth_asking_again(answer: Any) -> bool:

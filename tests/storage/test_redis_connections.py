@@ -178,6 +178,21 @@ async def test_a_thousand_tasks_share_a_small_pool(redis_server: RedisServer, na
     await client.aclose()
 
 
+async def test_two_connections_are_enough_for_all_there_is_to_do(redis_server: RedisServer, name: str) -> None:
+    connections = connected(f"{redis_server.url}?max_connections=2")
+    await connections.run(push(name, "first"))
+    waiting = asyncio.create_task(connections.wait(name.encode(), 0, 60))
+
+    asked = [connections.run(push(name, str(number))) for number in range(100)]
+    read = [connections.read_many([("LLEN", list_of(name))]) for _ in range(100)]
+    await asyncio.gather(*asked, *read)
+    await connections.read_many([("PUBLISH", name, 1)])
+
+    await asyncio.wait_for(waiting, timeout=5)
+    assert len(await pushed(connections, name)) == 101
+    await connections.aclose()
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"decode_responses": True}, {"protocol": 3}, {"protocol": 3, "decode_responses": True, "encoding": "latin-1"}],

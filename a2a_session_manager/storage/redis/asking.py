@@ -14,7 +14,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_passing
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
-from a2a_session_manager.storage.redis.wire import sent_directly
+from a2a_session_manager.storage.redis.wire import Wire
 
 # Takes questions and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
@@ -36,7 +36,7 @@ class Asker:
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
         self._gate = asyncio.Semaphore(connection_limit(client))
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
-        self._direct_client = client if owns_client and isinstance(client, Redis) else None
+        self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Return an answer or an exception for each call, in their order."""
@@ -48,7 +48,7 @@ class Asker:
 
     async def read_at_once(self, commands: Sequence[Command]) -> Any:
         """Return the answers to commands that are run in one step, or an exception; None where this cannot be."""
-        if self._direct_client is None:
+        if self._wire is None:
             return None
         [answer] = await self._asked([commands], self._read_at_once)
         return answer
@@ -94,7 +94,7 @@ class Asker:
             gate.release()
 
     async def _run(self, calls: Sequence[ScriptCall], attempt: int) -> list[Any]:
-        send = self._send_directly if self._direct_client is not None else self._sender(attempt)
+        send = self._sender(attempt)
         answers = await send([call.by_sha() for call in calls])
         # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
         for spelled in (_first_by_source, _by_source):
@@ -113,13 +113,15 @@ class Asker:
         return [(await self._send_directly([("MULTI",), *commands, ("EXEC",)]))[-1] for commands in groups]
 
     def _sender(self, attempt: int) -> Send:
+        if self._wire is not None:
+            return self._send_directly
         # Only a single command makes a cluster's client read the map anew.
         return self._send_one_by_one if attempt and isinstance(self._client, RedisCluster) else self._send
 
     async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
-        assert self._direct_client is not None
+        assert self._wire is not None
         try:
-            return await sent_directly(self._direct_client, commands)
+            return await self._wire.send(commands)
         except Exception as error:
             return [error] * len(commands)
 

@@ -86,7 +86,10 @@ class Connections:
         ]
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands that only read, in one round trip, and return their answers; raises the first error."""
+        """Send commands that only read, in one round trip, and return their answers; raises the first error.
+
+        What they are, bytes and integers, is what the server says; a client that was handed in may make more of it.
+        """
         if not commands:
             return []
         answers = await (await self._opened()).asker.read(commands)

@@ -202,7 +202,8 @@ async def test_who_may_not_use_transactions_reads_all_the_same(server_with: Star
         await store.create("talk")
         await store.append("talk", plain(1))
 
-        found = await store.get("talk", last=1)
+        found = [await store.get("talk", last=1) for _ in range(3)]
 
-    assert found is not None
-    assert [event.seq for event in found.events] == [1]
+    assert [session and [event.seq for event in session.events] for session in found] == [[1]] * 3
+    commands = await asyncio.to_thread(server.call, "INFO", "commandstats")
+    assert commands["cmdstat_multi"]["rejected_calls"] == 1

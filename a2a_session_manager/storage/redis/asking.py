@@ -37,6 +37,7 @@ class Asker:
         self._gate = asyncio.Semaphore(connection_limit(client))
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
         self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
+        self._may_transact = True  # until a user turns out to have no right to
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Return an answer or an exception for each call, in their order."""
@@ -47,10 +48,13 @@ class Asker:
         return await self._asked(commands, self._read)
 
     async def read_at_once(self, commands: Sequence[Command]) -> Any:
-        """Return the answers to commands that are run in one step, or an exception; None where this cannot be."""
-        if self._wire is None:
+        """Return the answers to commands that are run in one step, or what failed; None where this cannot be."""
+        if self._wire is None or not self._may_transact:
             return None
         [answer] = await self._asked([commands], self._read_at_once)
+        if isinstance(answer, Exception) and not is_passing(answer):
+            self._may_transact = False
+            return None
         return answer
 
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:

@@ -14,7 +14,7 @@ from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.asking import Asker
 from a2a_session_manager.storage.redis.clients import AnyClient
-from a2a_session_manager.storage.redis.errors import is_passing, translated
+from a2a_session_manager.storage.redis.errors import translated
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
@@ -105,9 +105,7 @@ class Connections:
         """Send commands that only read and are run in one step; None where this cannot be, or is refused."""
         answer = await (await self._opened()).asker.read_at_once(commands)
         if isinstance(answer, Exception):
-            if is_passing(answer):
-                raise translated(answer)
-            return None
+            raise translated(answer)
         answers: list[Any] | None = answer
         return answers
 

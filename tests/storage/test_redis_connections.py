@@ -115,6 +115,22 @@ async def test_a_server_that_forgot_the_scripts_gets_them_again(
     assert await pushed(connections, name) == [b"one", b"two", b"three", b"four"]
 
 
+async def test_a_source_is_sent_once_for_many_calls(
+    connections: Connections, proxy: FaultyProxy, redis_server: RedisServer, name: str
+) -> None:
+    calls = [push(name, str(number)) for number in range(100)]
+    await connections.run_many(calls)
+    before = proxy.bytes_sent
+    await connections.run_many(calls)
+    known = proxy.bytes_sent - before
+    await asyncio.to_thread(redis_server.call, "SCRIPT", "FLUSH")
+
+    await connections.run_many(calls)
+
+    assert proxy.bytes_sent - before - known < 2 * known + 2 * len(calls[0].script.source)
+    assert len(await pushed(connections, name)) == 100
+
+
 async def test_connections_that_are_killed_are_made_anew(
     connections: Connections, redis_server: RedisServer, name: str
 ) -> None:
@@ -160,6 +176,21 @@ async def test_a_thousand_tasks_share_a_small_pool(redis_server: RedisServer, na
     assert len(await pushed(connections, name)) == 1_000
     await connections.aclose()
     await client.aclose()
+
+
+async def test_two_connections_are_enough_for_all_there_is_to_do(redis_server: RedisServer, name: str) -> None:
+    connections = connected(f"{redis_server.url}?max_connections=2")
+    await connections.run(push(name, "first"))
+    waiting = asyncio.create_task(connections.wait(name.encode(), 0, 60))
+
+    asked = [connections.run(push(name, str(number))) for number in range(100)]
+    read = [connections.read_many([("LLEN", list_of(name))]) for _ in range(100)]
+    await asyncio.gather(*asked, *read)
+    await connections.read_many([("PUBLISH", name, 1)])
+
+    await asyncio.wait_for(waiting, timeout=5)
+    assert len(await pushed(connections, name)) == 101
+    await connections.aclose()
 
 
 @pytest.mark.parametrize(

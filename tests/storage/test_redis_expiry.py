@@ -65,7 +65,7 @@ async def shorten(store: BaseSessionStore, session_id: str, remaining: int) -> N
     """Let a session and its tree's keys expire in `remaining` ms, as if nobody had written for long."""
     place = await place_of(store, session_id)
     seconds, micros = (await connections_of(store).read_many([("TIME",)]))[0]
-    deadline = seconds * 1_000 + micros // 1_000 + remaining
+    deadline = int(seconds) * 1_000 + int(micros) // 1_000 + remaining
     keys = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
     commands: list[Any] = [("HSET", place.head, "deadline", deadline)]
     commands += [("HSET", place.tree, "deadline", deadline)] if place.is_root else []

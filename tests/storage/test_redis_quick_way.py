@@ -1,21 +1,28 @@
-"""The quick way of an append leaves the same keys behind as the way that every other commit takes."""
+"""The quick way of an append leaves the same keys behind as the way that every other commit takes.
+
+And a glance at the newest events tells the same as the script.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from redis.asyncio import Redis
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis import RedisSessionStore, glance, reading, scripts
 from a2a_session_manager.testing.contract.making import Event, said
+from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
 
 GENERAL = scripts._script("ledger", "commit")
@@ -113,3 +120,90 @@ def test_the_quick_way_is_really_taken(redis_server: RedisServer) -> None:
         redis_server.call("EVAL", script, 6, *keys, "s", "1 0 1", "1 - 1 0 0 0 none 0 0 - ", "e1", "{}")
 
     assert redis_server.call("HGET", keys[1], "last_seq") == b"1"
+
+
+@asynccontextmanager
+async def both_ways(server: RedisServer, protocol: int = 2) -> AsyncIterator[list[BaseSessionStore]]:
+    """Open two stores over the same sessions: one that glances, one that asks the script."""
+    prefix = f"test-{uuid4().hex}:"
+    client = await asyncio.to_thread(Redis, host="127.0.0.1", port=server.port)
+    async with client, store_from_url(f"{server.url}?key_prefix={prefix}&protocol={protocol}") as glancing:
+        yield [glancing, RedisSessionStore(client, key_prefix=prefix)]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_a_glance_tells_what_the_script_tells(redis_server: RedisServer, protocol: int) -> None:
+    async with both_ways(redis_server, protocol) as stores:
+        store = stores[0]
+        await store.create("empty")
+        await store.create("plain", change=SessionChange(set_state={"s": 1}, set_properties={"p": "ø"}))
+        await store.create("child", parent_id="plain")
+        await store.create("with runs")
+        await store.commit("with runs", SessionChange(runs=[SessionRun(id="run")]), write_id="w")
+        await store.create("retracted")
+        for session_id in ("plain", "child", "with runs", "retracted"):
+            await store.append(session_id, *map(plain, range(1, 41)))
+            await store.append(session_id, spent(1, 5), spent(2, 7, model="other"))
+        await store.retract("retracted", last=3)
+        await store.create("deleted")
+        await store.delete("deleted")
+        for session_id in ("empty", "plain", "child", "with runs", "retracted", "deleted", "never"):
+            for last in (0, 1, 3, glance.FEW, glance.FEW + 1, 100):
+                glanced, told = [await each.get(session_id, last=last) for each in stores]
+
+                assert (glanced is None) == (told is None) == (session_id in ("deleted", "never"))
+                if glanced is not None and told is not None:
+                    assert glanced.model_dump() == told.model_dump()
+                    assert [event.seq for event in glanced.events] == [event.seq for event in told.events]
+                    assert glanced.token_summary == told.token_summary
+
+
+async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_script(*_: object, **__: object) -> None:
+        raise AssertionError("asked the script")
+
+    async with both_ways(redis_server) as [store, _]:
+        await store.create("talk")
+        await store.append("talk", *map(plain, range(5)))
+        monkeypatch.setattr(reading, "_load_call", no_script)
+        found = await store.get("talk", last=3)
+
+        with pytest.raises(AssertionError, match="asked the script"):
+            await store.get("talk")
+
+    assert found is not None
+    assert [event.seq for event in found.events] == [3, 4, 5]
+
+
+async def test_a_glance_is_one_moment(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, seen = glance.questions, glance.seen
+    long = ("EXISTS", b"x" * 1_000_000)  # of which the server reads a piece at a time, and serves others between
+    monkeypatch.setattr(glance, "questions", lambda *which: [*asked(*which)[:-1], long, asked(*which)[-1]])
+    monkeypatch.setattr(glance, "seen", lambda place, last, answers: seen(place, last, [*answers[:-2], answers[-1]]))
+    async with both_ways(redis_server) as [store, other]:
+        await store.create("talk")
+        await store.append("talk", plain(1))
+
+        async def write() -> None:
+            for number in range(2, 200):
+                await other.append("talk", plain(number))
+
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            found = await store.get("talk", last=5)
+            assert found is not None
+            assert [event.message for event in found.events] == [f"text {event.seq}" for event in found.events]
+        await writing
+
+
+async def test_who_may_not_use_transactions_reads_all_the_same(server_with: StartServer) -> None:
+    server = await server_with(("user", "ines", "on", ">secret", "~*", "&*", "+@all", "-multi"))
+    async with store_from_url(f"redis://ines:secret@127.0.0.1:{server.port}/0") as store:
+        await store.create("talk")
+        await store.append("talk", plain(1))
+
+        found = [await store.get("talk", last=1) for _ in range(3)]
+
+    assert [session and [event.seq for event in session.events] for session in found] == [[1]] * 3
+    commands = await asyncio.to_thread(server.call, "INFO", "commandstats")
+    assert commands["cmdstat_multi"]["rejected_calls"] == 1

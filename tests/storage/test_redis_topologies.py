@@ -82,7 +82,10 @@ async def test_a_node_that_is_killed_and_comes_back_has_lost_and_doubled_nothing
     await asyncio.to_thread(redis_cluster.nodes[1].restart)
     await asyncio.to_thread(redis_cluster.wait_until_whole)
     before = {name: len(items) for name, items in acknowledged.items()}
-    await asyncio.sleep(0.3)
+    for _ in range(300):
+        if all(len(acknowledged[name]) > before[name] for name in names):
+            break
+        await asyncio.sleep(0.1)
     is_over = True
     await asyncio.gather(*writers)
 

@@ -14,7 +14,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_passing
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
-from a2a_session_manager.storage.redis.wire import sent_directly
+from a2a_session_manager.storage.redis.wire import Wire
 
 # Takes questions and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
@@ -36,7 +36,8 @@ class Asker:
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
         self._gate = asyncio.Semaphore(connection_limit(client))
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
-        self._direct_client = client if owns_client and isinstance(client, Redis) else None
+        self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
+        self._may_transact = True  # until a user turns out to have no right to
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Return an answer or an exception for each call, in their order."""
@@ -45,6 +46,16 @@ class Asker:
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Return an answer or an exception for each command, in their order."""
         return await self._asked(commands, self._read)
+
+    async def read_at_once(self, commands: Sequence[Command]) -> Any:
+        """Return the answers to commands that are run in one step, or what failed; None where this cannot be."""
+        if self._wire is None or not self._may_transact:
+            return None
+        [answer] = await self._asked([commands], self._read_at_once)
+        if isinstance(answer, Exception) and not is_passing(answer):
+            self._may_transact = False
+            return None
+        return answer
 
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
         patience = self._patience
@@ -87,26 +98,34 @@ class Asker:
             gate.release()
 
     async def _run(self, calls: Sequence[ScriptCall], attempt: int) -> list[Any]:
-        send = self._send_directly if self._direct_client is not None else self._sender(attempt)
+        send = self._sender(attempt)
         answers = await send([call.by_sha() for call in calls])
-        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
-        if unknown:
-            by_source = await send([calls[index].by_source() for index in unknown])
-            for index, answer in zip(unknown, by_source, strict=True):
+        # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
+        for spelled in (_first_by_source, _by_source):
+            unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+            if not unknown:
+                break
+            again = await send(spelled([calls[index] for index in unknown]))
+            for index, answer in zip(unknown, again, strict=True):
                 answers[index] = answer
         return answers
 
     async def _read(self, commands: Sequence[Command], attempt: int) -> list[Any]:
         return await self._sender(attempt)(commands)
 
+    async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
+        return [(await self._send_directly([("MULTI",), *commands, ("EXEC",)]))[-1] for commands in groups]
+
     def _sender(self, attempt: int) -> Send:
+        if self._wire is not None:
+            return self._send_directly
         # Only a single command makes a cluster's client read the map anew.
         return self._send_one_by_one if attempt and isinstance(self._client, RedisCluster) else self._send
 
     async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
-        assert self._direct_client is not None
+        assert self._wire is not None
         try:
-            return await sent_directly(self._direct_client, commands)
+            return await self._wire.send(commands)
         except Exception as error:
             return [error] * len(commands)
 
@@ -130,6 +149,16 @@ class Asker:
                 answers += [answers[-1]] * (len(commands) - len(answers))
                 break
         return answers
+
+
+def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+    """Return calls of which the first of each script brings its source."""
+    first = {call.script.sha: call for call in reversed(calls)}
+    return [call.by_source() if first[call.script.sha] is call else call.by_sha() for call in calls]
+
+
+def _by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+    return [call.by_source() for call in calls]
 
 
 def _is_worth_asking_again(answer: Any) -> bool:

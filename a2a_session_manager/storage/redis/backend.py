@@ -49,8 +49,6 @@ ResultT = TypeVar("ResultT")
 
 # No lane of this queue is ever busy: a server that does not answer is an error of the commit.
 _NEVER_BUSY: Final = 0.0
-# While the server works on what one sent, we read and write for another. A session is always in the same one.
-_QUEUES_A_NODE: Final = 2
 
 
 class RedisBackend(Backend):
@@ -76,10 +74,9 @@ class RedisBackend(Backend):
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         node = self._connections.node_of(self._locator.place(key).tree)
-        name = node, hash(key) % _QUEUES_A_NODE
-        queue = self._queues.get(name)
+        queue = self._queues.get(node)
         if queue is None:
-            queue = self._queues[name] = CommitQueue(
+            queue = self._queues[node] = CommitQueue(
                 self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy"
             )
         return queue.put(key, commit, commit_size(commit))

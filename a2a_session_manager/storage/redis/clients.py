@@ -144,10 +144,8 @@ def connection_limit(client: AnyClient) -> int:
     return MAX_CONNECTIONS if limit is None else max(1, min(limit, MAX_CONNECTIONS) - 1)
 
 
-def node_name(client: AnyClient, key: bytes) -> str:
-    """Return which node serves `key`; "" for a single server, and until a cluster's map is known."""
-    if not isinstance(client, RedisCluster):
-        return ""
+def node_name(client: RedisCluster, key: bytes) -> str:
+    """Return which node serves `key`; "" until the cluster's map is known."""
     nodes = client.nodes_manager.slots_cache.get(client.keyslot(key))
     return nodes[0].name if nodes else ""
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from redis.asyncio import RedisCluster
+
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
@@ -26,6 +28,7 @@ class _OpenClient:
     client: AnyClient
     asker: Asker
     wakeups: Wakeups
+    cluster: RedisCluster | None  # the client, if it is one's; asking its type takes long
     life: AsyncGenerator[_OpenClient, None] = field(init=False)
 
 
@@ -56,7 +59,7 @@ class Connections:
     def node_of(self, key: bytes) -> Hashable:
         """Return which node serves `key`, as far as is known; one constant for a single server."""
         opened = self._open_clients.get(asyncio.get_running_loop())
-        return "" if opened is None else clients.node_name(opened.client, key)
+        return "" if opened is None or opened.cluster is None else clients.node_name(opened.cluster, key)
 
     async def client(self) -> AnyClient:
         """Return the running loop's client."""
@@ -86,13 +89,24 @@ class Connections:
         ]
 
     async def read_many(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands that only read, in one round trip, and return their answers; raises the first error."""
+        """Send commands that only read, in one round trip, and return their answers; raises the first error.
+
+        What they are, bytes and integers, is what the server says; a client that was handed in may make more of it.
+        """
         if not commands:
             return []
         answers = await (await self._opened()).asker.read(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)
+        return answers
+
+    async def read_at_once(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Send commands that only read and are run in one step; None where this cannot be, or is refused."""
+        answer = await (await self._opened()).asker.read_at_once(commands)
+        if isinstance(answer, Exception):
+            raise translated(answer)
+        answers: list[Any] | None = answer
         return answers
 
     async def wait(self, channel: bytes, seen: int, seconds: float) -> None:
@@ -132,7 +146,8 @@ class Connections:
         """
         client = self._handed_in if self._handed_in is not None else await self._built()
         asker = Asker(client, self._patience, owns_client=self._handed_in is None)
-        opened = _OpenClient(client, asker, Wakeups(client))
+        cluster = client if isinstance(client, RedisCluster) else None
+        opened = _OpenClient(client, asker, Wakeups(client), cluster)
         try:
             yield opened
         finally:

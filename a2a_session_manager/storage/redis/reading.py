@@ -21,7 +21,7 @@ from a2a_session_manager.storage.records import (
     TreeNode,
     TreeTotals,
 )
-from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis import glance, scripts
 from a2a_session_manager.storage.redis.burying import Undertaker, expires, parent_of
 from a2a_session_manager.storage.redis.commits import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.connections import Connections
@@ -54,6 +54,10 @@ class Reader:
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         """Return heads with their newest events; see `Backend.load`."""
+        if len(keys) == 1 and not whole_head and last is not None and last <= glance.FEW:
+            glanced = await self._glanced(keys[0], last)
+            if glanced is not None:
+                return [glanced]
         call_at = partial(_load_call, last=last, whole_head=whole_head)
         answers = await self._locator.ask_many(keys, [call_at] * len(keys))
         loaded: list[LoadedSession | None] = []
@@ -142,6 +146,11 @@ class Reader:
             return None
         [line] = await self._connections.read_many([("HGET", place.tree, f"n:{key.id}")])
         return None if line is None else (place, line)
+
+    async def _glanced(self, key: SessionKey, last: int) -> LoadedSession | None:
+        place = self._locator.place(key)
+        answers = await self._connections.read_at_once(glance.questions(place, last))
+        return None if answers is None else glance.seen(place, last, answers)
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""

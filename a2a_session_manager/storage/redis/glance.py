@@ -1,0 +1,57 @@
+"""The head and the newest few events of a plain session, read without a script: a third of what `load.lua` takes.
+
+Plain is a session of which nothing was retracted, that has no runs, and all of whose keys are in step. Whatever is
+otherwise is left to the script, which knows what to make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from a2a_session_manager.storage.records import LoadedSession
+from a2a_session_manager.storage.redis.commits import Flat, pairs
+from a2a_session_manager.storage.redis.heads import events_of, head_of
+from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.script import Command
+
+# More may hold up the server: the script reads them step by step.
+FEW: Final = 32
+
+
+def questions(place: Place, last: int) -> list[Command]:
+    """Return what to ask, in one atomic step."""
+    asked: list[Command] = [
+        ("HGET", place.tree, f"n:{place.key.id}".encode()),
+        ("HGETALL", place.head),
+        ("LLEN", place.log),
+        ("EXISTS", place.ids),
+        ("EXISTS", place.hidden, place.retractions, place.runs, place.unfinished),
+    ]
+    return [*asked, ("LRANGE", place.log, -last, -1)] if last else asked
+
+
+def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession | None:
+    """Return what the answers tell of a plain session; None for any other, or none. Raises CorruptSession."""
+    line, head, length, has_ids, others, *logs = answers
+    if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
+        return None
+    fields = _flat(head)
+    by_name = dict(pairs(fields))
+    if by_name.get(b"v") != b"1" or by_name.get(b"creation") != line.split(b" ", 3)[2]:
+        return None
+    if by_name.get(b"last_seq") != b"%d" % length or not _has_none(by_name, b"retractions", b"has_runs", b"unfinished"):
+        return None
+    entries = logs[0] if logs else []
+    first_seq = length - len(entries) + 1
+    record = head_of(place.key, place.root_id, fields, (), ())
+    return LoadedSession(record, list(events_of(place.key, first_seq, entries)), [])
+
+
+def _flat(head: Flat | Mapping[bytes, bytes]) -> Flat:
+    """Return a hash as RESP 2 tells it; RESP 3 tells a mapping."""
+    return [part for field in head.items() for part in field] if isinstance(head, Mapping) else head
+
+
+def _has_none(fields: Mapping[bytes, bytes], *counts: bytes) -> bool:
+    return all(fields.get(name, b"0") == b"0" for name in counts)

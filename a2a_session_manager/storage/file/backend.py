@@ -138,6 +138,7 @@ class FileBackend(Backend):
         lanes = _by_lane(batch)
         unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)
         for lane, places in lanes.items():
+            unsynced.make_room()
             works = [batch[place].work for place in places]
             for place, answer in zip(places, self._lane_answers(lane, works, unsynced), strict=True):
                 answers[place] = answer

@@ -23,7 +23,7 @@ class Syncer:
 
     def sync(self, files: Sequence[int]) -> dict[int, OSError]:
         """Bring files to disk; return how it failed for those that may not be there."""
-        if len(files) <= 1:
+        if len(files) == 1:
             return _sync(files)
         shares = [files[first::_ABREAST] for first in range(min(len(files), _ABREAST))]
         try:
@@ -47,12 +47,17 @@ class Unsynced:
 
     def add(self, log: LogFile) -> None:
         """Take a log while it is held; its answers count once `sync` has returned."""
-        if len(self._logs) == self._most:
-            self.sync()
         self._logs[os.dup(log.handle.fd)] = log
+
+    def make_room(self) -> None:
+        """Sync now when as many files are open as may be. Hold no log meanwhile, as for `sync`."""
+        if len(self._logs) >= self._most:
+            self.sync()
 
     def sync(self) -> None:
         """Bring all to disk; `failures` says which may not be there."""
+        if not self._logs:
+            return
         logs, self._logs = self._logs, {}
         try:
             errors = self._syncer.sync(list(logs))

@@ -124,17 +124,19 @@ async def test_every_verb_is_refused_after_aclose_and_aclose_may_be_repeated(tmp
             await verb
 
 
-async def test_aclose_closes_all_files(tmp_path: Path) -> None:
-    def open_here() -> list[str]:
-        links = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-        return [target for link in links if os.path.lexists(link) and str(tmp_path) in (target := os.readlink(link))]
+def open_in(directory: Path) -> list[str]:
+    """Return the files in the directory that this process has open."""
+    links = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+    return [target for link in links if os.path.lexists(link) and str(directory) in (target := os.readlink(link))]
 
+
+async def test_aclose_closes_all_files(tmp_path: Path) -> None:
     async with FileSessionStore(tmp_path) as store:
         await _created(store, *(f"s{number}" for number in range(20)))
         await asyncio.gather(*(store.append(f"s{number}", said("x")) for number in range(20)))
-        assert await asyncio.to_thread(open_here)
+        assert await asyncio.to_thread(open_in, tmp_path)
 
-    assert await asyncio.to_thread(open_here) == []
+    assert await asyncio.to_thread(open_in, tmp_path) == []
 
 
 # --- threads of one process ---
@@ -285,6 +287,40 @@ async def test_durability_process_syncs_nothing(tmp_path: Path, syncs: dict[str,
         await store.delete("root", children="cascade")
 
     assert syncs == {"fdatasync": 0, "fsync": 0}
+
+
+@pytest.mark.parametrize("most_open", [4, 256])
+async def test_every_session_of_a_batch_is_synced_and_no_file_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: dict[str, int], most_open: int
+) -> None:
+    monkeypatch.setattr(handles, "_MOST_OPEN", most_open)
+    async with FileSessionStore(tmp_path, durability="disk") as store:
+        await _created(store, *(f"s{number}" for number in range(20)))
+        before = syncs["fdatasync"]
+        await asyncio.gather(*(store.append(f"s{number}", said("x")) for number in range(20)))
+        assert syncs["fdatasync"] == before + 20
+
+    assert await asyncio.to_thread(open_in, tmp_path) == []
+
+
+async def test_a_sync_that_fails_fails_its_session_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fdatasync
+
+    def broken_for_one(fd: int) -> None:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("s2.log"):
+            raise OSError(errno.EIO, "input/output error")
+        real(fd)
+
+    async with FileSessionStore(tmp_path, durability="disk") as store:
+        await _created(store, "s0", "s1", "s2", "s3")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", broken_for_one)
+            appends = [store.append(f"s{number}", said(id="e")) for number in range(4)]
+            answers = await asyncio.gather(*appends, return_exceptions=True)
+        assert [isinstance(answer, StoreUnavailable) for answer in answers] == [False, False, True, False]
+        [[again], [later]] = [await store.append("s2", said(id=event_id)) for event_id in ("e", "later")]
+
+    assert (again.seq, later.seq) == (1, 2)
 
 
 async def test_a_sync_that_fails_is_told_and_a_retry_with_the_same_id_syncs_again_and_makes_one(

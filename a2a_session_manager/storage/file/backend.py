@@ -23,6 +23,7 @@ from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJo
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.records import (
     Creation,
@@ -98,6 +99,7 @@ class FileBackend(Backend):
         await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
         self._executor.shutdown(wait=False)
         self._workers.close()
+        self._syncer.close()
 
     def renew(self) -> None:
         """Begin anew in a forked process: its parent's threads are not there, and its locks are its parent's."""
@@ -109,6 +111,7 @@ class FileBackend(Backend):
         self._keeper = FileKeeper(self._shelf)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
+        self._syncer = Syncer()
         self._queue = CommitQueue(
             self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
         )
@@ -132,16 +135,23 @@ class FileBackend(Backend):
         except SessionManagerError as error:
             return [error] * len(batch)
         answers: list[Any] = [None] * len(batch)
-        for lane, places in _by_lane(batch).items():
+        lanes = _by_lane(batch)
+        unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)
+        for lane, places in lanes.items():
+            unsynced.make_room()
             works = [batch[place].work for place in places]
-            for place, answer in zip(places, self._lane_answers(lane, works), strict=True):
+            for place, answer in zip(places, self._lane_answers(lane, works, unsynced), strict=True):
                 answers[place] = answer
+        unsynced.sync()
+        for key, failure in unsynced.failures.items():
+            for place in lanes[key]:
+                answers[place] = failure
         return answers
 
-    def _lane_answers(self, lane: Hashable, works: Sequence[Any]) -> Sequence[Any]:
+    def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced) -> Sequence[Any]:
         if not isinstance(lane, SessionKey):
             return list(map(_answer, works))
-        answer = _answer(partial(self._keeper.commit, lane, works))
+        answer = _answer(partial(self._keeper.commit, lane, works, unsynced))
         return [answer] * len(works) if isinstance(answer, Exception | Busy) else answer
 
     def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:

@@ -196,7 +196,7 @@ class HandlePool:
 
     def __init__(self) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = max(4, min(_MOST_OPEN, soft // 4))
+        self.most = max(4, min(_MOST_OPEN, soft // 4))
         self._open: OrderedDict[FileHandle, None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -205,9 +205,9 @@ class HandlePool:
         with self._lock:
             self._open[handle] = None
             self._open.move_to_end(handle)
-            if len(self._open) <= self._most:
+            if len(self._open) <= self.most:
                 return
-            idle = list(self._open)[: len(self._open) - self._most]
+            idle = list(self._open)[: len(self._open) - self.most]
         for other in idle:
             # One that is in use stays open, and goes another time.
             if other is not handle:

@@ -25,6 +25,7 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.places import make_directory, placed, sync_directory
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import sweep
+from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals, TreeTotals
 
@@ -36,16 +37,16 @@ class FileKeeper:
         self._shelf = shelf
 
     def commit(
-        self, key: SessionKey, commits: Sequence[EncodedCommit]
+        self, key: SessionKey, commits: Sequence[EncodedCommit], unsynced: Unsynced
     ) -> Sequence[Receipt | SessionManagerError] | Busy:
-        """Commit several changes to one session, in order, in one write."""
+        """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`."""
         log = self._shelf.log(key)
         birth = remembered_birth(self._shelf, log) or living_birth(self._shelf, log)
         if birth is None:
             raise SessionNotFound(key.id)
         try:
             with log:
-                return self._commit_held(log, birth, commits)
+                return self._commit_held(log, birth, commits, unsynced)
         except BusyError:
             return BUSY
 
@@ -213,7 +214,7 @@ class FileKeeper:
             return log.birth if log.exists() else None
 
     def _commit_held(
-        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit]
+        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit], unsynced: Unsynced
     ) -> Sequence[Receipt | SessionManagerError]:
         """Commit to the log that was found to live: held against other processes, caught up, no torn tail."""
         if not log.is_there():
@@ -223,7 +224,11 @@ class FileKeeper:
             # Deleted, and perhaps made again, since: the next try finds out.
             if not log.exists(held_size=size) or log.birth != birth:
                 raise BusyError
-            return log.commit_all(commits, durable=self._shelf.durable)
+            answers = log.commit_all(commits)
+            if self._shelf.durable:
+                # Also when all was written before: whoever wrote it may have failed to sync.
+                unsynced.add(log)
+            return answers
         finally:
             log.handle.release()
 

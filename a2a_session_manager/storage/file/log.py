@@ -19,18 +19,15 @@ class LogFile(LogReader):
         """Answer a commit whose write id is known with its first result; None when it was never made."""
         return self._unmisled(lambda: self._repeated(commit))
 
-    def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
+    def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 
         Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
-        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows.
+        does every commit behind it. Raises OSError when writing failed: then nobody knows.
         """
         try:
             staged, frames, end = self._unmisled(lambda: self._staged(commits))
             whole = self.write(frames) if frames else 0
-            # Also when all was written before: whoever wrote it may have failed to sync.
-            if durable and (whole or not frames):
-                self.handle.sync()
         except BaseException:
             self.start_over()  # staged in memory, and perhaps not in the file
             raise

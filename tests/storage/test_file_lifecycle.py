@@ -8,17 +8,20 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
+from a2a_session_manager.exceptions import CorruptSession, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.file import FileSessionStore, handles, shelf
+from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file_processes.common import file_of, looked, picture
 
 NO_HANG_SECONDS = 30
+# Longer than a tick of the clock that stamps files.
+SETTLED_SECONDS = 0.05
 
 
 # --- loops and closing ---
@@ -168,6 +171,63 @@ async def test_reads_of_a_tree_and_writes_in_it_never_wait_for_each_other_for_ev
         await asyncio.gather(*map(append, children), make_and_delete(), look(), look(), look())
 
         assert (await store.usage("root", tree=True)).total_tokens == 2 * (20 * 40 + 20)
+
+
+async def test_a_trees_spend_counts_what_another_store_has_appended_since(tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as store, FileSessionStore(tmp_path) as other:
+        await store.create("root")
+        await store.create("child", parent_id="root")
+        await store.append("child", spending(1))
+        await asyncio.sleep(SETTLED_SECONDS)  # from here on, what has not changed is not opened
+        spent = [(await store.usage("root", tree=True)).total_tokens for _ in range(2)]
+
+        for appended in (2, 3):
+            await other.append("child", spending(appended))
+            spent.append((await store.usage("root", tree=True)).total_tokens)
+        await store.append("child", spending(4))
+        spent.append((await store.usage("root", tree=True)).total_tokens)
+        await other.delete("child")
+        spent.append((await store.usage("root", tree=True)).total_tokens)
+
+    assert spent == [2, 2, 6, 12, 20, 20]  # a prompt and a completion each
+
+
+async def test_a_trees_spend_opens_no_file_that_has_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("root")
+        for number in range(5):
+            await store.create(f"c{number}", parent_id="root")
+            await store.append(f"c{number}", spending(1))
+        await asyncio.sleep(SETTLED_SECONDS)
+        await store.usage("root", tree=True)
+        await store.append("c1", spending(1))
+        caught_up: list[str] = []
+        catch_up = LogFile.catch_up
+
+        def noted(log: LogFile, **how: Any) -> bool:
+            caught_up.append(log.key.id)
+            return catch_up(log, **how)
+
+        monkeypatch.setattr(LogFile, "catch_up", noted)
+        spent = await store.usage("root", tree=True)
+
+    assert spent.total_tokens == 2 * 6
+    assert set(caught_up) <= {"root", "c1"}
+
+
+async def test_a_log_that_is_lost_after_its_spend_was_read_is_missed(tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("root")
+        await store.create("child", parent_id="root")
+        await store.append("child", spending(5))
+        await asyncio.sleep(SETTLED_SECONDS)
+        await store.usage("root", tree=True)
+        await asyncio.to_thread(file_of(tmp_path, "child").unlink)
+
+        with pytest.raises(CorruptSession, match=r"child\.log is missing"):
+            await store.usage("root", tree=True)
 
 
 async def test_a_trees_spend_never_seems_less_while_another_store_deletes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
-from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, translation
+from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, Look, translation
 from a2a_session_manager.storage.file.lines import UnknownFormatError
 
 _CHUNK = 4_000_000
@@ -30,6 +30,7 @@ class FramedFile(ABC):
         self.handle = FileHandle(path, pool)
         self.offset = 0
         self._first_bytes = b""
+        self._seen: Look | None = None
 
     def __enter__(self) -> Self:
         self.handle.lock.acquire()
@@ -77,6 +78,16 @@ class FramedFile(ABC):
             self.handle.cut(self.offset)
         return True
 
+    def is_current(self) -> bool:
+        """Catch up like `catch_up`, without opening a file that is as it was when all of it was read."""
+        look = self.handle.look()
+        if look is not None and look == self._seen:
+            return True
+        if not self.catch_up():
+            return False
+        self._seen = look if look is not None and look.is_settled and look.size == self.offset else None
+        return True
+
     def is_there(self) -> bool:
         """Open the file, if it is not open, and tell whether there is one, without reading on."""
         if self.handle.is_known or self._size() is not None:
@@ -102,6 +113,7 @@ class FramedFile(ABC):
         """Forget the file: the next use reads it from its start."""
         self.offset = 0
         self._first_bytes = b""
+        self._seen = None
         self.forget()
 
     def no_room(self) -> StoreFull:

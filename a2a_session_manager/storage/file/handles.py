@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 
@@ -19,6 +20,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MOST_OPEN = 256
 _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
+# The clock that stamps files is coarse: two changes within a tick may bear the same time.
+_CLOCK_TICK_NS = 20_000_000
 
 
 class FileChangedError(Exception):
@@ -27,6 +30,16 @@ class FileChangedError(Exception):
 
 class BusyError(Exception):
     """Another process, or another file of the same name, is in the way: try again."""
+
+
+class Look(NamedTuple):
+    """What an outside look at a file shows; any change of the file changes some of it."""
+
+    device: int
+    inode: int
+    size: int
+    changed_at: int
+    is_settled: bool
 
 
 class FileHandle:
@@ -82,6 +95,15 @@ class FileHandle:
         except FileNotFoundError:
             return None
         return status if _identity(status) == self._opened else None
+
+    def look(self) -> Look | None:
+        """Look at the file without opening it; None when there is none."""
+        try:
+            status = os.stat(self._name, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        changed_at = status.st_ctime_ns
+        return Look(*_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - _CLOCK_TICK_NS)
 
     def _refuse_links(self) -> None:
         """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""

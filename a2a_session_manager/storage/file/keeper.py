@@ -112,7 +112,7 @@ class FileKeeper:
     def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
         log = self._shelf.log(SessionKey(namespace, place.id))
         with log:
-            if not log.catch_up() or log.head is None or log.head.creation_id != place.creation_id:
+            if not log.is_current() or log.head is None or log.head.creation_id != place.creation_id:
                 return False
             for cell, counters in log.head.totals.items():
                 ledger.add_counters(totals.setdefault(cell, {}), counters)

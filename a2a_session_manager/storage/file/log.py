@@ -66,8 +66,8 @@ class LogFile(LogReader):
         assert head is not None, "only a log that exists takes commits"
         try:
             ledger.check_life(head, commit)
-            if ledger.is_one_append(commit) and self.find_seq(commit.events[0].id) is None:
-                return self._appended(head, commit, start)
+            if ledger.is_one_append(commit):
+                return self._one_appended(head, commit, start)
             if (receipt := self._repeated(commit)) is not None:
                 return receipt, None
             outcome = ledger.decide(head, commit, self.find_seq)
@@ -81,8 +81,11 @@ class LogFile(LogReader):
         self._note(head, commit, outcome, start)
         return outcome.receipt, payload
 
-    def _appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes]:
-        event = commit.events[0]
+    def _one_appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
+        (event,) = commit.events
+        known = self.find_seq(event.id)
+        if known is not None:
+            return ledger.decide(head, commit, {event.id: known}.get).receipt, None
         receipt = ledger.append_one(head, commit)
         self._index.note_event(event.id, receipt.last_seq, start)
         return receipt, encode_one(event, receipt.revision, receipt.last_seq, commit.written_at)

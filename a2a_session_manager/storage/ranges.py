@@ -1,4 +1,4 @@
-"""Arithmetic on hidden seqs: sorted, merged, disjoint (first, last) ranges, both ends inclusive."""
+"""Arithmetic on seqs: sorted, merged, disjoint (first, last) ranges, both ends inclusive."""
 
 from __future__ import annotations
 
@@ -67,6 +67,34 @@ def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Ran
     if count > 0:
         _take(1, end, count, result)
     return result[::-1]
+
+
+def flattened(ranges: Iterable[Range]) -> list[int]:
+    """Return the bounds of ranges, one after the other."""
+    return [bound for each in ranges for bound in each]
+
+
+def first_seqs(ranges: Iterable[Range], count: int) -> list[Range]:
+    """Return the ranges of the first `count` seqs of `ranges`."""
+    result: list[Range] = []
+    for first, last in ranges:
+        if count <= 0:
+            break
+        taken = min(count, last - first + 1)
+        result.append((first, first + taken - 1))
+        count -= taken
+    return result
+
+
+def without_first_seqs(ranges: Iterable[Range], count: int) -> list[Range]:
+    """Return what of `ranges` is left when the first `count` seqs are taken."""
+    left: list[Range] = []
+    for first, last in ranges:
+        taken = min(count, last - first + 1)
+        count -= taken
+        if first + taken <= last:
+            left.append((first + taken, last))
+    return left
 
 
 def _take(first: int, last: int, count: int, result: list[Range]) -> int:

@@ -9,6 +9,7 @@ from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import status_of
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import claim_id_of
@@ -110,16 +111,6 @@ class Undertaker:
             if isinstance(answer, SessionManagerError):
                 raise answer
         return answers
-
-
-def expires(line: bytes) -> bool:
-    """Tell from a session's line in its tree whether it was made to expire."""
-    return line.split(b" ", 2)[1] != b"0"
-
-
-def parent_of(line: bytes) -> str:
-    """Return the parent that a session's line in its tree names, "" for a root."""
-    return line.split(b" ", 3)[3].decode()
 
 
 def _burial(place: Place, parent_id: str) -> ScriptCall:

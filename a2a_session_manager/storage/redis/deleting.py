@@ -5,9 +5,10 @@ from __future__ import annotations
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.burying import Undertaker, parent_of
+from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.heads import parent_of
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reading import Reader

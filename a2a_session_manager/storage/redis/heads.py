@@ -1,8 +1,9 @@
-"""Heads, events and totals out of what the scripts read."""
+"""Heads, events, totals and lines of trees out of what the scripts read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
@@ -43,6 +44,15 @@ def events_of(key: SessionKey, first_seq: int, entries: Iterable[bytes]) -> Iter
             raise damaged(key.id, f"event {seq}", seq=seq) from error
 
 
+def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> Iterator[StoredEvent]:
+    """Yield events from entries, which lie in `ranges`, as far as they go."""
+    start = 0
+    for first, last in ranges:
+        here = entries[start : start + last - first + 1]
+        yield from events_of(key, first, here)
+        start += len(here)
+
+
 def retraction_of(key: SessionKey, after_seq: int, member: bytes) -> StoredRetraction:
     """Return a retraction from its member of the sorted set."""
     revision, _, ranges = member.partition(b" ")
@@ -61,6 +71,21 @@ def totals_of(key: SessionKey, fields: Flat) -> Totals:
     except ValueError as error:
         raise damaged(key.id, "what its tree has spent") from error
     return totals
+
+
+def ordinal_of(line: bytes) -> int:
+    """Return a session's place in the order of creation, from its line in its tree."""
+    return int(line.partition(b" ")[0])
+
+
+def expires(line: bytes) -> bool:
+    """Tell from a session's line in its tree whether it was made to expire."""
+    return line.split(b" ", 2)[1] != b"0"
+
+
+def parent_of(line: bytes) -> str:
+    """Return the parent that a session's line in its tree names, "" for a root."""
+    return line.split(b" ", 3)[3].decode()
 
 
 def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSession:
@@ -113,7 +138,7 @@ def _add_runs(record: HeadRecord, lines: Flat) -> None:
     for name, value in _run_lines(record, lines):
         ordinal, status, data = value.split(b" ", 2)
         found.append((int(ordinal), name, StoredRun(status.decode(), data)))
-    for _, run_id, run in sorted(found, key=_ordinal):
+    for _, run_id, run in sorted(found, key=itemgetter(0)):
         record.runs[run_id] = run
         if not RunStatus(run.status).is_final:
             record.unfinished[run_id] = None
@@ -128,35 +153,6 @@ def _run_lines(record: HeadRecord, lines: Flat) -> Iterator[tuple[str, bytes]]:
             _add_run_counter(record, name.decode(), value)
 
 
-def _ordinal(run: tuple[int, str, StoredRun]) -> int:
-    return run[0]
-
-
 def _range(text: bytes) -> Range:
     first, _, last = text.partition(b"-")
     return int(first), int(last)
-
-
-def flattened(ranges: Iterable[Range]) -> list[int]:
-    """Return the bounds of ranges, one after the other."""
-    return [bound for each in ranges for bound in each]
-
-
-def behind(ranges: Sequence[Range], count: int) -> list[Range]:
-    """Return what of `ranges` is left when the first `count` seqs are taken."""
-    left: list[Range] = []
-    for first, last in ranges:
-        taken = min(count, last - first + 1)
-        count -= taken
-        if first + taken <= last:
-            left.append((first + taken, last))
-    return left
-
-
-def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> Iterator[StoredEvent]:
-    """Yield events from entries, which lie in `ranges`, as far as they go."""
-    start = 0
-    for first, last in ranges:
-        here = entries[start : start + last - first + 1]
-        yield from events_of(key, first, here)
-        start += len(here)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.models.token_usage import COUNTERS
+from a2a_session_manager.models.token_tally import COUNTERS
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.ledger import BOUNDED_RUNS
+from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.records import (
     LoadedSession,
     LogPage,
@@ -22,14 +24,15 @@ from a2a_session_manager.storage.records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.redis import glance, scripts
-from a2a_session_manager.storage.redis.burying import Undertaker, expires, parent_of
+from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
-    behind,
-    flattened,
+    expires,
     head_of,
     numbered,
+    ordinal_of,
+    parent_of,
     retraction_of,
     totals_of,
 )
@@ -168,16 +171,16 @@ class Reader:
     ) -> Sequence[StoredEvent] | None:
         """Return the events of `ranges`, the first of which are `entries`; None when the session is gone."""
         events = list(numbered(place.key, ranges, entries))
-        left = behind(ranges, len(entries))
+        left = without_first_seqs(ranges, len(entries))
         while left:
-            page = _first_events(left, _EVENTS_A_PAGE)
+            page = first_seqs(left, _EVENTS_A_PAGE)
             arguments: list[Value] = [place.key.id, creation_id, *flattened(page)]
             call = ScriptCall(scripts.EVENTS, [place.tree, place.log], arguments, place.key.id)
             reply = await self._connections.run(call)
             if reply[0] != b"OK" or not reply[1]:
                 return None
             events += numbered(place.key, left, reply[1])
-            left = behind(left, len(reply[1]))
+            left = without_first_seqs(left, len(reply[1]))
         return events
 
     async def _living(self, place: Place, names: Sequence[str]) -> list[str]:
@@ -201,8 +204,8 @@ class Reader:
             if name.startswith(b"n:"):
                 may_expire = may_expire or expires(line)
                 node = TreeNode(name[2:].decode(), parent_of(line) or None)
-                rows.append((int(line.partition(b" ")[0]), node))
-        nodes = [node for _, node in sorted(rows, key=_ordinal)]
+                rows.append((ordinal_of(line), node))
+        nodes = [node for _, node in sorted(rows, key=itemgetter(0))]
         if may_expire:
             living = set(await self._living(place, [node.id for node in nodes]))
             nodes = [node for node in nodes if node.id in living]
@@ -225,19 +228,3 @@ def _read_log_call(place: Place, *, after: int, limit: int) -> ScriptCall:
 
 def _retractions(key: SessionKey, members: Flat) -> list[StoredRetraction]:
     return [retraction_of(key, int(after_seq), member) for member, after_seq in pairs(members)]
-
-
-def _first_events(ranges: Sequence[Range], count: int) -> list[Range]:
-    """Return the first `count` seqs of `ranges`."""
-    found: list[Range] = []
-    for first, last in ranges:
-        if count <= 0:
-            break
-        taken = min(count, last - first + 1)
-        found.append((first, first + taken - 1))
-        count -= taken
-    return found
-
-
-def _ordinal(row: tuple[int, Any]) -> int:
-    return row[0]

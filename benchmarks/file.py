@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import aiofiles.os
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from benchmarks import scenarios, spending
+from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -44,12 +45,16 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
         async def hop(place: int) -> None:
             await _write(file, record)
 
+        async def encode_and_hop(place: int) -> None:
+            await _write(file, encoded(message))
+
         async def append(place: int) -> None:
             await store.append(session_id, an_event(message))
 
         strategies = {
             "hop": together(hop, sizes.operations, tasks=1),
             "encode alone": encoding(message, sizes.operations),
+            "encode and hop": together(encode_and_hop, sizes.operations, tasks=1),
             "append": together(append, sizes.operations, tasks=1),
         }
         return await compared(strategies, turns=sizes.turns, is_watched=True)
@@ -69,7 +74,13 @@ async def together_against_aiofiles(
         async with aiofiles.open(_plain_path(directory, place), "ab") as file:
             await file.write(data)
 
-    return await _together_against(plain, store, sizes, is_apart=is_apart)
+    with grouped_file(directory / "grouped") as grouped:
+
+        async def least(place: int) -> None:
+            await grouped.append(encoded(short_message()))
+
+        shown = {"least": together(least, sizes.operations, tasks=sizes.tasks)}
+        return await _together_against(plain, store, sizes, is_apart=is_apart, shown=shown)
 
 
 async def together_against_synced(
@@ -83,7 +94,7 @@ async def together_against_synced(
         async def plain(place: int) -> None:
             await _write_synced(files[place], encoded(short_message()) if encodes else record)
 
-        return await _together_against(plain, store, sizes, is_apart=is_apart)
+        return await _together_against(plain, store, sizes, is_apart=is_apart, shown={})
 
 
 async def cold_open(store: BaseSessionStore, sizes: Sizes, *, directory: Path, has_checkpoint: bool) -> Result:
@@ -111,7 +122,9 @@ async def cold_open(store: BaseSessionStore, sizes: Sizes, *, directory: Path, h
     return await compared(strategies, turns=turns, is_watched=True)
 
 
-async def _together_against(plain: Append, store: BaseSessionStore, sizes: Sizes, *, is_apart: bool) -> Result:
+async def _together_against(
+    plain: Append, store: BaseSessionStore, sizes: Sizes, *, is_apart: bool, shown: Mapping[str, Sample]
+) -> Result:
     message = short_message()
     session_ids = [await grown(store, 10) for _ in range(sizes.tasks if is_apart else 1)]
 
@@ -121,6 +134,7 @@ async def _together_against(plain: Append, store: BaseSessionStore, sizes: Sizes
     strategies = {
         "plain": together(plain, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
         "encode alone": encoding(message, sizes.operations),
+        **shown,
         "append": together(append, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
     }
     return await outpaced(strategies, turns=sizes.turns)

@@ -14,7 +14,7 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.file import FileSessionStore, handles, shelf
+from a2a_session_manager.storage.file import FileSessionStore, handles, index, shelf
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file_processes.common import file_of, looked, picture
@@ -337,6 +337,28 @@ async def test_one_sync_serves_a_whole_batch(tmp_path: Path, syncs: dict[str, in
         await asyncio.gather(*(store.append("chat", said(f"{number}")) for number in range(100)))
 
         assert syncs["fdatasync"] - before <= 3
+
+
+async def test_what_a_checkpoint_covers_is_on_disk_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "CHECKPOINT_BYTES", 500)
+    steps: list[str] = []
+    synced, replaced = os.fdatasync, os.replace
+
+    def sync(fd: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{fd}')).name}")
+        synced(fd)
+
+    def replace(new: Path, old: Path) -> None:
+        steps.append(f"replace {old.name}")
+        replaced(new, old)
+
+    async with FileSessionStore(tmp_path, durability="disk") as store:
+        await store.create("chat")
+        monkeypatch.setattr(os, "fdatasync", sync)
+        monkeypatch.setattr(os, "replace", replace)
+        await store.append("chat", said("x" * 1_000))
+
+    assert steps[:2] == ["sync chat.log", "replace chat.ckpt"]
 
 
 async def test_durability_process_syncs_nothing(tmp_path: Path, syncs: dict[str, int]) -> None:

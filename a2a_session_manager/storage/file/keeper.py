@@ -224,7 +224,7 @@ class FileKeeper:
             # Deleted, and perhaps made again, since: the next try finds out.
             if not log.exists(held_size=size) or log.birth != birth:
                 raise BusyError
-            answers = log.commit_all(commits)
+            answers = log.commit_all(commits, durable=self._shelf.durable)
             if self._shelf.durable:
                 # Also when all was written before: whoever wrote it may have failed to sync.
                 unsynced.add(log)

@@ -19,15 +19,18 @@ class LogFile(LogReader):
         """Answer a commit whose write id is known with its first result; None when it was never made."""
         return self._unmisled(lambda: self._repeated(commit))
 
-    def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
+    def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 
         Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
-        does every commit behind it. Raises OSError when writing failed: then nobody knows.
+        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows. Where it must be
+        `durable`, the caller syncs it, and answers nobody before.
         """
         try:
             staged, frames, end = self._unmisled(lambda: self._staged(commits))
             whole = self.write(frames) if frames else 0
+            if durable and self._index.is_due(end):
+                self.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
         except BaseException:
             self.start_over()  # staged in memory, and perhaps not in the file
             raise

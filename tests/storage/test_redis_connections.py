@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -259,6 +260,20 @@ def test_one_store_serves_one_loop_after_another(redis_server: RedisServer, name
     gc.collect()  # a connection left open would warn, and warnings are errors
 
     assert len(asyncio.run(pushed(connections, name))) == 60
+
+
+def test_one_store_serves_two_loops_at_the_same_time(redis_server: RedisServer, name: str) -> None:
+    connections = connected(redis_server.url)
+
+    async def work(item: str) -> None:
+        for number in range(100):
+            answers = await connections.read_many([("ECHO", f"{item} {number}"), ("ECHO", item)])
+            assert answers == [f"{item} {number}".encode(), item.encode()]
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(asyncio.run, work(item)) for item in ("one", "two")]:
+            done.result()
+    gc.collect()  # a connection left open would warn, and warnings are errors
 
 
 def test_a_client_handed_in_serves_one_loop_after_another(redis_server: RedisServer, name: str) -> None:

@@ -45,6 +45,11 @@ class FaultyProxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def open_lines(self) -> int:
+        """How many connections of clients are open."""
+        return len(self._lines)
+
     def drop_replies(self, count: int, *marks: bytes, between: Between = _nothing_between) -> None:
         """Lose the next `count` replies to requests that hold one of `marks` (no marks: to scripts).
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,14 @@ def name() -> str:
 async def users_client(server: RedisServer, **settings: Any) -> Redis:
     """Return a client as a user makes it; redis-py reads its own package's files for that."""
     return await asyncio.to_thread(Redis, host="127.0.0.1", port=server.port, **settings)
+
+
+async def wait_until_none_is_open(proxy: FaultyProxy) -> None:
+    for _ in range(100):
+        if proxy.open_lines == 0:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{proxy.open_lines} connections stay open")
 
 
 @pytest_asyncio.fixture
@@ -253,6 +262,20 @@ def test_one_store_serves_one_loop_after_another(redis_server: RedisServer, name
     assert len(asyncio.run(pushed(connections, name))) == 60
 
 
+def test_one_store_serves_two_loops_at_the_same_time(redis_server: RedisServer, name: str) -> None:
+    connections = connected(redis_server.url)
+
+    async def work(item: str) -> None:
+        for number in range(100):
+            answers = await connections.read_many([("ECHO", f"{item} {number}"), ("ECHO", item)])
+            assert answers == [f"{item} {number}".encode(), item.encode()]
+
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(asyncio.run, work(item)) for item in ("one", "two")]:
+            done.result()
+    gc.collect()  # a connection left open would warn, and warnings are errors
+
+
 def test_a_client_handed_in_serves_one_loop_after_another(redis_server: RedisServer, name: str) -> None:
     client = Redis(host="127.0.0.1", port=redis_server.port)
     connections = handed(client)
@@ -271,6 +294,54 @@ def test_a_client_handed_in_serves_one_loop_after_another(redis_server: RedisSer
             await client.aclose()
 
     assert asyncio.run(read()) == [b"one", b"two", b"three"]
+
+
+async def test_closing_lets_those_who_ask_have_their_answers_and_opens_nothing_again(
+    proxy: FaultyProxy, name: str
+) -> None:
+    connections = connected(proxy.url)
+    await connections.run(push(name, "one"))
+    proxy.delay = 0.05
+    reading = [asyncio.create_task(pushed(connections, name)) for _ in range(100)]  # some wait for a connection
+    await asyncio.sleep(0.02)
+
+    await connections.aclose()
+
+    assert [task.result() for task in reading] == [[b"one"]] * len(reading)
+    await wait_until_none_is_open(proxy)
+
+
+async def test_who_asks_again_while_all_is_closed_is_refused(proxy: FaultyProxy, name: str) -> None:
+    connections = connected(proxy.url)
+    await connections.run(push(name, "one"))
+    is_lost = asyncio.Event()
+
+    async def tell() -> None:
+        is_lost.set()
+
+    proxy.drop_replies(1, between=tell)
+    asking = asyncio.create_task(connections.run(push(name, "two")))
+    await is_lost.wait()
+
+    await connections.aclose()
+
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await asking
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await pushed(connections, name)
+    await wait_until_none_is_open(proxy)
+
+
+async def test_who_asks_first_while_all_is_closed_is_refused(proxy: FaultyProxy, name: str) -> None:
+    connections = connected(proxy.url)
+    asking = asyncio.create_task(connections.run(push(name, "one")))
+    await asyncio.sleep(0)
+
+    await connections.aclose()
+
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await asking
+    await wait_until_none_is_open(proxy)
 
 
 def test_a_server_that_hangs_keeps_no_connection_open(own_redis: RedisServer, name: str) -> None:

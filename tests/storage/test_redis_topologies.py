@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.scripts import IMPATIENT, connected, handed, list_of, push, pushed
 from tests.redis_servers.sentinel import SentinelSetup
+from tests.redis_servers.server import RedisServer
 
 NAMES = [f"{uuid4().hex}" for _ in range(60)]
 
@@ -96,6 +98,54 @@ async def test_a_node_that_is_killed_and_comes_back_has_lost_and_doubled_nothing
     stored = {name: await pushed(cold, name) for name in names}
     await cold.aclose()
     assert stored == acknowledged
+
+
+async def wait_until_none_is_open(nodes: Sequence[RedisServer], client_name: str) -> None:
+    """Wait until no connection of that name is left on any node."""
+    left: list[Any] = []
+    for _ in range(100):
+        lists = [await asyncio.to_thread(node.call, "CLIENT LIST") for node in nodes]
+        left = [client for clients in lists for client in clients if client["name"] == client_name]
+        if not left:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"these stay open: {left}")
+
+
+async def test_closing_lets_those_who_ask_have_their_answers_and_opens_nothing_again(
+    redis_cluster: RedisCluster,
+) -> None:
+    names = [uuid4().hex for _ in range(60)]
+    connections = connected(f"{redis_cluster.url}?client_name={names[0]}")
+    await connections.run_many([push(name, "one") for name in names])
+    reading = [asyncio.create_task(pushed(connections, name)) for name in names]
+    await asyncio.sleep(0.001)
+
+    await connections.aclose()
+
+    assert await asyncio.gather(*reading) == [[b"one"]] * len(names)
+    await wait_until_none_is_open(redis_cluster.nodes, names[0])
+
+
+async def test_closing_after_a_node_has_failed_closes_the_connections_to_the_others(
+    redis_cluster: RedisCluster,
+) -> None:
+    names = [uuid4().hex for _ in range(60)]
+    connections = connected(f"{redis_cluster.url}?client_name={names[0]}", patience=IMPATIENT)
+    await connections.run_many([push(name, "one") for name in names])
+    failed, *others = redis_cluster.nodes
+    lost = next(name for name in names if str(connections.node_of(list_of(name))).endswith(f":{failed.port}"))
+    await asyncio.to_thread(failed.kill)
+    try:
+        with pytest.raises(StoreUnavailable):
+            await connections.run(push(lost, "two"))
+
+        await connections.aclose()
+
+        await wait_until_none_is_open(others, names[0])
+    finally:
+        await asyncio.to_thread(failed.start)
+        await asyncio.to_thread(redis_cluster.wait_until_whole)
 
 
 async def test_a_published_number_reaches_whoever_waits_at_another_node(connections: Connections) -> None:

@@ -10,6 +10,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
 from redis.client import NEVER_DECODE
 
+from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
 from a2a_session_manager.storage.redis.errors import is_passing
 from a2a_session_manager.storage.redis.retrying import Patience
@@ -33,8 +34,10 @@ class Asker:
     def __init__(self, client: AnyClient, patience: Patience, *, owns_client: bool) -> None:
         self._client = client
         self._patience = patience
+        self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
-        self._gate = asyncio.Semaphore(connection_limit(client))
+        self._limit = connection_limit(client)
+        self._gate = asyncio.Semaphore(self._limit)
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
         self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
         self._may_transact = True  # until a user turns out to have no right to
@@ -57,6 +60,15 @@ class Asker:
             return None
         return answer
 
+    async def aclose(self) -> None:
+        """Refuse what is asked from now on, and wait until what is under way is answered or has failed.
+
+        A client of redis-py that is closed while it is in use opens connections again, which nobody closes.
+        """
+        self._is_closed = True
+        for _ in range(self._limit):
+            await self._gate.acquire()
+
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
         patience = self._patience
         deadline = asyncio.get_running_loop().time() + patience.seconds
@@ -78,6 +90,8 @@ class Asker:
         attempt: int,
         deadline: float,
     ) -> list[Any]:
+        if self._is_closed:
+            return [StoreUnavailable("the store was closed meanwhile: open a new one")] * len(questions)
         gate = self._gate
         now = asyncio.get_running_loop().time()
         try:

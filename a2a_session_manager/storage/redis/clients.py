@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -56,9 +57,11 @@ def built(address: RedisAddress) -> AnyClient:
 
 def _cluster(nodes: Sequence[Node], options: Mapping[str, Any]) -> RedisCluster:
     client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
+    first = client.startup_nodes[0]
+    kind = _ours(first.connection_class, first.connection_kwargs)
+    client.connection_kwargs["connection_class"] = kind  # for nodes that are found later
     for node in client.startup_nodes:
-        node.connection_class = _ours(node.connection_class, node.connection_kwargs)
-        client.connection_kwargs["connection_class"] = node.connection_class
+        node.connection_class = kind
     return client
 
 
@@ -70,7 +73,14 @@ def _surely_closed(kind: Any) -> Any:
     """Return a class of connections that are closed when `disconnect` ends, whatever the server does.
 
     redis-py leaves one open as long as the server does not take what was written to it, and may raise then.
+    The class keeps those that are open: a cluster's client, closed, leaves some so if a node has just failed,
+    or has left the cluster.
     """
+    open_now: set[Any] = set()
+
+    async def connect(self: Any) -> None:
+        await kind._connect(self)
+        open_now.add(self)
 
     async def disconnect(self: Any, *args: Any, **settings: Any) -> None:
         writer = self._writer
@@ -78,10 +88,11 @@ def _surely_closed(kind: Any) -> Any:
             with suppress(RedisTimeoutError):
                 await kind.disconnect(self, *args, **settings)
         finally:
+            open_now.discard(self)
             if writer is not None:
                 writer.transport.abort()
 
-    return type(kind.__name__, (kind,), {"disconnect": disconnect})
+    return type(kind.__name__, (kind,), {"open_now": open_now, "_connect": connect, "disconnect": disconnect})
 
 
 def _with_one_context(kind: Any, settings: Mapping[str, Any]) -> Any:
@@ -152,8 +163,18 @@ def node_name(client: RedisCluster, key: bytes) -> str:
 
 async def close(client: AnyClient) -> None:
     """Close a client that we built, and the Sentinels it asks."""
+    if isinstance(client, RedisCluster):
+        await _close_cluster(client)
+        return
     await client.aclose()
-    sentinels = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    if sentinels is not None:
-        for sentinel in sentinels.sentinels:
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        for sentinel in client.connection_pool.sentinel_manager.sentinels:
             await sentinel.aclose()
+
+
+async def _close_cluster(client: RedisCluster) -> None:
+    try:
+        await client.aclose()
+    finally:
+        left = client.connection_kwargs["connection_class"].open_now
+        await asyncio.gather(*(connection.disconnect() for connection in tuple(left)))

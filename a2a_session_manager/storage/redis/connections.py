@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.asking import Asker
@@ -53,6 +53,7 @@ class Connections:
         self._handed_in = client
         self._trial = trial(scripts, probe_key)
         self._has_rights = False
+        self._is_closed = False
         self._patience = patience or clients.patience_with(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
 
@@ -114,7 +115,8 @@ class Connections:
         await (await self._opened()).wakeups.wait(channel, seen, seconds)
 
     async def aclose(self) -> None:
-        """Stop listening, and close the running loop's client if we built it."""
+        """Stop listening, finish what is asked, and close the running loop's client if we built it."""
+        self._is_closed = True
         opened = self._open_clients.get(asyncio.get_running_loop())
         if opened is not None:
             await opened.life.aclose()
@@ -130,13 +132,19 @@ class Connections:
         loop = asyncio.get_running_loop()
         opened = self._open_clients.get(loop)
         if opened is None:
+            self._check_open()
             life = self._life(loop)
             opened = await anext(life)
             opened.life = life
-            if self._open_clients.setdefault(loop, opened) is not opened:  # another task was faster
+            if self._is_closed or self._open_clients.setdefault(loop, opened) is not opened:
+                # It was closed meanwhile, or another task was faster.
                 await life.aclose()
-                opened = self._open_clients[loop]
+                return await self._opened()
         return opened
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed: open a new one")
 
     async def _life(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[_OpenClient, None]:
         """Yield a client and, when closed, close it.
@@ -153,9 +161,12 @@ class Connections:
         finally:
             if self._open_clients.get(loop) is opened:
                 del self._open_clients[loop]
-            await opened.wakeups.aclose()
-            if self._handed_in is None:
-                await clients.close(client)
+            try:
+                await opened.wakeups.aclose()
+                await opened.asker.aclose()
+            finally:
+                if self._handed_in is None:
+                    await clients.close(client)
 
     async def _built(self) -> AnyClient:
         assert self._address is not None

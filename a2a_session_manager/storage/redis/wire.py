@@ -16,12 +16,14 @@ class Wire:
     """Sends commands for a client whose retries are ours.
 
     One connection stays out of the pool between two batches: taking it and putting it back costs more than to send
-    a command. Not where Sentinels name the primary: the pool drops its idle connections when that changes.
+    a command. Not where Sentinels name the primary: the pool drops its idle connections when that changes. Nor
+    where a provider renews credentials: a connection learns of them when it is released.
     """
 
     def __init__(self, client: Redis) -> None:
         self._pool: Any = client.connection_pool
-        self._may_keep = not isinstance(self._pool, SentinelConnectionPool)
+        renews = self._pool.connection_kwargs.get("credential_provider") is not None
+        self._may_keep = not (renews or isinstance(self._pool, SentinelConnectionPool))
         self._kept: Any = None
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:

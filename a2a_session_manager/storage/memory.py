@@ -21,6 +21,7 @@ from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    EncodedEvent,
     FirstResult,
     HeadRecord,
     LoadedSession,
@@ -111,6 +112,8 @@ class MemoryBackend(Backend):
         ledger.check_life(stored.head, commit)
         if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
             return _done(ledger.repeat(stored.head, commit, first, stored.seqs.get))
+        if ledger.is_one_append(commit) and commit.events[0].id not in stored.seqs:
+            return _done(_append_one(stored, commit))
         return _done(_write(stored, commit, ledger.decide(stored.head, commit, stored.seqs.get)))
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Future[None]:
@@ -233,16 +236,20 @@ def _first_receipt(stored: StoredSession, commit: EncodedCommit) -> Receipt:
     return ledger.repeat(stored.head, commit, first, stored.seqs.get)
 
 
+def _append_one(stored: StoredSession, commit: EncodedCommit) -> Receipt:
+    receipt = ledger.append_one(stored.head, commit)
+    _keep(stored, commit.events[0], receipt.revision, receipt.last_seq)
+    if stored.waiters:
+        _wake(stored)
+    return receipt
+
+
 def _write(stored: StoredSession, commit: EncodedCommit, outcome: ledger.Outcome) -> Receipt:
     head = stored.head
     after_seq = head.last_seq
     ledger.apply(head, commit, outcome)
     for seq, event in enumerate(outcome.fresh, after_seq + 1):
-        stored.log.append(event.data)
-        stored.revisions.append(outcome.revision)
-        stored.seqs[event.id] = seq
-        if event.usage is not None:
-            ledger.add_usage(stored.tree.totals, event)
+        _keep(stored, event, outcome.revision, seq)
     if outcome.hidden:
         stored.retractions.append(StoredRetraction(outcome.revision, after_seq, outcome.hidden))
     if commit.write_id is not None:
@@ -250,6 +257,14 @@ def _write(stored: StoredSession, commit: EncodedCommit, outcome: ledger.Outcome
     if stored.waiters:
         _wake(stored)
     return outcome.receipt
+
+
+def _keep(stored: StoredSession, event: EncodedEvent, revision: int, seq: int) -> None:
+    stored.log.append(event.data)
+    stored.revisions.append(revision)
+    stored.seqs[event.id] = seq
+    if event.usage is not None:
+        ledger.add_usage(stored.tree.totals, event)
 
 
 def _loaded(stored: StoredSession | None, last: int | None, whole_head: bool) -> LoadedSession | None:

@@ -29,6 +29,19 @@ class FollowingContract(ContractBase):
         assert (ids(replayed), ids(live)) == (["e1", "e2"], ["live1", "live2", "live3"])
         assert [event.seq for event in [*replayed, *live]] == [1, 2, 3, 4, 5]
 
+    async def test_a_listener_that_waits_hears_one_event_and_then_a_commit_of_more(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(1)))
+        async with listening(await reopen(), "talk") as take:
+            await take(1)
+            for new in (["one"], ["two", "three"]):
+                waiting = asyncio.create_task(take(len(new)))
+                await asyncio.sleep(0.01)
+                await store.append("talk", *(said(id=event_id) for event_id in new))
+
+                assert ids(await waiting) == new
+
     @pytest.mark.parametrize(("after", "expected"), [(0, ["e1", "e2", "new"]), (1, ["e2", "new"]), (2, ["new"])])
     async def test_following_starts_behind_after(
         self, store: BaseSessionStore, after: int, expected: list[str]

@@ -82,7 +82,8 @@ class Reader:
         return self.count(*paths) or 0
 
     def counts(self, names: Names) -> Counts:
-        """Return the counts that `names` leads to."""
+        """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
+        self._check_details(names)
         found: dict[str, Any] = {name: self.number(*paths) for name, paths in names.items()}
         return Counts(**found)
 
@@ -99,6 +100,12 @@ class Reader:
     def has(self, path: str) -> bool:
         """Tell whether there is anything at `path`."""
         return self._at(path)[0] is not None
+
+    def _check_details(self, names: Names) -> None:
+        for holder in {path.rpartition(".")[0] for paths in names.values() for path in paths}:
+            value, spelled = self._at(holder)
+            if value and fields_of(value) is None:
+                raise _not_understood(spelled, value, "counts by their names")
 
     def _at(self, path: str) -> tuple[Any, str]:
         value: Any = self._usage
@@ -123,7 +130,9 @@ def _checked(value: Any, spelled: str) -> int:
     elif isinstance(value, str) and len(value) < 20 and value.removeprefix("-").isdecimal():
         count = int(value)  # protobuf's JSON writes 64-bit integers as strings
     if count is None or count < 0:
-        raise InvalidEvent(
-            f"usage is not understood: {spelled} is {value!r}, not a count of 0 or more", path=f"usage.{spelled}"
-        )
+        raise _not_understood(spelled, value, "a count of 0 or more")
     return count
+
+
+def _not_understood(spelled: str, value: Any, wanted: str) -> InvalidEvent:
+    return InvalidEvent(f"usage is not understood: {spelled} is {value!r}, not {wanted}", path=f"usage.{spelled}")

@@ -267,6 +267,28 @@ def test_what_is_no_count_is_refused_by_its_name(usage: dict[str, Any], field: s
     assert caught.value.path == f"usage.{field}"
 
 
+@pytest.mark.parametrize(
+    ("usage", "field"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": "lots"}, "prompt_tokens_details"),
+        ({"prompt_tokens": 10, "completion_tokens": 2, "completion_tokens_details": [4]}, "completion_tokens_details"),
+        ({"inputTokens": 10, "outputTokens": 2, "inputTokensDetails": 7}, "inputTokensDetails"),
+    ],
+)
+def test_details_that_cannot_be_read_are_refused_and_never_0(usage: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidEvent, match=f"{field} is .*, not counts by their names") as caught:
+        usage_from(usage)
+
+    assert caught.value.path == f"usage.{field}"
+
+
+@pytest.mark.parametrize("empty", [None, {}, [], ""])
+def test_empty_details_hold_no_counts(empty: object) -> None:
+    read = usage_from({"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": empty})
+
+    assert (read.prompt_tokens, read.cache_read_tokens) == (10, 0)
+
+
 def test_a_count_may_come_as_a_whole_float_or_as_protobufs_text() -> None:
     assert usage_from({"promptTokenCount": "12", "candidatesTokenCount": 3.0}).total_tokens == 15
 

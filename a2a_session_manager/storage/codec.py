@@ -127,10 +127,13 @@ def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str]) 
 
 def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:
     try:
-        return serializer.to_python(model, exclude=left_out, warnings="error")
-    except PydanticSerializationError as error:
+        fields = serializer.to_python(model, exclude=left_out, warnings="error")
+        # Before 2.13, pydantic warns here of less than it refuses to read.
+        type(model).model_validate(fields)
+    except (PydanticSerializationError, ValidationError) as error:
         what = type(model).__name__
         raise InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {error}", path=what) from error
+    return fields
 
 
 def _escaped(value: Any) -> bytes:

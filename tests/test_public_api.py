@@ -178,6 +178,24 @@ for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("r
     assert in_a_fresh_python(code).count("pip install 'a2a_session_manager[redis]'") == 2
 
 
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("pytest", "make_session"), ("pytest_asyncio", "StoreContract"), ("blockbuster", "blocking_calls_refused")],
+)
+def test_without_what_the_testing_extra_brings_the_pip_line_is_the_error(package: str, name: str) -> None:
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+from a2a_session_manager import MissingDependency
+try:
+    from a2a_session_manager.testing import {name}
+except MissingDependency as error:
+    print(error)
+"""
+
+    assert in_a_fresh_python(code).strip() == f"{package} is not installed: pip install 'a2a_session_manager[testing]'"
+
+
 def test_the_lua_scripts_lie_beside_the_modules() -> None:
     folder = Path(a2a_session_manager.__file__).parent / "storage" / "redis" / "lua"
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from a2a_session_manager.exceptions import MissingDependency
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise MissingDependency("pytest", "testing") from error
 
 if TYPE_CHECKING:
     from a2a_session_manager.testing.blocking import blocking_calls_refused
@@ -40,10 +45,17 @@ _LAZY = {
     "make_session": "a2a_session_manager.testing.transcript",
 }
 
+_OF_THE_EXTRA = {"blockbuster", "pytest_asyncio"}
+
 
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there
 
     def __getattr__(name: str) -> Any:
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_LAZY[name]), name)
+        try:
+            return getattr(import_module(_LAZY[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name not in _OF_THE_EXTRA:
+                raise
+            raise MissingDependency(error.name, "testing") from error

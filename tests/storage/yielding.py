@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import BaseSessionStore, ledger
+from a2a_session_manager.storage import BaseSessionStore, heads, ledger
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, LogPage, Receipt, SessionKey
@@ -104,7 +104,7 @@ class YieldingBackend(MemoryBackend):
 def _draft(stored: StoredSession) -> StoredSession:
     return replace(
         stored,
-        head=ledger.copied(stored.head, whole_head=True),
+        head=heads.copied(stored.head, whole_head=True),
         tree=StoredTree(),
         log=list(stored.log),
         revisions=stored.revisions[:],

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import heads, ledger, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
@@ -42,7 +42,7 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is not None:
             return _done(stored.first_receipt(commit))
-        stored = StoredSession(ledger.newborn(key, creation), StoredTree())
+        stored = StoredSession(heads.newborn(key, creation), StoredTree())
         outcome = ledger.decide(stored.head, commit, stored.seqs.get)
         self._link(stored, creation)
         return _done(stored.write(commit, outcome))
@@ -88,14 +88,14 @@ class MemoryBackend(Backend):
         head = stored.head
         events = list(stored.events(after + 1, min(after + limit, head.last_seq)))
         is_last = after + len(events) >= head.last_seq
-        retractions = ledger.retractions_of_page(stored.retractions, after, events, is_last=is_last)
+        retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)
         return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         stored = self._sessions.get(key)
         if stored is None:
             return None
-        start = ledger.ordinal_of(cursor)
+        start = paging.ordinal_of(cursor)
         behind = (child_id for child_id, ordinal in stored.children.items() if ordinal > start)
         found = list(islice(behind, limit + 1))
         page = found[:limit]

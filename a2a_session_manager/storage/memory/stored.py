@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
-from a2a_session_manager.storage import ledger, ranges
+from a2a_session_manager.storage import heads, ledger, ranges
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -77,7 +77,7 @@ class StoredSession:
         # Made one by one as they are taken: what is in the log stays there, as it is.
         events = (event for first, final in tail for event in self.events(first, final))
         return LoadedSession(
-            ledger.copied(head, whole_head=whole_head), events, list(self.children) if whole_head else ()
+            heads.copied(head, whole_head=whole_head), events, list(self.children) if whole_head else ()
         )
 
     def events(self, first: int, final: int) -> Iterator[StoredEvent]:

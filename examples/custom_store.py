@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
-from a2a_session_manager.storage import ledger, ranges, records
+from a2a_session_manager.storage import heads, ledger, paging, ranges, records
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
 
@@ -115,7 +115,7 @@ class SqliteBackend(Backend):
         insert = "INSERT INTO sessions (namespace, id, parent, root, tree_totals) VALUES (?, ?, ?, ?, '[]')"
         place = (parent.number, parent.root) if parent else (None, None)
         number = self.db.execute(insert, (key.namespace, key.id.encode(), *place)).lastrowid
-        return self.write(Row(number, place[1] or number, ledger.newborn(key, creation)), commit)
+        return self.write(Row(number, place[1] or number, heads.newborn(key, creation)), commit)
 
     @in_transaction
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
@@ -147,7 +147,7 @@ class SqliteBackend(Backend):
         lines = self.all(query, row.number)
         hid = [records.StoredRetraction(revision, place, spans(text)) for revision, place, text in lines]
         is_last = after + len(events) >= head.last_seq
-        shown = ledger.retractions_of_page(hid, after, events, is_last=is_last)
+        shown = paging.retractions_of_page(hid, after, events, is_last=is_last)
         return records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last)
 
     @in_transaction
@@ -155,7 +155,7 @@ class SqliteBackend(Backend):
         if (row := self.find(key)) is None:
             return None
         query = "SELECT number, id FROM sessions WHERE parent = ? AND number > ? ORDER BY number LIMIT ?"
-        found = self.all(query, row.number, ledger.ordinal_of(cursor), limit + 1)
+        found = self.all(query, row.number, paging.ordinal_of(cursor), limit + 1)
         return page([(name.decode(), str(number)) for number, name in found], limit)
 
     @in_transaction
@@ -235,7 +235,7 @@ class SqliteBackend(Backend):
         events = [event for first, final in tail for event in self.events(row, first, final)]
         query = "SELECT id FROM sessions WHERE parent = ? ORDER BY number"
         child_ids = [name.decode() for (name,) in self.all(query, row.number)] if whole_head else []
-        return LoadedSession(ledger.copied(head, whole_head=whole_head), events, child_ids)
+        return LoadedSession(heads.copied(head, whole_head=whole_head), events, child_ids)
 
     def events(self, row: Row, first: int, final: int) -> list[records.StoredEvent]:
         query = "SELECT seq, revision, data FROM events WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"

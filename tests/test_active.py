@@ -25,7 +25,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.accounting.priced import priced
 from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
 from tests.stops import REASON, STOPS, Reached, Stop, task_cancel
 

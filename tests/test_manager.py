@@ -22,7 +22,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager import manager as manager_module
 from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 
 

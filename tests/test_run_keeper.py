@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager, assured
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 

@@ -6,17 +6,14 @@ writes. A backend reads what `decide` needs, decides, writes the outcome in one 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.records import (
     Counters,
-    Creation,
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
@@ -24,14 +21,8 @@ from a2a_session_manager.storage.records import (
     HeadRecord,
     Range,
     Receipt,
-    SessionKey,
-    StoredEvent,
-    StoredRetraction,
-    StoredRun,
     Totals,
 )
-
-BOUNDED_RUNS = 20
 
 FindSeq = Callable[[str], int | None]
 
@@ -138,73 +129,11 @@ def add_counters(total: Counters, counters: Counters) -> None:
         total[name] = total.get(name, 0) + count
 
 
-def newborn(key: SessionKey, creation: Creation) -> HeadRecord:
-    """Return the head of a session in the moment of its creation, before its first commit."""
-    parent = creation.parent
-    return HeadRecord(
-        key=key,
-        creation_id=creation.creation_id,
-        parent_id=None if parent is None else parent.id,
-        root_id=key.id if parent is None else parent.root_id,
-        depth=1 if parent is None else parent.depth + 1,
-        created_at=creation.created_at,
-        updated_at=creation.created_at,
-    )
-
-
-def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
-    """Return a head that later commits do not change, with all runs or with the few of a bounded read."""
-    shown = head.runs if whole_head else _few(head.runs, head.unfinished)
-    return replace(
-        head,
-        state=dict(head.state),
-        properties=dict(head.properties),
-        runs=dict(shown),
-        unfinished=dict(head.unfinished),
-        hidden=list(head.hidden),
-        totals={cell: dict(counters) for cell, counters in head.totals.items()},
-        run_totals={
-            run_id: dict(counters)
-            for run_id in (head.run_totals if whole_head else shown)
-            if (counters := head.run_totals.get(run_id)) is not None
-        },
-    )
-
-
-def ordinal_of(cursor: str | None) -> int:
-    """Return the ordinal that a cursor over children names, 0 for the start."""
-    if cursor is None:
-        return 0
-    if not cursor.isdecimal():
-        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
-    return int(cursor)
-
-
-def retractions_of_page(
-    retractions: Sequence[StoredRetraction], after: int, events: Sequence[StoredEvent], *, is_last: bool
-) -> list[StoredRetraction]:
-    """Return the retractions that belong to a page of the log, out of all in commit order."""
-    start = bisect_left(retractions, after, key=_after_seq)
-    end = len(retractions) if is_last or not events else bisect_left(retractions, events[-1].seq, key=_after_seq)
-    return list(retractions[start:end])
-
-
-def _few(runs: dict[str, StoredRun], unfinished: dict[str, None]) -> dict[str, StoredRun]:
-    newest = list(islice(reversed(runs), BOUNDED_RUNS))[::-1]
-    # Whatever is not among the newest was committed before them, and both keep the order of first commit.
-    older = [run_id for run_id in unfinished if run_id not in newest]
-    return {run_id: runs[run_id] for run_id in [*older, *newest]}
-
-
 def _count_usage(head: HeadRecord, event: EncodedEvent) -> None:
     if event.usage is not None:
         add_usage(head.totals, event)
         if event.run_id is not None:
             add_counters(head.run_totals.setdefault(event.run_id, {}), event.usage.counters)
-
-
-def _after_seq(retraction: StoredRetraction) -> int:
-    return retraction.after_seq
 
 
 def _check_guard(head: HeadRecord, commit: EncodedCommit) -> None:

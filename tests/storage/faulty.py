@@ -14,7 +14,8 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.memory import MemoryBackend, StoredSession, StoredTree
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     LoadedSession,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import heads, ledger
 from a2a_session_manager.storage.file.lines import decode_line, encode_line, encode_one
 from a2a_session_manager.storage.records import Creation, EncodedCommit, EncodedEvent, SessionKey, UsageDelta
 
@@ -25,7 +25,7 @@ def test_the_line_of_one_event_is_the_same_both_ways(
 ) -> None:
     event = EncodedEvent(event_id, b'{"v":1}', run_id, usage)
     commit = EncodedCommit(events=[event], written_at=1_700_000_000_000_000)
-    head = ledger.newborn(SessionKey("", "chat"), Creation("life", 1))
+    head = heads.newborn(SessionKey("", "chat"), Creation("life", 1))
     head.revision, head.last_seq = 6, 41
     line = encode_one(event, 7, 42, commit.written_at)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
-from a2a_session_manager.storage import ledger, ranges
+from a2a_session_manager.storage import heads, ledger, ranges
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -18,10 +18,7 @@ from a2a_session_manager.storage.records import (
     EncodedRetraction,
     FirstResult,
     HeadRecord,
-    Parent,
     SessionKey,
-    StoredEvent,
-    StoredRetraction,
     StoredRun,
     UsageDelta,
 )
@@ -32,7 +29,7 @@ STATUSES = ["pending", "running", "waiting", "completed", "failed", "cancelled"]
 
 
 def newborn() -> HeadRecord:
-    return ledger.newborn(KEY, Creation("life", 1))
+    return heads.newborn(KEY, Creation("life", 1))
 
 
 def event(id: str, tokens: int = 0, run_id: str | None = None) -> EncodedEvent:
@@ -138,7 +135,7 @@ def commits(draw: st.DrawFn) -> EncodedCommit:
 
 
 def snapshot(head: HeadRecord) -> HeadRecord:
-    return ledger.copied(head, whole_head=True)
+    return heads.copied(head, whole_head=True)
 
 
 @given(st.lists(commits(), max_size=8))
@@ -273,67 +270,3 @@ def test_a_known_write_id_is_answered_with_the_first_result_whatever_came_after(
 
     assert (receipt.revision, receipt.last_seq, receipt.hidden) == (3, 2, ((1, 1),))
     assert (list(receipt.seqs), set(receipt.retracted)) == ([1, 2], {2})
-
-
-def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:
-    child = ledger.newborn(KEY, Creation("life", 1, Parent("p", "p-life", "top", 3)))
-
-    assert (child.parent_id, child.root_id, child.depth) == ("p", "top", 4)
-    assert (newborn().parent_id, newborn().root_id, newborn().depth) == (None, "s", 1)
-
-
-@pytest.mark.parametrize(("finished", "unfinished"), [(0, 0), (5, 0), (20, 0), (21, 0), (40, 3), (0, 25)])
-def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_20(finished: int, unfinished: int) -> None:
-    head = newborn()
-    names = [f"waiting {n}" for n in range(unfinished)] + [f"done {n}" for n in range(finished)]
-    for name in names:
-        status = "waiting" if name.startswith("waiting") else "completed"
-        commit = EncodedCommit(runs={name: StoredRun(status, b"{}")})
-        ledger.apply(head, commit, ledger.decide(head, commit, unknown))
-
-    shown = ledger.copied(head, whole_head=False).runs
-
-    assert list(shown) == [name for name in names if name.startswith("waiting") or name in names[-20:]]
-    assert list(ledger.copied(head, whole_head=True).runs) == names
-
-
-def test_a_bounded_read_brings_the_spend_of_the_runs_it_brings() -> None:
-    head = newborn()
-    for n in range(25):
-        commit = EncodedCommit(
-            runs={f"r{n}": StoredRun("completed", b"{}")}, events=[event(f"e{n}", tokens=1, run_id=f"r{n}")]
-        )
-        ledger.apply(head, commit, ledger.decide(head, commit, unknown))
-
-    shown = ledger.copied(head, whole_head=False)
-
-    assert list(shown.run_totals) == list(shown.runs) == [f"r{n}" for n in range(5, 25)]
-
-
-@given(st.lists(st.integers(0, 9), max_size=6).map(sorted), st.integers(1, 4), st.integers(0, 10))
-@settings(deadline=None)
-def test_pages_of_the_log_show_every_retraction_once(places: list[int], size: int, last_seq: int) -> None:
-    placed = [StoredRetraction(n, min(place, last_seq), ((1, 1),)) for n, place in enumerate(places)]
-    shown: list[StoredRetraction] = []
-    after = 0
-
-    while True:
-        page = [StoredEvent(seq, 1, b"") for seq in range(after + 1, min(after + size, last_seq) + 1)]
-        is_last = after + len(page) >= last_seq
-        shown += ledger.retractions_of_page(placed, after, page, is_last=is_last)
-        if is_last:
-            break
-        after = page[-1].seq
-
-    assert shown == placed
-
-
-@pytest.mark.parametrize(("cursor", "ordinal"), [(None, 0), ("0", 0), ("7", 7)])
-def test_a_cursor_names_an_ordinal(cursor: str | None, ordinal: int) -> None:
-    assert ledger.ordinal_of(cursor) == ordinal
-
-
-@pytest.mark.parametrize("cursor", ["", "-1", "x", "1.5", " 1", "²"])
-def test_a_cursor_that_no_page_gave_is_refused(cursor: str) -> None:
-    with pytest.raises(InvalidSessionOperation, match="start again without it"):
-        ledger.ordinal_of(cursor)

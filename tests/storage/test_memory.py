@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing import StoreContract
 from tests.storage.yielding import YieldingStore, damage_first_event
 

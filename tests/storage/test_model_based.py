@@ -33,7 +33,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer

@@ -161,11 +161,13 @@ async def test_a_loading_server_is_waited_for(server_with: StartServer) -> None:
     filled = connected(server.url)
     await filled.run_many([push("filling", str(number)) for number in range(1_000)])
     await filled.aclose()
-    restart = asyncio.create_task(asyncio.to_thread(server.restart))
+    # Killed before the push is sent: the old process must not take it.
+    await asyncio.to_thread(server.kill)
+    start = asyncio.create_task(asyncio.to_thread(server.start))
     answer = await connections.run(push("loading", "two"))
 
     assert answer == [b"2", b"new"]
-    await restart
+    await start
     await connections.aclose()
 
 

@@ -26,7 +26,7 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
 
 

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import BaseSessionStore, ledger
-from a2a_session_manager.storage.memory import MemoryBackend, StoredSession, StoredTree, _write
+from a2a_session_manager.storage import BaseSessionStore, heads, ledger
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, LogPage, Receipt, SessionKey
 
 
@@ -54,7 +55,7 @@ class YieldingBackend(MemoryBackend):
                 return ledger.repeat(stored.head, commit, first, stored.seqs.get)
             draft = _draft(stored)
             await turn()
-            receipt = _write(draft, commit, ledger.decide(draft.head, commit, draft.seqs.get))
+            receipt = draft.write(commit, ledger.decide(draft.head, commit, draft.seqs.get))
             await turn()
             self._put(key, stored, draft)
             await turn()
@@ -103,7 +104,7 @@ class YieldingBackend(MemoryBackend):
 def _draft(stored: StoredSession) -> StoredSession:
     return replace(
         stored,
-        head=ledger.copied(stored.head, whole_head=True),
+        head=heads.copied(stored.head, whole_head=True),
         tree=StoredTree(),
         log=list(stored.log),
         revisions=stored.revisions[:],

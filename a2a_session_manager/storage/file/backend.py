@@ -16,7 +16,7 @@ import aiofiles.os
 
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound, StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import ledger, ranges
+from a2a_session_manager.storage import heads, paging, ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
 from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJob
@@ -73,7 +73,7 @@ class FileBackend(Backend):
         return await self._hop(self._read_log, key, after, limit)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._hop(self._children, key, ledger.ordinal_of(cursor), limit)
+        return await self._hop(self._children, key, paging.ordinal_of(cursor), limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         return await self._hop(self._tree, key)
@@ -158,7 +158,7 @@ class FileBackend(Backend):
         loaded: LoadedSession | None = None
         with suppress(SessionNotFound), self._keeper.living(key) as log:
             if log is not None and log.head is not None:
-                head = ledger.copied(log.head, whole_head=whole_head)
+                head = heads.copied(log.head, whole_head=whole_head)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
                 events = [event for first, final in tail for event in log.read_events(first, final)]
                 loaded = LoadedSession(head, events)
@@ -175,7 +175,7 @@ class FileBackend(Backend):
                 events = log.read_events(after + 1, last)
                 head = log.head  # read anew, perhaps, to find the events
                 is_last = after + len(events) >= head.last_seq
-                retractions = ledger.retractions_of_page(log.retractions, after, events, is_last=is_last)
+                retractions = paging.retractions_of_page(log.retractions, after, events, is_last=is_last)
                 page = LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
         return page
 

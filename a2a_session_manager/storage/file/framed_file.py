@@ -11,8 +11,9 @@ from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
-from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, Look, translation
+from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, Look
 from a2a_session_manager.storage.file.lines import UnknownFormatError
+from a2a_session_manager.storage.file.os_errors import translation
 
 _CHUNK = 4_000_000
 _FIRST_BYTES = 10  # newline, checksum and space of the first record

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
+from a2a_session_manager.storage.file.os_errors import FULL
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MOST_OPEN = 256
 _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
@@ -131,7 +130,7 @@ class FileHandle:
         try:
             return os.write(self.fd, data)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 return 0
             raise
 
@@ -247,21 +246,3 @@ class HandlePool:
     def abandon(self) -> None:
         for handle in self._open:
             handle.abandon()
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn errors of the operating system into ours."""
-    try:
-        yield
-    except OSError as error:
-        raise translation(error, path) from error
-
-
-def translation(error: OSError, path: Path) -> StoreFull | StoreUnavailable:
-    """Return our error for one of the operating system, with the path and the remedy."""
-    if error.errno in _FULL:
-        return StoreFull(f"{path}: no room is left ({error.strerror}): free some, then write again")
-    if error.errno == errno.ELOOP:
-        return StoreUnavailable(f"{path} is a symlink: replace it by the real file")
-    return StoreUnavailable(f"{path}: {error.strerror}: check the path and its permissions")

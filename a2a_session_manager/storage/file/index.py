@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import heads
 from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import CHECKPOINT_BYTES, Checkpoint, Sidecars
@@ -112,7 +112,7 @@ class LogIndex:
         """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         with suppress(OSError):
-            fresh = Checkpoint(offset, birth, ledger.copied(head, whole_head=True), list(retractions))
+            fresh = Checkpoint(offset, birth, heads.copied(head, whole_head=True), list(retractions))
             ids = self._recent_ids(head.last_seq - len(self._recent_starts))
             written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
             self._trusts_sidecars = True

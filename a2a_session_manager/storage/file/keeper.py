@@ -15,7 +15,7 @@ from a2a_session_manager.exceptions import (
     SessionManagerError,
     SessionNotFound,
 )
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import heads, ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
 from a2a_session_manager.storage.file.framing import framed
@@ -131,7 +131,7 @@ class FileKeeper:
             return self._write_birth(log, creation, commit, tree)
 
     def _write_birth(self, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
-        head = ledger.newborn(log.key, creation)
+        head = heads.newborn(log.key, creation)
         no_seqs: dict[str, int] = {}
         outcome = ledger.decide(head, commit, no_seqs.get)
         root_creation_id = creation.creation_id

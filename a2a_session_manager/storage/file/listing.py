@@ -9,10 +9,10 @@ from pathlib import Path
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.file.framing import read_frames
-from a2a_session_manager.storage.file.handles import translated
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.lines import decode_line
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
+from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.records import SessionKey
 

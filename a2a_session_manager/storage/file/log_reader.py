@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import heads, ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
@@ -77,7 +77,7 @@ class LogReader(FramedFile):
                 f"{checkpoint.covers}: restore it from a backup, or delete the .ckpt to accept the loss",
             )
         self.birth = checkpoint.birth
-        self.head = ledger.copied(checkpoint.head, whole_head=True)
+        self.head = heads.copied(checkpoint.head, whole_head=True)
         self.retractions = list(checkpoint.retractions)
         self.offset = checkpoint.covers
         self._first_bytes = first_bytes
@@ -137,7 +137,7 @@ class LogReader(FramedFile):
                 self.session_id, f"{self.path} holds session {birth.key.id!r}: put each log back under its own name"
             )
         self.birth = birth
-        self.head = ledger.newborn(self.key, creation_of(birth))
+        self.head = heads.newborn(self.key, creation_of(birth))
 
     def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: ledger.Outcome, start: int) -> None:
         before = head.last_seq

@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.handles import HandlePool, translated
+from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
+from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.file.places import make_directory
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file.handles import translation
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.os_errors import translation
 from a2a_session_manager.storage.records import SessionKey
 
 _ABREAST = 8

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
 from a2a_session_manager.storage.commit_queue import CommitQueue, QueuedJob
@@ -93,7 +93,7 @@ class RedisBackend(Backend):
         return await self._reader.read_log(key, after=after, limit=limit)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._reader.children(key, after=ledger.ordinal_of(cursor), limit=limit)
+        return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         return await self._reader.tree(key)

@@ -11,7 +11,7 @@ from typing import Final
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.models.token_tally import COUNTERS
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage.ledger import BOUNDED_RUNS
+from a2a_session_manager.storage.heads import BOUNDED_RUNS
 from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.records import (
     LoadedSession,

@@ -21,7 +21,7 @@ from a2a_session_manager import (
     assured,
 )
 from a2a_session_manager.integrations.fastapi import StreamedAnswer, stream_answer
-from a2a_session_manager.storage.memory import MemoryBackend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 from tests.stops import STOPS, Reached, Stop, task_cancel
 

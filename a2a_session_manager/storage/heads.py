@@ -1,0 +1,51 @@
+"""Heads as backends make them and hand them out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+from a2a_session_manager.storage.records import Creation, HeadRecord, SessionKey, StoredRun
+
+# As many of the newest runs come with a bounded read; the unfinished ones come always.
+BOUNDED_RUNS = 20
+
+
+def newborn(key: SessionKey, creation: Creation) -> HeadRecord:
+    """Return the head of a session in the moment of its creation, before its first commit."""
+    parent = creation.parent
+    return HeadRecord(
+        key=key,
+        creation_id=creation.creation_id,
+        parent_id=None if parent is None else parent.id,
+        root_id=key.id if parent is None else parent.root_id,
+        depth=1 if parent is None else parent.depth + 1,
+        created_at=creation.created_at,
+        updated_at=creation.created_at,
+    )
+
+
+def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
+    """Return a head that later commits do not change, with all runs or with the few of a bounded read."""
+    shown = head.runs if whole_head else _few(head.runs, head.unfinished)
+    return replace(
+        head,
+        state=dict(head.state),
+        properties=dict(head.properties),
+        runs=dict(shown),
+        unfinished=dict(head.unfinished),
+        hidden=list(head.hidden),
+        totals={cell: dict(counters) for cell, counters in head.totals.items()},
+        run_totals={
+            run_id: dict(counters)
+            for run_id in (head.run_totals if whole_head else shown)
+            if (counters := head.run_totals.get(run_id)) is not None
+        },
+    )
+
+
+def _few(runs: dict[str, StoredRun], unfinished: dict[str, None]) -> dict[str, StoredRun]:
+    newest = list(islice(reversed(runs), BOUNDED_RUNS))[::-1]
+    # Whatever is not among the newest was committed before them, and both keep the order of first commit.
+    older = [run_id for run_id in unfinished if run_id not in newest]
+    return {run_id: runs[run_id] for run_id in [*older, *newest]}

@@ -1,0 +1,32 @@
+"""InMemorySessionStore: encoded bytes in dictionaries, with the promises of every other store but durability."""
+
+from __future__ import annotations
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.gone import refuse_gone
+from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
+
+__all__ = ["InMemorySessionStore", "from_url"]
+
+
+class InMemorySessionStore(BaseSessionStore):
+    """Sessions for as long as the process lives: for tests, for scripts, and for trying things out.
+
+    For one event loop at a time; nothing of it is safe among threads.
+    """
+
+    def __init__(
+        self, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER, **gone: object
+    ) -> None:
+        refuse_gone(gone)
+        super().__init__(MemoryBackend(), limits=limits, pricer=pricer)
+
+
+def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> InMemorySessionStore:
+    """Return a fresh store for `memory:`, which names no place."""
+    if url.partition(":")[2].strip("/"):
+        raise InvalidSessionOperation(f"store URL {url!r} names a place, but memory has none: take 'memory:'")
+    return InMemorySessionStore(limits=limits, pricer=pricer)

@@ -1,0 +1,108 @@
+"""What one session is in memory: how it is written, read and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from a2a_session_manager.exceptions import SessionAlreadyExists
+from a2a_session_manager.storage import heads, ledger, ranges
+from a2a_session_manager.storage.records import (
+    EncodedCommit,
+    EncodedEvent,
+    FirstResult,
+    HeadRecord,
+    LoadedSession,
+    Receipt,
+    StoredEvent,
+    StoredRetraction,
+    Totals,
+    TreeNode,
+)
+
+
+@dataclass(slots=True)
+class StoredSession:
+    """One session: its head, its log, and what it remembers for ever.
+
+    The log is bytes and, in step with it, the revisions that brought them: no object for the garbage collector.
+    """
+
+    head: HeadRecord
+    tree: StoredTree
+    log: list[bytes] = field(default_factory=list)
+    revisions: array[int] = field(default_factory=partial(array, "Q"))
+    seqs: dict[str, int] = field(default_factory=dict)
+    first_results: dict[str, FirstResult] = field(default_factory=dict)
+    retractions: list[StoredRetraction] = field(default_factory=list)
+    children: dict[str, int] = field(default_factory=dict)  # id → ordinal in the tree
+    waiters: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def first_receipt(self, commit: EncodedCommit) -> Receipt:
+        """Answer the creation of a session that is there: only who made it may ask again."""
+        first = self.first_results.get(commit.write_id or "")
+        if first is None:
+            raise SessionAlreadyExists(self.head.key.id)
+        return ledger.repeat(self.head, commit, first, self.seqs.get)
+
+    def append_one(self, commit: EncodedCommit) -> Receipt:
+        """Take the one event of a plain append, which is new: the short way for the most frequent commit."""
+        receipt = ledger.append_one(self.head, commit)
+        self._keep(commit.events[0], receipt.revision, receipt.last_seq)
+        if self.waiters:
+            self.wake()
+        return receipt
+
+    def write(self, commit: EncodedCommit, outcome: ledger.Outcome) -> Receipt:
+        """Make the commit that was decided."""
+        after_seq = self.head.last_seq
+        ledger.apply(self.head, commit, outcome)
+        for seq, event in enumerate(outcome.fresh, after_seq + 1):
+            self._keep(event, outcome.revision, seq)
+        if outcome.hidden:
+            self.retractions.append(StoredRetraction(outcome.revision, after_seq, outcome.hidden))
+        if commit.write_id is not None:
+            self.first_results[commit.write_id] = outcome.first_result
+        if self.waiters:
+            self.wake()
+        return outcome.receipt
+
+    def load(self, last: int | None, *, whole_head: bool) -> LoadedSession:
+        """Return the head as it is now, and the newest visible events."""
+        head = self.head
+        tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+        # Made one by one as they are taken: what is in the log stays there, as it is.
+        events = (event for first, final in tail for event in self.events(first, final))
+        return LoadedSession(
+            heads.copied(head, whole_head=whole_head), events, list(self.children) if whole_head else ()
+        )
+
+    def events(self, first: int, final: int) -> Iterator[StoredEvent]:
+        """Return the events from seq `first` to `final`, hidden ones too."""
+        return map(StoredEvent, range(first, final + 1), self.revisions[first - 1 : final], self.log[first - 1 : final])
+
+    def wake(self) -> None:
+        """Tell all who wait for a change."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.waiters.clear()
+
+    def _keep(self, event: EncodedEvent, revision: int, seq: int) -> None:
+        self.log.append(event.data)
+        self.revisions.append(revision)
+        self.seqs[event.id] = seq
+        if event.usage is not None:
+            ledger.add_usage(self.tree.totals, event)
+
+
+@dataclass(slots=True)
+class StoredTree:
+    """What the sessions below one root share: their places and the sum of what they spent."""
+
+    totals: Totals = field(default_factory=dict)
+    nodes: dict[str, TreeNode] = field(default_factory=dict)
+    created: int = 0

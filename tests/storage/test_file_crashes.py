@@ -13,10 +13,10 @@ import pytest
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.file import FileSessionStore, index
+from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file_processes import dying
-from tests.storage.file_processes.common import Picture, covered_bytes, looked, picture
+from tests.storage.file_processes.common import Picture, covered_bytes, looked, picture, write_checkpoints_every
 
 NAMES = ("root", "child", "leaf", "new", "other")
 State = dict[str, Picture]
@@ -24,7 +24,7 @@ State = dict[str, Picture]
 
 @pytest.fixture(autouse=True)
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "CHECKPOINT_BYTES", dying.CHECKPOINT_BYTES)
+    write_checkpoints_every(monkeypatch, dying.CHECKPOINT_BYTES)
 
 
 @pytest.fixture

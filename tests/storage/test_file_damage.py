@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
-from a2a_session_manager.storage.file import FileSessionStore, index
+from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file_processes.common import (
@@ -24,6 +24,7 @@ from tests.storage.file_processes.common import (
     looked,
     picture,
     sidecars_of,
+    write_checkpoints_every,
 )
 
 NAMES_FILE_AND_OFFSET = re.compile(r"\.(log|tree) .*(at byte \d+|ends at byte \d+|has lost the line)", re.DOTALL)
@@ -31,7 +32,7 @@ NAMES_FILE_AND_OFFSET = re.compile(r"\.(log|tree) .*(at byte \d+|ends at byte \d
 
 @pytest.fixture
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "CHECKPOINT_BYTES", 200)
+    write_checkpoints_every(monkeypatch, 200)
 
 
 def _flips(size: int, *, step: int) -> Iterator[tuple[int, int]]:
@@ -213,7 +214,7 @@ def test_a_flipped_bit_in_any_file_beside_a_checkpoint_is_an_error_or_changes_no
 def test_no_flipped_bit_at_all_changes_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_bytes: int
 ) -> None:
-    monkeypatch.setattr(index, "CHECKPOINT_BYTES", checkpoint_bytes)
+    write_checkpoints_every(monkeypatch, checkpoint_bytes)
     _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=0)
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.file import FileSessionStore, handles, index, shelf
+from a2a_session_manager.storage.file import FileSessionStore, handles, shelf
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, spending
-from tests.storage.file_processes.common import file_of, looked, picture
+from tests.storage.file_processes.common import file_of, looked, picture, write_checkpoints_every
 
 NO_HANG_SECONDS = 30
 # Longer than a tick of the clock that stamps files.
@@ -340,7 +340,7 @@ async def test_one_sync_serves_a_whole_batch(tmp_path: Path, syncs: dict[str, in
 
 
 async def test_what_a_checkpoint_covers_is_on_disk_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "CHECKPOINT_BYTES", 500)
+    write_checkpoints_every(monkeypatch, 500)
     steps: list[str] = []
     synced, replaced = os.fdatasync, os.replace
 

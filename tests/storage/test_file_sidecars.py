@@ -14,7 +14,14 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file import FileSessionStore, index, segments, sidecars
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said
-from tests.storage.file_processes.common import commit_steps, covered_bytes, file_of, picture, sidecars_of
+from tests.storage.file_processes.common import (
+    commit_steps,
+    covered_bytes,
+    file_of,
+    picture,
+    sidecars_of,
+    write_checkpoints_every,
+)
 from tests.storage.test_file_processes import Remote, remote, remotes
 
 __all__ = ["remote", "remotes"]  # fixtures
@@ -24,7 +31,7 @@ LARGE = "x" * 400
 
 @pytest.fixture(autouse=True)
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "CHECKPOINT_BYTES", 500)
+    write_checkpoints_every(monkeypatch, 500)
 
 
 def _log(store: FileSessionStore, session_id: str) -> LogFile:
@@ -59,6 +66,23 @@ async def test_two_stores_that_write_in_turns_keep_the_sidecars_whole(tmp_path: 
     assert await _size(file_of(tmp_path, "chat")) - await _covered(tmp_path, "chat") < 40_000
     tables = [path for path in await asyncio.to_thread(sidecars_of, tmp_path, "chat") if ".ids." in path.name]
     assert len(tables) < 12
+
+
+async def test_a_checkpoint_waits_for_many_records_or_for_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "CHECKPOINT_RECORDS", 20)
+    async with FileSessionStore(tmp_path) as store:
+        for session_id, text, few in (("small", "x", 10), ("large", LARGE, 4)):
+            await store.create(session_id)
+            for number in range(20):
+                await store.append(session_id, said(text, id=f"e{number}"))
+                if number == few:
+                    assert await _size(file_of(tmp_path, session_id)) > 2 * 500
+                    assert await _covered(tmp_path, session_id) == 0
+                if session_id == "large" and number == 10:
+                    assert await _covered(tmp_path, session_id) > 0
+            assert await _covered(tmp_path, session_id) > 0
 
 
 async def test_a_reader_with_much_remembered_adopts_a_newer_checkpoint(tmp_path: Path) -> None:

@@ -10,8 +10,14 @@ from pathlib import Path
 from a2a_session_manager.storage import heads
 from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.segments import fingerprint
-from a2a_session_manager.storage.file.sidecars import CHECKPOINT_BYTES, Checkpoint, Sidecars
+from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
 from a2a_session_manager.storage.records import EncodedEvent, FirstResult, HeadRecord, StoredRetraction
+
+# A checkpoint is due when the log has grown by so many bytes, and at least by the last checkpoint's own size, and by
+# so many records, each of which takes time to read back; of large records by so many times the bytes.
+CHECKPOINT_BYTES = 256_000
+CHECKPOINT_RECORDS = 1_000
+_LARGE_RECORDS = 8
 
 _EVENT = "e"
 _WRITE = "w"
@@ -47,11 +53,13 @@ class LogIndex:
 
     def note_event(self, event_id: str, seq: int, start: int) -> None:
         """Remember the one event of the record at `start`."""
+        self._recent_records += 1
         self._recent_starts.append(start)
         self._recent_seqs[event_id] = seq
 
     def note_events(self, events: Sequence[EncodedEvent], first_seq: int, start: int) -> None:
         """Remember the events of the record at `start`."""
+        self._recent_records += 1
         self._recent_starts.extend([start] * len(events))
         for seq, event in enumerate(events, first_seq):
             self._recent_seqs[event.id] = seq
@@ -95,7 +103,10 @@ class LogIndex:
 
     def is_due(self, offset: int) -> bool:
         """Tell whether enough has come since the last checkpoint for another one."""
-        return offset >= self._due_at
+        grown = offset - self.covered
+        if grown < self._due_bytes:
+            return False
+        return self._recent_records >= CHECKPOINT_RECORDS or grown >= _LARGE_RECORDS * self._due_bytes
 
     def is_overtaken(self, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers more: its tables are not to be written over."""
@@ -126,12 +137,13 @@ class LogIndex:
         self._checkpoint = checkpoint
         # Up to which byte of the log the sidecars know it.
         self.covered = 0 if checkpoint is None else checkpoint.covers
-        self._due_at = self.covered + max(CHECKPOINT_BYTES, 0 if checkpoint is None else checkpoint.size)
+        self._due_bytes = max(CHECKPOINT_BYTES, 0 if checkpoint is None else checkpoint.size)
+        self._recent_records = 0
         self._recent_seqs: dict[str, int] = {}
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
         self._recent_starts = array("Q")
-        self._much = 4 * CHECKPOINT_BYTES
+        self._much = 2 * _LARGE_RECORDS * CHECKPOINT_BYTES
 
     def _recent_ids(self, covered_seqs: int) -> Iterator[tuple[int, int]]:
         for event_id, seq in self._recent_seqs.items():

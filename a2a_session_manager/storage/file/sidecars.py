@@ -21,8 +21,6 @@ from a2a_session_manager.storage.file.segments import Segment, little, read_segm
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
-# A checkpoint is due when the log has grown by this much, and by at least the checkpoint's own size.
-CHECKPOINT_BYTES = 256_000
 _WORD = 8
 
 

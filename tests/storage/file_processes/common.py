@@ -7,10 +7,12 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore
-from a2a_session_manager.storage.file import FileSessionStore
+from a2a_session_manager.storage.file import FileSessionStore, index
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.sidecars import Sidecars
 from a2a_session_manager.testing.contract.making import said, spending
@@ -31,6 +33,12 @@ def sidecars_of(directory: Path, session_id: str) -> list[Path]:
     """Return the sidecars of a session, in the order of their names."""
     log = file_of(directory, session_id)
     return sorted(path for path in log.parent.iterdir() if path.stem.split(".")[0] == log.stem and path != log)
+
+
+def write_checkpoints_every(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Have a checkpoint written as soon as a log has grown by `size` bytes, of however few records."""
+    monkeypatch.setattr(index, "CHECKPOINT_BYTES", size)
+    monkeypatch.setattr(index, "CHECKPOINT_RECORDS", 1)
 
 
 def covered_bytes(directory: Path, session_id: str) -> int:

@@ -124,7 +124,7 @@ def _dies(scenario: str, directory: Path, step: int) -> bool:
 
 def main() -> None:
     scenario, template, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    index.CHECKPOINT_BYTES = CHECKPOINT_BYTES  # type: ignore[attr-defined]  # imported there, not exported
+    index.CHECKPOINT_BYTES, index.CHECKPOINT_RECORDS = CHECKPOINT_BYTES, 1
     step = 0
     while True:
         directory = target / str(step)

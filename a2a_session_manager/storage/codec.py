@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, from_json, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json, to_jsonable_python
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.fields_set import share_fields_set
@@ -19,6 +19,7 @@ from a2a_session_manager.models.identifier import checked_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
 FORMAT = 1
@@ -107,7 +108,7 @@ def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
 def decode_value(data: bytes, session_id: str, what: str) -> Any:
     """Return the value that was encoded. Raises CorruptSession, naming `what`."""
     try:
-        return _parsed(data)
+        return parsed(data)
     except ValueError as error:
         raise _damaged(session_id, what, data) from error
 
@@ -158,13 +159,6 @@ def _loaded(data: bytes, model: type[Any]) -> Any:
         return model.__pydantic_validator__.validate_python(json.loads(data))
 
 
-def _parsed(data: bytes) -> Any:
-    try:
-        return from_json(data)
-    except ValueError:
-        return json.loads(data)
-
-
 def _marked(data: bytes) -> bytes:
     return _MARK + data[1:]
 
@@ -195,7 +189,7 @@ def _damaged(session_id: str, what: str, data: bytes, *, seq: int | None = None)
 
 def _version(data: bytes) -> int | None:
     try:
-        record = _parsed(data)
+        record = parsed(data)
     except ValueError:
         return None
     version = record.get("v") if isinstance(record, dict) else None

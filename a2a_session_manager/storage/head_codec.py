@@ -7,6 +7,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.codec import FORMAT
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import HeadRecord, SessionKey, StoredRun
 
 
@@ -36,7 +37,7 @@ def encode_head(head: HeadRecord) -> bytes:
 def decode_head(data: bytes, key: SessionKey) -> HeadRecord:
     """Return the head that was encoded. Raises CorruptSession."""
     try:
-        return _decoded(json.loads(data), key)
+        return _decoded(parsed(data), key)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptSession(
             key.id, f"session {key.id!r}: its head is damaged: restore it from a backup; nothing was changed"

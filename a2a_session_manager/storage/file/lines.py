@@ -5,13 +5,11 @@ Encoded events hold neither newline nor tab (JSON escapes both), so their bytes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from a2a_session_manager.storage.ledger import Outcome
+from a2a_session_manager.storage.plain_json import dumped, parsed
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -78,12 +76,12 @@ def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: 
         header |= {name: value for name, value in optional.items() if value}
     if outcome.fresh:
         header["e"] = [[event.id, event.run_id, event.usage] for event in outcome.fresh]
-    return b"\t".join([_json(header), *[event.data for event in outcome.fresh]])
+    return b"\t".join([dumped(header), *[event.data for event in outcome.fresh]])
 
 
 def encode_one(event: EncodedEvent, revision: int, seq: int, written_at: int) -> bytes:
     """Return what `encode_line` makes of one new event and nothing else."""
-    described = _json([[event.id, event.run_id, event.usage]])
+    described = dumped([[event.id, event.run_id, event.usage]])
     return b'{"r":%d,"s":%d,"t":%d,"e":%b}\t%b' % (revision, seq, written_at, described, event.data)
 
 
@@ -132,15 +130,8 @@ def birth_from(fields: list[Any]) -> Birth:
     return Birth(SessionKey(namespace, session_id), *rest)
 
 
-def _json(value: Any) -> bytes:
-    try:
-        return to_json(value)
-    except PydanticSerializationError:  # a lone surrogate, which UTF-8 has not: as an ASCII escape
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
 def _header(data: bytes) -> dict[str, Any]:
-    header: dict[str, Any] = json.loads(data)
+    header: dict[str, Any] = parsed(data)
     if header.get("v", FORMAT) > FORMAT:
         raise UnknownFormatError(header["v"])
     return header

@@ -19,6 +19,7 @@ from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
 _WORD = 8
@@ -108,7 +109,7 @@ class Sidecars:
     def _document(self, first_bytes: bytes) -> tuple[dict[str, Any], int]:
         data = self.checkpoint_path.read_bytes()
         (frame,) = read_frames(data, 0)
-        document = json.loads(frame.payload)
+        document = parsed(frame.payload)
         if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
             raise ValueError("the checkpoint of another log")
         return document, len(data)

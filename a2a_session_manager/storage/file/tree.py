@@ -16,6 +16,7 @@ from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame, framed
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, UnknownFormatError
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
@@ -87,7 +88,7 @@ class TreeFile(FramedFile):
         self._write({"$": [place.creation_id, cells]})
 
     def take(self, frame: Frame) -> None:
-        record: dict[str, Any] = json.loads(frame.payload)
+        record: dict[str, Any] = parsed(frame.payload)
         if record.get("v", FORMAT) > FORMAT:
             raise UnknownFormatError(record["v"])
         if "+" in record:

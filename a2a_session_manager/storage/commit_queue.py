@@ -23,6 +23,8 @@ from a2a_session_manager.storage.cancellation import QueuedWrite
 BATCH_WRITES = 256
 BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 0.01
+# From so many writes on, two batches overlap: the caller encodes while the server works.
+_WORTH_HALVING = 16
 
 
 class Busy:
@@ -58,14 +60,16 @@ StartBatch = Callable[[Sequence[QueuedJob]], Answers]
 
 
 class CommitQueue:
-    """Hands batches to `start`, one at a time per loop; within a lane, order is kept.
+    """Hands batches to `start`; within a lane, order is kept.
 
+    Per loop one at a time, or with `overlaps` up to two, whose lanes are apart: many writes leave in halves.
     Lanes that are busy elsewhere wait and are tried again, and hold up nobody else; after `busy_seconds`
     their writes fail with StoreUnavailable.
     """
 
-    def __init__(self, start: StartBatch, *, busy_seconds: float, busy_message: str) -> None:
+    def __init__(self, start: StartBatch, *, busy_seconds: float, busy_message: str, overlaps: bool = False) -> None:
         self._start = start
+        self._overlaps = overlaps
         self._busy_seconds = busy_seconds
         self._busy_message = busy_message
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
@@ -88,18 +92,28 @@ class CommitQueue:
             await queue.settled()
 
     def _go_on(self, queue: _LoopQueue) -> None:
-        if queue.is_in_flight or queue.is_start_due:
+        if queue.is_start_due or queue.in_flight >= queue.most_in_flight:
             return
         batch = queue.take_batch()
-        if not batch:
-            return
-        queue.is_in_flight = True
-        try:
-            answers = self._start(batch)
-        except Exception as error:
-            self._settle(queue, batch, [error] * len(batch))
+        if queue.in_flight == 0:
+            parts = _halves(batch) if self._overlaps else [batch]
+            queue.most_in_flight = len(parts)
         else:
-            answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
+            parts = [batch]
+            # Only what must wait for its lane waits: not worth another look before the batch in flight is back.
+            queue.most_in_flight = 2 if batch else 1
+        self._send(queue, [part for part in parts if part])
+
+    def _send(self, queue: _LoopQueue, parts: Sequence[list[QueuedJob]]) -> None:
+        for part in parts:
+            queue.note_in_flight(part)
+        for part in parts:
+            try:
+                answers = self._start(part)
+            except Exception as error:
+                self._settle(queue, part, [error] * len(part))
+            else:
+                answers.add_done_callback(partial(self._answered, queue, part), context=queue.context)
 
     def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Answers) -> None:
         if answers.cancelled():
@@ -115,7 +129,7 @@ class CommitQueue:
                 self._park(queue, job)
             else:
                 woken += job.settle(answer)
-        queue.is_in_flight = False
+        queue.note_back(batch)
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
@@ -155,7 +169,9 @@ class _LoopQueue:
 
     waiting: deque[QueuedJob] = field(default_factory=deque)
     parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
-    is_in_flight: bool = False
+    in_flight: int = 0
+    most_in_flight: int = 1
+    lanes_in_flight: set[Hashable] = field(default_factory=set)
     is_start_due: bool = False
     is_retry_due: bool = False
     settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -165,18 +181,31 @@ class _LoopQueue:
 
     def take_batch(self) -> list[QueuedJob]:
         batch: list[QueuedJob] = []
+        held_back: list[QueuedJob] = []
         size = 0
         while self.waiting and len(batch) < BATCH_WRITES and size < BATCH_BYTES:
             job = self.waiting.popleft()
             if job.outcome.cancelled():
                 continue  # withdrawn by its caller
+            if job.lane in self.lanes_in_flight:
+                held_back.append(job)
+                continue
             if job.lane in self.parked:
                 self.parked[job.lane].append(job)
                 continue
             job.has_begun = True
             size += job.size
             batch.append(job)
+        self.waiting.extendleft(reversed(held_back))
         return batch
+
+    def note_in_flight(self, batch: Sequence[QueuedJob]) -> None:
+        self.in_flight += 1
+        self.lanes_in_flight.update([job.lane for job in batch])
+
+    def note_back(self, batch: Sequence[QueuedJob]) -> None:
+        self.in_flight -= 1
+        self.lanes_in_flight.difference_update([job.lane for job in batch])
 
     def park(self, job: QueuedJob) -> None:
         job.has_begun = False
@@ -188,14 +217,27 @@ class _LoopQueue:
         self.parked.clear()
 
     async def settled(self) -> None:
-        while self.is_in_flight or self.waiting or self.parked:
+        while self.in_flight or self.waiting or self.parked:
             waiter = asyncio.get_running_loop().create_future()
             self.settled_waiters.append(waiter)
             await waiter
 
     def tell_if_settled(self) -> None:
-        if not (self.is_in_flight or self.waiting or self.parked):
+        if not (self.in_flight or self.waiting or self.parked):
             for waiter in self.settled_waiters:
                 if not waiter.done():
                     waiter.set_result(None)
             self.settled_waiters.clear()
+
+
+def _halves(batch: Sequence[QueuedJob]) -> list[list[QueuedJob]]:
+    """Return the batch in two parts with no lane in both, or whole where that is not worth it."""
+    lanes: dict[Hashable, list[QueuedJob]] = {}
+    for job in batch:
+        lanes.setdefault(job.lane, []).append(job)
+    if len(lanes) == 1 or len(batch) < _WORTH_HALVING:
+        return [list(batch)]
+    halves: list[list[QueuedJob]] = [[], []]
+    for jobs in lanes.values():
+        halves[len(halves[0]) > len(halves[1])].extend(jobs)
+    return halves

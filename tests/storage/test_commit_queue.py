@@ -18,10 +18,12 @@ from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue, QueuedJo
 class Starter:
     """Keeps each batch that was started, until the test answers it."""
 
-    def __init__(self, *, busy_seconds: float = 5.0) -> None:
+    def __init__(self, *, busy_seconds: float = 5.0, overlaps: bool = False) -> None:
         self.batches: list[list[Any]] = []
         self.answers: list[asyncio.Future[list[Any]]] = []
-        self.queue = CommitQueue(self.start, busy_seconds=busy_seconds, busy_message="held elsewhere")
+        self.queue = CommitQueue(
+            self.start, busy_seconds=busy_seconds, busy_message="held elsewhere", overlaps=overlaps
+        )
 
     def start(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
         self.batches.append([job.work for job in batch])
@@ -70,6 +72,90 @@ async def test_callers_who_were_answered_together_and_write_again_leave_together
     await asyncio.gather(*callers)
 
     assert starter.batches == [["a first"], ["b first", "c first"], ["a second", "b second", "c second"]]
+
+
+async def halved(lanes: int = 20) -> Starter:
+    """Return a queue with two batches in flight, of one write in each lane but the first."""
+    starter = Starter(overlaps=True)
+    for lane in range(lanes + 1):
+        starter.put(f"{lane}", lane=lane)
+    await starter.answer()
+    return starter
+
+
+async def test_many_writes_leave_in_halves_that_share_no_lane() -> None:
+    starter = Starter(overlaps=True)
+    for number in range(41):
+        starter.put(f"{number // 2}", lane=number // 2)
+    await starter.answer()
+
+    assert len(starter.batches) == 3
+    _, one, other = map(set, starter.batches)
+    assert one | other == {str(lane) for lane in range(21)}
+    assert one & other == set()
+    assert abs(len(starter.batches[1]) - len(starter.batches[2])) <= 2
+
+
+@pytest.mark.parametrize(("writes", "lanes"), [(10, 10), (40, 1)])
+async def test_few_writes_and_those_of_one_lane_leave_whole(writes: int, lanes: int) -> None:
+    starter = Starter(overlaps=True)
+    for number in range(writes):
+        starter.put(f"{number}", lane=number % lanes)
+    await starter.answer()
+
+    assert [len(batch) for batch in starter.batches] == [1, writes - 1]
+
+
+async def test_a_half_that_is_back_goes_on_without_the_other_and_no_lane_overtakes_itself() -> None:
+    starter = await halved()
+    _, one, other = starter.batches
+    starter.put("again one", lane=int(one[0]))
+    starter.put("again other", lane=int(other[0]))
+    starter.put("other's third", lane=int(other[0]))
+    assert len(starter.batches) == 3
+
+    starter.answers[1].set_result(one)
+    await starter.next_batch(4)
+    assert starter.batches[3] == ["again one"]
+
+    starter.put("new lane", lane="new")
+    await asyncio.sleep(0)
+    assert len(starter.batches) == 4
+    starter.answers[2].set_result(other)
+    await starter.next_batch(5)
+    assert starter.batches[4] == ["again other", "other's third", "new lane"]
+
+
+async def test_a_half_that_cannot_start_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    starter = Starter(overlaps=True)
+    writes = [starter.put(f"{lane}", lane=lane)[0] for lane in range(21)]
+    started = starter.queue._start
+    refusals = [OSError("no connection")]
+
+    def refuse_once(batch: Sequence[QueuedJob]) -> commit_queue.Answers:
+        if refusals:
+            raise refusals.pop()
+        return started(batch)
+
+    monkeypatch.setattr(starter.queue, "_start", refuse_once)
+    await starter.answer()
+    await starter.answer()
+
+    failed = [write for write in writes if isinstance(write.outcome.exception(), OSError)]
+    assert len(failed) == 10
+    assert len(starter.batches) == 2
+
+
+async def test_aclose_waits_for_both_halves() -> None:
+    starter = await halved()
+    closing = asyncio.create_task(starter.queue.aclose())
+    for number in (1, 2):
+        await asyncio.sleep(0.001)
+        assert not closing.done()
+        starter.answers[number].set_result(starter.batches[number])
+
+    async with asyncio.timeout(20):
+        await closing
 
 
 async def test_each_job_gets_its_own_answer_and_errors_stay_apart() -> None:

@@ -77,7 +77,7 @@ class RedisBackend(Backend):
         queue = self._queues.get(node)
         if queue is None:
             queue = self._queues[node] = CommitQueue(
-                self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy"
+                self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy", overlaps=True
             )
         return queue.put(key, commit, commit_size(commit))
 

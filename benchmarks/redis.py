@@ -60,7 +60,7 @@ class Unqueued(RedisBackend):
         return self._begun(self._alone(key, commit))
 
     async def _alone(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        [answer] = await self._answers([QueuedJob(key, commit, 0)])
+        [answer] = await self._start_batch([QueuedJob(key, commit, 0)])
         if isinstance(answer, Exception):
             raise answer
         receipt: Receipt = answer

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
@@ -252,6 +252,57 @@ async def test_callers_that_leave_take_nothing_with_them(store: BaseSessionStore
     assert set(acknowledged) <= set(log)
     assert log[-1] == "last"
     assert (await cold.usage("talk")).total.requests == len(log) - 1
+
+
+async def test_a_batch_whose_task_never_begins_costs_no_connection_and_leaves_no_reply(
+    store: BaseSessionStore, cold: BaseSessionStore
+) -> None:
+    await store.create("talk")
+    await store.append("talk", said(id="first"))
+    for number in range(40):  # more often than there are connections
+        before = asyncio.all_tasks()
+        leaving = asyncio.ensure_future(store.append("talk", said(id=f"cut off {number}")))
+        await asyncio.sleep(0)  # it is sent now, and the task that would hear the answer has not begun
+        for task in asyncio.all_tasks() - before - {leaving}:
+            task.cancel()
+        with pytest.raises(StoreUnavailable):
+            await leaving
+        [event] = await store.append("talk", said(id=f"kept {number}"))
+        assert event.id == f"kept {number}"
+
+    log = ids(await cold.events("talk"))
+    assert [event_id for event_id in log if event_id.startswith("kept")] == [f"kept {number}" for number in range(40)]
+    assert len(log) == len(set(log))
+
+
+@pytest.mark.parametrize("connections", [2, 3, 6, 8])
+async def test_what_is_sent_at_once_never_asks_a_pool_for_more_than_it_has(
+    redis_server: RedisServer, prefix: str, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[Exception] = []
+    give: Any = ConnectionPool.get_available_connection
+
+    def giving(pool: Any) -> Any:
+        try:
+            return give(pool)
+        except Exception as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(ConnectionPool, "get_available_connection", giving)
+    async with store_from_url(f"{redis_server.url}?key_prefix={prefix}&max_connections={connections}") as store:
+        await asyncio.gather(*(store.create(f"talk {number}") for number in range(30)))
+        following = asyncio.ensure_future(anext(store.follow("talk 0")))  # one connection is the listener's
+
+        async def write_and_read(number: int) -> None:
+            for _ in range(5):
+                await store.append(f"talk {number}", said())
+                await asyncio.gather(store.get(f"talk {number}", last=20), store.usage(f"talk {number}"))
+
+        await asyncio.gather(*map(write_and_read, range(30)))
+        await asyncio.wait_for(following, 10)
+
+    assert refused == []
 
 
 def test_one_store_serves_one_loop_after_another(redis_server: RedisServer, prefix: str) -> None:

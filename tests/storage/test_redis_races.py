@@ -52,8 +52,9 @@ class Stall:
         connections: Any = connections_of(store)
         self._behind = connections.run_many
         connections.run_many = self._run_many
+        connections.send_now = lambda calls: None  # nothing gets past the stall
 
-    async def _run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def _run_many(self, calls: Sequence[ScriptCall], _: None = None) -> list[Any]:
         if any(call.script is self._script for call in calls):
             self.reached.set()
             await self.go.wait()
@@ -264,9 +265,9 @@ class recorded:  # noqa: N801  reads as a verb in `with`
     def __enter__(self) -> None:
         behind = self._behind = self._connections.run_many
 
-        async def run_many(calls: Sequence[ScriptCall]) -> list[Any]:
+        async def run_many(calls: Sequence[ScriptCall], *sent: Any) -> list[Any]:
             self._calls += calls
-            answers: list[Any] = await behind(calls)
+            answers: list[Any] = await behind(calls, *sent)
             return answers
 
         self._connections.run_many = run_many

@@ -152,6 +152,87 @@ async def test_a_connection_killed_in_a_batch_or_between_two_is_replaced(
         assert await opened.echo(f"within {number}") == [f"within {number}".encode()]
 
 
+async def test_what_is_sent_at_once_is_heard_later_on_the_same_connection(opened: OpenWire, proxy: FaultyProxy) -> None:
+    assert opened.wire.send_now([("ECHO", "early")]) is None  # nothing is connected yet
+    await opened.echo("first")
+
+    for number in range(3):
+        sent = opened.wire.send_now([("ECHO", f"{number}"), ("ECHO", "same")])
+        assert sent is not None
+        assert await sent.answers() == [f"{number}".encode(), b"same"]
+        sent.drop()
+
+    assert await opened.echo("next") == [b"next"]
+    assert proxy.open_lines == 1
+
+
+async def test_two_batches_are_under_way_at_once_each_with_its_own_answers(opened: OpenWire) -> None:
+    await asyncio.gather(opened.echo("one"), opened.echo("two"))
+
+    first, second = opened.wire.send_now([("ECHO", "first")]), opened.wire.send_now([("ECHO", "second")])
+    assert first is not None
+    assert second is not None
+    assert opened.wire.send_now([("ECHO", "third")]) is None
+
+    assert list(await asyncio.gather(second.answers(), first.answers())) == [[b"second"], [b"first"]]
+
+
+async def test_what_was_sent_and_dropped_leaves_no_reply_for_the_next(opened: OpenWire, proxy: FaultyProxy) -> None:
+    await opened.echo("first")
+    for number in range(BROKEN_OFF):
+        proxy.delay = 0.005 * (number % 2)  # the reply comes before the drop, or behind it
+        sent = opened.wire.send_now([("ECHO", "lost")])
+        assert sent is not None
+        await asyncio.sleep(0.002)
+        sent.drop()
+        assert opened.wire.send_now([("ECHO", "on a closed connection")]) is None
+
+        assert await opened.echo_at_last(f"next {number}") == [f"next {number}".encode()]
+        assert await opened.echo(f"then {number}") == [f"then {number}".encode()]
+
+
+async def test_hearing_that_is_cancelled_at_any_time_leaves_no_reply_for_the_next(
+    opened: OpenWire, proxy: FaultyProxy
+) -> None:
+    await opened.echo("first")
+    proxy.delay = 0.005
+    for number in range(20):
+        sent = opened.wire.send_now([("ECHO", "lost"), ("ECHO", "lost too")])
+        assert sent is not None
+        leaving = asyncio.create_task(sent.answers())
+        await asyncio.sleep(number / 1_000)
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        sent.drop()
+
+        assert await opened.echo_at_last(f"next {number}") == [f"next {number}".encode()]
+
+
+async def test_nothing_is_sent_at_once_where_the_connection_is_to_be_looked_at_first(opened: OpenWire) -> None:
+    await opened.echo("first")
+    connection: Any = next(iter(opened.pool._in_use_connections))
+
+    connection.next_health_check = 0.0
+    assert opened.wire.send_now([("ECHO", "unchecked")]) is None
+    assert await opened.echo("checked") == [b"checked"]
+    assert opened.wire.send_now([]) is None
+
+    connection._reader.feed_data(b"+stray\r\n")
+    assert opened.wire.send_now([("ECHO", "behind stray data")]) is None
+    assert await opened.echo("anew") == [b"anew"]
+
+
+async def test_what_cannot_be_sent_at_once_leaves_the_connection_as_it_was(opened: OpenWire) -> None:
+    await opened.echo("first")
+    for _ in range(BROKEN_OFF):
+        with pytest.raises(UnicodeEncodeError):
+            opened.wire.send_now([("ECHO", "fine"), ("ECHO", "\ud800")])
+
+        sent = opened.wire.send_now([("ECHO", "next")])
+        assert sent is not None
+        assert await sent.answers() == [b"next"]
+
+
 async def test_a_connection_goes_back_to_its_pool_where_credentials_may_change(server_with: StartServer) -> None:
     server = await server_with(("user", "ines", "on", ">secret", "~*", "&*", "+@all"))
     provider = UsernamePasswordCredentialProvider("ines", "secret")

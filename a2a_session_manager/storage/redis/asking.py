@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
@@ -15,7 +16,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_passing
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
-from a2a_session_manager.storage.redis.wire import Wire
+from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
 
 # Takes questions and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
@@ -36,15 +37,24 @@ class Asker:
         self._patience = patience
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
-        self._limit = connection_limit(client)
-        self._gate = asyncio.Semaphore(self._limit)
+        limit = connection_limit(client)
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
         self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
+        # What is sent at once has its connection before it comes to the gate.
+        self._beyond_gate = KEPT if self._wire is not None and limit > 2 * KEPT else 0
+        self._limit = limit - self._beyond_gate
+        self._gate = asyncio.Semaphore(self._limit)
         self._may_transact = True  # until a user turns out to have no right to
 
-    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    def send_now(self, calls: Sequence[ScriptCall]) -> Sent | None:
+        """Send calls if that takes no waiting; what this returns, `run` is given with the same calls."""
+        if self._wire is None or not self._beyond_gate or self._is_closed or self._gate.locked():
+            return None
+        return self._wire.send_now([call.by_sha() for call in calls])
+
+    async def run(self, calls: Sequence[ScriptCall], sent: Sent | None = None) -> list[Any]:
         """Return an answer or an exception for each call, in their order."""
-        return await self._asked(calls, self._run)
+        return await self._asked(calls, partial(self._run, sent=sent))
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Return an answer or an exception for each command, in their order."""
@@ -111,9 +121,12 @@ class Asker:
         finally:
             gate.release()
 
-    async def _run(self, calls: Sequence[ScriptCall], attempt: int) -> list[Any]:
+    async def _run(self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None) -> list[Any]:
         send = self._sender(attempt)
-        answers = await send([call.by_sha() for call in calls])
+        if sent is not None and attempt == 0:
+            answers = await _or_errors(sent.answers(), len(calls))
+        else:
+            answers = await send([call.by_sha() for call in calls])
         # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
         for spelled in (_first_by_source, _by_source):
             unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
@@ -138,10 +151,7 @@ class Asker:
 
     async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
         assert self._wire is not None
-        try:
-            return await self._wire.send(commands)
-        except Exception as error:
-            return [error] * len(commands)
+        return await _or_errors(self._wire.send(commands), len(commands))
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -163,6 +173,13 @@ class Asker:
                 answers += [answers[-1]] * (len(commands) - len(answers))
                 break
         return answers
+
+
+async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:
+    try:
+        return await answers
+    except Exception as error:
+        return [error] * count
 
 
 def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:

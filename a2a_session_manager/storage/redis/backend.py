@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Hashable, Sequence
+from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -41,7 +41,7 @@ from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.listing import Listing
-from a2a_session_manager.storage.redis.locating import Answer, Found, Locator
+from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator, Look
 from a2a_session_manager.storage.redis.reading import Reader
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
@@ -127,15 +127,22 @@ class RedisBackend(Backend):
         return task
 
     def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Task[list[Any]]:
-        return self._begun(self._answers(batch))
-
-    async def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
-        """Send a batch, the commits of one session in one call, and return each job's answer."""
+        """Send a batch, the commits of one session in one call; the task returns each job's answer."""
         lanes: dict[Any, list[QueuedJob]] = {}
         for job in batch:
             lanes.setdefault(job.lane, []).append(job)
         calls_at = [partial(_commit_call, commits=[job.work for job in jobs], ttl=self._ttl) for jobs in lanes.values()]
-        found = await self._locator.ask_many(list(lanes), calls_at)
+        # Here, and not in the task: until that runs, the server has done the work, and nobody waited for it.
+        look = self._locator.begin(list(lanes), calls_at)
+        task = self._begun(self._answers(batch, lanes, calls_at, look))
+        if look.sent is not None:
+            task.add_done_callback(look.sent.drop)  # cancelled before it began, as when a loop ends
+        return task
+
+    async def _answers(
+        self, batch: Sequence[QueuedJob], lanes: Mapping[Any, list[QueuedJob]], calls_at: Sequence[CallAt], look: Look
+    ) -> list[Any]:
+        found = await self._locator.ask_many(list(lanes), calls_at, look)
         answers: dict[QueuedJob, Any] = {}
         for (key, jobs), answer in zip(lanes.items(), found, strict=True):
             if isinstance(answer, Found) and not isinstance(answer.reply, bytes) and answer.reply[1]:

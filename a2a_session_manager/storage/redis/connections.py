@@ -19,6 +19,7 @@ from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wakeups import Wakeups
+from a2a_session_manager.storage.redis.wire import Sent
 
 
 @dataclass(slots=True, eq=False)
@@ -73,15 +74,23 @@ class Connections:
             raise answer
         return answer
 
-    async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts in one round trip and return, for each, its answer or the error it failed with."""
+    def send_now(self, calls: Sequence[ScriptCall]) -> Sent | None:
+        """Send scripts if that takes no waiting: the server runs them while the loop gets to `run_many`."""
+        opened = self._open_clients.get(asyncio.get_running_loop())
+        return opened.asker.send_now(calls) if opened is not None and self._has_rights else None
+
+    async def run_many(self, calls: Sequence[ScriptCall], sent: Sent | None = None) -> list[Any]:
+        """Run scripts in one round trip and return, for each, its answer or the error it failed with.
+
+        `sent`: what `send_now` made of them.
+        """
         if not calls:
             return []
         try:
             opened = await self._opened()
             if not self._has_rights:
                 await self._check_rights(opened)
-            answers = await opened.asker.run(calls)
+            answers = await opened.asker.run(calls, sent)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [

@@ -12,6 +12,7 @@ from a2a_session_manager.storage.redis.commits import Flat, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.wire import Sent
 
 _ROOTS_REMEMBERED: Final = 100_000
 _PLACES_REMEMBERED: Final = 4_096
@@ -28,6 +29,14 @@ class Found(NamedTuple):
 
 Answer = Found | SessionManagerError | None
 CallAt = Callable[[Place], ScriptCall]
+
+
+class Look(NamedTuple):
+    """The scripts for where sessions are thought to lie, by the sessions' index, and whether they are under way."""
+
+    places: dict[int, Place]
+    calls: list[ScriptCall]
+    sent: Sent | None = None
 
 
 class Locator:
@@ -80,28 +89,40 @@ class Locator:
             raise answer
         return answer
 
-    async def ask_many(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> list[Answer]:
+    def begin(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> Look:
+        """Begin what `ask_many` goes on with: the scripts are under way already if that takes no waiting."""
+        look = _look(dict(enumerate(map(self.place, keys))), calls_at)
+        return look._replace(sent=self._connections.send_now(look.calls))
+
+    async def ask_many(
+        self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt], look: Look | None = None
+    ) -> list[Answer]:
         """Run a script for each session, all in one round trip, and once more for those that lie elsewhere.
 
         A script that finds no session answers NOSESSION. Damage and outage are answers, too.
+        `look`: what `begin` has made of it.
         """
         answers: list[Answer] = [None] * len(keys)
-        open_places = {index: self.place(key) for index, key in enumerate(keys)}
+        if look is None:
+            look = _look(dict(enumerate(map(self.place, keys))), calls_at)
         for _ in range(_LOOKS):
-            calls = [calls_at[index](place) for index, place in open_places.items()]
-            replies = await self.ask_at(list(open_places.values()), calls)
-            answers_now = dict(zip(open_places, replies, strict=True))
-            for index, answer in answers_now.items():
+            replies = await self.ask_at(list(look.places.values()), look.calls, look.sent)
+            lost: dict[int, Place] = {}
+            for (index, place), answer in zip(look.places.items(), replies, strict=True):
                 answers[index] = answer
-            lost = {index: open_places[index] for index, answer in answers_now.items() if answer is None}
-            open_places = await self._look_again(lost, answers) if lost else {}
-            if not open_places:
+                if answer is None:
+                    lost[index] = place
+            elsewhere = await self._look_again(lost, answers) if lost else {}
+            if not elsewhere:
                 break
+            look = _look(elsewhere, calls_at)
         return answers
 
-    async def ask_at(self, places: Sequence[Place], calls: Sequence[ScriptCall]) -> list[Answer]:
+    async def ask_at(
+        self, places: Sequence[Place], calls: Sequence[ScriptCall], sent: Sent | None = None
+    ) -> list[Answer]:
         """Run a script for each session where it is thought to lie, in one round trip."""
-        replies = await self._connections.run_many(calls)
+        replies = await self._connections.run_many(calls, sent)
         return [_answer(place, reply) for place, reply in zip(places, replies, strict=True)]
 
     async def _look_again(self, lost: dict[int, Place], answers: list[Answer]) -> dict[int, Place]:
@@ -138,6 +159,10 @@ class Locator:
             except CorruptSession as error:
                 return error
         return None
+
+
+def _look(places: dict[int, Place], calls_at: Sequence[CallAt]) -> Look:
+    return Look(places, [calls_at[index](place) for index, place in places.items()])
 
 
 def claim_of(claim_id: str, root_id: str) -> bytes:

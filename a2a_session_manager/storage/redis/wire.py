@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from a2a_session_manager.storage.redis.script import Command
+
+# As many batches of one queue as may be under way.
+KEPT: Final = 2
 
 
 class Wire:
     """Sends commands for a client whose retries are ours.
 
-    One connection stays out of the pool between two batches: taking it and putting it back costs more than to send
-    a command. Not where Sentinels name the primary: the pool drops its idle connections when that changes. Nor
+    Some connections stay out of the pool between two batches: taking one and putting it back costs more than to
+    send a command. Not where Sentinels name the primary: the pool drops its idle connections when that changes. Nor
     where a provider renews credentials: a connection learns of them when it is released.
     """
 
@@ -24,7 +28,7 @@ class Wire:
         self._pool: Any = client.connection_pool
         renews = self._pool.connection_kwargs.get("credential_provider") is not None
         self._may_keep = not (renews or isinstance(self._pool, SentinelConnectionPool))
-        self._kept: Any = None
+        self._kept: list[Any] = []
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one go; return the server's answer or its error for each, in bytes.
@@ -35,27 +39,72 @@ class Wire:
         assert commands, "there is nothing to send"
         connection = await self._taken()
         try:
-            await connection.send_packed_command(b"".join(map(_packed, commands)))
-            answers = [await _answer(connection) for _ in commands]
+            await connection.send_packed_command(_packed(commands))
         except BaseException:
             await self._pool.release(connection)
             raise
-        if self._may_keep and self._kept is None:
-            self._kept = connection
+        return await Sent(self, connection, len(commands)).answers()
+
+    def send_now(self, commands: Sequence[Command]) -> Sent | None:
+        """Send commands if that takes no waiting: the server works while the loop gets to hear what it answers."""
+        if not commands or not self._kept or not _is_ready(self._kept[-1]):
+            return None
+        packed = _packed(commands)
+        connection = self._kept.pop()
+        connection._writer.write(packed)
+        return Sent(self, connection, len(commands))
+
+    async def give_back(self, connection: Any, *, is_whole: bool) -> None:
+        """Take a connection back; `is_whole`: it has brought all its answers."""
+        if is_whole and self._may_keep and len(self._kept) < KEPT:
+            self._kept.append(connection)
         else:
             await self._pool.release(connection)
-        return answers
+
+    def give_back_broken(self, connection: Any) -> None:
+        """Close a connection that still owes answers, and take it back: whoever gets it next connects anew."""
+        if connection.is_connected:
+            connection._writer.transport.abort()
+        self._kept.insert(0, connection)
 
     async def _taken(self) -> Any:
-        connection, self._kept = self._kept, None
-        if connection is None:
+        if not self._kept:
             return await self._pool.get_connection()
+        connection = self._kept.pop()
         try:
             await self._pool.ensure_connection(connection)  # as the pool does: the server may have closed it
         except BaseException:
             await self._pool.release(connection)
             raise
         return connection
+
+
+class Sent:
+    """Commands under way. Their answers are heard once; otherwise `drop` keeps them from answering other commands."""
+
+    __slots__ = ("_connection", "_count", "_is_heard", "_wire")
+
+    def __init__(self, wire: Wire, connection: Any, count: int) -> None:
+        self._wire = wire
+        self._connection = connection
+        self._count = count
+        self._is_heard = False
+
+    async def answers(self) -> list[Any]:
+        """Return the server's answer or its error for each command; see `Wire.send`."""
+        self._is_heard = True
+        is_whole = False
+        try:
+            answers = [await _answer(self._connection) for _ in range(self._count)]
+            is_whole = True
+        finally:
+            await self._wire.give_back(self._connection, is_whole=is_whole)
+        return answers
+
+    def drop(self, _: object = None) -> None:
+        """Do nothing if the answers were heard."""
+        if not self._is_heard:
+            self._wire.give_back_broken(self._connection)
 
 
 async def _answer(connection: Any) -> Any:
@@ -65,7 +114,35 @@ async def _answer(connection: Any) -> Any:
         return error
 
 
-def _packed(command: Command) -> bytes:
+def _is_ready(connection: Any) -> bool:
+    """Tell whether one can write to a connection at once: nothing to connect, to check or to wait for before."""
+    if not connection.is_connected:
+        return False
+    transport = connection._writer.transport
+    is_idle = not transport.is_closing() and not transport.get_write_buffer_size()
+    is_due = connection.health_check_interval and asyncio.get_running_loop().time() > connection.next_health_check
+    return is_idle and not is_due and not _has_data(connection)
+
+
+def _has_data(connection: Any) -> bool:
+    """Tell whether the server has sent what nobody asked for, or the end."""
+    asked = connection.can_read()  # a coroutine, though it waits for nothing
+    try:
+        asked.send(None)
+    except StopIteration as answer:
+        return bool(answer.value)
+    except RedisError:
+        return True
+    finally:
+        asked.close()
+    return True
+
+
+def _packed(commands: Sequence[Command]) -> bytes:
+    return b"".join(map(_packed_one, commands))
+
+
+def _packed_one(command: Command) -> bytes:
     parts = [b"*%d\r\n" % len(command)]
     for value in command:
         data = value if isinstance(value, bytes) else str(value).encode()

@@ -23,7 +23,7 @@ from a2a_session_manager.storage.cancellation import QueuedWrite
 BATCH_WRITES = 256
 BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 0.01
-# From so many writes on, two batches overlap: the caller encodes while the server works.
+# So many writers are worth two batches.
 _WORTH_HALVING = 16
 
 
@@ -62,7 +62,8 @@ StartBatch = Callable[[Sequence[QueuedJob]], Answers]
 class CommitQueue:
     """Hands batches to `start`; within a lane, order is kept.
 
-    Per loop one at a time, or with `overlaps` up to two, whose lanes are apart: many writes leave in halves.
+    Per loop one at a time, or with `overlaps` up to two, whose lanes are apart. Then many writes leave in halves:
+    the server works on one while the callers of the other encode what they write next.
     Lanes that are busy elsewhere wait and are tried again, and hold up nobody else; after `busy_seconds`
     their writes fail with StoreUnavailable.
     """
@@ -79,7 +80,7 @@ class CommitQueue:
         loop = asyncio.get_running_loop()
         queue = self._loops.get(loop)
         if queue is None:
-            queue = self._loops[loop] = _LoopQueue()
+            queue = self._loops[loop] = _LoopQueue(self._overlaps)
         job = QueuedJob(lane, work, size)
         queue.waiting.append(job)
         self._go_on(queue)
@@ -92,28 +93,21 @@ class CommitQueue:
             await queue.settled()
 
     def _go_on(self, queue: _LoopQueue) -> None:
-        if queue.is_start_due or queue.in_flight >= queue.most_in_flight:
-            return
-        batch = queue.take_batch()
-        if queue.in_flight == 0:
-            parts = _halves(batch) if self._overlaps else [batch]
-            queue.most_in_flight = len(parts)
-        else:
-            parts = [batch]
-            # Only what must wait for its lane waits: not worth another look before the batch in flight is back.
-            queue.most_in_flight = 2 if batch else 1
-        self._send(queue, [part for part in parts if part])
+        while queue.waiting and queue.in_flight < queue.most_in_flight:
+            if queue.is_start_due and len(queue.waiting) < queue.share():
+                return  # more will come in this turn of the loop
+            batch = queue.take_batch()
+            if batch:
+                self._send(queue, batch)
 
-    def _send(self, queue: _LoopQueue, parts: Sequence[list[QueuedJob]]) -> None:
-        for part in parts:
-            queue.note_in_flight(part)
-        for part in parts:
-            try:
-                answers = self._start(part)
-            except Exception as error:
-                self._settle(queue, part, [error] * len(part))
-            else:
-                answers.add_done_callback(partial(self._answered, queue, part), context=queue.context)
+    def _send(self, queue: _LoopQueue, batch: list[QueuedJob]) -> None:
+        queue.note_in_flight(batch)
+        try:
+            answers = self._start(batch)
+        except Exception as error:
+            self._settle(queue, batch, [error] * len(batch))
+        else:
+            answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
     def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Answers) -> None:
         if answers.cancelled():
@@ -130,15 +124,15 @@ class CommitQueue:
             else:
                 woken += job.settle(answer)
         queue.note_back(batch)
+        queue.writers = woken + queue.writes_in_flight + len(queue.waiting)
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
-        if woken > 1:
+        if woken > 1 and not queue.is_start_due:
             # Who wrote together is likely to write again at once: after one turn of the loop they leave together.
             queue.is_start_due = True
             asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
-        else:
-            self._go_on(queue)
+        self._go_on(queue)
         queue.tell_if_settled()
 
     def _park(self, queue: _LoopQueue, job: QueuedJob) -> None:
@@ -167,10 +161,13 @@ class _LoopQueue:
     A lane that is parked takes its later jobs along as their turn comes, so that order is kept.
     """
 
+    overlaps: bool
     waiting: deque[QueuedJob] = field(default_factory=deque)
     parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
     in_flight: int = 0
     most_in_flight: int = 1
+    writes_in_flight: int = 0
+    writers: int = 0  # when a batch was last back: who was woken by it, and who waited
     lanes_in_flight: set[Hashable] = field(default_factory=set)
     is_start_due: bool = False
     is_retry_due: bool = False
@@ -179,11 +176,18 @@ class _LoopQueue:
     # two threads cannot be in the same context at once.
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
+    def share(self) -> int:
+        """Return how many writes are worth a batch of their own: half of the writers', where batches overlap."""
+        writers = max(self.writers, self.writes_in_flight + len(self.waiting))
+        is_halved = self.overlaps and writers >= _WORTH_HALVING
+        return min((writers + 1) // 2, BATCH_WRITES) if is_halved else BATCH_WRITES
+
     def take_batch(self) -> list[QueuedJob]:
+        most = self.share()
         batch: list[QueuedJob] = []
         held_back: list[QueuedJob] = []
         size = 0
-        while self.waiting and len(batch) < BATCH_WRITES and size < BATCH_BYTES:
+        while self.waiting and len(batch) < most and size < BATCH_BYTES:
             job = self.waiting.popleft()
             if job.outcome.cancelled():
                 continue  # withdrawn by its caller
@@ -197,14 +201,19 @@ class _LoopQueue:
             size += job.size
             batch.append(job)
         self.waiting.extendleft(reversed(held_back))
+        # Beside a few writes no others leave; and what only waits for its lane is not worth another look.
+        least = 1 if self.in_flight else _WORTH_HALVING // 2
+        self.most_in_flight = 2 if self.overlaps and len(batch) >= least else 1
         return batch
 
     def note_in_flight(self, batch: Sequence[QueuedJob]) -> None:
         self.in_flight += 1
+        self.writes_in_flight += len(batch)
         self.lanes_in_flight.update([job.lane for job in batch])
 
     def note_back(self, batch: Sequence[QueuedJob]) -> None:
         self.in_flight -= 1
+        self.writes_in_flight -= len(batch)
         self.lanes_in_flight.difference_update([job.lane for job in batch])
 
     def park(self, job: QueuedJob) -> None:
@@ -228,16 +237,3 @@ class _LoopQueue:
                 if not waiter.done():
                     waiter.set_result(None)
             self.settled_waiters.clear()
-
-
-def _halves(batch: Sequence[QueuedJob]) -> list[list[QueuedJob]]:
-    """Return the batch in two parts with no lane in both, or whole where that is not worth it."""
-    lanes: dict[Hashable, list[QueuedJob]] = {}
-    for job in batch:
-        lanes.setdefault(job.lane, []).append(job)
-    if len(lanes) == 1 or len(batch) < _WORTH_HALVING:
-        return [list(batch)]
-    halves: list[list[QueuedJob]] = [[], []]
-    for jobs in lanes.values():
-        halves[len(halves[0]) > len(halves[1])].extend(jobs)
-    return halves

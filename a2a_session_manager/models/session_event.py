@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Self, cast
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -20,7 +20,9 @@ from a2a_session_manager.tokens.counting import TokenCounter
 MessageT = TypeVar("MessageT", default=Any)
 
 # Past `SessionEvent.__setattr__`, which refuses.
-_set_slot = object.__setattr__
+_put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_put_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_put_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 class SessionEvent(SharedFieldsSet, Generic[MessageT]):
@@ -77,10 +79,11 @@ def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) 
     """Return a copy of `event` that knows its place in the log; the original stays unplaced."""
     # What model_copy(update=…) does, for less: every append places its events. What is frozen may be shared.
     copy: SessionEvent[MessageT] = object.__new__(type(event))
-    copy.__dict__.update(event.__dict__)
-    copy.__dict__["seq"] = seq
-    copy.__dict__["retracted"] = retracted
-    _set_slot(copy, "__pydantic_fields_set__", event.__pydantic_fields_set__)
-    _set_slot(copy, "__pydantic_extra__", event.__pydantic_extra__)
-    _set_slot(copy, "__pydantic_private__", event.__pydantic_private__)
+    fields = copy.__dict__
+    fields.update(event.__dict__)
+    fields["seq"] = seq
+    fields["retracted"] = retracted
+    _put_fields_set(copy, event.__pydantic_fields_set__)
+    _put_extra(copy, event.__pydantic_extra__)
+    _put_private(copy, event.__pydantic_private__)
     return copy

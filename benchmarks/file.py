@@ -30,6 +30,7 @@ from benchmarks.scenarios import (
     encoded,
     encoding,
     grown,
+    in_turn,
     together,
 )
 
@@ -52,10 +53,10 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
             await store.append(session_id, an_event(message))
 
         strategies = {
-            "hop": together(hop, sizes.operations, tasks=1),
+            "hop": in_turn(hop, sizes.operations),
             "encode alone": encoding(message, sizes.operations),
-            "encode and hop": together(encode_and_hop, sizes.operations, tasks=1),
-            "append": together(append, sizes.operations, tasks=1),
+            "encode and hop": in_turn(encode_and_hop, sizes.operations),
+            "append": in_turn(append, sizes.operations),
         }
         return await compared(strategies, turns=sizes.turns, is_watched=True)
 
@@ -79,7 +80,7 @@ async def together_against_aiofiles(
         async def least(place: int) -> None:
             await grouped.append(encoded(short_message()))
 
-        shown = {"least": together(least, sizes.operations, tasks=sizes.tasks)}
+        shown = {"least": together(least, sizes)}
         return await _together_against(plain, store, sizes, is_apart=is_apart, shown=shown)
 
 
@@ -132,10 +133,10 @@ async def _together_against(
         await store.append(session_ids[place], an_event(message))
 
     strategies = {
-        "plain": together(plain, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+        "plain": together(plain, sizes, is_apart=is_apart),
         "encode alone": encoding(message, sizes.operations),
         **shown,
-        "append": together(append, sizes.operations, tasks=sizes.tasks, is_apart=is_apart),
+        "append": together(append, sizes, is_apart=is_apart),
     }
     return await outpaced(strategies, turns=sizes.turns)
 

@@ -16,7 +16,6 @@ from redis.asyncio import Redis, RedisCluster
 
 from a2a_session_manager import EventSource, SessionEvent, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.commit_queue import QueuedJob
 from a2a_session_manager.storage.encoding import encode_append
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
@@ -30,7 +29,19 @@ from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios, spending
 from benchmarks.measure import Result, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
-from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_least, at_most, encoded, encoding, grown, together
+from benchmarks.scenarios import (
+    Case,
+    Scenario,
+    Sizes,
+    an_event,
+    at_least,
+    at_most,
+    encoded,
+    encoding,
+    grown,
+    in_turn,
+    together,
+)
 from tests.redis_servers import cluster
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer, find_binary
@@ -60,7 +71,7 @@ class Unqueued(RedisBackend):
         return self._begun(self._alone(key, commit))
 
     async def _alone(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        [answer] = await self._start_batch([QueuedJob(key, commit, 0)])
+        [answer] = (await self._start_batch({key: [commit]}))[key]
         if isinstance(answer, Exception):
             raise answer
         receipt: Receipt = answer
@@ -82,10 +93,10 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
         await place.raw.execute_command("RPUSH", _RAW, encoded(message))
 
     strategies = {
-        "rpush": together(rpush, sizes.operations, tasks=1),
+        "rpush": in_turn(rpush, sizes.operations),
         "encode alone": encoding(message, sizes.operations),
-        "encode and rpush": together(encode_and_rpush, sizes.operations, tasks=1),
-        "append": together(append, sizes.operations, tasks=1),
+        "encode and rpush": in_turn(encode_and_rpush, sizes.operations),
+        "append": in_turn(append, sizes.operations),
     }
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
@@ -103,7 +114,7 @@ async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
         event = SessionEvent(message=message, source=EventSource.LLM, token_usage=usage)
         await place.store.append(session_id, event)
 
-    strategies = {name: together(append, sizes.operations, tasks=1) for name, append in _named(plain, priced)}
+    strategies = {name: in_turn(append, sizes.operations) for name, append in _named(plain, priced)}
     return await compared(strategies, turns=sizes.turns)
 
 
@@ -136,7 +147,7 @@ async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) 
         await place.store.append(session_ids[number], an_event(message))
 
     samples = {
-        name: together(write, sizes.operations, tasks=sizes.tasks, is_apart=is_apart)
+        name: together(write, sizes, is_apart=is_apart)
         for name, write in _named(call_per_append, rpush, unqueued, append)
     }
     async with unqueued_store:
@@ -158,7 +169,7 @@ async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
         await place.store.get(session_id, last=20)
 
     operations = max(sizes.operations // 5, 1)
-    strategies = {name: together(read, operations, tasks=1) for name, read in _named(lrange, tail)}
+    strategies = {name: in_turn(read, operations) for name, read in _named(lrange, tail)}
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 

@@ -30,11 +30,16 @@ _COMMITS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much a run does. `operations` is per sample, `turns` per row."""
+    """How much a run does. `operations` is per sample, `turns` per row.
+
+    Where `tasks` run at once, each does `operations_each`: with few, a sample is mostly its beginning and its end,
+    when they are not all at it.
+    """
 
     turns: int
     operations: int
     tasks: int = 64
+    operations_each: int = 20
     lengths: tuple[int, ...] = (10, 1_000, 10_000, 100_000)
     loaded: int = 10_000
     one_commit: int = DEFAULT_LIMITS.commit_events
@@ -80,7 +85,9 @@ class Case:
 FULL = Sizes(turns=41, operations=500)
 QUICK = Sizes(turns=9, operations=200)
 # Says that every row runs; its numbers mean nothing.
-SMOKE = Sizes(turns=2, operations=10, tasks=4, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000)
+SMOKE = Sizes(
+    turns=2, operations=10, tasks=4, operations_each=2, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000
+)
 
 
 async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, message: Message) -> Result:
@@ -255,18 +262,25 @@ async def grown(store: BaseSessionStore, length: int) -> str:
     return session_id
 
 
-def together(append: Append, operations: int, *, tasks: int, is_apart: bool = False) -> Sample:
-    """Return the sample of so many tasks that share out the operations, all at one place or each at its own."""
-    each = max(operations // tasks, 1)
-
-    async def work(place: int) -> None:
-        for _ in range(each):
-            await append(place)
+def together(append: Append, sizes: Sizes, *, is_apart: bool = False) -> Sample:
+    """Return the sample of many tasks at once, all at one place or each at its own."""
 
     async def sample() -> float:
         start = time.perf_counter()
-        await asyncio.gather(*(work(task if is_apart else 0) for task in range(tasks)))
-        return (time.perf_counter() - start) / (each * tasks)
+        places = range(sizes.tasks) if is_apart else [0] * sizes.tasks
+        await asyncio.gather(*(_repeat(append, place, sizes.operations_each) for place in places))
+        return (time.perf_counter() - start) / (sizes.operations_each * sizes.tasks)
+
+    return sample
+
+
+def in_turn(append: Append, operations: int) -> Sample:
+    """Return the sample of one task, which does one operation after the other."""
+
+    async def sample() -> float:
+        start = time.perf_counter()
+        await _repeat(append, 0, operations)
+        return (time.perf_counter() - start) / operations
 
     return sample
 
@@ -295,6 +309,11 @@ def an_event(message: Message) -> SessionEvent:
 
 def _ends(sizes: Sizes) -> tuple[int, int]:
     return sizes.lengths[0], sizes.lengths[-1]
+
+
+async def _repeat(append: Append, place: int, times: int) -> None:
+    for _ in range(times):
+        await append(place)
 
 
 def _repeated(operation: Operation, places: Iterator[str], count: int) -> Sample:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -48,15 +48,20 @@ class QueuedJob(QueuedWrite[Any]):
 
 
 class Answers(Protocol):
-    """Brings an answer for each job of a batch: a result, an exception, or BUSY. A future is one."""
+    """Brings what a batch comes to: for each lane the answers to its works, in their order. A future is one.
+
+    An answer is a result, an exception, or BUSY.
+    """
 
     def add_done_callback(self, tell: Callable[[Any], object], /, *, context: contextvars.Context) -> object: ...
     def cancelled(self) -> bool: ...
     def exception(self) -> BaseException | None: ...
-    def result(self) -> list[Any]: ...
+    def result(self) -> Mapping[Any, Sequence[Any]]: ...
 
 
-StartBatch = Callable[[Sequence[QueuedJob]], Answers]
+# Takes the works of each lane, in their order.
+StartBatch = Callable[[Mapping[Any, Sequence[Any]]], Answers]
+_Batch = Mapping[Hashable, Sequence[QueuedJob]]
 
 
 class CommitQueue:
@@ -100,29 +105,30 @@ class CommitQueue:
             if batch:
                 self._send(queue, batch)
 
-    def _send(self, queue: _LoopQueue, batch: list[QueuedJob]) -> None:
+    def _send(self, queue: _LoopQueue, batch: _Batch) -> None:
         queue.note_in_flight(batch)
         try:
-            answers = self._start(batch)
+            answers = self._start({lane: [job.work for job in jobs] for lane, jobs in batch.items()})
         except Exception as error:
-            self._settle(queue, batch, [error] * len(batch))
+            self._settle(queue, batch, _all_failed(batch, error))
         else:
             answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
-    def _answered(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Answers) -> None:
+    def _answered(self, queue: _LoopQueue, batch: _Batch, answers: Answers) -> None:
         if answers.cancelled():
             failure: BaseException | None = StoreUnavailable("the event loop is shutting down: write again")
         else:
             failure = answers.exception()
-        self._settle(queue, batch, answers.result() if failure is None else [failure] * len(batch))
+        self._settle(queue, batch, answers.result() if failure is None else _all_failed(batch, failure))
 
-    def _settle(self, queue: _LoopQueue, batch: Sequence[QueuedJob], answers: Sequence[Any]) -> None:
+    def _settle(self, queue: _LoopQueue, batch: _Batch, answers: Mapping[Hashable, Sequence[Any]]) -> None:
         woken = 0
-        for job, answer in zip(batch, answers, strict=True):
-            if answer is BUSY:
-                self._park(queue, job)
-            else:
-                woken += job.settle(answer)
+        for lane, jobs in batch.items():
+            for job, answer in zip(jobs, answers[lane], strict=True):
+                if answer is BUSY:
+                    self._park(queue, job)
+                else:
+                    woken += job.settle(answer)
         queue.note_back(batch)
         queue.writers = woken + queue.writes_in_flight + len(queue.waiting)
         if queue.parked and not queue.is_retry_due:
@@ -182,39 +188,43 @@ class _LoopQueue:
         is_halved = self.overlaps and writers >= _WORTH_HALVING
         return min((writers + 1) // 2, BATCH_WRITES) if is_halved else BATCH_WRITES
 
-    def take_batch(self) -> list[QueuedJob]:
-        most = self.share()
-        batch: list[QueuedJob] = []
+    def take_batch(self) -> dict[Hashable, list[QueuedJob]]:
+        batch: dict[Hashable, list[QueuedJob]] = {}
         held_back: list[QueuedJob] = []
-        size = 0
-        while self.waiting and len(batch) < most and size < BATCH_BYTES:
+        most = self.share()
+        count = size = 0
+        while self.waiting and count < most and size < BATCH_BYTES:
             job = self.waiting.popleft()
             if job.outcome.cancelled():
                 continue  # withdrawn by its caller
-            if job.lane in self.lanes_in_flight:
-                held_back.append(job)
-                continue
-            if job.lane in self.parked:
-                self.parked[job.lane].append(job)
-                continue
+            jobs = batch.get(job.lane)
+            if jobs is None:
+                if job.lane in self.lanes_in_flight:
+                    held_back.append(job)
+                    continue
+                if job.lane in self.parked:
+                    self.parked[job.lane].append(job)
+                    continue
+                jobs = batch[job.lane] = []
             job.has_begun = True
+            jobs.append(job)
+            count += 1
             size += job.size
-            batch.append(job)
         self.waiting.extendleft(reversed(held_back))
         # Beside a few writes no others leave; and what only waits for its lane is not worth another look.
         least = 1 if self.in_flight else _WORTH_HALVING // 2
-        self.most_in_flight = 2 if self.overlaps and len(batch) >= least else 1
+        self.most_in_flight = 2 if self.overlaps and count >= least else 1
         return batch
 
-    def note_in_flight(self, batch: Sequence[QueuedJob]) -> None:
+    def note_in_flight(self, batch: _Batch) -> None:
         self.in_flight += 1
-        self.writes_in_flight += len(batch)
-        self.lanes_in_flight.update([job.lane for job in batch])
+        self.writes_in_flight += sum(map(len, batch.values()))
+        self.lanes_in_flight.update(batch)
 
-    def note_back(self, batch: Sequence[QueuedJob]) -> None:
+    def note_back(self, batch: _Batch) -> None:
         self.in_flight -= 1
-        self.writes_in_flight -= len(batch)
-        self.lanes_in_flight.difference_update([job.lane for job in batch])
+        self.writes_in_flight -= sum(map(len, batch.values()))
+        self.lanes_in_flight.difference_update(batch)
 
     def park(self, job: QueuedJob) -> None:
         job.has_begun = False
@@ -237,3 +247,7 @@ class _LoopQueue:
                 if not waiter.done():
                     waiter.set_result(None)
             self.settled_waiters.clear()
+
+
+def _all_failed(batch: _Batch, error: BaseException) -> dict[Hashable, list[BaseException]]:
+    return {lane: [error] * len(jobs) for lane, jobs in batch.items()}

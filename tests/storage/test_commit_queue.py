@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import commit_queue
 from a2a_session_manager.storage.cancellation import QueuedWrite, finish
-from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue, QueuedJob
+from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue
 
 
 class Starter:
@@ -20,13 +21,15 @@ class Starter:
 
     def __init__(self, *, busy_seconds: float = 5.0, overlaps: bool = False) -> None:
         self.batches: list[list[Any]] = []
-        self.answers: list[asyncio.Future[list[Any]]] = []
+        self.answers: list[asyncio.Future[dict[Hashable, list[Any]]]] = []
+        self._lanes: list[Mapping[Hashable, Sequence[Any]]] = []
         self.queue = CommitQueue(
             self.start, busy_seconds=busy_seconds, busy_message="held elsewhere", overlaps=overlaps
         )
 
-    def start(self, batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
-        self.batches.append([job.work for job in batch])
+    def start(self, batch: Mapping[Hashable, Sequence[Any]]) -> asyncio.Future[dict[Hashable, list[Any]]]:
+        self.batches.append([work for works in batch.values() for work in works])
+        self._lanes.append(batch)
         self.answers.append(asyncio.get_running_loop().create_future())
         return self.answers[-1]
 
@@ -35,9 +38,16 @@ class Starter:
 
     async def answer(self, answers: Sequence[Any] | None = None) -> None:
         """Answer the batch in flight, each job with its own work when nothing else is said."""
-        self.answers[-1].set_result(list(self.batches[-1] if answers is None else answers))
+        self.settle(-1, answers)
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # who was answered together leaves together
+
+    def settle(self, number: int, answers: Sequence[Any] | None = None) -> None:
+        """Answer one batch, lane by lane; who waits hears of it in the loop's next turn."""
+        each = iter(self.batches[number] if answers is None else answers)
+        self.answers[number].set_result(
+            {lane: list(islice(each, len(works))) for lane, works in self._lanes[number].items()}
+        )
 
     async def next_batch(self, count: int) -> list[Any]:
         """Wait until `count` batches were started and return the newest."""
@@ -97,14 +107,14 @@ async def test_of_many_writes_in_one_lane_the_other_half_leaves_when_the_first_i
     await starter.answer()
     assert starter.batches == [works[:1], works[1:12]]
 
-    starter.answers[-1].set_result(works[1:12])
+    starter.settle(-1)
     await starter.next_batch(3)
     assert starter.batches[2] == works[12:]
 
 
 async def test_when_half_of_the_writers_have_written_again_that_leaves_at_once() -> None:
     starter = await halved()
-    starter.answers[1].set_result(starter.batches[1])
+    starter.settle(1)
     await asyncio.sleep(0)  # its 11 callers are woken; those of the 9 wait
 
     starter.put(*"abcdefghi", lane="new")
@@ -130,14 +140,14 @@ async def test_a_half_that_is_back_goes_on_without_the_other_and_no_lane_overtak
     starter.put("other's third", lane=int(other[0]))
     assert len(starter.batches) == 3
 
-    starter.answers[1].set_result(one)
+    starter.settle(1)
     await starter.next_batch(4)
     assert starter.batches[3] == ["again one"]
 
     starter.put("new lane", lane="new")
     await asyncio.sleep(0)
     assert len(starter.batches) == 4
-    starter.answers[2].set_result(other)
+    starter.settle(2)
     await starter.next_batch(5)
     assert starter.batches[4] == ["again other", "other's third", "new lane"]
 
@@ -148,7 +158,7 @@ async def test_a_half_that_cannot_start_fails_alone(monkeypatch: pytest.MonkeyPa
     started = starter.queue._start
     refusals = [OSError("no connection")]
 
-    def refuse_once(batch: Sequence[QueuedJob]) -> commit_queue.Answers:
+    def refuse_once(batch: Mapping[Hashable, Sequence[Any]]) -> commit_queue.Answers:
         if refusals:
             raise refusals.pop()
         return started(batch)
@@ -168,7 +178,7 @@ async def test_aclose_waits_for_both_halves() -> None:
     for number in (1, 2):
         await asyncio.sleep(0.001)
         assert not closing.done()
-        starter.answers[number].set_result(starter.batches[number])
+        starter.settle(number)
 
     async with asyncio.timeout(20):
         await closing
@@ -340,7 +350,7 @@ async def test_a_start_that_raises_fails_its_batch_alone() -> None:
     starter = Starter()
     start, starts = starter.start, 0
 
-    def refuse(batch: Sequence[QueuedJob]) -> asyncio.Future[list[Any]]:
+    def refuse(batch: Mapping[Hashable, Sequence[Any]]) -> asyncio.Future[dict[Hashable, list[Any]]]:
         nonlocal starts
         starts += 1
         if starts == 1:

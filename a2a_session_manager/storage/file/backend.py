@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,7 +19,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import heads, paging, ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, QueuedJob
+from a2a_session_manager.storage.commit_queue import Busy, CommitQueue
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
@@ -125,27 +125,23 @@ class FileBackend(Backend):
             result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
             return result
 
-    def _start_batch(self, batch: Sequence[QueuedJob]) -> Work[list[Any]]:
+    def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
         return self._workers.start(partial(self._answers, batch))
 
-    def _answers(self, batch: Sequence[QueuedJob]) -> list[Any]:
-        """Do a batch's work, the commits of one session together, and return each job's answer."""
+    def _answers(self, batch: Mapping[Hashable, Sequence[Any]]) -> dict[Hashable, Sequence[Any]]:
+        """Do a batch's work, the commits of one session together, and return the answers of each lane."""
+        answers: dict[Hashable, Sequence[Any]] = {}
         try:
             self._shelf.prepare()
         except SessionManagerError as error:
-            return [error] * len(batch)
-        answers: list[Any] = [None] * len(batch)
-        lanes = _by_lane(batch)
+            return {lane: [error] * len(works) for lane, works in batch.items()}
         unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)
-        for lane, places in lanes.items():
+        for lane, works in batch.items():
             unsynced.make_room()
-            works = [batch[place].work for place in places]
-            for place, answer in zip(places, self._lane_answers(lane, works, unsynced), strict=True):
-                answers[place] = answer
+            answers[lane] = self._lane_answers(lane, works, unsynced)
         unsynced.sync()
         for key, failure in unsynced.failures.items():
-            for place in lanes[key]:
-                answers[place] = failure
+            answers[key] = [failure] * len(batch[key])
         return answers
 
     def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced) -> Sequence[Any]:
@@ -207,14 +203,6 @@ def _renew_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_all)
-
-
-def _by_lane(batch: Sequence[QueuedJob]) -> dict[Hashable, list[int]]:
-    """Return the places that each lane's jobs have in the batch."""
-    lanes: dict[Hashable, list[int]] = {}
-    for place, job in enumerate(batch):
-        lanes.setdefault(job.lane, []).append(place)
-    return lanes
 
 
 def _answer(work: Callable[[], Any]) -> Any:

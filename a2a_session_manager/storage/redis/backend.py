@@ -13,7 +13,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import CommitQueue, QueuedJob
+from a2a_session_manager.storage.commit_queue import CommitQueue
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -46,6 +46,8 @@ from a2a_session_manager.storage.redis.reading import Reader
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 ResultT = TypeVar("ResultT")
+# Receipts and errors of each session's commits, in their order.
+Answers = dict[SessionKey, Sequence[Any]]
 
 # No lane of this queue is ever busy: a server that does not answer is an error of the commit.
 _NEVER_BUSY: Final = 0.0
@@ -126,29 +128,26 @@ class RedisBackend(Backend):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _start_batch(self, batch: Sequence[QueuedJob]) -> asyncio.Task[list[Any]]:
-        """Send a batch, the commits of one session in one call; the task returns each job's answer."""
-        lanes: dict[Any, list[QueuedJob]] = {}
-        for job in batch:
-            lanes.setdefault(job.lane, []).append(job)
-        calls_at = [partial(_commit_call, commits=[job.work for job in jobs], ttl=self._ttl) for jobs in lanes.values()]
+    def _start_batch(self, batch: Mapping[SessionKey, Sequence[EncodedCommit]]) -> asyncio.Task[Answers]:
+        """Send a batch, the commits of one session in one call; the task returns the answers of each."""
+        calls_at = [partial(_commit_call, commits=commits, ttl=self._ttl) for commits in batch.values()]
         # Here, and not in the task: until that runs, the server has done the work, and nobody waited for it.
-        look = self._locator.begin(list(lanes), calls_at)
-        task = self._begun(self._answers(batch, lanes, calls_at, look))
+        look = self._locator.begin(list(batch), calls_at)
+        task = self._begun(self._answers(batch, calls_at, look))
         if look.sent is not None:
             task.add_done_callback(look.sent.drop)  # cancelled before it began, as when a loop ends
         return task
 
     async def _answers(
-        self, batch: Sequence[QueuedJob], lanes: Mapping[Any, list[QueuedJob]], calls_at: Sequence[CallAt], look: Look
-    ) -> list[Any]:
-        found = await self._locator.ask_many(list(lanes), calls_at, look)
-        answers: dict[QueuedJob, Any] = {}
-        for (key, jobs), answer in zip(lanes.items(), found, strict=True):
+        self, batch: Mapping[SessionKey, Sequence[EncodedCommit]], calls_at: Sequence[CallAt], look: Look
+    ) -> Answers:
+        found = await self._locator.ask_many(list(batch), calls_at, look)
+        answers: Answers = {}
+        for (key, commits), answer in zip(batch.items(), found, strict=True):
             if isinstance(answer, Found) and not isinstance(answer.reply, bytes) and answer.reply[1]:
                 answer = await self._refreshed(answer, answer.reply[1])
-            answers.update(zip(jobs, _lane_answers(key, [job.work for job in jobs], answer), strict=True))
-        return [answers[job] for job in batch]
+            answers[key] = _lane_answers(key, commits, answer)
+        return answers
 
     async def _refreshed(self, found: Found, deadline: int) -> Answer:
         try:

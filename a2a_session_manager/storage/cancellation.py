@@ -20,9 +20,9 @@ class QueuedWrite(Generic[ResultT]):
 
     __slots__ = ("has_begun", "outcome")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.has_begun = False
-        self.outcome: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[ResultT] = loop.create_future()
 
     def __await__(self) -> Generator[Any, None, ResultT]:
         return self.outcome.__await__()

@@ -39,8 +39,8 @@ class QueuedJob(QueuedWrite[Any]):
 
     __slots__ = ("busy_since", "lane", "size", "work")
 
-    def __init__(self, lane: Hashable, work: Any, size: int) -> None:
-        super().__init__()
+    def __init__(self, loop: asyncio.AbstractEventLoop, lane: Hashable, work: Any, size: int) -> None:
+        super().__init__(loop)
         self.lane = lane
         self.work = work
         self.size = size
@@ -86,7 +86,7 @@ class CommitQueue:
         queue = self._loops.get(loop)
         if queue is None:
             queue = self._loops[loop] = _LoopQueue(self._overlaps)
-        job = QueuedJob(lane, work, size)
+        job = QueuedJob(loop, lane, work, size)
         queue.waiting.append(job)
         self._go_on(queue)
         return job

@@ -139,13 +139,7 @@ def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> En
 
 def check_commit(commit: EncodedCommit, limits: StoreLimits) -> None:
     """Raise InvalidSessionOperation when all of `commit` together is over the limit."""
-    values = [*commit.state.values(), *commit.properties.values()]
-    _check_commit(
-        sum(len(event.data) for event in commit.events)
-        + sum(len(value) for value in values if value is not None)
-        + sum(len(run.data) for run in commit.runs.values()),
-        limits,
-    )
+    _check_commit(commit.size, limits)
 
 
 def _check_name(key: object, what: str) -> None:

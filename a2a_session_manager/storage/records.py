@@ -77,6 +77,16 @@ class EncodedCommit:
         return bool(self.events) and not (self.state or self.properties or self.runs or self.retraction)
 
     @property
+    def size(self) -> int:
+        """About how many bytes the commit brings."""
+        size = sum([len(event.data) for event in self.events])
+        if not self.is_append:
+            values = (*self.state.values(), *self.properties.values())
+            size += sum(len(data) for data in values if data is not None)
+            size += sum(len(run.data) for run in self.runs.values())
+        return size
+
+    @property
     def is_empty(self) -> bool:
         return not (self.events or self.state or self.properties or self.runs or self.retraction)
 

@@ -55,10 +55,10 @@ class FileBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         lane = ("tree", SessionKey(key.namespace, root_id))
-        return self._queue.put(lane, partial(self._keeper.create, key, creation, commit), _size(commit))
+        return self._queue.put(lane, partial(self._keeper.create, key, creation, commit), commit.size)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
-        return self._queue.put(key, commit, _size(commit))
+        return self._queue.put(key, commit, commit.size)
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> QueuedWrite[None]:
         work = partial(self._keeper.delete, key, creation_id, cascade=cascade)
@@ -214,7 +214,3 @@ def _answer(work: Callable[[], Any]) -> Any:
         unknown = StoreUnavailable(f"the write failed in an unforeseen way ({error!r}): report it, and write again")
         unknown.__cause__ = error
         return unknown
-
-
-def _size(commit: EncodedCommit) -> int:
-    return sum([len(event.data) for event in commit.events])

@@ -29,7 +29,6 @@ from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import (
     commit_args,
     commit_keys,
-    commit_size,
     receipt_of,
     receipts_of_appends,
 )
@@ -81,7 +80,7 @@ class RedisBackend(Backend):
             queue = self._queues[node] = CommitQueue(
                 self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy", overlaps=True
             )
-        return queue.put(key, commit, commit_size(commit))
+        return queue.put(key, commit, commit.size)
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Task[None]:
         return self._begun(self._deleter.delete(key, creation_id, cascade=cascade))

@@ -63,16 +63,6 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
     return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
 
 
-def commit_size(commit: EncodedCommit) -> int:
-    """Return about how many bytes a commit brings."""
-    size = sum([len(event.data) for event in commit.events])
-    if commit.is_append:
-        return size
-    values = (*commit.state.values(), *commit.properties.values())
-    size += sum(len(data) for data in values if data is not None)
-    return size + sum(len(run.data) for run in commit.runs.values())
-
-
 def status_of(reply: Flat, session_id: str) -> bytes:
     """Return the word a script's answer begins with. Raises CorruptSession when that tells of damage."""
     status: bytes = reply[0]

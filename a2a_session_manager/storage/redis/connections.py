@@ -52,6 +52,7 @@ class Connections:
             clients.check_options(address)
         self._address = address
         self._handed_in = client
+        self._has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
         self._trial = trial(scripts, probe_key)
         self._has_rights = False
         self._is_closed = False
@@ -60,6 +61,8 @@ class Connections:
 
     def node_of(self, key: bytes) -> Hashable:
         """Return which node serves `key`, as far as is known; one constant for a single server."""
+        if not self._has_nodes:
+            return ""
         opened = self._open_clients.get(asyncio.get_running_loop())
         return "" if opened is None or opened.cluster is None else clients.node_name(opened.cluster, key)
 

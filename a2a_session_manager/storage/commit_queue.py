@@ -99,7 +99,7 @@ class CommitQueue:
 
     def _go_on(self, queue: _LoopQueue) -> None:
         while queue.waiting and queue.in_flight < queue.most_in_flight:
-            if queue.is_start_due and len(queue.waiting) < queue.share():
+            if queue.is_start_due and len(queue.waiting) < queue.enough:
                 return  # more will come in this turn of the loop
             batch = queue.take_batch()
             if batch:
@@ -131,6 +131,7 @@ class CommitQueue:
                     woken += job.settle(answer)
         queue.note_back(batch)
         queue.writers = woken + queue.writes_in_flight + len(queue.waiting)
+        queue.enough = queue.share()
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
@@ -174,6 +175,7 @@ class _LoopQueue:
     most_in_flight: int = 1
     writes_in_flight: int = 0
     writers: int = 0  # when a batch was last back: who was woken by it, and who waited
+    enough: int = BATCH_WRITES  # of them, to leave before the start that is due
     lanes_in_flight: set[Hashable] = field(default_factory=set)
     is_start_due: bool = False
     is_retry_due: bool = False

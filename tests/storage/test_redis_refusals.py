@@ -12,7 +12,7 @@ from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.rights import ARGUMENTS
-from a2a_session_manager.storage.redis.script import Script, ScriptCall
+from a2a_session_manager.storage.redis.script import Script, ScriptCall, encoded
 from a2a_session_manager.storage.redis.scripts import ALL
 from a2a_session_manager.testing.contract.making import ids, said
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES
@@ -194,5 +194,9 @@ def test_a_call_names_the_script_by_its_digest() -> None:
     script = Script("any", "return 1")
 
     assert script.sha == "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
-    assert ScriptCall(script, [b"k"], ["ø", 1]).by_sha() == ("EVALSHA", script.sha, 1, b"k", "ø".encode(), 1)
+    assert ScriptCall(script, [b"k"], ["ø", 1]).by_sha() == ("EVALSHA", script.sha, 1, b"k", "ø", 1)
     assert re.fullmatch("[0-9a-f]{40}", script.sha)
+
+
+def test_the_texts_of_a_command_are_bytes_before_a_client_with_an_encoding_gets_them() -> None:
+    assert encoded(("HGET", b"k", "ø", 1)) == ("HGET", b"k", "ø".encode(), 1)

@@ -15,7 +15,7 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
 from a2a_session_manager.storage.redis.errors import is_passing
 from a2a_session_manager.storage.redis.retrying import Patience
-from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
 from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
 
 # Takes questions and the number of the attempt.
@@ -154,11 +154,12 @@ class Asker:
         return await _or_errors(self._wire.send(commands), len(commands))
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        first, *others = map(encoded, commands)
         try:
-            if len(commands) == 1:
-                return [await self._client.execute_command(*commands[0], **_AS_BYTES)]
+            if not others:
+                return [await self._client.execute_command(*first, **_AS_BYTES)]
             pipeline = self._client.pipeline(transaction=False)
-            for command in commands:
+            for command in (first, *others):
                 pipeline.execute_command(*command, **_AS_BYTES)
             return list(await pipeline.execute(raise_on_error=False))
         except Exception as error:

@@ -48,7 +48,8 @@ def commit_keys(place: Place, commits: Sequence[EncodedCommit]) -> tuple[bytes, 
 
 def commit_args(commit: EncodedCommit) -> list[Value]:
     """Return a commit as `take_commit` in `ledger.lua` reads it."""
-    has_usage = any(event.usage is not None for event in commit.events)
+    usages = [event.usage for event in commit.events]
+    has_usage = any(usages)
     arguments: list[Value] = []
     for event in commit.events:
         arguments += (event.id, event.data)

@@ -41,13 +41,14 @@ class ScriptCall(NamedTuple):
 
     def by_sha(self) -> Command:
         """Return the command for a server that knows the script."""
-        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *_encoded(self.args))
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
 
     def by_source(self) -> Command:
         """Return the command for any server; it knows the script afterwards."""
-        return ("EVAL", self.script.source, len(self.keys), *self.keys, *_encoded(self.args))
+        return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.args)
 
 
-def _encoded(values: Sequence[Value]) -> list[bytes | int]:
-    # Not left to the client: one that was handed in may have an encoding of its own.
-    return [value.encode() if isinstance(value, str) else value for value in values]
+def encoded(command: Command) -> Command:
+    """Return a command whose texts, but for its name, are bytes: a client may have an encoding of its own."""
+    name, *values = command
+    return (name, *[value.encode() if isinstance(value, str) else value for value in values])

@@ -178,6 +178,25 @@ for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("r
     assert in_a_fresh_python(code).count("pip install 'a2a_session_manager[redis]'") == 2
 
 
+def test_the_redis_store_needs_no_hiredis() -> None:
+    code = """
+import asyncio, sys
+sys.modules["hiredis"] = None
+from fakeredis import FakeAsyncRedis
+from a2a_session_manager import RedisSessionStore, SessionEvent
+
+async def main():
+    async with RedisSessionStore(client=FakeAsyncRedis()) as store:
+        session = await store.create()
+        await store.append(session, SessionEvent(message="hello"))
+        print((await store.get(session.id)).events[0].message)
+
+asyncio.run(main())
+"""
+
+    assert in_a_fresh_python(code).strip() == "hello"
+
+
 @pytest.mark.parametrize(
     ("package", "name"),
     [("pytest", "make_session"), ("pytest_asyncio", "StoreContract"), ("blockbuster", "blocking_calls_refused")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 # Past `__setattr__`, which a frozen model refuses.
-_put = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _SHARED: dict[frozenset[str], set[str]] = {}
 
 
@@ -23,4 +23,4 @@ class SharedFieldsSet(BaseModel):
 def share_fields_set(model: SharedFieldsSet) -> None:
     """Let `model` keep the set that others with its fields keep."""
     own = model.__pydantic_fields_set__
-    _put(model, _SHARED.setdefault(frozenset(own), own))
+    put_fields_set(model, _SHARED.setdefault(frozenset(own), own))

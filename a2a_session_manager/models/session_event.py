@@ -12,7 +12,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
-from a2a_session_manager.models.fields_set import SharedFieldsSet
+from a2a_session_manager.models.fields_set import SharedFieldsSet, put_fields_set
 from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens.counting import TokenCounter
@@ -20,7 +20,6 @@ from a2a_session_manager.tokens.counting import TokenCounter
 MessageT = TypeVar("MessageT", default=Any)
 
 # Past `SessionEvent.__setattr__`, which refuses.
-_put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _put_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _put_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
@@ -83,7 +82,7 @@ def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) 
     fields.update(event.__dict__)
     fields["seq"] = seq
     fields["retracted"] = retracted
-    _put_fields_set(copy, event.__pydantic_fields_set__)
+    put_fields_set(copy, event.__pydantic_fields_set__)
     _put_extra(copy, event.__pydantic_extra__)
     _put_private(copy, event.__pydantic_private__)
     return copy

@@ -99,7 +99,7 @@ class CommitQueue:
 
     def _go_on(self, queue: _LoopQueue) -> None:
         while queue.waiting and queue.in_flight < queue.most_in_flight:
-            if queue.is_start_due and len(queue.waiting) < queue.enough:
+            if queue.is_start_due and len(queue.waiting) < queue.share():
                 return  # more will come in this turn of the loop
             batch = queue.take_batch()
             if batch:
@@ -110,6 +110,7 @@ class CommitQueue:
         try:
             answers = self._start({lane: [job.work for job in jobs] for lane, jobs in batch.items()})
         except Exception as error:
+            # Who called goes on, not this: batch upon batch that cannot start would be one call deeper each.
             self._settle(queue, batch, _all_failed(batch, error))
         else:
             answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
@@ -120,6 +121,8 @@ class CommitQueue:
         else:
             failure = answers.exception()
         self._settle(queue, batch, answers.result() if failure is None else _all_failed(batch, failure))
+        self._go_on(queue)
+        queue.tell_if_settled()
 
     def _settle(self, queue: _LoopQueue, batch: _Batch, answers: Mapping[Hashable, Sequence[Any]]) -> None:
         woken = 0
@@ -131,7 +134,6 @@ class CommitQueue:
                     woken += job.settle(answer)
         queue.note_back(batch)
         queue.writers = woken + queue.writes_in_flight + len(queue.waiting)
-        queue.enough = queue.share()
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._retry, queue, context=queue.context)
@@ -139,8 +141,6 @@ class CommitQueue:
             # Who wrote together is likely to write again at once: after one turn of the loop they leave together.
             queue.is_start_due = True
             asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
-        self._go_on(queue)
-        queue.tell_if_settled()
 
     def _park(self, queue: _LoopQueue, job: QueuedJob) -> None:
         now = asyncio.get_running_loop().time()
@@ -153,6 +153,7 @@ class CommitQueue:
     def _start_due(self, queue: _LoopQueue) -> None:
         queue.is_start_due = False
         self._go_on(queue)
+        queue.tell_if_settled()
 
     def _retry(self, queue: _LoopQueue) -> None:
         queue.is_retry_due = False
@@ -175,7 +176,6 @@ class _LoopQueue:
     most_in_flight: int = 1
     writes_in_flight: int = 0
     writers: int = 0  # when a batch was last back: who was woken by it, and who waited
-    enough: int = BATCH_WRITES  # of them, to leave before the start that is due
     lanes_in_flight: set[Hashable] = field(default_factory=set)
     is_start_due: bool = False
     is_retry_due: bool = False

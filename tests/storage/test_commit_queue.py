@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import traceback
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -364,6 +365,29 @@ async def test_a_start_that_raises_fails_its_batch_alone() -> None:
     later = queue.put("lane", "b", 1)
     await starter.answer()
     assert later.outcome.result() == "b"
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+async def test_any_number_of_batches_may_fail_to_start_in_a_row(
+    monkeypatch: pytest.MonkeyPatch, overlaps: bool
+) -> None:
+    monkeypatch.setattr(commit_queue, "BATCH_WRITES", 2)
+    starter = Starter(overlaps=overlaps)
+    writes = starter.put(*(f"{number}" for number in range(300)))
+    depths: set[int] = set()
+
+    def refuse(batch: Mapping[Hashable, Sequence[Any]]) -> commit_queue.Answers:
+        depths.add(len(list(traceback.walk_stack(None))))
+        raise OSError("no connection")
+
+    monkeypatch.setattr(starter.queue, "_start", refuse)
+    closing = asyncio.create_task(starter.queue.aclose())
+    await starter.answer()
+    async with asyncio.timeout(20):
+        await closing
+
+    assert all(isinstance(write.outcome.exception(), OSError) for write in writes[1:])
+    assert len(depths) <= 2  # as the loop calls, and not one deeper from batch to batch
 
 
 async def test_a_batch_that_fails_as_a_whole_fails_each_of_its_jobs() -> None:

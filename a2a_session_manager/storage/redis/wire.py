@@ -1,20 +1,17 @@
-"""Commands over connections of redis-py's pool, packed by hiredis: half of what its general way costs in the client."""
+"""Commands over connections of redis-py's pool, packed by us: half of what its general way costs in the client."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from typing import Any, Final
 
-from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
 from a2a_session_manager.storage.redis.script import Command
 
-# The stub of hiredis says: tuples of one value.
-_pack: Final = cast("Callable[[Command], bytes]", pack_command)
 # As many batches of one queue as may be under way.
 KEPT: Final = 2
 
@@ -142,4 +139,13 @@ def _has_data(connection: Any) -> bool:
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
-    return b"".join(map(_pack, commands))
+    return b"".join(map(_packed_one, commands))
+
+
+def _packed_one(command: Command) -> bytes:
+    # In one go, which takes two thirds of the time. hiredis would take less, but redis-py runs without it, too.
+    lengths_and_values: list[bytes | int] = []
+    for value in command:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        lengths_and_values += (len(data), data)
+    return (b"*%d\r\n" + b"$%d\r\n%b\r\n" * len(command)) % (len(command), *lengths_and_values)

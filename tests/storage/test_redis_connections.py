@@ -216,6 +216,8 @@ async def test_a_client_handed_in_is_used_as_it_is_and_stays_open(
     assert await connections.run(push(name, "ø")) == [b"1", b"new"]
     assert await connections.run_many([push(name, "ø"), push(name, "é")]) == [[b"1", b"known"], [b"2", b"new"]]
     assert await pushed(connections, name) == ["ø".encode(), "é".encode()]
+    assert await connections.read_many([("EXISTS", f"{name} 子"), ("EXISTS", "子")]) == [0, 0]  # no latin-1 letter
+    assert await connections.read_many([("EXISTS", "子")]) == [0]
     await connections.aclose()
     assert await client.ping()
     await client.aclose()

@@ -15,8 +15,6 @@ from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
 from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
 
-PAGE_EVENTS = 500
-
 
 async def follow(
     backend: Backend, key: SessionKey, limits: StoreLimits, *, creation_id: str | None, after: int
@@ -28,7 +26,7 @@ async def follow(
     retractions_seen = 0  # by revision: a page at the end of the log shows the same ones again
     while True:
         backend.check_open()
-        page = await backend.read_log(key, after=after, limit=PAGE_EVENTS)
+        page = await backend.read_log(key, after=after, limit=limits.page_events)
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
@@ -54,7 +52,7 @@ async def read_ranges(
     for first, last in retraction.hidden:
         after = first - 1
         while after < last:
-            page = await backend.read_log(key, after=after, limit=min(PAGE_EVENTS, last - after))
+            page = await backend.read_log(key, after=after, limit=min(limits.page_events, last - after))
             if (
                 page is None
                 or not page.events

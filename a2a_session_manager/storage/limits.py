@@ -12,6 +12,7 @@ class StoreLimits:
     """Bytes as encoded. What is over `event_bytes`, `commit_events` or `commit_bytes` is refused.
 
     Attributes:
+        page_events: a read that goes on for long, such as a follower's, asks for so many events at once.
         inline_bytes: payloads above this are encoded and decoded in a thread.
         cancel_seconds: how long a cancelled caller waits for the end of a write that has begun.
     """
@@ -19,6 +20,7 @@ class StoreLimits:
     event_bytes: int = 16_000_000
     commit_events: int = 4_096
     commit_bytes: int = 32_000_000
+    page_events: int = 500
     inline_bytes: int = 256_000
     cancel_seconds: float = 5.0
 

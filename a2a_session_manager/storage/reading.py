@@ -25,7 +25,6 @@ from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
 
-_EVENTS_A_PAGE = 500
 _SESSIONS_A_LOAD = 1_000
 
 
@@ -87,14 +86,16 @@ class SessionReader(ABC):
             await self._head(key, creation_id)
             return found
         while True:
-            wanted = _EVENTS_A_PAGE if limit is None else min(limit - len(found), _EVENTS_A_PAGE)
+            wanted = self._limits.page_events if limit is None else min(limit - len(found), self._limits.page_events)
             page = await self._log_page(key, creation_id, after, wanted)
             creation_id = page.creation_id
             shown = [event for event in page.events if include_retracted or not contains(page.hidden, event.seq)]
             found += await decode_events(shown, key.id, self._limits, hidden=page.hidden, message_type=message_type)
             if page.is_last or len(found) == limit:
                 return found
-            after = behind_hidden(page.hidden, page.events[-1].seq)
+            after = page.events[-1].seq
+            if not include_retracted:
+                after = behind_hidden(page.hidden, after)
             await asyncio.sleep(0)  # a page may be decoded faster than the loop needs its turn; many may not
 
     async def runs(self, session_id: str) -> list[SessionRun]:

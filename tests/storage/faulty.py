@@ -16,6 +16,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
+from a2a_session_manager.storage.ranges import contains
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     LoadedSession,
@@ -97,6 +98,19 @@ class ShortensACorruptSession(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Shows(_readable))
+
+
+class _LeavesOutHidden(MemoryBackend):
+    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit)
+        return page and page._replace(events=[event for event in page.events if not contains(page.hidden, event.seq)])
+
+
+class LeavesOutHiddenEvents(BaseSessionStore):
+    """Pages of its log are without what was retracted."""
+
+    def __init__(self) -> None:
+        super().__init__(_LeavesOutHidden())
 
 
 class TakesCorruptionForAbsence(InMemorySessionStore):

@@ -18,6 +18,10 @@ FAULTS = {
     ),
     "BlocksTheLoop": ("lifecycle", "test_no_verb_blocks_the_loop"),
     "IgnoresLast": ("reading", "test_get_brings_the_last_so_many_events_and_no_more"),
+    "LeavesOutHiddenEvents": (
+        "reading",
+        "test_hidden_events_come_when_they_are_asked_for_wherever_a_page_ends",
+    ),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_behind_another_writer_doubles_nothing"),
     "ForgetsWriteIds": (

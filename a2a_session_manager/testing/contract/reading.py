@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,23 @@ class ReadingContract(ContractBase):
 
         assert found == list(range(1, 1201))
         assert len(await again.events("talk")) == 1200
+
+    @pytest.mark.parametrize("page_events", [1, 3, 500])
+    async def test_hidden_events_come_when_they_are_asked_for_wherever_a_page_ends(
+        self, store: BaseSessionStore, reopen: Reopen, page_events: int
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(10)))
+        await store.retract("talk", "e2", "e4", "e5", "e6", "e10")
+        again = await reopen()
+        again._limits = replace(again._limits, page_events=page_events)
+
+        everything = await again.events("talk", include_retracted=True)
+        some = await again.events("talk", include_retracted=True, after=3, limit=4)
+        visible = await again.events("talk", limit=4)
+
+        assert [event.seq for event in everything] == list(range(1, 11))
+        assert [event.seq for event in everything if event.retracted] == [2, 4, 5, 6, 10]
+        assert ([event.seq for event in some], [event.seq for event in visible]) == ([4, 5, 6, 7], [1, 3, 7, 8])
 
     async def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_twenty(
         self, store: BaseSessionStore, reopen: Reopen

@@ -78,7 +78,16 @@ def test_the_options_of_the_store_are_kept_apart() -> None:
         ("redis://localhost:99999", "write host:port"),
         ("redis://localhost/zero", "the database's number"),
         ("redis://localhost/0/1", "the database's number"),
-        ("redis://localhost?colour=red", "unknown option 'colour'"),
+        (f"redis://localhost/{'9' * 5_000}", "the database's number"),
+        ("redis://localhost:0", "write host:port"),
+        ("redis://local\ud800host", "write host:port"),
+        ("redis://[::1/0", "cannot be read: percent-encode"),
+        ("redis://local\nhost", "holds a control character"),
+        ("redis://localhost/0#x", "write it as %23"),
+        ("redis://:%ff@localhost", "its percent-encoding is no UTF-8"),
+        ("redis://localhost?password=%ff", "its percent-encoding is no UTF-8"),
+        ("redis://localhost?password=a&password=b", "says password twice"),
+        ("redis://localhost?colour=red", "its option 1 is unknown: known: db, .*, key_prefix, expiration_seconds"),
         ("redis://localhost?db=first", "db cannot be read"),
         ("redis://localhost?ssl=perhaps", "ssl cannot be read"),
         ("redis+cluster://localhost/1", "database 0 only"),
@@ -91,13 +100,16 @@ def test_a_bad_url_is_refused_with_the_remedy(url: str, complaint: str) -> None:
         address_from_url(url)
 
 
-def test_no_error_and_no_repr_shows_a_password() -> None:
-    address, _ = address_from_url("redis://ann:secret@localhost")
-
-    with pytest.raises(InvalidSessionOperation) as refused:
-        address_from_url("redis://ann:secret@localhost/zero")
+def test_no_repr_shows_a_password() -> None:
+    address, _ = address_from_url("redis+sentinel://ann:secret@localhost/m?sentinel_password=secret&password=secret")
 
     assert "secret" not in repr(address)
+
+
+def test_a_url_in_place_of_a_host_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidSessionOperation, match="give a URL to store_from_url") as refused:
+        RedisAddress.server("redis://:secret@localhost", 6379)
+
     assert "secret" not in str(refused.value)
 
 

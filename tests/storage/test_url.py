@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,23 +31,63 @@ def test_memory_is_a_fresh_store_at_each_call(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "memory", "postgres://x", "MEMORY:", ":memory:", "sessions/dir", "memoryx:"])
 def test_an_unknown_scheme_is_refused_with_the_known_ones(url: str) -> None:
-    with pytest.raises(InvalidSessionOperation, match=r"no known scheme: take one of .*memory:") as caught:
+    with pytest.raises(InvalidSessionOperation, match=r"no known scheme: take one of .*memory:"):
         store_from_url(url)
-
-    assert repr(url) in str(caught.value)
 
 
 @pytest.mark.parametrize("url", [None, 5, Path("sessions")])
 def test_what_is_no_string_is_refused_with_what_to_pass(url: Any) -> None:
-    with pytest.raises(InvalidSessionOperation, match=r"is no string: take one, such as 'file:\./sessions'"):
+    with pytest.raises(InvalidSessionOperation, match=r"is a .*, not a string: take one, such as 'file:\./sessions'"):
         store_from_url(url)
 
 
-def test_a_password_is_not_repeated() -> None:
-    with pytest.raises(InvalidSessionOperation, match="'rediz://…@db/0'") as caught:
-        store_from_url("rediz://ines:s3cret@db/0")
+PLACES_OF_A_PASSWORD = [
+    "rediz://ines:s3cret@db/0",
+    "redis+sentinal://db/m?sentinel_password=s3cret",
+    "redis://ines:s3cret@[::1/0",
+    "redis://ines:s3cret@db:port/0",
+    "redis://ines:s3cret",
+    "redis://ines:a/s3cret@db/0",
+    "redis://ines:a?s3cret@db/0",
+    "redis://ines:s3cret#x@db/0",
+    "redis://ines:a#s3cret@db/0",
+    "redis://ines:s3cret@db/zero",
+    "redis://ines:%ffs3cret@db/0",
+    "redis://db/s3cret",
+    "redis://db?password=a&s3cret",
+    "redis://db?password=%ffs3cret",
+    "redis://db?passwort=s3cret",
+    "redis://db?db=s3cret",
+    "redis://db?ssl=s3cret",
+    "redis://db?expiration_seconds=s3cret",
+    "redis://db?key_prefix={s3cret",
+    "redis://db/0\n?password=s3cret",
+    "redis+cluster://ines:s3cret@db/1",
+    "redis+sentinel://ines:s3cret@db",
+    "memory://ines:s3cret@db",
+    "memory:?password=s3cret",
+    "file://ines:s3cret@db/x",
+    "file:./x?password=s3cret",
+    "file:./x?s3cret",
+    "file:./x?durability=s3cret",
+    "//ines:s3cret@db/0",
+    "ines@s3cret:6379",
+    b"redis://:s3cret@db/zero",
+]
 
-    assert "s3cret" not in str(caught.value)
+
+@pytest.mark.parametrize("url", PLACES_OF_A_PASSWORD)
+def test_a_password_is_not_repeated_wherever_it_stands(url: Any) -> None:
+    with pytest.raises(InvalidSessionOperation) as caught:
+        store_from_url(url)
+
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value, chain=True))
+
+
+@pytest.mark.parametrize("url", ["file:./a\0b", "file:./a\nb", "file:./a\tb", "file:./a%00b", "file:./a\ud800b"])
+def test_a_name_that_no_directory_can_have_is_refused(url: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"leave it out|take another one"):
+        store_from_url(url)
 
 
 @pytest.mark.parametrize("url", ["memory:here", "memory://host", "memory:./sessions"])

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Final, Literal
+from urllib.parse import unquote_to_bytes
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file.backend import FileBackend
+from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.gone import refuse_gone
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.storage.url_parts import options_of, shown, split_url
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 __all__ = ["Durability", "FileSessionStore", "create_file_session_store", "from_url"]
 
 Durability = Literal["process", "disk"]
+_DURABILITIES: Final[Mapping[str, Durability]] = {"process": "process", "disk": "disk"}
 
 
 class FileSessionStore(BaseSessionStore):
     """One append-only log per session.
 
-    With `durability="process"` an acknowledged write survives `kill -9`; with `"disk"` power loss too.
+    The directory is fixed at once: `~` is the home directory, and a relative one lies below the working directory of
+    now. With `durability="process"` an acknowledged write survives `kill -9`; with `"disk"` power loss too.
     """
 
     def __init__(
@@ -35,25 +41,23 @@ class FileSessionStore(BaseSessionStore):
         **gone: object,
     ) -> None:
         refuse_gone(gone)
-        if durability not in ("process", "disk"):
+        if durability not in _DURABILITIES:
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
-        super().__init__(FileBackend(Path(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
+        super().__init__(FileBackend(_fixed(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
 
 
 def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
     """Return a store for `file:DIRECTORY`, relative or absolute, with `?durability=disk` where wanted."""
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    durability = options.pop("durability", "process")
+    parts = split_url(url)
+    options = options_of(url, parts.query, ("durability",))
     if parts.netloc not in ("", "localhost") or not parts.path:
-        raise InvalidSessionOperation(f"store URL {url!r} names no local directory: take file:./sessions")
-    if options:
-        raise InvalidSessionOperation(f"store URL {url!r} has unknown options {sorted(options)}: known: durability")
-    if durability == "disk":
-        return FileSessionStore(unquote(parts.path), durability="disk", limits=limits, pricer=pricer)
-    if durability != "process":
-        raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
-    return FileSessionStore(unquote(parts.path), limits=limits, pricer=pricer)
+        raise InvalidSessionOperation(f"{shown(url)} names no local directory: take file:./sessions")
+    if "?" in url and not options:
+        raise InvalidSessionOperation(f"{shown(url)} holds a '?' without an option: write it as %3F")
+    durability = _DURABILITIES.get(options.get("durability", "process"))
+    if durability is None:
+        raise InvalidSessionOperation(f"{shown(url)}: its durability is unknown: take 'process' or 'disk'")
+    return FileSessionStore(_path_in(parts.path), durability=durability, limits=limits, pricer=pricer)
 
 
 def create_file_session_store(
@@ -62,3 +66,32 @@ def create_file_session_store(
     """Return a store over `directory`, which is made on first use."""
     refuse_gone(gone)
     return FileSessionStore(directory, durability=durability)
+
+
+def _path_in(text: str) -> str:
+    """Return the path that a URL's text stands for; only a `~` that is not percent-encoded is the home directory."""
+    with _unusable_refused():
+        path = os.fsdecode(unquote_to_bytes(os.fsencode(text)))
+    return path if text.startswith("~") or not path.startswith("~") else f"./{path}"
+
+
+def _fixed(directory: str | os.PathLike[str]) -> Path:
+    """Return the directory as it is meant now, whatever the working directory is by the first use."""
+    path = os.path.expanduser(os.fspath(directory))
+    with _unusable_refused():
+        is_usable = bool(path) and b"\0" not in os.fsencode(path)
+    if not is_usable:
+        raise InvalidSessionOperation(f"the directory {path!r} cannot exist: take another one, such as ./sessions")
+    if path.startswith("~"):
+        raise InvalidSessionOperation(f"the directory {path!r} is in nobody's home: write ./~ for one called so")
+    # Not resolved: that takes reading directories.
+    with translated(Path(path)):
+        return Path(path) if os.path.isabs(path) else Path(os.getcwd(), path)
+
+
+@contextmanager
+def _unusable_refused() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeError as error:
+        raise InvalidSessionOperation(f"the directory's name cannot be written ({error}): take another one") from error

@@ -7,6 +7,7 @@ from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.gone import refuse_gone
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.url_parts import shown, split_url
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 __all__ = ["InMemorySessionStore", "from_url"]
@@ -27,6 +28,7 @@ class InMemorySessionStore(BaseSessionStore):
 
 def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> InMemorySessionStore:
     """Return a fresh store for `memory:`, which names no place."""
-    if url.partition(":")[2].strip("/"):
-        raise InvalidSessionOperation(f"store URL {url!r} names a place, but memory has none: take 'memory:'")
+    parts = split_url(url)
+    if parts.netloc or parts.path.strip("/") or parts.query:
+        raise InvalidSessionOperation(f"{shown(url)} names a place, but memory has none: take 'memory:'")
     return InMemorySessionStore(limits=limits, pricer=pricer)

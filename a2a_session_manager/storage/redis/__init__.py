@@ -90,7 +90,8 @@ def _seconds(text: str | None) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError:
-        raise InvalidSessionOperation(f"expiration_seconds={text!r} is no number of seconds") from None
+        # Without the text: a mistyped URL may have put a password there.
+        raise InvalidSessionOperation("the URL's expiration_seconds is no number of seconds") from None
 
 
 def _milliseconds(seconds: object) -> int:

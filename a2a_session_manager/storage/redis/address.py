@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.url_parts import options_of, shown, split_url, unescaped
 
 Kind = Literal["server", "cluster", "sentinel"]
 Node = tuple[str, int]
@@ -46,6 +48,7 @@ _CLIENT_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "ssl_check_hostname": _is_true,
 }
 _SENTINEL_OPTIONS: Final = {"sentinel_username": "username", "sentinel_password": "password"}
+_DATABASE: Final = re.compile(r"[0-9]{1,9}")
 STORE_OPTIONS: Final[tuple[str, ...]] = ("key_prefix", "expiration_seconds")
 
 
@@ -61,96 +64,94 @@ class RedisAddress:
 
     @classmethod
     def server(cls, host: str, port: int, **redis_options: Any) -> RedisAddress:
-        """Return the address of one server; the options are redis-py's own."""
+        """Return the address of one server; the options are redis-py's own.
+
+        Raises InvalidSessionOperation for a host that is a URL, which may hold a password.
+        """
+        if any(sign in host for sign in "/@"):
+            raise InvalidSessionOperation("host= takes a name or an address: give a URL to store_from_url instead")
         return cls("server", ((host, port),), options=redis_options)
 
 
 def address_from_url(url: str) -> tuple[RedisAddress, dict[str, str]]:
     """Return the address a URL names, and the options that are the store's own.
 
-    Raises InvalidSessionOperation; the message never repeats a password.
+    Raises InvalidSessionOperation; the message repeats nothing of the URL but its scheme.
     """
-    parts = urlsplit(url)
-    shown = f"{parts.scheme}://…/{parts.path.lstrip('/')}"
+    parts = split_url(url)
     if parts.scheme not in _KINDS:
-        raise InvalidSessionOperation(f"store URL {shown!r}: the schemes of Redis are {', '.join(_KINDS)}")
+        raise InvalidSessionOperation(f"{shown(url)}: the schemes of Redis are {', '.join(_KINDS)}")
     kind = _KINDS[parts.scheme]
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    known = (*_CLIENT_OPTIONS, *(_SENTINEL_OPTIONS if kind == "sentinel" else ()), *STORE_OPTIONS)
+    query = options_of(url, parts.query, known)
     store_options = {name: query.pop(name) for name in STORE_OPTIONS if name in query}
-    sentinel_options = {
-        theirs: query.pop(name) for name, theirs in _SENTINEL_OPTIONS.items() if kind == "sentinel" and name in query
-    }
-    options = _login(parts) | _client_options(query, shown)
+    sentinel_options = {theirs: query.pop(name) for name, theirs in _SENTINEL_OPTIONS.items() if name in query}
+    options = _login(url, parts) | _client_options(url, query)
     if parts.scheme == "rediss":
         options["ssl"] = True
-    service, db = _path(kind, parts.path, shown)
+    service, db = _path(url, kind, parts.path)
     if db is not None:
         options["db"] = db
     if kind == "cluster" and options.pop("db", 0):
-        raise InvalidSessionOperation(f"store URL {shown!r}: a cluster has the database 0 only; leave it out")
-    address = RedisAddress(kind, _nodes(kind, parts.netloc, shown), service, options, sentinel_options)
+        raise InvalidSessionOperation(f"{shown(url)}: a cluster has the database 0 only; leave it out")
+    address = RedisAddress(kind, _nodes(url, kind, parts.netloc), service, options, sentinel_options)
     return address, store_options
 
 
-def _client_options(query: Mapping[str, str], shown: str) -> dict[str, Any]:
+def _client_options(url: str, query: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, text in query.items():
-        if name not in _CLIENT_OPTIONS:
-            known = ", ".join((*_CLIENT_OPTIONS, *STORE_OPTIONS))
-            raise InvalidSessionOperation(f"store URL {shown!r} has an unknown option {name!r}: known: {known}")
         try:
             options[name] = _CLIENT_OPTIONS[name](text)
-        except ValueError as error:
-            raise InvalidSessionOperation(f"store URL {shown!r}: {name} cannot be read; give another value") from error
+        except ValueError:  # it repeats the text
+            raise InvalidSessionOperation(f"{shown(url)}: {name} cannot be read; give another value") from None
     return options
 
 
-def _login(parts: SplitResult) -> dict[str, Any]:
+def _login(url: str, parts: SplitResult) -> dict[str, Any]:
     login: dict[str, Any] = {}
     user, _, _ = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     if name:
-        login["username"] = unquote(name)
+        login["username"] = unescaped(url, name)
     if password:
-        login["password"] = unquote(password)
+        login["password"] = unescaped(url, password)
     return login
 
 
-def _nodes(kind: Kind, netloc: str, shown: str) -> tuple[Node, ...]:
+def _nodes(url: str, kind: Kind, netloc: str) -> tuple[Node, ...]:
     hosts = netloc.rpartition("@")[2]
-    nodes = tuple(_node(host, _PORTS[kind], shown) for host in hosts.split(",") if host)
+    nodes = tuple(_node(url, host, _PORTS[kind]) for host in hosts.split(",") if host)
     if not nodes:
-        raise InvalidSessionOperation(f"store URL {shown!r} names no host: write redis://localhost:6379/0")
+        raise InvalidSessionOperation(f"{shown(url)} names no host: write redis://localhost:6379/0")
     if kind == "server" and len(nodes) > 1:
-        raise InvalidSessionOperation(
-            f"store URL {shown!r} names several hosts: take redis+cluster:// or redis+sentinel://"
-        )
+        raise InvalidSessionOperation(f"{shown(url)} names several hosts: take redis+cluster:// or redis+sentinel://")
     return nodes
 
 
-def _node(text: str, default_port: int, shown: str) -> Node:
+def _node(url: str, text: str, default_port: int) -> Node:
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or default_port
-    except ValueError as error:
-        raise InvalidSessionOperation(f"store URL {shown!r}: host {text!r} cannot be read; write host:port") from error
-    if not host:
-        raise InvalidSessionOperation(f"store URL {shown!r}: host {text!r} cannot be read; write host:port")
-    return host, port
+        host, port = parts.hostname, parts.port
+    except ValueError:  # it repeats the text
+        host, port = None, None
+    if not host or not host.isprintable() or port == 0:
+        raise InvalidSessionOperation(
+            f"{shown(url)}: a host cannot be read: write host:port, and percent-encode '/', '?' and '@' in a password"
+        )
+    return host, default_port if port is None else port
 
 
-def _path(kind: Kind, path: str, shown: str) -> tuple[str, int | None]:
+def _path(url: str, kind: Kind, path: str) -> tuple[str, int | None]:
     """Return the service name and the database that a URL's path gives."""
-    steps = [unquote(step) for step in path.split("/") if step]
+    steps = [unescaped(url, step) for step in path.split("/") if step]
     service = ""
     if kind == "sentinel":
         if not steps:
-            raise InvalidSessionOperation(
-                f"store URL {shown!r} names no service: write redis+sentinel://host:26379/mymaster"
-            )
+            raise InvalidSessionOperation(f"{shown(url)} names no service: write redis+sentinel://host:26379/mymaster")
         service = steps.pop(0)
     if not steps:
         return service, None
-    if len(steps) > 1 or not steps[0].isdecimal():
-        raise InvalidSessionOperation(f"store URL {shown!r}: the path is the database's number, such as /0")
+    if len(steps) > 1 or not _DATABASE.fullmatch(steps[0]):
+        raise InvalidSessionOperation(f"{shown(url)}: the path is the database's number, such as /0")
     return service, int(steps[0])

@@ -22,7 +22,7 @@ from a2a_session_manager.storage.redis.wakeups import Wakeups
 from a2a_session_manager.storage.redis.wire import Sent
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)  # redis-py's older releases show passwords in theirs
 class _OpenClient:
     """What belongs to one event loop."""
 

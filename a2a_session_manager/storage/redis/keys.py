@@ -155,8 +155,8 @@ def checked_prefix(prefix: object) -> str:
     """Return `prefix` if keys may begin with it; raise InvalidSessionOperation otherwise."""
     if not isinstance(prefix, str) or any(brace in prefix for brace in "{}"):
         raise InvalidSessionOperation(
-            f"key_prefix={prefix!r} cannot be used: braces decide on which node of a cluster a key lies; "
-            "take a text without them"
+            # Without the text: a mistyped URL may have put a password there.
+            "key_prefix= cannot be used: braces decide on which node of a cluster a key lies; take a text without them"
         )
     return prefix
 

@@ -42,8 +42,9 @@ class Baseline(CopiesAsItself):
     `events` is shared by all later baselines and only ever grows behind their `event_count`; `hidden_seqs`
     were hidden through this session, whose totals still count them. `earlier_events` are the visible ones that
     a bounded read left out.
-    `state`, `properties` and `runs` hold the encoded bytes by key. `revision` and `last_seq` are the
-    last ones seen without a gap, so that a guarded commit never passes over an unseen change.
+    `state`, `properties` and `runs` hold the encoded bytes by key, `updated_at` is in microseconds.
+    `revision` and `last_seq` are the last ones seen without a gap, so that a guarded commit never passes over
+    an unseen change.
     """
 
     store: SessionStore
@@ -52,6 +53,7 @@ class Baseline(CopiesAsItself):
     parent_id: str | None
     root_id: str
     depth: int
+    updated_at: int
     revision: int
     last_seq: int
     events: list[SessionEvent[Any]]

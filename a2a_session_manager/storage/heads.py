@@ -21,7 +21,7 @@ def newborn(key: SessionKey, creation: Creation) -> HeadRecord:
         root_id=key.id if parent is None else parent.root_id,
         depth=1 if parent is None else parent.depth + 1,
         created_at=creation.created_at,
-        updated_at=creation.created_at,
+        updated_at=creation.active_at,
     )
 
 

@@ -57,8 +57,8 @@ async def absorb(
     _merge(session.metadata.properties, commit.properties, properties)
     for run_id, run in commit.runs.items():
         _put_run(session, decode_run(run, session.id), run_id)
-    session.metadata.updated_at = moment(commit.written_at)
     session._baseline = baseline
+    session.metadata.updated_at = moment(baseline.updated_at)
 
 
 def newborn_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
@@ -71,6 +71,7 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
         parent_id=session.parent_id,
         root_id=session.id if parent is None else parent.root_id,
         depth=1 if parent is None else parent.depth + 1,
+        updated_at=creation.active_at,
         revision=0,
         last_seq=0,
         events=[],
@@ -94,6 +95,8 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
     in_step = receipt.revision == baseline.revision + 1 and (receipt.is_change or _fills_gap(baseline, receipt))
     return replace(
         baseline,
+        # Two tasks may write through one session and hear back in the other order.
+        updated_at=max(baseline.updated_at, receipt.updated_at),
         revision=receipt.revision if in_step else baseline.revision,
         last_seq=receipt.last_seq if in_step else baseline.last_seq,
         state=_merged(baseline.state, commit.state),

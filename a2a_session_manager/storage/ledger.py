@@ -55,7 +55,16 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
     """Answer a commit whose write id is known with its first result."""
     seqs = [seq for event in commit.events if (seq := find_seq(event.id)) is not None]
     retracted = frozenset(seq for seq in seqs if ranges.contains(head.hidden, seq))
-    return Receipt(first.revision, first.last_seq, first.is_change, seqs, first.hidden, retracted, is_repeat=True)
+    return Receipt(
+        first.revision,
+        first.last_seq,
+        first.is_change,
+        seqs,
+        first.hidden,
+        retracted,
+        is_repeat=True,
+        updated_at=head.updated_at,
+    )
 
 
 def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
@@ -75,7 +84,10 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     is_birth = head.revision == 0
     is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)
     revision = head.revision + is_change
-    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, _hidden_among(known, head, hidden))
+    updated_at = last_active(head, commit, hidden, fresh)
+    retracted = _hidden_among(known, head, hidden)
+    last_seq = head.last_seq + len(fresh)
+    receipt = Receipt(revision, last_seq, is_change, seqs, hidden, retracted, updated_at=updated_at)
     return Outcome(revision, fresh, hidden, receipt)
 
 
@@ -85,7 +97,7 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
         return
     head.revision = outcome.revision
     head.last_seq += len(outcome.fresh)
-    head.updated_at = commit.written_at
+    head.updated_at = outcome.receipt.updated_at
     if commit.state:
         _merge(head.state, commit.state)
     if commit.properties:
@@ -111,9 +123,26 @@ def append_one(head: HeadRecord, commit: EncodedCommit) -> Receipt:
     """Do at once what `decide` and `apply` come to for one append whose event is new."""
     head.revision += 1
     head.last_seq += 1
-    head.updated_at = commit.written_at
+    head.updated_at = _moved_on(head, commit)
     _count_usage(head, commit.events[0])
-    return Receipt(head.revision, head.last_seq, True, (head.last_seq,))
+    return Receipt(head.revision, head.last_seq, True, (head.last_seq,), updated_at=head.updated_at)
+
+
+def last_active(
+    head: HeadRecord, commit: EncodedCommit, hidden: Sequence[Range], fresh: Sequence[EncodedEvent] | None = None
+) -> int:
+    """Return when the session of `head` was last active, after `commit`, whose new events are `fresh`: all by default.
+
+    Never earlier than before, whatever the writers' clocks say. What a session is born with is not yet activity.
+    """
+    events = commit.events if fresh is None else fresh
+    if head.revision == 0 or not (events or hidden or commit.state or commit.runs):
+        return head.updated_at
+    return _moved_on(head, commit)
+
+
+def _moved_on(head: HeadRecord, commit: EncodedCommit) -> int:
+    return max(head.updated_at + 1, commit.written_at)
 
 
 def add_usage(totals: Totals, event: EncodedEvent) -> None:

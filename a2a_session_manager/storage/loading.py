@@ -151,6 +151,7 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         parent_id=head.parent_id,
         root_id=head.root_id,
         depth=head.depth,
+        updated_at=head.updated_at,
         revision=head.revision,
         last_seq=head.last_seq,
         events=list(events),

@@ -101,17 +101,27 @@ class Parent(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """The birth of a session: its random creation id names this life of the id."""
+    """The birth of a session: its random creation id names this life of the id.
+
+    Of one that was imported, `updated_at` is when it was last active where it comes from; else it is `created_at`.
+    """
 
     creation_id: str
     created_at: int
     parent: Parent | None = None
+    updated_at: int | None = None
+
+    @property
+    def active_at(self) -> int:
+        """When the session counts as last active, at its birth."""
+        return self.created_at if self.updated_at is None else self.updated_at
 
 
 class Receipt(NamedTuple):
     """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid;
     `retracted` are those of its events that were appended before and hidden since. `is_change` tells whether
     this commit made `revision`, or found it and changed nothing; `is_repeat` that its write id was known.
+    `updated_at` is when the session was last active, after this commit.
     """
 
     revision: int
@@ -121,6 +131,7 @@ class Receipt(NamedTuple):
     hidden: Sequence[Range] = ()
     retracted: frozenset[int] = frozenset()
     is_repeat: bool = False
+    updated_at: int = 0
 
 
 class FirstResult(NamedTuple):
@@ -152,6 +163,7 @@ class StoredRetraction(NamedTuple):
 class HeadRecord:
     """All of a session but its log. Depth is 1 for a root; times are microseconds since the epoch.
 
+    `updated_at` is moved by commits with events, runs, state or retractions, and by no others.
     `runs` keeps the order of first commit, and so does `unfinished`: the ids of those that may still move.
     A backend that loads a head without its ranges of `hidden` counts `hidden_events` instead.
     """

@@ -13,6 +13,7 @@ from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.encoding import (
     check_commit,
@@ -73,8 +74,7 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
     events = list(session.events)
     commit = await inline_or_thread(_encoder(session, events, limits), limits)
     check_commit(commit, limits)
-    creation = Creation(hidden_id(), micros(session.metadata.created_at), parent)
-    return Save(store, creation, commit, events)
+    return Save(store, _creation(session.metadata, parent, commit), commit, events)
 
 
 async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
@@ -105,7 +105,14 @@ def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
     for event in new:
         baseline = put_in_place(session, baseline, event)
     session._baseline = baseline
-    session.metadata.updated_at = moment(save.commit.written_at)
+    session.metadata.updated_at = moment(baseline.updated_at)
+
+
+def _creation(metadata: SessionMetadata, parent: Parent | None, commit: EncodedCommit) -> Creation:
+    created_at = micros(metadata.created_at)
+    if "updated_at" in metadata.model_fields_set:
+        return Creation(hidden_id(), created_at, parent, micros(metadata.updated_at))
+    return Creation(hidden_id(), created_at, parent, max(created_at, commit.written_at))
 
 
 def _encoder(

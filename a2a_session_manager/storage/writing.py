@@ -58,7 +58,7 @@ class SessionWriter(SessionReader):
         receipt = await self._finished(self._backend.create(key, creation, commit))
         if receipt.is_repeat:
             head = await self._head(key)
-            creation = creation._replace(creation_id=head.creation_id, created_at=head.created_at)
+            creation = Creation(head.creation_id, head.created_at, creation.parent)
         parent = creation.parent
         session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)

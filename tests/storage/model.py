@@ -27,6 +27,7 @@ class PlainSession:
     parent_id: str | None
     life: int
     revision: int = 0
+    active: int = 0  # how often events, runs, state or retractions came after the birth
     log: list[Row] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
     state: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +61,10 @@ class PlainSession:
         newly = set(hide) - self.hidden
         unset = list(unset_state)
         fresh = {event_id for event_id, _, _ in events if self.seq_of(event_id) is None}
-        if fresh or newly or set_state or unset or runs or not self.revision:
+        is_birth = not self.revision
+        if fresh or newly or set_state or unset or runs or is_birth:
             self.revision += 1
+            self.active += not is_birth
         for event_id, message, tokens in events:
             if self.seq_of(event_id) is None:
                 self.log.append(Row(event_id, message, tokens, self.revision))

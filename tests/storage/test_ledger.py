@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -180,7 +180,8 @@ def test_the_short_way_of_an_append_comes_to_what_the_long_one_does(
     row: list[EncodedCommit], one: EncodedEvent
 ) -> None:
     head = newborn()
-    for before in row:
+    # A session is born by a commit of its own, never by an append.
+    for before in [EncodedCommit(), *row]:
         before.expected_revision = before.retraction = None
         before.runs = {}
         ledger.apply(head, before, ledger.decide(head, before, unknown))
@@ -193,6 +194,37 @@ def test_the_short_way_of_an_append_comes_to_what_the_long_one_does(
 
     assert short == head
     assert receipt._replace(seqs=list(receipt.seqs)) == outcome.receipt
+
+
+ACTIVE = {
+    "events": EncodedCommit(events=[event("new")]),
+    "runs": EncodedCommit(runs={"r": StoredRun("running", b"")}),
+    "state": EncodedCommit(state={"k": b"1"}),
+    "state taken away": EncodedCommit(state={"gone": None}),
+    "a retraction": EncodedCommit(retraction=EncodedRetraction(last=1)),
+}
+QUIET = {
+    "properties": EncodedCommit(properties={"title": b'"trip"'}),
+    "a known event": EncodedCommit(events=[event("known")]),
+    "a retraction of nothing": EncodedCommit(retraction=EncodedRetraction(last=0)),
+    "nothing": EncodedCommit(),
+}
+
+
+@pytest.mark.parametrize(("written_at", "expected"), [(500, 500), (100, 101), (3, 101)], ids=str)
+@pytest.mark.parametrize("what", [*ACTIVE, *QUIET])
+def test_activity_alone_moves_the_time_of_the_last_one_and_never_back(
+    what: str, written_at: int, expected: int
+) -> None:
+    head = heads.newborn(KEY, Creation("life", 1, updated_at=100))
+    born = EncodedCommit(events=[event("known")], written_at=400)
+    ledger.apply(head, born, ledger.decide(head, born, unknown))
+    commit = replace(ACTIVE.get(what) or QUIET[what], written_at=written_at)
+
+    outcome = ledger.decide(head, commit, seq_of(known=1))
+    ledger.apply(head, commit, outcome)
+
+    assert outcome.receipt.updated_at == head.updated_at == (expected if what in ACTIVE else 100)
 
 
 @pytest.mark.parametrize(

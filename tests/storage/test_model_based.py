@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -70,6 +71,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.held: dict[str, tuple[int, Session[Any]]] = {}  # with the life of the session it was read from
         self.sent: list[tuple[str, int, SessionChange, str, int]] = []
         self.count = 0
+        self.last_active: dict[int, tuple[int, datetime]] = {}  # by life: how often it was active, and when last
 
     async def open_store(self, place: Path) -> BaseSessionStore:
         """Open the store that is tested; a durable one finds what an earlier one left at `place`."""
@@ -295,6 +297,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert session is not None
         assert (session.parent_id, session.root_id) == (plain.parent_id, model.root_of(plain.id))
         assert (session.revision, session.last_seq) == (plain.revision, len(plain.log))
+        before = self.last_active.get(plain.life, (plain.active, session.metadata.updated_at))
+        self.last_active[plain.life] = (plain.active, session.metadata.updated_at)
+        assert (session.metadata.updated_at > before[1]) == (plain.active > before[0])
         assert shown(session) == [(seq, plain.log[seq - 1].id, plain.log[seq - 1].message) for seq in plain.visible]
         assert session.state == plain.state
         assert [(run.id, run.status.value) for run in session.runs] == list(plain.runs.items())

@@ -113,7 +113,7 @@ def test_the_quick_way_is_really_taken(redis_server: RedisServer) -> None:
     name = f"test-{uuid4().hex}"
     keys = [f"{name}:{kind}" for kind in ("tree", "head", "log", "ids", "hidden", "followers")]
     redis_server.call("HSET", keys[0], "n:s", "1 0 c parent")
-    redis_server.call("HSET", keys[1], "v", 1, "creation", "c", "revision", 1, "last_seq", 0)
+    redis_server.call("HSET", keys[1], "v", 1, "creation", "c", "revision", 1, "last_seq", 0, "updated", 1)
     redis_server.call("HSET", keys[3], "w:w", "1")
 
     with pytest.raises(Exception, match="quick"):

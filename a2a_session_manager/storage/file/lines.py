@@ -33,6 +33,7 @@ class Birth(NamedTuple):
     root_id: str
     root_creation_id: str
     depth: int
+    updated_at: int | None = None
 
 
 class CommitLine(NamedTuple):
@@ -54,7 +55,14 @@ class CommitLine(NamedTuple):
 def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> Birth:
     """Return what a new log begins with."""
     return Birth(
-        key, creation.creation_id, creation.created_at, head.parent_id, head.root_id, root_creation_id, head.depth
+        key,
+        creation.creation_id,
+        creation.created_at,
+        head.parent_id,
+        head.root_id,
+        root_creation_id,
+        head.depth,
+        creation.updated_at,
     )
 
 

@@ -224,12 +224,13 @@ def creation_of(birth: Birth) -> Creation:
     parent = None
     if birth.parent_id is not None:
         parent = Parent(birth.parent_id, "", birth.root_id, birth.depth - 1)
-    return Creation(birth.creation_id, birth.created_at, parent)
+    return Creation(birth.creation_id, birth.created_at, parent, birth.updated_at)
 
 
 def _outcome(head: HeadRecord, line: CommitLine) -> ledger.Outcome:
     events = line.commit.events
     last_seq = head.last_seq + len(events)
     seqs = range(head.last_seq + 1, last_seq + 1)
-    receipt = Receipt(line.revision, last_seq, line.is_change, seqs, line.hidden)
+    updated_at = ledger.last_active(head, line.commit, line.hidden)
+    receipt = Receipt(line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at)
     return ledger.Outcome(line.revision, events, line.hidden, receipt)

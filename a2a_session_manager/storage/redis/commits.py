@@ -85,20 +85,30 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
         return _refusal(answer, key, commit)
-    revision, last_seq, is_change, is_repeat, seqs, hidden, retracted = answer
+    revision, last_seq, is_change, is_repeat, seqs, hidden, retracted, updated_at = answer
     return Receipt(
-        revision, last_seq, bool(is_change), seqs, ranges_of(hidden), frozenset(retracted), is_repeat=bool(is_repeat)
+        revision,
+        last_seq,
+        bool(is_change),
+        seqs,
+        ranges_of(hidden),
+        frozenset(retracted),
+        is_repeat=bool(is_repeat),
+        updated_at=int(updated_at),
     )
 
 
 def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list[Receipt]:
-    """Return the receipts of commits that all went the quick way: the answer tells revision and seq before them."""
-    _, revision, last_seq = answer.split()
-    before, seq = int(revision), int(last_seq)
+    """Return the receipts of commits that all went the quick way.
+
+    The answer tells revision, seq and the time of the last activity before them.
+    """
+    before, seq, updated_at = map(int, answer.split()[1:])
     receipts = []
     for number, commit in enumerate(commits, before + 1):
         first, seq = seq + 1, seq + len(commit.events)
-        receipts.append(Receipt(number, seq, True, range(first, seq + 1)))
+        updated_at = max(updated_at + 1, commit.written_at)
+        receipts.append(Receipt(number, seq, True, range(first, seq + 1), updated_at=updated_at))
     return receipts
 
 

@@ -54,9 +54,9 @@ class Creator:
     async def _create_root(self, place: Place, creation: Creation, commit: EncodedCommit) -> tuple[Receipt, Place]:
         taken_over = b""
         while True:
-            arguments = [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, taken_over]
+            arguments = [*self._birth_args(place, creation), taken_over, *commit_args(commit)]
             keys = (*place.all_of_birth, place.locator)
-            reply = await self._run(scripts.CREATE_ROOT, place, keys, [*arguments, *commit_args(commit)])
+            reply = await self._run(scripts.CREATE_ROOT, place, keys, arguments)
             if status_of(reply, place.key.id) != b"CLAIMED":
                 return _receipt(reply, place, commit), place
             taken_over = reply[1]
@@ -95,10 +95,13 @@ class Creator:
         self, place: Place, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
     ) -> Flat:
         below = place.beside(parent.id)
-        birth = [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, parent.depth + 1]
-        arguments = [*birth, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
+        birth = self._birth_args(place, creation)
+        arguments = [*birth, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
         keys = (*place.all_of_birth, below.head, below.children)
         return await self._run(scripts.CREATE_CHILD, place, keys, arguments)
+
+    def _birth_args(self, place: Place, creation: Creation) -> list[Any]:
+        return [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
 
     async def _claim(self, place: Place, claim_id: str, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import pytest
 
+from a2a_session_manager.testing.contract.activity import ActivityContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
@@ -53,6 +54,7 @@ class StoreContract(
     RetractingContract,
     RunsContract,
     UsageContract,
+    ActivityContract,
     TreesContract,
     DeletingContract,
     ReadingContract,

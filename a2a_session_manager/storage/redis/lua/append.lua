@@ -11,8 +11,8 @@ local function append()
     if KEYS[10] then return nil end
     local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline')
     local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions',
-        'has_runs', 'unfinished')
-    if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' then return nil end
+        'has_runs', 'unfinished', 'updated')
+    if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' or not head[9] then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq = tonumber(head[3]), tonumber(head[4])
     if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
@@ -28,11 +28,11 @@ local function append()
 
     local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
-    local at, seq, written_at = 3, last_seq, nil
+    local at, seq, updated = 3, last_seq, tonumber(head[9])
     for number = 1, count do
-        local events, has_usage, creation
-        written_at, events, has_usage, creation = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
+        local written_at, events, has_usage, creation = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
         if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
+        updated = math.max(updated + 1, tonumber(written_at))
         at = at + 1
         local mark = text('%d ', revision + number)
         for _ = 1, tonumber(events) do
@@ -96,12 +96,12 @@ local function append()
         if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end
     end
     revision = text('%d', revision + count)
-    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', written_at, unpack(in_head))
+    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', text('%.0f', updated), unpack(in_head))
     call('RPUSH', log, unpack(entries))
     call('HSET', ids, unpack(fields))
     if is_followed then redis.pcall('PUBLISH', KEYS[6] .. ':' .. head[2], revision) end
     -- One string: Redis before 7 writes a table to the connection piece by piece.
-    return 'OK ' .. head[3] .. ' ' .. head[4]
+    return 'OK ' .. head[3] .. ' ' .. head[4] .. ' ' .. head[9]
 end
 
 local appended = append()

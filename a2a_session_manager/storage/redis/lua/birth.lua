@@ -4,7 +4,7 @@ local SESSION_KEYS = {'head', 'log', 'ids', 'hidden', 'runs', 'unfinished', 'ret
 
 -- What to answer when the session is there already: its first result, if this write made it.
 local function taken(keys, commit)
-    local answer = repeated(keys, commit)
+    local answer = repeated(keys, commit, redis.call('HGET', keys.head, 'updated'))
     if answer then return {'OK', 0, {answer}} end
     return {'EXISTS'}
 end
@@ -19,7 +19,7 @@ end
 -- Writes the first commit, the head and the line in the tree; returns the reply.
 local function bear(keys, born, commit)
     clear(keys)
-    local head = {creation = born.creation, revision = 0, last_seq = 0, unfinished = 0, retractions = 0, hidden = 0}
+    local head = {creation = born.creation, revision = 0, updated = born.updated_at, last_seq = 0, unfinished = 0, retractions = 0, hidden = 0}
     local answer = committed(head, keys, commit)
     if type(answer[1]) == 'string' then return {'OK', 0, {answer}} end
     redis.call('HSET', keys.head, 'v', '1', 'creation', born.creation, 'created', born.created_at,

@@ -61,7 +61,7 @@ end
 
 -- Heads
 
-local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden'}
+local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated'}
 
 local function head_at(key)
     local found = redis.call('HMGET', key, unpack(HEAD))
@@ -76,7 +76,8 @@ local function head_at(key)
         has_runs = found[7] == '1',
         unfinished = tonumber(found[8] or 0),
         retractions = tonumber(found[9] or 0),
-        hidden = tonumber(found[10] or 0) -- how many events
+        hidden = tonumber(found[10] or 0), -- how many events
+        updated = found[11] or '0' -- microseconds since the epoch
     }
 end
 

@@ -1,7 +1,7 @@
 -- Makes a session below its parent, in the parent's tree. The id was claimed before, on its own slot.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
 -- parent's head, parent's children.
--- ARGV: session id, TTL in ms or 0, creation id, time of creation, depth, parent id, parent's creation id,
+-- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,
 -- claim, the first commit.
 
 local keys = {
@@ -10,7 +10,7 @@ local keys = {
     refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14]
 }
 local born = {
-    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), depth = take(),
+    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(), depth = take(),
     parent = take(), deadline = 0
 }
 local parent_creation, claim = take(), take()

@@ -1,6 +1,6 @@
 -- Makes a session that is the root of a tree of its own.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused locator.
--- ARGV: session id, TTL in ms or 0, creation id, time of creation, the dangling claim on the id that this
+-- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, the dangling claim on the id that this
 -- creation takes over or "", the first commit.
 
 local keys = {
@@ -9,7 +9,7 @@ local keys = {
     refused = KEYS[12], locator = KEYS[13]
 }
 local born = {
-    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(),
+    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(),
     ordinal = '0', depth = '1', parent = '', deadline = 0
 }
 local taken_over = take()

@@ -26,6 +26,11 @@ local function take_usage()
     return usage
 end
 
+-- A name is that of a state key, s:…, or of a property, p:….
+local function note_name(commit, name)
+    if string.sub(name, 1, 2) == 's:' then commit.has_state = true end
+end
+
 local function take_commit()
     local written_at, guard, events, values, unset, runs, kind, number, has_usage, creation, write_id =
         string.match(take(), '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+) (%d) (%S+) (.*)$')
@@ -52,6 +57,8 @@ local function take_commit()
         commit.retraction = {kind = kind, number = tonumber(number)}
         if kind == 'ids' then commit.retraction.ids = take_many(tonumber(number)) end
     end
+    for index = 1, #commit.values, 2 do note_name(commit, commit.values[index]) end
+    for _, name in ipairs(commit.unset) do note_name(commit, name) end
     commit.is_append = #commit.events > 0 and #commit.values == 0 and #commit.unset == 0
         and #commit.runs == 0 and not commit.retraction
     return commit
@@ -246,16 +253,21 @@ local function write(head, keys, commit, fresh, newly, sums)
         redis.call('HDEL', keys.head, unpack(commit.unset, first, last))
     end)
     head.last_seq = head.last_seq + #fresh
-    head.updated = commit.written_at
+    -- What a session is born with is not yet activity, and new properties are none: its times stay.
+    local is_activity = #fresh > 0 or #newly > 0 or #commit.runs > 0 or commit.has_state
+    if is_activity and head.revision > 1 then
+        head.updated = text(math.max(tonumber(head.updated) + 1, tonumber(commit.written_at)))
+    end
 end
 
--- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists.
-local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, retracted)
-    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), retracted}
+-- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists,
+-- and when the session was last active.
+local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, retracted, updated)
+    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), retracted, updated}
 end
 
 -- The first result of a commit whose write id is known, or nil.
-local function repeated(keys, commit)
+local function repeated(keys, commit, updated)
     if commit.write_id == '' then return nil end
     local line = redis.call('HGET', keys.ids, 'w:' .. commit.write_id)
     if not line then return nil end
@@ -268,7 +280,7 @@ local function repeated(keys, commit)
         hidden[#hidden + 1] = {tonumber(first), tonumber(last)}
     end
     return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true, seqs, hidden,
-        retracted_among(keys, seqs, {}))
+        retracted_among(keys, seqs, {}), updated)
 end
 
 -- Commits to the session whose head is `head`, and brings it on; returns the receipt or the refusal.
@@ -302,7 +314,7 @@ local function committed(head, keys, commit)
         local line = text(head.revision) .. ' ' .. text(last_seq) .. ' ' .. (is_change and '1 ' or '0 ')
         redis.call('HSET', keys.ids, 'w:' .. commit.write_id, line .. written(newly))
     end
-    return receipt(head.revision, last_seq, is_change, false, seqs, newly, retracted)
+    return receipt(head.revision, last_seq, is_change, false, seqs, newly, retracted, head.updated)
 end
 
 local function write_head(head, keys)

@@ -6,8 +6,8 @@ local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidd
 local id, is_root = take(), take() == '1'
 local commit = take_commit()
 
-local _, _, absent = living(keys, id, is_root)
+local _, head, absent = living(keys, id, is_root)
 if absent then return absent end
-local answer = repeated(keys, commit)
+local answer = repeated(keys, commit, head.updated)
 if answer then return {'OK', 0, {answer}} end
 return {'EXISTS'}

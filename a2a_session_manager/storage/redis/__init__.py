@@ -18,7 +18,7 @@ from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import checked_prefix
+from a2a_session_manager.storage.redis.keys import checked_prefix, probe_key
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RedisSessionStore(BaseSessionStore):
             raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
         prefix = checked_prefix(key_prefix)
         ttl = _milliseconds(expiration_seconds)
-        connections = Connections(address, client, scripts=scripts.ALL, probe_key=f"{prefix}rights".encode())
+        connections = Connections(address, client, scripts=scripts.ALL, probe_key=probe_key(prefix))
         super().__init__(RedisBackend(connections, prefix=prefix, ttl=ttl), limits=limits, pricer=pricer)
 
 

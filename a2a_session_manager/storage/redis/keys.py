@@ -17,6 +17,7 @@
 | `{tag}:children` | sorted set | child ids by ordinal |
 | `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
+| `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
 Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
 id of the root: `{NAMESPACE:ROOT}`; keys of a session below the root end in `:ID`. A locator has its own
@@ -26,6 +27,7 @@ session's tag: one slot decides that an id exists once.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -159,6 +161,14 @@ def checked_prefix(prefix: object) -> str:
             "key_prefix= cannot be used: braces decide on which node of a cluster a key lies; take a text without them"
         )
     return prefix
+
+
+def probe_key(prefix: str) -> bytes:
+    """Return a key to try rights on, another one each time.
+
+    It is nobody's: a session's tag has a colon between namespace and id, and another program does not know the number.
+    """
+    return f"{prefix}{{a2a-session-manager.rights.{secrets.token_hex(16)}}}".encode()
 
 
 def escaped(text: str) -> str:

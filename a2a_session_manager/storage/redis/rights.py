@@ -57,23 +57,28 @@ ARGUMENTS: Final = {
 }
 _MARKS: Final = ("NOPERM", "no permission", "No permission", "can't run this command", "can't access")
 
-# The key is gone again when the script ends, and nobody sees what happens inside it.
+# The key is made and removed by the script alone: if it exists before, it is somebody's, and nothing is tried on it.
+# A replica refuses the first write; that answer goes on as the error that it is.
 _TRY: Final = Script(
     "try_rights",
     """
-local refused = {}
+if redis.pcall('EXISTS', KEYS[1]) == 1 then return {} end
+local refused, is_replica = {}, false
 local function try(line)
     local command = {}
     for word in string.gmatch(line, '%S+') do command[#command + 1] = word end
     table.insert(command, 2, KEYS[1])
     local answer = redis.pcall(unpack(command))
-    if type(answer) == 'table' and answer.err then refused[#refused + 1] = command[1] .. '|' .. tostring(answer.err) end
+    if type(answer) ~= 'table' or not answer.err then return end
+    is_replica = is_replica or string.find(answer.err, 'READONLY', 1, true) ~= nil
+    refused[#refused + 1] = command[1] .. '|' .. tostring(answer.err)
 end
 try(ARGV[1])
 if #refused == 0 then
     for index = 2, #ARGV do try(ARGV[index]) end
     redis.pcall(ARGV[1], KEYS[1])
 end
+if is_replica then return redis.error_reply("READONLY You can't write against a read only replica.") end
 return refused
 """,
 )

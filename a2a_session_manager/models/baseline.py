@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,9 +39,9 @@ class CopiesAsItself:
 class Baseline(CopiesAsItself):
     """The store's side, as far as this session has seen it.
 
-    `events` is shared by all later baselines and only ever grows behind their `event_count`; `hidden_seqs`
-    were hidden through this session, whose totals still count them. `earlier_events` are the visible ones that
-    a bounded read left out.
+    `events` is shared by all later baselines and only ever grows behind their `event_count`. `hidden` are the ranges
+    of seqs that were hidden through this session, whose totals still count them. `earlier_events` are the visible
+    ones that a bounded read left out.
     `state`, `properties` and `runs` hold the encoded bytes by key, `updated_at` is in microseconds.
     `revision` and `last_seq` are the last ones seen without a gap, so that a guarded commit never passes over
     an unseen change.
@@ -58,7 +58,7 @@ class Baseline(CopiesAsItself):
     last_seq: int
     events: list[SessionEvent[Any]]
     event_count: int
-    hidden_seqs: frozenset[int]
+    hidden: Sequence[tuple[int, int]]
     state: Mapping[str, bytes]
     properties: Mapping[str, bytes]
     runs: Mapping[str, bytes]

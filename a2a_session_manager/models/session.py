@@ -13,7 +13,7 @@ import a2a_session_manager.hierarchy as hierarchy  # not by from: the package wo
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.identifier import Identifier, new_id
-from a2a_session_manager.models.session_event import MessageT, SessionEvent
+from a2a_session_manager.models.session_event import MessageT, SessionEvent, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -70,10 +70,7 @@ class Session(BaseModel, Generic[MessageT]):
     def token_summary(self) -> TokenSummary:
         """Spend as it was read, plus the usage of every event added since. Hidden events count."""
         summary = TokenSummary() if self._baseline is None else self._baseline.totals
-        for event in self._unsaved_events():
-            if event.token_usage is not None:
-                summary = summary.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
-        return summary
+        return summary.plus_all(spent_by(self._unsaved_events()))
 
     @property
     def usage_by_model(self) -> dict[str, TokenTally]:

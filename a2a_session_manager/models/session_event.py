@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, Self, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -72,6 +72,13 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
         raise InvalidSessionOperation(
             f"event {self.id!r} is frozen, {name!r} cannot be set: append a new event and retract this one"
         )
+
+
+def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, str, str | None]]:
+    """Yield the usage of each event that has one, with its source and its run, as TokenSummary.plus_all takes them."""
+    for event in events:
+        if event.token_usage is not None:
+            yield event.token_usage, event.source.value, event.task_id
 
 
 def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) -> SessionEvent[MessageT]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,11 @@ class TokenSummary(BaseModel):
     @property
     def usage_by_source(self) -> dict[str, TokenTally]:
         """By `EventSource` value, over all models."""
-        return {source: summary.total for source, summary in self.by_source.items()}
+        tallies: dict[str, list[TokenTally]] = {}
+        for row in self.by_model.values():
+            for source, tally in row.items():
+                tallies.setdefault(source, []).append(tally)
+        return {source: summed(tallies[source]) for source in sorted(tallies)}
 
     @property
     def by_source(self) -> dict[str, TokenSummary]:
@@ -82,13 +86,17 @@ class TokenSummary(BaseModel):
 
     def plus(self, usage: TokenUsage, *, source: str, run_id: str | None = None) -> TokenSummary:
         """Return this summary with one more usage folded in; `source` is an `EventSource` value."""
-        counters = usage.counters()
-        row = self.by_model.get(usage.model, {})
-        tally = row.get(source, NOTHING_SPENT).plus(counters)
-        by_model = {**self.by_model, usage.model: {**row, source: tally}}
-        by_run = self.by_run
-        if run_id is not None:
-            by_run = {**by_run, run_id: by_run.get(run_id, NOTHING_SPENT).plus(counters)}
+        return self.plus_all([(usage, source, run_id)])
+
+    def plus_all(self, spent: Iterable[tuple[TokenUsage, str, str | None]]) -> TokenSummary:
+        """Return this summary with usages folded in, each with its source and its run, if it has one."""
+        by_model, by_run = dict(self.by_model), dict(self.by_run)
+        for usage, source, run_id in spent:
+            counters = usage.counters()
+            row = by_model.get(usage.model, {})
+            by_model[usage.model] = {**row, source: row.get(source, NOTHING_SPENT).plus(counters)}
+            if run_id is not None:
+                by_run[run_id] = by_run.get(run_id, NOTHING_SPENT).plus(counters)
         return TokenSummary.model_construct(by_model=by_model, by_run=by_run)
 
     def __add__(self, other: TokenSummary) -> TokenSummary:

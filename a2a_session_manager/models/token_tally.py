@@ -62,4 +62,8 @@ NOTHING_SPENT = TokenTally()
 
 def summed(tallies: Iterable[TokenTally]) -> TokenTally:
     """Return the sum of `tallies`; nothing spent when there are none."""
-    return sum(tallies, NOTHING_SPENT)
+    total = dict.fromkeys(COUNTERS, 0)
+    for tally in tallies:
+        for name, count in tally.__dict__.items():
+            total[name] += count
+    return NOTHING_SPENT.plus(total)

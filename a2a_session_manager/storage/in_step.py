@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent, placed, spent_by
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.codec import decode_run
+from a2a_session_manager.storage.known_events import holds, put_in_place, without_hidden
 from a2a_session_manager.storage.limits import StoreLimits
-from a2a_session_manager.storage.loading import decode_values, moment
+from a2a_session_manager.storage.loading import decode_runs, decode_values, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
 
 _EVENTS_A_SLICE = 256
@@ -45,18 +44,15 @@ async def absorb(
     """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
     state = await decode_values(_set(commit.state), session.id, "state", limits)
     properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
+    runs = await decode_runs(commit.runs.values(), session.id)
+    baseline, totals = await _counted(session, events)
     # No await from here on: two tasks that write through one session must not meet halfway.
-    baseline = session._baseline
-    assert baseline is not None, "only a stored session is written through"
-    baseline = advanced(baseline, commit, receipt, uncounted(events, baseline))
-    for event in events:
-        baseline = put_in_place(session, baseline, event)
+    baseline = put_in_place(session, advanced(baseline, commit, receipt, totals), events)
     if receipt.hidden:
-        baseline = _without_hidden(session, baseline, receipt)
+        baseline = without_hidden(session, baseline, receipt.hidden)
     _merge(session.state, commit.state, state)
     _merge(session.metadata.properties, commit.properties, properties)
-    for run_id, run in commit.runs.items():
-        _put_run(session, decode_run(run, session.id), run_id)
+    _put_runs(session, runs)
     session._baseline = baseline
     session.metadata.updated_at = moment(baseline.updated_at)
 
@@ -76,7 +72,7 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
         last_seq=0,
         events=[],
         event_count=0,
-        hidden_seqs=frozenset(),
+        hidden=(),
         state={},
         properties={},
         runs={},
@@ -85,12 +81,8 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
     )
 
 
-def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: Iterable[SessionEvent[Any]]) -> Baseline:
-    """Return the baseline after `commit`, whose events not seen before are `new`; its events stay for the caller."""
-    totals = baseline.totals
-    for event in new:
-        if event.token_usage is not None:
-            totals = totals.plus(event.token_usage, source=event.source.value, run_id=event.task_id)
+def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> Baseline:
+    """Return the baseline after `commit`, with the new `totals`; its events stay for the caller."""
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
     in_step = receipt.revision == baseline.revision + 1 and (receipt.is_change or _fills_gap(baseline, receipt))
     return replace(
@@ -106,6 +98,23 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, new: I
     )
 
 
+async def _counted(session: Session[Any], events: Sequence[SessionEvent[Any]]) -> tuple[Baseline, TokenSummary]:
+    """Return the session's baseline and its totals with `events` in them, both as they are when this returns.
+
+    A large batch lets the loop breathe, and is counted anew when another task writes through the session meanwhile.
+    """
+    while True:
+        baseline = session._baseline
+        assert baseline is not None, "only a stored session is written through"
+        new = uncounted(events, baseline)
+        totals = baseline.totals.plus_all(spent_by(new[:_EVENTS_A_SLICE]))
+        for start in range(_EVENTS_A_SLICE, len(new), _EVENTS_A_SLICE):
+            await asyncio.sleep(0)
+            totals = totals.plus_all(spent_by(new[start : start + _EVENTS_A_SLICE]))
+        if session._baseline is baseline:
+            return baseline, totals
+
+
 def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
     """Tell whether all events since the baseline are this commit's own: then a lost reply had made them."""
     missing = range(baseline.last_seq + 1, receipt.last_seq + 1)
@@ -115,7 +124,13 @@ def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
 def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:
     if not changes:
         return known
-    return _set({**known, **changes})
+    merged = dict(known)
+    for key, data in changes.items():
+        if data is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = data
+    return merged
 
 
 def uncounted(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
@@ -129,42 +144,9 @@ def uncounted(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[S
 
 def _is_counted(event: SessionEvent[Any], baseline: Baseline) -> bool:
     seq = _seq(event)
-    return seq <= baseline.last_seq or seq in baseline.hidden_seqs or _holds(event, _place(event, baseline), baseline)
-
-
-def _holds(event: SessionEvent[Any], at: int, baseline: Baseline) -> bool:
-    return at > 0 and baseline.events[at - 1].seq == event.seq
-
-
-def _place(event: SessionEvent[Any], baseline: Baseline) -> int:
-    """Return how many known events come before or at the place of `event`."""
-    return bisect_right(baseline.events, _seq(event), hi=baseline.event_count, key=_seq)
-
-
-def put_in_place(session: Session[Any], baseline: Baseline, event: SessionEvent[Any]) -> Baseline:
-    """Put a stored event where its seq says, in the session and in the baseline returned; once, if visible."""
-    at = _place(event, baseline)
-    if event.retracted or _holds(event, at, baseline):
-        return baseline
-    # Two tasks may write through one session and hear back in the other order.
-    session.events.insert(at, event)
-    if at == baseline.event_count:
-        known, count = baseline.grown([event])
-    else:
-        known = [*baseline.events[:at], event, *baseline.events[at : baseline.event_count]]
-        count = len(known)
-    return replace(baseline, events=known, event_count=count)
-
-
-def _without_hidden(session: Session[Any], baseline: Baseline, receipt: Receipt) -> Baseline:
-    def stays(event: SessionEvent[Any]) -> bool:
-        return event.seq is None or not ranges.contains(receipt.hidden, event.seq)
-
-    session.events = [event for event in session.events if stays(event)]
-    before = baseline.events[: baseline.event_count]
-    known = [event for event in before if stays(event)]
-    gone = baseline.hidden_seqs.union(_seq(event) for event in before if not stays(event))
-    return replace(baseline, events=known, event_count=len(known), hidden_seqs=gone)
+    if seq <= baseline.last_seq or ranges.contains(baseline.hidden, seq):
+        return True
+    return holds(event, baseline)
 
 
 def _set(changes: Mapping[str, bytes | None]) -> dict[str, bytes]:
@@ -177,9 +159,21 @@ def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], decoded:
     values.update(decoded)
 
 
-def _put_run(session: Session[Any], run: SessionRun, run_id: str) -> None:
+def _put_runs(session: Session[Any], runs: Sequence[SessionRun]) -> None:
+    if len(runs) == 1:
+        _put_run(session, runs[0])
+        return
+    places = {run.id: index for index, run in enumerate(session.runs)}
+    for run in runs:
+        if run.id in places:
+            session.runs[places[run.id]] = run
+        else:
+            session.runs.append(run)
+
+
+def _put_run(session: Session[Any], run: SessionRun) -> None:
     for index in range(len(session.runs) - 1, -1, -1):  # the run that moves is nearly always a late one
-        if session.runs[index].id == run_id:
+        if session.runs[index].id == run.id:
             session.runs[index] = run
             return
     session.runs.append(run)

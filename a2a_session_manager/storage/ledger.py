@@ -109,7 +109,7 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
         else:
             head.unfinished.setdefault(run_id)
     if outcome.hidden:
-        head.hidden = ranges.merged([*head.hidden, *outcome.hidden])
+        ranges.add(head.hidden, outcome.hidden)
     for event in outcome.fresh:
         _count_usage(head, event)
 

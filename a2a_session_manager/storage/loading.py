@@ -25,6 +25,7 @@ from a2a_session_manager.storage.records import (
     LoadedSession,
     Range,
     StoredEvent,
+    StoredRun,
     Totals,
 )
 
@@ -50,7 +51,7 @@ async def load_session(
     session.metadata.properties = await decode_values(head.properties, head.key.id, "properties", limits)
     session.child_ids = list(loaded.child_ids)
     session.state = await decode_values(head.state, head.key.id, "state", limits)
-    session.runs = await decode_runs(head)
+    session.runs = await decode_runs(head.runs.values(), head.key.id)
     session.events = events
     session._baseline = _baseline(head, events, store, is_partial=is_partial)
     return session
@@ -91,12 +92,12 @@ async def decode_values(values: Mapping[str, bytes], session_id: str, what: str,
     return decoded
 
 
-async def decode_runs(head: HeadRecord) -> list[SessionRun]:
-    """Return the runs that the head brought. Raises CorruptSession."""
+async def decode_runs(stored: Iterable[StoredRun], session_id: str) -> list[SessionRun]:
+    """Return runs from bytes. Raises CorruptSession."""
     runs = []
     slices = _Slices()
-    for run in head.runs.values():
-        runs.append(decode_run(run, head.key.id))
+    for run in stored:
+        runs.append(decode_run(run, session_id))
         if slices.is_over():
             await slices.give_way()
     return runs
@@ -156,7 +157,7 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         last_seq=head.last_seq,
         events=list(events),
         event_count=len(events),
-        hidden_seqs=frozenset(),
+        hidden=(),
         state=head.state,
         properties=head.properties,
         runs={run_id: run.data for run_id, run in head.runs.items()},

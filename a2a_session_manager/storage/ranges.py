@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from a2a_session_manager.storage.records import Range
@@ -17,6 +17,16 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
         else:
             result.append((first, last))
     return result
+
+
+def add(ranges: list[Range], new: Iterable[Range]) -> None:
+    """Put `new` into `ranges` (merged), in place: each joins those that it overlaps or touches; O(log n) each."""
+    for first, last in new:
+        start = bisect_left(ranges, first - 1, key=_last)
+        end = bisect_right(ranges, last + 1, lo=start, key=_first)
+        if start < end:
+            first, last = min(first, ranges[start][0]), max(last, ranges[end - 1][1])
+        ranges[start:end] = [(first, last)]
 
 
 def size(ranges: Iterable[Range]) -> int:
@@ -44,9 +54,9 @@ def subtract(ranges: Sequence[Range], hidden: Sequence[Range]) -> list[Range]:
 def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
     """Return the visible stretches between `first` and `last`, oldest first."""
     result = []
-    for hidden_first, hidden_last in hidden[max(bisect_right(hidden, first, key=_first) - 1, 0) :]:
-        if hidden_first > last:
-            break
+    start = max(bisect_right(hidden, first, key=_first) - 1, 0)
+    end = bisect_right(hidden, last, lo=start, key=_first)
+    for hidden_first, hidden_last in hidden[start:end]:
         if first < hidden_first:
             result.append((first, hidden_first - 1))
         first = max(first, hidden_last + 1)
@@ -106,3 +116,7 @@ def _take(first: int, last: int, count: int, result: list[Range]) -> int:
 
 def _first(each: Range) -> int:
     return each[0]
+
+
+def _last(each: Range) -> int:
+    return each[1]

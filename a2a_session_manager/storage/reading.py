@@ -100,7 +100,8 @@ class SessionReader(ABC):
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         """Return all runs, in the order they were first committed. Raises SessionNotFound."""
-        return await decode_runs(await self._head(self._key(session_id), whole_head=True))
+        head = await self._head(self._key(session_id), whole_head=True)
+        return await decode_runs(head.runs.values(), head.key.id)
 
     async def children(self, session_id: str) -> list[str]:
         """Return all child ids in creation order. Raises SessionNotFound."""

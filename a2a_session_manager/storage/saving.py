@@ -12,7 +12,7 @@ from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent, placed, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.encoding import (
@@ -22,8 +22,9 @@ from a2a_session_manager.storage.encoding import (
     encode_values,
     inline_or_thread,
 )
-from a2a_session_manager.storage.in_step import advanced, newborn_baseline, put_in_place, uncounted
+from a2a_session_manager.storage.in_step import advanced, newborn_baseline, uncounted
 from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
@@ -101,9 +102,8 @@ def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
     sent = {id(event) for event in save.events}
     start = baseline.event_count
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
-    baseline = advanced(baseline, save.commit, receipt, uncounted(new, baseline))
-    for event in new:
-        baseline = put_in_place(session, baseline, event)
+    totals = baseline.totals.plus_all(spent_by(uncounted(new, baseline)))
+    baseline = put_in_place(session, advanced(baseline, save.commit, receipt, totals), new)
     session._baseline = baseline
     session.metadata.updated_at = moment(baseline.updated_at)
 

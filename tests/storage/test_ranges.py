@@ -34,6 +34,16 @@ def test_merging_keeps_every_number_and_nothing_else(given_ranges: list[Range]) 
     assert is_canonical(merged)
 
 
+@given(hidden_ranges, any_ranges)
+@settings(deadline=None)
+def test_adding_is_merging_in_place(hidden: list[Range], new: list[Range]) -> None:
+    expected = ranges.merged([*hidden, *new])
+
+    ranges.add(hidden, new)
+
+    assert hidden == expected
+
+
 def test_ranges_that_touch_become_one() -> None:
     assert ranges.merged([(3, 4), (1, 2), (6, 7)]) == [(1, 4), (6, 7)]
 

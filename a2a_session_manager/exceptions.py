@@ -99,10 +99,13 @@ class SessionConflict(SessionManagerError):
         first_missed_seq: int | None = None,
         last_missed_seq: int | None = None,
         missed_events: Sequence[SessionEvent] = (),
+        message: str | None = None,
     ) -> None:
         super().__init__(
             f"session {session_id!r} is at revision {revision}, not at {expected_revision}: "
-            "read it again and repeat the change, or let edit() do both",
+            "read it again and repeat the change, or let edit() do both"
+            if message is None
+            else message,
             session_id=session_id,
         )
         self.expected_revision = expected_revision

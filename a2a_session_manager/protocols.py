@@ -154,7 +154,8 @@ class SessionStore(Protocol):
         """Yield every event with a seq above `after`, then each new one as it is committed: no gap, no double.
 
         A retraction appears in its place as the hidden event with `retracted=True`; one made right at
-        `after` may be told again. Ends with SessionNotFound when the session is deleted or expires.
+        `after` may be told again. Ends with SessionNotFound when the session is deleted or expires, and with
+        SessionConflict when it goes back in time (a restore, a failover that lost commits) or has no event `after`.
         """
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
-from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
@@ -21,15 +21,19 @@ async def follow(
 ) -> AsyncGenerator[SessionEvent[Any], None]:
     """Yield events behind `after` and retractions in their places, for ever.
 
-    Ends with SessionNotFound, or StoreUnavailable when the store is closed.
+    Ends with SessionNotFound, with SessionConflict when the session goes back in time, or with StoreUnavailable
+    when the store is closed.
     """
     retractions_seen = 0  # by revision: a page at the end of the log shows the same ones again
+    revision, is_end_seen = 0, False  # of the page before
     while True:
         backend.check_open()
         page = await backend.read_log(key, after=after, limit=limits.page_events)
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
+        await _refuse_time_gone_back(backend, key, page, after, revision, is_end_seen=is_end_seen)
+        revision, is_end_seen = page.revision, page.is_last
         for stretch, retraction in _stretches(page, retractions_seen):
             for event in await decode_events(stretch, key.id, limits):
                 yield event
@@ -62,6 +66,31 @@ async def read_ranges(
             for event in await decode_events(page.events, key.id, limits, hidden=[(first, last)]):
                 yield event
             after = page.events[-1].seq
+
+
+async def _refuse_time_gone_back(
+    backend: Backend, key: SessionKey, page: LogPage, after: int, revision: int, *, is_end_seen: bool
+) -> None:
+    """Raise SessionConflict when the session is an earlier state of what the follower has seen at `revision`.
+
+    A server that was restored, or a replica that lagged behind when it was promoted, has lost the newest commits.
+    """
+    is_earlier = page.revision < revision
+    if page.events:
+        # All that was committed up to `revision` has been seen, so what comes now is of later ones.
+        is_earlier = is_earlier or (is_end_seen and page.events[0].revision <= revision)
+    elif page.revision != revision and after > 0 and not is_earlier:
+        [loaded] = await backend.load([key], last=0, whole_head=False)
+        is_earlier = loaded is not None and loaded.head.last_seq < after
+    if is_earlier:
+        raise SessionConflict(
+            key.id,
+            expected_revision=max(revision, page.revision),
+            revision=page.revision,
+            message=f"session {key.id!r} is at revision {page.revision}, an earlier state than the one followed up to "
+            f"event {after}: the store was restored, or lost its newest commits in a failover; read the session again, "
+            "and follow it from there",
+        )
 
 
 def _stretches(page: LogPage, retractions_seen: int) -> Iterator[tuple[Sequence[StoredEvent], StoredRetraction | None]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.exceptions import CorruptSession, SessionConflict
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -276,3 +277,15 @@ class JoinsNamespaceAndId(InMemorySessionStore):
         view = JoinsNamespaceAndId()
         view._open_backend, view._namespace = self._open_backend, name
         return view
+
+
+class FollowsFromTheStart(InMemorySessionStore):
+    """Begins anew, without a word, where a follower has seen more than is there."""
+
+    async def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
+        try:
+            async for event in super().follow(session, after=after):
+                yield event
+        except SessionConflict:
+            async for event in super().follow(session):
+                yield event

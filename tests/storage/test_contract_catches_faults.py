@@ -28,6 +28,7 @@ FAULTS = {
         "losing_replies",
         "test_a_write_retried_after_a_lost_reply_and_another_writer_changes_nothing_more",
     ),
+    "FollowsFromTheStart": ("following", "test_following_from_an_event_that_is_not_there_is_refused"),
     "GoesByTheClock": ("activity", "test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "JoinsNamespaceAndId": (

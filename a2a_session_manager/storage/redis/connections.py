@@ -126,6 +126,14 @@ class Connections:
         """Return when a number above `seen` is published on `channel`, or after `seconds`; early is possible."""
         await (await self._opened()).wakeups.wait(channel, seen, seconds)
 
+    async def doubtful(self, channel: bytes, seen: int) -> float | None:
+        """Return the number above `seen` that `wait` has told of before, and that may be lost, if any."""
+        return (await self._opened()).wakeups.doubtful(channel, seen)
+
+    async def correct(self, channel: bytes, heard: float, current: int) -> None:
+        """Take note that there was nothing above `current` after `heard` was published."""
+        (await self._opened()).wakeups.correct(channel, heard, current)
+
     async def aclose(self) -> None:
         """Stop listening, finish what is asked, and close the running loop's client if we built it."""
         self._is_closed = True

@@ -43,11 +43,15 @@ class Followers:
         """Say that somebody listens, where that is due; False when there is news already."""
         loop = asyncio.get_running_loop()
         announced = self._announced.setdefault(loop, {})
-        if loop.time() - announced.get(channel, -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS:
+        doubtful = await self._connections.doubtful(channel, revision)
+        if loop.time() - announced.get(channel, -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS and doubtful is None:
             return True
         call = ScriptCall(scripts.LISTEN, [place.followers, place.head], [_LISTENING_SECONDS], place.key.id)
         current = await self._connections.run(call)
         while len(announced) >= _SESSIONS_REMEMBERED:
             del announced[next(iter(announced))]
         announced[channel] = loop.time()
-        return bool(current == [creation_id.encode(), str(revision).encode()])
+        is_current = bool(current == [creation_id.encode(), str(revision).encode()])
+        if is_current and doubtful is not None:
+            await self._connections.correct(channel, doubtful, revision)
+        return is_current

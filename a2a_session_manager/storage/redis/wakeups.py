@@ -29,6 +29,7 @@ class _Channel:
     """Who waits on one channel, and the highest number heard on it."""
 
     last_heard: float = 0
+    told: set[int] = field(default_factory=set)  # who had seen this much was told of `last_heard` without waiting
     used_at: float = 0.0
     waiting: set[asyncio.Future[None]] = field(default_factory=set)
 
@@ -59,6 +60,7 @@ class Wakeups:
         channel = self._channels.setdefault(name, _Channel())
         channel.used_at = loop.time()
         if channel.last_heard > seen and name in self._subscribed:
+            channel.told.add(seen)
             return
         if self._reader is None or self._reader.done():
             self._reader = loop.create_task(self._read(), name="a2a-session-wakeups")
@@ -75,6 +77,21 @@ class Wakeups:
         finally:
             channel.waiting.discard(woken)
             channel.used_at = loop.time()
+
+    def doubtful(self, name: bytes, seen: int) -> float | None:
+        """Return the number above `seen` that was heard, if somebody who had seen as much was told of it before.
+
+        Either he has looked and found no more, since it is lost, or another one comes with the same number.
+        """
+        channel = self._channels.get(name)
+        return channel.last_heard if channel is not None and seen in channel.told else None
+
+    def correct(self, name: bytes, heard: float, current: int) -> None:
+        """Take note that nothing above `current` was there after `heard`; what was heard since then counts."""
+        channel = self._channels.get(name)
+        if channel is not None and channel.last_heard == heard:
+            channel.last_heard = current
+            channel.told.clear()
 
     async def aclose(self) -> None:
         """Stop listening, within a second or two, and wake everybody."""
@@ -133,6 +150,7 @@ class Wakeups:
             channel.wake()
         elif message["type"] == "message":
             channel.last_heard = _number(message["data"])
+            channel.told.clear()
             channel.wake()
 
     async def _subscribe(self, names: Set[bytes]) -> None:

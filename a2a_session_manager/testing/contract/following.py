@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
+from a2a_session_manager.exceptions import SessionConflict, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
@@ -143,6 +143,18 @@ class FollowingContract(ContractBase):
         async with listening(store, "nowhere") as take:
             with pytest.raises(SessionNotFound):
                 await take(1)
+
+    async def test_following_from_an_event_that_is_not_there_is_refused(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(2)))
+
+        # Who has seen an event that the store has not, has seen another store, or a later state of this one.
+        async with listening(await reopen(), "talk", after=3) as take:
+            with pytest.raises(SessionConflict) as caught:
+                await take(1)
+
+        assert (caught.value.session_id, caught.value.revision) == ("talk", 1)
 
     async def test_following_ends_when_the_store_is_closed(self, store: BaseSessionStore) -> None:
         await store.create("talk", change=SessionChange(events=several(1)))

@@ -70,7 +70,7 @@ local function try(line)
     table.insert(command, 2, KEYS[1])
     local answer = redis.pcall(unpack(command))
     if type(answer) ~= 'table' or not answer.err then return end
-    is_replica = is_replica or string.find(answer.err, 'READONLY', 1, true) ~= nil
+    is_replica = is_replica or string.find(tostring(answer.err), 'READONLY', 1, true) ~= nil
     refused[#refused + 1] = command[1] .. '|' .. tostring(answer.err)
 end
 try(ARGV[1])

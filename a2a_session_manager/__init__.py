@@ -29,7 +29,7 @@ if not TYPE_CHECKING:  # so that type checkers report a name that is not there
     def __getattr__(name: str) -> Any:
         """Import what is public when it is first asked for: who needs one module of ours loads no other."""
         public = import_module("a2a_session_manager.public")
-        if name not in ("__all__", *public.__all__):
+        if name != "__all__" and name not in public.NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(public, name)
 

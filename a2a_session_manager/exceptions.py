@@ -159,10 +159,10 @@ class BudgetExceeded(SessionManagerError):
     """The commit would spend more than its session or tree may; nothing was written."""
 
 
-class MissingDependency(SessionManagerError):
-    """An optional package is not installed; the message is the `pip install` line."""
+class MissingDependency(SessionManagerError, ImportError):
+    """An optional package is not installed; the message is the `pip install` line. It is an ImportError, too."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'a2a_session_manager[{extra}]'")
-        self.package = package
+        self.name = self.package = package
         self.extra = extra

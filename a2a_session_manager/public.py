@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from a2a_session_manager.accounting.usage import merged_usage, usage_from
 from a2a_session_manager.active import ActiveRun, ActiveSession
@@ -22,6 +21,7 @@ from a2a_session_manager.exceptions import (
     StoreFull,
     StoreUnavailable,
 )
+from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.event_source import EventSource
@@ -34,6 +34,7 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import (
+    LAZY,
     Backend,
     BaseSessionStore,
     InMemorySessionStore,
@@ -119,10 +120,7 @@ __all__ = [
     "warm_up",
 ]
 
-
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there
-
-    def __getattr__(name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("a2a_session_manager.storage"), name)
+    NAMES = frozenset(__all__)
+    __getattr__, __dir__ = lazy_names(__name__, LAZY, __all__)
+    del __all__

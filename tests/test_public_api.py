@@ -53,7 +53,7 @@ def test_every_name_in_all_exists() -> None:
     missing = [name for name in public.__all__ if not hasattr(a2a_session_manager, name)]
 
     assert missing == []
-    assert a2a_session_manager.__all__ is public.__all__
+    assert a2a_session_manager.__all__ == public.__all__
     assert {*public.__all__, "__version__"} == set(dir(a2a_session_manager))
 
 
@@ -73,7 +73,8 @@ def test_every_public_name_that_is_imported_is_in_all(package: types.ModuleType)
         for alias in node.names
     }
 
-    assert imported - set(package.__all__) - {"MissingDependency"} == set()  # an integration imports it to raise it
+    to_import_others = {"LAZY", "lazy_names", "MissingDependency"}  # an integration raises the latter
+    assert imported - set(package.__all__) - to_import_others == set()
 
 
 @pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
@@ -176,6 +177,41 @@ for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("r
 """
 
     assert in_a_fresh_python(code).count("pip install 'a2a_session_manager[redis]'") == 2
+
+
+@pytest.mark.parametrize("package", ["", ".public", ".storage", ".testing"])
+def test_without_the_extras_what_lists_the_public_names_lists_the_others(package: str) -> None:
+    code = f"""
+import sys
+for name in ("redis", "redis.asyncio", "aiofiles", "blockbuster", "pytest_asyncio"):
+    sys.modules[name] = None
+import inspect, pydoc, a2a_session_manager{package} as package
+from a2a_session_manager{package} import *
+members = dict(inspect.getmembers(package))
+assert pydoc.render_doc(package)
+print(*package.__all__, *dir(package), *members)
+"""
+
+    listed = set(in_a_fresh_python(code).split())
+
+    assert listed & {"RedisSessionStore", "create_redis_session_store", "FileSessionStore", "StoreContract"} == set()
+    assert listed & {"InMemorySessionStore", "make_session"}
+
+
+def test_a_name_whose_library_is_missing_is_neither_there_nor_unknown() -> None:
+    code = """
+import sys
+sys.modules["redis"] = None
+import a2a_session_manager as package
+for ask in (hasattr, getattr):
+    try:
+        print(ask(package, "RedisSessionStore"))
+    except ImportError as error:
+        print(type(error).__name__, error.name, error)
+"""
+
+    line = "MissingDependency redis redis is not installed: pip install 'a2a_session_manager[redis]'"
+    assert in_a_fresh_python(code).splitlines() == [line, line]
 
 
 def test_the_redis_store_needs_no_hiredis() -> None:

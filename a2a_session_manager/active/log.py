@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.active.writing import ActiveWriter
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
+
+_Stage = Literal["new", "entering", "open", "left"]
 
 
 class ActiveLog(ActiveWriter):
@@ -25,10 +29,12 @@ class ActiveLog(ActiveWriter):
     ) -> ActiveRun:
         """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered.
 
-        Entering raises InvalidSessionOperation when the run of this id has ended.
+        Entering raises InvalidSessionOperation when the run of this id has ended. What writes raises it before the
+        run is entered, and when its block has ended, with nothing written; see `append_late`.
         """
+        store = self._writable
         run = SessionRun(id=new_id() if id is None else id, agent=agent, metadata=dict(metadata or {}))
-        return ActiveRun(self._store, self.session, run, may_resume=id is not None)
+        return ActiveRun(store, self.session, run, may_resume=id is not None)
 
     @asynccontextmanager
     async def child(
@@ -45,11 +51,12 @@ class ActiveLog(ActiveWriter):
         one that exists, its newest `last` events are read. Raises InvalidSessionOperation when it is not a child of
         this session.
         """
+        store = self._writable
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
         change = SessionChange(set_properties={**known, **(properties or {})})
-        session = await open_session(self._store, id, parent=self.session, last=last, change=change)
-        yield ActiveSession(self._store, session)
+        session = await open_session(store, id, parent=self.session, last=last, change=change)
+        yield ActiveSession(store, session)
 
 
 class ActiveSession(ActiveLog):
@@ -77,6 +84,7 @@ class ActiveRun(ActiveLog):
         super().__init__(store, session, run.id)
         self._keeper = RunKeeper(store, session, run)
         self._may_resume = may_resume
+        self._stage: _Stage = "new"
 
     @property
     def id(self) -> str:
@@ -98,18 +106,36 @@ class ActiveRun(ActiveLog):
 
         Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
         """
+        self._check_open()
         self.record.mark_waiting()
         await self._keeper.write()
 
     async def mark_running(self) -> None:
         """Record that the run goes on."""
+        self._check_open()
         self.record.mark_running()
         await self._keeper.write()
 
+    async def append_late(
+        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append like `append`, and also when the block has ended: for what a model said meanwhile."""
+        if self._stage != "left":
+            self._check_open()
+        return await super().append_late(*items, id=id)
+
     async def __aenter__(self) -> Self:
-        if self._may_resume:
-            await self._keeper.take_up()
-        await self._keeper.start()
+        if self._stage in ("entering", "open"):
+            raise self._refused("is entered already: take another one for another block, chat.run(…)")
+        before, self._stage = self._stage, "entering"
+        try:
+            if self._may_resume or before == "left":
+                await self._keeper.take_up()
+            await self._keeper.start()
+        except BaseException:
+            self._stage = before
+            raise
+        self._stage = "open"
         return self
 
     async def __aexit__(
@@ -118,4 +144,25 @@ class ActiveRun(ActiveLog):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stage = "left"
         await self._keeper.end(exc)
+
+    @property
+    def _writable(self) -> SessionStore:
+        self._check_open()
+        return self._store
+
+    def _check_open(self) -> None:
+        if self._stage == "open":
+            return
+        if self._stage != "left":
+            raise self._refused("has not begun: enter the run first: async with chat.run(…)")
+        if self.status is RunStatus.WAITING:
+            raise self._refused(f"waits: enter the run first: async with chat.run(id={self.id!r})")
+        raise self._refused(
+            f"has ended as {self.status}: start another one, async with chat.run(…); "
+            "what a model said meanwhile is kept by append_late()"
+        )
+
+    def _refused(self, why: str) -> InvalidSessionOperation:
+        return InvalidSessionOperation(f"run {self.id!r} {why}", session_id=self.session.id)

@@ -41,9 +41,10 @@ class RunKeeper:
 
     async def start(self) -> None:
         """Record that the run is running, unless that is what was taken up."""
-        if self.record.status is RunStatus.RUNNING:
+        if self.record.status is not RunStatus.RUNNING:
+            self.record.mark_running()
+        elif self.record == self._written:
             return
-        self.record.mark_running()
         try:
             await self.write()
         except asyncio.CancelledError as cancelled:

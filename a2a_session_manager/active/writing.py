@@ -13,6 +13,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.protocols import SessionStore
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50
@@ -68,6 +69,7 @@ class ActiveWriter(ActiveReader):
         Arguments and results that are not text go in as JSON text. The call's event is named `id`, the
         result's `id` + ":result".
         """
+        store = self._writable
         has_result = result is not _NO_RESULT
         is_recorded = call_id is not None and ((args is None and has_result) or await self._holds_call(call_id))
         call_id = new_id() if call_id is None else call_id
@@ -78,7 +80,7 @@ class ActiveWriter(ActiveReader):
         if has_result:
             message = result_message(name, await as_text(result, "result"), call_id)
             events.append(event_from_message(message, **self._fields(None if id is None else f"{id}:result")))
-        return await self._append(events)
+        return await store.append(self.session, *events)
 
     async def append(
         self,
@@ -91,10 +93,17 @@ class ActiveWriter(ActiveReader):
         Returns them in order, each with its `seq`. With `expected_revision`, raises SessionConflict when somebody
         else committed since that one. Raises InvalidEvent for what cannot be stored.
         """
-        if id is not None and len(items) != 1:
-            raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
+        self._check_single(items, id)
+        store = self._writable
         events = [self._event(item, id) for item in items]
-        return await self._store.append(self.session, *events, expected_revision=expected_revision)
+        return await store.append(self.session, *events, expected_revision=expected_revision)
+
+    async def append_late(
+        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append like `append`, and also through a run whose block has ended: for what a model said meanwhile."""
+        self._check_single(items, id)
+        return await self._store.append(self.session, *[self._event(item, id) for item in items])
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
@@ -103,7 +112,7 @@ class ActiveWriter(ActiveReader):
 
         Raises InvalidSessionOperation for an id that was never appended, and unless one way is chosen.
         """
-        return await self._store.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
+        return await self._writable.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def set_state(
         self, values: Mapping[str, Any] | None = None, /, *, write_id: str | None = None, **keys: Any
@@ -114,24 +123,31 @@ class ActiveWriter(ActiveReader):
         `write_id` goes into `values`.
         """
         change = SessionChange(set_state={**(values or {}), **keys})
-        await self._store.commit(self.session, change, write_id=write_id)
+        await self._writable.commit(self.session, change, write_id=write_id)
 
     async def unset_state(self, *keys: str, write_id: str | None = None) -> None:
         """Remove state keys; one that is not there is fine. A retry takes the same `write_id`."""
-        await self._store.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
+        await self._writable.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
 
     async def _say(
         self, role: str, content: Any, message_fields: Mapping[str, Any], id: str | None, **about: Any
     ) -> SessionEvent[Any]:
+        store = self._writable
         about |= self._fields(id)
         if isinstance(content, str | list) and not message_fields:
             event = SessionEvent(message=content, source=source_of(role), **about)
         else:
             event = event_from_message({"role": role, "content": content, **message_fields}, **about)
-        return (await self._append([event]))[0]
+        return (await store.append(self.session, event))[0]
 
-    async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
-        return await self._store.append(self.session, *events)
+    @property
+    def _writable(self) -> SessionStore:
+        """The store, for a verb that writes; a run that is not open refuses here."""
+        return self._store
+
+    def _check_single(self, items: Sequence[object], id: str | None) -> None:
+        if id is not None and len(items) != 1:
+            raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
 
     def _event(self, item: SessionEvent[Any] | Mapping[str, Any], id: str | None) -> SessionEvent[Any]:
         if isinstance(item, Mapping):

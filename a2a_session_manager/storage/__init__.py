@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.backend import Backend
@@ -36,17 +36,13 @@ __all__ = [
 ]
 
 # Imported when asked for: a store brings its own libraries, and not everybody needs all of them.
-_LAZY = {
+LAZY = {
     "FileSessionStore": "a2a_session_manager.storage.file",
     "create_file_session_store": "a2a_session_manager.storage.file",
     "RedisSessionStore": "a2a_session_manager.storage.redis",
     "create_redis_session_store": "a2a_session_manager.storage.redis",
 }
 
-
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _LAZY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_LAZY[name]), name)
+    __getattr__, __dir__ = lazy_names(__name__, LAZY, __all__)
+    del __all__

@@ -5,10 +5,10 @@ The fixtures of `a2a_session_manager.testing.plugin` are there wherever the pack
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager.exceptions import MissingDependency
+from a2a_session_manager.lazy import lazy_names
 
 try:
     import pytest
@@ -49,12 +49,12 @@ _OF_THE_EXTRA = {"blockbuster", "pytest_asyncio"}
 
 
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there
+    _find, __dir__ = lazy_names(__name__, _LAZY, __all__)
+    del __all__
 
     def __getattr__(name: str) -> Any:
-        if name not in _LAZY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
-            return getattr(import_module(_LAZY[name]), name)
+            return _find(name)
         except ModuleNotFoundError as error:
             if error.name not in _OF_THE_EXTRA:
                 raise

@@ -92,10 +92,7 @@ class BaseSessionStore(SessionWriter, AsyncResource):
         except SessionManagerError:
             session._unsettled = None
             raise
-        # Another task may have saved the same object meanwhile: then it is settled already.
-        if session._unsettled is save:
-            saving.settle(session, save, receipt)
-            session._unsettled = None
+        await saving.settle(session, save, receipt)
 
     def _is_home(self, store: SessionStore) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
@@ -20,6 +21,8 @@ from a2a_session_manager.storage.loading import decode_runs, decode_values, mome
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
 
 _EVENTS_A_SLICE = 256
+# A large batch that is overtaken so often by other tasks' commits is counted in one go.
+MOST_TRIES = 3
 
 
 async def place_events(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
@@ -99,20 +102,28 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals
 
 
 async def _counted(session: Session[Any], events: Sequence[SessionEvent[Any]]) -> tuple[Baseline, TokenSummary]:
-    """Return the session's baseline and its totals with `events` in them, both as they are when this returns.
-
-    A large batch lets the loop breathe, and is counted anew when another task writes through the session meanwhile.
-    """
-    while True:
+    """Return the session's baseline and its totals with `events` in them, both as they are when this returns."""
+    for tries in count():
         baseline = session._baseline
         assert baseline is not None, "only a stored session is written through"
-        new = uncounted(events, baseline)
-        totals = baseline.totals.plus_all(spent_by(new[:_EVENTS_A_SLICE]))
-        for start in range(_EVENTS_A_SLICE, len(new), _EVENTS_A_SLICE):
-            await asyncio.sleep(0)
-            totals = totals.plus_all(spent_by(new[start : start + _EVENTS_A_SLICE]))
+        totals = await totals_with(events, baseline, may_breathe=tries < MOST_TRIES)
+        # Another task may write through the session while a large batch is counted.
         if session._baseline is baseline:
             return baseline, totals
+    raise AssertionError("what does not breathe is not overtaken")
+
+
+async def totals_with(
+    events: Sequence[SessionEvent[Any]], baseline: Baseline, *, may_breathe: bool = True
+) -> TokenSummary:
+    """Return the baseline's totals with those of `events` that are not in them; many let the loop breathe."""
+    totals = baseline.totals
+    new = uncounted(events, baseline)
+    for start in range(0, len(new), _EVENTS_A_SLICE):
+        if start and may_breathe:
+            await asyncio.sleep(0)
+        totals = totals.plus_all(spent_by(new[start : start + _EVENTS_A_SLICE]))
+    return totals
 
 
 def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
@@ -124,12 +135,9 @@ def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
 def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:
     if not changes:
         return known
-    merged = dict(known)
-    for key, data in changes.items():
-        if data is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = data
+    merged = {**known, **_set(changes)}
+    for key in [key for key, data in changes.items() if data is None]:
+        merged.pop(key, None)
     return merged
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,10 +27,9 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     Totals,
 )
+from a2a_session_manager.storage.slices import Slices
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Decoding gives way to the loop this often.
-_SLICE_SECONDS = 0.001
 
 
 async def load_session(
@@ -53,7 +51,7 @@ async def load_session(
     session.state = await decode_values(head.state, head.key.id, "state", limits)
     session.runs = await decode_runs(head.runs.values(), head.key.id)
     session.events = events
-    session._baseline = _baseline(head, events, store, is_partial=is_partial)
+    session._baseline = await _baseline(head, events, store, is_partial=is_partial)
     return session
 
 
@@ -68,7 +66,7 @@ async def decode_events(
     """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
     model = event_model(message_type)
     events = []
-    slices = _Slices()
+    slices = Slices()
     for seq, _, data in stored:
         retracted = bool(hidden) and ranges.contains(hidden, seq)
         if len(data) > limits.inline_bytes:
@@ -84,18 +82,21 @@ async def decode_events(
 async def decode_values(values: Mapping[str, bytes], session_id: str, what: str, limits: StoreLimits) -> dict[str, Any]:
     """Return state or properties from bytes. Raises CorruptSession."""
     decoded = {}
+    slices = Slices()
     for key, data in values.items():
         if len(data) > limits.inline_bytes:
             decoded[key] = await asyncio.to_thread(decode_value, data, session_id, f"{what}.{key}")
         else:
             decoded[key] = decode_value(data, session_id, f"{what}.{key}")
+        if slices.is_over():
+            await slices.give_way()
     return decoded
 
 
 async def decode_runs(stored: Iterable[StoredRun], session_id: str) -> list[SessionRun]:
     """Return runs from bytes. Raises CorruptSession."""
     runs = []
-    slices = _Slices()
+    slices = Slices()
     for run in stored:
         runs.append(decode_run(run, session_id))
         if slices.is_over():
@@ -103,21 +104,20 @@ async def decode_runs(stored: Iterable[StoredRun], session_id: str) -> list[Sess
     return runs
 
 
-def summary(totals: Totals, run_totals: dict[str, Counters] | None = None) -> TokenSummary:
+async def summary(totals: Totals, run_totals: Mapping[str, Counters] | None = None) -> TokenSummary:
     """Return the totals of the records as the model that callers read."""
     by_model: dict[str, dict[str, TokenTally]] = {}
+    by_run: dict[str, TokenTally] = {}
+    slices = Slices()
     for (model, source), counters in totals.items():
         by_model.setdefault(model, {})[source] = TokenTally(**counters)
-    by_run = {run_id: TokenTally(**counters) for run_id, counters in (run_totals or {}).items()}
-    return TokenSummary(by_model=by_model, by_run=by_run)
-
-
-def summed(many: Iterable[Totals]) -> TokenSummary:
-    """Return the sum of several sessions' totals."""
-    total = TokenSummary()
-    for totals in many:
-        total += summary(totals)
-    return total
+        if slices.is_over():
+            await slices.give_way()
+    for run_id, counters in (run_totals or {}).items():
+        by_run[run_id] = TokenTally(**counters)
+        if slices.is_over():
+            await slices.give_way()
+    return TokenSummary.model_construct(by_model=by_model, by_run=by_run)
 
 
 def moment(micros: int) -> datetime:
@@ -130,21 +130,9 @@ def micros(when: datetime) -> int:
     return (when - _EPOCH) // timedelta(microseconds=1)
 
 
-class _Slices:
-    """Tells when the loop has waited long enough for its turn."""
-
-    def __init__(self) -> None:
-        self._over_at = time.perf_counter() + _SLICE_SECONDS
-
-    def is_over(self) -> bool:
-        return time.perf_counter() > self._over_at
-
-    async def give_way(self) -> None:
-        await asyncio.sleep(0)
-        self._over_at = time.perf_counter() + _SLICE_SECONDS
-
-
-def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool) -> Baseline:
+async def _baseline(
+    head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool
+) -> Baseline:
     return Baseline(
         store=store,
         session_id=head.key.id,
@@ -161,7 +149,7 @@ def _baseline(head: HeadRecord, events: list[SessionEvent[Any]], store: SessionS
         state=head.state,
         properties=head.properties,
         runs={run_id: run.data for run_id, run in head.runs.items()},
-        totals=summary(head.totals, head.run_totals),
+        totals=await summary(head.totals, head.run_totals),
         is_partial=is_partial,
         earlier_events=head.last_seq - _hidden_events(head) - len(events),
     )

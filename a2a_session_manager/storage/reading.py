@@ -17,10 +17,11 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.ledger import add_counters
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
-from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary, summed
+from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary
 from a2a_session_manager.storage.ranges import behind_hidden, contains
-from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey
+from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey, Totals
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
@@ -144,14 +145,14 @@ class SessionReader(ABC):
         key, creation_id = self._named(session)
         if not tree:
             head = await self._head(key, creation_id, whole_head=True)
-            return summary(head.totals, head.run_totals)
+            return await summary(head.totals, head.run_totals)
         root = await self._backend.tree_totals(key)
         if root is None:
             await self._head(key, creation_id)
             return await self._subtree_usage(key)
         if creation_id not in (None, root.creation_id):
             raise SessionNotFound(key.id)
-        return summary(root.totals)
+        return await summary(root.totals)
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
         """Return all ids that start with `prefix`, in the store's own stable order."""
@@ -238,12 +239,15 @@ class SessionReader(ABC):
     async def _subtree_usage(self, key: SessionKey) -> TokenSummary:
         below = [key.id, *depth_first(key.id, await self.tree(key.id))]
         keys = [SessionKey(key.namespace, session_id) for session_id in below]
-        total = TokenSummary()
+        total: Totals = {}
         for start in range(0, len(keys), _SESSIONS_A_LOAD):
             batch = keys[start : start + _SESSIONS_A_LOAD]
             loaded = await self._backend.load(batch, last=0, whole_head=False)
-            total += summed(each.head.totals for each in loaded if each is not None)
-        return total
+            for each in filter(None, loaded):
+                for cell, counters in each.head.totals.items():
+                    add_counters(total.setdefault(cell, {}), counters)
+                await asyncio.sleep(0)
+        return await summary(total)
 
 
 def check_limit(name: str, value: int | None) -> None:

@@ -12,7 +12,7 @@ from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed, spent_by
+from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.encoding import (
@@ -22,7 +22,7 @@ from a2a_session_manager.storage.encoding import (
     encode_values,
     inline_or_thread,
 )
-from a2a_session_manager.storage.in_step import advanced, newborn_baseline, uncounted
+from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, place_events, totals_with
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.limits import StoreLimits
@@ -54,11 +54,12 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     assert baseline is not None, "a session without a baseline is created, not changed"
     _check_identity(session, baseline)
     events = _appended(session, baseline)
-    commit = await inline_or_thread(_encoder(session, events, limits), limits)
-    commit.state = _difference(baseline.state, commit.state)
-    commit.properties = _difference(baseline.properties, commit.properties)
-    _check_runs_kept(session, baseline, commit)
-    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
+    encode = _encoder(session, events, limits)
+
+    def encode_changes(check: JsonCheck) -> EncodedCommit:
+        return _changes(session.id, baseline, encode(check))
+
+    commit = await inline_or_thread(encode_changes, limits)
     commit.creation_id = baseline.creation_id
     check_commit(commit, limits)
     return None if commit.is_empty else Save(store, None, commit, events)
@@ -89,23 +90,32 @@ async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
         session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
-def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
-    """Bring `session` in step with the store after `save`: its own event objects become placed ones."""
-    new = [
-        placed(event, seq, retracted=seq in receipt.retracted)
-        for event, seq in zip(save.events, receipt.seqs, strict=True)
-    ]
-    if save.creation is not None:
-        session._baseline = newborn_baseline(session, save.creation, save.store)
-    baseline = session._baseline
-    assert baseline is not None
+async def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
+    """Bring `session` in step with the store after `save`: its own event objects become placed ones.
+
+    Another task may save the same object meanwhile: then it is settled already, and nothing is left to do.
+    """
+    new = await place_events(save.events, receipt)
+    tries = 0
+    while session._unsettled is save:
+        baseline = session._baseline
+        if save.creation is not None:
+            baseline = newborn_baseline(session, save.creation, save.store)
+        assert baseline is not None, "what is not created now was created before"
+        totals = await totals_with(new, baseline, may_breathe=tries < MOST_TRIES)
+        tries += 1
+        if session._unsettled is save and (save.creation is not None or session._baseline is baseline):
+            _put_settled(session, save, new, advanced(baseline, save.commit, receipt, totals))
+
+
+def _put_settled(session: Session[Any], save: Save, new: Sequence[SessionEvent[Any]], baseline: Baseline) -> None:
+    # No await here: two tasks that save one session must not meet halfway.
     sent = {id(event) for event in save.events}
     start = baseline.event_count
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
-    totals = baseline.totals.plus_all(spent_by(uncounted(new, baseline)))
-    baseline = put_in_place(session, advanced(baseline, save.commit, receipt, totals), new)
-    session._baseline = baseline
+    session._baseline = put_in_place(session, baseline, new)
     session.metadata.updated_at = moment(baseline.updated_at)
+    session._unsettled = None
 
 
 def _creation(metadata: SessionMetadata, parent: Parent | None, commit: EncodedCommit) -> Creation:
@@ -160,11 +170,20 @@ def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[An
     return session.events[count:]
 
 
-def _check_runs_kept(session: Session[Any], baseline: Baseline, commit: EncodedCommit) -> None:
+def _changes(session_id: str, baseline: Baseline, commit: EncodedCommit) -> EncodedCommit:
+    """Leave in `commit`, which holds all of the session's values and runs, those that differ from the baseline."""
+    _check_runs_kept(session_id, baseline, commit)
+    commit.state = _difference(baseline.state, commit.state)
+    commit.properties = _difference(baseline.properties, commit.properties)
+    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
+    return commit
+
+
+def _check_runs_kept(session_id: str, baseline: Baseline, commit: EncodedCommit) -> None:
     if gone := sorted(baseline.runs.keys() - commit.runs.keys()):
         raise InvalidSessionOperation(
-            f"stored runs of session {session.id!r} were removed: {gone}; runs stay, cancel them instead",
-            session_id=session.id,
+            f"stored runs of session {session_id!r} were removed: {gone}; runs stay, cancel them instead",
+            session_id=session_id,
         )
 
 

@@ -20,20 +20,13 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.storage import in_step
 from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.testing.contract.making import whole
 from tests.storage.yielding import YieldingBackend
 
 
 def spending(event_id: str, model: str = "m") -> SessionEvent[Any]:
     usage = TokenUsage(prompt_tokens=1, model=model, cost_pico_usd=2)
     return SessionEvent(id=event_id, message="x", token_usage=usage, task_id=f"run {event_id}")
-
-
-async def same_as_stored(store: BaseSessionStore, session: Session[Any]) -> None:
-    fresh = await store.get(session.id)
-    assert fresh is not None
-    assert session.events == fresh.events
-    assert session.token_summary == fresh.token_summary == await store.usage(session.id)
-    assert (session.revision, session.last_seq) == (fresh.revision, fresh.last_seq)
 
 
 async def test_large_batches_through_one_session_do_not_meet_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,11 +42,38 @@ async def test_large_batches_through_one_session_do_not_meet_halfway(monkeypatch
         )
     )
 
-    fresh = await store.get("talk")
-    assert fresh is not None
+    fresh = await whole(store, "talk")
     assert session.events == fresh.events
     assert session.token_summary == fresh.token_summary
     assert session.token_summary.total.requests == sum(counts)
+
+
+async def test_saves_and_appends_of_one_session_by_several_tasks_settle_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(in_step, "_EVENTS_A_SLICE", 4)
+    store = BaseSessionStore(YieldingBackend())
+    session: Session[Any] = Session(id="talk", events=[spending(f"first {n}") for n in range(100)])
+    await asyncio.gather(*(store.save(session) for _ in range(4)))
+    assert len(session.events) == 100
+    session.events += [spending(f"saved {n}", f"m{n}") for n in range(100)]
+
+    async def append_one_by_one() -> None:
+        for number in range(20):
+            change = SessionChange(events=[spending(f"appended {number}")], set_state={f"k{number}": number})
+            await store.commit(session, change)
+
+    await asyncio.gather(store.save(session), append_one_by_one())
+
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert session.token_summary == fresh.token_summary
+    assert session.token_summary.total.requests == 220
+
+    # What was set through the session is no change of its own: saving takes back nothing that others have set since.
+    await store.commit("talk", SessionChange(set_state={f"k{number}": "later" for number in range(20)}))
+    await store.save(session)
+    assert (await whole(store, "talk")).state == {f"k{number}": "later" for number in range(20)}
 
 
 hides = st.one_of(
@@ -107,8 +127,7 @@ async def test_runs_of_one_commit_come_into_the_session_each_once() -> None:
 
     await store.commit(session, SessionChange(runs=moved))
 
-    fresh = await store.get("talk")
-    assert fresh is not None
+    fresh = await whole(store, "talk")
     assert session.runs == fresh.runs
 
 

@@ -31,7 +31,7 @@ def questions(place: Place, last: int) -> list[Command]:
     return [*asked, ("LRANGE", place.log, -last, -1)] if last else asked
 
 
-def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession | None:
+async def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession | None:
     """Return what the answers tell of a plain session; None for any other, or none. Raises CorruptSession."""
     line, head, length, has_ids, others, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
@@ -44,7 +44,7 @@ def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession | Non
         return None
     entries = logs[0] if logs else []
     first_seq = length - len(entries) + 1
-    record = head_of(place.key, place.root_id, fields, (), ())
+    record = await head_of(place.key, place.root_id, fields, (), ())
     return LoadedSession(record, list(events_of(place.key, first_seq, entries)), [])
 
 

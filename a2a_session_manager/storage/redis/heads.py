@@ -9,7 +9,6 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session_run import RunStatus
 from a2a_session_manager.storage.records import (
-    Counters,
     HeadRecord,
     Range,
     SessionKey,
@@ -19,16 +18,16 @@ from a2a_session_manager.storage.records import (
     Totals,
 )
 from a2a_session_manager.storage.redis.commits import Flat, cell_of, pairs
+from a2a_session_manager.storage.slices import Slices
 
 
-def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:
+async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:
     """Return the head from the fields of its hash and of its runs'. Hidden ranges stay where they are."""
     fields = {name.decode(): value for name, value in pairs(head)}
     try:
-        record = _head(key, root_id, fields)
-        _add_runs(record, runs)
-        for name, count in pairs(run_counters):
-            _add_run_counter(record, name.decode(), count)
+        record = await _head(key, root_id, fields)
+        await _add_runs(record, runs)
+        await _add_run_counters(record, run_counters)
     except (ValueError, KeyError) as error:
         raise damaged(key.id, "its head") from error
     return record
@@ -62,12 +61,15 @@ def retraction_of(key: SessionKey, after_seq: int, member: bytes) -> StoredRetra
         raise damaged(key.id, "a retraction") from error
 
 
-def totals_of(key: SessionKey, fields: Flat) -> Totals:
+async def totals_of(key: SessionKey, fields: Flat) -> Totals:
     """Return what a tree has spent."""
     totals: Totals = {}
+    slices = Slices()
     try:
         for name, count in pairs(fields):
             _add_counter(totals, name.decode(), count)
+            if slices.is_over():
+                await slices.give_way()
     except ValueError as error:
         raise damaged(key.id, "what its tree has spent") from error
     return totals
@@ -97,7 +99,7 @@ def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSes
     )
 
 
-def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRecord:
+async def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRecord:
     parent = fields.get("parent")
     record = HeadRecord(
         key=key,
@@ -111,7 +113,10 @@ def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRec
         last_seq=int(fields["last_seq"]),
         hidden_events=int(fields["hidden"]),
     )
+    slices = Slices()
     for name, value in fields.items():
+        if slices.is_over():
+            await slices.give_way()
         if name.startswith("s:"):
             record.state[name[2:]] = value
         elif name.startswith("p:"):
@@ -126,31 +131,32 @@ def _add_counter(totals: Totals, name: str, count: bytes) -> None:
     totals.setdefault(cell_of(cell), {})[counter] = int(count)
 
 
-def _add_run_counter(record: HeadRecord, name: str, count: bytes) -> None:
-    _, counter, run_id = name.split(":", 2)
-    counters: Counters = record.run_totals.setdefault(run_id, {})
-    counters[counter] = int(count)
+async def _add_run_counters(record: HeadRecord, fields: Flat) -> None:
+    slices = Slices()
+    for name, count in pairs(fields):
+        _, counter, run_id = name.decode().split(":", 2)
+        record.run_totals.setdefault(run_id, {})[counter] = int(count)
+        if slices.is_over():
+            await slices.give_way()
 
 
-def _add_runs(record: HeadRecord, lines: Flat) -> None:
+async def _add_runs(record: HeadRecord, lines: Flat) -> None:
     """Add runs, given as (id, line) or as the fields of their hash, in the order of first commit."""
     found: list[tuple[int, str, StoredRun]] = []
-    for name, value in _run_lines(record, lines):
-        ordinal, status, data = value.split(b" ", 2)
-        found.append((int(ordinal), name, StoredRun(status.decode(), data)))
+    slices = Slices()
+    for name, value in pairs(lines):
+        if name.startswith(b"r:"):
+            ordinal, status, data = value.split(b" ", 2)
+            found.append((int(ordinal), name[2:].decode(), StoredRun(status.decode(), data)))
+        if slices.is_over():
+            await slices.give_way()
+    await _add_run_counters(record, [part for pair in pairs(lines) if pair[0].startswith(b"u:") for part in pair])
     for _, run_id, run in sorted(found, key=itemgetter(0)):
         record.runs[run_id] = run
         if not RunStatus(run.status).is_final:
             record.unfinished[run_id] = None
-
-
-def _run_lines(record: HeadRecord, lines: Flat) -> Iterator[tuple[str, bytes]]:
-    for name, value in pairs(lines):
-        kind, _, rest = name.decode().partition(":")
-        if kind == "r":
-            yield rest, value
-        elif kind == "u":
-            _add_run_counter(record, name.decode(), value)
+        if slices.is_over():
+            await slices.give_way()
 
 
 def _range(text: bytes) -> Range:

@@ -140,7 +140,7 @@ class Reader:
         if answer is None:
             return None
         _, creation_id, totals = answer.reply
-        return TreeTotals(creation_id.decode(), totals_of(key, totals))
+        return TreeTotals(creation_id.decode(), await totals_of(key, totals))
 
     async def line(self, key: SessionKey) -> tuple[Place, bytes] | None:
         """Return where the session lies and its line in the tree, even when all the rest of it is lost."""
@@ -153,13 +153,13 @@ class Reader:
     async def _glanced(self, key: SessionKey, last: int) -> LoadedSession | None:
         place = self._locator.place(key)
         answers = await self._connections.read_at_once(glance.questions(place, last))
-        return None if answers is None else glance.seen(place, last, answers)
+        return None if answers is None else await glance.seen(place, last, answers)
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""
         place = found.place
         _, fields, ranges, entries, runs, run_counters, children, expiring = found.reply
-        head = head_of(place.key, place.root_id, fields, runs, run_counters)
+        head = await head_of(place.key, place.root_id, fields, runs, run_counters)
         events = await self._all_events(place, head.creation_id, ranges_of(ranges), entries)
         if events is None:
             return None

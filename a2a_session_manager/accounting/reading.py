@@ -11,6 +11,8 @@ from typing import Any
 from a2a_session_manager.accounting.names import Names
 from a2a_session_manager.accounting.plain import fields_of
 from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.models.identifier import shown
+from a2a_session_manager.models.token_counts import MOST_COUNTED
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
@@ -129,10 +131,10 @@ def _checked(value: Any, spelled: str) -> int:
         count = int(value)
     elif isinstance(value, str) and len(value) < 20 and value.removeprefix("-").isdecimal():
         count = int(value)  # protobuf's JSON writes 64-bit integers as strings
-    if count is None or count < 0:
-        raise _not_understood(spelled, value, "a count of 0 or more")
+    if count is None or not 0 <= count <= MOST_COUNTED:
+        raise _not_understood(spelled, value, "a count of 0 or more, up to a trillion")
     return count
 
 
 def _not_understood(spelled: str, value: Any, wanted: str) -> InvalidEvent:
-    return InvalidEvent(f"usage is not understood: {spelled} is {value!r}, not {wanted}", path=f"usage.{spelled}")
+    return InvalidEvent(f"usage is not understood: {spelled} is {shown(value)}, not {wanted}", path=f"usage.{spelled}")

@@ -104,7 +104,8 @@ def _read(raw: dict[str, Any], convention: Convention, provider: str | None) -> 
     counts = convention(Reader(raw), known_as(provider))
     counts.fit()
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
-    return TokenUsage.model_validate({**counts.numbers(), "details": details})
+    numbers: dict[str, Any] = {**counts.numbers(), "details": details}
+    return TokenUsage(**numbers)
 
 
 def _own(usage: Mapping[str, Any]) -> TokenUsage:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from a2a_session_manager.models.checked import CheckedModel
+
 # Past `__setattr__`, which a frozen model refuses.
 put_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _SHARED: dict[frozenset[str], set[str]] = {}
 
 
-class SharedFieldsSet(BaseModel):
+class SharedFieldsSet(CheckedModel):
     """A frozen model, whose set never changes: a set of its own would be most of what a loaded one costs the
     garbage collector.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Callable
 from typing import Annotated
 
@@ -32,7 +33,7 @@ def checked_id(value: object, what: str = "id") -> str:
     """Return `value` if it may be an id; raise InvalidSessionOperation otherwise."""
     if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS:
         raise InvalidSessionOperation(
-            f"{what} {_shown(value)} cannot be used: take a non-empty string of up to {ID_CHARACTERS} characters"
+            f"{what} {shown(value)} cannot be used: take a non-empty string of up to {ID_CHARACTERS} characters"
         )
     if not value.isascii():
         _refuse_surrogates(value, what)
@@ -44,13 +45,18 @@ def _refuse_surrogates(value: str, what: str) -> None:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidSessionOperation(
-            f"{what} {_shown(value)} holds a lone surrogate: no store can keep it; take valid Unicode"
+            f"{what} {shown(value)} holds a lone surrogate: no store can keep it; take valid Unicode"
         ) from None
 
 
-def _shown(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 80 else f"{text[:80]}… ({len(text)} characters)"
+def shown(value: object) -> str:
+    """Return what an error says of `value`: short, in ASCII, whatever it is."""
+    try:
+        text = repr(value[:80]) if isinstance(value, str | bytes) else reprlib.repr(value)
+    except Exception:  # a number of too many digits, a foreign __repr__: to say what is wrong must not go wrong
+        return f"a {type(value).__name__}"
+    text = text.encode("ascii", "backslashreplace").decode()
+    return f"{text[:80]}… ({len(value)} characters)" if isinstance(value, str) and len(value) > 80 else text[:80]
 
 
 Identifier = Annotated[str, AfterValidator(checked_id)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 
 PICO_PER_USD = 10**12
+# What one usage may cost, in pico-dollars: a trillion dollars. Sums go on above.
+MOST_PICO_USD = 10**24
 
 
 def usd_from_pico(pico: int) -> Decimal:
@@ -15,6 +17,9 @@ def usd_from_pico(pico: int) -> Decimal:
 def pico_from_usd(usd: Decimal | float | str) -> int:
     """Return dollars as whole pico-dollars, half to even. Raises ValueError for what is no amount."""
     try:
-        return int((Decimal(str(usd)) * PICO_PER_USD).to_integral_value(rounding=ROUND_HALF_EVEN))
+        pico = Decimal(str(usd)) * PICO_PER_USD
+        if abs(pico) > MOST_PICO_USD:  # before it becomes a number of a million digits
+            raise ValueError("too much")
+        return int(pico.to_integral_value(rounding=ROUND_HALF_EVEN))
     except (ArithmeticError, ValueError) as error:
-        raise ValueError(f"{usd!r} is not an amount of US dollars") from error
+        raise ValueError(f"{usd!r:.80} is not an amount of US dollars, up to a trillion") from error

@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.checked import CheckedModel
 from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_event import MessageT, SessionEvent, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
@@ -33,7 +34,7 @@ _GONE = {
 }
 
 
-class Session(BaseModel, Generic[MessageT]):
+class Session(CheckedModel, Generic[MessageT]):
     """One conversation. A plain object: nothing is stored before `await store.save(session)`.
 
     Lists and dicts are yours to change; `save` commits what changed since the session was read. `child_ids`

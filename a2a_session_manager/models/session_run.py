@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.checked import CheckedModel, Moment
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.identifier import Identifier, new_id
 
@@ -39,7 +40,7 @@ LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 
-class SessionRun(BaseModel):
+class SessionRun(CheckedModel):
     """A run, one execution in a session; its events carry `task_id=run.id`.
 
     From pending it goes to running, from there to waiting and back, and to completed; to failed or cancelled from
@@ -52,8 +53,8 @@ class SessionRun(BaseModel):
     id: Identifier = Field(default_factory=new_id)
     agent: str | None = None
     status: RunStatus = RunStatus.PENDING
-    started_at: AwareDatetime | None = None
-    ended_at: AwareDatetime | None = None
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
     error_type: str | None = None
     error: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -88,10 +89,17 @@ class SessionRun(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "status":
-            value = RunStatus(value)
+            value = _status(value)
             if value not in LEGAL_MOVES[self.status]:
                 raise InvalidSessionOperation(illegal_move(self.id, self.status, value))
         super().__setattr__(name, value)
+
+
+def _status(value: Any) -> RunStatus:
+    try:
+        return RunStatus(value)
+    except ValueError:
+        raise InvalidSessionOperation(f"{value!a} is no status of a run: take one of {', '.join(RunStatus)}") from None
 
 
 def _text(reason: object) -> str | None:

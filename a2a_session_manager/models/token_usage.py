@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
 from a2a_session_manager.models.clock import utc_now
-from a2a_session_manager.models.money import pico_from_usd, usd_from_pico
-from a2a_session_manager.models.token_counts import Count, TokenCounts
+from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
+from a2a_session_manager.models.token_counts import MOST_COUNTED, Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
@@ -21,6 +21,9 @@ from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded
 __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 
 
+_Counted = Annotated[Count, Field(le=MOST_COUNTED)]
+
+
 class TokenUsage(TokenCounts):
     """What one request used. Inclusive: cached and audio tokens are part of their side, reasoning of the output.
 
@@ -28,24 +31,34 @@ class TokenUsage(TokenCounts):
     (`estimated`). `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names
     the source of the price. `details` keeps the provider's own object. `input_tokens` and `output_tokens`
     are accepted and readable as other names of `prompt_tokens` and `completion_tokens`; `total_tokens` and
-    `estimated_cost_usd` are accepted as well. Raises pydantic's ValidationError where a part is larger than its
-    whole, or a total is not the sum of its parts.
+    `estimated_cost_usd` are accepted as well. One usage counts up to a trillion. Raises InvalidEvent, which is a
+    ValueError, where a part is larger than its whole, or a total is not the sum of its parts.
     """
 
-    prompt_tokens: Count = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
-    completion_tokens: Count = Field(default=0, validation_alias=AliasChoices("completion_tokens", "output_tokens"))
-    requests: Count = 1
+    prompt_tokens: _Counted = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
+    completion_tokens: _Counted = Field(default=0, validation_alias=AliasChoices("completion_tokens", "output_tokens"))
+    cache_read_tokens: _Counted = 0
+    cache_write_tokens: _Counted = 0
+    cache_write_1h_tokens: _Counted = 0
+    reasoning_tokens: _Counted = 0
+    input_audio_tokens: _Counted = 0
+    output_audio_tokens: _Counted = 0
+    requests: _Counted = 1
     model: str = ""
     provider: str | None = None
     basis: Literal["reported", "counted", "estimated"] = "reported"
-    cost_pico_usd: Count | None = None
+    cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     priced_by: str | None = None
     details: dict[str, Any] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _accept_older_names(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not {"total_tokens", "estimated_cost_usd"} & data.keys():
+        if not isinstance(data, Mapping):
+            return data
+        if bool in map(type, data.values()):
+            raise ValueError("True and False are no counts: give numbers")
+        if not {"total_tokens", "estimated_cost_usd"} & data.keys():
             return data
         values = dict(data)
         _check_total(values.pop("total_tokens", None), values)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from a2a_session_manager import TokenSummary, TokenTally, TokenUsage
+from a2a_session_manager import InvalidEvent, TokenSummary, TokenTally, TokenUsage
 from a2a_session_manager.models.money import pico_from_usd, usd_from_pico
 from a2a_session_manager.models.token_tally import COUNTERS
 
@@ -136,7 +136,7 @@ def test_an_unknown_field_is_refused() -> None:
 def test_a_usage_is_frozen() -> None:
     usage = TokenUsage(prompt_tokens=1)
 
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(InvalidEvent, match="frozen"):
         usage.prompt_tokens = 2
 
 

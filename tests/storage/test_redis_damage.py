@@ -1,4 +1,4 @@
-"""Keys of another type, records of another release, sums that overflow: refused before anything is written."""
+"""Keys of another type, records of another release, sums that are none: refused before anything is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionRun, TokenUsage
+from a2a_session_manager import CorruptSession, SessionRun, TokenUsage
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
@@ -92,13 +92,16 @@ async def test_a_session_of_a_newer_release_is_refused_by_reads_and_writes(store
             await refused
 
 
-async def test_a_sum_that_would_overflow_refuses_its_commit_whole(store: BaseSessionStore) -> None:
-    huge = said(token_usage=TokenUsage(prompt_tokens=9 * 10**18))
-    await store.create("talk", change=SessionChange(events=[huge]))
+async def test_a_sum_that_is_damaged_refuses_its_commit_whole(store: BaseSessionStore) -> None:
+    spending = TokenUsage(prompt_tokens=9)
+    await store.create("talk", change=SessionChange(events=[said(token_usage=spending)]))
+    place = await place_of(store, "talk")
+    await connections_of(store).read_many([("HSET", place.totals, 't:prompt_tokens:["","llm"]', "many")])
+    await connections_of(store).read_many([("HSET", place.totals, 't:prompt_tokens:["","user"]', "many")])
     before = await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS})
 
-    with pytest.raises(InvalidSessionOperation, match=r"9\.2e18"):
-        await store.append("talk", said(), said(token_usage=TokenUsage(prompt_tokens=9 * 10**18)))
+    with pytest.raises(CorruptSession, match="totals"):
+        await store.append("talk", said(), said(token_usage=spending))
 
     assert await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS}) == before
 

@@ -34,7 +34,7 @@ def plain(number: int) -> Event:
 
 
 def spent(number: int, tokens: int, model: str = "m", **fields: Any) -> Event:
-    usage = TokenUsage(prompt_tokens=tokens, model=model, cost_pico_usd=tokens)
+    usage = TokenUsage(prompt_tokens=min(tokens, 10**12), model=model, cost_pico_usd=tokens)
     return said(id=f"spent {number}", token_usage=usage, timestamp=datetime(2026, 1, 1, tzinfo=UTC), **fields)
 
 
@@ -67,7 +67,7 @@ async def work(store: BaseSessionStore) -> list[object]:
         await append(session_id, plain(13), spent(6, 2))
         await append(session_id, spent(7, LARGE), spent(8, 1))  # above 2^53: to the last digit
         await append(session_id, spent(9, 3), plain(14))
-        await append(session_id, spent(10, 9 * 10**18))  # more than a counter holds
+        await append(session_id, spent(10, 9 * 10**18), spent(45, 9 * 10**18))  # more than Redis counts to
     crowd = [store.append("talk", plain(20 + number)) for number in range(50)]
     await asyncio.gather(*crowd)
     answers.append([(event.id, event.seq) for event in await store.events("talk", include_retracted=True)])

@@ -142,8 +142,6 @@ def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMan
         text = illegal_move(run_id, RunStatus(current), RunStatus(wanted))
     elif status == b"UNKNOWN":
         text = f"session {key.id!r} holds no event {answer[1].decode()!r} to retract: check the id"
-    elif status == b"OVERFLOW":
-        text = f"the sum {answer[1].decode()!r} would pass 9.2e18, the most a counter of redis holds: check the usage"
     else:
         try:
             status_of(answer, key.id)

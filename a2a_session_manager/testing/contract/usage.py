@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_counts import MOST_COUNTED
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
@@ -49,16 +53,6 @@ class UsageContract(ContractBase):
         assert (await whole(again, "talk")).token_summary == expected
         assert (await again.usage("talk", tree=True)).by_model == expected.by_model
         assert expected.unpriced_requests == 2
-
-    async def test_the_largest_counts_are_summed_exactly(self, store: BaseSessionStore, reopen: Reopen) -> None:
-        large = 2**53 + 1
-        events = [said(token_usage=TokenUsage(prompt_tokens=large, cost_pico_usd=large)) for _ in range(3)]
-        await store.create("talk")
-        await store.append("talk", *events)
-
-        total = (await (await reopen()).usage("talk", tree=True)).total
-
-        assert (total.prompt_tokens, total.cost_pico_usd) == (3 * large, 3 * large)
 
     async def test_a_replayed_batch_adds_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
         events = [spending(5, id="e1"), spending(7, id="e2", task_id="r")]
@@ -111,6 +105,24 @@ class UsageContract(ContractBase):
         await store.create("root")
 
         assert (await (await reopen()).usage("root", tree=True)).total.requests == 0
+
+    async def test_the_largest_usages_are_summed_exactly(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await store.create("root")
+        await store.create("talk", parent_id="root")
+        most: dict[str, Any] = dict.fromkeys(
+            ("prompt_tokens", "completion_tokens", "reasoning_tokens", "requests"), MOST_COUNTED
+        )
+        costs = (MOST_PICO_USD, 1, MOST_PICO_USD - 1, 10**14, 9 * 10**15, 10**19 + 7)
+        events = [said(token_usage=TokenUsage(cost_pico_usd=cost, **most), task_id="r") for cost in costs]
+        for batch in (events[:1], events[1:3], events[3:]):
+            await store.append("talk", *batch)
+
+        again = await reopen()
+
+        assert (await again.usage("talk")).by_run["r"].cost_pico_usd == sum(costs)
+        total = (await again.usage("root", tree=True)).total
+        assert (total.cost_pico_usd, total.total_tokens) == (sum(costs), 2 * len(costs) * MOST_COUNTED)
+        assert await again.usage("talk") == _fold(*events)
 
     async def test_usage_of_a_refused_commit_is_not_counted(self, store: BaseSessionStore, reopen: Reopen) -> None:
         ended = SessionRun(id="r")

@@ -5,7 +5,6 @@
 if redis.replicate_commands then redis.replicate_commands() end
 
 local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers
-local LARGEST = 9.2e18 -- what a counter of Redis holds, a little rounded down
 local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
 local ARGUMENTS_A_CALL = 1000 -- Lua's stack holds no more than 8000
 local EVENTS_A_PAGE, BYTES_A_PAGE = 500, 1000000

@@ -168,9 +168,8 @@ local function sums_of(keys, fresh)
     for key, of_key in pairs(sums) do
         for index, value in ipairs(fields_of(key, of_key.fields)) do
             local sum = of_key.by_field[of_key.fields[index]]
-            local current = tonumber(value or 0)
-            if not current then return nil, {'LOST', 'totals'} end
-            if current + sum.about > LARGEST then return nil, {'OVERFLOW', of_key.fields[index]} end
+            sum.before = value or '0'
+            if not string.match(sum.before, '^%d+$') then return nil, {'LOST', 'totals'} end
         end
     end
     return sums, nil
@@ -190,14 +189,28 @@ end
 
 -- Writes
 
+-- The sum of two whole numbers of any length, as texts: neither Lua nor HINCRBY counts so far.
+local function plus(one, other)
+    local sum, carry = '', 0
+    while one ~= '' or other ~= '' or carry > 0 do
+        local digits = (tonumber(string.sub(one, -14)) or 0) + (tonumber(string.sub(other, -14)) or 0) + carry
+        carry = math.floor(digits / 1e14)
+        sum = string.format('%014.0f', digits - carry * 1e14) .. sum
+        one, other = string.sub(one, 1, -15), string.sub(other, 1, -15)
+    end
+    return string.match(sum, '^0*(%d+)$')
+end
+
 local function write_sums(sums)
     for key, of_key in pairs(sums) do
         for _, field in ipairs(of_key.fields) do
             local sum = of_key.by_field[field]
-            if sum.about < EXACT then
+            if tonumber(sum.before) + sum.about < EXACT then
                 redis.call('HINCRBY', key, field, text(sum.about))
             else
-                for _, delta in ipairs(sum.deltas) do redis.call('HINCRBY', key, field, delta) end
+                local total = sum.before
+                for _, delta in ipairs(sum.deltas) do total = plus(total, delta) end
+                redis.call('HSET', key, field, total)
             end
         end
     end

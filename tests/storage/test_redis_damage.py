@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import combinations
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from a2a_session_manager import CorruptSession, SessionRun, TokenUsage
+from a2a_session_manager import (
+    CorruptSession,
+    Session,
+    SessionAlreadyExists,
+    SessionNotFound,
+    SessionRun,
+    TokenSummary,
+    TokenUsage,
+)
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, several, spending, whole
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis_looks import connections_of, place_of
+from tests.storage.redis_looks import backend_of, connections_of, place_of
 
 PARTS = ["head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "tree", "totals"]
 
@@ -142,3 +151,64 @@ async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store
     session = await whole(store, "talk")
 
     assert [event.id for event in session.events] == ["later1", "later2", "later3"]
+
+
+# The keys of a tree of two, lost
+
+
+Verb = Callable[[BaseSessionStore, str], Any]
+
+# Of one key that is lost, every verb must know; of two, those that tell whether there is a session at all.
+EXISTENCE: list[Verb] = [lambda store, name: store.get(name), lambda store, name: store.create(name)]
+VERBS: list[Verb] = [
+    *EXISTENCE,
+    lambda store, name: store.get(name, last=2),
+    lambda store, name: store.events(name),
+    lambda store, name: store.children(name),
+    lambda store, name: store.tree(name),
+    lambda store, name: store.usage(name, tree=True),
+    lambda store, name: store.create(name, parent_id="other"),
+    lambda store, name: store.append(name, said(id="e1")),
+]
+
+
+async def shown(store: BaseSessionStore, verb: Verb, name: str) -> Any:
+    """Return what a verb says of a session to a process that has not seen it, so that it can be compared."""
+    backend_of(store)._locator.forget(store._key(name))
+    try:
+        found = await verb(store, name)
+    except (CorruptSession, SessionAlreadyExists, SessionNotFound) as error:
+        return type(error)
+    if isinstance(found, list):
+        return [getattr(each, "id", each) for each in found]
+    return found.model_dump() if isinstance(found, Session | TokenSummary) else found
+
+
+async def test_a_tree_that_lost_one_or_two_keys_is_an_error_or_mended_and_never_less(redis_server: RedisServer) -> None:
+    prefix = f"{uuid4().hex[:12]}:"
+    async with store_from_url(f"{redis_server.url}?key_prefix={prefix}") as store:
+        read_many = connections_of(store).read_many
+        await grown(store)
+        await store.create("kid", parent_id="talk", change=SessionChange(events=[spending(1, id="e1"), said(id="k2")]))
+        await store.retract("kid", "k2")
+        [names] = await read_many([("KEYS", f"{prefix}{{*")])
+        await store.create("other")
+        dumps = await read_many([("DUMP", name) for name in names])
+        expected = {(verb, name): await shown(store, verb, name) for verb in VERBS for name in ("talk", "kid")}
+        wrong: list[Any] = []
+        for lost in [*((name,) for name in names), *combinations(names, 2)]:
+            restored: list[Any] = [
+                ("RESTORE", name, 0, dump, "REPLACE") for name, dump in zip(names, dumps, strict=True)
+            ]
+            await read_many([*restored, ("UNLINK", *lost)])
+            for verb in VERBS if len(lost) == 1 else EXISTENCE:
+                seen = await asyncio.gather(*(shown(store, verb, name) for name in ("talk", "kid")))
+                # Told once that a key is lost, which has been put back, the next reader sees the whole.
+                wrong += [
+                    (*lost, name, each)
+                    for name, each in zip(("talk", "kid"), seen, strict=True)
+                    if each not in (expected[verb, name], CorruptSession)
+                ]
+
+    assert len(names) > 15
+    assert wrong == []

@@ -140,7 +140,7 @@ class RedisBackend(Backend):
     async def _answers(
         self, batch: Mapping[SessionKey, Sequence[EncodedCommit]], calls_at: Sequence[CallAt], look: Look
     ) -> Answers:
-        found = await self._locator.ask_many(list(batch), calls_at, look)
+        found = await self._locator.ask_many(list(batch), calls_at, look, is_write=True)
         answers: Answers = {}
         for (key, commits), answer in zip(batch.items(), found, strict=True):
             if isinstance(answer, Found) and not isinstance(answer.reply, bytes) and answer.reply[1]:

@@ -26,14 +26,26 @@ class Undertaker:
         self._index = index
 
     async def are_alive(self, places: Sequence[Place]) -> list[bool]:
-        """Tell of each session whether it lives, in two round trips at most."""
+        """Tell of each session whether it lives, in two round trips at most.
+
+        One that has lost a part counts as alive: it is listed, and who reads it is told what is missing.
+        """
         lines = await self._lines(places)
         alive = [line is not None for line in lines]
-        # One that was made to expire may be gone while its line in the tree is there.
-        mortal = [at for at, line in enumerate(lines) if line is not None and expires(line)]
-        heads = await self._connections.read_many([("EXISTS", places[at].head) for at in mortal])
-        for at, has_head in zip(mortal, heads, strict=True):
-            alive[at] = bool(has_head)
+        questions: list[Command] = []
+        for place, line in zip(places, lines, strict=True):
+            if line is None:
+                questions += [("EXISTS", place.tree), ("EXISTS", *place.of_root)]
+            elif expires(line):
+                # It may be gone while its line is there. Its keys expire together.
+                questions += [("EXISTS", place.head, place.log, place.ids)]
+        answers = iter(await self._connections.read_many(questions))
+        for at, line in enumerate(lines):
+            if line is None:
+                has_tree, has_root = next(answers), next(answers)
+                alive[at] = bool(has_root) and not has_tree
+            elif expires(line):
+                alive[at] = bool(next(answers))
         return alive
 
     async def forget(self, places: Sequence[Place]) -> None:
@@ -60,7 +72,8 @@ class Undertaker:
 
     async def forbid(self, place: Place, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
-        call = ScriptCall(scripts.FORBID, (*place.core, place.refused), [place.key.id, claim_id], place.key.id)
+        keys = (*place.core, place.refused, *place.of_root)
+        call = ScriptCall(scripts.FORBID, keys, [place.key.id, claim_id], place.key.id)
         return status_of(await self._connections.run(call), place.key.id) == b"OK"
 
     async def release(self, place: Place, claim: bytes) -> None:
@@ -88,13 +101,14 @@ class Undertaker:
         )
 
     async def sweep(self, places: Sequence[Place]) -> None:
-        """Remove the keys of sessions that are gone."""
+        """Remove the keys of sessions that are gone; a root's have gone with its tree."""
         by_tree: dict[bytes, list[Place]] = {}
         for place in places:
-            by_tree.setdefault(place.tree, []).append(place)
+            if not place.is_root:
+                by_tree.setdefault(place.tree, []).append(place)
         await self._run_all(
-            _sweep_call(tree, some[at : at + _SESSIONS_A_SWEEP])
-            for tree, some in by_tree.items()
+            _sweep_call(some[at : at + _SESSIONS_A_SWEEP])
+            for some in by_tree.values()
             for at in range(0, len(some), _SESSIONS_A_SWEEP)
         )
 
@@ -118,6 +132,6 @@ def _burial(place: Place, parent_id: str) -> ScriptCall:
     return ScriptCall(scripts.BURY, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
 
 
-def _sweep_call(tree: bytes, places: Sequence[Place]) -> ScriptCall:
-    keys = [tree, *(key for place in places for key in place.all_of_session)]
+def _sweep_call(places: Sequence[Place]) -> ScriptCall:
+    keys = [places[0].tree, *places[0].of_root, *(key for place in places for key in place.all_of_session)]
     return ScriptCall(scripts.SWEEP, keys, [place.key.id for place in places])

@@ -68,17 +68,30 @@ def status_of(reply: Flat, session_id: str) -> bytes:
     """Return the word a script's answer begins with. Raises CorruptSession when that tells of damage."""
     status: bytes = reply[0]
     if status == b"LOST":
-        what = reply[1].decode()
-        raise CorruptSession(
-            session_id,
-            f"session {session_id!r}: redis has lost its {what}, and the rest is there: restore it from a backup, or "
-            "delete it; an eviction policy other than noeviction does this",
-        )
+        raise lost(session_id, reply[1].decode())
     if status == b"NEWER":
         raise CorruptSession(
             session_id, f"session {session_id!r} was written by a newer release: upgrade a2a_session_manager"
         )
     return status
+
+
+def lost(session_id: str, what: str) -> CorruptSession:
+    """Return the error for a session of which a key is missing while others are there."""
+    return CorruptSession(
+        session_id,
+        f"session {session_id!r}: redis has lost its {what}, and the rest is there: restore it from a backup, or "
+        "delete it; an eviction policy other than noeviction does this",
+    )
+
+
+def mended(session_id: str) -> CorruptSession:
+    """Return the error for a session of which a key was missing and has been put back."""
+    return CorruptSession(
+        session_id,
+        f"session {session_id!r}: redis had lost its locator, which was put back from the index just now: read the "
+        "session again, and look what else is missing; an eviction policy other than noeviction does this",
+    )
 
 
 def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt | SessionManagerError:

@@ -6,6 +6,7 @@ creation of the id takes it over, and listings remove it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
@@ -37,7 +38,8 @@ class Creator:
         """Make the session; see `Backend.create`."""
         root_id = key.id if creation.parent is None else creation.parent.root_id
         place = self._locator.place_in(key, root_id)
-        await self._index.add([place])
+        # A locator that was lost is put back first, where the index tells of it: the id is not free.
+        await asyncio.gather(self._index.add([place]), self._locator.repair(place))
         try:
             if creation.parent is None:
                 receipt, place = await self._create_root(place, creation, commit)
@@ -84,6 +86,7 @@ class Creator:
                 await self._undertaker.bury([place])
             elif status == b"NOPARENT":
                 await self._undertaker.release(place, claim_of(claim_id, place.root_id))
+                await self._locator.refuse_lost_tree(place.beside(parent.id))
                 raise SessionNotFound(parent.id)
             else:
                 receipt = _receipt(reply, place, commit)
@@ -109,10 +112,11 @@ class Creator:
         taken_over = b""
         while True:
             arguments = [place.key.id, claim_of(claim_id, place.root_id), taken_over]
-            reply = await self._run(scripts.CLAIM, place, (own.locator, own.tree), arguments)
-            if reply[0] == b"OK":
+            reply = await self._run(scripts.CLAIM, place, (own.locator, own.tree, *own.of_root), arguments)
+            status = status_of(reply, place.key.id)
+            if status == b"OK":
                 return None
-            if reply[0] == b"ROOT":
+            if status == b"ROOT":
                 elsewhere = await self._recalled(own, commit)
             else:
                 taken_over = reply[1]

@@ -6,7 +6,8 @@ from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place
-from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.locating import touch_locator
+from a2a_session_manager.storage.redis.script import ScriptCall
 
 
 class Expiry:
@@ -21,7 +22,7 @@ class Expiry:
         _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [place.tree], [place.key.id]))
         places = [place.beside(session_id.decode()) for session_id in lineage]
         # In this order: a locator never ends before its session, nor a parent before its children.
-        calls = [_touch(each, deadline, is_new=False) for each in places if not each.is_root]
+        calls = [touch_locator(each, deadline, is_new=False) for each in places if not each.is_root]
         calls += [_refresh(each, deadline) for each in places]
         for answer in await self._connections.run_many(calls):
             if isinstance(answer, SessionManagerError):
@@ -29,7 +30,7 @@ class Expiry:
 
     async def bound_locator(self, place: Place, deadline: int) -> None:
         """Let the locator of a session that was just made expire, too, long after the session."""
-        await self._connections.run(_touch(place, deadline, is_new=True))
+        await self._connections.run(touch_locator(place, deadline, is_new=True))
 
 
 def _refresh(place: Place, deadline: int) -> ScriptCall:
@@ -37,8 +38,3 @@ def _refresh(place: Place, deadline: int) -> ScriptCall:
     head, *others = place.all_of_session
     keys = [head, *of_tree, *others]
     return ScriptCall(scripts.REFRESH, keys, [deadline, int(place.is_root)], place.key.id)
-
-
-def _touch(place: Place, deadline: int, *, is_new: bool) -> ScriptCall:
-    arguments: list[Value] = [place.root_id, deadline, int(is_new)]
-    return ScriptCall(scripts.TOUCH_LOCATOR, [place.locator], arguments, place.key.id)

@@ -85,6 +85,11 @@ def expires(line: bytes) -> bool:
     return line.split(b" ", 2)[1] != b"0"
 
 
+def creation_of(line: bytes) -> str:
+    """Return the creation id that a session's line in its tree names."""
+    return line.split(b" ", 3)[2].decode()
+
+
 def parent_of(line: bytes) -> str:
     """Return the parent that a session's line in its tree names, "" for a root."""
     return line.split(b" ", 3)[3].decode()

@@ -141,6 +141,12 @@ class Place:
             self.refused,
         )
 
+    @cached_property
+    def of_root(self) -> tuple[bytes, bytes]:
+        """Return two keys of the tree's root that go in the same step as the tree, and tell whether it was lost."""
+        root = self.beside(self.root_id)
+        return root.head, root.ids
+
     def beside(self, session_id: str) -> Place:
         """Return the place of another session of the same tree."""
         return Place(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
@@ -198,6 +204,13 @@ def index_entry(place: Place) -> tuple[bytes, bytes]:
     family = FAMILIES[not place.is_root]
     member = name if place.is_root else f"{name} {escaped(place.root_id)}"
     return f"{place.prefix}index:{escaped(place.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
+
+
+def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes, bytes]:
+    """Return in which shard, and between which bounds, an id is listed as that of a session below a root."""
+    shard, _ = index_entry(Place(prefix, key, ""))
+    name = escaped(key.id).encode()
+    return shard, b"[" + name + b" ", b"(" + name + b"!"
 
 
 def listed_place(prefix: str, namespace: str, member: bytes) -> Place:

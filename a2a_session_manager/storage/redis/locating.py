@@ -8,14 +8,18 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.records import SessionKey
-from a2a_session_manager.storage.redis.commits import Flat, status_of
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.commits import Flat, lost, mended, status_of
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import Place
-from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.heads import creation_of, expires
+from a2a_session_manager.storage.redis.keys import Place, index_range_below_roots, listed_place
+from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.wire import Sent
 
 _ROOTS_REMEMBERED: Final = 100_000
 _PLACES_REMEMBERED: Final = 4_096
+# As many lines of the index as one id may have: those of its former lives are removed.
+_STRAYS: Final = 16
 # A session may be deleted and made again elsewhere while we look; not for ever.
 _LOOKS: Final = 3
 
@@ -27,6 +31,13 @@ class Found(NamedTuple):
     reply: Flat
 
 
+class _Stray(NamedTuple):
+    """The place of a session whose locator was lost; the index told of it, and the locator was put back."""
+
+    place: Place
+
+
+_Located = Place | _Stray | CorruptSession | None
 Answer = Found | SessionManagerError | None
 CallAt = Callable[[Place], ScriptCall]
 
@@ -44,6 +55,7 @@ class Locator:
 
     def __init__(self, connections: Connections, prefix: str) -> None:
         self._connections = connections
+        self._prefix = prefix
         self._roots: dict[SessionKey, str] = {}
 
         @lru_cache(maxsize=_PLACES_REMEMBERED)
@@ -77,10 +89,31 @@ class Locator:
         self._roots.pop(key, None)
 
     async def find(self, key: SessionKey) -> Place | None:
-        """Return where a session lies, if its own tree or its locator says so."""
-        own = self.place_in(key, key.id)
-        claim, is_root = await self._connections.read_many([("GET", own.locator), ("HEXISTS", own.tree, f"n:{key.id}")])
-        return self._place_named(key, claim, is_root=bool(is_root))
+        """Return where a session lies, if its own tree, its locator or the index says so."""
+        [found] = await self._located([key])
+        if isinstance(found, CorruptSession):
+            raise found
+        return found.place if isinstance(found, _Stray) else found
+
+    async def repair(self, place: Place) -> None:
+        """Put back the locator of the place's id if it is lost and leads to another tree.
+
+        Raises CorruptSession if that tree is lost, too.
+        """
+        claim, entries = await self._connections.read_many(
+            [("GET", place.locator), self._listed_below_roots(place.key)]
+        )
+        roots = self._roots_listed(place.key, entries)
+        if claim is None:
+            found = await self._strays({place.key: [each for each in roots if each.root_id != place.root_id]})
+            if isinstance(stray := found.get(place.key), CorruptSession):
+                raise stray
+
+    async def refuse_lost_tree(self, place: Place) -> None:
+        """Raise CorruptSession when the tree of the place is missing while its root is there."""
+        has_tree, has_root = await self._connections.read_many([("EXISTS", place.tree), ("EXISTS", *place.of_root)])
+        if has_root and not has_tree:
+            raise lost(place.key.id, "tree")
 
     async def ask(self, key: SessionKey, call_at: CallAt) -> Found | None:
         """Run a script where the session lies; None when there is no such session."""
@@ -95,11 +128,17 @@ class Locator:
         return look._replace(sent=self._connections.send_now(look.calls))
 
     async def ask_many(
-        self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt], look: Look | None = None
+        self,
+        keys: Sequence[SessionKey],
+        calls_at: Sequence[CallAt],
+        look: Look | None = None,
+        *,
+        is_write: bool = False,
     ) -> list[Answer]:
         """Run a script for each session, all in one round trip, and once more for those that lie elsewhere.
 
-        A script that finds no session answers NOSESSION. Damage and outage are answers, too.
+        A script that finds no session answers NOSESSION. Damage and outage are answers, too. A locator that was
+        lost is put back; a reader is told so, once, and a write, which may hold what a model has said, goes on.
         `look`: what `begin` has made of it.
         """
         answers: list[Answer] = [None] * len(keys)
@@ -107,12 +146,12 @@ class Locator:
             look = _look(dict(enumerate(map(self.place, keys))), calls_at)
         for _ in range(_LOOKS):
             replies = await self.ask_at(list(look.places.values()), look.calls, look.sent)
-            lost: dict[int, Place] = {}
+            lost_ones: dict[int, Place] = {}
             for (index, place), answer in zip(look.places.items(), replies, strict=True):
                 answers[index] = answer
                 if answer is None:
-                    lost[index] = place
-            elsewhere = await self._look_again(lost, answers) if lost else {}
+                    lost_ones[index] = place
+            elsewhere = await self._look_again(lost_ones, answers, is_write=is_write) if lost_ones else {}
             if not elsewhere:
                 break
             look = _look(elsewhere, calls_at)
@@ -125,40 +164,94 @@ class Locator:
         replies = await self._connections.run_many(calls, sent)
         return [_answer(place, reply) for place, reply in zip(places, replies, strict=True)]
 
-    async def _look_again(self, lost: dict[int, Place], answers: list[Answer]) -> dict[int, Place]:
+    async def _look_again(
+        self, lost_ones: dict[int, Place], answers: list[Answer], *, is_write: bool
+    ) -> dict[int, Place]:
         """Return the places of those that lie elsewhere than was thought."""
-        questions: list[Command] = []
-        for place in lost.values():
-            own = self.place_in(place.key, place.key.id)
-            questions += [("GET", place.locator), ("HEXISTS", own.tree, f"n:{place.key.id}")]
-        replies = await self._connections.read_many(questions)
         elsewhere: dict[int, Place] = {}
-        for (index, place), claim, is_root in zip(lost.items(), replies[::2], replies[1::2], strict=True):
-            found = self._place_named(place.key, claim, is_root=bool(is_root))
-            if found is not None and found.root_id != place.root_id:
-                elsewhere[index] = found
-                self.remember(found)
-            else:
-                self._roots.pop(place.key, None)
-                if not place.is_root:
-                    answers[index] = await self._lost_tree(place)
+        located = await self._located([place.key for place in lost_ones.values()])
+        for (index, place), found in zip(lost_ones.items(), located, strict=True):
+            there = found.place if isinstance(found, _Stray) else found
+            if isinstance(there, Place) and there.root_id != place.root_id:
+                self.remember(there)
+                if isinstance(found, _Stray) and not is_write:
+                    answers[index] = mended(place.key.id)
+                else:
+                    elsewhere[index] = there
+                continue
+            self._roots.pop(place.key, None)
+            if isinstance(found, CorruptSession):
+                answers[index] = found
+            elif not place.is_root:
+                try:
+                    await self.refuse_lost_tree(place)
+                except CorruptSession as error:
+                    answers[index] = error
         return elsewhere
 
-    def _place_named(self, key: SessionKey, claim: bytes | None, *, is_root: bool) -> Place | None:
-        if is_root:
-            return self.place_in(key, key.id)
-        return None if claim is None else self.place_in(key, root_of_claim(claim))
+    async def _located(self, keys: Sequence[SessionKey]) -> list[_Located]:
+        """Return where sessions lie, by their own trees and locators, and by the index where locators are lost."""
+        questions: list[Command] = []
+        for key in keys:
+            own = self.place_in(key, key.id)
+            questions += [
+                ("GET", own.locator),
+                ("HEXISTS", own.tree, f"n:{key.id}"),
+                ("EXISTS", *own.of_root),
+                self._listed_below_roots(key),
+            ]
+        replies = iter(await self._connections.read_many(questions))
+        located: list[_Located] = []
+        listed: dict[SessionKey, Sequence[Place]] = {}
+        for key, claim, is_root, remains, entries in zip(keys, replies, replies, replies, replies, strict=False):
+            if is_root:
+                located.append(self.place_in(key, key.id))
+            elif remains:
+                located.append(lost(key.id, "tree"))
+            else:
+                located.append(None if claim is None else self.place_in(key, root_of_claim(claim)))
+                if claim is None and entries:
+                    listed[key] = self._roots_listed(key, entries)
+        strays = await self._strays(listed)
+        return [strays.get(key) if found is None else found for key, found in zip(keys, located, strict=True)]
 
-    async def _lost_tree(self, place: Place) -> CorruptSession | None:
-        """Return the error for a session whose tree is missing while the root's head is there."""
-        root = place.beside(place.root_id)
-        has_tree, has_root = await self._connections.read_many([("EXISTS", place.tree), ("EXISTS", root.head)])
-        if has_root and not has_tree:
-            try:
-                status_of([b"LOST", b"tree"], place.key.id)
-            except CorruptSession as error:
-                return error
-        return None
+    def _listed_below_roots(self, key: SessionKey) -> Command:
+        shard, lowest, highest = index_range_below_roots(self._prefix, key)
+        return "ZRANGEBYLEX", shard, lowest, highest, "LIMIT", 0, _STRAYS
+
+    def _roots_listed(self, key: SessionKey, entries: Sequence[bytes]) -> list[Place]:
+        return [self.place_in(key, listed_place(self._prefix, key.namespace, entry).root_id) for entry in entries]
+
+    async def _strays(self, listed: dict[SessionKey, Sequence[Place]]) -> dict[SessionKey, _Stray | CorruptSession]:
+        """Return which of sessions without a locator live where the index lists them; their locators are put back."""
+        places = [place for each in listed.values() for place in each]
+        questions: list[Command] = []
+        for place in places:
+            questions += [
+                ("HGET", place.tree, f"n:{place.key.id}"),
+                ("HGET", place.head, "deadline"),
+                ("EXISTS", place.tree),
+                ("EXISTS", *place.of_root),
+            ]
+        replies = iter(await self._connections.read_many(questions))
+        found: dict[SessionKey, _Stray | CorruptSession] = {}
+        for place, line, deadline, has_tree, has_root in zip(places, replies, replies, replies, replies, strict=False):
+            if line is not None:
+                found[place.key] = _Stray(place)
+                await self._put_back(place, creation_of(line), int(deadline or 0) if expires(line) else 0)
+            elif has_root and not has_tree:
+                found.setdefault(place.key, lost(place.key.id, "tree"))
+        return found
+
+    async def _put_back(self, place: Place, creation_id: str, deadline: int) -> None:
+        own = self.place_in(place.key, place.key.id)
+        arguments: list[Value] = [place.key.id, claim_of(creation_id, place.root_id), b""]
+        calls = [ScriptCall(scripts.CLAIM, (own.locator, own.tree, *own.of_root), arguments, place.key.id)]
+        if deadline:
+            calls.append(touch_locator(place, deadline, is_new=True))
+        for answer in await self._connections.run_many(calls):
+            if isinstance(answer, SessionManagerError):
+                raise answer
 
 
 def _look(places: dict[int, Place], calls_at: Sequence[CallAt]) -> Look:
@@ -168,6 +261,12 @@ def _look(places: dict[int, Place], calls_at: Sequence[CallAt]) -> Look:
 def claim_of(claim_id: str, root_id: str) -> bytes:
     """Return what a locator holds: whose claim on the id it is, and below which root."""
     return f"{claim_id} {root_id}".encode()
+
+
+def touch_locator(place: Place, deadline: int, *, is_new: bool) -> ScriptCall:
+    """Return the call that lets a locator live twice as long as its session, which will expire at `deadline`."""
+    arguments: list[Value] = [place.root_id, deadline, int(is_new)]
+    return ScriptCall(scripts.TOUCH_LOCATOR, [place.locator], arguments, place.key.id)
 
 
 def root_of_claim(claim: bytes) -> str:

@@ -51,6 +51,11 @@ local function line_of(ordinal, ttl, creation, parent)
     return ordinal .. ' ' .. ttl .. ' ' .. creation .. ' ' .. parent
 end
 
+-- Whether a tree was lost: its root's own keys go in the same step as it does. `of_root`: the root's head and ids.
+local function is_lost_tree(tree, of_root)
+    return redis.call('EXISTS', tree) == 0 and redis.call('EXISTS', unpack(of_root)) > 0
+end
+
 local function place_in(tree, id)
     local line = redis.call('HGET', tree, 'n:' .. id)
     if not line then return nil end
@@ -100,8 +105,8 @@ end
 local function living(keys, id, is_root)
     local place = place_in(keys.tree, id)
     if not place then
-        -- A root's head goes in the same step as its tree; below a root, heads may wait to be swept.
-        if is_root and redis.call('EXISTS', keys.head) == 1 then return nil, nil, {'LOST', 'tree'} end
+        -- A root's own keys go in the same step as its tree; below a root, they may wait to be swept.
+        if is_root and redis.call('EXISTS', keys.head, keys.log, keys.ids) > 0 then return nil, nil, {'LOST', 'tree'} end
         return nil, nil, {'NOSESSION'}
     end
     local head = head_at(keys.head)
@@ -111,8 +116,9 @@ local function living(keys, id, is_root)
         if what then return nil, nil, {'LOST', what} end
         return place, head, nil
     end
-    -- All keys of a session expire in the same millisecond; one that is left tells that another was evicted.
-    if place.ttl == 0 or redis.call('EXISTS', keys.log, keys.ids) > 0 then
+    -- All keys of a session expire in the same millisecond, those of a tree with its root's; one that is left
+    -- tells that another was evicted.
+    if place.ttl == 0 or place.parent == '' or redis.call('EXISTS', keys.log, keys.ids) > 0 then
         return nil, nil, {'LOST', 'head'}
     end
     return nil, nil, {'NOSESSION'}

@@ -1,5 +1,5 @@
 -- Forbids a claim whose session was never made, or is gone: whoever still holds it starts again.
--- KEYS: tree head log ids refused.
+-- KEYS: tree head log ids refused, root's head and ids.
 -- ARGV: session id, claim.
 
 local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], refused = KEYS[5]}
@@ -7,6 +7,7 @@ local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], refu
 local place, _, absent = living(keys, ARGV[1], false)
 if place then return {'EXISTS'} end
 if absent[1] ~= 'NOSESSION' then return absent end
+if is_lost_tree(keys.tree, {KEYS[6], KEYS[7]}) then return {'LOST', 'tree'} end
 -- Without its tree, a claim finds no parent and needs no forbidding.
 if redis.call('EXISTS', keys.tree) == 1 then
     redis.call('ZADD', keys.refused, '+inf', 'c:' .. ARGV[2])

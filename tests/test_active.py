@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -304,6 +305,33 @@ async def test_a_state_that_was_read_does_not_follow_later_writes(chat: ActiveSe
     await chat.set_state(a=2)
 
     assert (before, chat.state) == ({"a": 1}, {"a": 2})
+
+
+async def test_of_a_state_only_what_is_read_is_copied_and_all_of_it(chat: ActiveSession) -> None:
+    class Uncopied:
+        def __deepcopy__(self, memo: object) -> Uncopied:
+            raise AssertionError("copied before it was read")
+
+    chat.session.state |= {"large": Uncopied(), "days": [{"stops": [["Oslo"], ["Bergen"]]}, 2], "text": "x"}
+    state = chat.state
+
+    days = state["days"]
+    days[0]["stops"][1].append("Stavanger")
+    days.append(3)
+
+    assert state["days"] == chat.session.state["days"] == [{"stops": [["Oslo"], ["Bergen"]]}, 2]
+    assert ("large" in state, "absent" in state) == (True, False)
+    assert (len(state), sorted(state)) == (3, ["days", "large", "text"])
+    assert state == chat.session.state
+    with pytest.raises(AssertionError, match="copied"):
+        state["large"]
+    with pytest.raises(KeyError):
+        state["absent"]
+    del chat.session.state["large"]
+    view: Any = chat.state
+    assert view | {"text": "y"} == {**chat.session.state, "text": "y"}
+    assert {"more": 1, "text": "y"} | view == {"more": 1, **chat.session.state}
+    assert pickle.loads(pickle.dumps(chat.state)) == chat.state
 
 
 async def test_setting_state_leaves_the_keys_of_others(store: BaseSessionStore) -> None:

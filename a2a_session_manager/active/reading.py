@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncGenerator, Mapping
-from types import MappingProxyType
 from typing import Any
 
+from a2a_session_manager.active.state_view import StateView
 from a2a_session_manager.context.messages import ChatMessage, chat_messages
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.context.window import MessageWindow, message_window
@@ -30,8 +29,8 @@ class ActiveReader:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """A read-only copy of the state as last seen here; `set_state` writes."""
-        return MappingProxyType(copy.deepcopy(self.session.state))
+        """A read-only copy of the state as last seen here; `set_state` writes. A value is copied when it is read."""
+        return StateView(self.session.state)
 
     async def messages(self, *, max_tokens: int | None = None, model: str | None = None) -> list[ChatMessage]:
         """Return the visible conversation as chat messages, as they were given; with `max_tokens` its newest part.

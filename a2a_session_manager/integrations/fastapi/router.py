@@ -6,6 +6,7 @@ The id is the last part of each path, and all of it: an id may hold slashes, and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -27,6 +28,8 @@ from a2a_session_manager.manager import SessionManager
 
 MOST_EVENTS = 500
 MOST_IDS = 1_000
+# A view of more takes longer than the loop may be held up.
+_FEW_TALLIES = 200
 
 SessionId = Annotated[str, Path(description="The id, percent-encoded; slashes in it may stay as they are.")]
 EventLimit = Annotated[int, Query(ge=1, le=MOST_EVENTS)]
@@ -88,4 +91,7 @@ def _add_tree(router: APIRouter, shown: Any) -> None:
 def _add_usage(router: APIRouter, shown: Any) -> None:
     @router.get("/usage/{session_id:path}", response_model=UsageView)
     async def get_usage(session_id: SessionId, tree: bool = False, sessions: SessionManager = shown) -> Response:
-        return await json_response(UsageView.of(await sessions.usage(session_id, tree=tree)))
+        spent = await sessions.usage(session_id, tree=tree)
+        if len(spent.by_model) + len(spent.by_run) > _FEW_TALLIES:
+            return await json_response(await asyncio.to_thread(UsageView.of, spent))
+        return await json_response(UsageView.of(spent))

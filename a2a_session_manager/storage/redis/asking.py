@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
-from redis.client import NEVER_DECODE
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.redis import private
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
-from a2a_session_manager.storage.redis.errors import is_passing
+from a2a_session_manager.storage.redis.errors import is_passing, outage
+from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
 from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
@@ -22,9 +23,6 @@ from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
 Send = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 
-# Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
-_AS_BYTES: Final = {NEVER_DECODE: True}
-
 
 class Asker:
     """Asks the servers of one client, on one event loop.
@@ -32,16 +30,19 @@ class Asker:
     What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
     """
 
-    def __init__(self, client: AnyClient, patience: Patience, *, owns_client: bool) -> None:
+    def __init__(self, client: AnyClient, patience: Patience, ways: Ways | None = None) -> None:
+        """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
         self._client = client
         self._patience = patience
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
         limit = connection_limit(client)
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
-        self._wire = Wire(client) if owns_client and isinstance(client, Redis) else None
+        self._wire = _wire_of(client, ways)
+        # Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
+        self._as_bytes = private.as_bytes()
         # What is sent at once has its connection before it comes to the gate.
-        self._beyond_gate = KEPT if self._wire is not None and limit > 2 * KEPT else 0
+        self._beyond_gate = KEPT if ways is not None and ways.sends_at_once and limit > 2 * KEPT else 0
         self._limit = limit - self._beyond_gate
         self._gate = asyncio.Semaphore(self._limit)
         self._may_transact = True  # until a user turns out to have no right to
@@ -157,13 +158,13 @@ class Asker:
         first, *others = map(encoded, commands)
         try:
             if not others:
-                return [await self._client.execute_command(*first, **_AS_BYTES)]
+                return [await self._client.execute_command(*first, **self._as_bytes)]
             pipeline = self._client.pipeline(transaction=False)
             for command in (first, *others):
-                pipeline.execute_command(*command, **_AS_BYTES)
+                pipeline.execute_command(*command, **self._as_bytes)
             return list(await pipeline.execute(raise_on_error=False))
         except Exception as error:
-            return [error] * len(commands)
+            return [outage(error)] * len(commands)
 
     async def _send_one_by_one(self, commands: Sequence[Command]) -> list[Any]:
         answers: list[Any] = []
@@ -176,11 +177,17 @@ class Asker:
         return answers
 
 
+def _wire_of(client: AnyClient, ways: Ways | None) -> Wire | None:
+    if ways is None or not ways.sends_directly or not isinstance(client, Redis):
+        return None
+    return Wire(client, sends_at_once=ways.sends_at_once)
+
+
 async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:
     try:
         return await answers
     except Exception as error:
-        return [error] * count
+        return [outage(error)] * count
 
 
 def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisClusterException
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.redis import private
 from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
+from a2a_session_manager.storage.redis.our_connections import open_connections, our_connections
 from a2a_session_manager.storage.redis.retrying import FAILOVER_TRIES, Patience
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
@@ -39,83 +39,33 @@ _DEFAULTS: Final = {
 def built(address: RedisAddress) -> AnyClient:
     """Return a new client. It reads files and may ask for a name: not on an event loop."""
     options: dict[str, Any] = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.options)
+    options.pop("decode_responses", None)  # what is stored is bytes
     if address.kind == "cluster":
         return _cluster(address.nodes, options)
     options["socket_timeout"] = None  # `patience_with` has it: in redis-py it costs a task for each command
     if address.kind == "sentinel":
         sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
         asked: Any = Sentinel
-        settings = _identity() | options
+        settings = private.identity() | options
         client: Redis = asked(address.nodes, sentinel_kwargs=sentinels).master_for(address.service, **settings)
     else:
         host, port = address.nodes[0]
         client = Redis(host=host, port=port, **options)
-    pool: Any = client.connection_pool
-    pool.connection_class = _ours(pool.connection_class, pool.connection_kwargs)
+    if private.takes_our_connections(client):
+        pool: Any = client.connection_pool
+        pool.connection_class = our_connections(pool.connection_class, pool.connection_kwargs)
     return client
 
 
-def _cluster(nodes: Sequence[Node], options: Mapping[str, Any]) -> RedisCluster:
-    client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
-    first = client.startup_nodes[0]
-    kind = _ours(first.connection_class, first.connection_kwargs)
-    client.connection_kwargs["connection_class"] = kind  # for nodes that are found later
-    for node in client.startup_nodes:
-        node.connection_class = kind
+def _cluster(addresses: Sequence[Node], options: Mapping[str, Any]) -> RedisCluster:
+    client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in addresses], **options)
+    if private.takes_our_connections(client):
+        nodes = list(client.nodes_manager.startup_nodes.values())
+        kind = our_connections(nodes[0].connection_class, nodes[0].connection_kwargs)
+        client.connection_kwargs["connection_class"] = kind  # for nodes that are found later
+        for node in nodes:
+            node.connection_class = kind
     return client
-
-
-def _ours(kind: Any, settings: Mapping[str, Any]) -> Any:
-    return _surely_closed(_with_one_context(kind, settings))
-
-
-def _surely_closed(kind: Any) -> Any:
-    """Return a class of connections that are closed when `disconnect` ends, whatever the server does.
-
-    redis-py leaves one open as long as the server does not take what was written to it, and may raise then.
-    The class keeps those that are open: a cluster's client, closed, leaves some so if a node has just failed,
-    or has left the cluster.
-    """
-    open_now: set[Any] = set()
-
-    async def connect(self: Any) -> None:
-        await kind._connect(self)
-        open_now.add(self)
-
-    async def disconnect(self: Any, *args: Any, **settings: Any) -> None:
-        writer = self._writer
-        try:
-            with suppress(RedisTimeoutError):
-                await kind.disconnect(self, *args, **settings)
-        finally:
-            open_now.discard(self)
-            if writer is not None:
-                writer.transport.abort()
-
-    return type(kind.__name__, (kind,), {"open_now": open_now, "_connect": connect, "disconnect": disconnect})
-
-
-def _with_one_context(kind: Any, settings: Mapping[str, Any]) -> Any:
-    """Return a class of connections that share one TLS context, which is loaded here.
-
-    redis-py makes one for each connection, on the event loop, and the certificates take it 20 ms.
-    """
-    if not issubclass(kind, SSLConnection):
-        return kind
-    shared = kind(**settings).ssl_context
-    shared.get()
-
-    def begin(self: Any, **settings: Any) -> None:
-        kind.__init__(self, **settings)
-        self.ssl_context = shared
-
-    return type(kind.__name__, (kind,), {"__init__": begin})
-
-
-def _identity() -> dict[str, Any]:
-    """Return what a client says of itself, read from redis-py's files: here, not at each new connection."""
-    settings = Redis().connection_pool.connection_kwargs
-    return {name: settings[name] for name in ("driver_info", "lib_name", "lib_version") if name in settings}
 
 
 def check_options(address: RedisAddress) -> None:
@@ -124,6 +74,12 @@ def check_options(address: RedisAddress) -> None:
     unknown = [name for name in address.options if name not in known]
     if unknown:
         raise InvalidSessionOperation(f"redis-py takes no {', '.join(unknown)} for a {address.kind}: leave it out")
+
+
+def check_client(client: AnyClient) -> None:
+    """Raise InvalidSessionOperation for a client that makes texts of bytes, where it cannot be told not to."""
+    if not private.as_bytes() and client.get_encoder().decode_responses:
+        raise InvalidSessionOperation("this redis-py decodes all that is read: hand in one with decode_responses=False")
 
 
 def kind_of(client: AnyClient) -> Kind:
@@ -148,17 +104,33 @@ def patience_with(address: RedisAddress | None, client: AnyClient | None) -> Pat
 
 def connection_limit(client: AnyClient) -> int:
     """Return how many commands may be under way at once: pools raise beyond, and pub/sub takes a connection, too."""
+    most = _most_connections(client)
+    return most - 1 if may_listen(client) else most
+
+
+def may_listen(client: AnyClient) -> bool:
+    """Tell whether a connection may be kept for pub/sub: not the only one, and not of a client that has none for it."""
+    if isinstance(client, RedisCluster):
+        return hasattr(client, "pubsub") and _most_connections(client) > 1  # since redis-py 8
+    return _most_connections(client) > 1
+
+
+def _most_connections(client: AnyClient) -> int:
     if isinstance(client, RedisCluster):
         limit = client.get_connection_kwargs().get("max_connections")
     else:
         limit = getattr(client.connection_pool, "max_connections", None)
-    return MAX_CONNECTIONS if limit is None else max(1, min(limit, MAX_CONNECTIONS) - 1)
+    return MAX_CONNECTIONS if limit is None else min(limit, MAX_CONNECTIONS)
 
 
 def node_name(client: RedisCluster, key: bytes) -> str:
     """Return which node serves `key`; "" until the cluster's map is known."""
-    nodes = client.nodes_manager.slots_cache.get(client.keyslot(key))
-    return nodes[0].name if nodes else ""
+    asked: Any = client  # it takes bytes, too, whatever it declares
+    try:
+        node = asked.get_node_from_key(key)
+    except RedisClusterException:
+        return ""
+    return "" if node is None else str(node.name)
 
 
 async def close(client: AnyClient) -> None:
@@ -176,5 +148,5 @@ async def _close_cluster(client: RedisCluster) -> None:
     try:
         await client.aclose()
     finally:
-        left = client.connection_kwargs["connection_class"].open_now
-        await asyncio.gather(*(connection.disconnect() for connection in tuple(left)))
+        kind = client.get_connection_kwargs().get("connection_class")
+        await asyncio.gather(*(connection.disconnect() for connection in open_connections(kind)))

@@ -15,6 +15,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.asking import Asker
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.errors import translated
+from a2a_session_manager.storage.redis.private import Ways, ways_of
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
@@ -50,6 +51,8 @@ class Connections:
     ) -> None:
         if address is not None:
             clients.check_options(address)
+        if client is not None:
+            clients.check_client(client)
         self._address = address
         self._handed_in = client
         self._has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
@@ -172,8 +175,8 @@ class Connections:
         A generator, since a loop that ends (`asyncio.run`) closes those that are left: so connections are
         closed on the loop they belong to even where nobody closes the store.
         """
-        client = self._handed_in if self._handed_in is not None else await self._built()
-        asker = Asker(client, self._patience, owns_client=self._handed_in is None)
+        client, ways = (self._handed_in, None) if self._handed_in is not None else await self._built()
+        asker = Asker(client, self._patience, ways)
         cluster = client if isinstance(client, RedisCluster) else None
         opened = _OpenClient(client, asker, Wakeups(client), cluster)
         try:
@@ -188,6 +191,7 @@ class Connections:
                 if self._handed_in is None:
                     await clients.close(client)
 
-    async def _built(self) -> AnyClient:
+    async def _built(self) -> tuple[AnyClient, Ways]:
         assert self._address is not None
-        return await asyncio.to_thread(clients.built, self._address)
+        client = await asyncio.to_thread(clients.built, self._address)
+        return client, await asyncio.to_thread(ways_of, client)

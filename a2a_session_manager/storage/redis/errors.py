@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Final
 
 from redis import exceptions as redis_errors
@@ -17,12 +18,11 @@ _PASSING: Final = (
     redis_errors.TryAgainError,
     redis_errors.ReadOnlyError,
     OSError,
-    # redis-py writing to a connection that was closed meanwhile: `None.writelines`, a closed transport.
-    AttributeError,
-    TypeError,
-    RuntimeError,
 )
 _LASTING: Final = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
+# Where redis-py and asyncio stumble over a connection that was closed meanwhile, or over a map that is just read anew.
+_STUMBLING: Final = ("redis.", "asyncio.", "uvloop.")
+_CHANGED: Final = ("closed=True", "the handler is closed", "changed size during iteration")
 _PASSING_TEXTS: Final = ("LOADING ", "READONLY ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ")
 
 _FULL = "redis is full: {why}; nothing of the commit was written. Raise maxmemory, or delete sessions"
@@ -68,9 +68,37 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS)
 
 
-def is_missing_right(error: Exception) -> bool:
-    """Tell whether the server refuses the command to this user."""
-    return _remedy(error) is _NO_RIGHT
+def outage(error: Exception) -> Exception:
+    """Return what may be told as an answer: what a server or a connection reports. Raises what is a mistake in code."""
+    if isinstance(error, redis_errors.RedisError | OSError | SessionManagerError):
+        return error
+    if _is_stumbling(error):
+        lost = redis_errors.ConnectionError(f"the connection was closed meanwhile: {error}")
+        lost.__cause__ = error
+        return lost
+    raise error
+
+
+def _is_stumbling(error: Exception) -> bool:
+    """Tell whether redis-py or asyncio, and nobody else, used a connection that another task has closed meanwhile."""
+    if not _innermost_module(error.__traceback__).startswith(_STUMBLING):
+        return False
+    match error:
+        case AttributeError():
+            return error.obj is None  # `None.writelines`
+        case TypeError():
+            return "'NoneType' object" in str(error)
+        case RuntimeError():
+            return any(mark in str(error) for mark in _CHANGED)
+    return False
+
+
+def _innermost_module(traceback: TracebackType | None) -> str:
+    name = ""
+    while traceback is not None:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+    return name
 
 
 def translated(error: Exception, session_id: str = "") -> SessionManagerError:

@@ -11,17 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
-from a2a_session_manager.storage.redis.clients import AnyClient
+from a2a_session_manager.storage.redis.clients import AnyClient, may_listen
+from a2a_session_manager.storage.redis.errors import is_passing, outage
 
 _READ_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 1.0
 _RECONNECT_SECONDS: Final = 0.5
-# What redis-py raises on a connection that is going away, its own mistakes included.
-_BROKEN: Final = (RedisError, OSError, AttributeError, TypeError, RuntimeError, ValueError)
+# Until a user who may not subscribe is tried again.
+_REFUSED_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +43,7 @@ class Wakeups:
 
     def __init__(self, client: AnyClient) -> None:
         self._client = client
+        self._may_listen = may_listen(client)
         self._channels: dict[bytes, _Channel] = {}
         self._requested: set[bytes] = set()
         self._subscribed: set[bytes] = set()
@@ -62,12 +62,8 @@ class Wakeups:
         if channel.last_heard > seen and name in self._subscribed:
             channel.told.add(seen)
             return
-        if self._reader is None or self._reader.done():
-            self._reader = loop.create_task(self._read(), name="a2a-session-wakeups")
-        elif self._is_hearing and name not in self._requested:
-            # The reader waits for messages of other channels; a reader that is not there yet brings this one, too.
-            with suppress(*_BROKEN):  # it finds out by itself
-                await self._subscribe({name})
+        if self._may_listen:
+            await self._listen(name)
         woken = loop.create_future()
         channel.waiting.add(woken)
         try:
@@ -101,6 +97,21 @@ class Wakeups:
             await asyncio.wait({reader}, timeout=2 * _CLOSE_SECONDS)
         self._wake_all()
 
+    async def _listen(self, name: bytes) -> None:
+        """See to it that messages on a channel are heard. Raises the mistake in code that ended the last reader."""
+        if self._reader is not None and self._reader.done():
+            ended, self._reader = self._reader, None
+            if not ended.cancelled() and (mistake := ended.exception()) is not None:
+                raise mistake
+        if self._reader is None:
+            self._reader = asyncio.get_running_loop().create_task(self._read(), name="a2a-session-wakeups")
+        elif self._is_hearing and name not in self._requested:
+            # The reader waits for messages of other channels; a reader that is not there yet brings this one, too.
+            try:
+                await self._subscribe({name})
+            except Exception as error:
+                outage(error)  # the reader finds out by itself
+
     async def _read(self) -> None:
         """Hear messages until nobody has listened for a while, connecting again where that is needed."""
         loop = asyncio.get_running_loop()
@@ -108,12 +119,16 @@ class Wakeups:
             while self._drop_idle(loop.time()):
                 try:
                     await self._hear()
-                except _BROKEN:
+                except Exception as error:
+                    is_refused = not is_passing(outage(error))
+                    was_subscribed = bool(self._subscribed)
                     await self._drop_connection()
-                    self._wake_all()  # to look for themselves what they have missed
-                    await asyncio.sleep(_RECONNECT_SECONDS)
+                    if was_subscribed:
+                        self._wake_all()  # to look for themselves what they have missed; once, then by the clock
+                    await asyncio.sleep(_REFUSED_SECONDS if is_refused else _RECONNECT_SECONDS)
         finally:
             await self._drop_connection()
+            self._wake_all()
 
     def _drop_idle(self, now: float) -> bool:
         """Forget channels that nobody has waited on for a while; tell whether any are left."""
@@ -163,9 +178,11 @@ class Wakeups:
         self._requested.clear()
         self._subscribed.clear()
         if pubsub is not None:
-            with suppress(*_BROKEN, TimeoutError):
+            try:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await pubsub.aclose()
+            except Exception as error:
+                outage(error)
 
     def _wake_all(self) -> None:
         for channel in self._channels.values():

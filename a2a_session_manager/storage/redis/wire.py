@@ -24,10 +24,11 @@ class Wire:
     where a provider renews credentials: a connection learns of them when it is released.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, *, sends_at_once: bool = True) -> None:
         self._pool: Any = client.connection_pool
         renews = self._pool.connection_kwargs.get("credential_provider") is not None
         self._may_keep = not (renews or isinstance(self._pool, SentinelConnectionPool))
+        self._may_send_at_once = sends_at_once
         self._kept: list[Any] = []
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
@@ -47,7 +48,7 @@ class Wire:
 
     def send_now(self, commands: Sequence[Command]) -> Sent | None:
         """Send commands if that takes no waiting: the server works while the loop gets to hear what it answers."""
-        if not commands or not self._kept or not _is_ready(self._kept[-1]):
+        if not (commands and self._may_send_at_once and self._kept and _is_ready(self._kept[-1])):
             return None
         packed = _packed(commands)
         connection = self._kept.pop()
@@ -72,6 +73,8 @@ class Wire:
             return await self._pool.get_connection()
         connection = self._kept.pop()
         try:
+            if self._may_send_at_once and connection.is_connected and connection._writer.transport.is_closing():
+                await connection.disconnect(nowait=True)  # broken off, and the loop has not got to tell its reader
             await self._pool.ensure_connection(connection)  # as the pool does: the server may have closed it
         except BaseException:
             await self._pool.release(connection)

@@ -1,0 +1,75 @@
+"""A class of connections made from redis-py's: closed whatever the server does, and with one TLS context for all.
+
+Made of private parts: `private.takes_our_connections` tells whether this redis-py has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import SSLConnection
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from a2a_session_manager.storage.redis import private
+
+
+def our_connections(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return a class made from `kind`, which was going to be given `settings`. It reads certificates."""
+    return _surely_closed(_with_one_context(kind, settings))
+
+
+def open_connections(kind: Any) -> list[Any]:
+    """Return the connections of such a class that are open; none of a class of redis-py's own."""
+    return list(getattr(kind, "open_now", ()))
+
+
+def _surely_closed(kind: Any) -> Any:
+    """Return a class of connections that are closed when `disconnect` ends, whatever the server does.
+
+    redis-py waits until the server has taken what was written to it, and may raise then. The class keeps those that
+    are open: a cluster's client, closed, leaves some so if a node has just failed, or has left the cluster.
+    """
+    open_now: set[Any] = set()
+
+    async def connect(self: Any) -> None:
+        await kind._connect(self)
+        open_now.add(self)
+        self._writer.writelines = _writing_in_one(self._writer)
+
+    async def disconnect(self: Any, *args: Any, **settings: Any) -> None:
+        open_now.discard(self)
+        if self._writer is not None:
+            self._writer.transport.abort()
+        with suppress(RedisTimeoutError):
+            await kind.disconnect(self, *args, **settings)
+
+    return type(kind.__name__, (kind,), {"open_now": open_now, "_connect": connect, "disconnect": disconnect})
+
+
+def _writing_in_one(writer: Any) -> Any:
+    """Return a `writelines` that asyncio cannot get wrong.
+
+    That of Python 3.12, and of 3.13 before 3.13.6, goes on watching the descriptor of a transport that was just lost
+    (CPython issue 136234): the next connection that is given the same number is never woken, and five seconds go by.
+    """
+
+    def writelines(lines: Iterable[bytes]) -> None:
+        writer.write(b"".join(lines))
+
+    return writelines
+
+
+def _with_one_context(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return a class of connections that share one TLS context, which is loaded here, not on an event loop."""
+    shared = private.shared_context(kind, settings) if issubclass(kind, SSLConnection) else None
+    if shared is None:
+        return kind
+    shared.get()
+
+    def begin(self: Any, **settings: Any) -> None:
+        kind.__init__(self, **settings)
+        self.ssl_context = shared
+
+    return type(kind.__name__, (kind,), {"__init__": begin})

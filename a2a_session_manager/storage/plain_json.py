@@ -21,4 +21,7 @@ def parsed(data: bytes) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error

@@ -55,13 +55,56 @@ async def test_a_directory_of_release_0_1_is_refused_with_the_remedy_and_left_al
     assert await asyncio.to_thread(os.listdir, tmp_path) == ["3fb1.json"]
 
 
-@pytest.mark.parametrize("text", ['{"a2a_session_manager": 2}\n', "", "nonsense"])
-async def test_a_directory_of_another_format_is_refused_with_the_remedy(tmp_path: Path, text: str) -> None:
-    await asyncio.to_thread((tmp_path / "format.json").write_text, text)
+async def test_a_directory_of_another_format_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    await asyncio.to_thread((tmp_path / "format.json").write_text, '{"a2a_session_manager": 2}\n')
     async with FileSessionStore(tmp_path) as store:
-        for verb in (store.get("chat"), store.create("chat")):
-            with pytest.raises(StoreUnavailable, match=r"format\.json names another format.*upgrade"):
-                await verb
+        with pytest.raises(StoreUnavailable, match=r"format\.json names format 2, of a newer release: upgrade"):
+            await store.get("chat")
+        with pytest.raises(StoreUnavailable, match=r"format\.json names format 2, of a newer release: upgrade"):
+            await store.create("chat")
+
+
+def test_a_damaged_format_file_is_an_error_with_file_byte_and_remedy(tmp_path: Path) -> None:
+    async def opened() -> list[str]:
+        async with FileSessionStore(tmp_path) as store:
+            return await store.list_sessions()
+
+    assert asyncio.run(opened()) == []
+    marker = tmp_path / "format.json"
+    whole = marker.read_bytes()
+    flipped = [whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :] for at in range(27) for bit in range(8)]
+    nonsense = [b"", b"nonsense", bytes(27), b"[" * 100_000, b"[]", b"1", b'{"a2a_session_manager": true}', b"{}"]
+
+    for data in (*flipped, *nonsense):
+        marker.write_bytes(data)
+        with pytest.raises(
+            StoreUnavailable, match=r"format\.json (is damaged, at byte \d+|names format \d).* restore it from a backup"
+        ):
+            asyncio.run(opened())
+        assert marker.read_bytes() == data
+    marker.write_bytes(b'{"a2a_session_manager":1}')
+    assert asyncio.run(opened()) == []
+
+
+@pytest.mark.parametrize("kind", ["a fifo", "a folder", "a symlink"])
+def test_something_else_in_the_place_of_the_format_file_is_an_error_and_holds_up_nobody(
+    tmp_path: Path, kind: str
+) -> None:
+    marker = tmp_path / "format.json"
+    if kind == "a fifo":
+        os.mkfifo(marker)
+    elif kind == "a folder":
+        marker.mkdir()
+    else:
+        (tmp_path / "elsewhere").write_text('{"a2a_session_manager": 1}\n')
+        marker.symlink_to(tmp_path / "elsewhere")
+
+    async def opened() -> list[str]:
+        async with FileSessionStore(tmp_path) as store:
+            return await store.list_sessions()
+
+    with pytest.raises(StoreUnavailable, match=r"format\.json"):
+        asyncio.run(opened())
 
 
 async def test_two_first_uses_at_once_do_not_refuse_each_other(tmp_path: Path) -> None:

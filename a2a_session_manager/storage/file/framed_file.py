@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
-from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, framed, read_frames
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, DamagedFrameError, Frame, find_frames, read_frames
 from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, Look
 from a2a_session_manager.storage.file.lines import UnknownFormatError
+from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
+from a2a_session_manager.storage.file.places import sync_directory
 
 _CHUNK = 4_000_000
-_FIRST_BYTES = 10  # newline, checksum and space of the first record
+# More than this was never under way at once: a longer tail was not lost with the power.
+_MOST_UNSYNCED = 256_000_000
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 
 class FramedFile(ABC):
@@ -25,12 +32,18 @@ class FramedFile(ABC):
     Use it inside `with`, which holds it against other threads and makes errors of the operating system ours.
     """
 
-    def __init__(self, path: Path, session_id: str, pool: HandlePool) -> None:
+    # Whether the file has its name before its first record is written.
+    _is_begun_in_place = False
+
+    def __init__(self, path: Path, session_id: str, pool: HandlePool, *, durable: bool) -> None:
         self.path = path
         self.session_id = session_id
         self.handle = FileHandle(path, pool)
         self.offset = 0
+        self.on_disk = OnDisk(path, durable=durable)
         self._first_bytes = b""
+        # The tail that was found to be lost with the power: where it begins, and the file's size.
+        self._passed_over: tuple[int, int] | None = None
         self._seen: Look | None = None
 
     def __enter__(self) -> Self:
@@ -65,18 +78,24 @@ class FramedFile(ABC):
         if size is None:
             self.start_over()
             return False
+        covered = 0
         if self.offset == 0 and size > 0:
+            # Before the size is looked at again, so that the file holds whatever the mark tells of.
+            covered = self.on_disk.mark.read(self._read_first_bytes()) if self.on_disk.durable else 0
             self.take_shortcut()
             size = self._size()  # others may have written since, and covered it by what was taken
             if size is None:
                 return False
         if size < self.offset:
             raise self._damaged(self.offset, "shorter than what was read from it before")
-        while self.offset < size:
-            if not self._read_on(size):
-                break
+        if not self._has_read_up_to(size, is_held=held_size is not None):
+            return False
+        if self.offset < covered:
+            error = self._damaged(self.offset, f"damaged: it was on disk up to byte {covered}, and ends")
+            self.start_over()  # the next look finds the same
+            raise error
         if cut_torn_tail and self.offset < size:
-            self.handle.cut(self.offset)
+            self.handle.cut(self.offset, durable=self.on_disk.synced is not None)
         return True
 
     def is_current(self) -> bool:
@@ -96,13 +115,18 @@ class FramedFile(ABC):
         self.start_over()
         return False
 
-    def write(self, frames: list[bytes]) -> int:
+    def write(self, frames: list[bytes], synced: int | None) -> int:
         """Append records in one write and return how many are whole in the file; the rest did not fit.
+
+        `synced` is what the records say was on disk before them, None without durability=disk.
 
         Only by who holds the file exclusively and has caught up. A short write is cut back.
         """
         data = b"".join(frames)
         written = self.handle.append(data)
+        if synced:
+            with suppress(OSError):  # an older mark only tells of less
+                self.on_disk.mark.write(self._first_bytes, synced)
         if written == len(data):
             return len(frames)
         ends = list(accumulate(len(frame) for frame in frames))
@@ -110,10 +134,25 @@ class FramedFile(ABC):
         self.handle.cut(self.offset + (ends[whole - 1] if whole else 0))
         return whole
 
+    @property
+    def first_bytes(self) -> bytes:
+        """Newline and checksum of the first record: they tell this content from another under the same name."""
+        return self._first_bytes
+
+    def anchor(self) -> None:
+        """Bring what was read to disk, and a mark that says so: what comes behind it may be lost with the power."""
+        self.handle.sync()
+        self.on_disk.mark.write(self._first_bytes, self.offset, durable=True)
+        sync_directory(self.path.parent)
+        self.on_disk.was_synced(self._first_bytes, self.offset)
+        self.on_disk.synced = self.offset
+
     def start_over(self) -> None:
         """Forget the file: the next use reads it from its start."""
         self.offset = 0
         self._first_bytes = b""
+        self.on_disk.synced = None
+        self._passed_over = None
         self._seen = None
         self.forget()
 
@@ -133,7 +172,7 @@ class FramedFile(ABC):
         return None
 
     def _read_first_bytes(self) -> bytes:
-        return self.handle.read(0, _FIRST_BYTES)
+        return self.handle.read(0, FIRST_BYTES)
 
     def _check_same_file(self) -> None:
         # An inode number may come back with another file; the first record's checksum does not.
@@ -141,20 +180,68 @@ class FramedFile(ABC):
             self.start_over()
         self.handle.is_fresh = False
 
+    def _has_read_up_to(self, size: int, *, is_held: bool) -> bool:
+        """Read up to `size`; False when the file is gone meanwhile. Raises CorruptSession."""
+        try:
+            self._read_up_to(size)
+        except CorruptSession:
+            if is_held:
+                raise
+            # A writer may have cut a torn tail, and written anew, between one page and the next of what was read.
+            again = self._size()
+            if again is None:
+                return False
+            self._read_up_to(again)
+        return True
+
+    def _read_up_to(self, size: int) -> None:
+        while self.offset < size:
+            if not self._read_on(size):
+                break
+
     def _read_on(self, size: int) -> bool:
         chunk = _CHUNK
+        is_damaged = False
         while True:
             data = self.handle.read(self.offset, min(self.offset + chunk, size))
             try:
                 frames = read_frames(data, self.offset)
             except DamagedFrameError as error:
-                raise self._damaged(error.offset, "damaged") from error
-            if frames or self.offset + len(data) >= size:
+                frames, is_damaged = error.frames, True
+            if frames or is_damaged or self.offset + len(data) >= size:
                 break
             chunk *= 4  # one record is longer than the chunk
+        if self.offset == 0 and frames:
+            self._first_bytes = data[:FIRST_BYTES]
         for frame in frames:
             self._take(frame)
-        return bool(frames)
+        if is_damaged:
+            self._pass_over_tail(size)
+        return bool(frames) and not is_damaged
+
+    def _pass_over_tail(self, size: int) -> None:
+        """Leave out what stands from here on when it was lost with the power. Raises CorruptSession for damage."""
+        tail = (self.offset, size)
+        if tail == self._passed_over:
+            return
+        if not self._is_lost_with_the_power(*tail):
+            raise self._damaged(self.offset, "damaged")
+        self._passed_over = tail
+        _log.warning(
+            "%s: left out %d bytes from byte %d on, which are not whole: the power failed before they were known to be "
+            "on disk",
+            self.path, size - self.offset, self.offset,
+        )  # fmt: skip
+
+    def _is_lost_with_the_power(self, start: int, size: int) -> bool:
+        """Tell whether nothing says that the bytes from `start` on were on disk; whole records behind it might."""
+        first_bytes = self._first_bytes if start else None
+        if size - start > _MOST_UNSYNCED or not self.on_disk.may_end_at(
+            start, first_bytes, is_begun_in_place=self._is_begun_in_place
+        ):
+            return False
+        behind = find_frames(self.handle.read(start, size), start)
+        return all(frame.synced is not None and frame.synced <= start for frame in behind)
 
     def _take(self, frame: Frame) -> None:
         try:
@@ -167,8 +254,7 @@ class FramedFile(ABC):
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(frame.start, f"not what follows from the record before ({error})") from error
         self.offset = frame.end
-        if frame.start == 0:
-            self._first_bytes = framed(frame.payload)[:_FIRST_BYTES]
+        self.on_disk.take(frame)
 
     def _damaged(self, offset: int, how: str) -> CorruptSession:
         return CorruptSession(

@@ -134,8 +134,11 @@ class FileHandle:
                 return 0
             raise
 
-    def cut(self, size: int) -> None:
+    def cut(self, size: int, *, durable: bool = False) -> None:
         os.ftruncate(self.fd, size)
+        if durable:
+            # Before anything is written there: what was cut must not come back behind it when the power fails.
+            os.fsync(self.fd)
 
     def sync(self) -> None:
         os.fdatasync(self.fd)

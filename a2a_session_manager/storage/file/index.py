@@ -119,11 +119,12 @@ class LogIndex:
         birth: Birth,
         head: HeadRecord,
         retractions: Sequence[StoredRetraction],
+        synced: int | None,
     ) -> None:
         """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         with suppress(OSError):
-            fresh = Checkpoint(offset, birth, heads.copied(head, whole_head=True), list(retractions))
+            fresh = Checkpoint(offset, birth, heads.copied(head, whole_head=True), list(retractions), synced)
             ids = self._recent_ids(head.last_seq - len(self._recent_starts))
             written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
             self._trusts_sidecars = True

@@ -18,11 +18,11 @@ from a2a_session_manager.exceptions import (
 from a2a_session_manager.storage import heads, ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
-from a2a_session_manager.storage.file.framing import framed
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.places import make_directory, placed, sync_directory
+from a2a_session_manager.storage.file.places import placed, sync_directory, sync_file
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import sweep
 from a2a_session_manager.storage.file.syncing import Unsynced
@@ -139,11 +139,14 @@ class FileKeeper:
             root_creation_id = tree.living[tree.root.id].creation_id
         payload = encode_line(commit, outcome, 1, birth_of(log.key, creation, head, root_creation_id))
         new = self._shelf.new_path(creation.creation_id)
-        make_directory(log.path.parent, durable=self._shelf.durable)
+        self._shelf.make_folder(log.path.parent)
         # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
-        with placed(new, log.path, framed(payload), durable=self._shelf.durable):
+        data = framed(payload, 0 if self._shelf.durable else None)
+        with placed(new, log.path, data, durable=self._shelf.durable):
             tree.add(log.key.id, head.parent_id, creation.creation_id)
             self._sync(tree)
+            if self._shelf.durable:
+                log.on_disk.was_synced(data[:FIRST_BYTES], len(data))
         return outcome.receipt
 
     def _is_taken(self, log: LogFile, tree: TreeFile) -> bool:
@@ -184,7 +187,9 @@ class FileKeeper:
         # Whoever wrote it may have died before it was on disk.
         self._sync(tree)
         if self._shelf.durable:
+            log.handle.sync()
             sync_directory(log.path.parent)
+            self._shelf.make_folder(log.path.parent)
         return receipt
 
     def _delete(self, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:
@@ -196,7 +201,8 @@ class FileKeeper:
                     session_id=key.id,
                 )
             tree.end(key.id)
-            self._sync(tree)
+        # Also when it was ended before: whoever wrote that may have died before it was on disk.
+        self._sync(tree)
         sweep(self._shelf, tree)
 
     def _sweep_former(self, key: SessionKey, root: SessionKey) -> None:
@@ -224,10 +230,13 @@ class FileKeeper:
             # Deleted, and perhaps made again, since: the next try finds out.
             if not log.exists(held_size=size) or log.birth != birth:
                 raise BusyError
-            answers = log.commit_all(commits, durable=self._shelf.durable)
-            if self._shelf.durable:
-                # Also when all was written before: whoever wrote it may have failed to sync.
-                unsynced.add(log)
+            if not self._shelf.durable:
+                return log.commit_all(commits)
+            self._anchor(log)
+            first_bytes = log.first_bytes
+            answers = log.commit_all(commits)
+            # Also when all was written before: whoever wrote it may have failed to sync.
+            unsynced.add(log, first_bytes)
             return answers
         finally:
             log.handle.release()
@@ -239,16 +248,38 @@ class FileKeeper:
             if not tree.is_there():
                 if not make:
                     raise SessionNotFound(root.id)
-                make_directory(tree.path.parent, durable=self._shelf.durable)
+                self._shelf.make_folder(tree.path.parent)
                 tree.handle.open(create=True)
             size = tree.handle.hold()
             try:
                 tree.catch_up(held_size=size, cut_torn_tail=True)
+                if self._shelf.durable and tree.offset and not tree.on_disk.is_anchored(tree.first_bytes):
+                    tree.anchor()
                 yield tree
             finally:
                 tree.handle.release()
+
+    def _anchor(self, log: LogFile) -> None:
+        """Bring to disk all that the next record of a log rests on, unless it is known to be there.
+
+        Whoever made the session may have died before that was done, or have had no need of it (durability=process).
+        """
+        if log.on_disk.is_anchored(log.first_bytes):
+            return
+        assert log.birth is not None, "a log that exists has its first record"
+        tree = self._shelf.tree(SessionKey(log.key.namespace, log.birth.root_id))
+        try:
+            sync_file(tree.path)
+        except FileNotFoundError as error:
+            raise BusyError from error  # deleted meanwhile: the next try finds out
+        for path in (tree.path, log.path):
+            sync_directory(path.parent)
+            self._shelf.make_folder(path.parent)
+        log.anchor()
 
     def _sync(self, tree: TreeFile) -> None:
         if self._shelf.durable:
             tree.handle.sync()
             sync_directory(tree.path.parent)
+            self._shelf.make_folder(tree.path.parent)
+            tree.on_disk.was_synced(tree.first_bytes, tree.offset)

@@ -19,17 +19,18 @@ class LogFile(LogReader):
         """Answer a commit whose write id is known with its first result; None when it was never made."""
         return self._unmisled(lambda: self._repeated(commit))
 
-    def commit_all(self, commits: Sequence[EncodedCommit], *, durable: bool) -> list[Receipt | SessionManagerError]:
+    def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 
         Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
-        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows. Where it must be
-        `durable`, the caller syncs it, and answers nobody before.
+        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows. With
+        durability=disk the caller syncs it, and answers nobody before.
         """
         try:
-            staged, frames, end = self._unmisled(lambda: self._staged(commits))
-            whole = self.write(frames) if frames else 0
-            if durable and self._index.is_due(end):
+            synced = self.on_disk.for_a_record(self._first_bytes)
+            staged, frames, end = self._unmisled(lambda: self._staged(commits, synced))
+            whole = self.write(frames, synced) if frames else 0
+            if (synced, self.on_disk.synced) != (None, None) and self._index.is_due(end):
                 self.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
         except BaseException:
             self.start_over()  # staged in memory, and perhaps not in the file
@@ -38,6 +39,7 @@ class LogFile(LogReader):
             self.start_over()
         else:
             self.offset = end
+            self.on_disk.synced = synced if frames else self.on_disk.synced
             self._write_checkpoint_if_due()
         return [answer if needed <= whole else self.no_room() for answer, needed in staged]
 
@@ -45,11 +47,12 @@ class LogFile(LogReader):
         """Remove the log and all that was derived from it."""
         self.path.unlink()
         self._index.remove()
+        self.on_disk.mark.remove()
         self.handle.close()
         self.start_over()
 
     def _staged(
-        self, commits: Sequence[EncodedCommit]
+        self, commits: Sequence[EncodedCommit], synced: int | None
     ) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
         """Return each commit's answer with how many frames it needs in the file, the frames, and their end."""
         staged: list[tuple[Receipt | SessionManagerError, int]] = []
@@ -58,7 +61,7 @@ class LogFile(LogReader):
         for commit in commits:
             answer, payload = self._answered(commit, end)
             if payload is not None:
-                frames.append(framed(payload))
+                frames.append(framed(payload, synced))
                 end += len(frames[-1])
             staged.append((answer, len(frames)))
         return staged, frames, end
@@ -106,4 +109,6 @@ class LogFile(LogReader):
         if self._index.is_overtaken(self._first_bytes):
             self.start_over()  # the next use begins with what another process has written
         else:
-            self._index.write(self.offset, self._first_bytes, self.birth, self.head, self.retractions)
+            self._index.write(
+                self.offset, self._first_bytes, self.birth, self.head, self.retractions, self.on_disk.synced
+            )

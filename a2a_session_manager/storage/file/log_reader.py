@@ -34,8 +34,8 @@ _RECORD_BYTES = 16_000  # most records fit, so that one read brings one
 class LogReader(FramedFile):
     """A session's head as far as its log was read; its index says where events and ids lie."""
 
-    def __init__(self, path: Path, key: SessionKey, pool: HandlePool) -> None:
-        super().__init__(path, key.id, pool)
+    def __init__(self, path: Path, key: SessionKey, pool: HandlePool, *, durable: bool) -> None:
+        super().__init__(path, key.id, pool, durable=durable)
         self.key = key
         self._index = LogIndex(path)
         self.forget()
@@ -80,6 +80,7 @@ class LogReader(FramedFile):
         self.head = heads.copied(checkpoint.head, whole_head=True)
         self.retractions = list(checkpoint.retractions)
         self.offset = checkpoint.covers
+        self.on_disk.synced = checkpoint.synced
         self._first_bytes = first_bytes
 
     def take(self, frame: Frame) -> None:

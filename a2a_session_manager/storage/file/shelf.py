@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -18,15 +19,17 @@ from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.file.places import make_directory
+from a2a_session_manager.storage.file.places import make_directory, read_regular, sync_directory, sync_file
 from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey
 
 FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
 _FORMAT_FILE = "format.json"
-_FORMAT_TEXT = '{"a2a_session_manager": 1}\n'
+_FORMAT = 1
+_FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 
 
 class Shelf:
@@ -39,6 +42,7 @@ class Shelf:
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
         self._lock = threading.Lock()
         self._is_checked = False
+        self._folders_on_disk: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the directory, or check that it is one of ours. Raises StoreUnavailable with the remedy."""
@@ -48,20 +52,33 @@ class Shelf:
             make_directory(self.directory, durable=self.durable)
             self.directory = self.directory.resolve()
             self._check_format()
+            if self.durable:
+                self._bring_to_disk()
             self._make_folder_for_new()
         self._is_checked = True
 
     def log(self, key: SessionKey) -> LogFile:
         file = self._known_file(("log", key))
         if not isinstance(file, LogFile):
-            file = self._kept(("log", key), LogFile(self._path(key, "logs", ".log"), key, self.pool))
+            file = self._kept(("log", key), self._new_log(key))
         return file
 
     def tree(self, root: SessionKey) -> TreeFile:
         file = self._known_file(("tree", root))
         if not isinstance(file, TreeFile):
-            file = self._kept(("tree", root), TreeFile(self._path(root, "trees", ".tree"), root, self.pool))
+            file = self._kept(("tree", root), self._new_tree(root))
         return file
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder below the directory; with durability=disk its name is on disk, whoever made it."""
+        is_new = not folder.is_dir()
+        if not is_new and (not self.durable or folder in self._folders_on_disk or folder == self.directory):
+            return
+        self.make_folder(folder.parent)
+        make_directory(folder, durable=self.durable)
+        if self.durable:
+            sync_directory(folder.parent)
+            self._folders_on_disk.add(folder)
 
     def new_path(self, creation_id: str) -> Path:
         """Return where a new file is written before it gets its name."""
@@ -88,6 +105,12 @@ class Shelf:
     def _path(self, key: SessionKey, kind: str, suffix: str) -> Path:
         name = file_name(key.id)
         return self.folder(key.namespace, kind) / shard_of(name) / f"{name}{suffix}"
+
+    def _new_log(self, key: SessionKey) -> LogFile:
+        return LogFile(self._path(key, "logs", ".log"), key, self.pool, durable=self.durable)
+
+    def _new_tree(self, root: SessionKey) -> TreeFile:
+        return TreeFile(self._path(root, "trees", ".tree"), root, self.pool, durable=self.durable)
 
     def _known_file(self, name: tuple[str, SessionKey]) -> FramedFile | None:
         with self._lock:
@@ -122,11 +145,19 @@ class Shelf:
             # Renamed into place: another process that looks meanwhile must not find half of it.
             new = self.directory / f"{_FORMAT_FILE}.{uuid4().hex}"
             new.write_text(_FORMAT_TEXT)
+            if self.durable:
+                sync_file(new)
             os.replace(new, marker)
-        elif marker.read_text() != _FORMAT_TEXT:
-            raise StoreUnavailable(
-                f"{marker} names another format than this release writes: upgrade a2a_session_manager"
-            )
+        else:
+            with translated(marker):
+                _check_format_text(marker, read_regular(marker))
+
+    def _bring_to_disk(self) -> None:
+        """Sync what every promise rests on: whoever made the directory may have died before that."""
+        sync_file(self.directory / _FORMAT_FILE)
+        sync_directory(self.directory)
+        with suppress(PermissionError):  # a folder that we may pass through, but not read, is not ours to sync
+            sync_directory(self.directory.parent)
 
     def _refuse_old_data(self) -> None:
         old = next((each for each in self.directory.glob("*.json") if each.name != _FORMAT_FILE), None)
@@ -135,3 +166,32 @@ class Shelf:
                 f"{self.directory} holds sessions of release 0.1 ({old.name}): take an empty directory, "
                 "and read the old files with json to import them"
             )
+
+
+def _check_format_text(marker: Path, data: bytes) -> None:
+    """Raise StoreUnavailable unless `marker` names the format of this release."""
+    version = _format_named(data)
+    if version is not None and version > _FORMAT:
+        raise StoreUnavailable(
+            f"{marker} names format {version}, of a newer release: upgrade a2a_session_manager, or, if none was ever "
+            "used here, restore it from a backup"
+        )
+    if version != _FORMAT:
+        raise StoreUnavailable(
+            f"{marker} is damaged, at byte {_first_difference(data)}: restore it from a backup, or write "
+            f"{_FORMAT_TEXT.strip()} into it if this release wrote the directory; nothing was changed"
+        )
+
+
+def _format_named(data: bytes) -> int | None:
+    try:
+        document = parsed(data)
+    except ValueError:
+        return None
+    version = document.get("a2a_session_manager") if isinstance(document, dict) else None
+    return version if type(version) is int else None
+
+
+def _first_difference(data: bytes) -> int:
+    pairs = enumerate(zip(data, _FORMAT_TEXT.encode(), strict=False))
+    return next((at for at, (found, right) in pairs if found != right), min(len(data), len(_FORMAT_TEXT)))

@@ -27,12 +27,16 @@ _WORD = 8
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What is known of a log up to the byte `covers`; `size` is that of the checkpoint's file."""
+    """What is known of a log up to the byte `covers`; `size` is that of the checkpoint's file.
+
+    `synced` is what the log's newest record then told of what was on disk.
+    """
 
     covers: int
     birth: Birth
     head: HeadRecord
     retractions: list[StoredRetraction]
+    synced: int | None = None
     tables: list[Segment] = field(default_factory=list)
     size: int = 0
 
@@ -127,7 +131,7 @@ class Sidecars:
             read_segment(self.checkpoint_path.with_name(name), count, checksum)
             for name, count, checksum in document["tables"]
         ]
-        return Checkpoint(document["covers"], birth, head, retractions, tables, size)
+        return Checkpoint(document["covers"], birth, head, retractions, document.get("synced"), tables, size)
 
     def _write_index(self, covered_seqs: int, starts: array[int]) -> None:
         data = little(starts)
@@ -158,6 +162,7 @@ def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:
         "birth": birth_fields(checkpoint.birth),
         "head": encode_head(checkpoint.head).decode(),
         "retractions": checkpoint.retractions,
+        "synced": checkpoint.synced,
         "tables": [[table.path.name, table.count, table.checksum] for table in checkpoint.tables],
     }
     return json.dumps(document, separators=(",", ":")).encode()

@@ -42,12 +42,12 @@ class Unsynced:
         self._syncer = syncer
         self._most = most
         # Each with a file of our own: the log's may be closed meanwhile.
-        self._logs: dict[int, LogFile] = {}
+        self._logs: dict[int, tuple[LogFile, bytes, int]] = {}
         self.failures: dict[SessionKey, SessionManagerError] = {}
 
-    def add(self, log: LogFile) -> None:
-        """Take a log while it is held; its answers count once `sync` has returned."""
-        self._logs[os.dup(log.handle.fd)] = log
+    def add(self, log: LogFile, first_bytes: bytes) -> None:
+        """Take a log that begins so while it is held; its answers count once `sync` has returned."""
+        self._logs[os.dup(log.handle.fd)] = (log, first_bytes, log.handle.size())
 
     def make_room(self) -> None:
         """Sync now when as many files are open as may be. Hold no log meanwhile, as for `sync`."""
@@ -64,8 +64,11 @@ class Unsynced:
         finally:
             for file in logs:
                 os.close(file)
-        for file, error in errors.items():
-            self._failed(logs[file], error)
+        for file, (log, first_bytes, end) in logs.items():
+            if file in errors:
+                self._failed(log, errors[file])
+            else:
+                log.on_disk.was_synced(first_bytes, end)
 
     def _failed(self, log: LogFile, error: OSError) -> None:
         with log:

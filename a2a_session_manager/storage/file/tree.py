@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.framing import Frame, framed
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, framed
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, UnknownFormatError
 from a2a_session_manager.storage.plain_json import parsed
@@ -32,8 +32,10 @@ class Place(NamedTuple):
 class TreeFile(FramedFile):
     """The living places of a tree in creation order, and the dead whose logs are not swept yet."""
 
-    def __init__(self, path: Path, root: SessionKey, pool: HandlePool) -> None:
-        super().__init__(path, root.id, pool)
+    _is_begun_in_place = True
+
+    def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, durable: bool) -> None:
+        super().__init__(path, root.id, pool, durable=durable)
         self.root = root
         self.forget()
 
@@ -128,7 +130,10 @@ class TreeFile(FramedFile):
         if self.offset == 0:
             record["v"] = FORMAT
         payload = json.dumps(record, separators=(",", ":")).encode()
-        frame = framed(payload)
-        if self.write([frame]) == 0:
+        synced = self.on_disk.for_a_record(self._first_bytes)
+        frame = framed(payload, synced)
+        if self.write([frame], synced) == 0:
             raise self.no_room()
-        self._take(Frame(self.offset, self.offset + len(frame), payload))
+        if self.offset == 0:
+            self._first_bytes = frame[:FIRST_BYTES]
+        self._take(Frame(self.offset, self.offset + len(frame), payload, synced))

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import status_of
+from a2a_session_manager.storage.redis.commits import pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
-from a2a_session_manager.storage.redis.locating import claim_id_of
+from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 
 _SESSIONS_A_SWEEP: Final = 100
@@ -59,7 +59,13 @@ class Undertaker:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
         await self.bury(places)
         await self.sweep(places)
+        await self._release_dangling([place for place in places if not place.is_root])
         await self.forget(places)
+        by_tree: dict[bytes, list[tuple[Place, str]]] = {}
+        for place in places:
+            by_tree.setdefault(place.tree, []).append((place, ""))
+        for some in by_tree.values():
+            await self.gone_with(some[0][0], some)
 
     async def bury(self, places: Sequence[Place]) -> None:
         """Take sessions that have expired out of their trees."""
@@ -72,13 +78,11 @@ class Undertaker:
 
     async def forbid(self, place: Place, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
-        keys = (*place.core, place.refused, *place.of_root)
-        call = ScriptCall(scripts.FORBID, keys, [place.key.id, claim_id], place.key.id)
-        return status_of(await self._connections.run(call), place.key.id) == b"OK"
+        return status_of(await self._connections.run(_forbidding(place, claim_id)), place.key.id) == b"OK"
 
     async def release(self, place: Place, claim: bytes) -> None:
         """Give the id free, if it is still claimed so."""
-        await self._run_all([ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)])
+        await self._run_all([_release(place, claim)])
 
     async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
         """Remove what is left of sessions that were deleted, each given with its creation id."""
@@ -88,6 +92,14 @@ class Undertaker:
             await self.sweep(places)
             await self._release_all(some)
             await self.forget(places)
+            # Last: until then, it tells whoever comes after a crash what is left to do.
+            await self.gone_with(places[0], some)
+
+    async def gone_with(self, place: Place, removed: Sequence[tuple[Place, str]] = ()) -> list[tuple[Place, str]]:
+        """Return what cascades took along in the place's tree and is not `removed` yet, with creation ids."""
+        arguments = [value for each, creation_id in removed for value in (each.key.id, creation_id)]
+        [reply] = await self._run_all([ScriptCall(scripts.GONE, [place.gone], arguments, place.key.id)])
+        return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
 
     async def _release_all(self, deleted: Sequence[tuple[Place, str]]) -> None:
         below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
@@ -95,9 +107,28 @@ class Undertaker:
         claims = await self._connections.read_many(questions)
         # A deleted creation id is refused, so nobody makes a session of its claim any more.
         await self._run_all(
-            ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
+            _release(place, claim)
             for (place, creation_id), claim in zip(below_roots, claims, strict=True)
             if claim is not None and claim_id_of(claim).partition(".")[0] == creation_id
+        )
+
+    async def _release_dangling(self, places: Sequence[Place]) -> None:
+        """Give the ids of sessions that are gone free, where a locator would keep them for ever."""
+        questions: list[Command] = []
+        for place in places:
+            questions += [("GET", place.locator), ("PTTL", place.locator)]
+        replies = iter(await self._connections.read_many(questions))
+        dangling = [
+            (place, claim)
+            for place, claim, remaining in zip(places, replies, replies, strict=False)
+            if claim is not None and remaining < 0 and root_of_claim(claim) == place.root_id
+        ]
+        # Whoever still holds a claim, and would make a session of it, must learn first that it may not.
+        answers = await self._run_all(_forbidding(place, claim_id_of(claim)) for place, claim in dangling)
+        await self._run_all(
+            _release(place, claim)
+            for (place, claim), answer in zip(dangling, answers, strict=True)
+            if status_of(answer, place.key.id) == b"OK"
         )
 
     async def sweep(self, places: Sequence[Place]) -> None:
@@ -132,6 +163,16 @@ def _burial(place: Place, parent_id: str) -> ScriptCall:
     return ScriptCall(scripts.BURY, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
 
 
+def _forbidding(place: Place, claim_id: str) -> ScriptCall:
+    keys = (*place.core, place.refused, *place.of_root)
+    return ScriptCall(scripts.FORBID, keys, [place.key.id, claim_id], place.key.id)
+
+
+def _release(place: Place, claim: bytes) -> ScriptCall:
+    return ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
+
+
 def _sweep_call(places: Sequence[Place]) -> ScriptCall:
-    keys = [places[0].tree, *places[0].of_root, *(key for place in places for key in place.all_of_session)]
+    first = places[0]
+    keys = [first.tree, *first.of_root, *(key for place in places for key in place.all_of_session)]
     return ScriptCall(scripts.SWEEP, keys, [place.key.id for place in places])

@@ -16,7 +16,7 @@ from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 
 class Deleter:
-    """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and listings remove."""
+    """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and that are removed later."""
 
     def __init__(self, connections: Connections, locator: Locator, reader: Reader, undertaker: Undertaker) -> None:
         self._connections = connections
@@ -26,26 +26,34 @@ class Deleter:
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:
         """Delete this life of the session; see `Backend.delete`."""
-        found = await self._reader.line(key)
-        if found is None:
-            return
-        place, line = found
-        reply = await self._end(place, parent_of(line), creation_id, cascade=cascade)
-        if status_of(reply, key.id) == b"CHILDREN":
+        place, line = await self._reader.line(key)
+        gone: list[tuple[Place, str]] = []
+        if line is not None:
+            gone = await self._ended(place, parent_of(line), creation_id, cascade=cascade)
+        if not gone:
+            # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else.
+            gone = [(place, creation_id), *await self._undertaker.gone_with(place)]
+        await self._undertaker.remove(gone)
+        self._locator.forget(key)
+
+    async def _ended(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool) -> list[tuple[Place, str]]:
+        """End the session; return it and those that went along, with their creation ids, or nothing if it was gone."""
+        reply = await self._end(place, parent_id, creation_id, cascade=cascade)
+        if status_of(reply, place.key.id) == b"CHILDREN":
             # Those that have expired do not count, and are no longer in the way after this.
             children = await self._reader.living_children(place)
             if children:
-                raise _has_children(key.id, len(children))
-            reply = await self._end(place, parent_of(line), creation_id, cascade=cascade)
-            if status_of(reply, key.id) == b"CHILDREN":
-                raise _has_children(key.id, reply[1])
-        if reply[0] == b"OK":
-            below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
-            await self._undertaker.remove([(place, creation_id), *below])
-            self._locator.forget(key)
+                raise _has_children(place.key.id, len(children))
+            reply = await self._end(place, parent_id, creation_id, cascade=cascade)
+            if status_of(reply, place.key.id) == b"CHILDREN":
+                raise _has_children(place.key.id, reply[1])
+        if reply[0] != b"OK":
+            return []
+        below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
+        return [(place, creation_id), *below]
 
     async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool) -> Flat:
-        keys = place.all_of_birth
+        keys = (*place.all_of_birth, place.gone)
         if parent_id:
             parent = place.beside(parent_id)
             keys = (*keys, parent.head, parent.children)

@@ -5,6 +5,7 @@
 | `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`, `deadline` |
 | `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
 | `{tag}:refused` | sorted set | claims and creation ids that must not be born any more |
+| `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |
 | `{tag}:followers` | string | there while somebody follows a session of the tree |
 | `{tag}:locator` | string | of a session below a root: its claim and its root's id |
 | `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts |
@@ -64,6 +65,10 @@ class Place:
     @cached_property
     def refused(self) -> bytes:
         return self._of_tree("refused")
+
+    @cached_property
+    def gone(self) -> bytes:
+        return self._of_tree("gone")
 
     @cached_property
     def followers(self) -> bytes:

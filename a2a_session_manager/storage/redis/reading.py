@@ -142,13 +142,11 @@ class Reader:
         _, creation_id, totals = answer.reply
         return TreeTotals(creation_id.decode(), await totals_of(key, totals))
 
-    async def line(self, key: SessionKey) -> tuple[Place, bytes] | None:
-        """Return where the session lies and its line in the tree, even when all the rest of it is lost."""
-        place = await self._locator.find(key)
-        if place is None:
-            return None
+    async def line(self, key: SessionKey) -> tuple[Place, bytes | None]:
+        """Return where the session lies or lay, and its line in the tree, even when all the rest of it is lost."""
+        place = await self._locator.find(key) or self._locator.place(key)
         [line] = await self._connections.read_many([("HGET", place.tree, f"n:{key.id}")])
-        return None if line is None else (place, line)
+        return place, line
 
     async def _glanced(self, key: SessionKey, last: int) -> LoadedSession | None:
         place = self._locator.place(key)

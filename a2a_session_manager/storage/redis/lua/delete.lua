@@ -1,11 +1,11 @@
 -- Ends a session and all below it in one step; their keys are swept afterwards, its own go at once.
--- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused,
+-- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused gone,
 -- and below a parent the parent's head and children.
 -- ARGV: session id, creation id, "1" to take all below it along.
 
 local keys = {
-    tree = KEYS[1], followers = KEYS[6], totals = KEYS[7], children = KEYS[11], refused = KEYS[12],
-    parent_head = KEYS[13], siblings = KEYS[14]
+    tree = KEYS[1], head = KEYS[2], followers = KEYS[6], totals = KEYS[7], children = KEYS[11], refused = KEYS[12],
+    gone = KEYS[13], parent_head = KEYS[14], siblings = KEYS[15]
 }
 local id, creation, is_cascade = ARGV[1], ARGV[2], ARGV[3] == '1'
 
@@ -37,7 +37,10 @@ end
 
 local place = place_in(keys.tree, id)
 if not place or place.creation ~= creation then return {'NOSESSION'} end
-local count = redis.call('ZCARD', keys.children)
+local deadline = redis.call('HGET', keys.tree, 'deadline')
+local count = math.max(redis.call('ZCARD', keys.children), tonumber(redis.call('HGET', keys.head, 'children') or 0))
+-- Where the head or the list of the children was lost, the tree tells.
+if count == 0 and redis.call('EXISTS', keys.head) == 0 then count = #below() / 2 end
 if count > 0 and not is_cascade then return {'CHILDREN', count} end
 local gone = {}
 if is_cascade then gone = below() end
@@ -62,9 +65,13 @@ redis.call('ZREMRANGEBYSCORE', keys.refused, '-inf', '(' .. text(tonumber(time) 
 for _, member in ipairs(refusals) do redis.call('ZADD', keys.refused, time, member) end
 if place.parent == '' then
     redis.call('PEXPIREAT', keys.refused, text(tonumber(time) + 1000 * REFUSED_SECONDS))
-else
-    local deadline = redis.call('HGET', keys.tree, 'deadline')
-    if deadline then redis.call('PEXPIREAT', keys.refused, deadline) end
+elseif deadline then
+    redis.call('PEXPIREAT', keys.refused, deadline)
+end
+-- Whoever comes after a lost answer or a crash reads here what is left to remove.
+if #gone > 0 then
+    set_fields(keys.gone, gone)
+    if deadline then redis.call('PEXPIREAT', keys.gone, deadline) end
 end
 tell(keys, creation, 'gone')
 for index = 2, #gone, 2 do tell(keys, gone[index], 'gone') end

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, DamagedFrameError, Frame, find_frames, read_frames
-from a2a_session_manager.storage.file.handles import FileChangedError, FileHandle, HandlePool, Look
+from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, HandlePool, Look
 from a2a_session_manager.storage.file.lines import UnknownFormatError
 from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
@@ -22,6 +23,7 @@ from a2a_session_manager.storage.file.places import sync_directory
 _CHUNK = 4_000_000
 # More than this was never under way at once: a longer tail was not lost with the power.
 _MOST_UNSYNCED = 256_000_000
+_MOMENT_SECONDS = 0.05
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
@@ -56,6 +58,17 @@ class FramedFile(ABC):
         self.handle.lock.release()
         if isinstance(error, OSError):
             raise translation(error, self.path) from error
+
+    @contextmanager
+    def soon(self) -> Iterator[Self]:
+        """Be `with` it, unless another thread has it for more than a moment: raises BusyError then."""
+        if not self.handle.lock.acquire(timeout=_MOMENT_SECONDS):
+            raise BusyError
+        try:
+            with self:
+                yield self
+        finally:
+            self.handle.lock.release()
 
     @abstractmethod
     def forget(self) -> None:

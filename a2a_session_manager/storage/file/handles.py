@@ -82,6 +82,10 @@ class FileHandle:
         return status
 
     @property
+    def is_open(self) -> bool:
+        return self._fd is not None
+
+    @property
     def is_known(self) -> bool:
         """Tell whether the file is open, and is the one that was read before."""
         return self._fd is not None and not self.is_fresh
@@ -144,14 +148,18 @@ class FileHandle:
         os.fdatasync(self.fd)
 
     @contextmanager
-    def exclusive(self) -> Iterator[bool]:
-        """Hold the file against other processes, if nobody else does; yields whether it is held."""
-        if not self._try_to_hold():
-            yield False
-            return
-        self.is_held = True
+    def exclusive(self) -> Iterator[int | None]:
+        """Hold the open file against other processes, if nobody else does; yields its size, None when it is not held.
+
+        What was decided before is to be decided again inside: only now do others keep away.
+        """
         try:
-            yield True
+            size = self.hold()
+        except BusyError:
+            yield None
+            return
+        try:
+            yield size
         finally:
             self.release()
 

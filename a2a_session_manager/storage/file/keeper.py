@@ -1,13 +1,16 @@
 """FileKeeper: the blocking half of the file store. It runs in worker threads, never on the loop.
 
 Lock order: tree, then log, never two logs. Each is a thread lock and a file lock; file locks are tried, not
-waited for: BUSY sends the work back to the queue.
+waited for: BUSY sends the work back to the queue. What was seen before a file was held is decided again once it is.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
@@ -24,10 +27,14 @@ from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.places import placed, sync_directory, sync_file
 from a2a_session_manager.storage.file.shelf import Shelf
-from a2a_session_manager.storage.file.sweeping import sweep
+from a2a_session_manager.storage.file.sweeping import most_at_once, remove_if_empty, sweep
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals, TreeTotals
+
+# Between two chunks of a long sweep: longer than others wait between two looks whether a file is free.
+_PAUSE_SECONDS = 0.001
+_SWEEP_TRIES = 3
 
 
 class FileKeeper:
@@ -62,15 +69,21 @@ class FileKeeper:
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> Busy | None:
         """Write the tree's line that ends the session and all below it, then sweep their logs."""
-        birth = self._birth(self._shelf.log(key))
+        log = self._shelf.log(key)
+        birth = self._birth(log) or living_birth(self._shelf, log)  # which tells absence from a lost log
         if birth is None or birth.creation_id != creation_id:
             return None
+        root = SessionKey(key.namespace, birth.root_id)
         try:
-            # Without a tree file another process has deleted the whole tree meanwhile.
-            with suppress(SessionNotFound), self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
+            with self._held_tree(root) as tree:
                 self._delete(key, creation_id, tree, cascade)
+                unswept = list(tree.all_unswept())
+                self._sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
         except BusyError:
             return BUSY
+        except SessionNotFound:
+            return None  # another process has deleted the whole tree meanwhile
+        self._sweep_rest(root, unswept)
         return None
 
     @contextmanager
@@ -101,7 +114,7 @@ class FileKeeper:
                     return None
                 known = tree.offset
                 totals = {cell: dict(counters) for cell, counters in tree.swept_totals.items()}
-                places = [*tree.living.values(), *tree.dead]
+                places = [*tree.living.values(), *tree.dead.values()]
                 lost = [place for place in places if not self._add_spent(totals, key.namespace, place)]
                 if not lost:
                     return TreeTotals(tree.living[key.id].creation_id, totals)
@@ -119,7 +132,7 @@ class FileKeeper:
         return True
 
     def _create(self, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
-        if tree.dead and sweep(self._shelf, tree):
+        if self._sweep_some(tree, key):
             raise BusyError  # its last session: the next try makes a new tree file
         parent = creation.parent
         if parent is not None and not tree.is_alive(parent.id, parent.creation_id):
@@ -155,16 +168,20 @@ class FileKeeper:
             if log.key.id in tree.living:
                 raise lost_log(log, tree)
             return False
-        assert log.birth is not None, "a log that exists has its first record"
-        if self._is_named(log.birth, tree):
+        if self._is_named(log, tree):
             return True
-        with log.handle.exclusive() as is_held:
-            if not is_held:
+        with log.handle.exclusive() as size:
+            # Who makes a session holds its log until its tree names it: only now is it sure that nobody will.
+            if size is None or not log.exists(held_size=size):
                 raise BusyError
+            if self._is_named(log, tree):
+                return True
             log.remove()
         return False
 
-    def _is_named(self, birth: Birth, held: TreeFile) -> bool:
+    def _is_named(self, log: LogFile, held: TreeFile) -> bool:
+        birth = log.birth
+        assert birth is not None, "a log that exists has its first record"
         tree = held
         if birth.root_id != held.root.id:
             tree = self._shelf.tree(SessionKey(held.root.namespace, birth.root_id))
@@ -174,8 +191,8 @@ class FileKeeper:
         try:
             if tree is not held:
                 tree.catch_up()
-            if tree.is_dead(birth.creation_id):
-                raise BusyError  # not swept yet: what it spent is nowhere else
+            if tree.unswept(birth.creation_id):
+                raise BusyError  # what it spent is nowhere else
             return tree.names(birth)
         finally:
             tree.handle.lock.release()
@@ -203,7 +220,43 @@ class FileKeeper:
             tree.end(key.id)
         # Also when it was ended before: whoever wrote that may have died before it was on disk.
         self._sync(tree)
-        sweep(self._shelf, tree)
+
+    def _sweep_rest(self, root: SessionKey, places: Sequence[Place]) -> None:
+        """Sweep these dead in chunks, between which others get at the tree; what is in use stays for a later sweep."""
+        for _ in range(_SWEEP_TRIES):
+            most = most_at_once(self._shelf.pool)
+            chunks = [places[first : first + most] for first in range(0, len(places), most)]
+            places = [place for chunk in chunks for place in self._left_of(root, chunk)]
+            if not places:
+                return
+
+    def _left_of(self, root: SessionKey, places: Sequence[Place]) -> Sequence[Place]:
+        """Sweep a chunk and return what could not be swept."""
+        tree = self._shelf.tree(root)
+        if not any(tree.unswept(place.creation_id) for place in places):
+            return ()
+        time.sleep(_PAUSE_SECONDS)
+        try:
+            with self._held_tree(root):
+                return self._sweep_held(tree, places)
+        except BusyError:
+            return places
+        except SessionNotFound:
+            return ()  # others have swept the last of the tree
+
+    def _sweep_held(self, tree: TreeFile, places: Sequence[Place]) -> Sequence[Place]:
+        sweep(self._shelf, tree, places)
+        left = [place for place in places if tree.unswept(place.creation_id)]
+        remove_if_empty(self._shelf, tree)
+        return left
+
+    def _sweep_some(self, tree: TreeFile, key: SessionKey) -> bool:
+        """Sweep a few whose deletion was cut off, that of this id first; tell whether the tree file went with them."""
+        birth = self._birth(self._shelf.log(key))
+        own = None if birth is None else tree.unswept(birth.creation_id)
+        some = islice(tree.all_unswept(), most_at_once(self._shelf.pool) - 1)
+        sweep(self._shelf, tree, [*([] if own is None else [own]), *(place for place in some if place != own)])
+        return tree.offset > 0 and remove_if_empty(self._shelf, tree)
 
     def _sweep_former(self, key: SessionKey, root: SessionKey) -> None:
         """Let the tree that a dead session of this id was in count what it spent, before its log goes."""
@@ -213,7 +266,7 @@ class FileKeeper:
         birth = self._birth(log)
         if birth is not None and birth.root_id != root.id:
             with suppress(SessionNotFound), self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
-                sweep(self._shelf, tree)
+                self._sweep_some(tree, key)
 
     def _birth(self, log: LogFile) -> Birth | None:
         with log:
@@ -255,7 +308,12 @@ class FileKeeper:
                 tree.catch_up(held_size=size, cut_torn_tail=True)
                 if self._shelf.durable and tree.offset and not tree.on_disk.is_anchored(tree.first_bytes):
                     tree.anchor()
-                yield tree
+                try:
+                    yield tree
+                finally:
+                    if tree.handle.is_open and tree.handle.size() == 0:  # made for a creation that was refused
+                        os.unlink(tree.path)
+                        tree.handle.close()
             finally:
                 tree.handle.release()
 

@@ -44,10 +44,10 @@ class LogFile(LogReader):
         return [answer if needed <= whole else self.no_room() for answer, needed in staged]
 
     def remove(self) -> None:
-        """Remove the log and all that was derived from it."""
-        self.path.unlink()
-        self._index.remove()
+        """Remove the log and all that was derived from it. Only by who holds the file exclusively."""
+        self._index.remove()  # first: once the log is gone, another one of its name may have sidecars
         self.on_disk.mark.remove()
+        self.path.unlink()
         self.handle.close()
         self.start_over()
 

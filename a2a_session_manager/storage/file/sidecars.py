@@ -103,12 +103,15 @@ class Sidecars:
 
     def remove(self) -> None:
         """Remove all sidecars, the checkpoint first: without it the others count for nothing."""
-        for path in (self.checkpoint_path, self._index_path):
-            path.unlink(missing_ok=True)
-        prefix = f"{self.checkpoint_path.stem}.ids."
+        self.checkpoint_path.unlink(missing_ok=True)
+        # Written first and removed last, so that without it there is no other, and no folder to search.
+        if not self._index_path.exists():
+            return
+        prefixes = (f"{self.checkpoint_path.stem}.ids.", f"{self.checkpoint_path.name}.new")
         for path in list(self.checkpoint_path.parent.iterdir()):
-            if path.name.startswith(prefix):
+            if path.name.startswith(prefixes):
                 path.unlink(missing_ok=True)
+        self._index_path.unlink(missing_ok=True)
 
     def _document(self, first_bytes: bytes) -> tuple[dict[str, Any], int]:
         data = self.checkpoint_path.read_bytes()

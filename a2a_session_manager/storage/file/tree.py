@@ -7,7 +7,7 @@ is what makes a child, and what ends one: everything below a deleted session end
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,11 +41,13 @@ class TreeFile(FramedFile):
 
     def forget(self) -> None:
         self.living: dict[str, Place] = {}
-        self.dead: list[Place] = []
-        self.swept: set[str] = set()
+        # By creation id: of the root's present life, whose spend is the tree's, and of its former lives.
+        self.dead: dict[str, Place] = {}
+        self.former: dict[str, Place] = {}
         self.swept_totals: Totals = {}
         self.created = 0
-        self._children: dict[str, list[str]] = {}
+        self._known: set[str] = set()
+        self._children: dict[str, dict[str, None]] = {}
 
     def is_alive(self, session_id: str, creation_id: str) -> bool:
         place = self.living.get(session_id)
@@ -55,14 +57,23 @@ class TreeFile(FramedFile):
         """Tell whether the session of this birth lives, under the root it was made under."""
         return self.is_alive(birth.root_id, birth.root_creation_id) and self.is_alive(birth.key.id, birth.creation_id)
 
-    def is_dead(self, creation_id: str) -> bool:
-        """Tell whether that session was deleted, and its log not swept yet."""
-        return any(place.creation_id == creation_id for place in self.dead)
+    @property
+    def is_empty(self) -> bool:
+        """True when nobody lives in the tree, and no log of the dead is left."""
+        return not (self.living or self.dead or self.former)
+
+    def unswept(self, creation_id: str) -> Place | None:
+        """Return the place of that session if it was deleted, and its log not swept yet."""
+        return self.dead.get(creation_id) or self.former.get(creation_id)
+
+    def all_unswept(self) -> Iterator[Place]:
+        """Yield the places of the deleted sessions whose logs are not swept yet, those below others first."""
+        yield from self.former.values()
+        yield from self.dead.values()
 
     def knows(self, creation_id: str) -> bool:
         """Tell whether that session was ever in the tree."""
-        living = any(place.creation_id == creation_id for place in self.living.values())
-        return living or creation_id in self.swept or self.is_dead(creation_id)
+        return creation_id in self._known
 
     def children(self, session_id: str) -> list[Place]:
         """Return the living children in creation order."""
@@ -84,10 +95,9 @@ class TreeFile(FramedFile):
         """Write that a session, and all below it, exist no more."""
         self._write({"-": session_id})
 
-    def sweep(self, place: Place, totals: Totals) -> None:
-        """Write what a dead session had spent: its log is not needed any more."""
-        cells = [[model, source, counters] for (model, source), counters in totals.items()]
-        self._write({"$": [place.creation_id, cells]})
+    def sweep(self, spent: Sequence[tuple[Place, Totals]]) -> None:
+        """Write, in one write, what each of some dead sessions had spent: their logs are not needed any more."""
+        self._write(*[{"$": [place.creation_id, _cells(totals)]} for place, totals in spent])
 
     def take(self, frame: Frame) -> None:
         record: dict[str, Any] = parsed(frame.payload)
@@ -103,37 +113,47 @@ class TreeFile(FramedFile):
     def _take_birth(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
         self.created += 1
         self.living[session_id] = Place(session_id, parent_id, creation_id, self.created)
+        self._known.add(creation_id)
         if parent_id is not None:
-            self._children.setdefault(parent_id, []).append(session_id)
+            self._children.setdefault(parent_id, {})[session_id] = None
         else:
             # A new life of the root: what the former one spent is not its own.
-            self.dead = []
+            self.former |= self.dead
+            self.dead = {}
             self.swept_totals = {}
 
     def _take_end(self, session_id: str) -> None:
         ended = list(self.below(session_id))
         parent_id = ended[0].parent_id
         if parent_id is not None:
-            self._children[parent_id].remove(session_id)
+            del self._children[parent_id][session_id]
         for place in ended:
             del self.living[place.id]
             self._children.pop(place.id, None)
-        self.dead += ended
+        # The one that was deleted comes last: while its log is there, its deletion can be taken up again.
+        self.dead |= {place.creation_id: place for place in reversed(ended)}
 
     def _take_sweep(self, creation_id: str, cells: list[Any]) -> None:
-        self.swept.add(creation_id)
-        self.dead = [place for place in self.dead if place.creation_id != creation_id]
+        if self.former.pop(creation_id, None) is not None:
+            return
+        self.dead.pop(creation_id, None)
         for model, source, counters in cells:
             ledger.add_counters(self.swept_totals.setdefault((model, source), {}), counters)
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, *records: dict[str, Any]) -> None:
         if self.offset == 0:
-            record["v"] = FORMAT
-        payload = json.dumps(record, separators=(",", ":")).encode()
+            records[0]["v"] = FORMAT
         synced = self.on_disk.for_a_record(self._first_bytes)
-        frame = framed(payload, synced)
-        if self.write([frame], synced) == 0:
+        payloads = [json.dumps(record, separators=(",", ":")).encode() for record in records]
+        frames = [framed(payload, synced) for payload in payloads]
+        whole = self.write(frames, synced)
+        if self.offset == 0 and whole:
+            self._first_bytes = frames[0][:FIRST_BYTES]
+        for payload, frame in zip(payloads[:whole], frames, strict=False):
+            self._take(Frame(self.offset, self.offset + len(frame), payload, synced))
+        if whole < len(frames):
             raise self.no_room()
-        if self.offset == 0:
-            self._first_bytes = frame[:FIRST_BYTES]
-        self._take(Frame(self.offset, self.offset + len(frame), payload, synced))
+
+
+def _cells(totals: Totals) -> list[list[Any]]:
+    return [[model, source, counters] for (model, source), counters in totals.items()]

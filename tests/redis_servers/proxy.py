@@ -25,6 +25,7 @@ class FaultyProxy:
         dropped: replies lost so far.
         is_black_hole: what either side sends is swallowed; connections stay open.
         delay: seconds that everything takes longer, each way.
+        target_port: where new connections lead; old ones stay where they are.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -34,7 +35,7 @@ class FaultyProxy:
         self.dropped = 0
         self.is_black_hole = False
         self.delay = 0.0
-        self._target_port = target_port
+        self.target_port = target_port
         self._to_drop = 0
         self._marks: tuple[bytes, ...] = ()
         self._between: Between = _nothing_between
@@ -92,7 +93,7 @@ class FaultyProxy:
         self._lines[line] = asyncio.get_running_loop().create_future()
         try:
             with suppress(OSError):
-                await line.carry(reader, self._target_port)
+                await line.carry(reader, self.target_port)
         finally:
             line.cut()
             self._lines.pop(line).set_result(None)

@@ -13,7 +13,7 @@ from redis.asyncio import Redis, RedisCluster
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis import private
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
-from a2a_session_manager.storage.redis.errors import is_passing, outage
+from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
@@ -116,11 +116,24 @@ class Asker:
         try:
             # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
             async with asyncio.timeout_at(min(deadline, now + self._patience.try_seconds)):
-                return await ask(questions, attempt)
+                answers = await ask(questions, attempt)
+                if any(isinstance(answer, Exception) and is_read_only(answer) for answer in answers):
+                    await self._drop_idle_connections()
+                return answers
         except TimeoutError:
             return [redis_errors.TimeoutError("no answer in time")] * len(questions)
         finally:
             gate.release()
+
+    async def _drop_idle_connections(self) -> None:
+        """Let the next try connect anew: the address may lead to another primary by now, and old connections stay open.
+
+        Not a cluster's: it says by MOVED where the primary is.
+        """
+        if self._wire is not None:
+            await self._wire.release_kept()
+        if isinstance(self._client, Redis):
+            await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _run(self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None) -> list[Any]:
         send = self._sender(attempt)

@@ -65,7 +65,12 @@ def is_passing(error: Exception) -> bool:
     """Tell whether the same command may succeed a moment later."""
     if isinstance(error, _LASTING):
         return False
-    return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS)
+    return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS) or is_read_only(error)
+
+
+def is_read_only(error: Exception) -> bool:
+    """Tell whether a replica answered, such as a primary that was demoted and lives on."""
+    return _remedy_told(error) is _READ_ONLY or str(error).startswith("MASTERDOWN ")
 
 
 def outage(error: Exception) -> Exception:
@@ -125,6 +130,10 @@ def _ours(error: Exception, session_id: str) -> SessionManagerError:
 
 
 def _remedy(error: Exception) -> str:
+    return _remedy_told(error) or (_NO_ANSWER if is_passing(error) else _UNFORESEEN)
+
+
+def _remedy_told(error: Exception) -> str | None:
     for kind, remedy in _REMEDY_BY_TYPE:
         if isinstance(error, kind):
             return remedy
@@ -132,4 +141,4 @@ def _remedy(error: Exception) -> str:
     for marks, remedy in _REMEDIES:
         if any(mark in text for mark in marks):
             return remedy
-    return _NO_ANSWER if is_passing(error) else _UNFORESEEN
+    return None

@@ -62,6 +62,11 @@ class Wire:
         else:
             await self._pool.release(connection)
 
+    async def release_kept(self) -> None:
+        """Put the connections that are kept back into the pool, which may then close them."""
+        while self._kept:
+            await self._pool.release(self._kept.pop())
+
     def give_back_broken(self, connection: Any) -> None:
         """Close a connection that still owes answers, and take it back: whoever gets it next connects anew."""
         if connection.is_connected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
@@ -15,12 +15,17 @@ ResultT = TypeVar("ResultT")
 _END_SECONDS = DEFAULT_LIMITS.cancel_seconds
 
 
-async def surely(write: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Send a write, and once more, the same, when its outcome is not known: its ids make that harmless."""
-    try:
-        return await write()
-    except StoreUnavailable:
-        return await write()
+async def surely(write: Callable[[], Awaitable[ResultT]], *, pauses: Sequence[float] = (0,)) -> ResultT:
+    """Send a write, and after each pause once more, the same, while its outcome is not known.
+
+    Its ids make that harmless.
+    """
+    for pause in pauses:
+        try:
+            return await write()
+        except StoreUnavailable:
+            await asyncio.sleep(pause)
+    return await write()
 
 
 async def write_at_end(write: Coroutine[Any, Any, None], exc: BaseException | None, *, failed: str) -> bool:

@@ -11,10 +11,11 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from secrets import compare_digest, token_hex
 from typing import Annotated
 
 import uvicorn
-from fastapi import Body, FastAPI, Response
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Response
 from httpx2 import AsyncClient
 
 from a2a_session_manager import ActiveSession, ChatMessage
@@ -35,13 +36,23 @@ from a2a_session_manager.integrations.fastapi import (
     sse_frame,
 )
 
+# Without one, nobody but this script itself can read all sessions.
+ADMIN_TOKEN = os.environ.get("ADMIN_TOKEN") or token_hex()
 TOKEN_SECONDS = float(os.environ.get("TOKEN_SECONDS", "0.001"))
 
 app = FastAPI(
     lifespan=session_lifespan(os.environ.get("SESSIONS_URL", "memory:")), default_response_class=AsciiJSONResponse
 )
 install_problem_handlers(app)
-app.include_router(session_router(), prefix="/read")  # in earnest: dependencies=[Depends(is_admin)]
+
+
+async def is_admin(authorization: Annotated[str, Header()] = "") -> None:
+    """Refuse whoever does not know the token."""
+    if not compare_digest(authorization.encode(), f"Bearer {ADMIN_TOKEN}".encode()):
+        raise HTTPException(401)
+
+
+app.include_router(session_router(), prefix="/read", dependencies=[Depends(is_admin)])
 
 Text = Annotated[str, Body(min_length=1)]
 RequestId = Annotated[str | None, Body()]
@@ -100,7 +111,7 @@ async def main() -> None:
             lines = [line async for line in answered.aiter_lines()]
         print("answer:", json.loads(lines[-2].removeprefix("data: "))["message"])
 
-        seen = await other_tab.get("/read/sessions/oslo-trip")
+        seen = await other_tab.get("/read/sessions/oslo-trip", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
         print("run:", seen.json()["runs"][0]["status"])
         print("other tab sees:", [event["source"] for event in seen.json()["events"]])
 

@@ -106,13 +106,13 @@ class ActiveRun(ActiveLog):
 
         Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
         """
-        self._check_open()
+        self.check_open()
         self.record.mark_waiting()
         await self._keeper.write()
 
     async def mark_running(self) -> None:
         """Record that the run goes on."""
-        self._check_open()
+        self.check_open()
         self.record.mark_running()
         await self._keeper.write()
 
@@ -121,7 +121,7 @@ class ActiveRun(ActiveLog):
     ) -> list[SessionEvent[Any]]:
         """Append like `append`, and also when the block has ended: for what a model said meanwhile."""
         if self._stage != "left":
-            self._check_open()
+            self.check_open()
         return await super().append_late(*items, id=id)
 
     async def __aenter__(self) -> Self:
@@ -147,12 +147,8 @@ class ActiveRun(ActiveLog):
         self._stage = "left"
         await self._keeper.end(exc)
 
-    @property
-    def _writable(self) -> SessionStore:
-        self._check_open()
-        return self._store
-
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise InvalidSessionOperation outside the run's block."""
         if self._stage == "open":
             return
         if self._stage != "left":

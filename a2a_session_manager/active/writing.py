@@ -140,9 +140,12 @@ class ActiveWriter(ActiveReader):
             event = event_from_message({"role": role, "content": content, **message_fields}, **about)
         return (await store.append(self.session, event))[0]
 
+    def check_open(self) -> None:
+        """Raise InvalidSessionOperation where nothing can be written: through a run outside its block."""
+
     @property
     def _writable(self) -> SessionStore:
-        """The store, for a verb that writes; a run that is not open refuses here."""
+        self.check_open()
         return self._store
 
     def _check_single(self, items: Sequence[object], id: str | None) -> None:

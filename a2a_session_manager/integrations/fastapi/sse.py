@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header
 from fastapi.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
 from a2a_session_manager.integrations.fastapi.dependencies import LAST_SEQ, After
+from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations, of_no_app
 from a2a_session_manager.integrations.fastapi.problems import log_outage, problem_of
 from a2a_session_manager.integrations.fastapi.responses import escaped_json, json_bytes
 from a2a_session_manager.models.session_event import SessionEvent
@@ -30,15 +31,33 @@ class EventStream(StreamingResponse):
     Starlette leaves a generator to the garbage collector when the client goes while a frame is being sent, and
     what stands in its `finally` then runs any time later. An error of the library is sent as a last frame,
     `event: problem`; any other cuts the response off.
+
+    With `detach`, the generator goes on when the client leaves, in a task of its own, and what it stores is found by
+    `follow`. The lifespan waits for it when the app stops, and cancels it in the end; an error is logged.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str] | None = None,
+        *,
+        detach: bool = False,
+    ) -> None:
         # Caches and nginx would hold frames back.
         ours = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         self._frames = frames
+        self._is_detached = detach
         super().__init__(_with_problem(frames), headers={**ours, **(headers or {})})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request; a detached stream begins here, and goes on without it."""
+        if self._is_detached:
+            generations: Generations = scope.get("state", {}).get(GENERATIONS_KEY, of_no_app)
+            self._frames = generations.start(self._frames).watched()
+            self.body_iterator = _with_problem(self._frames)
+        await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         """Send the frames, and close their generator."""

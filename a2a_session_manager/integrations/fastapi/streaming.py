@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.active import ActiveLog
 from a2a_session_manager.assured import surely, write_at_end
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.integrations.fastapi.chunks import Chunk, texts_of
 from a2a_session_manager.integrations.fastapi.sse import EventStream, event_frame, sse_frame
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.identifier import checked_id, new_id
@@ -19,6 +20,9 @@ from a2a_session_manager.models.token_usage import TokenUsage
 
 _logger = logging.getLogger(__name__)
 
+# A store that is away for a moment must not cost the answer; in all less than a client that has left is waited for.
+_PAUSES = (0.0, 0.1, 0.4, 1.0, 2.0)
+
 
 class StreamedAnswer:
     """Collects an answer's text, for `async with`: it is appended once, when the block ends, however it ends.
@@ -26,12 +30,14 @@ class StreamedAnswer:
     When the block is left by an error, a cancellation, or because the client has gone, the event's metadata
     says `"interrupted": True` and, of an error, its `"error_type"`. The message is then the text so far, so that
     `messages()` gives it to the next model like any other answer. An answer without text is an event without a
-    message, which `messages()` leaves out.
+    message, which `messages()` leaves out. A store that cannot be reached for a moment is asked again.
     """
 
     def __init__(
         self, log: ActiveLog, *, model: str | None = None, provider: str | None = None, id: str | None = None
     ) -> None:
+        if not isinstance(model, str | None):
+            raise InvalidSessionOperation(f"model= is the model's name, not a {type(model).__name__}")
         self._log = log
         self._model = model
         self._provider = provider
@@ -39,7 +45,7 @@ class StreamedAnswer:
         self._parts: list[str] = []
         self._usage: TokenUsage | None = None
         self._event: SessionEvent[Any] | None = None
-        self._has_ended = False
+        self._stage: Literal["new", "open", "ended"] = "new"
 
     @property
     def text(self) -> str:
@@ -53,17 +59,31 @@ class StreamedAnswer:
             raise InvalidSessionOperation(f"the answer {self._id!r} is not stored yet: leave its block first")
         return self._event
 
-    def write(self, text: str) -> None:
-        """Add to the text; nothing is stored yet. Raises InvalidSessionOperation behind the end of the block."""
-        if self._has_ended:
-            raise InvalidSessionOperation(f"the answer {self._id!r} has ended: what is written now would be lost")
-        self._parts.append(text)
+    def write(self, chunk: Chunk) -> str:
+        """Add to the text, and return what was added; nothing is stored yet.
+
+        A chunk is text, a text part (`{"type": "text", "text": …}` or an object with such a `text`), a list of them,
+        or None, which adds nothing. Raises InvalidEvent for anything else, after adding what is text in it, and
+        InvalidSessionOperation outside the block, where what is written would be lost.
+        """
+        if self._stage != "open":
+            remedy = "enter it first: async with StreamedAnswer(…)" if self._stage == "new" else "it has ended"
+            raise InvalidSessionOperation(f"the answer {self._id!r} takes no text: {remedy}")
+        texts, refusal = texts_of(chunk)
+        self._parts += texts
+        if refusal is not None:
+            raise InvalidEvent(f"the answer {self._id!r} {refusal}", event_id=self._id)
+        return "".join(texts)
 
     def set_usage(self, usage: object) -> None:
         """Take the provider's usage object, the last one counts. Raises InvalidEvent when it is none."""
         self._usage = usage_from(usage, model=self._model, provider=self._provider)
 
     async def __aenter__(self) -> Self:
+        if self._stage != "new":
+            raise InvalidSessionOperation(f"the answer {self._id!r} is entered already: make another StreamedAnswer")
+        self._log.check_open()  # now, and not when the model has spoken
+        self._stage = "open"
         return self
 
     async def __aexit__(
@@ -72,7 +92,7 @@ class StreamedAnswer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._has_ended = True
+        self._stage = "ended"
         failed = f"the answer {self._id!r} of session {self._log.session.id!r} could not be kept"
         was_kept = await write_at_end(self._append(self._stored(exc)), exc, failed=failed)
         if exc is not None and not was_kept:
@@ -80,7 +100,8 @@ class StreamedAnswer:
             _logger.error("%s", exc.__notes__[-1])
 
     async def _append(self, event: SessionEvent[Any]) -> None:
-        stored = await surely(lambda: self._log.append(event))
+        # Late, perhaps: the run it belongs to may have ended while the model spoke.
+        stored = await surely(lambda: self._log.append_late(event), pauses=_PAUSES)
         self._event = stored[0]
 
     def _stored(self, exc: BaseException | None) -> SessionEvent[Any]:
@@ -99,26 +120,30 @@ class StreamedAnswer:
 
 def stream_answer(
     log: ActiveLog,
-    tokens: AsyncIterable[str],
+    tokens: AsyncIterable[Chunk],
     *,
     model: str | None = None,
     provider: str | None = None,
     id: str | None = None,
+    detach: bool = False,
 ) -> EventStream:
     """Return a response that sends the model's `tokens` as they come, and appends the answer once.
 
-    Each token is a frame `event: token` with a JSON string; the last frame is the stored event, `event: event`.
-    For usage, runs or frames of your own, write the generator yourself: `EventStream` over `StreamedAnswer`.
+    A token is what `StreamedAnswer.write` takes; its text is a frame `event: token` with a JSON string, and the last
+    frame is the stored event, `event: event`. With `detach`, the answer is finished and kept when the client leaves;
+    see EventStream. For usage, runs or frames of your own, write the generator yourself: `EventStream` over
+    `StreamedAnswer`.
     """
-    return EventStream(_answered(StreamedAnswer(log, model=model, provider=provider, id=id), tokens))
+    answer = StreamedAnswer(log, model=model, provider=provider, id=id)
+    return EventStream(_answered(answer, tokens), detach=detach)
 
 
-async def _answered(answer: StreamedAnswer, tokens: AsyncIterable[str]) -> AsyncGenerator[bytes, None]:
+async def _answered(answer: StreamedAnswer, tokens: AsyncIterable[Chunk]) -> AsyncGenerator[bytes, None]:
     try:
         async with answer:
             async for token in tokens:
-                answer.write(token)
-                yield sse_frame("token", token)
+                if text := answer.write(token):
+                    yield sse_frame("token", text)
     finally:
         if isinstance(tokens, AsyncGenerator):
             await tokens.aclose()

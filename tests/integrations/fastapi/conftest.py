@@ -12,7 +12,7 @@ from httpx2 import ASGITransport, AsyncClient, Limits
 
 from a2a_session_manager import InMemorySessionStore, SessionManager
 from a2a_session_manager.integrations.fastapi import get_sessions
-from tests.integrations.fastapi.serving import Served
+from tests.integrations.fastapi.serving import ADMIN_TOKEN, Served
 
 
 @pytest.fixture
@@ -40,4 +40,5 @@ def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
 def client(served: Served) -> AsyncClient:
     """A client of the served app, for `async with`; made here because making one reads files."""
     limits = Limits(max_connections=256)
-    return AsyncClient(base_url=served.url, timeout=60, limits=limits, verify=False, trust_env=False)
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    return AsyncClient(base_url=served.url, headers=headers, timeout=60, limits=limits, verify=False, trust_env=False)

@@ -19,6 +19,7 @@ import uvicorn
 from a2a_session_manager.testing import blocking_calls_refused
 
 ROOT = Path(__file__).parents[3]
+ADMIN_TOKEN = "of-the-tests"
 
 
 class Served:
@@ -38,6 +39,7 @@ class Served:
         command = [sys.executable, "-W", "error", __file__, str(listener.fileno()), app]
         environment = {
             **os.environ,
+            "ADMIN_TOKEN": ADMIN_TOKEN,
             "SESSIONS_URL": f"file:{directory}",
             "TOKEN_SECONDS": str(token_seconds),
             "PYTHONPATH": os.pathsep.join([str(ROOT / "examples"), str(ROOT)]),

@@ -10,7 +10,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from a2a_session_manager import FileSessionStore, SessionEvent
-from tests.integrations.fastapi.serving import Served
+from tests.integrations.fastapi.serving import ADMIN_TOKEN, Served
 
 TALK = b"/messages/talk"
 JSON = {"Content-Type": "application/json"}
@@ -118,7 +118,13 @@ UNREADABLE_IDS = {"an id of 600 characters": Sent(b"PUT", b"/chats/" + b"x" * 60
 async def status_of(served: Served, sent: Sent) -> tuple[int, bytes]:
     """Send the request as it is, and return the status and what came with it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    headers = {"Host": "test", "Connection": "close", "Content-Length": str(len(sent.body)), **sent.headers}
+    headers = {
+        "Host": "test",
+        "Authorization": f"Bearer {ADMIN_TOKEN}",
+        "Connection": "close",
+        "Content-Length": str(len(sent.body)),
+        **sent.headers,
+    }
     lines = [f"{name}: {value}".encode() for name, value in headers.items()]
     writer.write(b"\r\n".join([sent.method + b" " + sent.path + b" HTTP/1.1", *lines, b"", sent.body]))
     status = int((await reader.readline()).split()[1])
@@ -126,6 +132,12 @@ async def status_of(served: Served, sent: Sent) -> tuple[int, bytes]:
     writer.close()
     await writer.wait_closed()
     return status, rest
+
+
+async def test_nobody_else_reads_all_sessions(served: Served) -> None:
+    for view in (b"sessions", b"sessions/talk", b"events/talk", b"tree/talk", b"usage/talk"):
+        for token in ("", "Bearer ", "Bearer of-the-others", "Bearer é"):
+            assert (await status_of(served, read(b"/read/" + view, Authorization=token)))[0] == 401
 
 
 async def stored(served: Served) -> dict[str, list[SessionEvent[Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from a2a_session_manager import (
     StoreUnavailable,
     assured,
 )
-from a2a_session_manager.integrations.fastapi import StreamedAnswer, stream_answer
+from a2a_session_manager.integrations.fastapi import StreamedAnswer, sse_frame, stream_answer, streaming
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 from tests.stops import STOPS, Reached, Stop, task_cancel
@@ -183,6 +184,142 @@ async def test_what_is_written_behind_the_end_is_refused(sessions: SessionManage
             answer.write("more")
 
 
+@pytest.mark.parametrize(
+    ("chunk", "text"),
+    [
+        (None, ""),
+        ("Day", "Day"),
+        ("", ""),
+        ([], ""),
+        ({"type": "text", "text": "Day"}, "Day"),
+        ({"text": "Day"}, "Day"),
+        ({"type": "text_delta", "text": "Day"}, "Day"),
+        ({"type": "output_text", "text": None}, ""),
+        (SimpleNamespace(type="text", text="Day"), "Day"),
+        (SimpleNamespace(text="Day"), "Day"),
+        (["Da", None, {"type": "text", "text": "y"}, SimpleNamespace(text="!")], "Day!"),
+        (("Da", "y"), "Day"),
+        ("Day \ud83d", "Day \ud83d"),
+    ],
+)
+async def test_what_is_text_is_added(chunk: Any, text: str, sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        async with StreamedAnswer(chat) as answer:
+            assert answer.write(chunk) == text
+
+        assert (answer.text, answer.event.message) == (text, text or None)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "what"),
+    [
+        (b"Day", "a bytes"),
+        (3, "a int"),
+        (["Day", ["one"]], "a list"),
+        ({"type": "image_url", "image_url": "x"}, "a dict of type 'image_url'"),
+        ({"type": "thinking", "text": "hm"}, "a dict of type 'thinking'"),
+        ({"text": "hm", "thought": True}, "a dict"),
+        ({"type": ["text"], "text": "hm"}, "a dict"),
+        ({"text": None}, "a dict"),
+        (SimpleNamespace(type="thinking", text="hm"), "a SimpleNamespace of type 'thinking'"),
+    ],
+)
+@pytest.mark.parametrize("way", ["by hand", "stream_answer"])
+async def test_what_is_no_text_is_refused_at_once_and_the_text_is_kept(
+    chunk: Any, what: str, way: str, sessions: SessionManager
+) -> None:
+    async def model() -> AsyncIterator[Any]:
+        yield "The "
+        yield chunk
+
+    async with sessions.open("talk") as chat:
+        if way == "by hand":
+            with pytest.raises(InvalidEvent, match=rf"takes text, not {what}: pass a str, .*text part|a part such as"):
+                await say_all(StreamedAnswer(chat), "The ", chunk)
+        else:
+            last = [frame async for frame in stream_answer(chat, model()).body_iterator][-1]
+            assert isinstance(last, bytes)
+            assert b"event: problem" in last
+            assert what.encode() in last
+
+        [event] = await chat.events()
+        assert event.message == ("The Day" if isinstance(chunk, list) else "The ")
+        assert event.metadata == {"interrupted": True, "error_type": "InvalidEvent"}
+
+
+async def say_all(answer: StreamedAnswer, *chunks: Any) -> None:
+    async with answer:
+        for chunk in chunks:
+            answer.write(chunk)
+
+
+async def test_a_frame_is_sent_for_a_token_that_holds_text(sessions: SessionManager) -> None:
+    async def model() -> AsyncIterator[Any]:
+        for token in (None, "Day ", [{"type": "text", "text": "1"}], None):
+            yield token
+
+    async with sessions.open("talk") as chat:
+        frames = [frame async for frame in stream_answer(chat, model()).body_iterator]
+
+        assert frames[:-1] == [sse_frame("token", "Day "), sse_frame("token", "1")]
+        assert await chat.messages() == [{"role": "assistant", "content": "Day 1"}]
+
+
+async def test_an_answer_that_nobody_has_entered_takes_no_text(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        with pytest.raises(InvalidSessionOperation, match="enter it first: async with StreamedAnswer"):
+            StreamedAnswer(chat).write("Day")
+
+
+async def test_an_answer_is_entered_once(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        answer = StreamedAnswer(chat)
+        await say(answer, "Day")
+
+        with pytest.raises(InvalidSessionOperation, match="entered already"):
+            await say(answer, "Day")
+
+
+async def test_an_answer_of_a_run_outside_its_block_is_refused_before_the_model_speaks(
+    sessions: SessionManager,
+) -> None:
+    async with sessions.open("talk") as chat:
+        with pytest.raises(InvalidSessionOperation, match="enter the run first"):
+            await say(StreamedAnswer(chat.run()), "Day")
+
+
+async def test_an_answer_whose_run_ends_meanwhile_is_kept(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        async with chat.run(id="r") as run:
+            answer = StreamedAnswer(run)
+            await answer.__aenter__()
+        answer.write("Day")
+        await answer.__aexit__(None, None, None)
+
+        assert [(event.message, event.task_id) for event in await chat.events()] == [("Day", "r")]
+
+
+async def test_a_model_that_is_no_name_is_refused_before_anything_is_said(sessions: SessionManager) -> None:
+    model: Any = object()
+    async with sessions.open("talk") as chat:
+        with pytest.raises(InvalidSessionOperation, match="model= is the model's name, not a object"):
+            StreamedAnswer(chat, model=model)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_PAUSES", (0.0, 0.0, 0.0))
+
+
+async def test_a_store_that_is_away_for_a_moment_costs_no_answer() -> None:
+    backend, sessions = lossy()
+    async with sessions.open("talk") as chat:
+        backend.replies_to_lose = 3
+        await say(StreamedAnswer(chat), "Day")
+
+        assert [event.message for event in await chat.events()] == ["Day"]
+
+
 def lossy() -> tuple[LossyBackend, SessionManager]:
     backend = LossyBackend(MemoryBackend())
     return backend, SessionManager(BaseSessionStore(backend))
@@ -202,7 +339,7 @@ async def test_a_lost_reply_is_asked_for_again_and_nothing_is_doubled() -> None:
 async def test_an_outage_is_raised_when_the_block_ended_well() -> None:
     backend, sessions = lossy()
     async with sessions.open("talk") as chat:
-        backend.replies_to_lose = 2
+        backend.replies_to_lose = 100
         with pytest.raises(StoreUnavailable):
             await say(StreamedAnswer(chat), "Day")
 
@@ -212,7 +349,7 @@ async def test_an_answer_that_cannot_be_kept_behind_an_error_is_a_note_and_a_log
 ) -> None:
     backend, sessions = lossy()
     async with sessions.open("talk") as chat:
-        backend.replies_to_lose = 2
+        backend.replies_to_lose = 100
         with pytest.raises(ConnectionError) as caught:
             await say(StreamedAnswer(chat, id="a-1"), "Day", then=ConnectionError())
 

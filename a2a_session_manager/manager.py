@@ -157,6 +157,10 @@ class SessionManager(AsyncResource):
         """
         await self._store.delete(session, children=children)
 
+    async def cut_damaged_tail(self, id: str) -> int:
+        """Go on without the damaged end of a session; see SessionStore.cut_damaged_tail. Returns how many bytes."""
+        return await self._store.cut_damaged_tail(id)
+
     async def list_sessions(self, prefix: str = "") -> list[str]:
         """Return all ids that start with `prefix`, in the store's own stable order."""
         return await self._store.list_sessions(prefix)

@@ -108,6 +108,15 @@ class SessionStore(Protocol):
         `refuse` raises InvalidSessionOperation when it has children.
         """
 
+    async def cut_damaged_tail(self, session_id: str) -> int:
+        """Go on without the damaged end of a session: what a CorruptSession names, after a look at the backups.
+
+        Everything from the first damaged byte on is moved out of the way, never removed, and the number of bytes is
+        returned: 0 where nothing is damaged, and on stores that have no such way out (all but the file store, which
+        moves them into `ID.cut` beside the log). The session then goes on behind its last whole commit; what was cut
+        counts no more, and its ids are free again. Raises SessionNotFound, and CorruptSession when it is no way out.
+        """
+
     async def list_sessions(self, prefix: str = "") -> list[str]:
         """Return all ids that start with `prefix`, in the store's own stable order."""
 

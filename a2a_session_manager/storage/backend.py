@@ -58,6 +58,13 @@ class Backend(ABC):
         stays in the totals of its root. A commit that comes later finds nothing, and brings nothing back.
         """
 
+    def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
+        """Move what is damaged at the end of the session out of the way, where nobody's data is lost by it.
+
+        Return how many bytes; 0 where nothing is damaged, and for a backend that has no such way out, as here.
+        """
+        return _nothing()
+
     @abstractmethod
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -99,3 +106,7 @@ class Backend(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Finish what is under way, release what was opened, and set `is_closed`; twice is fine."""
+
+
+async def _nothing() -> int:
+    return 0

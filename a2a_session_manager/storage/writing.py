@@ -133,6 +133,14 @@ class SessionWriter(SessionReader):
             creation_id = loaded.head.creation_id
         await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
 
+    async def cut_damaged_tail(self, session_id: str) -> int:
+        """Go on without the damaged end of a session: move it out of the way and return how many bytes it had."""
+        key = self._key(session_id)
+        count = await self._finished(self._backend.cut_damaged_tail(key))
+        if (await self._backend.load([key], last=0, whole_head=False))[0] is None:
+            raise SessionNotFound(key.id)
+        return count
+
     async def _with_costs(self, change: SessionChange) -> SessionChange:
         events = await priced_events(change.events, self._pricer)
         return change if events is change.events else replace(change, events=events)

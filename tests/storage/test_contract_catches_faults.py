@@ -16,6 +16,7 @@ FAULTS = {
         "corruption",
         "test_a_damaged_event_is_corruption_to_every_reader_of_it_and_never_absence",
     ),
+    "CutsWhatIsWhole": ("corruption", "test_nothing_is_cut_from_a_healthy_session"),
     "BlocksTheLoop": ("lifecycle", "test_no_verb_blocks_the_loop"),
     "IgnoresLast": ("reading", "test_get_brings_the_last_so_many_events_and_no_more"),
     "LeavesOutHiddenEvents": (

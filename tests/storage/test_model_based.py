@@ -252,6 +252,13 @@ class StoreMachine(RuleBasedStateMachine):
     def retract_after(self, id: str, after: int) -> None:
         self.retract(id, Retraction(after=after), lambda plain: {seq for seq in plain.visible if seq > after})
 
+    @rule(id=session_ids)
+    def cut_damaged_tail(self, id: str) -> None:
+        if id in self.model.sessions:
+            assert self.run(self.store.cut_damaged_tail(id)) == 0
+        else:
+            self.refused(SessionNotFound, self.store.cut_damaged_tail(id))
+
     @rule(id=session_ids, cascade=st.booleans())
     def delete(self, id: str, cascade: bool) -> None:
         deleting = self.store.delete(id, children="cascade" if cascade else "refuse")

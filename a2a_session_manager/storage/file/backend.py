@@ -64,6 +64,9 @@ class FileBackend(Backend):
         work = partial(self._keeper.delete, key, creation_id, cascade=cascade)
         return self._queue.put(("tree", key), work, 0)
 
+    def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:
+        return self._queue.put(("tail", key), partial(self._keeper.cut_damaged_tail, key), 0)
+
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:

@@ -81,6 +81,10 @@ class FramedFile(ABC):
     def take_shortcut(self) -> None:  # noqa: B027  # a tree file has none
         """Set `offset` and all that was to be read before it from elsewhere, where there is such a thing."""
 
+    def remedy(self, offset: int) -> str:
+        """Return what to do about damage at `offset`."""
+        return "restore it from a backup"
+
     def catch_up(self, *, held_size: int | None = None, cut_torn_tail: bool = False) -> bool:
         """Read what was appended since; False when there is no file. Raises CorruptSession.
 
@@ -164,7 +168,7 @@ class FramedFile(ABC):
         """Forget the file: the next use reads it from its start."""
         self.offset = 0
         self._first_bytes = b""
-        self.on_disk.synced = None
+        self.on_disk.forget()
         self._passed_over = None
         self._seen = None
         self.forget()
@@ -272,5 +276,5 @@ class FramedFile(ABC):
     def _damaged(self, offset: int, how: str) -> CorruptSession:
         return CorruptSession(
             self.session_id,
-            f"{self.path} is {how}, at byte {offset}: restore it from a backup; nothing was changed",
+            f"{self.path} is {how}, at byte {offset}: {self.remedy(offset)}; nothing was changed",
         )

@@ -90,6 +90,10 @@ class FileHandle:
         """Tell whether the file is open, and is the one that was read before."""
         return self._fd is not None and not self.is_fresh
 
+    def is_of(self, fd: int) -> bool:
+        """Tell whether `fd` is the file that was read under this name last. Needs no lock."""
+        return _identity(os.fstat(fd)) == self._identity
+
     def _named_status(self) -> os.stat_result | None:
         """Return the status of the open file; None when it is not the one of its path any more."""
         try:

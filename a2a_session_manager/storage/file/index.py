@@ -108,6 +108,10 @@ class LogIndex:
             return False
         return self._recent_records >= CHECKPOINT_RECORDS or grown >= _LARGE_RECORDS * self._due_bytes
 
+    def covered_on_disk(self, first_bytes: bytes) -> int:
+        """Return up to which byte the sidecars cover the log that begins so."""
+        return self._sidecars.covered(first_bytes)
+
     def is_overtaken(self, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers more: its tables are not to be written over."""
         return self._trusts_sidecars and self._sidecars.covered(first_bytes) > self.covered

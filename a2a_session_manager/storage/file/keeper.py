@@ -20,6 +20,7 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.storage import heads, ledger
 from a2a_session_manager.storage.commit_queue import BUSY, Busy
+from a2a_session_manager.storage.file.cutting import cut_damaged_tail
 from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError
@@ -85,6 +86,13 @@ class FileKeeper:
             return None  # another process has deleted the whole tree meanwhile
         self._sweep_rest(root, unswept)
         return None
+
+    def cut_damaged_tail(self, key: SessionKey) -> int | Busy:
+        """Move the damaged end of a session's log out of the way; return how many bytes."""
+        try:
+            return cut_damaged_tail(self._shelf, key)
+        except BusyError:
+            return BUSY
 
     @contextmanager
     def living(self, key: SessionKey) -> Iterator[LogFile | None]:

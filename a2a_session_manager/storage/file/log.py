@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from itertools import count, takewhile
+from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import ledger
@@ -44,12 +47,27 @@ class LogFile(LogReader):
         return [answer if needed <= whole else self.no_room() for answer, needed in staged]
 
     def remove(self) -> None:
-        """Remove the log and all that was derived from it. Only by who holds the file exclusively."""
-        self._index.remove()  # first: once the log is gone, another one of its name may have sidecars
-        self.on_disk.mark.remove()
+        """Remove the log, all that was derived from it, and what was cut from it.
+
+        Only by who holds the file exclusively.
+        """
+        self.remove_derived()  # first: once the log is gone, another one of its name may have sidecars
+        for path in takewhile(os.path.lexists, self.cut_paths()):
+            path.unlink(missing_ok=True)
         self.path.unlink()
         self.handle.close()
         self.start_over()
+
+    def cut_paths(self) -> Iterator[Path]:
+        """Yield where what is cut from the log goes: the first of these names that is free."""
+        yield self.path.with_suffix(".cut")
+        for number in count(1):
+            yield self.path.with_suffix(f".cut.{number}")
+
+    def remove_derived(self) -> None:
+        """Remove what was derived from the log, which is the truth without it."""
+        self._index.remove()
+        self.on_disk.mark.remove()
 
     def _staged(
         self, commits: Sequence[EncodedCommit], synced: int | None

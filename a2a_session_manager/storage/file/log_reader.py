@@ -40,6 +40,11 @@ class LogReader(FramedFile):
         self._index = LogIndex(path)
         self.forget()
 
+    def remedy(self, offset: int) -> str:
+        if offset == 0:
+            return super().remedy(offset)
+        return f"{super().remedy(offset)}, or go on without the rest by cut_damaged_tail({self.session_id!r})"
+
     def forget(self) -> None:
         self.head: HeadRecord | None = None
         self.birth: Birth | None = None
@@ -60,6 +65,10 @@ class LogReader(FramedFile):
             raise self._damaged(0, "without its first record")
         return True
 
+    def claimed(self) -> int:
+        """Return up to which byte files beside the log say that it goes."""
+        return max(self._index.covered_on_disk(self._first_bytes), self.on_disk.mark.read(self._first_bytes))
+
     def take_shortcut(self) -> None:
         """Begin where the checkpoint ends instead of at the start of the log."""
         first_bytes = self._read_first_bytes()
@@ -74,7 +83,7 @@ class LogReader(FramedFile):
             raise CorruptSession(
                 self.session_id,
                 f"{self.path} ends at byte {size}, but {self._index.checkpoint_path} saw it up to "
-                f"{checkpoint.covers}: restore it from a backup, or delete the .ckpt to accept the loss",
+                f"{checkpoint.covers}: {self.remedy(size)}; nothing was changed",
             )
         self.birth = checkpoint.birth
         self.head = heads.copied(checkpoint.head, whole_head=True)

@@ -19,6 +19,11 @@ class OnDisk:
         # What was brought to disk here, and of which content of the file.
         self._brought: tuple[bytes, int] = (b"", 0)
 
+    def forget(self) -> None:
+        """Know nothing of what was read, nor of what was synced of it: it may be another file."""
+        self.synced = None
+        self._brought = (b"", 0)
+
     def take(self, frame: Frame) -> None:
         """Note what the newest record says."""
         self.synced = None if frame.synced is None else max(frame.synced, self.synced or 0)

@@ -61,14 +61,14 @@ class Unsynced:
         logs, self._logs = self._logs, {}
         try:
             errors = self._syncer.sync(list(logs))
+            for file, (log, first_bytes, end) in logs.items():
+                if file not in errors and log.handle.is_of(file):
+                    log.on_disk.was_synced(first_bytes, end)
         finally:
             for file in logs:
                 os.close(file)
-        for file, (log, first_bytes, end) in logs.items():
-            if file in errors:
-                self._failed(log, errors[file])
-            else:
-                log.on_disk.was_synced(first_bytes, end)
+        for file, error in errors.items():
+            self._failed(logs[file][0], error)
 
     def _failed(self, log: LogFile, error: OSError) -> None:
         with log:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import ids, listening, several, whole
+from a2a_session_manager.testing.contract.making import ids, listening, said, several, spending, whole
+from a2a_session_manager.testing.contract.writes import seen
 
 
 class CorruptionContract(ContractBase):
@@ -54,6 +55,20 @@ class CorruptionContract(ContractBase):
         for _ in range(2):
             with pytest.raises(CorruptSession):
                 await (await reopen()).get("talk")
+
+    async def test_nothing_is_cut_from_a_healthy_session(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await store.create("talk", change=SessionChange(events=several(3), set_state={"step": 1}))
+        spent = spending(5, id="spent")
+        await store.append("talk", spent)
+        await store.retract("talk", "e2")
+        before = await seen(store, "talk")
+
+        assert await store.cut_damaged_tail("talk") == 0
+
+        assert await seen(await reopen(), "talk") == before
+        assert [event.seq for event in await store.append("talk", spent, said(id="next"))] == [4, 5]
+        with pytest.raises(SessionNotFound):
+            await store.cut_damaged_tail("nobody")
 
     async def _damaged(self, store: BaseSessionStore) -> None:
         for name in ("talk", "other"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +11,7 @@ from a2a_session_manager.accounting.media import media_counts
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.threads import in_thread
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer, SaysWhy, prices_are_loaded, warm_up_prices
 
 # The key in `details` for the reason why a known model's numbers have no price.
@@ -59,7 +59,7 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
         await warm_up_prices()
     if sum(map(needs_price, events)) <= _MOST_INLINE:
         return [priced_event(event, pricer) for event in events]
-    return await asyncio.to_thread(lambda: [priced_event(event, pricer) for event in events])
+    return await in_thread(lambda: [priced_event(event, pricer) for event in events])
 
 
 def needs_price(event: object) -> bool:

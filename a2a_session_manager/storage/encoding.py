@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from a2a_session_manager.storage.records import (
     EncodedRetraction,
     StoredRun,
 )
+from a2a_session_manager.threads import in_thread
 
 EncodedT = TypeVar("EncodedT")
 
@@ -52,7 +52,7 @@ async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits
     try:
         encoded = encode_events(events, JsonCheck(limits.inline_bytes), limits)
     except TooHeavy:
-        encoded = await asyncio.to_thread(encode_events, events, JsonCheck(math.inf), limits)
+        encoded = await in_thread(encode_events, events, JsonCheck(math.inf), limits)
     return EncodedCommit(events=encoded, written_at=now_micros())
 
 
@@ -61,7 +61,7 @@ async def inline_or_thread(encode: Callable[[JsonCheck], EncodedT], limits: Stor
     try:
         return encode(JsonCheck(limits.inline_bytes))
     except TooHeavy:
-        return await asyncio.to_thread(encode, JsonCheck(math.inf))
+        return await in_thread(encode, JsonCheck(math.inf))
 
 
 def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:

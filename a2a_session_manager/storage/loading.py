@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +27,7 @@ from a2a_session_manager.storage.records import (
     Totals,
 )
 from a2a_session_manager.storage.slices import Slices
+from a2a_session_manager.threads import in_thread
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ async def decode_events(
     for seq, _, data in stored:
         retracted = bool(hidden) and ranges.contains(hidden, seq)
         if len(data) > limits.inline_bytes:
-            event = await asyncio.to_thread(decode_event, data, session_id, seq, retracted=retracted, model=model)
+            event = await in_thread(decode_event, data, session_id, seq, retracted=retracted, model=model)
         else:
             event = decode_event(data, session_id, seq, retracted=retracted, model=model)
         events.append(event)
@@ -85,7 +85,7 @@ async def decode_values(values: Mapping[str, bytes], session_id: str, what: str,
     slices = Slices()
     for key, data in values.items():
         if len(data) > limits.inline_bytes:
-            decoded[key] = await asyncio.to_thread(decode_value, data, session_id, f"{what}.{key}")
+            decoded[key] = await in_thread(decode_value, data, session_id, f"{what}.{key}")
         else:
             decoded[key] = decode_value(data, session_id, f"{what}.{key}")
         if slices.is_over():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from a2a_session_manager.threads import in_thread
 from a2a_session_manager.tokens import loading
 from a2a_session_manager.tokens.chat import count_messages, is_heavier_than
 from a2a_session_manager.tokens.memo import CountMemo, digest
@@ -72,7 +72,7 @@ async def counting(work: Callable[[Count], T], texts: Any, model: str, *, counte
     count, is_quick = await _bound(counter, model)
     if is_quick and not is_heavier_than(texts, PIECE):
         return work(count)
-    return await asyncio.to_thread(work, count)
+    return await in_thread(work, count)
 
 
 async def warm_up(models: str | Iterable[str] | None = None) -> list[str]:

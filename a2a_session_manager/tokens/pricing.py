@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.threads import in_thread
 from a2a_session_manager.tokens import list_prices
 from a2a_session_manager.tokens.list_prices import EXACT, ListPrices
 from a2a_session_manager.tokens.price_names import override_names
@@ -144,7 +144,7 @@ def prices_are_loaded() -> bool:
 async def warm_up_prices() -> None:
     """Load the price list in a thread, at a moment of the caller's choice; once is enough."""
     if not prices_are_loaded():
-        await asyncio.to_thread(list_prices.load)
+        await in_thread(list_prices.load)
 
 
 def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:

@@ -6,7 +6,6 @@ The id is the last part of each path, and all of it: an id may hold slashes, and
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from a2a_session_manager.integrations.fastapi.views import (
     UsageView,
 )
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.threads import in_thread
 
 MOST_EVENTS = 500
 MOST_IDS = 1_000
@@ -93,5 +93,5 @@ def _add_usage(router: APIRouter, shown: Any) -> None:
     async def get_usage(session_id: SessionId, tree: bool = False, sessions: SessionManager = shown) -> Response:
         spent = await sessions.usage(session_id, tree=tree)
         if len(spent.by_model) + len(spent.by_run) > _FEW_TALLIES:
-            return await json_response(await asyncio.to_thread(UsageView.of, spent))
+            return await json_response(await in_thread(UsageView.of, spent))
         return await json_response(UsageView.of(spent))

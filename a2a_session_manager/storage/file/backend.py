@@ -35,6 +35,7 @@ from a2a_session_manager.storage.records import (
     TreeNode,
     TreeTotals,
 )
+from a2a_session_manager.threads import is_out_of_threads, out_of_threads
 
 ResultT = TypeVar("ResultT")
 
@@ -99,14 +100,16 @@ class FileBackend(Backend):
         self.is_closed = True
         await self._queue.aclose()
         # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
-        await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
+        try:
+            await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
+        except RuntimeError:  # no thread can be had
+            self._shelf.close()
         self._executor.shutdown(wait=False)
         self._workers.close()
         self._syncer.close()
 
     def renew(self) -> None:
         """Begin anew in a forked process: its parent's threads are not there, and its locks are its parent's."""
-        self._shelf.pool.abandon()
         self._begin(self._shelf.directory, self._shelf.durable)
 
     def _begin(self, directory: Path, durable: bool) -> None:
@@ -195,7 +198,10 @@ class FileBackend(Backend):
 def _closed_translated() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # the executor was shut down meanwhile, on another loop perhaps
+    except RuntimeError as error:
+        if is_out_of_threads(error):
+            raise out_of_threads() from error
+        # The executor was shut down meanwhile, on another loop perhaps.
         raise StoreUnavailable("the store is closed: open a new one") from error
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.os_errors import FULL
 
 _MOST_OPEN = 256
@@ -66,7 +67,7 @@ class FileHandle:
             flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
             try:
                 self._refuse_links()
-                self._fd = os.open(self.path, flags, 0o644)
+                self._fd = descriptors.opened(self.path, flags, 0o644)
             except FileNotFoundError:
                 self._identity = None
                 return None
@@ -210,15 +211,9 @@ class FileHandle:
         finally:
             self.lock.release()
 
-    def abandon(self) -> None:
-        """Close the file in a forked process, where nobody holds a lock and a lock may look held."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
     def close(self) -> None:
         if self._fd is not None:
-            os.close(self._fd)
+            descriptors.close(self._fd)
             self._fd = None
         self._pool.closed(self)
 
@@ -257,7 +252,3 @@ class HandlePool:
         for handle in list(self._open):
             with handle.lock:
                 handle.close()
-
-    def abandon(self) -> None:
-        for handle in self._open:
-            handle.abandon()

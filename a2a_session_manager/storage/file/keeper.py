@@ -62,6 +62,7 @@ class FileKeeper:
         """Write the log, then the tree's line that makes it a session."""
         root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
         try:
+            self._shelf.prepare_for_new()
             self._sweep_former(key, root)
             with self._held_tree(root, make=creation.parent is None) as tree:
                 return self._create(key, creation, commit, tree)
@@ -310,7 +311,8 @@ class FileKeeper:
                 if not make:
                     raise SessionNotFound(root.id)
                 self._shelf.make_folder(tree.path.parent)
-                tree.handle.open(create=True)
+                if tree.handle.open(create=True) is None:
+                    raise BusyError  # its folder was removed meanwhile
             size = tree.handle.hold()
             try:
                 tree.catch_up(held_size=size, cut_torn_tail=True)

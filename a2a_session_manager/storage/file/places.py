@@ -6,35 +6,74 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.handles import BusyError
+
+_LEFTOVER_SECONDS = 3_600
 
 
 @contextmanager
 def placed(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
     """Write a file whole at `new`, then give it its name: no reader ever sees half of it. Held meanwhile.
 
-    Raises BusyError when there is a file of that name.
+    Raises BusyError when there is a file of that name, or a folder was removed meanwhile.
     """
-    new.unlink(missing_ok=True)
-    with open(new, "xb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        new.unlink(missing_ok=True)
+        fd = descriptors.opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileNotFoundError as error:
+        raise BusyError from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            file.write(data)
-            file.flush()
+            _write_whole(fd, data)
             if durable:
-                os.fdatasync(file.fileno())
+                os.fdatasync(fd)
             os.link(new, path)
-        except FileExistsError as error:
+        except (FileExistsError, FileNotFoundError) as error:
             raise BusyError from error
         finally:
             new.unlink(missing_ok=True)
         if durable:
             sync_directory(path.parent)
         yield
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)  # also for a child that has come by its own copy of the file
+        descriptors.close(fd)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what creations that died have left in the folder for new files.
+
+    A creation holds its file from the moment after it has made it. So what is old and held by nobody is nobody's.
+    """
+    oldest = time.time() - _LEFTOVER_SECONDS
+    for path in list(folder.iterdir()):
+        with suppress(OSError):  # it is gone, or not ours to remove: the next store tries again
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_mtime < oldest:
+                _remove_if_free(path)
+
+
+def _remove_if_free(path: Path) -> None:
+    fd = descriptors.opened(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, 0)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        descriptors.close(fd)
+
+
+def _write_whole(fd: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
 
 
 def make_directory(path: Path, *, durable: bool) -> None:

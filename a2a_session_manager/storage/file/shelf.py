@@ -19,7 +19,13 @@ from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.file.places import make_directory, read_regular, sync_directory, sync_file
+from a2a_session_manager.storage.file.places import (
+    make_directory,
+    read_regular,
+    remove_leftovers,
+    sync_directory,
+    sync_file,
+)
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey
@@ -27,6 +33,7 @@ from a2a_session_manager.storage.records import SessionKey
 FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
+_NEW_FOLDER = "new"
 _FORMAT_FILE = "format.json"
 _FORMAT = 1
 _FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
@@ -57,6 +64,13 @@ class Shelf:
             self._make_folder_for_new()
         self._is_checked = True
 
+    def prepare_for_new(self) -> None:
+        """Prepare the directory again when somebody has removed it, or the folder for new files, meanwhile."""
+        if not (self.directory / _NEW_FOLDER).is_dir():
+            self._is_checked = False
+            self._folders_on_disk.clear()
+            self.prepare()
+
     def log(self, key: SessionKey) -> LogFile:
         file = self._known_file(("log", key))
         if not isinstance(file, LogFile):
@@ -82,7 +96,7 @@ class Shelf:
 
     def new_path(self, creation_id: str) -> Path:
         """Return where a new file is written before it gets its name."""
-        return self.directory / "new" / file_name(creation_id)
+        return self.directory / _NEW_FOLDER / file_name(creation_id)
 
     def shards(self, namespace: str) -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order."""
@@ -133,10 +147,11 @@ class Shelf:
             del self._known[name]
 
     def _make_folder_for_new(self) -> None:
-        folder = self.directory / "new"
+        folder = self.directory / _NEW_FOLDER
         folder.mkdir(exist_ok=True)
         if folder.is_symlink():
             raise StoreUnavailable(f"{folder} is a symlink: replace it by a real folder")
+        remove_leftovers(folder)
 
     def _check_format(self) -> None:
         marker = self.directory / _FORMAT_FILE

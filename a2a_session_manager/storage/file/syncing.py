@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.os_errors import translation
 from a2a_session_manager.storage.records import SessionKey
@@ -28,7 +29,7 @@ class Syncer:
         shares = [files[first::_ABREAST] for first in range(min(len(files), _ABREAST))]
         try:
             return dict(ChainMap(*self._executor.map(_sync, shares)))
-        except RuntimeError:  # the interpreter is ending, and starts nothing in other threads
+        except RuntimeError:  # the interpreter is ending, or no thread can be had
             return _sync(files)
 
     def close(self) -> None:
@@ -47,7 +48,7 @@ class Unsynced:
 
     def add(self, log: LogFile, first_bytes: bytes) -> None:
         """Take a log that begins so while it is held; its answers count once `sync` has returned."""
-        self._logs[os.dup(log.handle.fd)] = (log, first_bytes, log.handle.size())
+        self._logs[descriptors.duplicated(log.handle.fd)] = (log, first_bytes, log.handle.size())
 
     def make_room(self) -> None:
         """Sync now when as many files are open as may be. Hold no log meanwhile, as for `sync`."""
@@ -66,7 +67,7 @@ class Unsynced:
                     log.on_disk.was_synced(first_bytes, end)
         finally:
             for file in logs:
-                os.close(file)
+                descriptors.close(file)
         for file, error in errors.items():
             self._failed(logs[file][0], error)
 

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from weakref import WeakSet, finalize
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.threads import out_of_threads
 
 ResultT = TypeVar("ResultT")
 # A piece of work that tells its loop itself; None ends the thread that takes it.
@@ -77,14 +78,14 @@ class Workers:
         _all.add(self)
 
     def start(self, do: Callable[[], ResultT]) -> Work[ResultT]:
-        """Begin to `do` something in a thread. Raises StoreUnavailable once closed."""
+        """Begin to `do` something in a thread. Raises StoreUnavailable once closed, and when no thread can be had."""
         work = Work(do)
         with self._lock:
             if not self._end.alive:
                 raise StoreUnavailable("the store is closed: open a new one")
-            self._unfinished += 1
-            if self._unfinished > len(self._threads) < self._most:
+            if self._unfinished >= len(self._threads) < self._most:
                 self._add_thread()
+            self._unfinished += 1
         self._tasks.put(partial(self._do, work))
         return work
 
@@ -101,8 +102,13 @@ class Workers:
     def _add_thread(self) -> None:
         # A daemon, so that a process can end while the thread waits for work; `_finish_all` waits where there is some.
         thread = threading.Thread(target=_serve, args=(self._tasks,), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                raise out_of_threads() from error
+            return  # those that there are take the work
         self._threads.append(thread)
-        thread.start()
 
     def _do(self, work: Work[ResultT]) -> None:
         work.run()

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.redis.rights import refuse_missing_rights, tria
 from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wakeups import Wakeups
 from a2a_session_manager.storage.redis.wire import Sent
+from a2a_session_manager.threads import in_thread
 
 
 @dataclass(slots=True, eq=False, repr=False)  # redis-py's older releases show passwords in theirs
@@ -193,5 +194,5 @@ class Connections:
 
     async def _built(self) -> tuple[AnyClient, Ways]:
         assert self._address is not None
-        client = await asyncio.to_thread(clients.built, self._address)
-        return client, await asyncio.to_thread(ways_of, client)
+        client = await in_thread(clients.built, self._address)
+        return client, await in_thread(ways_of, client)

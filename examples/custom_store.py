@@ -138,7 +138,7 @@ class SqliteBackend(Backend):
         return [None if (row := self.find(key)) is None else self.loaded(row, last, whole_head) for key in keys]
 
     @in_transaction
-    def read_log(self, key: SessionKey, *, after: int, limit: int) -> records.LogPage | None:
+    def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> records.LogPage | None:
         if (row := self.find(key)) is None:
             return None
         head, final = row.head, min(after + limit, row.head.last_seq)

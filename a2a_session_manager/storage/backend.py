@@ -76,8 +76,12 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        """Return up to `limit` events behind the seq `after`; None when there is no such session."""
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        """Return up to `limit` events behind the seq `after`; None when there is no such session.
+
+        Together they hold no more than `max_bytes`, but one comes always, where there is one. A backend may leave
+        `max_bytes` out of account; then readers of large events hold a page of them.
+        """
 
     @abstractmethod
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:

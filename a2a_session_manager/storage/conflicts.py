@@ -3,53 +3,58 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from a2a_session_manager.exceptions import SessionConflict
+from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
-from a2a_session_manager.storage.records import SessionKey, StoredEvent
+from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent
 
 MISSED_EVENTS = 100
 
+ReadLog = Callable[..., Awaitable[LogPage | None]]
+
 
 async def add_missed_events(conflict: SessionConflict, backend: Backend, key: SessionKey, limits: StoreLimits) -> None:
-    """Put the events committed after the expected revision on `conflict`; O(log n) reads."""
+    """Put the events committed after the expected revision on `conflict`, as many as make a page; O(log n) reads."""
     loaded = (await backend.load([key], last=0, whole_head=False))[0]
     if loaded is None:
         return
     last_seq = loaded.head.last_seq
-    first = await _first_behind(conflict.expected_revision, last_seq, backend, key)
+    read = partial(backend.read_log, key, max_bytes=limits.page_bytes)
+    first = await _first_behind(conflict.expected_revision, last_seq, read)
     if first > last_seq:
         return
-    page = await backend.read_log(key, after=first - 1, limit=MISSED_EVENTS)
+    page = await read(after=first - 1, limit=MISSED_EVENTS)
     if page is not None:
+        # A backend may leave the bytes out of account; what an error carries along does not.
+        count = paging.fitting((len(event.data) for event in page.events), limits.page_bytes)
         conflict.first_missed_seq, conflict.last_missed_seq = first, last_seq
-        conflict.missed_events = await decode_events(page.events, key.id, limits, hidden=page.hidden)
+        conflict.missed_events = await decode_events(page.events[:count], key.id, limits, hidden=page.hidden)
 
 
-async def _first_behind(revision: int, last_seq: int, backend: Backend, key: SessionKey) -> int:
+async def _first_behind(revision: int, last_seq: int, read: ReadLog) -> int:
     """Return the first seq that a later revision brought; one above `last_seq` when there is none."""
-    tail = await _read(backend, key, max(last_seq - MISSED_EVENTS, 0), MISSED_EVENTS)
-    if not tail or tail[-1].revision <= revision:
-        return last_seq + 1
-    if tail[0].seq == 1 or tail[0].revision <= revision:
-        return tail[bisect_right(tail, revision, key=_revision)].seq
-    low, high = 1, tail[0].seq
+    low, high = 1, last_seq + 1
+    # Most that came late missed a few; else the rest is halved by single events.
+    middle, limit = max(high - MISSED_EVENTS, 1), MISSED_EVENTS
     while low < high:
-        middle = (low + high) // 2
-        found = await _read(backend, key, middle - 1, 1)
-        if found and found[0].revision <= revision:
-            low = middle + 1
+        page = await read(after=middle - 1, limit=limit)
+        if page is None or not page.events:
+            return last_seq + 1
+        events = page.events
+        earlier = bisect_right(events, revision, key=_revision)
+        if earlier == len(events):
+            low = events[-1].seq + 1
+        elif earlier or events[0].seq == low:
+            return events[earlier].seq
         else:
-            high = middle
+            high = events[0].seq
+        middle, limit = (low + high) // 2, 1
     return low
-
-
-async def _read(backend: Backend, key: SessionKey, after: int, limit: int) -> Sequence[StoredEvent]:
-    page = await backend.read_log(key, after=after, limit=limit)
-    return [] if page is None else page.events
 
 
 def _revision(event: StoredEvent) -> int:

@@ -12,7 +12,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import StoreLimits
-from a2a_session_manager.storage.loading import decode_events
+from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
 
 
@@ -28,15 +28,16 @@ async def follow(
     revision, is_end_seen = 0, False  # of the page before
     while True:
         backend.check_open()
-        page = await backend.read_log(key, after=after, limit=limits.page_events)
+        page = await backend.read_log(key, after=after, limit=limits.page_events, max_bytes=limits.page_bytes)
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
         await _refuse_time_gone_back(backend, key, page, after, revision, is_end_seen=is_end_seen)
         revision, is_end_seen = page.revision, page.is_last
+        decoder = EventDecoder(key.id, limits)
         for stretch, retraction in _stretches(page, retractions_seen):
-            for event in await decode_events(stretch, key.id, limits):
-                yield event
+            for stored in stretch:
+                yield await decoder.decode(stored)
             if retraction is not None:
                 retractions_seen = retraction.revision
                 async for event in read_ranges(backend, key, limits, retraction):
@@ -56,15 +57,17 @@ async def read_ranges(
     for first, last in retraction.hidden:
         after = first - 1
         while after < last:
-            page = await backend.read_log(key, after=after, limit=min(limits.page_events, last - after))
+            limit = min(limits.page_events, last - after)
+            page = await backend.read_log(key, after=after, limit=limit, max_bytes=limits.page_bytes)
             if (
                 page is None
                 or not page.events
                 or not all(ranges.contains(page.hidden, event.seq) for event in page.events)
             ):
                 raise SessionNotFound(key.id)  # deleted meanwhile; another session may have the id by now
-            for event in await decode_events(page.events, key.id, limits, hidden=[(first, last)]):
-                yield event
+            decoder = EventDecoder(key.id, limits, hidden=[(first, last)])
+            for event in page.events:
+                yield await decoder.decode(event)
             after = page.events[-1].seq
 
 

@@ -64,19 +64,31 @@ async def decode_events(
     message_type: Any = None,
 ) -> list[SessionEvent[Any]]:
     """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
-    model = event_model(message_type)
-    events = []
-    slices = Slices()
-    for seq, _, data in stored:
-        retracted = bool(hidden) and ranges.contains(hidden, seq)
-        if len(data) > limits.inline_bytes:
-            event = await in_thread(decode_event, data, session_id, seq, retracted=retracted, model=model)
-        else:
-            event = decode_event(data, session_id, seq, retracted=retracted, model=model)
-        events.append(event)
-        if slices.is_over():
-            await slices.give_way()
-    return events
+    decoder = EventDecoder(session_id, limits, hidden=hidden, message_type=message_type)
+    return [await decoder.decode(event) for event in stored]
+
+
+class EventDecoder:
+    """Makes events of bytes one by one, in slices that let the loop breathe, large ones in a thread."""
+
+    def __init__(
+        self, session_id: str, limits: StoreLimits, *, hidden: Sequence[Range] = (), message_type: Any = None
+    ) -> None:
+        self._session_id = session_id
+        self._limits = limits
+        self._hidden = hidden
+        self._model = event_model(message_type)
+        self._slices = Slices()
+
+    async def decode(self, stored: StoredEvent) -> SessionEvent[Any]:
+        """Return the event, marked `retracted` where it is among the hidden ones. Raises CorruptSession."""
+        if self._slices.is_over():
+            await self._slices.give_way()
+        seq, _, data = stored
+        retracted = bool(self._hidden) and ranges.contains(self._hidden, seq)
+        if len(data) > self._limits.inline_bytes:
+            return await in_thread(decode_event, data, self._session_id, seq, retracted=retracted, model=self._model)
+        return decode_event(data, self._session_id, seq, retracted=retracted, model=self._model)
 
 
 async def decode_values(values: Mapping[str, bytes], session_id: str, what: str, limits: StoreLimits) -> dict[str, Any]:

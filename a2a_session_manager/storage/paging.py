@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.records import StoredEvent, StoredRetraction
@@ -16,6 +17,24 @@ def ordinal_of(cursor: str | None) -> int:
     if not cursor.isdecimal():
         raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
     return int(cursor)
+
+
+def fitting(sizes: Iterable[int], max_bytes: int) -> int:
+    """Return how many events of these sizes, the first ones, make a page of `max_bytes`: one at least."""
+    total = count = 0
+    for size in sizes:
+        total += size
+        if count and total > max_bytes:
+            break
+        count += 1
+    return count
+
+
+def taken(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+    """Yield events, each of which is let go when the next one is asked for."""
+    left = deque(events)
+    while left:
+        yield left.popleft()
 
 
 def retractions_of_page(

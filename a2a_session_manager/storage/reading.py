@@ -220,7 +220,7 @@ class SessionReader(ABC):
         )
 
     async def _log_page(self, key: SessionKey, creation_id: str | None, after: int, limit: int) -> LogPage:
-        page = await self._backend.read_log(key, after=after, limit=limit)
+        page = await self._backend.read_log(key, after=after, limit=limit, max_bytes=self._limits.page_bytes)
         # Two pages of one read must not come from two lives of an id.
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id)

@@ -17,6 +17,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
+from a2a_session_manager.storage.paging import fitting
 from a2a_session_manager.storage.ranges import contains
 from a2a_session_manager.storage.records import (
     EncodedCommit,
@@ -74,8 +75,8 @@ class _Shows(MemoryBackend):
         found = await super().load(keys, last=last, whole_head=whole_head)
         return [each and replace(each, events=self._shown(each.events)) for each in found]
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        page = await super().read_log(key, after=after, limit=limit)
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
         return page and page._replace(events=self._shown(page.events))
 
 
@@ -102,8 +103,8 @@ class ShortensACorruptSession(BaseSessionStore):
 
 
 class _LeavesOutHidden(MemoryBackend):
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        page = await super().read_log(key, after=after, limit=limit)
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
         return page and page._replace(events=[event for event in page.events if not contains(page.hidden, event.seq)])
 
 
@@ -112,6 +113,19 @@ class LeavesOutHiddenEvents(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_LeavesOutHidden())
+
+
+class _ForgetsWhatDoesNotFit(MemoryBackend):
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit, max_bytes=1_000_000)
+        return page and page._replace(events=page.events[: fitting((len(e.data) for e in page.events), max_bytes)])
+
+
+class ForgetsWhatDoesNotFit(BaseSessionStore):
+    """Cuts a page by its bytes, and says that it is the last."""
+
+    def __init__(self) -> None:
+        super().__init__(_ForgetsWhatDoesNotFit())
 
 
 class TakesCorruptionForAbsence(InMemorySessionStore):

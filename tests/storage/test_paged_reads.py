@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from a2a_session_manager import Retraction, SessionChange, SessionConflict, SessionEvent
+from a2a_session_manager import CorruptSession, Retraction, SessionChange, SessionConflict, SessionEvent
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.records import SessionKey, StoredEvent
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]
 
 Shown = tuple[int | None, bool]
+Plan = list[tuple[list[int], Retraction | None]]
 
 retractions = st.one_of(
     st.integers(0, 4).map(lambda last: Retraction(last=last)),
@@ -28,8 +32,10 @@ retractions = st.one_of(
     # Ids by their place: those that are not there yet are left out.
     st.lists(st.integers(1, 12), min_size=1, max_size=5).map(lambda seqs: Retraction(tuple(map(str, seqs)))),
 )
-commits = st.tuples(st.integers(0, 4), st.none() | retractions)
+# How long each event's message is; what is retracted before them.
+commits = st.tuples(st.lists(st.sampled_from([1, 10, 400]), max_size=4), st.none() | retractions)
 afters = st.integers(0, 13)
+sizes = st.sampled_from([0, 250, 400, 900, 10_000])
 limits = st.none() | st.integers(0, 13)
 
 
@@ -73,20 +79,22 @@ class Log:
         return rows
 
 
-async def written(store: BaseSessionStore, session_id: str, plan: list[tuple[int, Retraction | None]]) -> Log:
+async def written(store: BaseSessionStore, session_id: str, plan: Plan) -> Log:
     """Commit what `plan` says to a new session, and return the model of it."""
     log = Log()
     await store.create(session_id)
-    for count, retraction in plan:
+    for lengths, retraction in plan:
         if retraction is not None and retraction.event_ids:
             known = tuple(each for each in retraction.event_ids if int(each) <= log.size)
             retraction = Retraction(known) if known else None
         newly = log.hide(retraction)
-        events = [SessionEvent(id=f"{log.size + number}", message="x") for number in range(1, count + 1)]
+        events = [
+            SessionEvent(id=f"{log.size + number}", message="x" * length) for number, length in enumerate(lengths, 1)
+        ]
         result = await store.commit(session_id, SessionChange(events=events, retraction=retraction))
         assert shown(result.retracted) == [(seq, True) for seq in newly]
         if events or newly:  # what changes nothing is no step
-            log.commit(count, newly)
+            log.commit(len(events), newly)
     return log
 
 
@@ -120,7 +128,9 @@ async def compare(store: BaseSessionStore, session_id: str, log: Log, after: int
     if after < revision:
         conflict = await missed(store, session_id, after)
         late = [seq for _, _, events in log.steps[max(after - 1, 0) :] for seq in events]
-        assert shown(conflict.missed_events) == [(seq, seq in log.hidden) for seq in late]
+        given = len(conflict.missed_events)
+        assert shown(conflict.missed_events) == [(seq, seq in log.hidden) for seq in late[:given]]
+        assert given == len(late) or given > 0, "a page holds one event at least"
         assert (conflict.first_missed_seq, conflict.last_missed_seq) == ((late[0], late[-1]) if late else (None, None))
         assert conflict.revision == revision
 
@@ -130,12 +140,12 @@ def test_every_paged_read_brings_what_plain_lists_say(open_store: OpenStore) -> 
         opened = open_store()
         store = runner.run(opened.__aenter__())
 
-        @given(plan=st.lists(commits, max_size=6), page=st.integers(1, 4), after=afters, limit=limits)
+        @given(plan=st.lists(commits, max_size=6), page=st.integers(1, 4), page_bytes=sizes, after=afters, limit=limits)
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-        def try_one(plan: list[tuple[int, Retraction | None]], page: int, after: int, limit: int | None) -> None:
+        def try_one(plan: Plan, page: int, page_bytes: int, after: int, limit: int | None) -> None:
             async def one() -> None:
                 session_id = new_id()
-                store._limits = replace(DEFAULT_LIMITS, page_events=page)
+                store._limits = replace(DEFAULT_LIMITS, page_events=page, page_bytes=page_bytes)
                 log = await written(store, session_id, plan)
                 await compare(store, session_id, log, after, limit)
 
@@ -143,3 +153,51 @@ def test_every_paged_read_brings_what_plain_lists_say(open_store: OpenStore) -> 
 
         try_one()
         runner.run(opened.__aexit__(None, None, None))
+
+
+def test_a_page_of_the_log_holds_as_many_events_as_fit_its_bytes_and_one_at_least(open_store: OpenStore) -> None:
+    with asyncio.Runner() as runner:
+        opened = open_store()
+        store = runner.run(opened.__aenter__())
+
+        @given(plan=st.lists(commits, max_size=6), after=afters, limit=st.integers(1, 13), max_bytes=sizes)
+        @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+        def try_one(plan: Plan, after: int, limit: int, max_bytes: int) -> None:
+            async def one() -> None:
+                session_id = new_id()
+                log = await written(store, session_id, plan)
+                read = partial(store._open_backend.read_log, SessionKey("", session_id))
+                whole = await read(after=0, limit=100, max_bytes=1_000_000)
+                page = await read(after=after, limit=limit, max_bytes=max_bytes)
+                assert whole is not None
+                assert page is not None
+                assert list(page.events) == fitting(whole.events[after : after + limit], max_bytes)
+                assert page.is_last is (after + len(page.events) >= log.size)
+                shown_here = [each for each in whole.retractions if each.after_seq >= after]
+                if not page.is_last:
+                    shown_here = [each for each in shown_here if each.after_seq < page.events[-1].seq]
+                assert list(page.retractions) == shown_here
+
+            runner.run(one())
+
+        try_one()
+        runner.run(opened.__aexit__(None, None, None))
+
+
+def fitting(events: Sequence[StoredEvent], max_bytes: int) -> list[StoredEvent]:
+    for count in range(len(events), 1, -1):
+        if sum(len(event.data) for event in events[:count]) <= max_bytes:
+            return list(events[:count])
+    return list(events[:1])
+
+
+async def test_a_follower_decodes_an_event_when_it_is_asked_for_and_not_a_page_ahead() -> None:
+    backend = MemoryBackend()
+    store = BaseSessionStore(backend)
+    await store.create("talk", change=SessionChange(events=[SessionEvent(id=f"{n}", message="x") for n in (1, 2)]))
+    backend._sessions[SessionKey("", "talk")].log[1] = b"damaged"
+
+    async with aclosing(store.follow("talk")) as stream:
+        assert (await anext(stream)).id == "1"
+        with pytest.raises(CorruptSession):
+            await anext(stream)

@@ -73,9 +73,9 @@ class YieldingBackend(MemoryBackend):
         await turn()
         return await super().load(keys, last=last, whole_head=whole_head)
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         await turn()
-        return await super().read_log(key, after=after, limit=limit)
+        return await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
 
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool

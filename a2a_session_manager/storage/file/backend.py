@@ -73,8 +73,8 @@ class FileBackend(Backend):
     ) -> list[LoadedSession | None]:
         return await self._hop(lambda: [self._load(key, last, whole_head) for key in keys])
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        return await self._hop(self._read_log, key, after, limit)
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        return await self._hop(self._read_log, key, after, limit, max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._hop(self._children, key, paging.ordinal_of(cursor), limit)
@@ -163,18 +163,18 @@ class FileBackend(Backend):
                 head = heads.copied(log.head, whole_head=whole_head)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
                 events = [event for first, final in tail for event in log.read_events(first, final)]
-                loaded = LoadedSession(head, events)
+                loaded = LoadedSession(head, paging.taken(events))
         if loaded is not None and whole_head:
             with self._keeper.tree_of(key) as tree:
                 loaded.child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
         return loaded
 
-    def _read_log(self, key: SessionKey, after: int, limit: int) -> LogPage | None:
+    def _read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
         page: LogPage | None = None
         with suppress(SessionNotFound), self._keeper.living(key) as log:
             if log is not None and log.head is not None:
                 last = min(after + limit, log.head.last_seq)
-                events = log.read_events(after + 1, last)
+                events = log.read_events(after + 1, last, max_bytes=max_bytes)
                 head = log.head  # read anew, perhaps, to find the events
                 is_last = after + len(events) >= head.last_seq
                 retractions = paging.retractions_of_page(log.retractions, after, events, is_last=is_last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from a2a_session_manager.storage.records import (
 ResultT = TypeVar("ResultT")
 
 _RECORD_BYTES = 16_000  # most records fit, so that one read brings one
+_CHUNK_BYTES = 1_000_000  # so much is read and taken apart at a time
 
 
 class LogReader(FramedFile):
@@ -123,9 +125,12 @@ class LogReader(FramedFile):
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
         return None
 
-    def read_events(self, first: int, last: int) -> list[StoredEvent]:
-        """Return the events numbered `first` to `last` from the file. Raises CorruptSession."""
-        return self._unmisled(lambda: self._read_events(first, last))
+    def read_events(self, first: int, last: int, *, max_bytes: int | None = None) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last` from the file, or those first that fit. Raises CorruptSession.
+
+        One comes always, whatever its size.
+        """
+        return self._unmisled(lambda: self._read_events(first, last, math.inf if max_bytes is None else max_bytes))
 
     def _unmisled(self, work: Callable[[], ResultT]) -> ResultT:
         """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
@@ -158,27 +163,54 @@ class LogReader(FramedFile):
         if commit.write_id is not None:
             self._index.note_write(commit.write_id, outcome.first_result, start)
 
-    def _read_events(self, first: int, last: int) -> list[StoredEvent]:
+    def _read_events(self, first: int, last: int, max_bytes: float) -> list[StoredEvent]:
         head = self.head
         assert head is not None, "only a log that exists has events"
         last = min(last, head.last_seq)
-        if first > last:
-            return []
-        start = self._start_of(first, head.last_seq)
-        if last == head.last_seq:
-            frames = self._frames(start, self.offset)
-        else:
-            final = self._start_of(last, head.last_seq)
-            frames = [*self._frames(start, final), self._frame_at(final)]
-        events = [
-            StoredEvent(seq, line.revision, event.data)
-            for line in map(self._line, frames)
-            for seq, event in enumerate(line.commit.events, line.first_seq)
-            if first <= seq <= last
-        ]
-        if len(events) != last - first + 1:
-            raise self._misled(start)
+        events: list[StoredEvent] = []
+        size = 0
+        while first <= last:
+            start = self._start_of(first, head.last_seq)
+            for event in self._events_at(start, first, self._start_of(last, head.last_seq)):
+                if event.seq > last:
+                    break
+                size += len(event.data)
+                if events and size > max_bytes:
+                    return events
+                events.append(event)
+            if not events or events[-1].seq < first:
+                raise self._misled(start)
+            first = events[-1].seq + 1
         return events
+
+    def _events_at(self, start: int, first: int, last_start: int) -> Iterator[StoredEvent]:
+        """Yield the events from the one numbered `first` on, which is in the record at `start`, of a few records.
+
+        The last one that is wanted is in the record at `last_start`.
+        """
+        for frame in self._some_frames(start, min(max(last_start - start, 0) + _RECORD_BYTES, _CHUNK_BYTES)):
+            line = self._line(frame)
+            for seq, event in enumerate(line.commit.events, line.first_seq):
+                if seq == first:
+                    yield StoredEvent(seq, line.revision, event.data)
+                    first += 1
+
+    def _some_frames(self, start: int, length: int) -> list[Frame]:
+        """Return the whole records among the bytes from `start` on: about `length` of them, one record at least."""
+        while True:
+            end = min(start + length, self.offset)
+            data = self.handle.read(start, end)
+            try:
+                frames = read_frames(data, start)
+            except DamagedFrameError as error:
+                if error.offset == start:
+                    raise self._misled(start) from error
+                frames = read_frames(data[: error.offset - start], start)  # what lies behind may not be wanted
+            if frames:
+                return frames
+            if end >= self.offset:
+                raise self._misled(start)
+            length *= 2
 
     def _start_of(self, seq: int, last_seq: int) -> int:
         try:
@@ -200,25 +232,7 @@ class LogReader(FramedFile):
             raise self._misled(frame.start) from error
 
     def _frame_at(self, start: int) -> Frame:
-        length = _RECORD_BYTES
-        while True:
-            end = min(start + length, self.offset)
-            frames = self._frames(start, end, is_cut=True)
-            if frames:
-                return frames[0]
-            if end >= self.offset:
-                raise self._misled(start)
-            length *= 8
-
-    def _frames(self, start: int, end: int, *, is_cut: bool = False) -> list[Frame]:
-        data = self.handle.read(start, min(end, self.offset))
-        if is_cut:
-            # One record is wanted: what comes behind it may be cut anywhere, and is not looked at.
-            data = data[: data.find(b"\n", 1) + 1]
-        try:
-            return read_frames(data, start)
-        except DamagedFrameError as error:
-            raise self._misled(error.offset) from error
+        return self._some_frames(start, _RECORD_BYTES)[0]
 
     def _misled(self, start: int) -> Exception:
         """What to raise when the bytes at `start` are not what was expected: blame the sidecars first."""

@@ -81,12 +81,13 @@ class MemoryBackend(Backend):
             for stored in map(self._sessions.get, keys)
         ]
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         stored = self._sessions.get(key)
         if stored is None:
             return None
         head = stored.head
-        events = list(stored.events(after + 1, min(after + limit, head.last_seq)))
+        fitting = paging.fitting(map(len, islice(stored.log, after, after + limit)), max_bytes)
+        events = list(stored.events(after + 1, after + fitting))
         is_last = after + len(events) >= head.last_seq
         retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)
         return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)

@@ -11,6 +11,7 @@ from typing import Final
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.models.token_tally import COUNTERS
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.heads import BOUNDED_RUNS
 from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.records import (
@@ -28,6 +29,7 @@ from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
+    events_of,
     expires,
     head_of,
     numbered,
@@ -78,21 +80,16 @@ class Reader:
                 loaded.append(None)
         return loaded
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
-        while True:
-            found = await self._locator.ask(key, partial(_read_log_call, after=after, limit=limit))
-            if found is None:
-                return None
-            _, creation_id, revision, final, is_last, hidden, retractions, entries = found.reply
-            stretch = [(after + 1, final)] if final > after else []
-            events = await self._all_events(found.place, creation_id, stretch, entries)
-            if events is not None:
-                break
+        found = await self._locator.ask(key, partial(_read_log_call, after=after, limit=limit, max_bytes=max_bytes))
+        if found is None:
+            return None
+        _, creation_id, revision, is_last, hidden, retractions, entries = found.reply
         return LogPage(
             creation_id.decode(),
             revision,
-            events,
+            list(events_of(key, after + 1, entries)),
             _retractions(key, retractions),
             ranges_of(hidden),
             bool(is_last),
@@ -162,7 +159,7 @@ class Reader:
         if events is None:
             return None
         names = [name.decode() for name in children]
-        return LoadedSession(head, events, await self._living(place, names) if expiring else names)
+        return LoadedSession(head, paging.taken(events), await self._living(place, names) if expiring else names)
 
     async def _all_events(
         self, place: Place, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
@@ -219,9 +216,10 @@ def _load_call(place: Place, *, last: int | None, whole_head: bool) -> ScriptCal
     return ScriptCall(scripts.LOAD, keys, arguments, place.key.id)
 
 
-def _read_log_call(place: Place, *, after: int, limit: int) -> ScriptCall:
+def _read_log_call(place: Place, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
     keys = (*place.core, place.hidden, place.retractions)
-    return ScriptCall(scripts.READ_LOG, keys, [place.key.id, int(place.is_root), after, limit], place.key.id)
+    arguments: list[Value] = [place.key.id, int(place.is_root), after, limit, max_bytes]
+    return ScriptCall(scripts.READ_LOG, keys, arguments, place.key.id)
 
 
 def _retractions(key: SessionKey, members: Flat) -> list[StoredRetraction]:

@@ -53,8 +53,8 @@ class LossyBackend(Backend):
     ) -> list[LoadedSession | None]:
         return await self._behind.load(keys, last=last, whole_head=whole_head)
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int) -> LogPage | None:
-        return await self._behind.read_log(key, after=after, limit=limit)
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        return await self._behind.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._behind.children(key, cursor=cursor, limit=limit)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import ids, said, several, whole
+from a2a_session_manager.testing.contract.making import ids, listening, said, several, whole
 
 
 class Fare(BaseModel):
@@ -121,6 +121,29 @@ class ReadingContract(ContractBase):
         assert [event.seq for event in everything] == list(range(1, 11))
         assert [event.seq for event in everything if event.retracted] == [2, 4, 5, 6, 10]
         assert ([event.seq for event in some], [event.seq for event in visible]) == ([4, 5, 6, 7], [1, 3, 7, 8])
+
+    @pytest.mark.parametrize("page_bytes", [0, 5_000])
+    async def test_large_events_all_come_in_pages_of_few(
+        self, store: BaseSessionStore, reopen: Reopen, page_bytes: int
+    ) -> None:
+        await store.create("talk")
+        await store.append("talk", *(said("x" * 2_000, id=f"e{number}") for number in range(1, 8)), said(id="e8"))
+        await store.retract("talk", "e3", "e5", "e6")
+        again = await reopen()
+        again._limits = replace(again._limits, page_bytes=page_bytes)
+
+        visible, everything = await again.events("talk"), await again.events("talk", include_retracted=True)
+        with pytest.raises(SessionConflict) as late:
+            await again.append("talk", said(), expected_revision=1)
+        async with listening(again, "talk") as take:
+            heard = await take(11)
+
+        assert ids(visible) == ["e1", "e2", "e4", "e7", "e8"]
+        assert ids(everything) == [f"e{number}" for number in range(1, 9)]
+        assert ids(heard) == [*ids(everything), "e3", "e5", "e6"]
+        missed = late.value
+        assert ids(missed.missed_events) == ["e1", "e2"] if page_bytes else ["e1"]
+        assert (missed.first_missed_seq, missed.last_missed_seq) == (1, 8)
 
     async def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_twenty(
         self, store: BaseSessionStore, reopen: Reopen

@@ -8,6 +8,7 @@ local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact inte
 local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
 local ARGUMENTS_A_CALL = 1000 -- Lua's stack holds no more than 8000
 local EVENTS_A_PAGE, BYTES_A_PAGE = 500, 1000000
+local FIRST_STEP = 4 -- so many events are read before it is known how large they are
 local RANGES_A_READ = 100
 local FINAL = {completed = true, failed = true, cancelled = true}
 
@@ -216,19 +217,22 @@ local function written(ranges)
     return table.concat(found, ',')
 end
 
--- The first events of `ranges`, oldest first: as many as make a page.
-local function page_of(log, ranges)
-    local found, bytes, step = {}, 0, 16
+-- The first events of `ranges`, oldest first: as many as make a page, and one at least.
+local function page_of(log, ranges, most_events, most_bytes)
+    local found, bytes, step = {}, 0, FIRST_STEP
     for _, range in ipairs(ranges) do
         local first = range[1]
         while first <= range[2] do
-            local last = math.min(first + step - 1, range[2])
+            local last = math.min(first + math.min(step, most_events - #found) - 1, range[2])
             for _, entry in ipairs(redis.call('LRANGE', log, text(first - 1), text(last - 1))) do
+                bytes = bytes + #entry - (string.find(entry, ' ', 1, true) or 0) -- the revision is not counted
+                if #found > 0 and bytes > most_bytes then return found end
                 found[#found + 1] = entry
-                bytes = bytes + #entry
             end
-            if #found >= EVENTS_A_PAGE or bytes >= BYTES_A_PAGE then return found end
-            first, step = last + 1, math.min(step * 2, 256)
+            if #found >= most_events then return found end
+            -- Not many more than will fit, if those to come are like those that came: what is read is held here.
+            local fitting = math.ceil((most_bytes - bytes) * #found / math.max(bytes, 1))
+            first, step = last + 1, math.max(1, math.min(step * 2, 256, fitting))
         end
     end
     return found

@@ -5,4 +5,4 @@ local place = place_in(KEYS[1], ARGV[1])
 if not place or place.creation ~= ARGV[2] then return {'NOSESSION'} end
 local ranges = {}
 for index = 3, #ARGV, 2 do ranges[#ranges + 1] = {tonumber(ARGV[index]), tonumber(ARGV[index + 1])} end
-return {'OK', page_of(KEYS[2], ranges)}
+return {'OK', page_of(KEYS[2], ranges, EVENTS_A_PAGE, BYTES_A_PAGE)}

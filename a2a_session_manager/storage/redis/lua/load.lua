@@ -53,7 +53,7 @@ if last ~= 0 then
     local newest_first = visible_tail(keys.hidden, head.last_seq, last < 0 and head.last_seq or last)
     for index = #newest_first, 1, -1 do ranges[#ranges + 1] = newest_first[index] end
 end
-local entries = page_of(keys.log, ranges)
+local entries = page_of(keys.log, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
 
 local children, expiring, runs, totals = {}, {}, {}, {}
 if is_whole then

@@ -1,25 +1,24 @@
--- Reads the first page of a stretch of the log, and what is hidden in all of it.
+-- Reads a page of the log, and what is hidden in it.
 -- KEYS: tree head log ids hidden retractions.
--- ARGV: session id, "1" for a root, the seq before the stretch, its length.
+-- ARGV: session id, "1" for a root, the seq before the page, how many events it may hold, how many bytes of them.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], retractions = KEYS[6]
 }
-local after, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
+local after, limit, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local _, head, absent = living(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
 
-local final = math.min(after + limit, head.last_seq)
+local entries = page_of(keys.log, {{after + 1, head.last_seq}}, math.min(limit, EVENTS_A_PAGE), most_bytes)
+local final = after + #entries
 local hidden = {}
--- One more than the stretch: who reads on jumps over what is hidden right behind it.
-each_hidden(keys.hidden, after + 1, math.max(final, after) + 1, function(first, last)
+-- One more than the page: who reads on jumps over what is hidden right behind it.
+each_hidden(keys.hidden, after + 1, final + 1, function(first, last)
     hidden[#hidden + 1] = {first, last}
 end)
 local is_last = final >= head.last_seq
 local before = '(' .. text(final)
 if is_last or final <= after then before = '+inf' end
 local retractions = redis.call('ZRANGEBYSCORE', keys.retractions, text(after), before, 'WITHSCORES')
-local entries = {}
-if final > after then entries = page_of(keys.log, {{after + 1, final}}) end
-return {'OK', head.creation, head.revision, math.max(final, after), is_last and 1 or 0, flat(hidden), retractions, entries}
+return {'OK', head.creation, head.revision, is_last and 1 or 0, flat(hidden), retractions, entries}

@@ -122,7 +122,8 @@ class InvalidSessionOperation(SessionManagerError):
 class InvalidEvent(SessionManagerError):
     """A value cannot be stored as it is; nothing was written.
 
-    `path` leads to it: `events[0].message.cost`, `state.plan`, `properties.owner`.
+    `path` leads to it: `events[0].message.cost`, `state.plan`, `properties.owner`. `seq` is the number of the event
+    that is stored under this id with other content, where that is the reason.
     """
 
     def __init__(
@@ -131,12 +132,14 @@ class InvalidEvent(SessionManagerError):
         *,
         path: str = "",
         event_id: str | None = None,
+        seq: int | None = None,
         session_id: str | None = None,
         is_too_large: bool = False,
     ) -> None:
         super().__init__(message, session_id=session_id, is_too_large=is_too_large)
         self.path = path
         self.event_id = event_id
+        self.seq = seq
 
 
 class CorruptSession(SessionManagerError):

@@ -20,7 +20,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.opening import open_session
-from a2a_session_manager.protocols import ChildPolicy, SessionStore
+from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.url import store_from_url
@@ -116,10 +116,17 @@ class SessionManager(AsyncResource):
         return await open_session(self._store, id, parent=parent_id, last=last)
 
     async def append(
-        self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
+        self,
+        session: Session[Any] | str,
+        *events: SessionEvent[Any],
+        expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        """Append events at a cost that does not grow with the session; return them with their `seq`."""
-        return await self._store.append(session, *events, expected_revision=expected_revision)
+        """Append events at a cost that does not grow with the session; return them as stored, with their `seq`.
+
+        `on_repeat` says what is done about an id that is stored already with other content: see SessionStore.
+        """
+        return await self._store.append(session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; see SessionStore.save."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]
+# Of an event whose id is stored already with other content: raise InvalidEvent, or keep what is stored.
+RepeatPolicy = Literal["refuse", "keep"]
 
 
 class SessionPage(NamedTuple):
@@ -27,6 +29,10 @@ class SessionPage(NamedTuple):
 class SessionStore(Protocol):
     """Keeps sessions. Every write is one atomic step and survives repetition: an event's id and a `write_id`
     are remembered exactly, for ever, and a known one answers with its first result.
+
+    An event whose id is known answers as it is stored, marked `is_repeat`, with its old seq. Content that differs in
+    message (as JSON values), source, type or `task_id` is InvalidEvent, and nothing is written, unless
+    `on_repeat="keep"` says that what is stored counts. Of two events of one id in one commit, the first is stored.
 
     Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
     read, is refused once that is gone, and is in step with the store when the verb returns.
@@ -80,11 +86,16 @@ class SessionStore(Protocol):
         *,
         expected_revision: int | None = None,
         write_id: str | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
         """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
 
     async def append(
-        self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
+        self,
+        session: Session[Any] | str,
+        *events: SessionEvent[Any],
+        expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         """Append events at a cost that does not grow with the session; return them with their `seq`."""
 

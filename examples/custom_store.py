@@ -192,11 +192,11 @@ class SqliteBackend(Backend):
 
     def repeated(self, row: Row, commit: EncodedCommit) -> Receipt | None:
         """Answer a known write id with its first result."""
-        number, _, head = row
+        number = row.number
         known = "SELECT revision, last_seq, is_change, hidden FROM writes WHERE session = ? AND write_id = ?"
         for revision, last_seq, is_change, hidden in self.all(known, number, commit.write_id):
             first = records.FirstResult(revision, last_seq, bool(is_change), spans(hidden))
-            return ledger.repeat(head, commit, first, partial(self.seq_of, number))
+            return ledger.repeat(row.head, commit, first, partial(self.seq_of, number))
         return None
 
     def write(self, row: Row, commit: EncodedCommit) -> Receipt:

@@ -135,7 +135,7 @@ async def append_messages(
     for index in indexes:
         usage = None if model is None else await usage_of(conversation.messages, index, model)
         event = event_from_message(conversation.messages[index], id=conversation.event_id(index), token_usage=usage)
-        await log.append(event)
+        await log.append(event, on_repeat="keep")  # an earlier attempt may have been another run
 
 
 def open_attempt(turn_id: str, statuses: Mapping[str, RunStatus]) -> str | None:

@@ -11,9 +11,9 @@ from a2a_session_manager.context.messages import event_from_message, source_of
 from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.models.identifier import derived_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50
@@ -67,12 +67,13 @@ class ActiveWriter(ActiveReader):
         With the `call_id` of a call that is recorded already, append the result alone; without `result`, the
         call alone. A call counts as recorded when `args` are left out, or when it is among the latest events.
         Arguments and results that are not text go in as JSON text. The call's event is named `id`, the
-        result's `id` + ":result".
+        result's `id` + ":result"; a `call_id` that is not given follows from `id`, so that a retry says the same.
         """
         store = self._writable
         has_result = result is not _NO_RESULT
         is_recorded = call_id is not None and ((args is None and has_result) or await self._holds_call(call_id))
-        call_id = new_id() if call_id is None else call_id
+        if call_id is None:
+            call_id = new_id() if id is None else derived_id(id)
         events = []
         if not (is_recorded and has_result):
             message = call_message(name, await as_text({} if args is None else args, "args"), call_id)
@@ -87,16 +88,18 @@ class ActiveWriter(ActiveReader):
         *items: SessionEvent[Any] | Mapping[str, Any],
         id: str | None = None,
         expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         """Append events or chat messages in one commit; `id` names the event of a single item.
 
-        Returns them in order, each with its `seq`. With `expected_revision`, raises SessionConflict when somebody
-        else committed since that one. Raises InvalidEvent for what cannot be stored.
+        Returns them in order as they are stored, each with its `seq`. An id that is stored already with other content
+        is InvalidEvent, or with `on_repeat="keep"` answers with what is stored. With `expected_revision`, raises
+        SessionConflict when somebody else committed since that one. Raises InvalidEvent for what cannot be stored.
         """
         self._check_single(items, id)
         store = self._writable
         events = [self._event(item, id) for item in items]
-        return await store.append(self.session, *events, expected_revision=expected_revision)
+        return await store.append(self.session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
 
     async def append_late(
         self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None

@@ -68,9 +68,9 @@ class SessionChange:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """What a commit did. `events` are the ones given, in order, each with its `seq`; one that was appended
-    before keeps its old seq, and is marked `retracted` if it was hidden since. `retracted` is what this
-    commit hid. `revision` counts the session's commits, `last_seq` its events.
+    """What a commit did. `events` are as they are stored, in the order given, each with its `seq`; `is_repeat`
+    marks those that were stored before, which keep their seq, and are marked `retracted` if they were hidden since.
+    `retracted` is what this commit hid. `revision` counts the session's commits, `last_seq` its events.
     """
 
     revision: int

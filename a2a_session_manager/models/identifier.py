@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import reprlib
 from collections.abc import Callable
@@ -27,6 +28,11 @@ id_source: Callable[[], str] = hidden_id
 def new_id() -> str:
     """Return a new id for a session, an event, a run or a tool call."""
     return id_source()
+
+
+def derived_id(other: str) -> str:
+    """Return an id like `new_id`'s that is always the same for the same other id."""
+    return hashlib.blake2b(other.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def checked_id(value: object, what: str = "id") -> str:

@@ -29,8 +29,9 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
 
     `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
     return as plain JSON. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
-    `retracted` of an event that is hidden from the default view. A change inside the payload of a stored
-    event is not seen by `save`: append a new event instead.
+    `retracted` of an event that is hidden from the default view, and `is_repeat` of an event that a write brought
+    again: then it is the one stored before, under the same id. A change inside the payload of a stored event is not
+    seen by `save`: append a new event instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     token_usage: TokenUsage | None = None
     seq: int | None = None
     retracted: bool = False
+    is_repeat: bool = False
 
     @classmethod
     async def create_with_tokens(
@@ -81,7 +83,9 @@ def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, 
             yield event.token_usage, event.source.value, event.task_id
 
 
-def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) -> SessionEvent[MessageT]:
+def placed(
+    event: SessionEvent[MessageT], seq: int, *, retracted: bool = False, is_repeat: bool = False
+) -> SessionEvent[MessageT]:
     """Return a copy of `event` that knows its place in the log; the original stays unplaced."""
     # What model_copy(update=…) does, for less: every append places its events. What is frozen may be shared.
     copy: SessionEvent[MessageT] = object.__new__(type(event))
@@ -89,6 +93,7 @@ def placed(event: SessionEvent[MessageT], seq: int, *, retracted: bool = False) 
     fields.update(event.__dict__)
     fields["seq"] = seq
     fields["retracted"] = retracted
+    fields["is_repeat"] = is_repeat
     put_fields_set(copy, event.__pydantic_fields_set__)
     _put_extra(copy, event.__pydantic_extra__)
     _put_private(copy, event.__pydantic_private__)

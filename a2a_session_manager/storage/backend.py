@@ -47,7 +47,8 @@ class Backend(ABC):
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         """Write what `ledger.decide` says, or answer a known write id with its first result.
 
-        Raises SessionNotFound when the session, or the life of it that is meant, is gone.
+        Raises SessionNotFound when the session, or the life of it that is meant, is gone, and EventsKnown, as
+        `ledger.decide` does, for a commit with events that are stored already: then nothing is written.
         """
 
     @abstractmethod

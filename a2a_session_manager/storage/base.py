@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from anyio.abc import AsyncResource
@@ -17,6 +18,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import saving
 from a2a_session_manager.storage.reading import checked_namespace
+from a2a_session_manager.storage.records import EncodedCommit, Receipt
 from a2a_session_manager.storage.saving import Save
 from a2a_session_manager.storage.writing import SessionWriter
 
@@ -81,18 +83,21 @@ class BaseSessionStore(SessionWriter, AsyncResource):
 
     async def _settle(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
-        key = self._key(session.id)
+        key, creation = self._key(session.id), save.creation
+
+        def write(commit: EncodedCommit) -> Awaitable[Receipt]:
+            if creation is not None:
+                return self._finished(self._backend.create(key, creation, commit))
+            return self._committed(key, commit)
+
         try:
-            if save.creation is not None:
-                receipt = await self._finished(self._backend.create(key, save.creation, save.commit))
-            else:
-                receipt = await self._committed(key, save.commit)
+            receipt, events = await self._sent(key, save.commit, save.events, write)
         except StoreUnavailable:
             raise
         except SessionManagerError:
             session._unsettled = None
             raise
-        await saving.settle(session, save, receipt)
+        await saving.settle(session, save, receipt, events)
 
     def _is_home(self, store: SessionStore) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

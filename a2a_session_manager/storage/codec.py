@@ -31,7 +31,7 @@ _EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
 # What reading bytes back may raise: the models' own checks raise our errors.
 _UNREADABLE = (ValueError, InvalidSessionOperation)
 # A place is the store's to give; bytes do not hold it.
-_PLACE = {"seq", "retracted"}
+_PLACE = {"seq", "retracted", "is_repeat"}
 # What is left out of an event that has no metadata, no task id, no usage: ready made, for every append takes one.
 _LEFT_OUT = {
     (no_metadata, no_task, no_usage): _PLACE.union(

@@ -10,7 +10,7 @@ from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.records import Range
 
@@ -72,7 +72,8 @@ def _missing(baseline: Baseline, events: Iterable[SessionEvent[Any]]) -> list[tu
     for event in events:
         at = _place(event, baseline)
         if not event.retracted and not holds(event, baseline):
-            places.setdefault(_seq(event), (at, event))
+            # To the session, one that was sent again is an event like any other.
+            places.setdefault(_seq(event), (at, placed(event, _seq(event)) if event.is_repeat else event))
     return [places[seq] for seq in sorted(places)]
 
 

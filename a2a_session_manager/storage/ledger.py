@@ -17,6 +17,7 @@ from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
+    EventsKnown,
     FirstResult,
     HeadRecord,
     Range,
@@ -42,6 +43,15 @@ class Outcome:
         return FirstResult(self.revision, self.receipt.last_seq, self.receipt.is_change, self.hidden)
 
 
+def refuse_known(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> None:
+    """Raise EventsKnown when ids of the commit's events are stored already."""
+    seqs = [find_seq(event.id) or 0 for event in commit.events]
+    if any(seqs):
+        raise EventsKnown(
+            head.key.id, revision=head.revision, last_seq=head.last_seq, seqs=seqs, updated_at=head.updated_at
+        )
+
+
 def check_life(head: HeadRecord, commit: EncodedCommit) -> None:
     """Refuse a commit that was meant for an earlier session of this id."""
     if commit.creation_id is not None and commit.creation_id != head.creation_id:
@@ -53,15 +63,13 @@ def check_life(head: HeadRecord, commit: EncodedCommit) -> None:
 
 def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq: FindSeq) -> Receipt:
     """Answer a commit whose write id is known with its first result."""
-    seqs = [seq for event in commit.events if (seq := find_seq(event.id)) is not None]
-    retracted = frozenset(seq for seq in seqs if ranges.contains(head.hidden, seq))
+    seqs = [find_seq(event.id) or 0 for event in commit.events]
     return Receipt(
         first.revision,
         first.last_seq,
         first.is_change,
         seqs,
         first.hidden,
-        retracted,
         is_repeat=True,
         updated_at=head.updated_at,
     )
@@ -70,13 +78,13 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
 def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
     """Return what `commit` does to `head`, or raise; nothing is changed.
 
-    Raises SessionConflict for a stale guard (without the missed events: the verbs add them) and
-    InvalidSessionOperation for a run that would leave its end or an unknown event to retract.
+    Raises EventsKnown when events are stored already, before anything else: a retry is never stale. Then
+    SessionConflict for a stale guard (without the missed events: the verbs add them) and InvalidSessionOperation
+    for a run that would leave its end or an unknown event to retract.
     """
-    fresh, seqs, known = _numbered(commit.events, head.last_seq, find_seq)
-    # Nothing but events that are there already is a retry, whoever came in between: no guard can make it stale.
-    if fresh or not commit.is_append:
-        _check_guard(head, commit)
+    refuse_known(head, commit, find_seq)
+    fresh, seqs = _numbered(commit.events, head.last_seq)
+    _check_guard(head, commit)
     if commit.runs:
         _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
@@ -85,9 +93,7 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)
     revision = head.revision + is_change
     updated_at = last_active(head, commit, hidden, fresh)
-    retracted = _hidden_among(known, head, hidden)
-    last_seq = head.last_seq + len(fresh)
-    receipt = Receipt(revision, last_seq, is_change, seqs, hidden, retracted, updated_at=updated_at)
+    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, updated_at=updated_at)
     return Outcome(revision, fresh, hidden, receipt)
 
 
@@ -181,29 +187,15 @@ def _check_runs(head: HeadRecord, commit: EncodedCommit) -> None:
                 raise InvalidSessionOperation(illegal_move(run_id, current, wanted), session_id=head.key.id)
 
 
-def _numbered(
-    events: Sequence[EncodedEvent], last_seq: int, find_seq: FindSeq
-) -> tuple[list[EncodedEvent], list[int], list[int]]:
-    """Return the events not seen before, the seq of every event, and the seqs of those that were known."""
+def _numbered(events: Sequence[EncodedEvent], last_seq: int) -> tuple[list[EncodedEvent], list[int]]:
+    """Return the events, each id once, and the seq of every event."""
     fresh: list[EncodedEvent] = []
-    seqs: list[int] = []
-    known: list[int] = []
     given: dict[str, int] = {}
     for event in events:
-        seq = given.get(event.id) or find_seq(event.id)
-        if seq is None:
+        if event.id not in given:
             fresh.append(event)
-            seq = given[event.id] = last_seq + len(fresh)
-        else:
-            known.append(seq)
-        seqs.append(seq)
-    return fresh, seqs, known
-
-
-def _hidden_among(known: Sequence[int], head: HeadRecord, newly: Sequence[Range]) -> frozenset[int]:
-    if not known:
-        return frozenset()
-    return frozenset(seq for seq in known if ranges.contains(head.hidden, seq) or ranges.contains(newly, seq))
+            given[event.id] = last_seq + len(fresh)
+    return fresh, [given[event.id] for event in events]
 
 
 def _newly_hidden(head: HeadRecord, retraction: EncodedRetraction, find_seq: FindSeq) -> tuple[Range, ...]:

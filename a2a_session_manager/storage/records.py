@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from a2a_session_manager.exceptions import SessionManagerError
+
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
 Counters = dict[str, int]
@@ -118,10 +120,13 @@ class Creation(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid;
-    `retracted` are those of its events that were appended before and hidden since. `is_change` tells whether
-    this commit made `revision`, or found it and changed nothing; `is_repeat` that its write id was known.
-    `updated_at` is when the session was last active, after this commit.
+    """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid. `is_change`
+    tells whether this commit made `revision`, or found it and changed nothing. `updated_at` is when the session was
+    last active, after this commit.
+
+    `is_repeat` tells that its write id was known: the answer is the first result, and `seqs` holds a 0 for an
+    event that is not stored. `was_sent_before` tells that this very call may have made the commit itself, by a try
+    whose answer was lost.
     """
 
     revision: int
@@ -129,9 +134,25 @@ class Receipt(NamedTuple):
     is_change: bool
     seqs: Sequence[int]
     hidden: Sequence[Range] = ()
-    retracted: frozenset[int] = frozenset()
     is_repeat: bool = False
     updated_at: int = 0
+    was_sent_before: bool = False
+
+
+class EventsKnown(SessionManagerError):
+    """The answer to a commit that brings events whose ids are stored already: nothing of it was written.
+
+    `seqs` holds the seq of each of its events, 0 for a new one; `revision`, `last_seq` and `updated_at` are the
+    session's. The verbs compare what is stored, and send the rest. `was_sent_before` as in Receipt.
+    """
+
+    def __init__(self, session_id: str, *, revision: int, last_seq: int, seqs: Sequence[int], updated_at: int) -> None:
+        super().__init__(f"session {session_id!r} holds events of this commit already", session_id=session_id)
+        self.revision = revision
+        self.last_seq = last_seq
+        self.seqs = seqs
+        self.updated_at = updated_at
+        self.was_sent_before = False
 
 
 class FirstResult(NamedTuple):

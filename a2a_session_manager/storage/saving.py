@@ -22,7 +22,7 @@ from a2a_session_manager.storage.encoding import (
     encode_values,
     inline_or_thread,
 )
-from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, place_events, totals_with
+from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, totals_with
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.limits import StoreLimits
@@ -90,12 +90,11 @@ async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
         session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
-async def settle(session: Session[Any], save: Save, receipt: Receipt) -> None:
-    """Bring `session` in step with the store after `save`: its own event objects become placed ones.
+async def settle(session: Session[Any], save: Save, receipt: Receipt, new: Sequence[SessionEvent[Any]]) -> None:
+    """Bring `session` in step with the store after `save`: its own event objects become the `new`, stored ones.
 
     Another task may save the same object meanwhile: then it is settled already, and nothing is left to do.
     """
-    new = await place_events(save.events, receipt)
     tries = 0
     while session._unsettled is save:
         baseline = session._baseline

@@ -17,8 +17,8 @@ from a2a_session_manager.models.change import CommitResult, Retraction, SessionC
 from a2a_session_manager.models.identifier import hidden_id, new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.protocols import ChildPolicy
-from a2a_session_manager.storage import conflicts, following
+from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy
+from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
 from a2a_session_manager.storage.in_step import absorb, newborn_baseline, place_events
@@ -28,6 +28,7 @@ from a2a_session_manager.storage.reading import SessionReader
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    EventsKnown,
     Parent,
     Receipt,
     SessionKey,
@@ -55,7 +56,9 @@ class SessionWriter(SessionReader):
         change = await self._with_costs(SessionChange() if change is None else change)
         commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
         creation = Creation(hidden_id(), commit.written_at, await self._parent(parent_id))
-        receipt = await self._finished(self._backend.create(key, creation, commit))
+        receipt, events = await self._sent(
+            key, commit, change.events, lambda one: self._finished(self._backend.create(key, creation, one))
+        )
         if receipt.is_repeat:
             head = await self._head(key)
             creation = Creation(head.creation_id, head.created_at, creation.parent)
@@ -63,7 +66,7 @@ class SessionWriter(SessionReader):
         session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
         session._baseline = newborn_baseline(session, creation, self._as_store())
-        await absorb(session, commit, receipt, await place_events(change.events, receipt), self._limits)
+        await absorb(session, commit, receipt, events, self._limits)
         return session
 
     async def commit(
@@ -73,8 +76,10 @@ class SessionWriter(SessionReader):
         *,
         expected_revision: int | None = None,
         write_id: str | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
         """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
+        _check_policy(on_repeat)
         key, creation_id = self._named(session)
         change = await self._with_costs(change)
         try:
@@ -88,15 +93,26 @@ class SessionWriter(SessionReader):
         except SessionManagerError as error:
             error.session_id = key.id
             raise
-        return await self._write(session, key, commit, change.events)
+        receipt, events = await self._sent(
+            key, commit, change.events, lambda one: self._committed(key, one), on_repeat=on_repeat
+        )
+        await self._bring_in_step(session, commit, receipt, events)
+        hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
+        return CommitResult(receipt.revision, receipt.last_seq, events, hidden)
 
     async def append(
-        self, session: Session[Any] | str, *events: SessionEvent[Any], expected_revision: int | None = None
+        self,
+        session: Session[Any] | str,
+        *events: SessionEvent[Any],
+        expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         """Append events at a cost that does not grow with the session; return them with their `seq`."""
         if expected_revision is not None:
             change = SessionChange(events=events)
-            return (await self.commit(session, change, expected_revision=expected_revision)).events
+            result = await self.commit(session, change, expected_revision=expected_revision, on_repeat=on_repeat)
+            return result.events
+        _check_policy(on_repeat)
         key, creation_id = self._named(session)
         with_costs = await priced_events(events, self._pricer)
         try:
@@ -106,8 +122,11 @@ class SessionWriter(SessionReader):
             raise
         commit.creation_id = creation_id
         # Not guarded, so never stale: there is no conflict to complete.
-        receipt = await self._finished(self._backend.commit(key, commit))
-        return await self._absorbed(session, commit, receipt, with_costs)
+        receipt, new = await self._sent(
+            key, commit, with_costs, lambda one: self._finished(self._backend.commit(key, one)), on_repeat=on_repeat
+        )
+        await self._bring_in_step(session, commit, receipt, new)
+        return new
 
     async def retract(
         self,
@@ -145,30 +164,37 @@ class SessionWriter(SessionReader):
         events = await priced_events(change.events, self._pricer)
         return change if events is change.events else replace(change, events=events)
 
-    async def _write(
+    async def _sent(
         self,
-        session: Session[Any] | str,
         key: SessionKey,
         commit: EncodedCommit,
         events: Sequence[SessionEvent[Any]],
-    ) -> CommitResult:
-        receipt = await self._committed(key, commit)
-        new = await self._absorbed(session, commit, receipt, events)
-        hidden = await self._hidden_events(key, receipt) if receipt.hidden else []
-        return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
+        write: repeats.SendCommit,
+        *,
+        on_repeat: RepeatPolicy = "refuse",
+    ) -> tuple[Receipt, list[SessionEvent[Any]]]:
+        """Send a commit, `events` being those it brings, and return the receipt with the events as they are stored."""
+        answer: Receipt | EventsKnown | None = None
+        if not repeats.has_twins(commit.events):
+            try:
+                answer = await write(commit)
+            except EventsKnown as known:
+                answer = known
+            else:
+                if not (answer.is_repeat and events):
+                    return answer, await place_events(events, answer)
+        known_before = repeats.Repeats(self._backend, key, self._limits, commit, events, keeps=on_repeat == "keep")
+        return await known_before.send(write, answer)
 
-    async def _absorbed(
+    async def _bring_in_step(
         self,
         session: Session[Any] | str,
         commit: EncodedCommit,
         receipt: Receipt,
         events: Sequence[SessionEvent[Any]],
-    ) -> list[SessionEvent[Any]]:
-        """Bring the session in step, if one was given, and return `events` in their places."""
-        new = await place_events(events, receipt)
+    ) -> None:
         if not isinstance(session, str) and session._baseline is not None:
-            await absorb(session, commit, receipt, new, self._limits)
-        return new
+            await absorb(session, commit, receipt, events, self._limits)
 
     async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         try:
@@ -202,3 +228,8 @@ class SessionWriter(SessionReader):
                 session_id=key.id,
             )
         return Parent(key.id, head.creation_id, head.root_id, head.depth)
+
+
+def _check_policy(on_repeat: str) -> None:
+    if on_repeat not in ("refuse", "keep"):
+        raise InvalidSessionOperation(f"on_repeat={on_repeat!r} is unknown: take 'refuse' or 'keep'")

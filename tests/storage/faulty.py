@@ -12,8 +12,8 @@ from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession, SessionConflict
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.protocols import RepeatPolicy, SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
@@ -206,6 +206,20 @@ class DoublesOnRetry(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Forgetful())
+
+
+class EchoesAKnownEvent(InMemorySessionStore):
+    """Answers with what it was given, whatever it has stored under that id."""
+
+    async def append(
+        self,
+        session: Session[Any] | str,
+        *events: SessionEvent[Any],
+        expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
+    ) -> list[SessionEvent[Any]]:
+        stored = await super().append(session, *events, expected_revision=expected_revision, on_repeat="keep")
+        return [placed(event, known.seq or 0) for event, known in zip(events, stored, strict=True)]
 
 
 class _ForgetsWriteIds(MemoryBackend):

@@ -44,6 +44,16 @@ class PlainSession:
     def seq_of(self, event_id: str) -> int | None:
         return next((seq for seq, row in enumerate(self.log, 1) if row.id == event_id), None)
 
+    def refuses_content(self, events: Iterable[tuple[str, Any, int]]) -> bool:
+        """Tell whether an id is taken by another message, in the log or earlier among the events."""
+        taken = {row.id: row.message for row in self.log}
+        return any(taken.setdefault(event_id, message) != message for event_id, message, _ in events)
+
+    def repeats(self, events: Iterable[tuple[str, Any, int]]) -> list[bool]:
+        """Tell of each event whether its id is known, in the log or from earlier among the events."""
+        names = [event_id for event_id, _, _ in events]
+        return [self.seq_of(name) is not None or name in names[:place] for place, name in enumerate(names)]
+
     def refuses_run(self, run_id: str, status: str) -> bool:
         before = self.runs.get(run_id, status)
         return before != status and (before in FINAL or status == "pending")

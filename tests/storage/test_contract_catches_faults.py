@@ -26,6 +26,7 @@ FAULTS = {
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_behind_another_writer_doubles_nothing"),
+    "EchoesAKnownEvent": ("repeating", "test_a_known_id_answers_with_the_event_as_it_is_stored"),
     "ForgetsWriteIds": (
         "losing_replies",
         "test_a_write_retried_after_a_lost_reply_and_another_writer_changes_nothing_more",

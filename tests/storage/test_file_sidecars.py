@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, index, segments, sidecars
+from a2a_session_manager.storage.file import FileSessionStore, index, lines, log_reader, segments, sidecars
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file_processes.common import (
@@ -61,7 +61,7 @@ async def test_two_stores_that_write_in_turns_keep_the_sidecars_whole(tmp_path: 
         last_seq = (await one.events("chat"))[-1].seq
         for store in (one, two):
             for number in range(60):
-                await store.append("chat", said(id=f"one {number} 0"), said(id=f"two {number} 0"))
+                await store.append("chat", said(LARGE, id=f"one {number} 0"), said(LARGE, id=f"two {number} 0"))
             assert (await store.events("chat"))[-1].seq == last_seq
     assert await _size(file_of(tmp_path, "chat")) - await _covered(tmp_path, "chat") < 40_000
     tables = [path for path in await asyncio.to_thread(sidecars_of, tmp_path, "chat") if ".ids." in path.name]
@@ -109,7 +109,8 @@ async def test_sidecars_removed_under_an_open_store_change_no_answer(tmp_path: P
             await asyncio.to_thread(path.unlink)
 
         assert [event.id for event in await store.events("chat", limit=2)] == ["e0", "f0"]
-        assert [event.seq for event in await store.append("chat", said(id="e0"), said(id="f7"))] == [1, 16]
+        known = await store.append("chat", said(LARGE, id="e0"), said(id="f7"))
+        assert [event.seq for event in known] == [1, 16]
         await store.append("chat", said(LARGE, id="after"))
         assert len((await picture(tmp_path, "chat") or {})["log"]) == 41
 
@@ -174,11 +175,12 @@ async def test_a_read_error_in_the_middle_of_a_batch_leaves_numbers_whole(
         with monkeypatch.context() as patch:
             patch.setattr(os, "pread", broken)
             # The first is staged when the second looks in the file whether its id is known.
-            batch = [store.append("chat", said(id="new")), store.append("chat", said(id="e1"))]
-            results = await asyncio.gather(*batch, store.append("chat", said(id="e1")), return_exceptions=True)
+            names = ["new", "e1", "e1"]
+            batch = [store.append("chat", said(id=name), on_repeat="keep") for name in names]
+            results = await asyncio.gather(*batch, return_exceptions=True)
             assert any(isinstance(result, StoreUnavailable) for result in results), results
         assert os.pread is pread
-        await store.append("chat", said(id="new"), said(id="e1"), said(id="newer"))
+        await store.append("chat", said(id="new"), said(id="e1"), said(id="newer"), on_repeat="keep")
 
     found = await picture(tmp_path, "chat")
     assert found is not None
@@ -255,3 +257,27 @@ async def test_a_session_deleted_while_its_events_are_looked_up_is_absent_not_mi
         assert found is None or (found.last_seq, len(found.events)) == (10, 5)
         later = await reader.get("chat")
         assert (0 if later is None else len(later.events)) == (30 if is_made_again else 0)
+
+
+async def test_many_known_events_are_found_by_one_look_at_each_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = [said(LARGE, id=f"e{number}") for number in range(200)]
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("chat")
+        await store.append("chat", *imported[:150])
+        await store.append("chat", *imported[150:])
+        await store.append("chat", said(id="later"))
+    looks: list[bytes] = []
+
+    def counted(payload: bytes) -> dict[str, int]:
+        looks.append(payload)
+        return lines.seqs_in_line(payload)
+
+    monkeypatch.setattr(log_reader, "seqs_in_line", counted)
+
+    async with FileSessionStore(tmp_path) as cold:
+        found = await cold.append("chat", *imported)
+
+    assert [event.seq for event in found] == list(range(1, 201))
+    assert len(looks) == 2

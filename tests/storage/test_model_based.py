@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from a2a_session_manager import (
     InMemorySessionStore,
+    InvalidEvent,
     InvalidSessionOperation,
     RedisSessionStore,
     Retraction,
@@ -32,6 +33,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
+from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -42,6 +44,7 @@ from tests.storage.model import STATUSES, PlainSession, PlainStore
 from tests.storage.redis_looks import fake_client
 
 ResultT = TypeVar("ResultT")
+Batch = list[tuple[str, str, int]]  # event id, message, tokens
 
 # Few names, so that rows of verbs meet: same ids, known events, runs that have ended, deleted parents.
 session_ids = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -49,7 +52,10 @@ event_ids = st.sampled_from([f"e{n}" for n in range(8)])
 run_ids = st.sampled_from(["r0", "r1"])
 keys = st.sampled_from(["k0", "k1", "k2"])
 values = st.sampled_from([0, 1, {"deep": [1]}, None])
-batches = st.lists(st.tuples(event_ids, st.integers(0, 3)), max_size=3)
+# Now and then other content under an id, which must be refused, or kept quietly.
+contents = st.sampled_from(["said"] * 5 + ["said otherwise"])
+batches = st.lists(st.tuples(event_ids, contents, st.integers(0, 3)), max_size=3)
+policies: st.SearchStrategy[RepeatPolicy] = st.sampled_from(["refuse", "refuse", "keep"])
 states = st.dictionaries(keys, values, max_size=2)
 
 IN_SECONDS = settings(
@@ -102,24 +108,34 @@ class StoreMachine(RuleBasedStateMachine):
                 assert session.revision == 1
             self.model.create(id, parent_id)
 
-    @rule(id=session_ids, batch=batches, through_handle=st.booleans())
-    def append(self, id: str, batch: list[tuple[str, int]], through_handle: bool) -> None:
-        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in batch]
-        events = [event_of(*row) for row in rows]
+    @rule(id=session_ids, batch=batches, through_handle=st.booleans(), on_repeat=policies)
+    def append(self, id: str, batch: Batch, through_handle: bool, on_repeat: RepeatPolicy) -> None:
         life, handle = self.held.get(id, (0, None))
         plain = self.model.sessions.get(id)
-        if through_handle and handle is not None:
-            if plain is None or plain.life != life:
-                self.refused(SessionNotFound, self.store.append(handle, *events))
-                return
-            placed = self.run(self.store.append(handle, *events))
-        elif plain is None:
-            self.refused(SessionNotFound, self.store.append(id, *events))
-            return
+        meant = handle if through_handle and handle is not None else None
+        appending = self.store.append(
+            id if meant is None else meant, *(event_of(*row) for row in batch), on_repeat=on_repeat
+        )
+        if plain is None or (meant is not None and plain.life != life):
+            # Two contents under one id are found before the session is looked for.
+            self.refused((SessionNotFound, InvalidEvent), appending)
+        elif on_repeat == "refuse" and plain.refuses_content(batch):
+            self.refused(InvalidEvent, appending)
         else:
-            placed = self.run(self.store.append(id, *events))
-        assert [event.seq for event in placed] == self.model.append(id, events=rows)
+            repeats = plain.repeats(batch)
+            placed = self.run(appending)
+            assert [event.seq for event in placed] == self.model.append(id, events=batch)
+            self._compare_answer(placed, plain, repeats)
+
+    def _compare_answer(self, placed: list[SessionEvent[Any]], plain: PlainSession, repeats: list[bool]) -> None:
+        """What is answered is what is stored."""
+        rows = [plain.log[(event.seq or 0) - 1] for event in placed]
+        assert [(event.id, event.message) for event in placed] == [(row.id, row.message) for row in rows]
+        assert [event.token_usage.prompt_tokens if event.token_usage else 0 for event in placed] == [
+            row.tokens for row in rows
+        ]
         assert [event.retracted for event in placed] == [event.seq in plain.hidden for event in placed]
+        assert [event.is_repeat for event in placed] == repeats
 
     @rule(id=session_ids, last=st.sampled_from([None, 0, 1, 3]))
     def read(self, id: str, last: int | None) -> None:
@@ -139,7 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
     def save(
         self,
         data: st.DataObject,
-        batch: list[tuple[str, int]],
+        batch: Batch,
         changed: dict[str, Any],
         dropped: list[str],
         status: str,
@@ -149,8 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
         life, session = self.held[held_id]
         plain = self.model.sessions.get(held_id)
         known = {event.id for event in session.events}
-        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in dict(batch).items()]
-        rows = [row for row in rows if row[0] not in known]
+        rows = [row for row in {row[0]: row for row in batch}.values() if row[0] not in known]
         seen = dict(session.state)
         session.events += [event_of(*row) for row in rows]
         session.state |= changed
@@ -160,6 +175,10 @@ class StoreMachine(RuleBasedStateMachine):
         session.runs.append(SessionRun(id=new_run, status=RunStatus(status)))
         if plain is None or plain.life != life:
             self.refused(SessionNotFound, self.store.save(session))
+            del self.held[held_id]
+            return
+        if plain.refuses_content(rows):
+            self.refused(InvalidEvent, self.store.save(session))
             del self.held[held_id]
             return
         self.run(self.store.save(session))
@@ -172,14 +191,15 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
     @rule(id=session_ids, off=st.sampled_from([0, 0, -1, 1, -3]), batch=batches, changed=states)
-    def guarded_commit(self, id: str, off: int, batch: list[tuple[str, int]], changed: dict[str, Any]) -> None:
+    def guarded_commit(self, id: str, off: int, batch: Batch, changed: dict[str, Any]) -> None:
         plain = self.model.sessions.get(id)
         expected = max((plain.revision if plain else 1) + off, 0)
-        rows = [(event_id, self.fresh(event_id), tokens) for event_id, tokens in batch]
-        change = SessionChange(events=[event_of(*row) for row in rows], set_state=changed)
+        change = SessionChange(events=[event_of(*row) for row in batch], set_state=changed)
         commit = self.store.commit(id, change, expected_revision=expected)
         if plain is None:
-            self.refused(SessionNotFound, commit)
+            self.refused((SessionNotFound, InvalidEvent), commit)
+        elif plain.refuses_content(batch):
+            self.refused((InvalidEvent, SessionConflict), commit)
         elif expected != plain.revision and not self._is_retry(plain, batch, changed):
             conflict = self.refused(SessionConflict, commit)
             missed = [seq for seq, row in enumerate(plain.log, 1) if row.revision > expected]
@@ -188,15 +208,17 @@ class StoreMachine(RuleBasedStateMachine):
             assert conflict.first_missed_seq == (missed[0] if missed else None)
             assert conflict.last_missed_seq == (missed[-1] if missed else None)
         else:
+            repeats = plain.repeats(batch)
             result = self.run(commit)
-            assert [event.seq for event in result.events] == self.model.append(id, events=rows, set_state=changed)
+            assert [event.seq for event in result.events] == self.model.append(id, events=batch, set_state=changed)
+            self._compare_answer(result.events, plain, repeats)
             assert result.revision == plain.revision
 
     @staticmethod
-    def _is_retry(plain: PlainSession, batch: list[tuple[str, int]], changed: dict[str, Any]) -> bool:
+    def _is_retry(plain: PlainSession, batch: Batch, changed: dict[str, Any]) -> bool:
         """Nothing but events that are there already: no guard makes that stale."""
         known = {row.id for row in plain.log}
-        return bool(batch) and not changed and all(event_id in known for event_id, _ in batch)
+        return bool(batch) and not changed and all(event_id in known for event_id, _, _ in batch)
 
     @rule(id=session_ids, key=keys, value=values)
     def edit(self, id: str, key: str, value: Any) -> None:
@@ -364,7 +386,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.append(id, hide=newly)
         assert result.revision == plain.revision
 
-    def refused(self, error: type[Any], work: Coroutine[Any, Any, Any]) -> Any:
+    def refused(self, error: type[Any] | tuple[type[Any], ...], work: Coroutine[Any, Any, Any]) -> Any:
         with pytest.raises(error) as caught:
             self.run(work)
         return caught.value

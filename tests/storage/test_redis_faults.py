@@ -63,6 +63,24 @@ def once(work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]
     return do
 
 
+async def test_what_this_very_call_wrote_is_no_repeat_when_its_reply_is_dropped_and_what_others_wrote_is(
+    store: BaseSessionStore, proxy: FaultyProxy
+) -> None:
+    await store.create("talk", change=SessionChange(events=[said("old", id="old")]))
+    events = [said("mine", id="mine"), said("old", id="old")]
+    proxy.drop_replies(1, *WRITING)
+    appended = await store.append("talk", said("first", id="first"))
+    proxy.drop_replies(1, *WRITING)
+    committed = await store.commit("talk", SessionChange(events=events, set_state={"k": 1}), write_id="w")
+    again = await store.commit("talk", SessionChange(events=events, set_state={"k": 1}), write_id="w")
+
+    assert proxy.dropped == 2
+    assert [(event.seq, event.is_repeat) for event in appended] == [(2, False)]
+    assert [(event.seq, event.is_repeat) for event in committed.events] == [(3, False), (1, True)]
+    assert [(event.seq, event.is_repeat) for event in again.events] == [(3, True), (1, True)]
+    assert (committed.revision, again.revision) == (3, 3)
+
+
 @pytest.mark.parametrize("drops", [1, 3])
 @pytest.mark.parametrize("write", WRITES, ids=str)
 async def test_a_reply_dropped_after_execution_and_another_writer_in_between_change_nothing(

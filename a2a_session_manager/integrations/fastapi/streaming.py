@@ -100,9 +100,18 @@ class StreamedAnswer:
             _logger.error("%s", exc.__notes__[-1])
 
     async def _append(self, event: SessionEvent[Any]) -> None:
+        try:
+            self._event = await self._appended(event)
+        except InvalidEvent as error:
+            if error.seq is None:
+                raise
+            # A request that was sent again got another answer. What a model has said is never refused.
+            about = {**event.metadata, "meant_as": event.id}
+            self._event = await self._appended(event.model_copy(update={"id": new_id(), "metadata": about}))
+
+    async def _appended(self, event: SessionEvent[Any]) -> SessionEvent[Any]:
         # Late, perhaps: the run it belongs to may have ended while the model spoke.
-        stored = await surely(lambda: self._log.append_late(event), pauses=_PAUSES)
-        self._event = stored[0]
+        return (await surely(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
 
     def _stored(self, exc: BaseException | None) -> SessionEvent[Any]:
         about: dict[str, Any] = {}

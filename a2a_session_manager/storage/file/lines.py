@@ -93,13 +93,10 @@ def encode_one(event: EncodedEvent, revision: int, seq: int, written_at: int) ->
     return b'{"r":%d,"s":%d,"t":%d,"e":%b}\t%b' % (revision, seq, written_at, described, event.data)
 
 
-def seq_in_line(payload: bytes, event_id: str) -> int | None:
-    """Return the seq of an event that the line brought, without decoding any of them. Raises like decode_line."""
+def seqs_in_line(payload: bytes) -> dict[str, int]:
+    """Return the seqs of the events that the line brought, without decoding any of them. Raises like decode_line."""
     header = _header(payload.partition(b"\t")[0])
-    for seq, described in enumerate(header.get("e", ()), header["s"]):
-        if described[0] == event_id:
-            return int(seq)
-    return None
+    return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
 
 
 def decode_line(payload: bytes) -> CommitLine:

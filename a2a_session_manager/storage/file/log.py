@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class LogFile(LogReader):
 
     def repeat(self, commit: EncodedCommit) -> Receipt | None:
         """Answer a commit whose write id is known with its first result; None when it was never made."""
-        return self._unmisled(lambda: self._repeated(commit))
+        return self._unmisled(lambda: self._repeated(commit, self.find_seqs(_named_events(commit))))
 
     def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
@@ -90,11 +90,12 @@ class LogFile(LogReader):
         assert head is not None, "only a log that exists takes commits"
         try:
             ledger.check_life(head, commit)
-            if ledger.is_one_append(commit):
+            seqs = self.find_seqs(_named_events(commit))
+            if ledger.is_one_append(commit) and not seqs:
                 return self._one_appended(head, commit, start)
-            if (receipt := self._repeated(commit)) is not None:
+            if (receipt := self._repeated(commit, seqs)) is not None:
                 return receipt, None
-            outcome = ledger.decide(head, commit, self.find_seq)
+            outcome = ledger.decide(head, commit, seqs.get)
         except SessionManagerError as error:
             if isinstance(error, CorruptSession):
                 raise
@@ -107,17 +108,14 @@ class LogFile(LogReader):
 
     def _one_appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
         (event,) = commit.events
-        known = self.find_seq(event.id)
-        if known is not None:
-            return ledger.decide(head, commit, {event.id: known}.get).receipt, None
         receipt = ledger.append_one(head, commit)
         self._index.note_event(event.id, receipt.last_seq, start)
         return receipt, encode_one(event, receipt.revision, receipt.last_seq, commit.written_at)
 
-    def _repeated(self, commit: EncodedCommit) -> Receipt | None:
+    def _repeated(self, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
         assert self.head is not None, "only a log that exists knows write ids"
         first = None if commit.write_id is None else self.first_result(commit.write_id)
-        return None if first is None else ledger.repeat(self.head, commit, first, self.find_seq)
+        return None if first is None else ledger.repeat(self.head, commit, first, seqs.get)
 
     def _write_checkpoint_if_due(self) -> None:
         assert self.head is not None, "only a log that exists grows"
@@ -130,3 +128,9 @@ class LogFile(LogReader):
             self._index.write(
                 self.offset, self._first_bytes, self.birth, self.head, self.retractions, self.on_disk.synced
             )
+
+
+def _named_events(commit: EncodedCommit) -> Iterable[str]:
+    """Return the ids of the events that a commit brings or hides."""
+    brought = [event.id for event in commit.events]
+    return brought if commit.retraction is None else [*brought, *commit.retraction.event_ids]

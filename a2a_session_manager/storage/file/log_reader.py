@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
-from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, seq_in_line
+from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, seqs_in_line
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -103,16 +102,22 @@ class LogReader(FramedFile):
             raise ValueError("its numbers leave a gap")
         self._note(head, line.commit, _outcome(head, line), frame.start)
 
-    def find_seq(self, event_id: str) -> int | None:
-        """Return the seq of an event that was ever appended, exactly, or None."""
-        seq = self._index.recent_seq(event_id)
-        if seq is not None:
-            return seq
-        for start in self._index.older_events(event_id):
-            seq = self._decoded(partial(seq_in_line, event_id=event_id), self._frame_at(start))
+    def find_seqs(self, event_ids: Iterable[str]) -> dict[str, int]:
+        """Return the seqs of those events that were ever appended, exactly; each record is read once."""
+        found: dict[str, int] = {}
+        in_records: dict[int, dict[str, int]] = {}
+        for event_id in event_ids:
+            seq = self._index.recent_seq(event_id)
             if seq is not None:
-                return seq
-        return None
+                found[event_id] = seq
+                continue
+            for start in self._index.older_events(event_id):
+                if start not in in_records:
+                    in_records[start] = self._decoded(seqs_in_line, self._frame_at(start))
+                if event_id in in_records[start]:
+                    found[event_id] = in_records[start][event_id]
+                    break
+        return found
 
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made."""

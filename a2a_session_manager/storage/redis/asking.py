@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -88,6 +88,7 @@ class Asker:
         for attempt in range(1, patience.tries):
             if not unanswered or not await patience.pause(attempt, deadline):
                 break
+            _note_sent_again(questions[index] for index in unanswered)
             again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
             for index, answer in zip(unanswered, again, strict=True):
                 answers[index] = answer
@@ -211,6 +212,12 @@ def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:
 
 def _by_source(calls: Sequence[ScriptCall]) -> list[Command]:
     return [call.by_source() for call in calls]
+
+
+def _note_sent_again(questions: Iterable[Any]) -> None:
+    for question in questions:
+        if isinstance(question, ScriptCall) and question.note_sent_again is not None:
+            question.note_sent_again()
 
 
 def _is_worth_asking_again(answer: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence, Set
 from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -17,6 +17,7 @@ from a2a_session_manager.storage.commit_queue import CommitQueue
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    EventsKnown,
     LoadedSession,
     LogPage,
     Receipt,
@@ -129,16 +130,24 @@ class RedisBackend(Backend):
 
     def _start_batch(self, batch: Mapping[SessionKey, Sequence[EncodedCommit]]) -> asyncio.Task[Answers]:
         """Send a batch, the commits of one session in one call; the task returns the answers of each."""
-        calls_at = [partial(_commit_call, commits=commits, ttl=self._ttl) for commits in batch.values()]
+        sent_again: set[SessionKey] = set()
+        calls_at = [
+            partial(_commit_call, commits=commits, ttl=self._ttl, note_sent_again=partial(sent_again.add, key))
+            for key, commits in batch.items()
+        ]
         # Here, and not in the task: until that runs, the server has done the work, and nobody waited for it.
         look = self._locator.begin(list(batch), calls_at)
-        task = self._begun(self._answers(batch, calls_at, look))
+        task = self._begun(self._answers(batch, calls_at, look, sent_again))
         if look.sent is not None:
             task.add_done_callback(look.sent.drop)  # cancelled before it began, as when a loop ends
         return task
 
     async def _answers(
-        self, batch: Mapping[SessionKey, Sequence[EncodedCommit]], calls_at: Sequence[CallAt], look: Look
+        self,
+        batch: Mapping[SessionKey, Sequence[EncodedCommit]],
+        calls_at: Sequence[CallAt],
+        look: Look,
+        sent_again: Set[SessionKey],
     ) -> Answers:
         found = await self._locator.ask_many(list(batch), calls_at, look, is_write=True)
         answers: Answers = {}
@@ -146,6 +155,8 @@ class RedisBackend(Backend):
             if isinstance(answer, Found) and not isinstance(answer.reply, bytes) and answer.reply[1]:
                 answer = await self._refreshed(answer, answer.reply[1])
             answers[key] = _lane_answers(key, commits, answer)
+            if key in sent_again:
+                answers[key] = list(map(_sent_before, answers[key]))
         return answers
 
     async def _refreshed(self, found: Found, deadline: int) -> Answer:
@@ -166,8 +177,17 @@ def _lane_answers(key: SessionKey, commits: Sequence[EncodedCommit], answer: Ans
     return [receipt_of(receipt, key, commit) for receipt, commit in zip(answer.reply[2], commits, strict=True)]
 
 
-def _commit_call(place: Place, *, commits: Sequence[EncodedCommit], ttl: int) -> ScriptCall:
+def _sent_before(answer: Any) -> Any:
+    """Return the answer to a commit that an earlier try, whose answer was lost, may have made."""
+    if isinstance(answer, EventsKnown):
+        answer.was_sent_before = True
+    return answer._replace(was_sent_before=True) if isinstance(answer, Receipt) else answer
+
+
+def _commit_call(
+    place: Place, *, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
+) -> ScriptCall:
     arguments: list[Value] = [place.key.id, f"{place.is_root:d} {ttl} {len(commits)}"]
     for commit in commits:
         arguments += commit_args(commit)
-    return ScriptCall(scripts.COMMIT, commit_keys(place, commits), arguments, place.key.id)
+    return ScriptCall(scripts.COMMIT, commit_keys(place, commits), arguments, place.key.id, note_sent_again)

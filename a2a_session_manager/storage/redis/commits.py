@@ -19,6 +19,7 @@ from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
+    EventsKnown,
     Range,
     Receipt,
     SessionKey,
@@ -98,14 +99,13 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
         return _refusal(answer, key, commit)
-    revision, last_seq, is_change, is_repeat, seqs, hidden, retracted, updated_at = answer
+    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at = answer
     return Receipt(
         revision,
         last_seq,
         bool(is_change),
         seqs,
         ranges_of(hidden),
-        frozenset(retracted),
         is_repeat=bool(is_repeat),
         updated_at=int(updated_at),
     )
@@ -144,6 +144,8 @@ def cell_of(text: str) -> tuple[str, str]:
 
 def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
     status = answer[0]
+    if status == b"KNOWN":
+        return EventsKnown(key.id, revision=answer[1], last_seq=answer[2], seqs=answer[3], updated_at=int(answer[4]))
     if status == b"CONFLICT":
         return SessionConflict(key.id, expected_revision=commit.expected_revision or 0, revision=answer[1])
     if status == b"OTHER":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import NamedTuple
@@ -32,12 +32,16 @@ class Script:
 
 
 class ScriptCall(NamedTuple):
-    """One run of a script; `session_id` is for the error that says which session is damaged."""
+    """One run of a script; `session_id` is for the error that says which session is damaged.
+
+    `note_sent_again` is called before another try, when the outcome of the one before is not known.
+    """
 
     script: Script
     keys: Sequence[bytes]
     args: Sequence[Value]
     session_id: str = ""
+    note_sent_again: Callable[[], object] | None = None
 
     def by_sha(self) -> Command:
         """Return the command for a server that knows the script."""

@@ -33,6 +33,7 @@ from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
+from a2a_session_manager.testing.contract.repeating import RepeatingContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
@@ -51,6 +52,7 @@ class StoreContract(
     CopiesContract,
     GuardingContract,
     ExactlyOnceContract,
+    RepeatingContract,
     RetractingContract,
     RunsContract,
     UsageContract,

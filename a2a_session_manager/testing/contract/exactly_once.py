@@ -123,7 +123,7 @@ class ExactlyOnceContract(ContractBase):
             await store.append("talk", *several(300, f"b{batch}-"))
 
         again = await reopen()
-        repeated = await again.append("talk", said(id="b0-1"), said(id="b0-300"), said(id="b2-7"))
+        repeated = await again.append("talk", *(said(known, id=known) for known in ("b0-1", "b0-300", "b2-7")))
 
         assert seqs(repeated) == [1, 300, 607]
         assert (await whole(again, "talk")).last_seq == 1200
@@ -133,7 +133,7 @@ class ExactlyOnceContract(ContractBase):
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))
 
-        mixed = await store.append("talk", said(id="n1"), said(id="e2"), said(id="n2"), said(id="e1"))
+        mixed = await store.append("talk", said(id="n1"), said("e2", id="e2"), said(id="n2"), said("e1", id="e1"))
 
         assert seqs(mixed) == [4, 2, 5, 1]
         assert ids((await whole(await reopen(), "talk")).events) == ["e1", "e2", "e3", "n1", "n2"]

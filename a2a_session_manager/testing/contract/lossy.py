@@ -11,6 +11,7 @@ from a2a_session_manager.storage import Backend, SessionPage
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    EventsKnown,
     LoadedSession,
     LogPage,
     Receipt,
@@ -79,8 +80,15 @@ class LossyBackend(Backend):
     async def _answered(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         self.begun.set()
         await self.go.wait()
-        result = await write()
+        try:
+            result = await write()
+        except EventsKnown as known:  # an answer like any other
+            self._lose_reply(known)
+            raise
+        self._lose_reply(None)
+        return result
+
+    def _lose_reply(self, answer: EventsKnown | None) -> None:
         if self.replies_to_lose:
             self.replies_to_lose -= 1
-            raise StoreUnavailable("the reply was lost")
-        return result
+            raise StoreUnavailable("the reply was lost") from answer

@@ -89,7 +89,7 @@ class RetractingContract(ContractBase):
         await store.create("talk", change=SessionChange(events=several(3)))
         await store.retract("talk", "e2")
 
-        placed = await store.append("talk", said(id="e2"), said(id="new"))
+        placed = await store.append("talk", said("e2", id="e2"), said(id="new"))
 
         assert [(event.seq, event.retracted) for event in placed] == [(2, True), (4, False)]
         assert ids((await whole(await reopen(), "talk")).events) == ["e1", "e3", "new"]

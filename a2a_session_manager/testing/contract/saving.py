@@ -129,7 +129,7 @@ class SavingContract(ContractBase):
     ) -> None:
         session = await store.create("talk", change=SessionChange(events=several(2)))
         await store.retract(session, "e1")
-        session.add_event(said(id="e1"))
+        session.add_event(said("e1", id="e1"))
         session.add_event(said(id="e3"))
         await store.save(session)
 

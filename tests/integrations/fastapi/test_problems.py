@@ -146,10 +146,10 @@ async def test_what_is_over_a_limit_of_the_store_says_that_it_is_too_large(
 ) -> None:
     store: BaseSessionStore = InMemorySessionStore(limits=limits)
     await store.create("talk")
-    guard = {"expected_revision": 1} if is_guarded else {}
+    guard = 1 if is_guarded else None
 
     with pytest.raises(SessionManagerError) as caught:
-        await store.append("talk", *(SessionEvent(message=text) for text in events), **guard)
+        await store.append("talk", *(SessionEvent(message=text) for text in events), expected_revision=guard)
 
     assert caught.value.is_too_large
     assert await store.events("talk") == []

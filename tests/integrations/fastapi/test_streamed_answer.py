@@ -168,6 +168,19 @@ async def test_the_same_id_again_is_the_same_answer(sessions: SessionManager) ->
         assert [event.id for event in await chat.events()] == ["a-1"]
 
 
+async def test_another_answer_under_a_taken_id_is_kept_under_one_of_its_own(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        await say(StreamedAnswer(chat, id="answer"), "Oslo")
+        other = StreamedAnswer(chat, id="answer")
+        await say(other, "Bergen", usage={"prompt_tokens": 5})
+
+        stored = await chat.events()
+        assert [event.message for event in stored] == ["Oslo", "Bergen"]
+        assert (stored[0].id, stored[1].metadata) == ("answer", {"meant_as": "answer"})
+        assert other.event == stored[1]
+        assert (await chat.usage()).total.requests == 1
+
+
 async def test_a_bad_id_is_refused_before_anything_is_said(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         with pytest.raises(InvalidSessionOperation):

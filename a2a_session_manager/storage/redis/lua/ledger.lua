@@ -59,35 +59,32 @@ local function take_commit()
     end
     for index = 1, #commit.values, 2 do note_name(commit, commit.values[index]) end
     for _, name in ipairs(commit.unset) do note_name(commit, name) end
-    commit.is_append = #commit.events > 0 and #commit.values == 0 and #commit.unset == 0
-        and #commit.runs == 0 and not commit.retraction
     return commit
 end
 
+-- The seqs of events, 0 for one that is not stored.
 local function seqs_of(ids, fields)
     local seqs = fields_of(ids, fields)
-    for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq) or false end
+    for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq or 0) end
     return seqs
 end
 
 -- Checks
 
--- Which events are new, the seq of every event, and the seqs of those that were known.
+-- Which events are new, each id once, and the seq of every event; or nil and the refusal: events are known.
 local function number_events(head, keys, commit)
-    local fresh, seqs, known, given = {}, {}, {}, {}
-    local stored = seqs_of(keys.ids, commit.event_ids)
+    local stored, is_known = seqs_of(keys.ids, commit.event_ids), false
+    for _, seq in ipairs(stored) do is_known = is_known or seq > 0 end
+    if is_known then return nil, {'KNOWN', head.revision, head.last_seq, stored, head.updated} end
+    local fresh, seqs, given = {}, {}, {}
     for index, event in ipairs(commit.events) do
-        local seq = given[event.id] or stored[index]
-        if seq then
-            known[#known + 1] = seq
-        else
+        if not given[event.id] then
             fresh[#fresh + 1] = event
-            seq = head.last_seq + #fresh
-            given[event.id] = seq
+            given[event.id] = head.last_seq + #fresh
         end
-        seqs[index] = seq
+        seqs[index] = given[event.id]
     end
-    return fresh, seqs, known
+    return fresh, seqs
 end
 
 local function stored_run(keys, run)
@@ -123,7 +120,7 @@ local function newly_hidden(head, keys, retraction)
         for index, id in ipairs(retraction.ids) do fields[index] = 'e:' .. id end
         local seqs = seqs_of(keys.ids, fields)
         for index, seq in ipairs(seqs) do
-            if not seq then return nil, {'UNKNOWN', retraction.ids[index]} end
+            if seq == 0 then return nil, {'UNKNOWN', retraction.ids[index]} end
         end
         table.sort(seqs)
         for _, seq in ipairs(seqs) do
@@ -173,18 +170,6 @@ local function sums_of(keys, fresh)
         end
     end
     return sums, nil
-end
-
-local function retracted_among(keys, seqs, newly)
-    local found = {}
-    for _, seq in ipairs(seqs) do
-        local is_retracted = is_hidden(keys.hidden, seq)
-        for _, range in ipairs(newly) do
-            is_retracted = is_retracted or (range[1] <= seq and seq <= range[2])
-        end
-        if is_retracted then found[#found + 1] = seq end
-    end
-    return found
 end
 
 -- Writes
@@ -275,8 +260,8 @@ end
 
 -- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists,
 -- and when the session was last active.
-local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, retracted, updated)
-    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), retracted, updated}
+local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, updated)
+    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), updated}
 end
 
 -- The first result of a commit whose write id is known, or nil.
@@ -285,22 +270,20 @@ local function repeated(keys, commit, updated)
     local line = redis.call('HGET', keys.ids, 'w:' .. commit.write_id)
     if not line then return nil end
     local revision, last_seq, is_change, ranges = string.match(line, '^(%d+) (%d+) (%d) (.*)$')
-    local seqs, hidden = {}, {}
-    for _, seq in ipairs(seqs_of(keys.ids, commit.event_ids)) do
-        if seq then seqs[#seqs + 1] = seq end
-    end
+    local hidden = {}
     for first, last in string.gmatch(ranges, '(%d+)-(%d+)') do
         hidden[#hidden + 1] = {tonumber(first), tonumber(last)}
     end
-    return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true, seqs, hidden,
-        retracted_among(keys, seqs, {}), updated)
+    return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true,
+        seqs_of(keys.ids, commit.event_ids), hidden, updated)
 end
 
 -- Commits to the session whose head is `head`, and brings it on; returns the receipt or the refusal.
 local function committed(head, keys, commit)
-    local fresh, seqs, known = number_events(head, keys, commit)
-    -- Nothing but events that are there already is a retry, whoever came in between: no guard makes it stale.
-    if (#fresh > 0 or not commit.is_append) and commit.expected and commit.expected ~= head.revision then
+    -- Before anything else: events that are there already are a retry, whoever came in between, and never stale.
+    local fresh, seqs = number_events(head, keys, commit)
+    if not fresh then return seqs end
+    if commit.expected and commit.expected ~= head.revision then
         return {'CONFLICT', head.revision}
     end
     local refusal = check_runs(keys, commit)
@@ -315,8 +298,6 @@ local function committed(head, keys, commit)
     -- The birth of a session is a change even when it brings nothing.
     local is_change = head.revision == 0 or #fresh > 0 or #newly > 0
         or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
-    local retracted = {}
-    if #known > 0 then retracted = retracted_among(keys, known, newly) end
     local last_seq = head.last_seq + #fresh
     if is_change then
         head.revision = head.revision + 1
@@ -327,7 +308,7 @@ local function committed(head, keys, commit)
         local line = text(head.revision) .. ' ' .. text(last_seq) .. ' ' .. (is_change and '1 ' or '0 ')
         redis.call('HSET', keys.ids, 'w:' .. commit.write_id, line .. written(newly))
     end
-    return receipt(head.revision, last_seq, is_change, false, seqs, newly, retracted, head.updated)
+    return receipt(head.revision, last_seq, is_change, false, seqs, newly, head.updated)
 end
 
 local function write_head(head, keys)

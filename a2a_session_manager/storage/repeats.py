@@ -169,7 +169,9 @@ class Repeats:
             most = first + self._limits.page_events
             while end < len(seqs) and seqs[end] - seqs[end - 1] <= _WIDEST_GAP and seqs[end] < most:
                 end += 1
-            page = await self._backend.read_log(self._key, after=first - 1, limit=seqs[end - 1] - first + 1)
+            page = await self._backend.read_log(
+                self._key, after=first - 1, limit=seqs[end - 1] - first + 1, max_bytes=self._limits.page_bytes
+            )
             if page is None or not page.events or creation_id not in (None, page.creation_id):
                 raise SessionNotFound(self._key.id)
             creation_id = page.creation_id

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from redis.credentials import UsernamePasswordCredentialProvider
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage import create_redis_session_store, store_from_url
+from a2a_session_manager.storage.redis import RedisSessionStore
 from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
-from a2a_session_manager.storage.redis.clients import built, check_options
+from a2a_session_manager.storage.redis.clients import built
+from a2a_session_manager.storage.redis.options import check_options
 
 
 def test_a_plain_url_names_a_server_and_its_database() -> None:
@@ -138,3 +142,61 @@ def test_encrypted_nodes_share_one_context_which_is_loaded_beforehand() -> None:
     assert first.ssl_context is second.ssl_context
     assert first.ssl_context.context is not None
     assert client.nodes_manager.connection_kwargs["connection_class"] is type(first)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"max_connections": 0}, "max_connections of a server cannot be 0: give a whole number above 0"),
+        ({"max_connections": "8"}, "max_connections"),
+        ({"max_connections": True}, "max_connections"),
+        ({"socket_timeout": "5"}, "socket_timeout .* cannot be '5': give a number of seconds"),
+        ({"socket_timeout": float("nan")}, "socket_timeout"),
+        ({"socket_connect_timeout": -1}, "socket_connect_timeout"),
+        ({"health_check_interval": "often"}, "health_check_interval"),
+        ({"protocol": 4}, "give 2 or 3"),
+        ({"db": -1}, "the number of a database"),
+        ({"password": 7}, "password of a server cannot be a int: give a text"),
+        ({"retry": 3}, "Retry"),
+        ({"ssl": "yes"}, "ssl .* True or False"),
+        ({"ssl": True, "ssl_cert_reqs": "sometimes"}, "'none', 'optional' or 'required'"),
+        ({"ssl_ca_certs": "ca.pem"}, "ssl_ca_certs without TLS"),
+        ({"connection_pool": object()}, "hand in a client"),
+        ({"single_connection_client": True}, "hand in a client"),
+    ],
+)
+def test_an_option_that_redis_py_cannot_use_is_refused_by_name(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match=complaint):
+        create_redis_session_store(**options)
+
+
+@pytest.mark.parametrize("option", ["max_connections=-1", "socket_timeout=inf", "protocol=9"])
+@pytest.mark.parametrize(
+    "servers", ["redis://127.0.0.1", "redis+cluster://127.0.0.1", "redis+sentinel://127.0.0.1/main"]
+)
+def test_a_url_with_such_an_option_is_refused(servers: str, option: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match=option.partition("=")[0]):
+        store_from_url(f"{servers}?{option}")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ssl": True, "ssl_ca_certs": "/nowhere/ca.pem"},
+        {"ssl": True, "ssl_certfile": "/nowhere/me.crt", "ssl_keyfile": "/nowhere/me.key"},
+        {"ssl": True, "ssl_ciphers": "no such cipher"},
+        {"username": "ann", "credential_provider": UsernamePasswordCredentialProvider("ann")},
+    ],
+)
+@pytest.mark.parametrize("kind", ["server", "cluster"])
+async def test_options_that_redis_py_finds_wrong_when_it_reads_them_are_no_outage(
+    kind: Literal["server", "cluster"], options: dict[str, Any]
+) -> None:
+    store = RedisSessionStore(address=RedisAddress(kind, (("127.0.0.1", 1),), options=options))
+
+    for _ in range(2):
+        with pytest.raises(InvalidSessionOperation, match="cannot use the options"):
+            await store.get("talk")
+        with pytest.raises(InvalidSessionOperation, match="cannot use the options"):
+            await store.create("talk")
+    await store.aclose()

@@ -15,9 +15,14 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
+from a2a_session_manager.storage import store_from_url
+from a2a_session_manager.storage.redis import RedisSessionStore, asking, backend, clients
+from a2a_session_manager.storage.redis.address import RedisAddress
+from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.scripts import FAILING, IMPATIENT, connected, handed, list_of, push, pushed
 from tests.redis_servers.server import RedisServer
@@ -443,3 +448,101 @@ class TestWakeups:
 
         await asyncio.wait_for(waiting, timeout=5)
         assert not [task for task in asyncio.all_tasks() if task.get_name() == "a2a-session-wakeups"]
+
+
+class TestClients:
+    """One client a loop, closed with its loop or its store, whatever the server does."""
+
+    async def test_many_first_users_share_one_client_though_the_first_of_them_leaves(
+        self, redis_server: RedisServer, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[AnyClient] = []
+        really_built = clients.built
+
+        def built(address: RedisAddress) -> AnyClient:
+            made.append(really_built(address))
+            return made[-1]
+
+        monkeypatch.setattr(clients, "built", built)
+        connections = connected(redis_server.url)
+        first, *others = (asyncio.create_task(connections.run(push(name, f"{number}"))) for number in range(50))
+        await asyncio.sleep(0)
+        first.cancel()
+
+        answers = await asyncio.gather(*others)
+        assert len(answers) == 49
+        assert len(made) == 1
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await connections.aclose()
+
+    async def test_who_comes_while_the_client_is_made_for_a_store_that_is_closed_is_told(
+        self, redis_server: RedisServer, name: str
+    ) -> None:
+        connections = connected(redis_server.url)
+        asked = [asyncio.create_task(connections.run(push(name, f"{number}"))) for number in range(3)]
+        await asyncio.sleep(0)
+
+        await connections.aclose()
+
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(answer, StoreUnavailable)
+        assert not connections._open_clients
+
+    # A loop that is closed with open transports is a mistake of its owner's, and Python says so.
+    @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_the_clients_of_closed_loops_are_closed_and_dropped(self, own_redis: RedisServer) -> None:
+        connections = connected(own_redis.url)
+        for number in range(5):
+            loop = asyncio.new_event_loop()
+            assert loop.run_until_complete(connections.run(push("loops", f"{number}")))[1] == b"new"
+            loop.close()
+
+        async def look() -> tuple[int, int]:
+            await connections.read_many([("PING",)])
+            lines: list[object] = await asyncio.to_thread(own_redis.call, "CLIENT LIST", "TYPE", "normal")
+            return len(lines), len(connections._open_clients)
+
+        assert asyncio.run(look()) == (2, 1)  # ours, and the one that asks
+        assert not connections._open_clients
+        gc.collect()  # while what asyncio says of it is expected
+
+    @pytest.mark.parametrize("is_handed_in", [False, True])
+    async def test_a_store_is_closed_though_its_server_hangs(
+        self, is_handed_in: bool, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (asking, backend):
+            monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)  # 2.5 s: less than a server is given for an answer
+        client = await users_client(own_redis) if is_handed_in else None
+        store = store_from_url(own_redis.url) if client is None else RedisSessionStore(client)
+        await store.create("talk")
+        stream = store.follow("talk")
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.05)
+        own_redis.pause()
+        asked = [asyncio.create_task(store.append("talk", said("x" * 100_000))) for _ in range(50)]
+        asked += [asyncio.create_task(store.events("talk")) for _ in range(50)]
+        await asyncio.sleep(0.05)
+
+        await asyncio.wait_for(store.aclose(), timeout=5)
+
+        answers = await asyncio.wait_for(asyncio.gather(*asked, following, return_exceptions=True), timeout=5)
+        assert {type(answer) for answer in answers} == {StoreUnavailable}
+        own_redis.resume()
+        if client is not None:
+            await client.aclose()
+
+    async def test_a_client_of_one_connection_follows_by_looking(self, redis_server: RedisServer, name: str) -> None:
+        client = await users_client(redis_server, max_connections=1)
+        store = RedisSessionStore(client, key_prefix=f"{name}:")
+        await store.create("talk")
+        stream = store.follow("talk")
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.05)
+
+        await asyncio.gather(*(store.append("talk", said()) for _ in range(5)))
+
+        assert (await asyncio.wait_for(following, timeout=10)).seq == 1
+        await stream.aclose()
+        await store.aclose()
+        await client.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis, RedisCluster
@@ -18,6 +18,9 @@ from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
 from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
+
+# How long a store that is closed waits for answers that are under way.
+_CLOSE_SECONDS: Final = 2.5
 
 # Takes questions and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
@@ -45,6 +48,7 @@ class Asker:
         self._beyond_gate = KEPT if ways is not None and ways.sends_at_once and limit > 2 * KEPT else 0
         self._limit = limit - self._beyond_gate
         self._gate = asyncio.Semaphore(self._limit)
+        self._timeouts: set[asyncio.Timeout] = set()  # of what is under way
         self._may_transact = True  # until a user turns out to have no right to
 
     def send_now(self, calls: Sequence[ScriptCall]) -> Sent | None:
@@ -72,13 +76,25 @@ class Asker:
         return answer
 
     async def aclose(self) -> None:
-        """Refuse what is asked from now on, and wait until what is under way is answered or has failed.
+        """Refuse what is asked from now on, and wait until what is under way is answered or, after a while, has failed.
 
         A client of redis-py that is closed while it is in use opens connections again, which nobody closes.
         """
         self._is_closed = True
-        for _ in range(self._limit):
-            await self._gate.acquire()
+        hurrying = asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self.hurry)
+        try:
+            for _ in range(self._limit):
+                await self._gate.acquire()
+        finally:
+            hurrying.cancel()
+
+    def hurry(self) -> None:
+        """Refuse what is asked from now on, and let what is under way fail at once."""
+        self._is_closed = True
+        now = asyncio.get_running_loop().time()
+        for timeout in self._timeouts:
+            if not timeout.expired():
+                timeout.reschedule(now)
 
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
         patience = self._patience
@@ -106,17 +122,23 @@ class Asker:
             return [StoreUnavailable("the store was closed meanwhile: open a new one")] * len(questions)
         gate = self._gate
         now = asyncio.get_running_loop().time()
-        try:
-            if gate.locked():
-                async with asyncio.timeout_at(deadline):
+        if gate.locked():
+            waiting = asyncio.timeout_at(deadline)
+            self._timeouts.add(waiting)
+            try:
+                async with waiting:
                     await gate.acquire()
-            else:
-                await gate.acquire()  # at once
-        except TimeoutError:
-            return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+            except TimeoutError:
+                return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+            finally:
+                self._timeouts.discard(waiting)
+        else:
+            await gate.acquire()  # at once
+        # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
+        asking = asyncio.timeout_at(min(deadline, now + self._patience.try_seconds))
+        self._timeouts.add(asking)
         try:
-            # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
-            async with asyncio.timeout_at(min(deadline, now + self._patience.try_seconds)):
+            async with asking:
                 answers = await ask(questions, attempt)
                 if any(isinstance(answer, Exception) and is_read_only(answer) for answer in answers):
                     await self._drop_idle_connections()
@@ -124,6 +146,7 @@ class Asker:
         except TimeoutError:
             return [redis_errors.TimeoutError("no answer in time")] * len(questions)
         finally:
+            self._timeouts.discard(asking)
             gate.release()
 
     async def _drop_idle_connections(self) -> None:

@@ -49,6 +49,9 @@ ResultT = TypeVar("ResultT")
 # Receipts and errors of each session's commits, in their order.
 Answers = dict[SessionKey, Sequence[Any]]
 
+# How long a store that is closed waits for what was asked for before: a server may hang.
+_CLOSE_SECONDS: Final = 2.5
+
 # No lane of this queue is ever busy: a server that does not answer is an error of the commit.
 _NEVER_BUSY: Final = 0.0
 
@@ -113,13 +116,22 @@ class RedisBackend(Backend):
 
     async def aclose(self) -> None:
         self.is_closed = True
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._settled()
+        except TimeoutError:
+            await self._connections.aclose(waits=False)  # what is left fails at once
+            await self._settled()
+        await self._connections.aclose()
+
+    async def _settled(self) -> None:
+        """Wait until all that was asked for on this loop is answered."""
         for queue in list(self._queues.values()):
             await queue.aclose()
         loop = asyncio.get_running_loop()
         under_way = {task for task in self._tasks if task.get_loop() is loop}
         if under_way:
             await asyncio.wait(under_way)
-        await self._connections.aclose()
 
     def _begun(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
         # In an empty context: what a caller has set in its own must not stick to everybody's writes.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Mapping, Sequence
+from socket import gaierror
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis, RedisCluster
@@ -12,12 +12,12 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException
+from redis.exceptions import RedisClusterException, RedisError
 
-from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.storage.redis import private
+from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
+from a2a_session_manager.storage.redis import our_connections, private
 from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
-from a2a_session_manager.storage.redis.our_connections import open_connections, our_connections
+from a2a_session_manager.storage.redis.options import check_files
 from a2a_session_manager.storage.redis.retrying import FAILOVER_TRIES, Patience
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
@@ -37,7 +37,21 @@ _DEFAULTS: Final = {
 
 
 def built(address: RedisAddress) -> AnyClient:
-    """Return a new client. It reads files and may ask for a name: not on an event loop."""
+    """Return a new client. It reads files and may ask for a name: not on an event loop.
+
+    Raises InvalidSessionOperation where redis-py cannot be told what the address says.
+    """
+    try:
+        check_files(address.options)
+        return _built(address)
+    except gaierror as error:
+        raise StoreUnavailable(f"redis cannot be found ({error}): check its host") from error
+    except (TypeError, ValueError, AttributeError, OSError, RedisError) as error:
+        names = ", ".join(address.options)
+        raise InvalidSessionOperation(f"redis-py cannot use the options {names} ({error}): check them") from error
+
+
+def _built(address: RedisAddress) -> AnyClient:
     options: dict[str, Any] = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.options)
     options.pop("decode_responses", None)  # what is stored is bytes
     if address.kind == "cluster":
@@ -53,7 +67,7 @@ def built(address: RedisAddress) -> AnyClient:
         client = Redis(host=host, port=port, **options)
     if private.takes_our_connections(client):
         pool: Any = client.connection_pool
-        pool.connection_class = our_connections(pool.connection_class, pool.connection_kwargs)
+        pool.connection_class = our_connections.made_from(pool.connection_class, pool.connection_kwargs)
     return client
 
 
@@ -61,19 +75,11 @@ def _cluster(addresses: Sequence[Node], options: Mapping[str, Any]) -> RedisClus
     client = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in addresses], **options)
     if private.takes_our_connections(client):
         nodes = list(client.nodes_manager.startup_nodes.values())
-        kind = our_connections(nodes[0].connection_class, nodes[0].connection_kwargs)
+        kind = our_connections.made_from(nodes[0].connection_class, nodes[0].connection_kwargs)
         client.connection_kwargs["connection_class"] = kind  # for nodes that are found later
         for node in nodes:
             node.connection_class = kind
     return client
-
-
-def check_options(address: RedisAddress) -> None:
-    """Raise InvalidSessionOperation for an option that redis-py does not know."""
-    known = inspect.signature(RedisCluster if address.kind == "cluster" else Redis).parameters
-    unknown = [name for name in address.options if name not in known]
-    if unknown:
-        raise InvalidSessionOperation(f"redis-py takes no {', '.join(unknown)} for a {address.kind}: leave it out")
 
 
 def check_client(client: AnyClient) -> None:
@@ -149,4 +155,17 @@ async def _close_cluster(client: RedisCluster) -> None:
         await client.aclose()
     finally:
         kind = client.get_connection_kwargs().get("connection_class")
-        await asyncio.gather(*(connection.disconnect() for connection in open_connections(kind)))
+        await asyncio.gather(*(connection.disconnect() for connection in our_connections.open_connections(kind)))
+
+
+def abandon(client: AnyClient) -> None:
+    """Close what a client that we built has open on an event loop that is closed.
+
+    Where its connections are redis-py's own, they are closed when nothing refers to them any more.
+    """
+    if isinstance(client, RedisCluster):
+        kind: Any = client.get_connection_kwargs().get("connection_class")
+    else:
+        kind = getattr(client.connection_pool, "connection_class", None)
+    for connection in our_connections.open_connections(kind):
+        our_connections.abandon(connection)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import RedisCluster
 
@@ -15,6 +17,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.asking import Asker
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.errors import translated
+from a2a_session_manager.storage.redis.options import check_options
 from a2a_session_manager.storage.redis.private import Ways, ways_of
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
@@ -22,6 +25,9 @@ from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wakeups import Wakeups
 from a2a_session_manager.storage.redis.wire import Sent
 from a2a_session_manager.threads import in_thread
+
+# A server that hangs does not take what is left to say.
+_CLOSE_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True, eq=False, repr=False)  # redis-py's older releases show passwords in theirs
@@ -51,7 +57,7 @@ class Connections:
         patience: Patience | None = None,
     ) -> None:
         if address is not None:
-            clients.check_options(address)
+            check_options(address)
         if client is not None:
             clients.check_client(client)
         self._address = address
@@ -62,6 +68,7 @@ class Connections:
         self._is_closed = False
         self._patience = patience or clients.patience_with(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
+        self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[_OpenClient]] = {}
 
     def node_of(self, key: bytes) -> Hashable:
         """Return which node serves `key`, as far as is known; one constant for a single server."""
@@ -138,11 +145,20 @@ class Connections:
         """Take note that there was nothing above `current` after `heard` was published."""
         (await self._opened()).wakeups.correct(channel, heard, current)
 
-    async def aclose(self) -> None:
-        """Stop listening, finish what is asked, and close the running loop's client if we built it."""
+    async def aclose(self, *, waits: bool = True) -> None:
+        """Stop listening, and close the running loop's client if we built it, within seconds.
+
+        What is asked is answered before, or fails when the server takes its time; at once where `waits` is false.
+        """
         self._is_closed = True
-        opened = self._open_clients.get(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._forget_closed_loops()
+        if (opening := self._openings.get(loop)) is not None:
+            await asyncio.wait({opening})
+        opened = self._open_clients.get(loop)
         if opened is not None:
+            if not waits:
+                opened.asker.hurry()
             await opened.life.aclose()
 
     async def _check_rights(self, opened: _OpenClient) -> None:
@@ -157,14 +173,36 @@ class Connections:
         opened = self._open_clients.get(loop)
         if opened is None:
             self._check_open()
-            life = self._life(loop)
+            opening = self._openings.get(loop)
+            if opening is None:
+                self._forget_closed_loops()
+                # In a task, since whoever comes first may be cancelled, and the others wait for the same client.
+                opening = self._openings[loop] = loop.create_task(self._open(loop), context=Context())
+                opening.add_done_callback(_take_note)
+            opened = await asyncio.shield(opening)
+        return opened
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _OpenClient:
+        life = self._life(loop)
+        try:
             opened = await anext(life)
             opened.life = life
-            if self._is_closed or self._open_clients.setdefault(loop, opened) is not opened:
-                # It was closed meanwhile, or another task was faster.
+            if self._is_closed:
                 await life.aclose()
-                return await self._opened()
+                self._check_open()
+            self._open_clients[loop] = opened
+        finally:
+            del self._openings[loop]
         return opened
+
+    def _forget_closed_loops(self) -> None:
+        """Close what loops have left behind that were closed without ending their generators, unlike `asyncio.run`."""
+        for loop in [*self._openings, *self._open_clients]:
+            if loop.is_closed():
+                self._openings.pop(loop, None)
+                opened = self._open_clients.pop(loop, None)
+                if opened is not None and self._handed_in is None:
+                    clients.abandon(opened.client)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -190,9 +228,17 @@ class Connections:
                 await opened.asker.aclose()
             finally:
                 if self._handed_in is None:
-                    await clients.close(client)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_CLOSE_SECONDS):
+                            await clients.close(client)
 
     async def _built(self) -> tuple[AnyClient, Ways]:
         assert self._address is not None
         client = await in_thread(clients.built, self._address)
         return client, await in_thread(ways_of, client)
+
+
+def _take_note(opening: asyncio.Task[_OpenClient]) -> None:
+    """Let asyncio not complain about an error that nobody waits for any more."""
+    if not opening.cancelled():
+        opening.exception()

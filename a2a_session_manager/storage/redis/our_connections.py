@@ -15,14 +15,30 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from a2a_session_manager.storage.redis import private
 
 
-def our_connections(kind: Any, settings: Mapping[str, Any]) -> Any:
-    """Return a class made from `kind`, which was going to be given `settings`. It reads certificates."""
+def made_from(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return a class made from `kind`, which was going to be given `settings`. It reads certificates.
+
+    Raises what redis-py makes of settings that it cannot use.
+    """
+    kind(**settings)
     return _surely_closed(_with_one_context(kind, settings))
 
 
 def open_connections(kind: Any) -> list[Any]:
     """Return the connections of such a class that are open; none of a class of redis-py's own."""
     return list(getattr(kind, "open_now", ()))
+
+
+def abandon(connection: Any) -> None:
+    """Close a connection whose event loop is closed: the loop can no more, so its socket is."""
+    writer, connection._reader, connection._writer = connection._writer, None, None
+    if writer is None:
+        return
+    socket = getattr(writer.get_extra_info("socket"), "_sock", None)  # asyncio shows it without its `close`
+    if socket is not None:
+        socket.close()
+        if getattr(writer.transport, "_sock", None) is socket:
+            writer.transport._sock = None  # else asyncio complains that nobody has closed it
 
 
 def _surely_closed(kind: Any) -> Any:

@@ -124,7 +124,7 @@ class FileBackend(Backend):
 
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:
-            self._shelf.prepare()
+            self._shelf.prepare_to_read()
             return function(*args)
 
         with _closed_translated():

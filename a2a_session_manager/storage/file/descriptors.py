@@ -9,17 +9,27 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Final
+
+# What people say to their agents is nobody else's to read.
+FILE_MODE: Final = 0o600
 
 _open: set[int] = set()
 # Held while a file is opened or closed, and across a fork: no file is open that is not noted.
 _lock = threading.Lock()
 
 
-def opened(path: Path, flags: int, mode: int) -> int:
+def opened(path: Path, flags: int) -> int:
+    """Open a file that may be locked; a new one is its owner's alone."""
     with _lock:
-        fd = os.open(path, flags | os.O_CLOEXEC, mode)
+        fd = os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
         _open.add(fd)
         return fd
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file that is never locked, for `open(opener=…)`; a new one is its owner's alone."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
 
 
 def duplicated(fd: int) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from a2a_session_manager.storage.file import descriptors
-from a2a_session_manager.storage.file.os_errors import FULL
+from a2a_session_manager.storage.file.os_errors import FULL, READ_ONLY
 
 _MOST_OPEN = 256
 _HOLD_TRIES = 10
@@ -57,6 +57,7 @@ class FileHandle:
         # Opened since somebody last compared it with what had been read of it.
         self.is_fresh = True
         self.is_held = False
+        self._is_read_only = False
 
     def open(self, *, create: bool = False) -> os.stat_result | None:
         """Open the file if it is not open and return its status; None when there is none.
@@ -64,10 +65,9 @@ class FileHandle:
         Raises FileChangedError when it is not the file it was. Follows no symlink.
         """
         if self._fd is None:
-            flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
             try:
                 self._refuse_links()
-                self._fd = descriptors.opened(self.path, flags, 0o644)
+                self._fd = self._newly_opened(create)
             except FileNotFoundError:
                 self._identity = None
                 return None
@@ -81,6 +81,19 @@ class FileHandle:
             raise FileChangedError(str(self.path))
         self._identity = self._opened
         return status
+
+    def _newly_opened(self, create: bool) -> int:
+        flags = os.O_APPEND | os.O_NOFOLLOW
+        try:
+            fd = descriptors.opened(self.path, flags | os.O_RDWR | (os.O_CREAT if create else 0))
+        except OSError as error:
+            if create or error.errno not in READ_ONLY:
+                raise
+            fd = descriptors.opened(self.path, flags | os.O_RDONLY)
+            self._is_read_only = True
+        else:
+            self._is_read_only = False
+        return fd
 
     @property
     def is_open(self) -> bool:
@@ -169,6 +182,8 @@ class FileHandle:
             self.release()
 
     def _try_to_hold(self) -> bool:
+        if self._is_read_only:
+            raise PermissionError(errno.EACCES, "it can only be read", str(self.path))
         # For a moment: who writes all the time lets go for less than it takes to come back later.
         for _ in range(_HOLD_TRIES):
             try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def placed(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[Non
     """
     try:
         new.unlink(missing_ok=True)
-        fd = descriptors.opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        fd = descriptors.opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     except FileNotFoundError as error:
         raise BusyError from error
     try:
@@ -61,7 +61,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _remove_if_free(path: Path) -> None:
-    fd = descriptors.opened(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, 0)
+    fd = descriptors.opened(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
@@ -77,11 +77,11 @@ def _write_whole(fd: int, data: bytes) -> None:
 
 
 def make_directory(path: Path, *, durable: bool) -> None:
-    """Make a folder, and those above it, where there is none."""
+    """Make a folder, and those above it, where there is none: for nobody but their owner."""
     if path.is_dir():
         return
     make_directory(path.parent, durable=durable)
-    path.mkdir(exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
     if durable:
         sync_directory(path.parent)
 

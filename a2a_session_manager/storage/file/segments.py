@@ -18,6 +18,8 @@ from itertools import chain, pairwise
 from operator import itemgetter
 from pathlib import Path
 
+from a2a_session_manager.storage.file.descriptors import private_opener
+
 _WORD = 8
 _FINGERPRINTS = 1 << 8 * _WORD
 _SORTED_AT_ONCE = 2_000
@@ -80,7 +82,8 @@ def _stretches(count: int) -> Iterator[tuple[int, int]]:
 def write_file(path: Path, data: bytes) -> None:
     """Write a file in place of what was there, but through no symlink."""
     path.unlink(missing_ok=True)
-    path.write_bytes(data)
+    with open(path, "xb", opener=private_opener) as file:
+        file.write(data)
 
 
 def read_segment(path: Path, count: int, checksum: int) -> Segment:

@@ -14,11 +14,12 @@ from typing import TypeVar
 from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.file.descriptors import private_opener
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
-from a2a_session_manager.storage.file.os_errors import translated
+from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
 from a2a_session_manager.storage.file.places import (
     make_directory,
     read_regular,
@@ -49,19 +50,38 @@ class Shelf:
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
         self._lock = threading.Lock()
         self._is_checked = False
+        self._is_readable = False
         self._folders_on_disk: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the directory, or check that it is one of ours. Raises StoreUnavailable with the remedy."""
-        if self._is_checked:
+        if not self._is_checked:
+            with translated(self.directory):
+                self._prepare()
+
+    def prepare_to_read(self) -> None:
+        """Do as `prepare` does, but make nothing where there is a directory of ours, or where nothing can be made."""
+        if self._is_checked or self._is_readable:
             return
         with translated(self.directory):
-            make_directory(self.directory, durable=self.durable)
-            self.directory = self.directory.resolve()
-            self._check_format()
-            if self.durable:
-                self._bring_to_disk()
-            self._make_folder_for_new()
+            self._find()
+            if (self.directory / _FORMAT_FILE).exists():
+                self._check_format()
+                self._is_readable = True
+                return
+            try:
+                self._prepare()
+            except OSError as error:
+                if error.errno not in READ_ONLY or not self.directory.is_dir():
+                    raise
+
+    def _prepare(self) -> None:
+        make_directory(self.directory, durable=self.durable)
+        self._find()
+        self._check_format()
+        if self.durable:
+            self._bring_to_disk()
+        self._make_folder_for_new()
         self._is_checked = True
 
     def prepare_for_new(self) -> None:
@@ -70,6 +90,14 @@ class Shelf:
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
+
+    def _find(self) -> None:
+        """Follow the symlinks on the way to the directory, which may lie elsewhere than before it was made."""
+        found = self.directory.resolve()
+        if found != self.directory:
+            self.directory = found
+            with self._lock:
+                self._known.clear()
 
     def log(self, key: SessionKey) -> LogFile:
         file = self._known_file(("log", key))
@@ -148,9 +176,13 @@ class Shelf:
 
     def _make_folder_for_new(self) -> None:
         folder = self.directory / _NEW_FOLDER
-        folder.mkdir(exist_ok=True)
+        make_directory(folder, durable=False)
         if folder.is_symlink():
             raise StoreUnavailable(f"{folder} is a symlink: replace it by a real folder")
+        if not os.access(folder, os.W_OK):
+            raise StoreUnavailable(
+                f"{self.directory} can only be read: check the path and its permissions, or write to a copy of it"
+            )
         remove_leftovers(folder)
 
     def _check_format(self) -> None:
@@ -159,7 +191,8 @@ class Shelf:
             self._refuse_old_data()
             # Renamed into place: another process that looks meanwhile must not find half of it.
             new = self.directory / f"{_FORMAT_FILE}.{uuid4().hex}"
-            new.write_text(_FORMAT_TEXT)
+            with open(new, "x", opener=private_opener) as file:
+                file.write(_FORMAT_TEXT)
             if self.durable:
                 sync_file(new)
             os.replace(new, marker)

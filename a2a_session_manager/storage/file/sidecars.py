@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
@@ -138,7 +139,7 @@ class Sidecars:
 
     def _write_index(self, covered_seqs: int, starts: array[int]) -> None:
         data = little(starts)
-        fd = os.open(self._index_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(self._index_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         try:
             if os.pwrite(fd, data, covered_seqs * _WORD) != len(data):
                 raise OSError(f"{self._index_path}: short write")

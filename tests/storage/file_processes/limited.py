@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable
+from contextlib import aclosing
 from pathlib import Path
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
@@ -95,15 +96,41 @@ def _permit(directory: Path, folders: int, files: int) -> None:
         path.chmod(folders if path.is_dir() else files)
 
 
+def _below(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*"))
+
+
+async def _all_read(store: FileSessionStore) -> None:
+    """Read the session and its child in every way."""
+    async with store:
+        chat = await store.get("chat")
+        assert chat is not None
+        assert (len(chat.events), chat.child_ids) == (300, ["chat/below"])
+        assert sorted(await store.list_sessions()) == ["chat", "chat/below"]
+        assert (await store.usage("chat", tree=True)).total_tokens == 0
+        async with aclosing(store.follow("chat")) as events:
+            assert (await anext(events)).message == "0"
+
+
 async def read_only(_: Path) -> None:
     """Nobody may write below the directory; for root nothing is read-only, so it becomes somebody else."""
     public = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
         async with FileSessionStore(public / "sessions") as store:
             await store.create("chat")
+            await store.append("chat", *(said(f"{number}") for number in range(300)))
+            await store.create("chat/below", parent_id="chat")
+        await asyncio.to_thread((public / "bare").mkdir)
+        await asyncio.to_thread(shutil.rmtree, public / "sessions" / "new")
         _permit(public, 0o555, 0o444)
+        there = _below(public)
         if os.geteuid() == 0:
             os.seteuid(65534)
+        await _all_read(FileSessionStore(public / "sessions"))
+        await _all_read(FileSessionStore(public / "sessions", durability="disk"))
+        async with FileSessionStore(public / "bare") as bare:
+            assert await bare.list_sessions() == []
+        assert _below(public) == there
         async with FileSessionStore(public / "sessions") as refused, FileSessionStore(public / "new") as unmade:
             for verb in (
                 refused.create("other"),
@@ -111,6 +138,7 @@ async def read_only(_: Path) -> None:
                 refused.delete("chat"),
                 unmade.create("chat"),
                 unmade.get("chat"),
+                FileSessionStore(public / "bare").create("chat"),
             ):
                 await _refused(verb, StoreUnavailable, f"{public}", "check the path and its permissions")
     finally:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage.codec import encode_value
-from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.json_check import unlimited
 
 # An OpenAI chat message: {"role": …, "content": …} with whatever keys the provider adds.
 ChatMessage = dict[str, Any]
@@ -29,7 +29,9 @@ def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEven
     """
     role = message.get("role")
     if not isinstance(role, str) or not role:
-        raise InvalidEvent(f"a chat message needs a role, this one has {role!r}: {dict(message)!r:.200}", path="role")
+        raise InvalidEvent(
+            f"a chat message needs a role, this one has {shown(role)}: {shown(dict(message))}", path="role"
+        )
     return SessionEvent(message=dict(message), source=source_of(role), type=_kind(message, role), **fields)
 
 
@@ -63,7 +65,7 @@ def source_of(role: str) -> EventSource:
 
 def json_text(value: Any, what: str) -> str:
     """Return `value` as JSON text. Raises InvalidEvent, naming `what`, when JSON cannot hold it."""
-    return encode_value(value, JsonCheck(math.inf), what).decode()
+    return encode_value(value, unlimited(), what).decode()
 
 
 def _kind(message: Mapping[str, Any], role: str) -> EventType:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ValidationError
 from a2a_session_manager.exceptions import InvalidEvent
 
 _MINUTE = timedelta(minutes=1)
+_MOST_SHOWN = 5
 _REMEDIES = {
     "timezone_aware": "take datetime.now(UTC), or value.replace(tzinfo=UTC) if it was meant to be UTC",
     "frozen_instance": "make another one with model_copy(update=…)",
@@ -63,10 +64,12 @@ def invalid_fields(error: ValidationError) -> InvalidFields:
     """Return the error of ours that says what `error` does, with the remedy where one is known."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     texts = []
-    for each in found:
+    for each in found[:_MOST_SHOWN]:
         place = ".".join(map(str, (error.title, *each["loc"])))
         remedy = _REMEDIES.get(each["type"])
         texts.append(f"{place}: {each['msg']}" + (f": {remedy}" if remedy else ""))
+    if len(found) > _MOST_SHOWN:
+        texts.append(f"and {len(found) - _MOST_SHOWN} more")
     return InvalidFields("; ".join(texts), path=".".join(map(str, found[0]["loc"])))
 
 

@@ -28,7 +28,9 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     """An event of a session's log; `task_id` is the id of the run it belongs to, `timestamp` when it was made.
 
     `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
-    return as plain JSON. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
+    return as plain JSON. A model is stored only if it can be read back as an equal one. Where a read asked for a
+    `message_type` that a stored message does not fit, that one is plain JSON, and `message_error`, which is never
+    stored, says why. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
     `retracted` of an event that is hidden from the default view, and `is_repeat` of an event that a write brought
     again: then it is the one stored before, under the same id. A change inside the payload of a stored event is not
     seen by `save`: append a new event instead.
@@ -49,6 +51,7 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     seq: int | None = None
     retracted: bool = False
     is_repeat: bool = False
+    message_error: str | None = Field(default=None, exclude=True)
 
     @classmethod
     async def create_with_tokens(

@@ -7,19 +7,25 @@ escapes. Every event and run begins with its format version; a value's is that o
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models.checked import exact_offset, invalid_fields
+from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.fields_set import share_fields_set
-from a2a_session_manager.models.identifier import checked_id
+from a2a_session_manager.models.identifier import checked_id, shown
+from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.token_counts import MOST_COUNTED
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage.json_check import JsonCheck
-from a2a_session_manager.storage.plain_json import parsed
+from a2a_session_manager.storage.plain_json import escaped, has_split_character, parsed
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
 FORMAT = 1
@@ -27,11 +33,14 @@ _MARK = b'{"v":%d,' % FORMAT
 
 # The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
 _EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
+_RUN_SERIALIZER = SessionRun.__pydantic_serializer__
 
 # What reading bytes back may raise: the models' own checks raise our errors.
 _UNREADABLE = (ValueError, InvalidSessionOperation)
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
 # A place is the store's to give; bytes do not hold it.
-_PLACE = {"seq", "retracted", "is_repeat"}
+_PLACE = {"seq", "retracted", "is_repeat", "message_error"}
 # What is left out of an event that has no metadata, no task id, no usage: ready made, for every append takes one.
 _LEFT_OUT = {
     (no_metadata, no_task, no_usage): _PLACE.union(
@@ -45,18 +54,24 @@ _LEFT_OUT = {
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
     """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
+    if not _holds_its_fields(event):
+        event = _validated(event, SessionEvent)
     # Each read once: a model's attributes are slow to read.
-    metadata, task_id, usage = event.metadata, event.task_id, event.token_usage
+    message, metadata, task_id, usage = event.message, event.metadata, event.task_id, event.token_usage
     event_id = checked_id(event.id, "event id")
-    check.check(event.message, *path, "message")
-    if metadata:
-        check.check(metadata, *path, "metadata")
+    plain = check.check(message, *path, "message")
+    if plain is not message:
+        event = event.model_copy(update={"message": plain})
+    if metadata and (plain := check.check(metadata, *path, "metadata")) is not metadata:
+        event = event.model_copy(update={"metadata": plain})
     if task_id is not None:
         checked_id(task_id, "task id")
     delta = None
     if usage is not None:
-        check.check(usage.details, *path, "token_usage", "details")
-        delta = UsageDelta(usage.model, event.source.value, usage.counters())
+        plain = check.check(usage.details, *path, "token_usage", "details")
+        if plain is not usage.details:
+            event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
+        delta = _delta_of(usage, event.source)
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
     return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out)), task_id, delta)
 
@@ -64,13 +79,14 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
 def decode_event(
     data: bytes, session_id: str, seq: int, *, retracted: bool, model: type[SessionEvent[Any]] = SessionEvent
 ) -> SessionEvent[Any]:
-    """Return the event that `data` holds, placed at `seq`. Raises CorruptSession, or InvalidEvent when
-    only the payload is not what `model` wants.
+    """Return the event that `data` holds, placed at `seq`. Raises CorruptSession.
+
+    A payload that is not what `model` wants stays plain JSON, and `message_error` says why.
     """
     try:
         event: SessionEvent[Any] = _loaded(data, model)
-    except _UNREADABLE as error:
-        raise _unreadable(data, session_id, seq, model, error) from error
+    except Exception as error:  # a validator of the caller's may raise anything
+        event = _as_plain_json(data, session_id, seq, model, error)
     # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
     event.__dict__["seq"] = seq
     event.__dict__["retracted"] = retracted
@@ -82,9 +98,13 @@ def decode_event(
 
 def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
     """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
+    if type(run.__dict__.get("status")) is not RunStatus:  # model_copy and model_construct check nothing
+        run = _validated(run, SessionRun)
     checked_id(run.id, "run id")
-    check.check(run.metadata, f"runs[{run.id}]", "metadata")
-    return StoredRun(run.status.value, _marked(_dumped(run, type(run).__pydantic_serializer__, set())))
+    plain = check.check(run.metadata, f"runs[{run.id}]", "metadata")
+    if plain is not run.metadata or _is_inexact(run.started_at) or _is_inexact(run.ended_at):
+        run = _validated(run.model_copy(update={"metadata": plain}), SessionRun)
+    return StoredRun(run.status.value, _marked(_dumped(run, _RUN_SERIALIZER, set())))
 
 
 def decode_run(run: StoredRun, session_id: str) -> SessionRun:
@@ -98,11 +118,11 @@ def decode_run(run: StoredRun, session_id: str) -> SessionRun:
 
 def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
     """Return a state value or a property as JSON bytes. Raises InvalidEvent."""
-    check.check(value, *path)
+    plain = check.check(value, *path)
     try:
-        return to_json(value)
-    except PydanticSerializationError:
-        return _escaped(value)
+        return to_json(plain)
+    except (PydanticSerializationError, UnicodeEncodeError):
+        return _escaped(plain, str(path[0]))
 
 
 def decode_value(data: bytes, session_id: str, what: str) -> Any:
@@ -113,37 +133,99 @@ def decode_value(data: bytes, session_id: str, what: str) -> Any:
         raise _damaged(session_id, what, data) from error
 
 
-@lru_cache(maxsize=256)
 def event_model(message_type: Any) -> type[SessionEvent[Any]]:
-    """Return the event class whose messages come back as `message_type`; None leaves them plain JSON."""
-    return SessionEvent if message_type is None else SessionEvent[message_type]
+    """Return the event class whose messages come back as `message_type`; None leaves them plain JSON.
+
+    Raises InvalidSessionOperation for what is no type.
+    """
+    if message_type is None:
+        return SessionEvent
+    try:
+        return _event_model(message_type)
+    except Exception as error:  # pydantic raises several, KeyError among them
+        raise InvalidSessionOperation(
+            f"message_type={shown(message_type)} is nothing that pydantic reads: take a model, or another type"
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
+    model = SessionEvent[message_type]
+    if not model.__pydantic_complete__:
+        raise TypeError("a name that is not known here")
+    return model
 
 
 def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str]) -> bytes:
     try:
         return serializer.to_json(model, exclude=left_out, warnings="error")
-    except PydanticSerializationError:
-        return _escaped(_python(serializer, model, left_out))
+    except (PydanticSerializationError, UnicodeEncodeError):
+        return _escaped(_python(serializer, model, left_out), type(model).__name__)
+
+
+def _escaped(value: Any, what: str) -> bytes:
+    if has_split_character(value):
+        raise InvalidEvent(
+            f"{what}: one character stands in two halves, which would come back as one: "
+            "join them with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'surrogatepass')",
+            path=what,
+        )
+    return escaped(value)
 
 
 def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:
     try:
         fields = serializer.to_python(model, exclude=left_out, warnings="error")
         # Before 2.13, pydantic warns here of less than it refuses to read.
-        type(model).model_validate(fields)
+        (SessionEvent if isinstance(model, SessionEvent) else SessionRun).model_validate(fields)
     except (PydanticSerializationError, ValidationError) as error:
-        what = type(model).__name__
-        raise InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {error}", path=what) from error
+        raise _cannot_hold(model, error) from error
     return fields
 
 
-def _escaped(value: Any) -> bytes:
-    """Return JSON in ASCII, where a lone surrogate is an escape like any other."""
-    return json.dumps(value, default=_plain, separators=(",", ":")).encode("ascii")
+def _holds_its_fields(event: SessionEvent[Any]) -> bool:
+    """Tell whether the fields are what they were when the event was made: model_copy, for one, checks nothing."""
+    fields = event.__dict__
+    usage = fields.get("token_usage")
+    return (
+        not _is_inexact(fields.get("timestamp", ""))
+        and isinstance(fields.get("source"), EventSource)
+        and isinstance(fields.get("type"), str)
+        and isinstance(fields.get("metadata"), dict)
+        and (usage is None or isinstance(usage, TokenUsage))
+    )
 
 
-def _plain(value: Any) -> Any:
-    return value.model_dump() if isinstance(value, BaseModel) else to_jsonable_python(value)
+def _delta_of(usage: TokenUsage, source: EventSource) -> UsageDelta:
+    counters = usage.counters()
+    for name, count in counters.items():
+        most = MOST_PICO_USD if name == "cost_pico_usd" else MOST_COUNTED
+        if type(count) is not int or not 0 <= count <= most:
+            raise InvalidEvent(f"{name} is {shown(count)}: take a whole number from 0 to {most}", path="token_usage")
+    return UsageDelta(usage.model, source.value, counters)
+
+
+def _is_inexact(moment: object) -> bool:
+    """Tell whether a time is none, is naive, or has an offset that JSON cannot say; None is exact."""
+    if moment is None:
+        return False
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        return True
+    return moment.tzinfo is not UTC and exact_offset(moment) is not moment
+
+
+def _validated(model: ModelT, kind: type[ModelT]) -> ModelT:
+    """Return `model` with each field as its class holds it. Raises InvalidEvent for what that cannot hold."""
+    fields = {name: value for name, value in model.__dict__.items() if name in kind.model_fields}
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise _cannot_hold(model, error) from error
+
+
+def _cannot_hold(model: BaseModel, error: Exception) -> InvalidEvent:
+    what = type(model).__name__
+    return InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {error}", path=what)
 
 
 def _loaded(data: bytes, model: type[Any]) -> Any:
@@ -163,19 +245,15 @@ def _marked(data: bytes) -> bytes:
     return _MARK + data[1:]
 
 
-def _unreadable(
+def _as_plain_json(
     data: bytes, session_id: str, seq: int, model: type[SessionEvent[Any]], error: Exception
-) -> CorruptSession | InvalidEvent:
-    if model is not SessionEvent and isinstance(error, ValidationError):
-        event = decode_event(data, session_id, seq, retracted=False)
-        return InvalidEvent(
-            f"event {event.id!r} (seq {seq}) does not hold the message_type asked for: {error}; "
-            "read it without message_type",
-            path="message",
-            event_id=event.id,
-            session_id=session_id,
-        )
-    return _damaged(session_id, f"event {seq}", data, seq=seq)
+) -> SessionEvent[Any]:
+    if model is SessionEvent:
+        raise _damaged(session_id, f"event {seq}", data, seq=seq) from error
+    event = decode_event(data, session_id, seq, retracted=False)
+    reason = invalid_fields(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+    event.__dict__["message_error"] = str(reason)
+    return event
 
 
 def _damaged(session_id: str, what: str, data: bytes, *, seq: int | None = None) -> CorruptSession:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
-from a2a_session_manager.models.identifier import checked_id, hidden_id
+from a2a_session_manager.models.identifier import checked_id, hidden_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
-from a2a_session_manager.storage.json_check import JsonCheck, TooHeavy
+from a2a_session_manager.storage.json_check import JsonCheck, SizeCheck, TooHeavy
 from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.storage.plain_json import has_split_character
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -24,9 +24,12 @@ from a2a_session_manager.storage.records import (
 from a2a_session_manager.threads import in_thread
 
 EncodedT = TypeVar("EncodedT")
+Encoded = Mapping[str, bytes]
 
-# Building and dumping an event takes about as long as copying this many bytes.
-_EVENT_WEIGHT = 1_024
+NOTHING_KNOWN: Encoded = {}
+
+# Building and dumping an event takes about as long as walking so many values.
+_EVENT_VALUES = 32
 
 
 async def encode_change(
@@ -52,16 +55,21 @@ async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits
     try:
         encoded = encode_events(events, JsonCheck(limits.inline_bytes), limits)
     except TooHeavy:
-        encoded = await in_thread(encode_events, events, JsonCheck(math.inf), limits)
+        encoded = await in_thread(encode_events, events, SizeCheck(limits.event_bytes), limits)
     return EncodedCommit(events=encoded, written_at=now_micros())
 
 
-async def inline_or_thread(encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits) -> EncodedT:
-    """Encode here what is light, and in a thread what would hold up the loop."""
+async def inline_or_thread(
+    encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits, heavy_check: JsonCheck | None = None
+) -> EncodedT:
+    """Encode here what is light, and in a thread what would hold up the loop.
+
+    There by `heavy_check`; without one, what is over the limits is refused before it is encoded.
+    """
     try:
         return encode(JsonCheck(limits.inline_bytes))
     except TooHeavy:
-        return await in_thread(encode, JsonCheck(math.inf))
+        return await in_thread(encode, heavy_check or SizeCheck(limits.event_bytes))
 
 
 def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:
@@ -76,39 +84,57 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
     for index, event in enumerate(events):
         if not isinstance(event, SessionEvent):
             raise _no_event(event, index)
-        check.add(_EVENT_WEIGHT)
+        check.add_unchecked(0, _EVENT_VALUES)
         try:
             one = encode_event(event, check, "events", index)
         except InvalidEvent as error:
             error.event_id = event.id
             raise
         if len(one.data) > limits.event_bytes:
-            raise _too_large(one.data, limits, f"events[{index}]", event.id)
+            raise _too_large(len(one.data), limits, f"events[{index}]", event.id)
         size += len(one.data)
+        # Before the next one is encoded: 4,096 events may be far more than a commit takes.
+        _check_commit(size, limits)
         encoded.append(one)
-    _check_commit(size, limits)
     return encoded
 
 
-def encode_values(values: Mapping[str, Any], check: JsonCheck, limits: StoreLimits, what: str) -> dict[str, bytes]:
-    """Return state or properties as bytes by key. Raises InvalidEvent, TooHeavy."""
+def encode_values(
+    values: Mapping[str, Any], check: JsonCheck, limits: StoreLimits, what: str, *, known: Encoded = NOTHING_KNOWN
+) -> dict[str, bytes]:
+    """Return state or properties as bytes by key. Raises InvalidEvent, InvalidSessionOperation, TooHeavy.
+
+    What is as it is `known` goes into no commit, and counts towards no limit of one.
+    """
     encoded = {}
+    size = 0
     for key, value in values.items():
-        _check_name(key, what)
+        name_bytes = _check_name(key, check, limits, what)
         encoded[key] = encode_value(value, check, what, key)
-        if len(encoded[key]) > limits.event_bytes:
-            raise _too_large(encoded[key], limits, f"{what}.{key}")
+        value_bytes = name_bytes + len(encoded[key])
+        if value_bytes > limits.event_bytes:
+            raise _too_large(value_bytes, limits, f"{what}.{key}")
+        size += value_bytes if encoded[key] != known.get(key) else 0
+        _check_commit(size, limits)
     return encoded
 
 
-def encode_runs(runs: Sequence[SessionRun], check: JsonCheck, limits: StoreLimits) -> dict[str, StoredRun]:
-    """Return runs as bytes by id; of a run given twice the later one. Raises InvalidEvent, TooHeavy."""
-    encoded = {}
+def encode_runs(
+    runs: Sequence[SessionRun], check: JsonCheck, limits: StoreLimits, *, known: Encoded = NOTHING_KNOWN
+) -> dict[str, StoredRun]:
+    """Return runs as bytes by id; of a run given twice the later one. Raises like encode_values."""
+    encoded: dict[str, StoredRun] = {}
+    size = 0
     for run in runs:
-        check.add(_EVENT_WEIGHT + len(run.error or ""))
+        if not isinstance(run, SessionRun):
+            raise InvalidEvent(f"runs: a {type(run).__name__} is no run: give SessionRun(…)", path="runs")
+        check.add_unchecked(0, _EVENT_VALUES)
+        check.check(run.error, f"runs[{run.id}]", "error")
         encoded[run.id] = encode_run(run, check)
         if len(encoded[run.id].data) > limits.event_bytes:
-            raise _too_large(encoded[run.id].data, limits, f"runs[{run.id}]")
+            raise _too_large(len(encoded[run.id].data), limits, f"runs[{run.id}]")
+        size += len(run.id) + len(data) if (data := encoded[run.id].data) != known.get(run.id) else 0
+        _check_commit(size, limits)
     return encoded
 
 
@@ -121,8 +147,10 @@ def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None
 
 def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> EncodedCommit:
     for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
+        size = 0
         for key in keys:
-            _check_name(key, what)
+            size += _check_name(key, check, limits, what)
+            _check_commit(size, limits)
     state = encode_values(change.set_state, check, limits, "state")
     properties = encode_values(change.set_properties, check, limits, "properties")
     commit = EncodedCommit(
@@ -142,13 +170,19 @@ def check_commit(commit: EncodedCommit, limits: StoreLimits) -> None:
     _check_commit(commit.size, limits)
 
 
-def _check_name(key: object, what: str) -> None:
+def _check_name(key: object, check: JsonCheck, limits: StoreLimits, what: str) -> int:
+    """Return the least bytes that a key of state or properties takes."""
     if not isinstance(key, str):
-        raise InvalidEvent(f"{what}: the key {key!r} is a {type(key).__name__}: JSON keys are strings", path=what)
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise InvalidEvent(f"{what}: the key {key!a} holds a lone surrogate: take valid Unicode", path=what) from None
+        text = f"{what}: the key {shown(key)} is a {type(key).__name__}: JSON keys are strings"
+        raise InvalidEvent(text, path=what)
+    if len(key) > limits.event_bytes:
+        raise _too_large(len(key), limits, f"{what}.{key[:80]}…")
+    check.add_unchecked(len(key), 1)
+    if key.isascii():
+        return len(key)
+    if has_split_character(key):
+        raise InvalidEvent(f"{what}: the key {shown(key)} holds a character in two halves: join them", path=what)
+    return len(key.encode("utf-8", "surrogatepass"))
 
 
 def _no_event(value: object, index: int) -> InvalidEvent:
@@ -156,10 +190,9 @@ def _no_event(value: object, index: int) -> InvalidEvent:
     return InvalidEvent(f"{path} is a {type(value).__name__}: append SessionEvent(message=…, source=…)", path=path)
 
 
-def _too_large(data: bytes, limits: StoreLimits, path: str, event_id: str | None = None) -> InvalidEvent:
+def _too_large(size: int, limits: StoreLimits, path: str, event_id: str | None = None) -> InvalidEvent:
     return InvalidEvent(
-        f"{path}: {len(data)} bytes, more than {limits.event_bytes}: "
-        "store large media elsewhere and a reference to it here",
+        f"{path}: {size} bytes, more than {limits.event_bytes}: store large media elsewhere and a reference to it here",
         path=path,
         event_id=event_id,
         is_too_large=True,

@@ -17,6 +17,7 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.ledger import add_counters
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary
@@ -54,6 +55,7 @@ class SessionReader(ABC):
     async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any] | None:
         """Return the session with its visible events, or the newest `last` of them; None when absent."""
         key = self._key(session_id)
+        event_model(message_type)  # before anything is read: it may be no type
         check_limit("last", last)
         loaded = (await self._backend.load([key], last=last, whole_head=last is None))[0]
         return None if loaded is None else await self._session(loaded, last, message_type)
@@ -82,6 +84,7 @@ class SessionReader(ABC):
         key, creation_id = self._named(session)
         check_limit("after", after)
         check_limit("limit", limit)
+        event_model(message_type)
         found: list[SessionEvent[Any]] = []
         if limit == 0:
             await self._head(key, creation_id)

@@ -80,12 +80,13 @@ class EncodedCommit:
 
     @property
     def size(self) -> int:
-        """About how many bytes the commit brings."""
+        """About how many bytes the commit brings, names and ids among them."""
         size = sum([len(event.data) for event in self.events])
         if not self.is_append:
-            values = (*self.state.values(), *self.properties.values())
-            size += sum(len(data) for data in values if data is not None)
-            size += sum(len(run.data) for run in self.runs.values())
+            for values in (self.state, self.properties):
+                size += sum(len(key) + len(data or b"") for key, data in values.items())
+            size += sum(len(run_id) + len(run.data) for run_id, run in self.runs.items())
+            size += sum(map(len, self.retraction.event_ids)) if self.retraction is not None else 0
         return size
 
     @property

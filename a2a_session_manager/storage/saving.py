@@ -16,6 +16,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.encoding import (
+    NOTHING_KNOWN,
     check_commit,
     encode_events,
     encode_runs,
@@ -54,7 +55,7 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     assert baseline is not None, "a session without a baseline is created, not changed"
     _check_identity(session, baseline)
     events = _appended(session, baseline)
-    encode = _encoder(session, events, limits)
+    encode = _encoder(session, events, limits, baseline)
 
     def encode_changes(check: JsonCheck) -> EncodedCommit:
         return _changes(session.id, baseline, encode(check))
@@ -125,17 +126,18 @@ def _creation(metadata: SessionMetadata, parent: Parent | None, commit: EncodedC
 
 
 def _encoder(
-    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits
+    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits, baseline: Baseline | None = None
 ) -> Callable[[JsonCheck], EncodedCommit]:
     """Return what encodes the session as it is now: a thread may do it while the loop changes the session."""
     state, properties, runs = dict(session.state), dict(session.metadata.properties), list(session.runs)
+    known = (NOTHING_KNOWN,) * 3 if baseline is None else (baseline.state, baseline.properties, baseline.runs)
 
     def encode(check: JsonCheck) -> EncodedCommit:
         return EncodedCommit(
             events=encode_events(events, check, limits),
-            state=encode_values(state, check, limits, "state"),
-            properties=encode_values(properties, check, limits, "properties"),
-            runs=encode_runs(runs, check, limits),
+            state=encode_values(state, check, limits, "state", known=known[0]),
+            properties=encode_values(properties, check, limits, "properties", known=known[1]),
+            runs=encode_runs(runs, check, limits, known=known[2]),
             written_at=now_micros(),
             write_id=hidden_id(),
         )

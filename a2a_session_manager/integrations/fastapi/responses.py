@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from a2a_session_manager.storage.encoding import inline_or_thread
-from a2a_session_manager.storage.json_check import JsonCheck
+from a2a_session_manager.storage.json_check import JsonCheck, unlimited
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.storage.plain_json import escaped
 
 
 class AsciiJSONResponse(JSONResponse):
@@ -34,7 +35,7 @@ def escaped_json(value: Any) -> bytes:
 
 async def json_bytes(model: BaseModel, payloads: Iterable[Any] = ()) -> bytes:
     """Return `model` as JSON, encoded in a thread when the `payloads` in it are heavy."""
-    return await inline_or_thread(partial(_encoded, model, list(payloads)), DEFAULT_LIMITS)
+    return await inline_or_thread(partial(_encoded, model, list(payloads)), DEFAULT_LIMITS, unlimited())
 
 
 async def json_response(
@@ -49,5 +50,6 @@ def _encoded(model: BaseModel, payloads: Iterable[Any], check: JsonCheck) -> byt
         check.check(payload, "payload")  # it stops when the payload gets heavy; encoding does not
     try:
         return to_json(model)
-    except PydanticSerializationError:
-        return escaped_json(model.model_dump(mode="json"))
+    except (PydanticSerializationError, UnicodeEncodeError):
+        # Not in JSON's own mode: that refuses a key with a lone surrogate.
+        return escaped(model.model_dump(), allow_nan=False)

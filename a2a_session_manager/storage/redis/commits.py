@@ -166,9 +166,9 @@ def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMan
     return InvalidSessionOperation(text, session_id=key.id)
 
 
-def _named(prefix: str, values: Any) -> Iterator[tuple[str, bytes | None]]:
+def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:
     for name, data in values.items():
-        yield prefix + name, data
+        yield prefix + name.encode("utf-8", "surrogatepass"), data
 
 
 def _kind_of(retraction: EncodedRetraction | None) -> str:
@@ -192,7 +192,7 @@ def _usage_args(event: EncodedEvent) -> Sequence[Value]:
 
 def _other_args(commit: EncodedCommit) -> tuple[str, list[Value]]:
     """Return how much there is of what is no event, and all of it."""
-    values = [*_named("s:", commit.state), *_named("p:", commit.properties)]
+    values = [*_named(b"s:", commit.state), *_named(b"p:", commit.properties)]
     arguments: list[Value] = []
     for name, data in values:
         if data is not None:

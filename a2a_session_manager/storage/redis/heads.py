@@ -23,7 +23,7 @@ from a2a_session_manager.storage.slices import Slices
 
 async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:
     """Return the head from the fields of its hash and of its runs'. Hidden ranges stay where they are."""
-    fields = {name.decode(): value for name, value in pairs(head)}
+    fields = {name.decode("utf-8", "surrogatepass"): value for name, value in pairs(head)}
     try:
         record = await _head(key, root_id, fields)
         await _add_runs(record, runs)

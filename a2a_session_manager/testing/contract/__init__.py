@@ -39,6 +39,7 @@ from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
 from a2a_session_manager.testing.contract.saving_refused import SavingRefusedContract
 from a2a_session_manager.testing.contract.trees import TreesContract
+from a2a_session_manager.testing.contract.typed import TypedContract
 from a2a_session_manager.testing.contract.usage import UsageContract
 
 __all__ = ["StoreContract"]
@@ -66,6 +67,7 @@ class StoreContract(
     NamespacesContract,
     IdsContract,
     PayloadsContract,
+    TypedContract,
     LimitsContract,
     CorruptionContract,
     LifecycleContract,

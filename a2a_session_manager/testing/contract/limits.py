@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydantic import BaseModel
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionManagerError
-from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore, StoreLimits
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import ids, said, several, whole
+
+
+class Shared(BaseModel):
+    value: Any
+
 
 SMALL = StoreLimits(event_bytes=2_000, commit_events=4, commit_bytes=6_000)
 
@@ -33,6 +41,7 @@ class LimitsContract(ContractBase):
         for change, path in (
             (SessionChange(set_state={"k": "x" * 2_000}), "state.k"),
             (SessionChange(set_properties={"k": "x" * 2_000}), "properties.k"),
+            (SessionChange(set_state={"k" * 2_000: 1, "j": 1}), f"state.{'k' * 2_000}"),
         ):
             with pytest.raises(InvalidEvent) as failure:
                 await small.commit("talk", change)
@@ -61,6 +70,13 @@ class LimitsContract(ContractBase):
             SessionChange(events=heavy, set_state={"k": "x" * 900}),
             SessionChange(events=heavy, set_properties={"k": "x" * 900}),
             SessionChange(events=heavy, runs=[SessionRun(id="r", metadata={"k": "x" * 900})]),
+            SessionChange(set_state={f"{number:0200}": 1 for number in range(30)}),
+            SessionChange(unset_state=[f"{number:0200}" for number in range(31)]),
+            SessionChange(
+                set_properties={f"{number:01000}": 1 for number in range(3)}, unset_state=["k" * 1_999, "j" * 1_999]
+            ),
+            SessionChange(runs=[SessionRun(id=f"{number:0500}") for number in range(6)]),
+            SessionChange(retraction=Retraction([f"{number:0500}" for number in range(13)])),
         ):
             with pytest.raises(InvalidSessionOperation, match="append in batches"):
                 await small.commit("talk", change)
@@ -87,6 +103,22 @@ class LimitsContract(ContractBase):
 
         with pytest.raises(InvalidEvent, match="16000000"):
             await store.append("talk", said("x" * 16_000_001))
+
+        await _assert_untouched(await reopen())
+
+    async def test_what_is_shared_is_measured_as_it_would_be_written_and_no_further_than_the_limit(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        small = await _small(store)
+        once: list[Any] = ["x" * 100]
+        doubled: Any = "x"
+        for _ in range(90):
+            doubled = [doubled, doubled]  # written out, it would be larger than any disk
+        for value in ([once] * 10**6, {"k": doubled}, Shared(value=doubled), [Shared(value="x" * 100)] * 10**6):
+            for change in (SessionChange(events=[said(value)]), SessionChange(set_state={"k": value})):
+                with pytest.raises(InvalidEvent, match="more than 2000 bytes") as failure:
+                    await small.commit("talk", change)
+                assert failure.value.is_too_large
 
         await _assert_untouched(await reopen())
 

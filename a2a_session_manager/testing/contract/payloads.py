@@ -144,6 +144,44 @@ class PayloadsContract(ContractBase):
         assert again.runs == [run]
         assert again.events[0].model_dump(exclude={"seq"}) == event.model_dump(exclude={"seq"})
 
+    async def test_a_lone_surrogate_is_kept_in_a_key_as_in_a_value(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        torn, other = "a\ud83d", "a\ude00"
+        values = {torn: {torn: [torn]}, other: 1, "plain": 2}
+        usage = TokenUsage(prompt_tokens=1, model=torn, provider=torn, details={torn: 1})
+        event = said({torn: torn}, metadata={torn: torn}, token_usage=usage)
+        session = await store.create(
+            "talk", change=SessionChange(events=[event], set_state=values, set_properties=values)
+        )
+        cold = await reopen()
+        again = await whole(cold, "talk")
+        assert (again.state, again.metadata.properties, again.events[0].message) == (values, values, {torn: torn})
+        assert (await cold.usage("talk", tree=True)).by_model[torn]["user"].prompt_tokens == 1
+        assert again.token_summary == session.token_summary
+        again.state[torn] = "changed"
+        await cold.save(again)
+        await cold.commit("talk", SessionChange(unset_properties=[torn], unset_state=[other]))
+
+        last = await whole(await reopen(), "talk")
+
+        assert last.state == {torn: "changed", "plain": 2}
+        assert last.metadata.properties == {other: 1, "plain": 2}
+
+    async def test_a_character_in_two_halves_which_would_come_back_as_one_is_refused(
+        self, store: BaseSessionStore
+    ) -> None:
+        await store.create("talk")
+        halves = "\ud83d\ude00"
+        for change in (
+            SessionChange(events=[said(halves)]),
+            SessionChange(events=[said({"k": {halves: 1}})]),
+            SessionChange(set_state={"k": halves}),
+            SessionChange(set_state={halves: 1}),
+        ):
+            with pytest.raises(InvalidEvent, match="halves"):
+                await store.commit("talk", change)
+
     @not_json
     async def test_what_json_has_not_is_refused_in_a_message_before_anything_is_written(
         self, store: BaseSessionStore, reopen: Reopen, value: Any

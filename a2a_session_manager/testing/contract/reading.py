@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import ids, listening, said, several, whole
+from a2a_session_manager.testing.contract.making import ids, listening, messages, said, several, whole
 
 
 class Fare(BaseModel):
@@ -207,10 +207,34 @@ class ReadingContract(ContractBase):
         assert session.events[0].message == event.message == fare
         assert (await whole(again, "talk")).events[0].message == {"to": "OSL", "eur": 120.5}
 
-    async def test_a_payload_of_another_type_is_no_corruption(self, store: BaseSessionStore) -> None:
-        await store.create("talk", change=SessionChange(events=[said("not a fare", id="e1")]))
+    async def test_a_payload_of_another_type_comes_back_as_plain_json_with_the_reason(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        fare = Fare(to="OSL", eur=120.5)
+        old: list[Any] = ["not a fare", {"to": "OSL"}, None]
+        await store.create("talk", change=SessionChange(events=[said(fare), *map(said, old)]))
+        again = await reopen()
 
-        with pytest.raises(InvalidEvent) as failure:
-            await store.get("talk", message_type=Fare)
+        session = await again.get("talk", message_type=Fare)
+        tail = await again.get("talk", last=2, message_type=Fare)
+        events = await again.events("talk", message_type=Fare)
 
-        assert (failure.value.event_id, failure.value.session_id) == ("e1", "talk")
+        assert session is not None
+        assert tail is not None
+        assert session.events == events
+        assert tail.events == events[-2:]
+        assert messages(events) == [fare, *old]
+        assert [event.message_error is None for event in events] == [True, False, False, False]
+        assert "eur" in str(events[2].message_error)
+        session.add_event(said(fare))
+        await again.save(session)
+        assert [event.message_error for event in (await whole(again, "talk")).events] == [None] * 5
+
+    async def test_a_message_type_that_is_no_type_is_refused(self, store: BaseSessionStore) -> None:
+        await store.create("talk")
+        bad: list[Any] = [5, "Fare", {}, [Fare]]
+        for message_type in bad:
+            with pytest.raises(InvalidSessionOperation, match="message_type"):
+                await store.get("talk", message_type=message_type)
+            with pytest.raises(InvalidSessionOperation, match="message_type"):
+                await store.events("talk", message_type=message_type)

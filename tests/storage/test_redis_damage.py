@@ -158,8 +158,17 @@ async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store
 
 Verb = Callable[[BaseSessionStore, str], Any]
 
+
+async def roots(store: BaseSessionStore, _: str) -> list[str]:
+    return [session_id async for session_id in store.iter_sessions(roots_only=True)]
+
+
 # Of one key that is lost, every verb must know; of two, those that tell whether there is a session at all.
-EXISTENCE: list[Verb] = [lambda store, name: store.get(name), lambda store, name: store.create(name)]
+EXISTENCE: list[Verb] = [
+    lambda store, name: store.get(name),
+    lambda store, name: store.create(name),
+    lambda store, name: store.list_sessions(name),
+]
 VERBS: list[Verb] = [
     *EXISTENCE,
     lambda store, name: store.get(name, last=2),
@@ -168,7 +177,8 @@ VERBS: list[Verb] = [
     lambda store, name: store.tree(name),
     lambda store, name: store.usage(name, tree=True),
     lambda store, name: store.create(name, parent_id="other"),
-    lambda store, name: store.append(name, said(id="e1")),
+    lambda store, name: store.append(name, said(id="e2")),
+    roots,
 ]
 
 
@@ -189,9 +199,9 @@ async def test_a_tree_that_lost_one_or_two_keys_is_an_error_or_mended_and_never_
     async with store_from_url(f"{redis_server.url}?key_prefix={prefix}") as store:
         read_many = connections_of(store).read_many
         await grown(store)
-        await store.create("kid", parent_id="talk", change=SessionChange(events=[spending(1, id="e1"), said(id="k2")]))
-        await store.retract("kid", "k2")
-        [names] = await read_many([("KEYS", f"{prefix}{{*")])
+        await store.create("kid", parent_id="talk", change=SessionChange(events=[spending(1, id="e1"), said(id="e2")]))
+        await store.retract("kid", "e2")
+        [names] = await read_many([("KEYS", f"{prefix}*")])
         await store.create("other")
         dumps = await read_many([("DUMP", name) for name in names])
         expected = {(verb, name): await shown(store, verb, name) for verb in VERBS for name in ("talk", "kid")}

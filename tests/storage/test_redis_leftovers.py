@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from a2a_session_manager import InvalidSessionOperation
+from a2a_session_manager import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis import index, scripts
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, spending
@@ -151,6 +152,162 @@ async def test_a_session_that_lost_the_list_of_its_children_is_not_deleted_witho
     await store.delete(root, children="cascade")
 
     assert await store.list_sessions() == []
+
+
+async def test_the_next_creation_finishes_what_a_process_that_died_in_a_cascade_has_left(
+    open_store: OpenStore, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_DELETE_SECONDS", 0)
+    await died_deleting(open_store(), "talk")
+    store = open_store()
+
+    await store.create("other")
+    await store.aclose()
+
+    cold = open_store()
+    await cold.delete("other")
+    assert await left(cold, prefix) == []
+
+
+async def test_where_all_sessions_expire_no_key_is_for_ever(open_store: OpenStore, prefix: str) -> None:
+    store = open_store(expiration_seconds=600).namespace("guest")
+    await store.create("talk", change=SessionChange(events=[spending(1)]))
+    await store.create("kid", parent_id="talk", change=SessionChange(events=[spending(1)]))
+
+    [names] = await connections_of(store).read_many([("KEYS", f"{prefix}*")])
+    ends = await connections_of(store).read_many([("PTTL", name) for name in names])
+
+    assert [name for name, end in zip(names, ends, strict=True) if end < 0] == []
+    # A line of the index does not end before its session.
+    assert min(end for name, end in zip(names, ends, strict=True) if b"index:" in name) > 600_000
+
+
+async def creation(store: BaseSessionStore) -> None:
+    await store.create("another")
+
+
+async def refreshing(store: BaseSessionStore) -> None:
+    await store.append("long", said())
+
+
+async def listing(store: BaseSessionStore) -> None:
+    await store.list_sessions()
+
+
+@pytest.mark.parametrize("then", [creation, refreshing, listing])
+async def test_expired_sessions_are_taken_out_of_the_index(
+    open_store: OpenStore, prefix: str, then: Callable[[BaseSessionStore], Any]
+) -> None:
+    store, writer = open_store(), open_store(expiration_seconds=600)
+    await store.create("for ever")
+    await open_store(expiration_seconds=30).create("long")
+    for number in range(3):
+        await writer.create(f"talk{number}")
+        await writer.create(f"kid{number}", parent_id=f"talk{number}")
+    connections = connections_of(store)
+    [keys] = await connections.read_many([("KEYS", f"{prefix}{{:talk*")])
+    await connections.read_many([("UNLINK", *keys)])  # as their end does
+    await let_all_be_due(store, prefix)
+
+    await then(writer)
+    await writer.aclose()
+
+    indexes = await connections.read_many([("KEYS", f"{prefix}index:*")])
+    lines = await connections.read_many([("ZRANGE", key, 0, -1) for key in indexes[0]])
+    assert not [member for some in lines for member in some if b"kid" in member or b"talk" in member]
+    assert {"for ever", "long"} <= set(await store.list_sessions())
+
+
+async def test_a_session_that_lives_longer_than_was_thought_stays_listed(open_store: OpenStore, prefix: str) -> None:
+    store = open_store(expiration_seconds=600)
+    await store.create("talk")
+    await let_all_be_due(store, prefix)
+
+    await store.create("another")
+    await store.aclose()
+
+    cold = open_store()
+    assert sorted(await cold.list_sessions()) == ["another", "talk"]
+    [due] = await connections_of(cold).read_many([("ZRANGE", f"{prefix}index::due", 0, 0, "WITHSCORES")])
+    assert float(due[1]) > 1
+
+
+async def let_all_be_due(store: BaseSessionStore, prefix: str) -> None:
+    """Let the time come to look after every session that expires, as if the clock had gone on."""
+    key = f"{prefix}index::due"
+    [members] = await connections_of(store).read_many([("ZRANGE", key, 0, -1)])
+    await connections_of(store).read_many([("ZADD", key, 1, member) for member in members])
+
+
+async def test_a_listing_that_is_cancelled_while_it_prunes_unlists_nobody(open_store: OpenStore) -> None:
+    lister, writer = open_store(), open_store()
+    place = backend_of(writer)._locator.place(writer._key("talk"))
+    await backend_of(writer)._listing._index.add([place])
+    index_of_lister: Any = backend_of(lister)._listing._index
+    reached, go, removed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    remove = index_of_lister.remove
+
+    async def stalling(places: Any) -> None:
+        reached.set()
+        await go.wait()
+        await remove(places)
+        removed.set()
+
+    index_of_lister.remove = stalling
+    under_way = asyncio.ensure_future(lister.list_sessions())
+    await asyncio.wait_for(reached.wait(), 10)
+    await writer.create("talk")
+    under_way.cancel()
+    await asyncio.wait({under_way})
+    go.set()
+    await asyncio.wait_for(removed.wait(), 10)
+    await lister.aclose()
+
+    assert under_way.cancelled()
+    assert await open_store().list_sessions() == ["talk"]
+
+
+async def test_a_lost_part_of_the_index_is_told_whatever_was_made_since(open_store: OpenStore, prefix: str) -> None:
+    store = open_store()
+    names = [f"talk{number}" for number in range(24)]
+    await asyncio.gather(*(store.create(name) for name in names))
+    [shards] = await connections_of(store).read_many([("KEYS", f"{prefix}index::roots:*")])
+    await connections_of(store).read_many([("UNLINK", shards[0])])
+    cold = open_store()
+    with pytest.raises(CorruptSession, match="listing would be short"):
+        await cold.list_sessions()
+    await asyncio.gather(*(cold.create(f"new{number}") for number in range(24)))
+
+    with pytest.raises(CorruptSession, match="listing would be short"):
+        await open_store().list_sessions()
+
+
+async def test_a_lost_part_of_the_index_of_children_is_made_anew(open_store: OpenStore, prefix: str) -> None:
+    store = open_store()
+    for root in ("one", "two"):
+        await store.create(root)
+    names = [f"kid{number}" for number in range(24)]
+    await asyncio.gather(
+        *(store.create(name, parent_id=("one", "two")[number % 2]) for number, name in enumerate(names))
+    )
+    [shards] = await connections_of(store).read_many([("KEYS", f"{prefix}index::children:*")])
+    await connections_of(store).read_many([("UNLINK", *shards[::2])])
+    cold = open_store()
+    await asyncio.gather(*(cold.create(f"new{number}", parent_id="one") for number in range(24)))
+
+    listed = await open_store().list_sessions()
+
+    assert sorted(listed) == sorted(["one", "two", *names, *(f"new{number}" for number in range(24))])
+
+
+async def test_shards_that_empty_leave_no_mark_and_are_not_taken_for_lost(open_store: OpenStore, prefix: str) -> None:
+    stores = [open_store(), open_store()]
+    for _ in range(3):
+        await asyncio.gather(*(stores[number % 2].create(f"talk{number}") for number in range(40)))
+        await asyncio.gather(*(stores[number % 2].delete(f"talk{number}") for number in range(40)))
+
+        assert await open_store().list_sessions() == []
+    assert await left(stores[0], prefix) == []
 
 
 async def died_deleting(store: BaseSessionStore, victim: str) -> Any:

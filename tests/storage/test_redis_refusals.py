@@ -80,7 +80,7 @@ async def test_the_rights_that_are_needed_are_enough(server_with: StartServer) -
 def rights_of_the_store() -> list[str]:
     """Return what the store cannot do without; the rights to publish and to subscribe are not among it."""
     scripted = set().union(*(script.commands() for script in ALL)) - {"PUBLISH"}
-    return ["-@all", *PLAIN.split(), *(f"+{command.lower()}" for command in scripted)]
+    return ["-@all", *{*PLAIN.split(), *(f"+{command.lower()}" for command in scripted)}]
 
 
 def test_the_readme_names_the_rights() -> None:

@@ -62,17 +62,17 @@ class RedisBackend(Backend):
     def __init__(self, connections: Connections, *, prefix: str, ttl: int) -> None:
         self._connections = connections
         self._ttl = ttl  # milliseconds, 0 for ever
-        self._locator = Locator(connections, prefix)
-        index = Index(connections, prefix)
-        undertaker = Undertaker(connections, index)
-        self._expiry = Expiry(connections, ttl)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        index = Index(connections, prefix, ttl)
+        self._locator = Locator(connections, prefix, index)
+        self._undertaker = undertaker = Undertaker(connections, index, self._begun)
+        self._expiry = Expiry(connections, index, ttl)
         self._reader = Reader(connections, self._locator, undertaker)
         self._creator = Creator(connections, self._locator, index, self._expiry, undertaker)
-        self._deleter = Deleter(connections, self._locator, self._reader, undertaker)
+        self._deleter = Deleter(connections, self._locator, index, self._reader, undertaker)
         self._listing = Listing(index, undertaker)
         self._followers = Followers(connections, self._locator)
         self._queues: dict[Hashable, CommitQueue] = {}  # by node: one that is away holds up no other
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))
@@ -129,8 +129,7 @@ class RedisBackend(Backend):
         for queue in list(self._queues.values()):
             await queue.aclose()
         loop = asyncio.get_running_loop()
-        under_way = {task for task in self._tasks if task.get_loop() is loop}
-        if under_way:
+        while under_way := {task for task in self._tasks if task.get_loop() is loop}:
             await asyncio.wait(under_way)
 
     def _begun(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
@@ -173,7 +172,7 @@ class RedisBackend(Backend):
 
     async def _refreshed(self, found: Found, deadline: int) -> Answer:
         try:
-            await self._expiry.refresh(found.place, deadline)
+            self._undertaker.look_after(await self._expiry.refresh(found.place, deadline))
         except SessionManagerError as error:
             return error
         return found

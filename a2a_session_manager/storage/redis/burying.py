@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionManagerError
@@ -14,16 +15,20 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.shards import run_all
 
 _SESSIONS_A_SWEEP: Final = 100
+# Begins a task that ends before the store is closed.
+Begun = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Undertaker:
     """Removes what leads nowhere, and only that: each step looks once more, or compares."""
 
-    def __init__(self, connections: Connections, index: Index) -> None:
+    def __init__(self, connections: Connections, index: Index, begun: Begun) -> None:
         self._connections = connections
         self._index = index
+        self._begun = begun
 
     async def are_alive(self, places: Sequence[Place]) -> list[bool]:
         """Tell of each session whether it lives, in two round trips at most.
@@ -49,7 +54,28 @@ class Undertaker:
         return alive
 
     async def forget(self, places: Sequence[Place]) -> None:
-        """Remove those that are gone from the index; one that lives after all is put back."""
+        """Remove those that are gone from the index; one that lives after all is put back, even when cancelled."""
+        await asyncio.shield(self._begun(self._forget(places)))
+
+    def look_after(self, places: Sequence[Place]) -> None:
+        """Remove, later, those that have expired or were being deleted; see to the others when they end."""
+        if places:
+            self._begun(self._look_after(places))
+
+    async def _look_after(self, places: Sequence[Place]) -> None:
+        try:
+            alive = await self.are_alive(places)
+            gone = [place for place, is_alive in zip(places, alive, strict=True) if not is_alive]
+            for place in gone:
+                await self.remove(await self.gone_with(place))
+            await self.clear(gone)
+            for place in (place for place, is_alive in zip(places, alive, strict=True) if is_alive):
+                [deadline] = await self._connections.read_many([("HGET", place.head, "deadline")])
+                await self._index.look_later(place, int(deadline or 0))
+        except SessionManagerError:
+            return  # nobody waits for this: whoever makes the next session here is told of the same ones
+
+    async def _forget(self, places: Sequence[Place]) -> None:
         gone = await self._gone(places)
         await self._index.remove(gone)
         still_gone = await self._gone(gone)
@@ -60,12 +86,9 @@ class Undertaker:
         await self.bury(places)
         await self.sweep(places)
         await self._release_dangling([place for place in places if not place.is_root])
+        below_roots = [place for place in places if not place.is_root]
+        await self._run_all(ScriptCall(scripts.GONE, [place.gone], [place.key.id, ""]) for place in below_roots)
         await self.forget(places)
-        by_tree: dict[bytes, list[tuple[Place, str]]] = {}
-        for place in places:
-            by_tree.setdefault(place.tree, []).append((place, ""))
-        for some in by_tree.values():
-            await self.gone_with(some[0][0], some)
 
     async def bury(self, places: Sequence[Place]) -> None:
         """Take sessions that have expired out of their trees."""
@@ -91,9 +114,8 @@ class Undertaker:
             places = [place for place, _ in some]
             await self.sweep(places)
             await self._release_all(some)
-            await self.forget(places)
-            # Last: until then, it tells whoever comes after a crash what is left to do.
             await self.gone_with(places[0], some)
+            await self.forget(places)
 
     async def gone_with(self, place: Place, removed: Sequence[tuple[Place, str]] = ()) -> list[tuple[Place, str]]:
         """Return what cascades took along in the place's tree and is not `removed` yet, with creation ids."""
@@ -151,11 +173,7 @@ class Undertaker:
         return await self._connections.read_many([("HGET", place.tree, f"n:{place.key.id}") for place in places])
 
     async def _run_all(self, calls: Iterable[ScriptCall]) -> list[Any]:
-        answers = await self._connections.run_many(list(calls))
-        for answer in answers:
-            if isinstance(answer, SessionManagerError):
-                raise answer
-        return answers
+        return await run_all(self._connections, list(calls))
 
 
 def _burial(place: Place, parent_id: str) -> ScriptCall:

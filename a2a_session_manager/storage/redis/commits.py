@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -125,14 +125,19 @@ def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list
     return receipts
 
 
-def ranges_of(flat: Flat) -> tuple[Range, ...]:
+def ranges_of(bounds: Flat) -> tuple[Range, ...]:
     """Return ranges from their bounds, one after the other."""
-    return tuple(pairs(flat))
+    return tuple(pairs(bounds))
 
 
-def pairs(flat: Flat) -> Iterator[tuple[Any, Any]]:
+def flat(fields: Flat | Mapping[bytes, bytes]) -> Flat:
+    """Return a hash as RESP 2 tells it; RESP 3 tells a mapping."""
+    return [part for field in fields.items() for part in field] if isinstance(fields, Mapping) else fields
+
+
+def pairs(parts: Flat) -> Iterator[tuple[Any, Any]]:
     """Yield the first and second, the third and fourth, and so on."""
-    each = iter(flat)
+    each = iter(parts)
     return zip(each, each, strict=True)
 
 

@@ -6,8 +6,7 @@ creation of the id takes it over, and listings remove it.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt, SessionKey
@@ -20,6 +19,14 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator, claim_id_of, claim_of, root_of_claim
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
+
+
+class Made(NamedTuple):
+    """A session that is there: how it was made, where it lies, and when it will expire, 0 for never or unknown."""
+
+    receipt: Receipt
+    place: Place
+    deadline: int
 
 
 class Creator:
@@ -39,36 +46,35 @@ class Creator:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         place = self._locator.place_in(key, root_id)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        await asyncio.gather(self._index.add([place]), self._locator.repair(place))
+        announced, listed = await self._index.announce(place)
+        await self._locator.repair(place, listed)
         try:
             if creation.parent is None:
-                receipt, place = await self._create_root(place, creation, commit)
+                made = await self._create_root(place, creation, commit)
             else:
-                receipt, place = await self._create_child(place, creation, creation.parent, commit)
+                made = await self._create_child(place, creation, creation.parent, commit)
         except (SessionAlreadyExists, SessionNotFound):
             await self._undertaker.forget([place])
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        await self._index.add([place])
-        self._locator.remember(place)
-        return receipt
+        self._undertaker.look_after(await self._index.enter(made.place, announced, made.deadline))
+        self._locator.remember(made.place)
+        return made.receipt
 
-    async def _create_root(self, place: Place, creation: Creation, commit: EncodedCommit) -> tuple[Receipt, Place]:
+    async def _create_root(self, place: Place, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
         while True:
             arguments = [*self._birth_args(place, creation), taken_over, *commit_args(commit)]
             keys = (*place.all_of_birth, place.locator)
             reply = await self._run(scripts.CREATE_ROOT, place, keys, arguments)
             if status_of(reply, place.key.id) != b"CLAIMED":
-                return _receipt(reply, place, commit), place
+                return _made(reply, place, commit)
             taken_over = reply[1]
             elsewhere = await self._existing(place.key, taken_over, commit)
             if elsewhere is not None:
                 return elsewhere
 
-    async def _create_child(
-        self, place: Place, creation: Creation, parent: Parent, commit: EncodedCommit
-    ) -> tuple[Receipt, Place]:
+    async def _create_child(self, place: Place, creation: Creation, parent: Parent, commit: EncodedCommit) -> Made:
         attempt = 0
         while True:
             # A claim that was refused is so for ever: the next try takes another.
@@ -81,7 +87,7 @@ class Creator:
             if status == b"REFUSED":
                 attempt += 1
             elif status == b"FIRST":
-                await self._expiry.refresh(place.beside(parent.id), reply[1])
+                self._undertaker.look_after(await self._expiry.refresh(place.beside(parent.id), reply[1]))
             elif status == b"EXPIRED":
                 await self._undertaker.bury([place])
             elif status == b"NOPARENT":
@@ -89,10 +95,10 @@ class Creator:
                 await self._locator.refuse_lost_tree(place.beside(parent.id))
                 raise SessionNotFound(parent.id)
             else:
-                receipt = _receipt(reply, place, commit)
-                if reply[1]:
-                    await self._expiry.bound_locator(place, reply[1])
-                return receipt, place
+                made = _made(reply, place, commit)
+                if made.deadline:
+                    await self._expiry.bound_locator(place, made.deadline)
+                return made
 
     async def _bear_child(
         self, place: Place, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
@@ -106,7 +112,7 @@ class Creator:
     def _birth_args(self, place: Place, creation: Creation) -> list[Any]:
         return [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
 
-    async def _claim(self, place: Place, claim_id: str, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+    async def _claim(self, place: Place, claim_id: str, commit: EncodedCommit) -> Made | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""
         own = self._locator.place_in(place.key, place.key.id)
         taken_over = b""
@@ -124,14 +130,14 @@ class Creator:
             if elsewhere is not None:
                 return elsewhere
 
-    async def _existing(self, key: SessionKey, claim: bytes, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+    async def _existing(self, key: SessionKey, claim: bytes, commit: EncodedCommit) -> Made | None:
         """Return what the claim on an id has led to; if to nothing, forbid that it ever does."""
         place = self._locator.place_in(key, root_of_claim(claim))
         if await self._undertaker.forbid(place, claim_id_of(claim)):
             return None
         return await self._recalled(place, commit)
 
-    async def _recalled(self, place: Place, commit: EncodedCommit) -> tuple[Receipt, Place] | None:
+    async def _recalled(self, place: Place, commit: EncodedCommit) -> Made | None:
         """Return the first result of this very creation; None when the session is gone by now.
 
         Raises SessionAlreadyExists for another's.
@@ -140,14 +146,14 @@ class Creator:
         reply = await self._run(scripts.RECALL, place, (*place.core, place.hidden), arguments)
         if status_of(reply, place.key.id) == b"NOSESSION":
             return None
-        return _receipt(reply, place, commit), place
+        return _made(reply, place, commit)
 
     async def _run(self, script: Script, place: Place, keys: tuple[bytes, ...], arguments: list[Any]) -> Flat:
         answer: Flat = await self._connections.run(ScriptCall(script, keys, arguments, place.key.id))
         return answer
 
 
-def _receipt(reply: Flat, place: Place, commit: EncodedCommit) -> Receipt:
+def _made(reply: Flat, place: Place, commit: EncodedCommit) -> Made:
     if reply[0] == b"EXISTS":
         raise SessionAlreadyExists(place.key.id)
     if reply[0] == b"DELETED":
@@ -157,4 +163,4 @@ def _receipt(reply: Flat, place: Place, commit: EncodedCommit) -> Receipt:
     receipt = receipt_of(reply[2][0], place.key, commit)
     if isinstance(receipt, SessionManagerError):
         raise receipt
-    return receipt
+    return Made(receipt, place, reply[1])

@@ -9,6 +9,7 @@ from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import parent_of
+from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reading import Reader
@@ -18,9 +19,12 @@ from a2a_session_manager.storage.redis.script import ScriptCall, Value
 class Deleter:
     """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and that are removed later."""
 
-    def __init__(self, connections: Connections, locator: Locator, reader: Reader, undertaker: Undertaker) -> None:
+    def __init__(
+        self, connections: Connections, locator: Locator, index: Index, reader: Reader, undertaker: Undertaker
+    ) -> None:
         self._connections = connections
         self._locator = locator
+        self._index = index
         self._reader = reader
         self._undertaker = undertaker
 
@@ -29,10 +33,12 @@ class Deleter:
         place, line = await self._reader.line(key)
         gone: list[tuple[Place, str]] = []
         if line is not None:
+            if cascade:  # should this process die in between, another one finishes it
+                self._undertaker.look_after(await self._index.watch(place))
             gone = await self._ended(place, parent_of(line), creation_id, cascade=cascade)
         if not gone:
             # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else.
-            gone = [(place, creation_id), *await self._undertaker.gone_with(place)]
+            gone = [*await self._undertaker.gone_with(place), (place, creation_id)]
         await self._undertaker.remove(gone)
         self._locator.forget(key)
 
@@ -50,7 +56,7 @@ class Deleter:
         if reply[0] != b"OK":
             return []
         below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
-        return [(place, creation_id), *below]
+        return [*below, (place, creation_id)]  # last: until then, the index says that there is something to do
 
     async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool) -> Flat:
         keys = (*place.all_of_birth, place.gone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import touch_locator
 from a2a_session_manager.storage.redis.script import ScriptCall
@@ -13,20 +14,27 @@ from a2a_session_manager.storage.redis.script import ScriptCall
 class Expiry:
     """Moves deadlines, which are milliseconds since the epoch by the server's clock."""
 
-    def __init__(self, connections: Connections, ttl: int) -> None:
+    def __init__(self, connections: Connections, index: Index, ttl: int) -> None:
         self._connections = connections
+        self._index = index
         self.ttl = ttl  # milliseconds, 0 for ever
 
-    async def refresh(self, place: Place, deadline: int) -> None:
-        """Let a session and its ancestors live until `deadline` at least, those that expire at all."""
+    async def refresh(self, place: Place, deadline: int) -> list[Place]:
+        """Let a session and its ancestors live until `deadline` at least, those that expire at all.
+
+        Returns others of the namespace that should have expired, to look after.
+        """
         _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [place.tree], [place.key.id]))
         places = [place.beside(session_id.decode()) for session_id in lineage]
-        # In this order: a locator never ends before its session, nor a parent before its children.
+        # In this order: neither a line of the index nor a locator ends before its session, nor a parent before its
+        # children.
+        overdue = await self._index.extend(places, deadline)
         calls = [touch_locator(each, deadline, is_new=False) for each in places if not each.is_root]
         calls += [_refresh(each, deadline) for each in places]
         for answer in await self._connections.run_many(calls):
             if isinstance(answer, SessionManagerError):
                 raise answer
+        return overdue
 
     async def bound_locator(self, place: Place, deadline: int) -> None:
         """Let the locator of a session that was just made expire, too, long after the session."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.storage.records import LoadedSession
-from a2a_session_manager.storage.redis.commits import Flat, pairs
+from a2a_session_manager.storage.redis.commits import flat, pairs
 from a2a_session_manager.storage.redis.heads import events_of, head_of
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.script import Command
@@ -36,7 +36,7 @@ async def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession
     line, head, length, has_ids, others, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
         return None
-    fields = _flat(head)
+    fields = flat(head)
     by_name = dict(pairs(fields))
     if by_name.get(b"v") != b"1" or by_name.get(b"creation") != line.split(b" ", 3)[2]:
         return None
@@ -46,11 +46,6 @@ async def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession
     first_seq = length - len(entries) + 1
     record = await head_of(place.key, place.root_id, fields, (), ())
     return LoadedSession(record, list(events_of(place.key, first_seq, entries)), [])
-
-
-def _flat(head: Flat | Mapping[bytes, bytes]) -> Flat:
-    """Return a hash as RESP 2 tells it; RESP 3 tells a mapping."""
-    return [part for field in head.items() for part in field] if isinstance(head, Mapping) else head
 
 
 def _has_none(fields: Mapping[bytes, bytes], *counts: bytes) -> bool:

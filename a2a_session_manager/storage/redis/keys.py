@@ -18,6 +18,8 @@
 | `{tag}:children` | sorted set | child ids by ordinal |
 | `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
+| `index:NAMESPACE:due` | sorted set | lines of sessions that expire or are being deleted, by when to look after them |
+| `index:NAMESPACE:shards:0`, `:1` | sorted set | which shards hold lines, by the shards' ends |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
 Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
@@ -200,6 +202,22 @@ def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[byt
         for family in families
         for shard in range(INDEX_SHARDS)
     ]
+
+
+def shard_name(shard: bytes) -> bytes:
+    """Return what a shard is called among those of its namespace."""
+    return b":".join(shard.rsplit(b":", 2)[1:])
+
+
+def mark_keys(prefix: str, namespace: str) -> tuple[bytes, bytes]:
+    """Return the keys that tell which shards of a namespace hold lines; either is enough."""
+    first, second = (f"{prefix}index:{escaped(namespace)}:shards:{copy}".encode() for copy in range(2))
+    return first, second
+
+
+def due_key(prefix: str, namespace: str) -> bytes:
+    """Return the key that tells when to look after sessions of a namespace."""
+    return f"{prefix}index:{escaped(namespace)}:due".encode()
 
 
 def index_entry(place: Place) -> tuple[bytes, bytes]:

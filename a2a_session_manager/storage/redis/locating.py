@@ -12,14 +12,13 @@ from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import Flat, lost, mended, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires
-from a2a_session_manager.storage.redis.keys import Place, index_range_below_roots, listed_place
+from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.wire import Sent
 
 _ROOTS_REMEMBERED: Final = 100_000
 _PLACES_REMEMBERED: Final = 4_096
-# As many lines of the index as one id may have: those of its former lives are removed.
-_STRAYS: Final = 16
 # A session may be deleted and made again elsewhere while we look; not for ever.
 _LOOKS: Final = 3
 
@@ -53,9 +52,9 @@ class Look(NamedTuple):
 class Locator:
     """Finds sessions; it remembers the roots of those below one, and takes any other id for a root."""
 
-    def __init__(self, connections: Connections, prefix: str) -> None:
+    def __init__(self, connections: Connections, prefix: str, index: Index) -> None:
         self._connections = connections
-        self._prefix = prefix
+        self._index = index
         self._roots: dict[SessionKey, str] = {}
 
         @lru_cache(maxsize=_PLACES_REMEMBERED)
@@ -95,19 +94,17 @@ class Locator:
             raise found
         return found.place if isinstance(found, _Stray) else found
 
-    async def repair(self, place: Place) -> None:
-        """Put back the locator of the place's id if it is lost and leads to another tree.
+    async def repair(self, place: Place, listed: Sequence[Place]) -> None:
+        """Put back the locator of the place's id if it is lost, and leads to another tree of those that list the id.
 
         Raises CorruptSession if that tree is lost, too.
         """
-        claim, entries = await self._connections.read_many(
-            [("GET", place.locator), self._listed_below_roots(place.key)]
-        )
-        roots = self._roots_listed(place.key, entries)
-        if claim is None:
-            found = await self._strays({place.key: [each for each in roots if each.root_id != place.root_id]})
-            if isinstance(stray := found.get(place.key), CorruptSession):
-                raise stray
+        others = [each for each in listed if each.root_id != place.root_id]
+        if not others or (await self._connections.read_many([("GET", place.locator)]))[0] is not None:
+            return
+        found = await self._strays({place.key: others})
+        if isinstance(stray := found.get(place.key), CorruptSession):
+            raise stray
 
     async def refuse_lost_tree(self, place: Place) -> None:
         """Raise CorruptSession when the tree of the place is missing while its root is there."""
@@ -198,29 +195,23 @@ class Locator:
                 ("GET", own.locator),
                 ("HEXISTS", own.tree, f"n:{key.id}"),
                 ("EXISTS", *own.of_root),
-                self._listed_below_roots(key),
+                *self._index.questions_below_roots(key),
             ]
         replies = iter(await self._connections.read_many(questions))
         located: list[_Located] = []
         listed: dict[SessionKey, Sequence[Place]] = {}
-        for key, claim, is_root, remains, entries in zip(keys, replies, replies, replies, replies, strict=False):
+        for key, claim, is_root, remains, *below in zip(keys, *[replies] * 7, strict=False):
             if is_root:
                 located.append(self.place_in(key, key.id))
             elif remains:
                 located.append(lost(key.id, "tree"))
+            elif claim is not None:
+                located.append(self.place_in(key, root_of_claim(claim)))
             else:
-                located.append(None if claim is None else self.place_in(key, root_of_claim(claim)))
-                if claim is None and entries:
-                    listed[key] = self._roots_listed(key, entries)
+                located.append(None)
+                listed[key] = await self._index.listed_below_roots(key, below)
         strays = await self._strays(listed)
         return [strays.get(key) if found is None else found for key, found in zip(keys, located, strict=True)]
-
-    def _listed_below_roots(self, key: SessionKey) -> Command:
-        shard, lowest, highest = index_range_below_roots(self._prefix, key)
-        return "ZRANGEBYLEX", shard, lowest, highest, "LIMIT", 0, _STRAYS
-
-    def _roots_listed(self, key: SessionKey, entries: Sequence[bytes]) -> list[Place]:
-        return [self.place_in(key, listed_place(self._prefix, key.namespace, entry).root_id) for entry in entries]
 
     async def _strays(self, listed: dict[SessionKey, Sequence[Place]]) -> dict[SessionKey, _Stray | CorruptSession]:
         """Return which of sessions without a locator live where the index lists them; their locators are put back."""

@@ -34,23 +34,31 @@ class Busy:
 BUSY: Final = Busy()
 
 
+class Long:
+    """The answer of a lane whose writes would hold up the others of the batch: they are started again, apart."""
+
+
+LONG: Final = Long()
+
+
 class QueuedJob(QueuedWrite[Any]):
-    """One write: what to do, how large it is, and since when its lane is busy."""
+    """One write: what to do, how large it is, whether it takes long, and since when its lane is busy."""
 
-    __slots__ = ("busy_since", "lane", "size", "work")
+    __slots__ = ("busy_since", "is_long", "lane", "size", "work")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, lane: Hashable, work: Any, size: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, lane: Hashable, work: Any, size: int, is_long: bool) -> None:
         super().__init__(loop)
         self.lane = lane
         self.work = work
         self.size = size
+        self.is_long = is_long
         self.busy_since: float | None = None
 
 
 class Answers(Protocol):
     """Brings what a batch comes to: for each lane the answers to its works, in their order. A future is one.
 
-    An answer is a result, an exception, or BUSY.
+    An answer is a result, an exception, BUSY, or LONG for all works of a lane.
     """
 
     def add_done_callback(self, tell: Callable[[Any], object], /, *, context: contextvars.Context) -> object: ...
@@ -70,23 +78,33 @@ class CommitQueue:
     Per loop one at a time, or with `overlaps` up to two, whose lanes are apart. Then many writes leave in halves:
     the server works on one while the callers of the other encode what they write next.
     Lanes that are busy elsewhere wait and are tried again, and hold up nobody else; after `busy_seconds`
-    their writes fail with StoreUnavailable.
+    their writes fail with StoreUnavailable. What takes long is given to `start_long`, one lane at a time, beside
+    the batches; what comes in its lane meanwhile waits for it alone.
     """
 
-    def __init__(self, start: StartBatch, *, busy_seconds: float, busy_message: str, overlaps: bool = False) -> None:
+    def __init__(
+        self,
+        start: StartBatch,
+        *,
+        busy_seconds: float,
+        busy_message: str,
+        overlaps: bool = False,
+        start_long: StartBatch | None = None,
+    ) -> None:
         self._start = start
+        self._start_long = start if start_long is None else start_long
         self._overlaps = overlaps
         self._busy_seconds = busy_seconds
         self._busy_message = busy_message
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
 
-    def put(self, lane: Hashable, work: Any, size: int) -> QueuedWrite[Any]:
+    def put(self, lane: Hashable, work: Any, size: int, *, is_long: bool = False) -> QueuedWrite[Any]:
         """Queue a write and return its outcome. Call it on a running loop."""
         loop = asyncio.get_running_loop()
         queue = self._loops.get(loop)
         if queue is None:
             queue = self._loops[loop] = _LoopQueue(self._overlaps)
-        job = QueuedJob(loop, lane, work, size)
+        job = QueuedJob(loop, lane, work, size, is_long)
         queue.waiting.append(job)
         self._go_on(queue)
         return job
@@ -101,9 +119,13 @@ class CommitQueue:
         while queue.waiting and queue.in_flight < queue.most_in_flight:
             if queue.is_start_due and len(queue.waiting) < queue.share():
                 return  # more will come in this turn of the loop
-            batch = queue.take_batch()
+            batch, long = queue.take_batch()
+            for lane, jobs in long.items():
+                self._send_long(queue, lane, jobs)
             if batch:
                 self._send(queue, batch)
+            elif not long:
+                return
 
     def _send(self, queue: _LoopQueue, batch: _Batch) -> None:
         queue.note_in_flight(batch)
@@ -115,24 +137,42 @@ class CommitQueue:
         else:
             answers.add_done_callback(partial(self._answered, queue, batch), context=queue.context)
 
-    def _answered(self, queue: _LoopQueue, batch: _Batch, answers: Answers) -> None:
-        if answers.cancelled():
-            failure: BaseException | None = StoreUnavailable("the event loop is shutting down: write again")
+    def _send_long(self, queue: _LoopQueue, lane: Hashable, jobs: Sequence[QueuedJob]) -> None:
+        queue.note_long(lane)
+        try:
+            answers = self._start_long({lane: [job.work for job in jobs]})
+        except Exception as error:
+            queue.note_long_back(lane)
+            self._settle_jobs(queue, {lane: jobs}, _all_failed({lane: jobs}, error))
         else:
-            failure = answers.exception()
-        self._settle(queue, batch, answers.result() if failure is None else _all_failed(batch, failure))
+            answers.add_done_callback(partial(self._long_answered, queue, lane, jobs), context=queue.context)
+
+    def _answered(self, queue: _LoopQueue, batch: _Batch, answers: Answers) -> None:
+        self._settle(queue, batch, _answers(batch, answers))
+        self._go_on(queue)
+        queue.tell_if_settled()
+
+    def _long_answered(self, queue: _LoopQueue, lane: Hashable, jobs: Sequence[QueuedJob], answers: Answers) -> None:
+        queue.note_long_back(lane)
+        self._settle_jobs(queue, {lane: jobs}, _answers({lane: jobs}, answers))
         self._go_on(queue)
         queue.tell_if_settled()
 
     def _settle(self, queue: _LoopQueue, batch: _Batch, answers: Mapping[Hashable, Sequence[Any]]) -> None:
+        queue.note_back(batch)
+        self._settle_jobs(queue, batch, answers)
+
+    def _settle_jobs(self, queue: _LoopQueue, batch: _Batch, answers: Mapping[Hashable, Sequence[Any]]) -> None:
         woken = 0
         for lane, jobs in batch.items():
+            if answers[lane][0] is LONG:
+                self._send_long(queue, lane, jobs)
+                continue
             for job, answer in zip(jobs, answers[lane], strict=True):
                 if answer is BUSY:
                     self._park(queue, job)
                 else:
                     woken += job.settle(answer)
-        queue.note_back(batch)
         queue.writers = woken + queue.writes_in_flight + len(queue.waiting)
         if queue.parked and not queue.is_retry_due:
             queue.is_retry_due = True
@@ -172,6 +212,8 @@ class _LoopQueue:
     overlaps: bool
     waiting: deque[QueuedJob] = field(default_factory=deque)
     parked: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
+    # The lanes of long works in flight, each with what came meanwhile.
+    behind_long: dict[Hashable, deque[QueuedJob]] = field(default_factory=dict)
     in_flight: int = 0
     most_in_flight: int = 1
     writes_in_flight: int = 0
@@ -190,8 +232,11 @@ class _LoopQueue:
         is_halved = self.overlaps and writers >= _WORTH_HALVING
         return min((writers + 1) // 2, BATCH_WRITES) if is_halved else BATCH_WRITES
 
-    def take_batch(self) -> dict[Hashable, list[QueuedJob]]:
+    def take_batch(self) -> tuple[dict[Hashable, list[QueuedJob]], dict[Hashable, list[QueuedJob]]]:
+        """Return the next batch, and the long works whose turn has come."""
         batch: dict[Hashable, list[QueuedJob]] = {}
+        long: dict[Hashable, list[QueuedJob]] = {}
+        ended: set[Hashable] = set()  # lanes of the batch that go on with a long work
         held_back: list[QueuedJob] = []
         most = self.share()
         count = size = 0
@@ -207,7 +252,19 @@ class _LoopQueue:
                 if job.lane in self.parked:
                     self.parked[job.lane].append(job)
                     continue
+                if job.lane in self.behind_long:
+                    self.behind_long[job.lane].append(job)
+                    continue
+                if job.is_long:
+                    job.has_begun = True
+                    long[job.lane] = [job]
+                    self.note_long(job.lane)
+                    continue
                 jobs = batch[job.lane] = []
+            elif job.is_long or job.lane in ended:
+                ended.add(job.lane)
+                held_back.append(job)
+                continue
             job.has_begun = True
             jobs.append(job)
             count += 1
@@ -216,7 +273,7 @@ class _LoopQueue:
         # Beside a few writes no others leave; and what only waits for its lane is not worth another look.
         least = 1 if self.in_flight else _WORTH_HALVING // 2
         self.most_in_flight = 2 if self.overlaps and count >= least else 1
-        return batch
+        return batch, long
 
     def note_in_flight(self, batch: _Batch) -> None:
         self.in_flight += 1
@@ -228,6 +285,12 @@ class _LoopQueue:
         self.writes_in_flight -= sum(map(len, batch.values()))
         self.lanes_in_flight.difference_update(batch)
 
+    def note_long(self, lane: Hashable) -> None:
+        self.behind_long.setdefault(lane, deque())
+
+    def note_long_back(self, lane: Hashable) -> None:
+        self.waiting.extendleft(reversed(self.behind_long.pop(lane)))
+
     def park(self, job: QueuedJob) -> None:
         job.has_begun = False
         self.parked.setdefault(job.lane, deque()).append(job)
@@ -237,14 +300,18 @@ class _LoopQueue:
             self.waiting.extendleft(reversed(jobs))
         self.parked.clear()
 
+    @property
+    def is_settled(self) -> bool:
+        return not (self.in_flight or self.behind_long or self.waiting or self.parked)
+
     async def settled(self) -> None:
-        while self.in_flight or self.waiting or self.parked:
+        while not self.is_settled:
             waiter = asyncio.get_running_loop().create_future()
             self.settled_waiters.append(waiter)
             await waiter
 
     def tell_if_settled(self) -> None:
-        if not (self.in_flight or self.waiting or self.parked):
+        if self.is_settled:
             for waiter in self.settled_waiters:
                 if not waiter.done():
                     waiter.set_result(None)
@@ -253,3 +320,10 @@ class _LoopQueue:
 
 def _all_failed(batch: _Batch, error: BaseException) -> dict[Hashable, list[BaseException]]:
     return {lane: [error] * len(jobs) for lane, jobs in batch.items()}
+
+
+def _answers(batch: _Batch, answers: Answers) -> Mapping[Hashable, Sequence[Any]]:
+    if answers.cancelled():
+        return _all_failed(batch, StoreUnavailable("the event loop is shutting down: write again"))
+    failure = answers.exception()
+    return answers.result() if failure is None else _all_failed(batch, failure)

@@ -14,7 +14,7 @@ import pytest
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import commit_queue
 from a2a_session_manager.storage.cancellation import QueuedWrite, finish
-from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue
+from a2a_session_manager.storage.commit_queue import BUSY, LONG, CommitQueue
 
 
 class Starter:
@@ -27,6 +27,9 @@ class Starter:
         self.queue = CommitQueue(
             self.start, busy_seconds=busy_seconds, busy_message="held elsewhere", overlaps=overlaps
         )
+
+    def put_long(self, work: str, *, lane: Hashable) -> QueuedWrite[Any]:
+        return self.queue.put(lane, work, 1, is_long=True)
 
     def start(self, batch: Mapping[Hashable, Sequence[Any]]) -> asyncio.Future[dict[Hashable, list[Any]]]:
         self.batches.append([work for works in batch.values() for work in works])
@@ -345,6 +348,99 @@ async def test_many_settled_batches_leave_one_retry_of_a_busy_lane_pending(monke
     await asyncio.sleep(0.3)
 
     assert retries == 1
+
+
+async def test_a_long_work_leaves_alone_and_others_leave_while_it_is_under_way() -> None:
+    starter = Starter()
+    starter.put_long("long", lane="a")
+    starter.put("b1", lane="b")
+    starter.put("a2", lane="a")
+    starter.put("c1", lane="c")
+    starter.settle(1)
+    assert await starter.next_batch(3) == ["c1"]
+
+    starter.settle(0)
+    await asyncio.sleep(0)
+    assert len(starter.batches) == 3  # a batch is in flight still
+    starter.settle(2)
+    assert await starter.next_batch(4) == ["a2"]
+    assert starter.batches[:2] == [["long"], ["b1"]]
+
+
+async def test_a_long_work_waits_for_those_of_its_lane_and_is_overtaken_by_none_of_them() -> None:
+    starter = Starter()
+    starter.put("first", lane="b")
+    starter.put("a1", lane="a")
+    starter.put_long("a2", lane="a")
+    starter.put("a3", lane="a")
+    starter.put("b1", lane="b")
+    await starter.answer()
+    assert starter.batches[1:] == [["a1", "b1"]]
+
+    await starter.answer()
+    assert starter.batches[2:] == [["a2"]]
+    await starter.answer()
+    assert starter.batches[3:] == [["a3"]]
+
+
+async def test_a_lane_that_turns_out_to_take_long_is_started_again_apart() -> None:
+    starter = Starter()
+    first = starter.put("first", lane="b")
+    writes = [*starter.put("a1", "a2", lane="a"), *starter.put("b1", lane="b")]
+    await starter.answer()
+    await starter.answer([LONG, LONG, "b1"])
+    writes += starter.put("a3", lane="a")
+    assert starter.batches[2:] == [["a1", "a2"]]
+
+    starter.put("b2", lane="b")
+    assert starter.batches[3:] == [["b2"]]
+    starter.settle(3)
+    starter.settle(2)
+    assert await starter.next_batch(5) == ["a3"]
+    await starter.answer()
+    assert [write.outcome.result() for write in [*first, *writes]] == ["first", "a1", "a2", "b1", "a3"]
+
+
+async def test_a_long_work_that_finds_its_lane_busy_waits_with_all_behind_it() -> None:
+    starter = Starter()
+    starter.put_long("a1", lane="a")
+    starter.put("a2", lane="a")
+    await starter.answer([BUSY])
+    starter.put("a3", lane="a")
+
+    assert await starter.next_batch(2) == ["a1"]
+    await starter.answer()
+    assert await starter.next_batch(3) == ["a2", "a3"]
+
+
+async def test_a_long_work_that_cannot_start_fails_alone() -> None:
+    starter = Starter()
+
+    def refuse(batch: Mapping[Hashable, Sequence[Any]]) -> commit_queue.Answers:
+        raise OSError("no thread")
+
+    queue = CommitQueue(starter.start, start_long=refuse, busy_seconds=1, busy_message="")
+    failed = queue.put("lane", "a", 1, is_long=True)
+    later = queue.put("lane", "b", 1)
+    await starter.answer()
+
+    with pytest.raises(OSError, match="no thread"):
+        failed.outcome.result()
+    assert later.outcome.result() == "b"
+
+
+async def test_aclose_waits_for_long_works_and_what_is_behind_them() -> None:
+    starter = Starter()
+    writes = [starter.put_long("a1", lane="a"), *starter.put("a2", lane="a")]
+    closing = asyncio.create_task(starter.queue.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    await starter.answer()
+    await starter.answer()
+    async with asyncio.timeout(20):
+        await closing
+
+    assert [write.outcome.result() for write in writes] == ["a1", "a2"]
 
 
 async def test_a_start_that_raises_fails_its_batch_alone() -> None:

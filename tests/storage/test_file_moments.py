@@ -156,8 +156,13 @@ async def test_a_store_whose_directory_is_removed_goes_on_in_a_new_one(tmp_path:
         assert await cold.list_sessions() == ["chat"]
 
 
+async def _create(directory: Path, session_id: str) -> None:
+    async with FileSessionStore(directory) as store:
+        await store.create(session_id)
+
+
 def test_only_old_leftovers_that_nobody_holds_are_removed(tmp_path: Path) -> None:
-    assert looked(tmp_path, "chat") is None
+    asyncio.run(_create(tmp_path, "a"))
     long_ago = time.time() - 100_000
     for name in ("young", "old", "held"):
         (tmp_path / "new" / name).write_bytes(b"x")
@@ -165,6 +170,6 @@ def test_only_old_leftovers_that_nobody_holds_are_removed(tmp_path: Path) -> Non
         os.utime(tmp_path / "new" / name, (long_ago, long_ago))
     with (tmp_path / "new" / "held").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert looked(tmp_path, "chat") is None
+        asyncio.run(_create(tmp_path, "b"))
 
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["held", "young"]

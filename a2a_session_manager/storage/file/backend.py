@@ -19,7 +19,8 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import heads, paging, ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import Busy, CommitQueue
+from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, Long
+from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
@@ -42,7 +43,9 @@ ResultT = TypeVar("ResultT")
 BUSY_SECONDS = 5.0
 _FOLLOW_SECONDS = 0.2
 _READ_THREADS = 4
-_WRITE_THREADS = 4
+_WRITE_THREADS = 8
+_LONG_THREADS = 32
+_MOST_EVENTS_AT_ONCE = 256
 _backends: WeakSet[FileBackend] = WeakSet()
 
 
@@ -56,17 +59,19 @@ class FileBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         lane = ("tree", SessionKey(key.namespace, root_id))
-        return self._queue.put(lane, partial(self._keeper.create, key, creation, commit), commit.size)
+        return self._trees.put(lane, partial(self._keeper.create, key, creation, commit), commit.size)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
-        return self._queue.put(key, commit, commit.size)
+        size = commit.size
+        is_long = size > MOST_AT_ONCE or len(commit.events) > _MOST_EVENTS_AT_ONCE
+        return self._queue.put(key, commit, size, is_long=is_long)
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> QueuedWrite[None]:
         work = partial(self._keeper.delete, key, creation_id, cascade=cascade)
-        return self._queue.put(("tree", key), work, 0)
+        return self._trees.put(("tree", key), work, 0, is_long=True)
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:
-        return self._queue.put(("tail", key), partial(self._keeper.cut_damaged_tail, key), 0)
+        return self._trees.put(("tail", key), partial(self._keeper.cut_damaged_tail, key), 0, is_long=True)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -99,6 +104,7 @@ class FileBackend(Backend):
             return
         self.is_closed = True
         await self._queue.aclose()
+        await self._trees.aclose()
         # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
         try:
             await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
@@ -106,6 +112,7 @@ class FileBackend(Backend):
             self._shelf.close()
         self._executor.shutdown(wait=False)
         self._workers.close()
+        self._long_workers.close()
         self._syncer.close()
 
     def renew(self) -> None:
@@ -117,9 +124,17 @@ class FileBackend(Backend):
         self._keeper = FileKeeper(self._shelf)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
+        self._long_workers = Workers(_LONG_THREADS, name="a2a-session-long")
         self._syncer = Syncer()
-        self._queue = CommitQueue(
-            self._start_batch, busy_seconds=BUSY_SECONDS, busy_message=f"{directory}: another process held the file"
+        # Apart, so that making a session holds up no commit.
+        self._queue, self._trees = (self._new_queue(directory) for _ in range(2))
+
+    def _new_queue(self, directory: Path) -> CommitQueue:
+        return CommitQueue(
+            self._start_batch,
+            start_long=self._start_long,
+            busy_seconds=BUSY_SECONDS,
+            busy_message=f"{directory}: another process held the file",
         )
 
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
@@ -132,9 +147,12 @@ class FileBackend(Backend):
             return result
 
     def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
-        return self._workers.start(partial(self._answers, batch))
+        return self._workers.start(partial(self._answers, batch, at_once=True))
 
-    def _answers(self, batch: Mapping[Hashable, Sequence[Any]]) -> dict[Hashable, Sequence[Any]]:
+    def _start_long(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
+        return self._long_workers.start(partial(self._answers, batch, at_once=False))
+
+    def _answers(self, batch: Mapping[Hashable, Sequence[Any]], *, at_once: bool) -> dict[Hashable, Sequence[Any]]:
         """Do a batch's work, the commits of one session together, and return the answers of each lane."""
         answers: dict[Hashable, Sequence[Any]] = {}
         try:
@@ -144,17 +162,17 @@ class FileBackend(Backend):
         unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)
         for lane, works in batch.items():
             unsynced.make_room()
-            answers[lane] = self._lane_answers(lane, works, unsynced)
+            answers[lane] = self._lane_answers(lane, works, unsynced, at_once)
         unsynced.sync()
         for key, failure in unsynced.failures.items():
             answers[key] = [failure] * len(batch[key])
         return answers
 
-    def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced) -> Sequence[Any]:
+    def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced, at_once: bool) -> Sequence[Any]:
         if not isinstance(lane, SessionKey):
             return list(map(_answer, works))
-        answer = _answer(partial(self._keeper.commit, lane, works, unsynced))
-        return [answer] * len(works) if isinstance(answer, Exception | Busy) else answer
+        answer = _answer(partial(self._keeper.commit, lane, works, unsynced, at_once=at_once))
+        return [answer] * len(works) if isinstance(answer, Exception | Busy | Long) else answer
 
     def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:
         loaded: LoadedSession | None = None

@@ -7,11 +7,15 @@ in between is found out by asking again.
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
+
+# So many bytes are read, or written, without anybody waiting for it.
+MOST_AT_ONCE = 256_000
 
 
 def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
@@ -30,6 +34,27 @@ def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
     if not is_known:
         _refuse_lost_line(shelf, log, birth, tree)
     return None
+
+
+def birth_at_once(shelf: Shelf, log: LogFile) -> Birth:
+    """Return the birth of a session that lives, waiting for nobody and reading little.
+
+    Raises BusyError where that does not tell. For a writer, as `remembered_birth`.
+    """
+    if log.birth is None:
+        with log.at_once():
+            look = log.handle.look()
+            if look is None or look.size > MOST_AT_ONCE or not log.exists():
+                raise BusyError
+    birth = log.birth
+    if birth is None:
+        raise BusyError
+    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    with tree.at_once():
+        tree.catch_up(most=MOST_AT_ONCE)
+        if not tree.names(birth):
+            raise BusyError
+    return birth
 
 
 def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -59,16 +58,13 @@ class FramedFile(ABC):
         if isinstance(error, OSError):
             raise translation(error, self.path) from error
 
-    @contextmanager
-    def soon(self) -> Iterator[Self]:
+    def soon(self) -> _Tried:
         """Be `with` it, unless another thread has it for more than a moment: raises BusyError then."""
-        if not self.handle.lock.acquire(timeout=_MOMENT_SECONDS):
-            raise BusyError
-        try:
-            with self:
-                yield self
-        finally:
-            self.handle.lock.release()
+        return _Tried(self, _MOMENT_SECONDS)
+
+    def at_once(self) -> _Tried:
+        """Be `with` it, unless another thread has it: raises BusyError then."""
+        return _Tried(self, 0)
 
     @abstractmethod
     def forget(self) -> None:
@@ -85,8 +81,10 @@ class FramedFile(ABC):
         """Return what to do about damage at `offset`."""
         return "restore it from a backup"
 
-    def catch_up(self, *, held_size: int | None = None, cut_torn_tail: bool = False) -> bool:
+    def catch_up(self, *, held_size: int | None = None, cut_torn_tail: bool = False, most: int | None = None) -> bool:
         """Read what was appended since; False when there is no file. Raises CorruptSession.
+
+        Raises BusyError, and reads nothing, when that is more than `most`.
 
         Only a writer, who holds the file exclusively, knows its size (`hold` returned it) and may cut a torn tail;
         readers leave it and pass over it.
@@ -95,6 +93,8 @@ class FramedFile(ABC):
         if size is None:
             self.start_over()
             return False
+        if most is not None and size - self.offset > most:
+            raise BusyError
         covered = 0
         if self.offset == 0 and size > 0:
             # Before the size is looked at again, so that the file holds whatever the mark tells of.
@@ -278,3 +278,22 @@ class FramedFile(ABC):
             self.session_id,
             f"{self.path} is {how}, at byte {offset}: {self.remedy(offset)}; nothing was changed",
         )
+
+
+class _Tried:
+    """Is `with` a file, or raises BusyError when another thread has it for longer than so many seconds."""
+
+    __slots__ = ("_file", "_seconds")
+
+    def __init__(self, file: FramedFile, seconds: float) -> None:
+        self._file = file
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        if not self._file.handle.lock.acquire(timeout=self._seconds):
+            raise BusyError
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, traceback)

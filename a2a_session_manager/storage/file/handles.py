@@ -186,20 +186,25 @@ class FileHandle:
             raise PermissionError(errno.EACCES, "it can only be read", str(self.path))
         # For a moment: who writes all the time lets go for less than it takes to come back later.
         for _ in range(_HOLD_TRIES):
-            try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_HOLD_PAUSE_SECONDS)
-            else:
+            if self._is_free():
                 return True
+            time.sleep(_HOLD_PAUSE_SECONDS)
         return False
 
-    def hold(self) -> int:
+    def _is_free(self) -> bool:
+        """Hold the file if nobody else does, and tell whether it is held now."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def hold(self, *, at_once: bool = False) -> int:
         """Hold the open file against other processes until `release`, and return its size.
 
-        Raises BusyError when somebody else holds it.
+        Raises BusyError when somebody else holds it, for more than a moment unless it is to be `at_once`.
         """
-        if not self._try_to_hold():
+        if not (self._is_free() if at_once else self._try_to_hold()):
             raise BusyError
         self.is_held = True
         status = self._named_status()

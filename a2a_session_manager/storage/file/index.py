@@ -101,12 +101,12 @@ class LogIndex:
         self._much *= 2
         return False
 
-    def is_due(self, offset: int) -> bool:
-        """Tell whether enough has come since the last checkpoint for another one."""
+    def is_due(self, offset: int, *, more_records: int = 0) -> bool:
+        """Tell whether enough has come since the last checkpoint for another one, with so many records to come."""
         grown = offset - self.covered
         if grown < self._due_bytes:
             return False
-        return self._recent_records >= CHECKPOINT_RECORDS or grown >= _LARGE_RECORDS * self._due_bytes
+        return self._recent_records + more_records >= CHECKPOINT_RECORDS or grown >= _LARGE_RECORDS * self._due_bytes
 
     def covered_on_disk(self, first_bytes: bytes) -> int:
         """Return up to which byte the sidecars cover the log that begins so."""

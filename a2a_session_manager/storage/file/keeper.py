@@ -19,9 +19,15 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.storage import heads, ledger
-from a2a_session_manager.storage.commit_queue import BUSY, Busy
+from a2a_session_manager.storage.commit_queue import BUSY, LONG, Busy, Long
 from a2a_session_manager.storage.file.cutting import cut_damaged_tail
-from a2a_session_manager.storage.file.existence import living_birth, lost_log, remembered_birth
+from a2a_session_manager.storage.file.existence import (
+    MOST_AT_ONCE,
+    birth_at_once,
+    living_birth,
+    lost_log,
+    remembered_birth,
+)
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
@@ -45,18 +51,25 @@ class FileKeeper:
         self._shelf = shelf
 
     def commit(
-        self, key: SessionKey, commits: Sequence[EncodedCommit], unsynced: Unsynced
-    ) -> Sequence[Receipt | SessionManagerError] | Busy:
-        """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`."""
+        self, key: SessionKey, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool = False
+    ) -> Sequence[Receipt | SessionManagerError] | Busy | Long:
+        """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`.
+
+        `at_once` waits for nobody and reads little, for others wait behind it; what needs more is LONG.
+        """
         log = self._shelf.log(key)
-        birth = remembered_birth(self._shelf, log) or living_birth(self._shelf, log)
-        if birth is None:
-            raise SessionNotFound(key.id)
         try:
+            if at_once:
+                birth = birth_at_once(self._shelf, log)
+                with log.at_once():
+                    return self._commit_held(log, birth, commits, unsynced, at_once=True)
+            known = remembered_birth(self._shelf, log) or living_birth(self._shelf, log)
+            if known is None:
+                raise SessionNotFound(key.id)
             with log:
-                return self._commit_held(log, birth, commits, unsynced)
+                return self._commit_held(log, known, commits, unsynced, at_once=False)
         except BusyError:
-            return BUSY
+            return LONG if at_once else BUSY
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt | Busy:
         """Write the log, then the tree's line that makes it a session."""
@@ -282,13 +295,15 @@ class FileKeeper:
             return log.birth if log.exists() else None
 
     def _commit_held(
-        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit], unsynced: Unsynced
+        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool
     ) -> Sequence[Receipt | SessionManagerError]:
         """Commit to the log that was found to live: held against other processes, caught up, no torn tail."""
         if not log.is_there():
             raise BusyError
-        size = log.handle.hold()
+        size = log.handle.hold(at_once=at_once)
         try:
+            if at_once and self._takes_long(log, size, commits):
+                raise BusyError
             # Deleted, and perhaps made again, since: the next try finds out.
             if not log.exists(held_size=size) or log.birth != birth:
                 raise BusyError
@@ -302,6 +317,11 @@ class FileKeeper:
             return answers
         finally:
             log.handle.release()
+
+    def _takes_long(self, log: LogFile, size: int, commits: Sequence[EncodedCommit]) -> bool:
+        """Tell whether there is much to read before a commit, or a checkpoint to write after it, or much to sync."""
+        is_unanchored = self._shelf.durable and not log.on_disk.is_anchored(log.first_bytes)
+        return size - log.offset > MOST_AT_ONCE or log.is_checkpoint_due_after(commits) or is_unanchored
 
     @contextmanager
     def _held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:

@@ -22,6 +22,11 @@ class LogFile(LogReader):
         """Answer a commit whose write id is known with its first result; None when it was never made."""
         return self._unmisled(lambda: self._repeated(commit, self.find_seqs(_named_events(commit))))
 
+    def is_checkpoint_due_after(self, commits: Sequence[EncodedCommit]) -> bool:
+        """Tell whether a checkpoint is to be written with these commits, by about how much they bring."""
+        size = sum([commit.size for commit in commits])
+        return self._index.is_due(self.offset + size, more_records=len(commits))
+
     def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 

@@ -26,6 +26,13 @@ class SessionPage(NamedTuple):
     cursor: str | None
 
 
+class EventsPage(NamedTuple):
+    """One page of a session's events; `next_after` asks for the next one, None says that this was the last."""
+
+    events: list[SessionEvent[Any]]
+    next_after: int | None
+
+
 class SessionStore(Protocol):
     """Keeps sessions. Every write is one atomic step and survives repetition: an event's id and a `write_id`
     are remembered exactly, for ever, and a known one answers with its first result.
@@ -151,6 +158,11 @@ class SessionStore(Protocol):
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
         """Return visible events with a seq above `after`, oldest first. Raises SessionNotFound."""
+
+    async def events_page(
+        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+    ) -> EventsPage:
+        """Return a page of events: up to `limit`, fewer where they are large, one at least. Raises SessionNotFound."""
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         """Return all runs, in the order they were first committed. Raises SessionNotFound."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2a_session_manager.lazy import lazy_names
-from a2a_session_manager.protocols import SessionPage, SessionStore
+from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.base import BaseSessionStore
@@ -22,6 +22,7 @@ SessionStoreInterface = BaseSessionStore
 __all__ = [
     "Backend",
     "BaseSessionStore",
+    "EventsPage",
     "FileSessionStore",
     "InMemorySessionStore",
     "RedisSessionStore",

@@ -14,15 +14,15 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
-from a2a_session_manager.protocols import SessionPage, SessionStore
+from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
+from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.ledger import add_counters
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
-from a2a_session_manager.storage.loading import decode_events, decode_runs, load_session, summary
-from a2a_session_manager.storage.ranges import behind_hidden, contains
-from a2a_session_manager.storage.records import HeadRecord, LoadedSession, LogPage, SessionKey, Totals
+from a2a_session_manager.storage.loading import decode_runs, load_session, summary
+from a2a_session_manager.storage.records import HeadRecord, LoadedSession, SessionKey, Totals
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
@@ -85,22 +85,41 @@ class SessionReader(ABC):
         check_limit("after", after)
         check_limit("limit", limit)
         event_model(message_type)
-        found: list[SessionEvent[Any]] = []
         if limit == 0:
             await self._head(key, creation_id)
-            return found
-        while True:
-            wanted = self._limits.page_events if limit is None else min(limit - len(found), self._limits.page_events)
-            page = await self._log_page(key, creation_id, after, wanted)
-            creation_id = page.creation_id
-            shown = [event for event in page.events if include_retracted or not contains(page.hidden, event.seq)]
-            found += await decode_events(shown, key.id, self._limits, hidden=page.hidden, message_type=message_type)
-            if page.is_last or len(found) == limit:
-                return found
-            after = page.events[-1].seq
-            if not include_retracted:
-                after = behind_hidden(page.hidden, after)
-            await asyncio.sleep(0)  # a page may be decoded faster than the loop needs its turn; many may not
+            return []
+        page = await read_events(
+            self._backend,
+            key,
+            self._limits,
+            creation_id=creation_id,
+            after=after,
+            limit=limit,
+            include_retracted=include_retracted,
+            message_type=message_type,
+        )
+        return page.events
+
+    async def events_page(
+        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+    ) -> EventsPage:
+        """Return a page of events: up to `limit`, fewer where they are large, one at least. Raises SessionNotFound."""
+        key, creation_id = self._named(session)
+        check_limit("after", after)
+        check_limit("limit", limit)
+        if limit == 0:
+            await self._head(key, creation_id)
+            return EventsPage([], after)
+        return await read_events(
+            self._backend,
+            key,
+            self._limits,
+            creation_id=creation_id,
+            after=after,
+            limit=limit,
+            max_bytes=self._limits.page_bytes,
+            include_retracted=include_retracted,
+        )
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         """Return all runs, in the order they were first committed. Raises SessionNotFound."""
@@ -221,13 +240,6 @@ class SessionReader(ABC):
         return await load_session(
             loaded, self._as_store(), self._limits, is_partial=last is not None, message_type=message_type
         )
-
-    async def _log_page(self, key: SessionKey, creation_id: str | None, after: int, limit: int) -> LogPage:
-        page = await self._backend.read_log(key, after=after, limit=limit, max_bytes=self._limits.page_bytes)
-        # Two pages of one read must not come from two lives of an id.
-        if page is None or creation_id not in (None, page.creation_id):
-            raise SessionNotFound(key.id)
-        return page
 
     async def _iterated(self, prefix: str, roots_only: bool, page_size: int) -> AsyncGenerator[str, None]:
         cursor = None

@@ -117,6 +117,15 @@ async def compare(store: BaseSessionStore, session_id: str, log: Log, after: int
     for include in (False, True):
         found = await store.events(session_id, after=after, limit=limit, include_retracted=include)
         assert shown(found) == log.events(after, limit, include_retracted=include)
+        paged: list[Shown] = []
+        next_after: int | None = after
+        while next_after is not None:
+            page = await store.events_page(session_id, after=next_after, limit=limit or 1, include_retracted=include)
+            assert page.events or page.next_after is None
+            assert len(page.events) <= (limit or 1)
+            paged += shown(page.events)
+            next_after = page.next_after
+        assert paged == log.events(after, None, include_retracted=include)
     replay = log.followed(after)
     assert await followed(store, session_id, after, len(replay)) == replay
     session = await store.get(session_id, last=limit)

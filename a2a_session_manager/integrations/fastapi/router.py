@@ -76,9 +76,8 @@ def _add_events(router: APIRouter, shown: Any) -> None:
     async def get_events(
         session_id: SessionId, after: After = 0, limit: EventLimit = 100, sessions: SessionManager = shown
     ) -> Response:
-        events = await sessions.store.events(session_id, after=after, limit=limit)
-        page = EventPage(events=events, next_after=events[-1].seq if len(events) == limit else None)
-        return await json_response(page, [event.message for event in events])
+        page = await sessions.store.events_page(session_id, after=after, limit=limit)
+        return await json_response(EventPage(**page._asdict()), [event.message for event in page.events])
 
 
 def _add_tree(router: APIRouter, shown: Any) -> None:

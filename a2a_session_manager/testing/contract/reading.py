@@ -138,7 +138,17 @@ class ReadingContract(ContractBase):
         async with listening(again, "talk") as take:
             heard = await take(11)
 
+        paged: list[str] = []
+        next_after: int | None = 0
+        while next_after is not None:
+            page = await again.events_page("talk", after=next_after, limit=3)
+            assert len(page.events) in range(page.next_after is not None, 4)
+            paged += ids(page.events)
+            next_after = page.next_after
+
         assert ids(visible) == ["e1", "e2", "e4", "e7", "e8"]
+        assert paged == ids(visible)
+        assert await again.events_page("talk", after=3, limit=0) == ([], 3)
         assert ids(everything) == [f"e{number}" for number in range(1, 9)]
         assert ids(heard) == [*ids(everything), "e3", "e5", "e6"]
         missed = late.value

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from a2a_session_manager import SessionEvent, SessionManager
 from a2a_session_manager.integrations.fastapi import etag, router, session_router
+from a2a_session_manager.storage.limits import StoreLimits
 from tests.integrations.fastapi.app import app
 from tests.integrations.fastapi.conftest import client_of
 
@@ -56,7 +57,11 @@ async def test_as_many_of_the_newest_events_are_shown_as_were_asked_for(
     assert len((await read(sessions, f"/sessions/talk{last}"))["events"]) == shown
 
 
-async def test_the_pages_of_events_join_up(sessions: SessionManager) -> None:
+@pytest.mark.parametrize("page_bytes", [1_000_000, 0])
+async def test_the_pages_of_events_join_up(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch, page_bytes: int
+) -> None:
+    monkeypatch.setattr(sessions.store, "_limits", StoreLimits(page_bytes=page_bytes))
     await sessions.create("talk")
     await sessions.append("talk", *(SessionEvent(message=number) for number in range(10)))
     await sessions.retract("talk", after=8)
@@ -64,6 +69,7 @@ async def test_the_pages_of_events_join_up(sessions: SessionManager) -> None:
     after: int | None = 0
     while after is not None:
         page = await read(sessions, f"/events/talk?after={after}&limit=4")
+        assert page_bytes or len(page["events"]) <= 1
         seen += [event["message"] for event in page["events"]]
         after = page["next_after"]
 

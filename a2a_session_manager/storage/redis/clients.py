@@ -83,7 +83,22 @@ def _cluster(addresses: Sequence[Node], options: Mapping[str, Any]) -> RedisClus
 
 
 def check_client(client: AnyClient) -> None:
-    """Raise InvalidSessionOperation for a client that makes texts of bytes, where it cannot be told not to."""
+    """Raise InvalidSessionOperation for a client that cannot be used.
+
+    One makes texts of bytes, where it cannot be told not to. Another reads from replicas, which lag behind: a listing
+    would miss sessions, and remove their lines for sessions that are gone.
+    """
+    if isinstance(client, RedisCluster):
+        names = ("read_from_replicas", "load_balancing_strategy")
+        if setting := next((name for name in names if getattr(client, name, None)), None):
+            raise InvalidSessionOperation(
+                f"this RedisCluster reads from replicas ({setting}={getattr(client, setting)!r}), which lag behind: "
+                f"hand in one without {setting}"
+            )
+    elif isinstance(client.connection_pool, SentinelConnectionPool) and not client.connection_pool.is_master:
+        raise InvalidSessionOperation(
+            "this client of Sentinels reads from a replica, which lags behind: hand in Sentinel.master_for(…)"
+        )
     if not private.as_bytes() and client.get_encoder().decode_responses:
         raise InvalidSessionOperation("this redis-py decodes all that is read: hand in one with decode_responses=False")
 

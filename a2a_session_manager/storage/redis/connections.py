@@ -101,10 +101,7 @@ class Connections:
         if not calls:
             return []
         try:
-            opened = await self._opened()
-            if not self._has_rights:
-                await self._check_rights(opened)
-            answers = await opened.asker.run(calls, sent)
+            answers = await (await self._ready()).asker.run(calls, sent)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [
@@ -119,7 +116,7 @@ class Connections:
         """
         if not commands:
             return []
-        answers = await (await self._opened()).asker.read(commands)
+        answers = await (await self._ready()).asker.read(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)
@@ -127,7 +124,7 @@ class Connections:
 
     async def read_at_once(self, commands: Sequence[Command]) -> list[Any] | None:
         """Send commands that only read and are run in one step; None where this cannot be, or is refused."""
-        answer = await (await self._opened()).asker.read_at_once(commands)
+        answer = await (await self._ready()).asker.read_at_once(commands)
         if isinstance(answer, Exception):
             raise translated(answer)
         answers: list[Any] | None = answer
@@ -160,6 +157,16 @@ class Connections:
             if not waits:
                 opened.asker.hurry()
             await opened.life.aclose()
+
+    async def _ready(self) -> _OpenClient:
+        """Return what belongs to the running loop, once it is known that the server takes our writes.
+
+        Before the first read, too: a replica would answer it, and with what the primary had a while ago.
+        """
+        opened = await self._opened()
+        if not self._has_rights:
+            await self._check_rights(opened)
+        return opened
 
     async def _check_rights(self, opened: _OpenClient) -> None:
         [answer] = await opened.asker.run([self._trial])

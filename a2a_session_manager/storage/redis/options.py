@@ -19,6 +19,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 # With these the client would not be ours to build, or would not be shared.
 _TO_HAND_IN: Final = ("connection_pool", "auto_close_connection_pool", "single_connection_client", "host", "port")
+_OF_REPLICAS: Final = {"read_from_replicas", "load_balancing_strategy"}
 
 
 def check_options(address: RedisAddress) -> None:
@@ -28,6 +29,9 @@ def check_options(address: RedisAddress) -> None:
     unknown = [name for name in address.options if name not in known]
     if unknown:
         raise InvalidSessionOperation(f"redis-py takes no {', '.join(unknown)} for a {kind}: leave it out")
+    for name in _OF_REPLICAS & address.options.keys():
+        if address.options[name]:
+            raise InvalidSessionOperation(f"{name} reads from replicas, which lag behind: leave it out")
     for name, value in address.options.items():
         if name in _TO_HAND_IN:
             raise InvalidSessionOperation(f"{name} is no option of ours: hand in a client made with it")

@@ -157,12 +157,19 @@ class SessionManager(AsyncResource):
                 await asyncio.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt))
         return await self._edit_once(id, change, last)
 
-    async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
+    async def delete(
+        self,
+        session: Session[Any] | str,
+        *,
+        children: ChildPolicy = "refuse",
+        expected_revision: int | None = None,
+    ) -> None:
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
 
-        `refuse` raises InvalidSessionOperation when it has children.
+        `refuse` raises InvalidSessionOperation when it has children. `expected_revision` guards the session itself,
+        not those below it: SessionConflict, and nothing is deleted, when it has another one by then.
         """
-        await self._store.delete(session, children=children)
+        await self._store.delete(session, children=children, expected_revision=expected_revision)
 
     async def cut_damaged_tail(self, id: str) -> int:
         """Go on without the damaged end of a session; see SessionStore.cut_damaged_tail. Returns how many bytes."""

@@ -120,10 +120,17 @@ class SessionStore(Protocol):
         Raises InvalidSessionOperation otherwise, and for an id that was never appended.
         """
 
-    async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
+    async def delete(
+        self,
+        session: Session[Any] | str,
+        *,
+        children: ChildPolicy = "refuse",
+        expected_revision: int | None = None,
+    ) -> None:
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
 
-        `refuse` raises InvalidSessionOperation when it has children.
+        `refuse` raises InvalidSessionOperation when it has children. `expected_revision` guards the session itself,
+        not those below it: SessionConflict, and nothing is deleted, when it has another one by then.
         """
 
     async def cut_damaged_tail(self, session_id: str) -> int:

@@ -52,11 +52,15 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> Awaitable[None]:
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> Awaitable[None]:
         """Delete this life of the session and, with `cascade`, all below it; gone already is fine.
 
-        Without `cascade` raises InvalidSessionOperation when it has children. What a deleted session spent
-        stays in the totals of its root. A commit that comes later finds nothing, and brings nothing back.
+        Raises SessionConflict when the session itself is not at `expected_revision`, which is looked at in the same
+        step: no commit comes in between. Without `cascade` raises InvalidSessionOperation when it has children. What
+        a deleted session spent stays in the totals of its root. A commit that comes later finds nothing, and brings
+        nothing back.
         """
 
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:

@@ -84,7 +84,7 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     """
     refuse_known(head, commit, find_seq)
     fresh, seqs = _numbered(commit.events, head.last_seq)
-    _check_guard(head, commit)
+    check_guard(head, commit.expected_revision)
     if commit.runs:
         _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
@@ -171,8 +171,8 @@ def _count_usage(head: HeadRecord, event: EncodedEvent) -> None:
             add_counters(head.run_totals.setdefault(event.run_id, {}), event.usage.counters)
 
 
-def _check_guard(head: HeadRecord, commit: EncodedCommit) -> None:
-    expected = commit.expected_revision
+def check_guard(head: HeadRecord, expected: int | None) -> None:
+    """Raise SessionConflict when the session is not at the revision that a write expects; None expects nothing."""
     if expected is not None and expected != head.revision:
         raise SessionConflict(head.key.id, expected_revision=expected, revision=head.revision)
 

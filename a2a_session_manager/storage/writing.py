@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -140,7 +140,13 @@ class SessionWriter(SessionReader):
         change = SessionChange(retraction=Retraction(event_ids, last, after))
         return (await self.commit(session, change, write_id=write_id)).retracted
 
-    async def delete(self, session: Session[Any] | str, *, children: ChildPolicy = "refuse") -> None:
+    async def delete(
+        self,
+        session: Session[Any] | str,
+        *,
+        children: ChildPolicy = "refuse",
+        expected_revision: int | None = None,
+    ) -> None:
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
         if children not in ("refuse", "cascade"):
             raise InvalidSessionOperation(f"children={children!r} is unknown: take 'refuse' or 'cascade'")
@@ -150,7 +156,11 @@ class SessionWriter(SessionReader):
             if loaded is None:
                 return
             creation_id = loaded.head.creation_id
-        await self._finished(self._backend.delete(key, creation_id, cascade=children == "cascade"))
+        cascade = children == "cascade"
+        await self._guarded(
+            key,
+            lambda: self._backend.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision),
+        )
 
     async def cut_damaged_tail(self, session_id: str) -> int:
         """Go on without the damaged end of a session: move it out of the way and return how many bytes it had."""
@@ -197,8 +207,11 @@ class SessionWriter(SessionReader):
             await absorb(session, commit, receipt, events, self._limits)
 
     async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        return await self._guarded(key, lambda: self._backend.commit(key, commit))
+
+    async def _guarded(self, key: SessionKey, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         try:
-            return await self._finished(self._backend.commit(key, commit))
+            return await self._finished(write())
         except SessionConflict as conflict:
             await conflicts.add_missed_events(conflict, self._backend, key, self._limits)
             raise

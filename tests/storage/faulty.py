@@ -14,7 +14,7 @@ from a2a_session_manager.exceptions import CorruptSession, SessionConflict
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
-from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
+from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, ledger
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.paging import fitting
@@ -243,9 +243,11 @@ class _Upserting(MemoryBackend):
         super().__init__()
         self._graves: dict[SessionKey, StoredSession] = {}
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Future[None]:
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> asyncio.Future[None]:
         self._graves.update(self._sessions)
-        return super().delete(key, creation_id, cascade=cascade)
+        return super().delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # either
         if key not in self._sessions and key in self._graves:
@@ -300,12 +302,36 @@ class _Unguarded(MemoryBackend):
     def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
         return super().commit(key, replace(commit, expected_revision=None))
 
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> asyncio.Future[None]:
+        return super().delete(key, creation_id, cascade=cascade, expected_revision=None)
+
 
 class IgnoresTheGuard(BaseSessionStore):
     """Writes whatever revision was expected."""
 
     def __init__(self) -> None:
         super().__init__(_Unguarded())
+
+
+class _TwoSteps(YieldingBackend):
+    async def delete(  # type: ignore[override]  # both are awaitable
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> None:
+        stored = self._sessions.get(key)
+        if stored is not None:
+            ledger.check_guard(stored.head, expected_revision)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await super().delete(key, creation_id, cascade=cascade, expected_revision=None)
+
+
+class DeletesInTwoSteps(BaseSessionStore):
+    """Looks at the revision, and deletes a little later."""
+
+    def __init__(self) -> None:
+        super().__init__(_TwoSteps())
 
 
 class JoinsNamespaceAndId(InMemorySessionStore):

@@ -281,9 +281,14 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.refused(SessionNotFound, self.store.cut_damaged_tail(id))
 
-    @rule(id=session_ids, cascade=st.booleans())
-    def delete(self, id: str, cascade: bool) -> None:
-        deleting = self.store.delete(id, children="cascade" if cascade else "refuse")
+    @rule(id=session_ids, cascade=st.booleans(), off=st.sampled_from([None, None, 0, -1, 1]))
+    def delete(self, id: str, cascade: bool, off: int | None) -> None:
+        plain = self.model.sessions.get(id)
+        expected = None if off is None else (plain.revision if plain else 1) + off
+        deleting = self.store.delete(id, children="cascade" if cascade else "refuse", expected_revision=expected)
+        if plain is not None and expected not in (None, plain.revision):
+            assert self.refused(SessionConflict, deleting).revision == plain.revision
+            return
         if id in self.model.sessions and self.model.children(id) and not cascade:
             self.refused(InvalidSessionOperation, deleting)
             return

@@ -61,10 +61,12 @@ class YieldingBackend(MemoryBackend):
             await turn()
             return receipt
 
-    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:  # type: ignore[override]  # both are awaitable
+    async def delete(  # type: ignore[override]  # both are awaitable
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> None:
         async with self.alone():
             await turn()
-            await super().delete(key, creation_id, cascade=cascade)
+            await super().delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
             await turn()
 
     async def load(

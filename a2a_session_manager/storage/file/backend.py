@@ -66,8 +66,10 @@ class FileBackend(Backend):
         is_long = size > MOST_AT_ONCE or len(commit.events) > _MOST_EVENTS_AT_ONCE
         return self._queue.put(key, commit, size, is_long=is_long)
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> QueuedWrite[None]:
-        work = partial(self._keeper.delete, key, creation_id, cascade=cascade)
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> QueuedWrite[None]:
+        work = partial(self._keeper.delete, key, creation_id, cascade=cascade, expected_revision=expected_revision)
         return self._trees.put(("tree", key), work, 0, is_long=True)
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 
 from a2a_session_manager.exceptions import (
@@ -82,7 +82,7 @@ class FileKeeper:
         except BusyError:
             return BUSY
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> Busy | None:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> Busy | None:
         """Write the tree's line that ends the session and all below it, then sweep their logs."""
         log = self._shelf.log(key)
         birth = self._birth(log) or living_birth(self._shelf, log)  # which tells absence from a lost log
@@ -90,9 +90,12 @@ class FileKeeper:
             return None
         root = SessionKey(key.namespace, birth.root_id)
         try:
-            with self._held_tree(root) as tree:
+            with self._held_tree(root) as tree, ExitStack() as held:
+                if expected_revision is not None and tree.is_alive(key.id, creation_id):
+                    held.enter_context(self._held_at(log, expected_revision))
                 self._delete(key, creation_id, tree, cascade)
-                unswept = list(tree.all_unswept())
+                # Its own log first, which is held still where the deletion is guarded.
+                unswept = sorted(tree.all_unswept(), key=lambda place: place.creation_id != creation_id)
                 self._sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
         except BusyError:
             return BUSY
@@ -230,6 +233,15 @@ class FileKeeper:
             sync_directory(log.path.parent)
             self._shelf.make_folder(log.path.parent)
         return receipt
+
+    @contextmanager
+    def _held_at(self, log: LogFile, revision: int) -> Iterator[None]:
+        """Hold the log of a session at this revision, so that no commit comes until it is swept."""
+        with log, log.handle.exclusive() as size:
+            if size is None or not log.exists(held_size=size) or log.head is None:
+                raise BusyError
+            ledger.check_guard(log.head, revision)
+            yield
 
     def _delete(self, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:
         if tree.is_alive(key.id, creation_id):

@@ -58,10 +58,13 @@ class MemoryBackend(Backend):
             return _done(stored.append_one(commit))
         return _done(stored.write(commit, ledger.decide(stored.head, commit, stored.seqs.get)))
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Future[None]:
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> asyncio.Future[None]:
         stored = self._sessions.get(key)
         if stored is None or stored.head.creation_id != creation_id:
             return _done(None)
+        ledger.check_guard(stored.head, expected_revision)
         if stored.children and not cascade:
             raise InvalidSessionOperation(
                 f"session {key.id!r} has {len(stored.children)} children: delete them first, "

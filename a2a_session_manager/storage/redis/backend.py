@@ -86,8 +86,11 @@ class RedisBackend(Backend):
             )
         return queue.put(key, commit, commit.size)
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> asyncio.Task[None]:
-        return self._begun(self._deleter.delete(key, creation_id, cascade=cascade))
+    def delete(
+        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+    ) -> asyncio.Task[None]:
+        deleting = self._deleter.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
+        return self._begun(deleting)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.storage import BaseSessionStore
@@ -200,3 +200,56 @@ class DeletingContract(ContractBase):
         again = await reopen()
         assert await again.list_sessions() == []
         assert await again.get_many(["talk", *(f"child{number}" for number in range(5))]) == [None] * 6
+
+    @pytest.mark.parametrize("by_handle", [True, False], ids=["by handle", "by id"])
+    async def test_a_guarded_delete_of_what_was_written_to_since_conflicts_and_deletes_nothing(
+        self, store: BaseSessionStore, reopen: Reopen, by_handle: bool
+    ) -> None:
+        await store.create("parent")
+        await store.create("talk", parent_id="parent", change=SessionChange(events=[said(id="old")]))
+        await store.create("child", parent_id="talk")
+        seen = await whole(store, "talk")
+        await (await reopen()).append("talk", said(id="back"))
+
+        with pytest.raises(SessionConflict) as caught:
+            await store.delete(seen if by_handle else "talk", children="cascade", expected_revision=seen.revision)
+
+        assert (caught.value.expected_revision, caught.value.revision) == (1, 2)
+        assert ids(caught.value.missed_events) == ["back"]
+        again = await reopen()
+        assert ids((await whole(again, "talk")).events) == ["old", "back"]
+        assert await again.children("talk") == ["child"]
+
+    async def test_a_guarded_delete_at_the_current_revision_deletes_and_is_fine_when_repeated(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("parent")
+        handle = await store.create("talk", parent_id="parent")
+        child = await store.create("child", parent_id="talk")
+        # What happens below it moves no revision of its own.
+        await store.append(child, said())
+
+        with pytest.raises(InvalidSessionOperation, match="children"):
+            await store.delete(handle, expected_revision=1)
+        for _ in range(2):
+            await store.delete(handle, children="cascade", expected_revision=1)
+        await store.delete("talk", expected_revision=7)
+
+        again = await reopen()
+        assert await again.get_many(["talk", "child"]) == [None, None]
+        assert await again.children("parent") == []
+
+    async def test_a_guarded_delete_takes_no_commit_along_that_comes_at_the_same_time(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        for number in range(6):
+            name = f"talk {number}"
+            handle = await store.create(name)
+
+            deleted, written = await asyncio.gather(
+                store.delete(handle, expected_revision=1), store.append(name, said()), return_exceptions=True
+            )
+
+            is_there = await (await reopen()).get(name) is not None
+            assert isinstance(deleted, SessionConflict) is is_there
+            assert isinstance(written, SessionNotFound) is not is_there

@@ -46,8 +46,10 @@ class LossyBackend(Backend):
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         return await self._answered(lambda: self._behind.commit(key, commit))
 
-    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool) -> None:
-        await self._answered(lambda: self._behind.delete(key, creation_id, cascade=cascade))
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> None:
+        await self._answered(
+            lambda: self._behind.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
+        )
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

@@ -13,7 +13,7 @@ from redis.asyncio import Redis, RedisCluster
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis import private
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
-from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, outage
+from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, let_go, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
@@ -57,9 +57,12 @@ class Asker:
             return None
         return self._wire.send_now([call.by_sha() for call in calls])
 
-    async def run(self, calls: Sequence[ScriptCall], sent: Sent | None = None) -> list[Any]:
-        """Return an answer or an exception for each call, in their order."""
-        return await self._asked(calls, partial(self._run, sent=sent))
+    async def run(self, calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False) -> list[Any]:
+        """Return an answer or an exception for each call, in their order.
+
+        With `lets_go`, a call whose slot a cluster is moving is answered by SlotMoving: the others do not wait for it.
+        """
+        return await self._asked(calls, partial(self._run, sent=sent, lets_go=lets_go))
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Return an answer or an exception for each command, in their order."""
@@ -159,8 +162,10 @@ class Asker:
         if isinstance(self._client, Redis):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _run(self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None) -> list[Any]:
+    async def _run(self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None, lets_go: bool) -> list[Any]:
         send = self._sender(attempt)
+        if lets_go and isinstance(self._client, RedisCluster):
+            send = partial(self._send_letting_go, send if attempt else self._send_as_told)
         if sent is not None and attempt == 0:
             answers = await _or_errors(sent.answers(), len(calls))
         else:
@@ -200,6 +205,23 @@ class Asker:
             for command in (first, *others):
                 pipeline.execute_command(*command, **self._as_bytes)
             return list(await pipeline.execute(raise_on_error=False))
+        except Exception as error:
+            return [outage(error)] * len(commands)
+
+    async def _send_letting_go(self, send: Send, commands: Sequence[Command]) -> list[Any]:
+        answers = await send(commands)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, redis_errors.MovedError):
+                [answers[index]] = await self._send([commands[index]])
+        return list(map(let_go, answers))
+
+    async def _send_as_told(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands to where the map of the cluster says, and follow nobody who says otherwise."""
+        try:
+            pipeline: Any = self._client.pipeline(transaction=False)
+            for command in map(encoded, commands):
+                pipeline.execute_command(*command, **self._as_bytes)
+            return list(await pipeline.execute(raise_on_error=False, allow_redirections=False))
         except Exception as error:
             return [outage(error)] * len(commands)
 

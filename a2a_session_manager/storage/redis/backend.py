@@ -13,7 +13,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import CommitQueue
+from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -36,6 +36,7 @@ from a2a_session_manager.storage.redis.commits import (
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator
 from a2a_session_manager.storage.redis.deleting import Deleter
+from a2a_session_manager.storage.redis.errors import SlotMoving
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.index import Index
@@ -52,8 +53,10 @@ Answers = dict[SessionKey, Sequence[Any]]
 # How long a store that is closed waits for what was asked for before: a server may hang.
 _CLOSE_SECONDS: Final = 2.5
 
-# No lane of this queue is ever busy: a server that does not answer is an error of the commit.
-_NEVER_BUSY: Final = 0.0
+# How long a session waits for a cluster that moves its slot, beside the others; a server that does not answer is an
+# error of the commit at once.
+_SLOT_SECONDS: Final = 10.0
+_SLOT_MOVES: Final = "the redis cluster was moving the slot of this session"
 
 
 class RedisBackend(Backend):
@@ -82,7 +85,7 @@ class RedisBackend(Backend):
         queue = self._queues.get(node)
         if queue is None:
             queue = self._queues[node] = CommitQueue(
-                self._start_batch, busy_seconds=_NEVER_BUSY, busy_message="redis was busy", overlaps=True
+                self._start_batch, busy_seconds=_SLOT_SECONDS, busy_message=_SLOT_MOVES, overlaps=True
             )
         return queue.put(key, commit, commit.size)
 
@@ -184,6 +187,8 @@ class RedisBackend(Backend):
 def _lane_answers(key: SessionKey, commits: Sequence[EncodedCommit], answer: Answer) -> Sequence[Any]:
     if answer is None:
         return [SessionNotFound(key.id) for _ in commits]
+    if isinstance(answer, SlotMoving):
+        return [BUSY] * len(commits)
     if isinstance(answer, SessionManagerError):
         return [answer] * len(commits)
     if isinstance(answer.reply, bytes):

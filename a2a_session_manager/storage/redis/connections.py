@@ -93,15 +93,18 @@ class Connections:
         opened = self._open_clients.get(asyncio.get_running_loop())
         return opened.asker.send_now(calls) if opened is not None and self._has_rights else None
 
-    async def run_many(self, calls: Sequence[ScriptCall], sent: Sent | None = None) -> list[Any]:
+    async def run_many(
+        self, calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False
+    ) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with.
 
-        `sent`: what `send_now` made of them.
+        `sent`: what `send_now` made of them. `lets_go`: those whose slot is being moved are not waited for, and are
+        answered by SlotMoving.
         """
         if not calls:
             return []
         try:
-            answers = await (await self._ready()).asker.run(calls, sent)
+            answers = await (await self._ready()).asker.run(calls, sent, lets_go=lets_go)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [

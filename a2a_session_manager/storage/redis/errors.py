@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from redis import exceptions as redis_errors
 
@@ -59,6 +59,22 @@ _REMEDY_BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis_errors.AskError, _CLUSTERED),  # and MOVED
     (redis_errors.ClusterError, _CLUSTER_DOWN),
 )
+
+
+class SlotMoving(StoreUnavailable):
+    """A cluster is moving the slot of a call's keys: the call was not run, and others need not wait for it."""
+
+
+def let_go(answer: Any) -> Any:
+    """Return SlotMoving for what a cluster answers of a slot it is moving, TRYAGAIN or ASK; else the answer.
+
+    Asking the node that the slot goes to, as ASK says, is of no use to a script: some of its keys are not there.
+    """
+    is_redirected = isinstance(answer, redis_errors.AskError) and not isinstance(answer, redis_errors.MovedError)
+    is_exhausted = isinstance(answer, redis_errors.ClusterError) and "TTL exhausted" in str(answer)
+    if is_redirected or is_exhausted or isinstance(answer, redis_errors.TryAgainError):
+        return SlotMoving(_CLUSTER_DOWN.format(why=answer))
+    return answer
 
 
 def is_passing(error: Exception) -> bool:

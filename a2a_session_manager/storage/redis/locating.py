@@ -136,13 +136,14 @@ class Locator:
 
         A script that finds no session answers NOSESSION. Damage and outage are answers, too. A locator that was
         lost is put back; a reader is told so, once, and a write, which may hold what a model has said, goes on.
-        `look`: what `begin` has made of it.
+        `look`: what `begin` has made of it, for a batch: a session whose slot is being moved is let go.
         """
+        is_batch = look is not None
         answers: list[Answer] = [None] * len(keys)
         if look is None:
             look = _look(dict(enumerate(map(self.place, keys))), calls_at)
         for _ in range(_LOOKS):
-            replies = await self.ask_at(list(look.places.values()), look.calls, look.sent)
+            replies = await self.ask_at(list(look.places.values()), look.calls, look.sent, lets_go=is_batch)
             lost_ones: dict[int, Place] = {}
             for (index, place), answer in zip(look.places.items(), replies, strict=True):
                 answers[index] = answer
@@ -155,10 +156,10 @@ class Locator:
         return answers
 
     async def ask_at(
-        self, places: Sequence[Place], calls: Sequence[ScriptCall], sent: Sent | None = None
+        self, places: Sequence[Place], calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False
     ) -> list[Answer]:
         """Run a script for each session where it is thought to lie, in one round trip."""
-        replies = await self._connections.run_many(calls, sent)
+        replies = await self._connections.run_many(calls, sent, lets_go=lets_go)
         return [_answer(place, reply) for place, reply in zip(places, replies, strict=True)]
 
     async def _look_again(

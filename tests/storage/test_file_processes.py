@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, backend
+from a2a_session_manager.storage.file import FileSessionStore, backend, watching
 from a2a_session_manager.testing.contract.making import listening, said
 from tests.storage.file_processes.common import file_of
 from tests.storage.file_processes.crowd import TASKS
@@ -366,7 +366,7 @@ async def test_a_log_with_another_name_elsewhere_is_known_to_be_gone_when_its_ow
 async def test_follow_sees_another_process_without_gap_or_double_until_it_deletes_the_session(
     tmp_path: Path, remote: Remote
 ) -> None:
-    assert backend._FOLLOW_SECONDS < 1
+    assert watching._LONGEST_PAUSE_SECONDS < 1
     async with FileSessionStore(tmp_path) as store:
         await store.create("chat")
         await store.append("chat", said(id="a"))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiofiles.os
 
@@ -25,6 +25,7 @@ from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
+from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.records import (
     Creation,
@@ -41,7 +42,6 @@ from a2a_session_manager.threads import is_out_of_threads, out_of_threads
 ResultT = TypeVar("ResultT")
 
 BUSY_SECONDS = 5.0
-_FOLLOW_SECONDS = 0.2
 _READ_THREADS = 4
 _WRITE_THREADS = 8
 _LONG_THREADS = 32
@@ -64,13 +64,13 @@ class FileBackend(Backend):
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         size = commit.size
         is_long = size > MOST_AT_ONCE or len(commit.events) > _MOST_EVENTS_AT_ONCE
-        return self._queue.put(key, commit, size, is_long=is_long)
+        return self._told(key, self._queue.put(key, commit, size, is_long=is_long))
 
     def delete(
         self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
     ) -> QueuedWrite[None]:
         work = partial(self._keeper.delete, key, creation_id, cascade=cascade, expected_revision=expected_revision)
-        return self._trees.put(("tree", key), work, 0, is_long=True)
+        return self._told(key, self._trees.put(("tree", key), work, 0, is_long=True))
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:
         return self._trees.put(("tail", key), partial(self._keeper.cut_damaged_tail, key), 0, is_long=True)
@@ -98,13 +98,19 @@ class FileBackend(Backend):
         return await self._hop(list_page, self._shelf, self._keeper, namespace, prefix, cursor, limit, roots_only)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        # Other processes cannot wake us: look again soon enough to be within a second.
-        await asyncio.sleep(_FOLLOW_SECONDS)
+        loop = asyncio.get_running_loop()
+        watcher = self._watchers.get(loop)
+        if watcher is None:
+            watcher = self._watchers[loop] = Watcher(self._shelf, self._keeper, self._hop)
+        await watcher.wait(key, creation_id, revision)
 
     async def aclose(self) -> None:
         if self.is_closed:
             return
         self.is_closed = True
+        for loop, watcher in list(self._watchers.items()):
+            with suppress(RuntimeError):  # a loop that was closed: nobody waits
+                loop.call_soon_threadsafe(watcher.wake_all)
         await self._queue.aclose()
         await self._trees.aclose()
         # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
@@ -128,6 +134,7 @@ class FileBackend(Backend):
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
         self._long_workers = Workers(_LONG_THREADS, name="a2a-session-long")
         self._syncer = Syncer()
+        self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
         # Apart, so that making a session holds up no commit.
         self._queue, self._trees = (self._new_queue(directory) for _ in range(2))
 
@@ -138,6 +145,13 @@ class FileBackend(Backend):
             busy_seconds=BUSY_SECONDS,
             busy_message=f"{directory}: another process held the file",
         )
+
+    def _told(self, key: SessionKey, write: QueuedWrite[ResultT]) -> QueuedWrite[ResultT]:
+        """Let those who follow the session on this loop know when the write is done."""
+        watcher = self._watchers.get(asyncio.get_running_loop()) if self._watchers else None
+        if watcher is not None and watcher.is_followed(key):
+            write.outcome.add_done_callback(lambda _: watcher.wake(key))
+        return write
 
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:

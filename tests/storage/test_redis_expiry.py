@@ -68,7 +68,7 @@ async def shorten(store: BaseSessionStore, session_id: str, remaining: int) -> N
     deadline = int(seconds) * 1_000 + int(micros) // 1_000 + remaining
     keys = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
     commands: list[Any] = [("HSET", place.head, "deadline", deadline)]
-    commands += [("HSET", place.tree, "deadline", deadline)] if place.is_root else []
+    commands.append(("HSET", place.tree, "deadline" if place.is_root else f"d:{session_id}", deadline))
     await connections_of(store).read_many([*commands, *(("PEXPIREAT", key, deadline) for key in keys)])
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
@@ -41,15 +41,15 @@ class Undertaker:
         for place, line in zip(places, lines, strict=True):
             if line is None:
                 questions += [("EXISTS", place.tree), ("EXISTS", *place.of_root)]
-            elif expires(line):
-                # It may be gone while its line is there. Its keys expire together.
+            elif expires(line) and not place.is_root:
+                # It may be gone while its line is there. Its keys expire together; a root's, with the tree.
                 questions += [("EXISTS", place.head, place.log, place.ids)]
         answers = iter(await self._connections.read_many(questions))
         for at, line in enumerate(lines):
             if line is None:
                 has_tree, has_root = next(answers), next(answers)
                 alive[at] = bool(has_root) and not has_tree
-            elif expires(line):
+            elif expires(line) and not places[at].is_root:
                 alive[at] = bool(next(answers))
         return alive
 
@@ -63,17 +63,22 @@ class Undertaker:
             self._begun(self._look_after(places))
 
     async def _look_after(self, places: Sequence[Place]) -> None:
-        try:
-            alive = await self.are_alive(places)
-            gone = [place for place, is_alive in zip(places, alive, strict=True) if not is_alive]
-            for place in gone:
-                await self.remove(await self.gone_with(place))
-            await self.clear(gone)
-            for place in (place for place, is_alive in zip(places, alive, strict=True) if is_alive):
-                [deadline] = await self._connections.read_many([("HGET", place.head, "deadline")])
-                await self._index.look_later(place, int(deadline or 0))
-        except SessionManagerError:
-            return  # nobody waits for this: whoever makes the next session here is told of the same ones
+        for place in places:
+            try:
+                await self._look_after_one(place)
+            except CorruptSession:
+                await self._index.look_later(place, 0)  # whoever reads it is told
+            except SessionManagerError:
+                return  # nobody waits for this: whoever makes the next session here is told of the same ones
+
+    async def _look_after_one(self, place: Place) -> None:
+        [is_alive] = await self.are_alive([place])
+        if is_alive:
+            [deadline] = await self._connections.read_many([("HGET", place.head, "deadline")])
+            await self._index.look_later(place, int(deadline or 0))
+        else:
+            await self.remove(await self.gone_with(place))
+            await self.clear([place])
 
     async def _forget(self, places: Sequence[Place]) -> None:
         gone = await self._gone(places)

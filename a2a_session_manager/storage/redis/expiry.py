@@ -42,7 +42,7 @@ class Expiry:
 
 
 def _refresh(place: Place, deadline: int) -> ScriptCall:
-    of_tree = (place.tree, place.totals, place.refused) if place.is_root else ()
+    of_tree = (place.totals, place.refused) if place.is_root else ()
     head, *others = place.all_of_session
-    keys = [head, *of_tree, *others]
-    return ScriptCall(scripts.REFRESH, keys, [deadline, int(place.is_root)], place.key.id)
+    keys = [head, place.tree, *others, *of_tree]
+    return ScriptCall(scripts.REFRESH, keys, [place.key.id, deadline, int(place.is_root)], place.key.id)

@@ -2,7 +2,8 @@
 
 | key | type | holds |
 |---|---|---|
-| `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`, `deadline` |
+| `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`; |
+| | | `d:ID` → deadline of a session below the root, `deadline`: of the root |
 | `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
 | `{tag}:refused` | sorted set | claims and creation ids that must not be born any more |
 | `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |

@@ -28,7 +28,7 @@ local function bear(keys, born, commit)
     write_head(head, keys)
     redis.call('HSET', keys.tree, 'n:' .. born.id, line_of(born.ordinal, text(born.ttl), born.creation, born.parent))
     if born.ttl > 0 then
-        redis.call('HSET', keys.tree, 'expires', '1')
+        redis.call('HSET', keys.tree, 'expires', '1', 'd:' .. born.id, text(born.deadline))
         for _, name in ipairs(SESSION_KEYS) do
             redis.call('PEXPIREAT', keys[name], text(born.deadline))
         end

@@ -119,7 +119,8 @@ local function living(keys, id, is_root)
     end
     -- All keys of a session expire in the same millisecond, those of a tree with its root's; one that is left
     -- tells that another was evicted.
-    if place.ttl == 0 or place.parent == '' or redis.call('EXISTS', keys.log, keys.ids) > 0 then
+    if place.ttl == 0 or place.parent == '' or redis.call('EXISTS', keys.log, keys.ids) > 0
+        or tonumber(redis.call('HGET', keys.tree, 'd:' .. id) or 0) > now() then
         return nil, nil, {'LOST', 'head'}
     end
     return nil, nil, {'NOSESSION'}

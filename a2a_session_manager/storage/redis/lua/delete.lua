@@ -55,9 +55,10 @@ if is_cascade then gone = below() end
 if keys.siblings then redis.call('ZCARD', keys.siblings) end
 
 -- What frees memory comes first: a server that is full must let it through.
-local fields, refusals, time = {'n:' .. id}, {'d:' .. creation}, text(now())
+local fields, refusals, time = {'n:' .. id, 'd:' .. id}, {'d:' .. creation}, text(now())
 for index = 1, #gone, 2 do
     fields[#fields + 1] = 'n:' .. gone[index]
+    fields[#fields + 1] = 'd:' .. gone[index]
     refusals[#refusals + 1] = 'd:' .. gone[index + 1]
 end
 if place.parent == '' then

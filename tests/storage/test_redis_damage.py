@@ -137,14 +137,14 @@ async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store
     connections: Any = connections_of(store)
     behind, calls = connections.run_many, 0
 
-    async def replacing(*some: Any) -> list[Any]:
+    async def replacing(*some: Any, **options: Any) -> list[Any]:
         nonlocal calls
         calls += 1
         if calls == 2:
             connections.run_many = behind
             await store.delete("talk")
             await store.create("talk", change=SessionChange(events=several(3, "later")))
-        answers: list[Any] = await behind(*some)
+        answers: list[Any] = await behind(*some, **options)
         return answers
 
     connections.run_many = replacing

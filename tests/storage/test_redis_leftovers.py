@@ -74,10 +74,10 @@ class Breaking:
         self.is_lost = False
         connections.run_many = self._run_many
 
-    async def _run_many(self, calls: Sequence[ScriptCall], *sent: Any) -> list[Any]:
+    async def _run_many(self, calls: Sequence[ScriptCall], *sent: Any, **options: Any) -> list[Any]:
         if self.is_lost and self._is_end:
             raise Died
-        answers: list[Any] = await self._behind(calls, *sent)
+        answers: list[Any] = await self._behind(calls, *sent, **options)
         if not self.is_lost and any(call.script is self._script for call in calls):
             self.is_lost = True
             if self._is_end:

@@ -54,11 +54,11 @@ class Stall:
         connections.run_many = self._run_many
         connections.send_now = lambda calls: None  # nothing gets past the stall
 
-    async def _run_many(self, calls: Sequence[ScriptCall], _: None = None) -> list[Any]:
+    async def _run_many(self, calls: Sequence[ScriptCall], _: None = None, **options: Any) -> list[Any]:
         if any(call.script is self._script for call in calls):
             self.reached.set()
             await self.go.wait()
-        answers: list[Any] = await self._behind(calls)
+        answers: list[Any] = await self._behind(calls, **options)
         return answers
 
 
@@ -265,9 +265,9 @@ class recorded:  # noqa: N801  reads as a verb in `with`
     def __enter__(self) -> None:
         behind = self._behind = self._connections.run_many
 
-        async def run_many(calls: Sequence[ScriptCall], *sent: Any) -> list[Any]:
+        async def run_many(calls: Sequence[ScriptCall], *sent: Any, **options: Any) -> list[Any]:
             self._calls += calls
-            answers: list[Any] = await behind(calls, *sent)
+            answers: list[Any] = await behind(calls, *sent, **options)
             return answers
 
         self._connections.run_many = run_many
@@ -280,8 +280,8 @@ def _stop_after_forbidding(stall: Stall, forbidden: asyncio.Event, go_on: asynci
     """Let a store that stalls before FORBID stop again when its first one was answered."""
     behind = stall._behind
 
-    async def then_stop(calls: Sequence[ScriptCall]) -> list[Any]:
-        answers: list[Any] = await behind(calls)
+    async def then_stop(calls: Sequence[ScriptCall], **options: Any) -> list[Any]:
+        answers: list[Any] = await behind(calls, **options)
         if calls[0].script is scripts.FORBID and not forbidden.is_set():
             forbidden.set()
             await go_on.wait()

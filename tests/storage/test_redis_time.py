@@ -66,10 +66,10 @@ async def test_who_follows_after_the_loss_waits_for_news_and_does_not_ask_withou
     connections: Any = connections_of(store)
     behind, calls = connections.run_many, 0
 
-    async def counting(*some: Any) -> list[Any]:
+    async def counting(*some: Any, **options: Any) -> list[Any]:
         nonlocal calls
         calls += 1
-        answers: list[Any] = await behind(*some)
+        answers: list[Any] = await behind(*some, **options)
         return answers
 
     connections.run_many = counting

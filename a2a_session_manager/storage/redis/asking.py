@@ -62,7 +62,8 @@ class Asker:
 
         With `lets_go`, a call whose slot a cluster is moving is answered by SlotMoving: the others do not wait for it.
         """
-        return await self._asked(calls, partial(self._run, sent=sent, lets_go=lets_go))
+        run = partial(self._run, sent=sent, lets_go=True) if lets_go else partial(self._run, sent=sent)
+        return await self._asked(calls, run)
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Return an answer or an exception for each command, in their order."""
@@ -162,7 +163,9 @@ class Asker:
         if isinstance(self._client, Redis):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _run(self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None, lets_go: bool) -> list[Any]:
+    async def _run(
+        self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None, lets_go: bool = False
+    ) -> list[Any]:
         send = self._sender(attempt)
         if lets_go and isinstance(self._client, RedisCluster):
             send = partial(self._send_letting_go, send if attempt else self._send_as_told)

@@ -82,6 +82,7 @@ class SessionStore(Protocol):
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store.
 
+        What was read through another store over the same data is the same session. A session read elsewhere is created.
         Raises SessionAlreadyExists for a hand-made session whose id is taken, SessionNotFound when the one it
         was read from is gone, InvalidSessionOperation when stored events were removed, moved or replaced.
         """

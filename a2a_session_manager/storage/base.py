@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from anyio.abc import AsyncResource
@@ -18,7 +19,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import saving
 from a2a_session_manager.storage.reading import checked_namespace
-from a2a_session_manager.storage.records import EncodedCommit, Receipt
+from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
 from a2a_session_manager.storage.saving import Save
 from a2a_session_manager.storage.writing import SessionWriter
 
@@ -69,17 +70,44 @@ class BaseSessionStore(SessionWriter, AsyncResource):
 
     async def _compared(self, session: Session[Any]) -> Save | None:
         await saving.price_new_events(session, self._pricer)
-        if session._baseline is not None and self._is_home(session._baseline.store):
+        if await self._is_at_home(session):
             return await saving.changes_of(session, self, self._limits)
         return await saving.birth_of(session, await self._parent(session.parent_id), self, self._limits)
 
     async def _settle_unknown(self, session: Session[Any]) -> bool:
         """Send again what was sent here before without an answer; tell whether there was such a thing."""
         save: Save | None = session._unsettled
-        if save is None or not self._is_home(save.store):
+        if save is None or not await self._has_sent(save, session):
             return False
         await self._settle(session, save)
         return True
+
+    async def _has_sent(self, save: Save, session: Session[Any]) -> bool:
+        """Tell whether `save` was sent to this place, perhaps through a store over it that is closed by now."""
+        if self._is_home(save.store):
+            return True
+        creation_id = save.commit.creation_id if save.creation is None else save.creation.creation_id
+        head = await self._head_of_life(session.id, creation_id)
+        return head is not None
+
+    async def _is_at_home(self, session: Session[Any]) -> bool:
+        """Tell whether the session was read from this place: the same creation id there is the same session."""
+        baseline = session._baseline
+        if baseline is None or self._is_home(baseline.store):
+            return baseline is not None
+        head = await self._head_of_life(session.id, baseline.creation_id)
+        if head is None:
+            return False
+        if head.revision < baseline.revision:
+            # A copy of the data, or a backup of it: what the session has seen beyond would be missing without a word.
+            raise SessionConflict(session.id, expected_revision=baseline.revision, revision=head.revision)
+        if session._baseline is baseline:
+            session._baseline = replace(baseline, store=self._as_store())
+        return True
+
+    async def _head_of_life(self, session_id: str, creation_id: str | None) -> HeadRecord | None:
+        loaded = (await self._backend.load([self._key(session_id)], last=0, whole_head=False))[0]
+        return loaded.head if loaded is not None and loaded.head.creation_id == creation_id else None
 
     async def _settle(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
@@ -97,15 +125,14 @@ class BaseSessionStore(SessionWriter, AsyncResource):
         except SessionManagerError:
             session._unsettled = None
             raise
-        await saving.settle(session, save, receipt, events)
+        await saving.settle(session, save, self._as_store(), receipt, events)
 
     def _is_home(self, store: SessionStore) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""
-        return (
-            isinstance(store, BaseSessionStore)
-            and store._open_backend is self._open_backend
-            and store._namespace == self._namespace
-        )
+        if not isinstance(store, BaseSessionStore) or store._namespace != self._namespace:
+            return False
+        mine, other = self._open_backend, store._open_backend
+        return other is mine or (mine.place is not None and other.place == mine.place)
 
 
 class NamespaceView(BaseSessionStore):

@@ -91,8 +91,10 @@ async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
         session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
-async def settle(session: Session[Any], save: Save, receipt: Receipt, new: Sequence[SessionEvent[Any]]) -> None:
-    """Bring `session` in step with the store after `save`: its own event objects become the `new`, stored ones.
+async def settle(
+    session: Session[Any], save: Save, store: SessionStore, receipt: Receipt, new: Sequence[SessionEvent[Any]]
+) -> None:
+    """Bring `session` in step with the `store` that made `save`: its own event objects become the `new`, stored ones.
 
     Another task may save the same object meanwhile: then it is settled already, and nothing is left to do.
     """
@@ -100,7 +102,7 @@ async def settle(session: Session[Any], save: Save, receipt: Receipt, new: Seque
     while session._unsettled is save:
         baseline = session._baseline
         if save.creation is not None:
-            baseline = newborn_baseline(session, save.creation, save.store)
+            baseline = newborn_baseline(session, save.creation, store)
         assert baseline is not None, "what is not created now was created before"
         totals = await totals_with(new, baseline, may_breathe=tries < MOST_TRIES)
         tries += 1

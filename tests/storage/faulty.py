@@ -315,6 +315,13 @@ class IgnoresTheGuard(BaseSessionStore):
         super().__init__(_Unguarded())
 
 
+class KnowsNoOtherStore(InMemorySessionStore):
+    """Takes what was read through another store over the same data for a session of elsewhere."""
+
+    async def _is_at_home(self, session: Session[Any]) -> bool:
+        return session._baseline is not None and self._is_home(session._baseline.store)
+
+
 class _TwoSteps(YieldingBackend):
     async def delete(  # type: ignore[override]  # both are awaitable
         self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None

@@ -34,6 +34,7 @@ FAULTS = {
     "FollowsFromTheStart": ("following", "test_following_from_an_event_that_is_not_there_is_refused"),
     "GoesByTheClock": ("activity", "test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
+    "KnowsNoOtherStore": ("saving_elsewhere", "test_what_was_read_through_one_store_is_saved_through_another"),
     "DeletesInTwoSteps": ("deleting", "test_a_guarded_delete_takes_no_commit_along_that_comes_at_the_same_time"),
     "JoinsNamespaceAndId": (
         "namespaces",

@@ -433,3 +433,26 @@ async def test_a_sync_that_fails_is_told_and_a_retry_with_the_same_id_syncs_agai
     assert found is not None
     assert (found["shown"], found["state"], found["revision"]) == (["e"], {"a": 1}, 3)
     assert await picture(tmp_path, "new") is not None
+
+
+async def test_a_deleted_session_is_not_brought_back_by_another_store_over_the_same_directory(tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as one, FileSessionStore(tmp_path) as two:
+        session = await one.create("chat")
+        await two.delete("chat")
+        session.add_event(said())
+
+        with pytest.raises(SessionNotFound):
+            await two.save(session)
+
+    assert await picture(tmp_path, "chat") is None
+
+
+async def test_a_session_read_through_a_store_that_is_closed_by_now_is_saved_through_the_next(tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as one:
+        session = await one.create("chat")
+    session.add_event(said(id="e"))
+
+    async with FileSessionStore(tmp_path) as two:
+        await two.save(session)
+
+    assert ((await picture(tmp_path, "chat")) or {})["shown"] == ["e"]

@@ -56,6 +56,11 @@ class FileBackend(Backend):
         self._begin(directory, durable)
         _backends.add(self)
 
+    @property
+    def place(self) -> object:
+        """The directory."""
+        return FileBackend, self._shelf.directory
+
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         lane = ("tree", SessionKey(key.namespace, root_id))

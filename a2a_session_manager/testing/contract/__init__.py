@@ -37,6 +37,7 @@ from a2a_session_manager.testing.contract.repeating import RepeatingContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
+from a2a_session_manager.testing.contract.saving_elsewhere import SavingElsewhereContract
 from a2a_session_manager.testing.contract.saving_refused import SavingRefusedContract
 from a2a_session_manager.testing.contract.trees import TreesContract
 from a2a_session_manager.testing.contract.typed import TypedContract
@@ -50,6 +51,7 @@ class StoreContract(
     AppendingContract,
     SavingContract,
     SavingRefusedContract,
+    SavingElsewhereContract,
     CopiesContract,
     GuardingContract,
     ExactlyOnceContract,

@@ -80,7 +80,7 @@ class SessionManager(AsyncResource):
 
         `properties` are those of a new one. Raises InvalidSessionOperation when it exists below another parent.
         """
-        change = SessionChange(set_properties=properties or {})
+        change = SessionChange(set_properties={} if properties is None else properties)
         session = await open_session(self._store, id, parent=parent_id, last=last, change=change)
         yield ActiveSession(self._store, session)
 
@@ -94,7 +94,9 @@ class SessionManager(AsyncResource):
         write_id: str | None = None,
     ) -> Session[Any]:
         """Create a session. Raises SessionAlreadyExists, or SessionNotFound for the parent."""
-        change = SessionChange(set_state=state or {}, set_properties=properties or {})
+        change = SessionChange(
+            set_state={} if state is None else state, set_properties={} if properties is None else properties
+        )
         return await self._store.create(id, parent_id=parent_id, change=change, write_id=write_id)
 
     @overload

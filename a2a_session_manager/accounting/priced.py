@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from a2a_session_manager.accounting.media import media_counts
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import TokenUsage, is_sound
 from a2a_session_manager.threads import in_thread
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer, SaysWhy, prices_are_loaded, warm_up_prices
 
@@ -43,7 +43,7 @@ def priced(usage: TokenUsage, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> 
 def priced_event(event: EventT, pricer: Pricer = DEFAULT_PRICER) -> EventT:
     """Return `event` with its usage priced at its timestamp; the same object when nothing changes."""
     usage = event.token_usage
-    if usage is None or (with_cost := priced(usage, event.timestamp, pricer)) is usage:
+    if usage is None or not needs_price(event) or (with_cost := priced(usage, event.timestamp, pricer)) is usage:
         return event
     return event.model_copy(update={"token_usage": with_cost})
 
@@ -65,7 +65,8 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 def needs_price(event: object) -> bool:
     """Tell whether `priced_event` would ask for a price; what is no event needs none."""
     usage = event.token_usage if isinstance(event, SessionEvent) else None
-    return usage is not None and usage.cost_pico_usd is None and bool(usage.model)
+    # What is not sound is refused when it is encoded.
+    return is_sound(usage) and usage.cost_pico_usd is None and bool(usage.model)
 
 
 class _Numbers:

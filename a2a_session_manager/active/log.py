@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.active.writing import ActiveWriter
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
@@ -33,7 +34,11 @@ class ActiveLog(ActiveWriter):
         run is entered, and when its block has ended, with nothing written; see `append_late`.
         """
         store = self._writable
-        run = SessionRun(id=new_id() if id is None else id, agent=agent, metadata=dict(metadata or {}))
+        run = SessionRun(
+            id=new_id() if id is None else id,
+            agent=agent,
+            metadata={} if metadata is None else arguments.values("metadata", metadata),
+        )
         return ActiveRun(store, self.session, run, may_resume=id is not None)
 
     @asynccontextmanager
@@ -54,7 +59,9 @@ class ActiveLog(ActiveWriter):
         store = self._writable
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
-        change = SessionChange(set_properties={**known, **(properties or {})})
+        change = SessionChange(
+            set_properties={**known, **({} if properties is None else arguments.values("properties", properties))}
+        )
         session = await open_session(store, id, parent=self.session, last=last, change=change)
         yield ActiveSession(store, session)
 

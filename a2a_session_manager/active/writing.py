@@ -9,9 +9,10 @@ from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.active.reading import ActiveReader
 from a2a_session_manager.context.messages import event_from_message, source_of
 from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import derived_id, new_id
+from a2a_session_manager.models.identifier import checked_id, derived_id, new_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 
@@ -73,7 +74,7 @@ class ActiveWriter(ActiveReader):
         has_result = result is not _NO_RESULT
         is_recorded = call_id is not None and ((args is None and has_result) or await self._holds_call(call_id))
         if call_id is None:
-            call_id = new_id() if id is None else derived_id(id)
+            call_id = new_id() if id is None else derived_id(checked_id(id))
         events = []
         if not (is_recorded and has_result):
             message = call_message(name, await as_text({} if args is None else args, "args"), call_id)
@@ -125,7 +126,8 @@ class ActiveWriter(ActiveReader):
         A retry with the same `write_id` takes back nothing that others have set since. A key that is called
         `write_id` goes into `values`.
         """
-        change = SessionChange(set_state={**(values or {}), **keys})
+        given = {} if values is None else arguments.values("values", values)
+        change = SessionChange(set_state={**given, **keys})
         await self._writable.commit(self.session, change, write_id=write_id)
 
     async def unset_state(self, *keys: str, write_id: str | None = None) -> None:
@@ -158,6 +160,8 @@ class ActiveWriter(ActiveReader):
     def _event(self, item: SessionEvent[Any] | Mapping[str, Any], id: str | None) -> SessionEvent[Any]:
         if isinstance(item, Mapping):
             return event_from_message(item, **self._fields(id))
+        if not isinstance(item, SessionEvent):
+            raise InvalidEvent(f"{shown(item)} is no event: append a SessionEvent or a chat message", path="events")
         changes: dict[str, Any] = {} if id is None else {"id": id}
         if item.task_id is None and self._run_id is not None:
             changes["task_id"] = self._run_id

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models import arguments
+from a2a_session_manager.models.identifier import checked_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 
@@ -28,15 +30,14 @@ class Retraction:
     after: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.event_ids, str):
-            raise InvalidSessionOperation(f"event_ids={self.event_ids!r} is one text: pass a list of ids")
+        object.__setattr__(self, "event_ids", arguments.items("event_ids", self.event_ids))
+        for event_id in self.event_ids:
+            checked_id(event_id, "event id")
         ways = bool(self.event_ids) + (self.last is not None) + (self.after is not None)
         if ways != 1:
             raise InvalidSessionOperation("say what to retract in one way: event ids, last= or after=")
         for name in ("last", "after"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise InvalidSessionOperation(f"{name}={value} cannot be negative: take 0 or more")
+            object.__setattr__(self, name, arguments.limit(name, getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class SessionChange:
     """What a store commits as one atomic step: retractions first, then the rest.
 
     State and properties merge per top-level key, runs per id. An empty change only looks where the session is.
-    Raises InvalidSessionOperation when made with a key both set and unset.
+    Raises InvalidSessionOperation when made with a key both set and unset, or with what are no lists and dicts.
     """
 
     events: Sequence[SessionEvent[Any]] = ()
@@ -56,13 +57,18 @@ class SessionChange:
     retraction: Retraction | None = None
 
     def __post_init__(self) -> None:
+        # As they are now, and read once: a generator would be empty when it is written.
+        for name in ("events", "runs", "unset_state", "unset_properties"):
+            object.__setattr__(self, name, arguments.items(name, getattr(self, name)))
+        for name in ("set_state", "set_properties"):
+            object.__setattr__(self, name, arguments.values(name, getattr(self, name)))
+        if not isinstance(self.retraction, Retraction | None):
+            raise InvalidSessionOperation(f"retraction={shown(self.retraction)} is none: pass a Retraction")
         for what, kept, dropped in (
             ("state", self.set_state, self.unset_state),
             ("properties", self.set_properties, self.unset_properties),
         ):
-            if isinstance(dropped, str):
-                raise InvalidSessionOperation(f"unset_{what}={dropped!r} is one text: pass a list of keys")
-            if both := sorted(kept.keys() & set(dropped)):
+            if both := sorted(key for key in kept if key in dropped):
                 raise InvalidSessionOperation(f"{what} keys both set and unset in one change: {both}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -22,6 +22,19 @@ __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
+
+
+_COUNTED_NAMES = (
+    "prompt_tokens",
+    "completion_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "requests",
+)
 
 
 class TokenUsage(TokenCounts):
@@ -77,7 +90,11 @@ class TokenUsage(TokenCounts):
         return self
 
     def _check(self, whole: str, parts: tuple[str, ...]) -> None:
-        total, limit = sum(getattr(self, part) for part in parts), getattr(self, whole)
+        counts = [getattr(self, name) for name in (whole, *parts)]
+        # One that was changed by model_copy comes here again, in an event.
+        if not all(isinstance(count, int) for count in counts):
+            raise ValueError(f"{whole} and {' + '.join(parts)} are whole numbers")
+        limit, total = counts[0], sum(counts[1:])
         if total > limit:
             raise ValueError(f"{' + '.join(parts)} is {total}, more than the {limit} {whole} it is part of")
 
@@ -137,6 +154,28 @@ class TokenUsage(TokenCounts):
         if self.cost_pico_usd is None:
             counted["unpriced_requests"] = self.requests
         return {name: count for name, count in counted.items() if count}
+
+
+def is_sound(usage: object) -> TypeGuard[TokenUsage]:
+    """Tell whether a usage holds what its class would take: model_copy and model_construct check nothing."""
+    if not isinstance(usage, TokenUsage):
+        return False
+    held = usage.__dict__.get
+    counts: list[Any] = [held(name) for name in _COUNTED_NAMES]
+    if not all(type(count) is int and 0 <= count <= MOST_COUNTED for count in counts):
+        return False
+    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
+    cost = held("cost_pico_usd")
+    return bool(
+        cache_read + cache_write <= prompt >= input_audio
+        and cache_write_1h <= cache_write
+        and reasoning <= completion >= output_audio
+        and (cost is None or (type(cost) is int and 0 <= cost <= MOST_PICO_USD))
+        and isinstance(held("model"), str)
+        and held("basis") in ("reported", "counted", "estimated")
+        and all(isinstance(held(name), str | None) for name in ("provider", "priced_by"))
+        and isinstance(held("details"), dict | None)
+    )
 
 
 def _add_cost(pico: int, values: dict[str, Any]) -> None:

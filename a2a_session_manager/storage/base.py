@@ -14,6 +14,7 @@ from a2a_session_manager.exceptions import (
     SessionManagerError,
     StoreUnavailable,
 )
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
@@ -37,6 +38,8 @@ class BaseSessionStore(SessionWriter, AsyncResource):
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store."""
+        saving.check_shape(session)
+        expected_revision = arguments.limit("expected_revision", expected_revision)
         was_sent = await self._settle_unknown(session)
         if was_sent and expected_revision is not None:
             # What was sent before has passed the guard; what came since is guarded against what it made.

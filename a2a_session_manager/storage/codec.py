@@ -19,11 +19,9 @@ from a2a_session_manager.models.checked import exact_offset, invalid_fields
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.fields_set import share_fields_set
 from a2a_session_manager.models.identifier import checked_id, shown
-from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.models.token_counts import MOST_COUNTED
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import TokenUsage, is_sound
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.plain_json import escaped, has_split_character, parsed
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
@@ -71,7 +69,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         plain = check.check(usage.details, *path, "token_usage", "details")
         if plain is not usage.details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
-        delta = _delta_of(usage, event.source)
+        delta = UsageDelta(usage.model, event.source.value, usage.counters())
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
     return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out)), task_id, delta)
 
@@ -98,12 +96,12 @@ def decode_event(
 
 def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
     """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
-    if type(run.__dict__.get("status")) is not RunStatus:  # model_copy and model_construct check nothing
+    if not _run_holds_its_fields(run):
         run = _validated(run, SessionRun)
     checked_id(run.id, "run id")
     plain = check.check(run.metadata, f"runs[{run.id}]", "metadata")
-    if plain is not run.metadata or _is_inexact(run.started_at) or _is_inexact(run.ended_at):
-        run = _validated(run.model_copy(update={"metadata": plain}), SessionRun)
+    if plain is not run.metadata:
+        run = run.model_copy(update={"metadata": plain})
     return StoredRun(run.status.value, _marked(_dumped(run, _RUN_SERIALIZER, set())))
 
 
@@ -188,21 +186,23 @@ def _holds_its_fields(event: SessionEvent[Any]) -> bool:
     fields = event.__dict__
     usage = fields.get("token_usage")
     return (
-        not _is_inexact(fields.get("timestamp", ""))
+        not _is_inexact(fields.get("timestamp") or "none")
         and isinstance(fields.get("source"), EventSource)
         and isinstance(fields.get("type"), str)
         and isinstance(fields.get("metadata"), dict)
-        and (usage is None or isinstance(usage, TokenUsage))
+        and (usage is None or is_sound(usage))
     )
 
 
-def _delta_of(usage: TokenUsage, source: EventSource) -> UsageDelta:
-    counters = usage.counters()
-    for name, count in counters.items():
-        most = MOST_PICO_USD if name == "cost_pico_usd" else MOST_COUNTED
-        if type(count) is not int or not 0 <= count <= most:
-            raise InvalidEvent(f"{name} is {shown(count)}: take a whole number from 0 to {most}", path="token_usage")
-    return UsageDelta(usage.model, source.value, counters)
+def _run_holds_its_fields(run: SessionRun) -> bool:
+    held = run.__dict__.get
+    return (
+        isinstance(held("status"), RunStatus)
+        and all(isinstance(held(name), str | None) for name in ("agent", "error", "error_type"))
+        and isinstance(held("metadata"), dict)
+        and not _is_inexact(held("started_at"))
+        and not _is_inexact(held("ended_at"))
+    )
 
 
 def _is_inexact(moment: object) -> bool:
@@ -217,6 +217,11 @@ def _is_inexact(moment: object) -> bool:
 def _validated(model: ModelT, kind: type[ModelT]) -> ModelT:
     """Return `model` with each field as its class holds it. Raises InvalidEvent for what that cannot hold."""
     fields = {name: value for name, value in model.__dict__.items() if name in kind.model_fields}
+    usage = fields.get("token_usage")
+    if isinstance(usage, TokenUsage):  # pydantic would take it as it is
+        fields["token_usage"] = {
+            name: value for name, value in usage.__dict__.items() if name in TokenUsage.model_fields
+        }
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
@@ -225,7 +230,8 @@ def _validated(model: ModelT, kind: type[ModelT]) -> ModelT:
 
 def _cannot_hold(model: BaseModel, error: Exception) -> InvalidEvent:
     what = type(model).__name__
-    return InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {error}", path=what)
+    reason = invalid_fields(error) if isinstance(error, ValidationError) else error
+    return InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {reason}", path=what)
 
 
 def _loaded(data: bytes, model: type[Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.identifier import checked_id, hidden_id, shown
@@ -42,7 +43,7 @@ async def encode_change(
 ) -> EncodedCommit:
     """Return the commit that makes `change`. Raises InvalidEvent, and InvalidSessionOperation over the limits."""
     commit = await inline_or_thread(lambda check: _encoded(change, check, limits), limits)
-    commit.expected_revision = expected_revision
+    commit.expected_revision = arguments.limit("expected_revision", expected_revision)
     commit.creation_id = creation_id
     commit.write_id = None if write_id is None else checked_id(write_id, "write id")
     if write_id is None and (expected_revision is not None or not commit.is_append):
@@ -129,6 +130,7 @@ def encode_runs(
         if not isinstance(run, SessionRun):
             raise InvalidEvent(f"runs: a {type(run).__name__} is no run: give SessionRun(…)", path="runs")
         check.add_unchecked(0, _EVENT_VALUES)
+        checked_id(run.id, "run id")
         check.check(run.error, f"runs[{run.id}]", "error")
         encoded[run.id] = encode_run(run, check)
         if len(encoded[run.id].data) > limits.event_bytes:

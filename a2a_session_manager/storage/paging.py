@@ -7,15 +7,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.storage.records import StoredEvent, StoredRetraction
+
+_DIGITS = 15
 
 
 def ordinal_of(cursor: str | None) -> int:
     """Return the ordinal that a cursor over children names, 0 for the start."""
     if cursor is None:
         return 0
-    if not cursor.isdecimal():
-        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
+        raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")
     return int(cursor)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import depth_first
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.identifier import ID_CHARACTERS, checked_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -56,14 +57,14 @@ class SessionReader(ABC):
         """Return the session with its visible events, or the newest `last` of them; None when absent."""
         key = self._key(session_id)
         event_model(message_type)  # before anything is read: it may be no type
-        check_limit("last", last)
+        last = arguments.limit("last", last)
         loaded = (await self._backend.load([key], last=last, whole_head=last is None))[0]
         return None if loaded is None else await self._session(loaded, last, message_type)
 
     async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Session[Any] | None]:
         """Return several sessions in the order asked, None for each that is absent."""
-        keys = [self._key(session_id) for session_id in session_ids]
-        check_limit("last", last)
+        keys = [self._key(session_id) for session_id in arguments.items("session_ids", session_ids)]
+        last = arguments.limit("last", last)
         found: list[Session[Any] | None] = []
         for start in range(0, len(keys), _SESSIONS_A_LOAD):
             batch = keys[start : start + _SESSIONS_A_LOAD]
@@ -82,8 +83,8 @@ class SessionReader(ABC):
     ) -> list[SessionEvent[Any]]:
         """Return visible events with a seq above `after`, oldest first. Raises SessionNotFound."""
         key, creation_id = self._named(session)
-        check_limit("after", after)
-        check_limit("limit", limit)
+        after = arguments.whole_number("after", after)
+        limit = arguments.limit("limit", limit)
         event_model(message_type)
         if limit == 0:
             await self._head(key, creation_id)
@@ -105,8 +106,7 @@ class SessionReader(ABC):
     ) -> EventsPage:
         """Return a page of events: up to `limit`, fewer where they are large, one at least. Raises SessionNotFound."""
         key, creation_id = self._named(session)
-        check_limit("after", after)
-        check_limit("limit", limit)
+        after, limit = arguments.whole_number("after", after), arguments.whole_number("limit", limit)
         if limit == 0:
             await self._head(key, creation_id)
             return EventsPage([], after)
@@ -143,7 +143,7 @@ class SessionReader(ABC):
         Raises SessionNotFound.
         """
         key = self._key(session_id)
-        check_limit("limit", limit)
+        limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
         if limit == 0:
             return SessionPage([], cursor)
         page = await self._backend.children(key, cursor=cursor, limit=limit)
@@ -184,9 +184,10 @@ class SessionReader(ABC):
         self, prefix: str = "", *, cursor: str | None = None, limit: int = 100, roots_only: bool = False
     ) -> SessionPage:
         """Return one page of ids; of a limit of 0 nothing, and the cursor as it was."""
-        check_limit("limit", limit)
+        limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
         if limit == 0:
             return SessionPage([], cursor)
+        prefix = arguments.text("prefix", prefix)
         return await self._backend.list_page(
             self._namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only
         )
@@ -195,14 +196,15 @@ class SessionReader(ABC):
         self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
     ) -> AsyncGenerator[str, None]:
         """Iterate over all ids, a page at a time."""
+        page_size = arguments.whole_number("page_size", page_size)
         if page_size < 1:
             raise InvalidSessionOperation(f"page_size={page_size} brings nothing: take 1 or more")
-        return self._iterated(prefix, roots_only, page_size)
+        return self._iterated(arguments.text("prefix", prefix), roots_only, page_size)
 
     def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event behind `after`, then each new one; see SessionStore.follow."""
         key, creation_id = self._named(session)
-        check_limit("after", after)
+        after = arguments.whole_number("after", after)
         return following.follow(self._backend, key, self._limits, creation_id=creation_id, after=after)
 
     @property
@@ -263,16 +265,6 @@ class SessionReader(ABC):
                     add_counters(total.setdefault(cell, {}), counters)
                 await asyncio.sleep(0)
         return await summary(total)
-
-
-def check_limit(name: str, value: int | None) -> None:
-    """Raise InvalidSessionOperation for a limit that is negative or no whole number."""
-    if value is None:
-        return
-    if not isinstance(value, int):
-        raise InvalidSessionOperation(f"{name}={value!r} is no whole number: take 0 or more")
-    if value < 0:
-        raise InvalidSessionOperation(f"{name}={value} cannot be negative: take 0 or more")
 
 
 def checked_namespace(name: str) -> str:

@@ -10,7 +10,7 @@ from a2a_session_manager.accounting.priced import priced_events
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.clock import now_micros
-from a2a_session_manager.models.identifier import hidden_id
+from a2a_session_manager.models.identifier import hidden_id, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
@@ -43,6 +43,23 @@ class Save(CopiesAsItself):
     creation: Creation | None
     commit: EncodedCommit
     events: Sequence[SessionEvent[Any]]
+
+
+def check_shape(session: object) -> None:
+    """Refuse what is no session, or holds what no session does: a Session lets anything be assigned.
+
+    Raises InvalidSessionOperation.
+    """
+    if not isinstance(session, Session):
+        raise InvalidSessionOperation(f"{shown(session)} is no session: pass the Session to save")
+    kinds = {"events": list, "runs": list, "state": dict, "metadata": SessionMetadata}
+    found = {name: getattr(session, name) for name in kinds}
+    if isinstance(found["metadata"], SessionMetadata):
+        kinds["metadata.properties"] = dict
+        found["metadata.properties"] = found["metadata"].properties
+    for name, kind in kinds.items():
+        if not isinstance(found[name], kind):
+            raise InvalidSessionOperation(f"session.{name} is a {type(found[name]).__name__}: assign a {kind.__name__}")
 
 
 async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLimits) -> Save | None:

@@ -14,7 +14,7 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
-from a2a_session_manager.models.identifier import hidden_id, new_id
+from a2a_session_manager.models.identifier import hidden_id, new_id, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy
@@ -53,7 +53,7 @@ class SessionWriter(SessionReader):
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
-        change = await self._with_costs(SessionChange() if change is None else change)
+        change = await self._with_costs(SessionChange() if change is None else _checked_change(change))
         commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
         creation = Creation(hidden_id(), commit.written_at, await self._parent(parent_id))
         receipt, events = await self._sent(
@@ -81,7 +81,7 @@ class SessionWriter(SessionReader):
         """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
         _check_policy(on_repeat)
         key, creation_id = self._named(session)
-        change = await self._with_costs(change)
+        change = await self._with_costs(_checked_change(change))
         try:
             commit = await encode_change(
                 change,
@@ -149,7 +149,7 @@ class SessionWriter(SessionReader):
     ) -> None:
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
         if children not in ("refuse", "cascade"):
-            raise InvalidSessionOperation(f"children={children!r} is unknown: take 'refuse' or 'cascade'")
+            raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
         key, creation_id = self._named(session)
         if creation_id is None:
             loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
@@ -243,6 +243,12 @@ class SessionWriter(SessionReader):
         return Parent(key.id, head.creation_id, head.root_id, head.depth)
 
 
+def _checked_change(change: Any) -> SessionChange:
+    if not isinstance(change, SessionChange):
+        raise InvalidSessionOperation(f"change={shown(change)} is none: pass a SessionChange")
+    return change
+
+
 def _check_policy(on_repeat: str) -> None:
     if on_repeat not in ("refuse", "keep"):
-        raise InvalidSessionOperation(f"on_repeat={on_repeat!r} is unknown: take 'refuse' or 'keep'")
+        raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
+from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.keeper import FileKeeper
@@ -62,7 +63,7 @@ def _position(cursor: str | None) -> tuple[str, str]:
         return "", ""
     folder, slash, file = cursor.partition("/")
     if not slash:
-        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
+        raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")
     return folder, file
 
 

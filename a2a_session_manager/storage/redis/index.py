@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
+from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import flat, lost, pairs
@@ -313,8 +314,9 @@ def _position(cursor: str | None, shards: int) -> tuple[int, bytes]:
     if cursor is None:
         return 0, b""
     number, colon, member = cursor.partition(":")
-    if not colon or not number.isdecimal() or int(number) >= shards or not member.isascii():
-        raise InvalidSessionOperation(f"cursor {cursor!r} is not one of a page: start again without it")
+    is_number = number.isascii() and number.isdecimal() and len(number) <= 3
+    if not colon or not is_number or int(number) >= shards or not member.isascii():
+        raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")
     return int(number), member.encode()
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from a2a_session_manager.testing.contract.activity import ActivityContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
+from a2a_session_manager.testing.contract.arguments import ArgumentsContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
@@ -71,6 +72,7 @@ class StoreContract(
     PayloadsContract,
     TypedContract,
     LimitsContract,
+    ArgumentsContract,
     CorruptionContract,
     LifecycleContract,
     RacingContract,

@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
-from a2a_session_manager.storage import store_from_url
+import a2a_session_manager.storage.redis
+from a2a_session_manager import BaseSessionStore, SessionManager
+from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull, StoreUnavailable
+from a2a_session_manager.storage.redis import wakeups
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.rights import ARGUMENTS
+from a2a_session_manager.storage.redis.rights import ARGUMENTS, PLAIN
 from a2a_session_manager.storage.redis.script import Script, ScriptCall, encoded
 from a2a_session_manager.storage.redis.scripts import ALL
 from a2a_session_manager.testing.contract.making import ids, said
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES
+from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.scripts import IMPATIENT, PROBE_KEY, connected, push, pushed
 
 SLOW_LOADING = ("key-load-delay", "150")  # microseconds a command; it answers between thousands of them
-PLAIN = "+eval +evalsha +ping +zrangebylex +zlexcount"
+# For scripts, the health check, a database other than 0, and a cluster: its map, its keys, a slot that is moved.
+OF_THE_CLIENT = "+eval +evalsha +ping +select +cluster|slots +command +asking"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+[RIGHTS] = [block.split() for block in re.findall(r"```text\n(.*?)```", README, re.DOTALL) if block.startswith("-@all")]
+PACKAGE = Path(a2a_session_manager.storage.redis.__file__).parent
 NEEDED = "+eval +evalsha +hexists +hget +hset +rpush +unlink +lrange"
 
 
@@ -77,39 +85,86 @@ async def test_the_rights_that_are_needed_are_enough(server_with: StartServer) -
     await connections.aclose()
 
 
-def rights_of_the_store() -> list[str]:
-    """Return what the store cannot do without; the rights to publish and to subscribe are not among it."""
-    scripted = set().union(*(script.commands() for script in ALL)) - {"PUBLISH"}
-    return ["-@all", *{*PLAIN.split(), *(f"+{command.lower()}" for command in scripted)}]
+def test_what_is_sent_outside_of_scripts_is_tried_too() -> None:
+    sent = {name for module in PACKAGE.glob("*.py") for name in re.findall(r"\(\s*\"([A-Z]+)\",", module.read_text())}
+
+    assert sent & ARGUMENTS.keys() == PLAIN
 
 
 def test_the_readme_names_the_rights() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    [rights] = [block for block in re.findall(r"```text\n(.*?)```", readme, re.DOTALL) if block.startswith("-@all")]
+    scripted = set().union(*(script.commands() for script in ALL)) - {"PUBLISH"}
+    needed = {"-@all", *OF_THE_CLIENT.split(), *(f"+{command.lower()}" for command in scripted | PLAIN)}
 
-    assert sorted(rights.split()) == sorted(rights_of_the_store())
+    assert sorted(RIGHTS) == sorted(needed)
 
 
-async def test_the_store_needs_the_commands_of_its_scripts_and_few_others(server_with: StartServer) -> None:
-    server = await server_with(("user", "ann", "on", ">secret", "~session:*", *rights_of_the_store()))
-
-    async with store_from_url(server.url.replace("//", "//ann:secret@")) as store:
+async def use_all(url: str) -> None:
+    """Use every verb that asks the server for something else."""
+    async with SessionManager.from_url(url) as sessions:
+        store: Any = sessions.store
         for write in [*WRITES, DELETE]:
             session = await write.prepare(store, write.name)
             await write.send(store, session)
-        assert len(await store.list_sessions()) == len(WRITES) + 1
-        assert len(await store.tree("the parent")) == 3
-        # No right to publish or to subscribe: news come by looking.
-        stream = store.follow("append")
-        heard = [await anext(stream) for _ in range(6)]
-        news = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.1)
-        assert not news.done()
-        await store.append("append", said(id="news"))
-        heard.append(await asyncio.wait_for(news, timeout=15))
-        await stream.aclose()
+        async with sessions.open("talk") as chat:
+            await chat.user("x")
+            async with chat.run(agent="planner") as run, run.child("talk/kid", agent="looker") as kid:
+                await kid.user("y")
+            await chat.set_state(seen=1)
+            await chat.retract(last=1)
+            await chat.messages()
+            await chat.usage(tree=True)
+        assert (await store.get("talk", last=5)).id == "talk"
+        assert await store.events("talk") == []  # the only one is hidden
+        assert await store.children("talk") == ["talk/kid"]
+        assert len(await store.tree("talk")) == 2
+        assert len(await store.list_sessions()) == len(WRITES) + 3
+        assert list((await store.list_page("talk", limit=1)).session_ids) == ["talk"]
+        with pytest.raises(InvalidSessionOperation):
+            await store.delete("talk")
+        await store.delete("talk", children="cascade")
+        await follow_without_pub_sub(store)
 
+
+async def follow_without_pub_sub(store: BaseSessionStore) -> None:
+    """See that news come by looking."""
+    stream = store.follow("append")
+    heard = [await anext(stream) for _ in range(6)]
+    news = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    assert not news.done()
+    await store.append("append", said(id="news"))
+    heard.append(await asyncio.wait_for(news, timeout=15))
+    await stream.aclose()
     assert ids(heard)[-1] == "news"
+
+
+@pytest.mark.parametrize("database", [0, 1])
+async def test_the_rights_of_the_readme_are_enough(database: int, server_with: StartServer) -> None:
+    server = await server_with(("user", "ann", "on", ">secret", "~session:*", *RIGHTS))
+
+    await use_all(server.url.replace("//", "//ann:secret@").replace("/0", f"/{database}"))
+
+
+async def test_the_rights_of_the_readme_are_enough_on_a_cluster(redis_cluster: RedisCluster) -> None:
+    for node in redis_cluster.nodes:
+        await asyncio.to_thread(node.call, "ACL SETUSER", "ann", "on", ">secret", "~session:*", *RIGHTS)
+
+    await use_all(redis_cluster.url.replace("//", "//ann:secret@"))
+
+
+async def test_who_may_not_subscribe_is_not_woken_again_and_again(
+    server_with: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakeups, "_RECONNECT_SECONDS", 0.01)
+    server = await server_with(("user", "ann", "on", ">secret", "~test:*", *RIGHTS))
+    connections = connected(server.url.replace("//", "//ann:secret@"))
+    waiting = asyncio.create_task(connections.wait(b"news", 3, 60))
+
+    await asyncio.sleep(0.3)
+
+    assert not waiting.done()
+    await connections.aclose()
+    await waiting
 
 
 async def test_a_user_without_scripts(server_with: StartServer) -> None:

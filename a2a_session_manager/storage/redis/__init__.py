@@ -19,6 +19,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress, address_from
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import checked_prefix, probe_key
+from a2a_session_manager.storage.redis.rights import PLAIN
 from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class RedisSessionStore(BaseSessionStore):
             raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
         prefix = checked_prefix(key_prefix)
         ttl = _milliseconds(expiration_seconds)
-        connections = Connections(address, client, scripts=scripts.ALL, probe_key=probe_key(prefix))
+        connections = Connections(
+            address, client, scripts=scripts.ALL, probe_key=probe_key(prefix), plain_commands=PLAIN
+        )
         super().__init__(RedisBackend(connections, prefix=prefix, ttl=ttl), limits=limits, pricer=pricer)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -54,6 +54,7 @@ class Connections:
         *,
         scripts: Sequence[Script],
         probe_key: bytes,
+        plain_commands: Iterable[str] = (),
         patience: Patience | None = None,
     ) -> None:
         if address is not None:
@@ -63,7 +64,7 @@ class Connections:
         self._address = address
         self._handed_in = client
         self._has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
-        self._trial = trial(scripts, probe_key)
+        self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
         self._is_closed = False
         self._patience = patience or clients.patience_with(address, client)

@@ -47,6 +47,7 @@ ARGUMENTS: Final = {
     "UNLINK": "",
     "ZADD": "0 member",
     "ZCARD": "",
+    "ZLEXCOUNT": "- +",
     "ZRANGE": "0 0",
     "ZRANGEBYLEX": "- + LIMIT 0 1",
     "ZRANGEBYSCORE": "0 0 LIMIT 0 1",
@@ -55,6 +56,11 @@ ARGUMENTS: Final = {
     "ZREVRANGEBYSCORE": "0 0 LIMIT 0 1",
     "ZSCORE": "member",
 }
+# What is sent outside of scripts, by readers and by the index. A test holds the two together.
+PLAIN: Final = frozenset(
+    {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "LLEN", "LRANGE", "PTTL"}
+    | {"ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZREM", "ZSCORE"}
+)
 _MARKS: Final = ("NOPERM", "no permission", "No permission", "can't run this command", "can't access")
 
 # The key is made and removed by the script alone: if it exists before, it is somebody's, and nothing is tried on it.
@@ -84,9 +90,9 @@ return refused
 )
 
 
-def trial(scripts: Iterable[Script], key: bytes) -> ScriptCall:
-    """Return the call that tries every command of `scripts` on `key`, which must hold nothing."""
-    commands = set().union(*(script.commands() for script in scripts)) & ARGUMENTS.keys()
+def trial(scripts: Iterable[Script], key: bytes, plain: Iterable[str] = ()) -> ScriptCall:
+    """Return the call that tries every command of `scripts`, and `plain` ones, on `key`, which must hold nothing."""
+    commands = set(plain).union(*(script.commands() for script in scripts)) & ARGUMENTS.keys()
     removal = "DEL" if "DEL" in commands and "UNLINK" not in commands else "UNLINK"
     lines = [f"{command} {ARGUMENTS[command]}" for command in sorted(commands - {removal})]
     return ScriptCall(_TRY, [key], [removal, *lines])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_event import SessionEvent
@@ -14,6 +14,10 @@ from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
+
+# How often a follower looks whether the last event that it has told is still there.
+_COMPARED_SECONDS: Final = 4.0
+_BYTES_COMPARED: Final = 512
 
 
 async def follow(
@@ -25,15 +29,15 @@ async def follow(
     when the store is closed.
     """
     retractions_seen = 0  # by revision: a page at the end of the log shows the same ones again
-    revision, is_end_seen = 0, False  # of the page before
+    seen = _Seen(after)
     while True:
         backend.check_open()
-        page = await backend.read_log(key, after=after, limit=limits.page_events, max_bytes=limits.page_bytes)
+        page = await backend.read_log(key, after=seen.seq, limit=limits.page_events, max_bytes=limits.page_bytes)
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
-        await _refuse_time_gone_back(backend, key, page, after, revision, is_end_seen=is_end_seen)
-        revision, is_end_seen = page.revision, page.is_last
+        if await seen.is_ahead_of(page, backend, key):
+            raise _time_gone_back(key, seen, page)
         decoder = EventDecoder(key.id, limits)
         for stretch, retraction in _stretches(page, retractions_seen):
             for stored in stretch:
@@ -42,8 +46,7 @@ async def follow(
                 retractions_seen = retraction.revision
                 async for event in read_ranges(backend, key, limits, retraction):
                     yield event
-        if page.events:
-            after = page.events[-1].seq
+        seen.advance(page)
         if page.is_last:
             await backend.wait(key, creation_id, page.revision)
         else:
@@ -71,29 +74,64 @@ async def read_ranges(
             after = page.events[-1].seq
 
 
-async def _refuse_time_gone_back(
-    backend: Backend, key: SessionKey, page: LogPage, after: int, revision: int, *, is_end_seen: bool
-) -> None:
-    """Raise SessionConflict when the session is an earlier state of what the follower has seen at `revision`.
+class _Seen:
+    """What a follower has seen of a session, to notice when the session is an earlier state of that.
 
-    A server that was restored, or a replica that lagged behind when it was promoted, has lost the newest commits.
+    A server that was restored, or a replica that lagged behind when it was promoted, has lost the newest commits; and
+    it may have taken others since, under the same revisions and seqs.
     """
-    is_earlier = page.revision < revision
-    if page.events:
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.revision = 0
+        self._is_end = False
+        self._last: tuple[object, ...] | None = None
+        self._compared_at = asyncio.get_running_loop().time()
+
+    def advance(self, page: LogPage) -> None:
+        """Take note of a page that was told."""
+        self.revision, self._is_end = page.revision, page.is_last
+        if page.events:
+            self.seq = page.events[-1].seq
+            self._last = _marks_of(page.events[-1])
+
+    async def is_ahead_of(self, page: LogPage, backend: Backend, key: SessionKey) -> bool:
+        """Tell whether the page behind `seq` comes from an earlier state of the session, or another course of it."""
+        if page.revision < self.revision:
+            return True
         # All that was committed up to `revision` has been seen, so what comes now is of later ones.
-        is_earlier = is_earlier or (is_end_seen and page.events[0].revision <= revision)
-    elif page.revision != revision and after > 0 and not is_earlier:
-        [loaded] = await backend.load([key], last=0, whole_head=False)
-        is_earlier = loaded is not None and loaded.head.last_seq < after
-    if is_earlier:
-        raise SessionConflict(
-            key.id,
-            expected_revision=max(revision, page.revision),
-            revision=page.revision,
-            message=f"session {key.id!r} is at revision {page.revision}, an earlier state than the one followed up to "
-            f"event {after}: the store was restored, or lost its newest commits in a failover; read the session again, "
-            "and follow it from there",
-        )
+        if page.events and self._is_end and page.events[0].revision <= self.revision:
+            return True
+        if not page.events and page.revision != self.revision and self.seq > 0:
+            [loaded] = await backend.load([key], last=0, whole_head=False)
+            if loaded is not None and loaded.head.last_seq < self.seq:
+                return True
+        return not await self._is_last_there(backend, key)
+
+    async def _is_last_there(self, backend: Backend, key: SessionKey) -> bool:
+        """Tell whether the last event seen is still what lies in its place; asked now and then."""
+        now = asyncio.get_running_loop().time()
+        if self._last is None or now - self._compared_at < _COMPARED_SECONDS:
+            return True
+        self._compared_at = now
+        page = await backend.read_log(key, after=self.seq - 1, limit=1, max_bytes=1)
+        return page is None or (bool(page.events) and _marks_of(page.events[0]) == self._last)
+
+
+def _marks_of(event: StoredEvent) -> tuple[object, ...]:
+    """Return what tells an event from another one in its place: its id and time stand at the beginning."""
+    return event.revision, len(event.data), event.data[:_BYTES_COMPARED]
+
+
+def _time_gone_back(key: SessionKey, seen: _Seen, page: LogPage) -> SessionConflict:
+    return SessionConflict(
+        key.id,
+        expected_revision=max(seen.revision, page.revision),
+        revision=page.revision,
+        message=f"session {key.id!r} is at revision {page.revision}, an earlier state than the one followed up to "
+        f"event {seen.seq}, or another course since: the store was restored, or lost its newest commits in a failover; "
+        "read the session again, and follow it from there",
+    )
 
 
 def _stretches(page: LogPage, retractions_seen: int) -> Iterator[tuple[Sequence[StoredEvent], StoredRetraction | None]]:

@@ -10,6 +10,7 @@ import pytest
 
 from a2a_session_manager import InMemorySessionStore, SessionConflict
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.storage import following
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.records import SessionKey
@@ -42,9 +43,14 @@ def backed_up(store: InMemorySessionStore) -> Callable[[], None]:
         pytest.param([SessionChange(set_state={"k": 1})], id="fewer commits than were lost"),
         pytest.param([EVENTS], id="as many events, in fewer commits"),
         pytest.param([SessionChange(set_state={"k": n}) for n in range(9)], id="more commits, and no events"),
+        pytest.param([SessionChange(events=[said()]) for _ in range(3)], id="as many commits of as many events"),
+        pytest.param([SessionChange(events=[said()]) for _ in range(5)], id="more commits of more events"),
     ],
 )
-async def test_following_ends_when_the_session_goes_back(since: list[SessionChange]) -> None:
+async def test_following_ends_when_the_session_goes_back(
+    since: list[SessionChange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_COMPARED_SECONDS", 0)
     async with InMemorySessionStore() as store:
         await store.create("talk", change=SessionChange(events=several(2)))
         restore = backed_up(store)

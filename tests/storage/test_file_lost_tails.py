@@ -130,7 +130,7 @@ def test_what_the_newest_write_left_unsynced_goes_in_whatever_shape_the_power_le
         assert "chat.log: left out" in caplog.text
 
         # Sent again, all of it is there once, and nothing of the old shape comes back.
-        asyncio.run(_append(tmp_path, "u0", "u1", "u2", "u3", durability=opened))
+        asyncio.run(_append(tmp_path, "u0", "u1", "u2", "u3", text="y" * 3_000, durability=opened))
         assert asyncio.run(_ids(tmp_path, opened)) == ["e0", "e1", "u0", "u1", "u2", "u3"]
 
 

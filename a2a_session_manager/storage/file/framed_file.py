@@ -33,9 +33,6 @@ class FramedFile(ABC):
     Use it inside `with`, which holds it against other threads and makes errors of the operating system ours.
     """
 
-    # Whether the file has its name before its first record is written.
-    _is_begun_in_place = False
-
     def __init__(self, path: Path, session_id: str, pool: HandlePool, *, durable: bool) -> None:
         self.path = path
         self.session_id = session_id
@@ -76,6 +73,10 @@ class FramedFile(ABC):
 
     def take_shortcut(self) -> None:  # noqa: B027  # a tree file has none
         """Set `offset` and all that was to be read before it from elsewhere, where there is such a thing."""
+
+    def may_be_lost_whole(self) -> bool:
+        """Tell whether a loss of power can have taken the first record: not where it is synced before it has a name."""
+        return False
 
     def remedy(self, offset: int) -> str:
         """Return what to do about damage at `offset`."""
@@ -252,10 +253,9 @@ class FramedFile(ABC):
 
     def _is_lost_with_the_power(self, start: int, size: int) -> bool:
         """Tell whether nothing says that the bytes from `start` on were on disk; whole records behind it might."""
-        first_bytes = self._first_bytes if start else None
-        if size - start > _MOST_UNSYNCED or not self.on_disk.may_end_at(
-            start, first_bytes, is_begun_in_place=self._is_begun_in_place
-        ):
+        if size - start > _MOST_UNSYNCED:
+            return False
+        if not (self.on_disk.may_end_at(start, self._first_bytes) if start else self.may_be_lost_whole()):
             return False
         behind = find_frames(self.handle.read(start, size), start)
         return all(frame.synced is not None and frame.synced <= start for frame in behind)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 FIRST_BYTES = 10  # newline, checksum and space of the first record: they name the file's content
 
 _WHOLE_HEADER = re.compile(rb"\n([0-9a-f]{8}) ([0-9a-f]{1,16})(?:@[0-9a-f]{1,16})? ")
+_FOR_DISK = re.compile(rb"\n[0-9a-f]{8} [0-9a-f]{1,16}@")
 _TORN_HEADER = re.compile(rb"\n[0-9a-f]{0,8}|\n[0-9a-f]{8} (?:[0-9a-f]{1,16}(?:@[0-9a-f]{0,16})?)?")
 # Records that were written before they had a length begin with their JSON.
 _WITHOUT_LENGTH = re.compile(rb"\n[0-9a-f]{8} \{")
@@ -49,6 +50,11 @@ def framed(payload: bytes, synced: int | None = None) -> bytes:
     """Return `payload`, which holds no newline, as a record."""
     header = b"%x " % len(payload) if synced is None else b"%x@%x " % (len(payload), synced)
     return b"\n%08x %b%b\n" % (zlib.crc32(payload, zlib.crc32(header)), header, payload)
+
+
+def begins_for_disk(data: bytes) -> bool:
+    """Tell whether `data` begins with a record that was written with durability=disk, whole or not."""
+    return _FOR_DISK.match(data) is not None
 
 
 def read_frames(data: bytes, offset: int) -> list[Frame]:

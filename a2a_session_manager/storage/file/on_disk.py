@@ -49,14 +49,11 @@ class OnDisk:
         """Return what a new record has to say of what is on disk before it."""
         return self.end(first_bytes) if self.durable else None
 
-    def may_end_at(self, offset: int, first_bytes: bytes | None, *, is_begun_in_place: bool) -> bool:
+    def may_end_at(self, offset: int, first_bytes: bytes) -> bool:
         """Tell whether a loss of power can have taken what stood behind `offset`, the end of the last whole record.
 
-        That is so when it was written with durability=disk, and nothing says that it was on disk. A file whose first
-        record is whole before it has its name loses nothing of that one.
+        That is so when it was written with durability=disk, and nothing says that it was on disk.
         """
         mark = self.mark.read(first_bytes)
-        if offset == 0:
-            return self.durable and is_begun_in_place and mark == 0
         is_for_disk = self.synced is not None or mark == offset
         return is_for_disk and max(mark, self.synced or 0) <= offset

@@ -86,14 +86,14 @@ def make_directory(path: Path, *, durable: bool) -> None:
         sync_directory(path.parent)
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, *, most: int = -1) -> bytes:
     """Return what is in a file; an OSError when it is a FIFO, a folder, a symlink: opening must wait for nobody."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         with open(fd, "rb", closefd=False) as file:
-            return file.read()
+            return file.read(most)
     finally:
         os.close(fd)
 

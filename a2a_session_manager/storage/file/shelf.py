@@ -152,7 +152,8 @@ class Shelf:
         return LogFile(self._path(key, "logs", ".log"), key, self.pool, durable=self.durable)
 
     def _new_tree(self, root: SessionKey) -> TreeFile:
-        return TreeFile(self._path(root, "trees", ".tree"), root, self.pool, durable=self.durable)
+        path, root_log = self._path(root, "trees", ".tree"), self._path(root, "logs", ".log")
+        return TreeFile(path, root, self.pool, root_log=root_log, durable=self.durable)
 
     def _known_file(self, name: tuple[str, SessionKey]) -> FramedFile | None:
         with self._lock:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.handles import BusyError, HandlePool
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.places import sync_directory
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.records import SessionKey, Totals
@@ -36,8 +37,10 @@ def sweep(shelf: Shelf, tree: TreeFile, places: Iterable[Place]) -> None:
         if not spent:
             return
         tree.sweep(spent)
-        if shelf.durable and any(totals for _, totals in spent):
+        if shelf.durable:
+            # Also of those who spent nothing: a dead session without its log and without this line is damage.
             tree.handle.sync()
+            tree.on_disk.was_synced(tree.first_bytes, tree.offset)
         for _, log, _ in swept:
             if log is not None:
                 log.remove()
@@ -48,6 +51,12 @@ def remove_if_empty(shelf: Shelf, tree: TreeFile) -> bool:
     if not tree.is_empty or not _is_root_log_gone(shelf, tree):
         return False
     tree.on_disk.mark.remove()
+    if shelf.durable:
+        # Before the tree file goes: after a loss of power the root's log without it would be damage, and so would be
+        # the beginning of the next tree file beside the mark of this one.
+        for folder in (shelf.log(tree.root).path.parent, tree.path.parent):
+            if folder.is_dir():
+                sync_directory(folder)
     os.unlink(tree.path)
     tree.handle.close()
     tree.start_over()

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, framed
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, UnknownFormatError
+from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey, Totals
 
@@ -32,10 +33,9 @@ class Place(NamedTuple):
 class TreeFile(FramedFile):
     """The living places of a tree in creation order, and the dead whose logs are not swept yet."""
 
-    _is_begun_in_place = True
-
-    def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, durable: bool) -> None:
+    def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, root_log: Path, durable: bool) -> None:
         super().__init__(path, root.id, pool, durable=durable)
+        self._root_log = root_log
         self.root = root
         self.forget()
 
@@ -98,6 +98,14 @@ class TreeFile(FramedFile):
     def sweep(self, spent: Sequence[tuple[Place, Totals]]) -> None:
         """Write, in one write, what each of some dead sessions had spent: their logs are not needed any more."""
         self._write(*[{"$": [place.creation_id, _cells(totals)]} for place, totals in spent])
+
+    def may_be_lost_whole(self) -> bool:
+        # It has its name before its first line; the root's log is whole on disk before that, and says for what.
+        try:
+            is_for_disk = begins_for_disk(read_regular(self._root_log, most=64))
+        except FileNotFoundError:
+            return False
+        return is_for_disk and self.on_disk.mark.read(None) == 0
 
     def take(self, frame: Frame) -> None:
         record: dict[str, Any] = parsed(frame.payload)

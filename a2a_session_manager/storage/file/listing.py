@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.lines import decode_line
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
+from a2a_session_manager.storage.file.presence import Presence
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.records import SessionKey
 
@@ -24,38 +26,40 @@ def list_page(
     shelf: Shelf, keeper: FileKeeper, namespace: str, prefix: str, cursor: str | None, limit: int, roots_only: bool
 ) -> SessionPage:
     """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
-    names = _names(shelf, namespace, _position(cursor))
+    behind = _position(cursor)
     with translated(shelf.directory):
-        return _page(shelf, keeper, namespace, names, prefix, limit, roots_only)
-
-
-def _page(
-    shelf: Shelf,
-    keeper: FileKeeper,
-    namespace: str,
-    names: Iterator[tuple[str, str]],
-    prefix: str,
-    limit: int,
-    roots_only: bool,
-) -> SessionPage:
-    matching = (
-        (position, session_id)
-        for position, session_id in ((name, _session_id(shelf, namespace, name)) for name in names)
-        if session_id is not None
-        and session_id.startswith(prefix)
-        and _is_listed(keeper, SessionKey(namespace, session_id), roots_only)
-    )
-    found = list(islice(matching, limit + 1))
+        found = list(islice(_found(shelf, keeper, namespace, prefix, behind, roots_only), limit + 1))
     page = found[:limit]
     return SessionPage([session_id for _, session_id in page], "/".join(page[-1][0]) if len(found) > limit else None)
 
 
-def _names(shelf: Shelf, namespace: str, behind: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    for folder in shelf.shards(namespace):
-        if folder.name >= behind[0]:
-            for file in sorted(each.name for each in folder.iterdir() if each.name.endswith(_SUFFIX)):
-                if (folder.name, file) > behind:
-                    yield folder.name, file
+def _found(
+    shelf: Shelf, keeper: FileKeeper, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield what is listed, with the place of each: folder and file name."""
+    for folder in shelf.shards(namespace, behind[0]):
+        presence = Presence(shelf, namespace, folder.name)
+        for file, is_plain in _files(folder):
+            name = folder.name, file
+            if name <= behind:
+                continue
+            session_id = _session_id(shelf, namespace, name)
+            if session_id is None or not session_id.startswith(prefix):
+                continue
+            kind = presence.kind_of(session_id, file.removesuffix(_SUFFIX)) if is_plain else None
+            if kind is None:
+                is_listed = _is_listed(keeper, SessionKey(namespace, session_id), roots_only)
+            else:
+                is_listed = kind == "root" or not roots_only
+            if is_listed:
+                yield name, session_id
+
+
+def _files(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names of logs in their order, each with whether it is a regular file."""
+    with os.scandir(folder) as entries:
+        logs = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+    return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in logs)
 
 
 def _position(cursor: str | None) -> tuple[str, str]:

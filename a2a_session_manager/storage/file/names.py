@@ -25,6 +25,8 @@ def identifier_of(name: str) -> str | None:
     """Return the id that has this file name, or None where only the file can tell, or it is none of ours."""
     if name.startswith("~"):
         return None
+    if "%" not in name:
+        return name  # as most, and at a part of the cost
     try:
         return re.sub(r"(?:%[0-9a-f]{2})+", lambda match: bytes.fromhex(match[0].replace("%", "")).decode(), name)
     except UnicodeDecodeError:

@@ -126,12 +126,11 @@ class Shelf:
         """Return where a new file is written before it gets its name."""
         return self.directory / _NEW_FOLDER / file_name(creation_id)
 
-    def shards(self, namespace: str) -> Iterator[Path]:
-        """Yield the folders of logs of a namespace, in their order."""
+    def shards(self, namespace: str, start: str = "") -> Iterator[Path]:
+        """Yield the folders of logs of a namespace, in their order, from the one called `start` on."""
         folder = self.folder(namespace, "logs")
-        if not folder.is_dir():
-            return
-        for shard in sorted(folder.iterdir()):
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        for shard in (folder / name for name in names if name >= start):
             if shard.is_symlink():
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(shard))
             if shard.is_dir():

@@ -33,6 +33,6 @@ TEST = """
 def test_a_blocking_call_is_refused_and_an_import_is_not(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TEST)
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=60)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", timeout=60)
 
     result.assert_outcomes(passed=2)

@@ -30,7 +30,9 @@ ONLY_ASYNCIO = """
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     if "no:asyncio" not in options:
         options = (*options, "-o", "asyncio_default_fixture_loop_scope=function")
-    return pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider", *options, timeout=60)
+    # Importing all of Hypothesis takes longer than all else in a run.
+    lean = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    return pytester.runpytest_subprocess("-W", "error", *lean, *options, timeout=60)
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -69,12 +69,16 @@ def _made(directory: Path) -> tuple[list[Picture], list[int]]:
     return pictures, ends
 
 
-def test_a_log_cut_at_any_byte_recovers_to_whole_commits_and_takes_the_lost_ones_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_log_cut_at_any_byte_recovers_to_whole_commits_and_takes_the_lost_ones_again(
+    tmp_path: Path, every: int
+) -> None:
     pictures, ends = _made(tmp_path)
     log = file_of(tmp_path, "chat")
     whole = log.read_bytes()
 
-    for size in range(len(whole)):
+    at_the_ends = {end + beside for end in ends for beside in (-1, 0, 1)}
+    for size in sorted({*range(0, len(whole), every), *at_the_ends} & set(range(len(whole)))):
         log.write_bytes(whole[:size])
         commits = sum(end <= size for end in ends)
         if commits == 0:

@@ -137,7 +137,7 @@ async def _check_log(directory: Path, sessions: list[str], plans: dict[Path, tup
 
 
 def test_writers_that_are_killed_lose_and_double_no_acknowledged_event(tmp_path: Path) -> None:
-    _check_killed_writers(tmp_path, ["chat"], writers=3, rounds=6)
+    _check_killed_writers(tmp_path, ["chat"], writers=3, rounds=3)
 
 
 @pytest.mark.soak

@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 REPLAY = Path(__file__).parents[2] / "examples" / "replay.py"
 CONVERSATIONS = 20
 TURNS = 12
-KILLS = 20
 
 
 def write_transcripts(path: Path) -> None:
@@ -42,17 +43,18 @@ def killed_while_writing(command: list[str], directory: Path, growth: int) -> bo
     return False
 
 
-def test_a_replay_killed_twenty_times_ends_with_every_conversation_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [8, pytest.param(20, marks=pytest.mark.soak)])
+def test_a_replay_killed_again_and_again_ends_with_every_conversation_equal(tmp_path: Path, most: int) -> None:
     transcripts, directory = tmp_path / "transcripts.jsonl", tmp_path / "sessions"
     write_transcripts(transcripts)
     command = [sys.executable, str(REPLAY), str(transcripts), "--store", f"file:{directory}"]
     chance = random.Random(11)
     kills = 0
-    while kills < KILLS and killed_while_writing(command, directory, chance.randint(1, 20_000)):
+    while kills < most and killed_while_writing(command, directory, chance.randint(1, 20_000)):
         kills += 1
 
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert kills >= KILLS // 2, "the replays ended before they could be killed: this shows nothing"
+    assert kills >= most // 2, "the replays ended before they could be killed: this shows nothing"
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert f"{CONVERSATIONS} of {CONVERSATIONS} conversations" in finished.stdout

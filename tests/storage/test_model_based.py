@@ -473,7 +473,7 @@ TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
-TestFile.settings = IN_SECONDS
+TestFile.settings = settings(IN_SECONDS, max_examples=30)
 TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=10)
 
@@ -481,4 +481,12 @@ TestFakeredis.settings = settings(IN_SECONDS, max_examples=10)
 def test_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=30))
+    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=15))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, RedisMachine])
+def test_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
+    RedisMachine.url = redis_server.url
+
+    run_state_machine_as_test(machine, settings=settings(IN_SECONDS, max_examples=400))

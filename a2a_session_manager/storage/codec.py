@@ -7,7 +7,7 @@ escapes. Every event and run begins with its format version; a value's is that o
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from a2a_session_manager.storage.plain_json import escaped, has_split_character,
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
 FORMAT = 1
+_MINUTE = timedelta(minutes=1)
 _MARK = b'{"v":%d,' % FORMAT
 
 # The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
@@ -53,7 +54,10 @@ _LEFT_OUT = {
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
     """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
     if not _holds_its_fields(event):
-        event = _validated(event, SessionEvent)
+        _validated(event, SessionEvent)
+        raise InvalidEvent(f"a field of event {shown(event.id)} was changed to another type: make it anew, as an event")
+    if _is_inexact(event.timestamp):
+        event = event.model_copy(update={"timestamp": _exact(event)})
     # Each read once: a model's attributes are slow to read.
     message, metadata, task_id, usage = event.message, event.metadata, event.task_id, event.token_usage
     event_id = checked_id(event.id, "event id")
@@ -186,7 +190,8 @@ def _holds_its_fields(event: SessionEvent[Any]) -> bool:
     fields = event.__dict__
     usage = fields.get("token_usage")
     return (
-        not _is_inexact(fields.get("timestamp") or "none")
+        isinstance(moment := fields.get("timestamp"), datetime)
+        and moment.utcoffset() is not None
         and isinstance(fields.get("source"), EventSource)
         and isinstance(fields.get("type"), str)
         and isinstance(fields.get("metadata"), dict)
@@ -209,9 +214,15 @@ def _is_inexact(moment: object) -> bool:
     """Tell whether a time is none, is naive, or has an offset that JSON cannot say; None is exact."""
     if moment is None:
         return False
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        return True
-    return moment.tzinfo is not UTC and exact_offset(moment) is not moment
+    offset = moment.utcoffset() if isinstance(moment, datetime) else None
+    return offset is None or bool(offset % _MINUTE)
+
+
+def _exact(event: SessionEvent[Any]) -> datetime:
+    try:
+        return exact_offset(event.timestamp)
+    except ValueError as error:
+        raise InvalidEvent(f"the timestamp of event {shown(event.id)}: {error}", path="timestamp") from error
 
 
 def _validated(model: ModelT, kind: type[ModelT]) -> ModelT:

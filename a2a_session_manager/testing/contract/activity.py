@@ -104,6 +104,24 @@ class ActivityContract(ContractBase):
         assert again.metadata == quiet.metadata
         assert again.metadata.updated_at > datetime(2024, 1, 1, tzinfo=UTC)
 
+    async def test_a_time_is_kept_to_the_microsecond_in_whatever_zone_it_was_said(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        local_mean_time = timezone(timedelta(hours=5, minutes=53, seconds=28))
+        times = [
+            LONG_AGO,
+            datetime(1890, 1, 1, tzinfo=local_mean_time),
+            datetime.max.replace(tzinfo=timezone(-timedelta(hours=12))),
+            datetime.min.replace(tzinfo=UTC),
+        ]
+        run = SessionRun(id="r", started_at=times[1], ended_at=times[2])
+        await store.create("talk", change=SessionChange(events=[said(timestamp=time) for time in times], runs=[run]))
+
+        again = await whole(await reopen(), "talk")
+
+        assert [event.timestamp for event in again.events] == times
+        assert again.runs == [run]
+
     async def test_a_repeated_write_tells_when_the_session_was_last_active(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

@@ -87,7 +87,7 @@ VERBS: dict[str, tuple[list[Any], Verb]] = {
 }
 
 # Fields of models that were made well, and changed past all checks.
-EVENT_FIELDS = {"id": 5, "source": "nobody", "type": 5, "timestamp": None, "task_id": "", "metadata": 5, "message": {1}}
+EVENT_FIELDS = {"id": 5, "source": "user", "type": 5, "timestamp": None, "task_id": "", "metadata": 5, "message": {1}}
 USAGE_FIELDS = {
     "prompt_tokens": -1,
     "requests": True,

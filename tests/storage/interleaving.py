@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file import FileSessionStore, backend
+from a2a_session_manager.storage.file import FileSessionStore, backend, descriptors
 from a2a_session_manager.storage.file.framed_file import FramedFile
 
 Work = Callable[[FileSessionStore], Awaitable[Any]]
@@ -71,6 +71,9 @@ _is_listening = False
 
 
 def _hear(event: str, _: tuple[Any, ...] = ()) -> None:
+    # Whoever opens a file to lock it holds a lock of the whole process: nobody can be stopped there.
+    if event == "open" and descriptors._lock.locked():
+        return
     if _turns is not None and event in _STEPS and threading.current_thread().name.startswith("a2a-session-"):
         _turns.step(event)
 

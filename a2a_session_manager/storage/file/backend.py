@@ -23,6 +23,7 @@ from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, Long
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
+from a2a_session_manager.storage.file.restoring import bring_in_order
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.watching import Watcher
@@ -161,11 +162,16 @@ class FileBackend(Backend):
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:
             self._shelf.prepare_to_read()
+            self._bring_in_order()
             return function(*args)
 
         with _closed_translated():
             result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
             return result
+
+    def _bring_in_order(self) -> None:
+        if self._shelf.is_copy:
+            bring_in_order(self._shelf, self._keeper)
 
     def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
         return self._workers.start(partial(self._answers, batch, at_once=True))
@@ -178,6 +184,7 @@ class FileBackend(Backend):
         answers: dict[Hashable, Sequence[Any]] = {}
         try:
             self._shelf.prepare()
+            self._bring_in_order()
         except SessionManagerError as error:
             return {lane: [error] * len(works) for lane, works in batch.items()}
         unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)

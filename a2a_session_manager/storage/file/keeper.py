@@ -77,7 +77,7 @@ class FileKeeper:
         try:
             self._shelf.prepare_for_new()
             self._sweep_former(key, root)
-            with self._held_tree(root, make=creation.parent is None) as tree:
+            with self.held_tree(root, make=creation.parent is None) as tree:
                 return self._create(key, creation, commit, tree)
         except BusyError:
             return BUSY
@@ -90,13 +90,14 @@ class FileKeeper:
             return None
         root = SessionKey(key.namespace, birth.root_id)
         try:
-            with self._held_tree(root) as tree, ExitStack() as held:
+            with self.held_tree(root) as tree, ExitStack() as held:
                 if expected_revision is not None and tree.is_alive(key.id, creation_id):
                     held.enter_context(self._held_at(log, expected_revision))
                 self._delete(key, creation_id, tree, cascade)
-                # Its own log first, which is held still where the deletion is guarded.
-                unswept = sorted(tree.all_unswept(), key=lambda place: place.creation_id != creation_id)
-                self._sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
+                unswept = list(tree.all_unswept())
+                if expected_revision is not None:  # its own log goes first, while it is held
+                    unswept.sort(key=lambda place: place.creation_id != creation_id)
+                self.sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
         except BusyError:
             return BUSY
         except SessionNotFound:
@@ -271,14 +272,15 @@ class FileKeeper:
             return ()
         time.sleep(_PAUSE_SECONDS)
         try:
-            with self._held_tree(root):
-                return self._sweep_held(tree, places)
+            with self.held_tree(root):
+                return self.sweep_held(tree, places)
         except BusyError:
             return places
         except SessionNotFound:
             return ()  # others have swept the last of the tree
 
-    def _sweep_held(self, tree: TreeFile, places: Sequence[Place]) -> Sequence[Place]:
+    def sweep_held(self, tree: TreeFile, places: Sequence[Place]) -> Sequence[Place]:
+        """Sweep these dead of a tree that is held, and return those that could not be swept."""
         sweep(self._shelf, tree, places)
         left = [place for place in places if tree.unswept(place.creation_id)]
         remove_if_empty(self._shelf, tree)
@@ -299,7 +301,7 @@ class FileKeeper:
             return
         birth = self._birth(log)
         if birth is not None and birth.root_id != root.id:
-            with suppress(SessionNotFound), self._held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
+            with suppress(SessionNotFound), self.held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
                 self._sweep_some(tree, key)
 
     def _birth(self, log: LogFile) -> Birth | None:
@@ -336,7 +338,8 @@ class FileKeeper:
         return size - log.offset > MOST_AT_ONCE or log.is_checkpoint_due_after(commits) or is_unanchored
 
     @contextmanager
-    def _held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
+    def held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
+        """Hold a tree file against all others, caught up. Raises SessionNotFound where there is none to `make`."""
         tree = self._shelf.tree(root)
         with tree:
             if not tree.is_there():

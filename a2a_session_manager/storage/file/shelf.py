@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.descriptors import private_opener
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handles import HandlePool
@@ -36,6 +38,8 @@ FileT = TypeVar("FileT", bound=FramedFile)
 _MOST_KNOWN = 2_000
 _NEW_FOLDER = "new"
 _FORMAT_FILE = "format.json"
+_IN_USE = "in-use"
+_IN_USE_TEXT = "A store works here. Backups leave this file out: without it, a directory is taken for one.\n"
 _FORMAT = 1
 _FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 
@@ -51,6 +55,8 @@ class Shelf:
         self._lock = threading.Lock()
         self._is_checked = False
         self._is_readable = False
+        # Whether it is a copy that was never in use: what its files say of each other is of several moments.
+        self.is_copy = False
         self._folders_on_disk: set[Path] = set()
 
     def prepare(self) -> None:
@@ -90,6 +96,31 @@ class Shelf:
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
+
+    @contextmanager
+    def taking_into_use(self) -> Iterator[bool]:
+        """Hold a copy against others who open it, and mark it as in use behind the block; tells who is the first."""
+        fd = descriptors.opened(self.directory / _FORMAT_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if (self.directory / _IN_USE).exists():
+                yield False
+                return
+            if not os.access(self.directory, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.directory))
+            yield True
+            self._mark_as_in_use()
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            descriptors.close(fd)
+
+    def namespace_folders(self) -> list[Path]:
+        """Return the folders of all namespaces."""
+        return [
+            path
+            for path in sorted(self.directory.iterdir())
+            if (path.name == "default" or path.name.startswith("@")) and path.is_dir() and not path.is_symlink()
+        ]
 
     def _find(self) -> None:
         """Follow the symlinks on the way to the directory, which may lie elsewhere than before it was made."""
@@ -189,6 +220,7 @@ class Shelf:
         marker = self.directory / _FORMAT_FILE
         if not marker.exists():
             self._refuse_old_data()
+            self._mark_as_in_use()  # before the format names it: nobody must take a new directory for a copy
             # Renamed into place: another process that looks meanwhile must not find half of it.
             new = self.directory / f"{_FORMAT_FILE}.{uuid4().hex}"
             with open(new, "x", opener=private_opener) as file:
@@ -199,6 +231,17 @@ class Shelf:
         else:
             with translated(marker):
                 _check_format_text(marker, read_regular(marker))
+        self.is_copy = not (self.directory / _IN_USE).exists()
+
+    def _mark_as_in_use(self) -> None:
+        new = self.directory / f"{_IN_USE}.{uuid4().hex}"
+        with open(new, "x", opener=private_opener) as file:
+            file.write(_IN_USE_TEXT)
+        if self.durable:
+            sync_file(new)
+        os.replace(new, self.directory / _IN_USE)
+        if self.durable:
+            sync_directory(self.directory)
 
     def _bring_to_disk(self) -> None:
         """Sync what every promise rests on: whoever made the directory may have died before that."""

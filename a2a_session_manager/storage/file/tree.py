@@ -142,6 +142,7 @@ class TreeFile(FramedFile):
         self.dead |= {place.creation_id: place for place in reversed(ended)}
 
     def _take_sweep(self, creation_id: str, cells: list[Any]) -> None:
+        self._known.add(creation_id)
         if self.former.pop(creation_id, None) is not None:
             return
         self.dead.pop(creation_id, None)

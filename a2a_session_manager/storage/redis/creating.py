@@ -46,8 +46,7 @@ class Creator:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         place = self._locator.place_in(key, root_id)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        announced, listed = await self._index.announce(place)
-        await self._locator.repair(place, listed)
+        await self._locator.repair(place, await self._index.announce(place))
         try:
             if creation.parent is None:
                 made = await self._create_root(place, creation, commit)
@@ -57,7 +56,7 @@ class Creator:
             await self._undertaker.forget([place])
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        self._undertaker.look_after(await self._index.enter(made.place, announced, made.deadline))
+        self._undertaker.look_after(await self._index.enter(made.place, made.deadline))
         self._locator.remember(made.place)
         return made.receipt
 

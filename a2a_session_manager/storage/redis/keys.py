@@ -20,7 +20,7 @@
 | `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
 | `index:NAMESPACE:due` | sorted set | lines of sessions that expire or are being deleted, by when to look after them |
-| `index:NAMESPACE:shards:0`, `:1` | sorted set | which shards hold lines, by the shards' ends |
+| `{index:NAMESPACE:…:SHARD}:mark:0`, `:mark:1` | string | that the shard is there, or was lost |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
 Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
@@ -205,15 +205,10 @@ def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[byt
     ]
 
 
-def shard_name(shard: bytes) -> bytes:
-    """Return what a shard is called among those of its namespace."""
-    return b":".join(shard.rsplit(b":", 2)[1:])
-
-
-def mark_keys(prefix: str, namespace: str) -> tuple[bytes, bytes]:
-    """Return the keys that tell which shards of a namespace hold lines; either is enough."""
-    first, second = (f"{prefix}index:{escaped(namespace)}:shards:{copy}".encode() for copy in range(2))
-    return first, second
+def shard_with_marks(prefix: str, shard: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the keys of a shard: its lines and its marks, which a cluster keeps in the shard's own slot."""
+    first, second = (prefix.encode() + b"{%b}:mark:%d" % (shard, copy) for copy in range(2))
+    return shard, first, second
 
 
 def due_key(prefix: str, namespace: str) -> bytes:

@@ -201,7 +201,7 @@ class Locator:
         replies = iter(await self._connections.read_many(questions))
         located: list[_Located] = []
         listed: dict[SessionKey, Sequence[Place]] = {}
-        for key, claim, is_root, remains, *below in zip(keys, *[replies] * 7, strict=False):
+        for key, claim, is_root, remains, *below in zip(keys, *[replies] * 5, strict=False):
             if is_root:
                 located.append(self.place_in(key, key.id))
             elif remains:
@@ -214,7 +214,9 @@ class Locator:
         strays = await self._strays(listed)
         return [strays.get(key) if found is None else found for key, found in zip(keys, located, strict=True)]
 
-    async def _strays(self, listed: dict[SessionKey, Sequence[Place]]) -> dict[SessionKey, _Stray | CorruptSession]:
+    async def _strays(
+        self, listed: dict[SessionKey, Sequence[Place]]
+    ) -> dict[SessionKey, Place | _Stray | CorruptSession]:
         """Return which of sessions without a locator live where the index lists them; their locators are put back."""
         places = [place for each in listed.values() for place in each]
         questions: list[Command] = []
@@ -224,11 +226,14 @@ class Locator:
                 ("HGET", place.head, "deadline"),
                 ("EXISTS", place.tree),
                 ("EXISTS", *place.of_root),
+                ("GET", place.locator),  # behind the line: what was made a moment ago has both
             ]
         replies = iter(await self._connections.read_many(questions))
-        found: dict[SessionKey, _Stray | CorruptSession] = {}
-        for place, line, deadline, has_tree, has_root in zip(places, replies, replies, replies, replies, strict=False):
-            if line is not None:
+        found: dict[SessionKey, Place | _Stray | CorruptSession] = {}
+        for place, line, deadline, has_tree, has_root, claim in zip(places, *[replies] * 5, strict=False):
+            if line is not None and claim is not None:
+                found[place.key] = self.place_in(place.key, root_of_claim(claim))
+            elif line is not None:
                 found[place.key] = _Stray(place)
                 await self._put_back(place, creation_of(line), int(deadline or 0) if expires(line) else 0)
             elif has_root and not has_tree:

@@ -42,7 +42,7 @@ TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _script("keep")
 UNLIST: Final = _script("unlist")
 BELOW: Final = _script("below")
-SHARDS: Final = _script("shards")
+LIST: Final = _script("list")
 LISTEN: Final = _script("listen")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -1,41 +1,32 @@
-"""The parts of the index: how a member is added, and the marks that tell of a shard that was lost."""
+"""A shard of the index and its two marks: a shard that was lost is told from one that is empty."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import mark_keys, shard_name
+from a2a_session_manager.storage.redis.keys import shard_with_marks
 from a2a_session_manager.storage.redis.script import ScriptCall
 
 FOR_EVER: Final = "0"
-_LOST: Final = b"lost:"
+# How many keys of a shard are there when nothing is listed in it, and when it is whole.
+_WELL: Final = (0, 3)
 
 
-class Kept(NamedTuple):
-    """What came of adding a member to a part of the index."""
-
-    members: int  # how many there are, this one included; 0 if there is no such part, and should have been
-    is_new: bool  # the part
-    is_moved: bool  # its end
-    end: bytes  # in ms since the epoch, or +inf
-    due: Sequence[bytes]  # members whose score has passed
+def is_doubtful(count_of_keys: int) -> bool:
+    """Tell whether a shard or a mark of it may be lost, from how many of the three keys are there."""
+    return count_of_keys not in _WELL
 
 
-def keep(
-    key: bytes, member: bytes, score: str, life: str, *, limit_of_due: int = 0, must_exist: bool = False
-) -> ScriptCall:
-    """Return the call of `keep.lua`, which says how `score` and `life` are written."""
-    return ScriptCall(scripts.KEEP, [key], [member, score, life, limit_of_due, int(must_exist)])
+def listing(prefix: str, shard: bytes, line: bytes, life: str, *, is_whole: bool = False) -> ScriptCall:
+    """Return the call of `list.lua`, which says how `life` is written and what `is_whole` does.
 
-
-def kept(reply: Any) -> Kept:
-    """Return what a call of `keep` has answered."""
-    _, count, change, end, due = reply
-    return Kept(count, change == b"new", change == b"moved", end, due)
+    It answers whether lines of the shard were lost.
+    """
+    return ScriptCall(scripts.LIST, shard_with_marks(prefix, shard), [line, life, int(is_whole)])
 
 
 async def run_all(connections: Connections, calls: Sequence[ScriptCall]) -> list[Any]:
@@ -47,53 +38,13 @@ async def run_all(connections: Connections, calls: Sequence[ScriptCall]) -> list
     return answers
 
 
-class Marks:
-    """Says which shards of a namespace's index hold lines, in two keys: so a shard that is missing is known to be lost.
-
-    A shard is marked after its first line is there, and loses its marks before its last line goes. A mark that has
-    a shard's end as its score is void from then on.
-    """
-
-    def __init__(self, connections: Connections, prefix: str) -> None:
-        self._connections = connections
-        self._prefix = prefix
-
-    def reading(self, namespace: str) -> list[ScriptCall]:
-        """Return the calls whose answers `read` takes."""
-        return [ScriptCall(scripts.SHARDS, [key], []) for key in mark_keys(self._prefix, namespace)]
-
-    @staticmethod
-    def read(answers: Sequence[Any]) -> set[bytes]:
-        """Return the names of marked shards."""
-        return {name for _, names in answers for name in names}
-
-    def setting(self, namespace: str, shard: bytes, end: bytes, life: str) -> list[ScriptCall]:
-        """Return the calls that mark a shard, up to its own end."""
-        return [keep(key, shard_name(shard), end.decode(), life) for key in mark_keys(self._prefix, namespace)]
-
-    async def set_lost(self, namespace: str, shard: bytes, life: str) -> None:
-        """Remember that lines of a shard were lost, though there are others in it by now."""
-        score = "+inf" if life == FOR_EVER else f"+{life}"
-        keys = mark_keys(self._prefix, namespace)
-        await run_all(self._connections, [keep(key, _LOST + shard_name(shard), score, life) for key in keys])
-
-    async def remove(self, namespace: str, shards: Iterable[bytes]) -> None:
-        """Take the marks off shards."""
-        names = [shard_name(shard) for shard in shards]
-        await self._connections.read_many([("ZREM", key, *names) for key in mark_keys(self._prefix, namespace)])
-
-    def refuse_lost(self, namespace: str, shards: Iterable[bytes], marked: set[bytes]) -> None:
-        """Raise CorruptSession when lines of one of the shards were lost."""
-        for shard in shards:
-            if _LOST + shard_name(shard) in marked:
-                raise self.lost(namespace, shard)
-
-    def lost(self, namespace: str, shard: bytes) -> CorruptSession:
-        """Return the error for a listing that would be short."""
-        marks = " and ".join(repr(key.decode()) for key in mark_keys(self._prefix, namespace))
-        return CorruptSession(
-            "",
-            f"redis has lost {shard.decode()!r}, a part of the index of namespace {namespace!r}, and a listing would "
-            "be short: restore it from a backup. Or create() each session that you know, which lists it again, and "
-            f"then remove {marks}; an eviction policy other than noeviction does this",
-        )
+def lost_shard(prefix: str, namespace: str, shard: bytes) -> CorruptSession:
+    """Return the error for a listing that would be short."""
+    _, *marks = shard_with_marks(prefix, shard)
+    return CorruptSession(
+        "",
+        f"redis has lost {shard.decode()!r}, a part of the index of namespace {namespace!r}, and a listing would be "
+        "short: restore it from a backup. Or create() each session that you know, which lists it again, and then "
+        f"remove {' and '.join(repr(mark.decode()) for mark in marks)}; an eviction policy other than noeviction "
+        "does this",
+    )

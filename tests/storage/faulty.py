@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from a2a_session_manager.exceptions import CorruptSession, SessionConflict
+from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, SessionConflict
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
@@ -20,6 +20,7 @@ from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.paging import fitting
 from a2a_session_manager.storage.ranges import contains
 from a2a_session_manager.storage.records import (
+    Creation,
     EncodedCommit,
     LoadedSession,
     LogPage,
@@ -296,6 +297,47 @@ class GoesByTheClock(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_ByTheClock())
+
+
+class _Mending(MemoryBackend):
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        state = {name.encode(errors="replace").decode(): data for name, data in commit.state.items()}
+        return super().create(key, creation, replace(commit, state=state))
+
+
+class MendsTornKeys(BaseSessionStore):
+    """Puts a question mark in the place of a lone surrogate."""
+
+    def __init__(self) -> None:
+        super().__init__(_Mending())
+
+
+class RefusesMisfits(InMemorySessionStore):
+    """Takes a payload of another type than was asked for as an error."""
+
+    async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Any:
+        session = await super().get(session_id, last=last, message_type=message_type)
+        if session is not None and any(event.message_error for event in session.events):
+            raise InvalidEvent("not what was asked for")
+        return session
+
+
+class _Rounding(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        found = await super().load(keys, last=last, whole_head=whole_head)
+        for loaded in found:
+            for counters in loaded.head.run_totals.values() if loaded is not None else ():
+                counters.update({name: int(float(count)) for name, count in counters.items()})
+        return found
+
+
+class RoundsLargeSums(BaseSessionStore):
+    """Adds up in floating point."""
+
+    def __init__(self) -> None:
+        super().__init__(_Rounding())
 
 
 class _Unguarded(MemoryBackend):

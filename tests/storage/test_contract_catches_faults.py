@@ -33,6 +33,12 @@ FAULTS = {
     ),
     "FollowsFromTheStart": ("following", "test_following_from_an_event_that_is_not_there_is_refused"),
     "GoesByTheClock": ("activity", "test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored"),
+    "MendsTornKeys": ("payloads", "test_a_lone_surrogate_is_kept_in_a_key_as_in_a_value"),
+    "RefusesMisfits": (
+        "reading",
+        "test_a_payload_of_another_type_comes_back_as_plain_json_with_the_reason",
+    ),
+    "RoundsLargeSums": ("usage", "test_the_largest_usages_are_summed_exactly"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "KnowsNoOtherStore": ("saving_elsewhere", "test_what_was_read_through_one_store_is_saved_through_another"),
     "DeletesInTwoSteps": ("deleting", "test_a_guarded_delete_takes_no_commit_along_that_comes_at_the_same_time"),

@@ -149,7 +149,7 @@ class PayloadsContract(ContractBase):
     ) -> None:
         torn, other = "a\ud83d", "a\ude00"
         values = {torn: {torn: [torn]}, other: 1, "plain": 2}
-        usage = TokenUsage(prompt_tokens=1, model=torn, provider=torn, details={torn: 1})
+        usage = TokenUsage(prompt_tokens=1, model=torn, provider=torn, details={torn: 1}, cost_pico_usd=0)
         event = said({torn: torn}, metadata={torn: torn}, token_usage=usage)
         session = await store.create(
             "talk", change=SessionChange(events=[event], set_state=values, set_properties=values)

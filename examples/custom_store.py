@@ -125,11 +125,11 @@ class SqliteBackend(Backend):
         return self.write(row, commit)
 
     @in_transaction
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> None:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: records.Guard | None) -> None:
         row = self.find(key)
         if row is None or row.head.creation_id != creation_id:
             return
-        ledger.check_guard(row.head, expected_revision)
+        ledger.check_guard(row.head, guard)
         if not cascade and self.all("SELECT 1 FROM sessions WHERE parent = ? LIMIT 1", row.number):
             raise exceptions.InvalidSessionOperation(f"session {key.id!r} has children: pass children='cascade'")
         self.db.execute("DELETE FROM sessions WHERE number = ?", (row.number,))  # foreign keys do the rest

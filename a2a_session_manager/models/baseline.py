@@ -44,7 +44,7 @@ class Baseline(CopiesAsItself):
     ones that a bounded read left out.
     `state`, `properties` and `runs` hold the encoded bytes by key, `updated_at` is in microseconds.
     `revision` and `last_seq` are the last ones seen without a gap, so that a guarded commit never passes over
-    an unseen change.
+    an unseen change; `tag` is what the commit of that revision has left, for where the revision comes again.
     """
 
     store: SessionStore
@@ -65,6 +65,7 @@ class Baseline(CopiesAsItself):
     totals: TokenSummary
     is_partial: bool
     earlier_events: int = 0
+    tag: str = ""
 
     def grown(self, events: list[SessionEvent[Any]]) -> tuple[list[SessionEvent[Any]], int]:
         """Return the list and the count that also hold `events`; O(len(events)) while nobody else grew it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import reprlib
 from collections.abc import Callable
 from typing import Annotated
@@ -15,10 +16,21 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 ID_CHARACTERS = 512
 
 
+# Asking the system takes ten times as long. Not the module's own source, which a program may seed as it likes.
+_tags = random.Random()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_tags.seed)
+
+
 def hidden_id() -> str:
     """Return a random id of 32 hex digits (128 random bits), for what users never name: write and creation ids."""
     # What uuid4 does, without its object: that took as long as everything else about making an event.
     return os.urandom(16).hex()
+
+
+def commit_tag() -> str:
+    """Return 32 random bits as hex digits: they tell two commits of the same revision apart."""
+    return f"{_tags.getrandbits(32):08x}"
 
 
 # Looked up at each call: tests number ids here.

@@ -11,6 +11,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -57,12 +58,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> Awaitable[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         """Delete this life of the session and, with `cascade`, all below it; gone already is fine.
 
-        Raises SessionConflict when the session itself is not at `expected_revision`, which is looked at in the same
+        Raises SessionConflict when the session itself is not where `guard` expects it, which is looked at in the same
         step: no commit comes in between. Without `cascade` raises InvalidSessionOperation when it has children. What
         a deleted session spent stays in the totals of its root. A commit that comes later finds nothing, and brings
         nothing back.

@@ -19,6 +19,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import saving
+from a2a_session_manager.storage.in_step import tag_of
 from a2a_session_manager.storage.reading import checked_namespace
 from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
 from a2a_session_manager.storage.saving import Save
@@ -49,6 +50,7 @@ class BaseSessionStore(SessionWriter, AsyncResource):
             if save.creation is not None and expected_revision:
                 raise SessionConflict(session.id, expected_revision=expected_revision, revision=0)
             save.commit.expected_revision = None if save.creation else expected_revision
+            save.commit.expected_tag = tag_of(session, expected_revision)
             session._unsettled = save
             await self._settle(session, save)
         elif expected_revision is not None and not was_sent:

@@ -22,6 +22,7 @@ def encode_head(head: HeadRecord) -> bytes:
         "created_at": head.created_at,
         "updated_at": head.updated_at,
         "revision": head.revision,
+        "tag": head.tag,
         "last_seq": head.last_seq,
         "state": {name: data.decode() for name, data in head.state.items()},
         "properties": {name: data.decode() for name, data in head.properties.items()},

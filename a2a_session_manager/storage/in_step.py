@@ -82,6 +82,13 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
     )
 
 
+def tag_of(session: Session[Any] | str, revision: int | None) -> str:
+    """Return the tag that the session's commit of this revision has left, "" where that is not known."""
+    if isinstance(session, str) or session._baseline is None or session._baseline.revision != revision:
+        return ""
+    return session._baseline.tag
+
+
 def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> Baseline:
     """Return the baseline after `commit`, with the new `totals`; its events stay for the caller."""
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
@@ -91,6 +98,7 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals
         # Two tasks may write through one session and hear back in the other order.
         updated_at=max(baseline.updated_at, receipt.updated_at),
         revision=receipt.revision if in_step else baseline.revision,
+        tag=receipt.tag if in_step else baseline.tag,
         last_seq=receipt.last_seq if in_step else baseline.last_seq,
         state=_merged(baseline.state, commit.state),
         properties=_merged(baseline.properties, commit.properties),

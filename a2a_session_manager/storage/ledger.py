@@ -19,6 +19,7 @@ from a2a_session_manager.storage.records import (
     EncodedRetraction,
     EventsKnown,
     FirstResult,
+    Guard,
     HeadRecord,
     Range,
     Receipt,
@@ -48,7 +49,12 @@ def refuse_known(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> 
     seqs = [find_seq(event.id) or 0 for event in commit.events]
     if any(seqs):
         raise EventsKnown(
-            head.key.id, revision=head.revision, last_seq=head.last_seq, seqs=seqs, updated_at=head.updated_at
+            head.key.id,
+            revision=head.revision,
+            last_seq=head.last_seq,
+            seqs=seqs,
+            updated_at=head.updated_at,
+            tag=head.tag,
         )
 
 
@@ -72,6 +78,7 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
         first.hidden,
         is_repeat=True,
         updated_at=head.updated_at,
+        tag=head.tag if first.revision == head.revision else "",
     )
 
 
@@ -84,7 +91,7 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     """
     refuse_known(head, commit, find_seq)
     fresh, seqs = _numbered(commit.events, head.last_seq)
-    check_guard(head, commit.expected_revision)
+    check_guard(head, commit.guard)
     if commit.runs:
         _check_runs(head, commit)
     hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
@@ -93,7 +100,8 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)
     revision = head.revision + is_change
     updated_at = last_active(head, commit, hidden, fresh)
-    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, updated_at=updated_at)
+    tag = commit.tag if is_change else head.tag
+    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, updated_at=updated_at, tag=tag)
     return Outcome(revision, fresh, hidden, receipt)
 
 
@@ -102,6 +110,7 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     if not outcome.receipt.is_change:
         return
     head.revision = outcome.revision
+    head.tag = outcome.receipt.tag
     head.last_seq += len(outcome.fresh)
     head.updated_at = outcome.receipt.updated_at
     if commit.state:
@@ -128,10 +137,11 @@ def is_one_append(commit: EncodedCommit) -> bool:
 def append_one(head: HeadRecord, commit: EncodedCommit) -> Receipt:
     """Do at once what `decide` and `apply` come to for one append whose event is new."""
     head.revision += 1
+    head.tag = commit.tag
     head.last_seq += 1
     head.updated_at = _moved_on(head, commit)
     _count_usage(head, commit.events[0])
-    return Receipt(head.revision, head.last_seq, True, (head.last_seq,), updated_at=head.updated_at)
+    return Receipt(head.revision, head.last_seq, True, (head.last_seq,), updated_at=head.updated_at, tag=head.tag)
 
 
 def last_active(
@@ -171,10 +181,21 @@ def _count_usage(head: HeadRecord, event: EncodedEvent) -> None:
             add_counters(head.run_totals.setdefault(event.run_id, {}), event.usage.counters)
 
 
-def check_guard(head: HeadRecord, expected: int | None) -> None:
-    """Raise SessionConflict when the session is not at the revision that a write expects; None expects nothing."""
-    if expected is not None and expected != head.revision:
-        raise SessionConflict(head.key.id, expected_revision=expected, revision=head.revision)
+def check_guard(head: HeadRecord, guard: Guard | None) -> None:
+    """Raise SessionConflict when the session is not where a write expects it; None expects nothing."""
+    if guard is not None and (guard.revision != head.revision or (head.tag and guard.tag not in ("", head.tag))):
+        raise late(head.key.id, guard, head.revision)
+
+
+def late(session_id: str, guard: Guard, revision: int) -> SessionConflict:
+    """Return the error of a write that came too late."""
+    message = None
+    if guard.revision == revision:
+        message = (
+            f"session {session_id!r} is at revision {revision}, but not at the one that was read: the store was "
+            "restored, or lost its newest commits in a failover; read the session again and repeat the change"
+        )
+    return SessionConflict(session_id, expected_revision=guard.revision, revision=revision, message=message)
 
 
 def _check_runs(head: HeadRecord, commit: EncodedCommit) -> None:

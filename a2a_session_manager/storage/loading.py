@@ -153,6 +153,7 @@ async def _baseline(
         root_id=head.root_id,
         depth=head.depth,
         updated_at=head.updated_at,
+        tag=head.tag,
         revision=head.revision,
         last_seq=head.last_seq,
         events=list(events),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.models.identifier import commit_tag
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
@@ -54,13 +55,21 @@ class EncodedRetraction(NamedTuple):
     after: int | None = None
 
 
+class Guard(NamedTuple):
+    """What a write expects of the session: its revision and, if that is known, the tag that its last commit left."""
+
+    revision: int
+    tag: str = ""
+
+
 @dataclass(slots=True)
 class EncodedCommit:
     """One commit, ready to be written. A None among `state` or `properties` unsets its key.
 
     `written_at` is in microseconds since the epoch, by the writer's clock. `write_id` is None only for a
     commit of nothing but events, whose own ids make it repeatable. `creation_id` names the session's life
-    that is meant; None takes whichever is there.
+    that is meant; None takes whichever is there. `tag` is random and stays in the head until the next commit: where
+    time has gone back, by a restore or a failover, a revision comes again with another one.
     """
 
     events: Sequence[EncodedEvent] = ()
@@ -71,7 +80,14 @@ class EncodedCommit:
     written_at: int = 0
     write_id: str | None = None
     expected_revision: int | None = None
+    expected_tag: str = ""
     creation_id: str | None = None
+    tag: str = field(default_factory=commit_tag)
+
+    @property
+    def guard(self) -> Guard | None:
+        """What the commit expects, None for nothing."""
+        return None if self.expected_revision is None else Guard(self.expected_revision, self.expected_tag)
 
     @property
     def is_append(self) -> bool:
@@ -123,7 +139,7 @@ class Creation(NamedTuple):
 class Receipt(NamedTuple):
     """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid. `is_change`
     tells whether this commit made `revision`, or found it and changed nothing. `updated_at` is when the session was
-    last active, after this commit.
+    last active, after this commit, and `tag` what its last commit left, "" where that cannot be told.
 
     `is_repeat` tells that its write id was known: the answer is the first result, and `seqs` holds a 0 for an
     event that is not stored. `was_sent_before` tells that this very call may have made the commit itself, by a try
@@ -137,6 +153,7 @@ class Receipt(NamedTuple):
     hidden: Sequence[Range] = ()
     is_repeat: bool = False
     updated_at: int = 0
+    tag: str = ""
     was_sent_before: bool = False
 
 
@@ -147,12 +164,15 @@ class EventsKnown(SessionManagerError):
     session's. The verbs compare what is stored, and send the rest. `was_sent_before` as in Receipt.
     """
 
-    def __init__(self, session_id: str, *, revision: int, last_seq: int, seqs: Sequence[int], updated_at: int) -> None:
+    def __init__(
+        self, session_id: str, *, revision: int, last_seq: int, seqs: Sequence[int], updated_at: int, tag: str
+    ) -> None:
         super().__init__(f"session {session_id!r} holds events of this commit already", session_id=session_id)
         self.revision = revision
         self.last_seq = last_seq
         self.seqs = seqs
         self.updated_at = updated_at
+        self.tag = tag
         self.was_sent_before = False
 
 
@@ -198,6 +218,7 @@ class HeadRecord:
     created_at: int
     updated_at: int
     revision: int = 0
+    tag: str = ""
     last_seq: int = 0
     state: dict[str, bytes] = field(default_factory=dict)
     properties: dict[str, bytes] = field(default_factory=dict)

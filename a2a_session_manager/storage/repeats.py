@@ -226,7 +226,7 @@ class Repeats:
 
 def _found(known: EventsKnown) -> Receipt:
     """Return the receipt of a commit of which nothing is left to write."""
-    return Receipt(known.revision, known.last_seq, False, (), updated_at=known.updated_at)
+    return Receipt(known.revision, known.last_seq, False, (), updated_at=known.updated_at, tag=known.tag)
 
 
 def _is_same(given: bytes, stored: bytes) -> bool:

@@ -21,7 +21,7 @@ from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
-from a2a_session_manager.storage.in_step import absorb, newborn_baseline, place_events
+from a2a_session_manager.storage.in_step import absorb, newborn_baseline, place_events, tag_of
 from a2a_session_manager.storage.limits import DEEPEST_TREE
 from a2a_session_manager.storage.loading import moment
 from a2a_session_manager.storage.reading import SessionReader
@@ -29,6 +29,7 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     EventsKnown,
+    Guard,
     Parent,
     Receipt,
     SessionKey,
@@ -93,6 +94,7 @@ class SessionWriter(SessionReader):
         except SessionManagerError as error:
             error.session_id = key.id
             raise
+        commit.expected_tag = tag_of(session, expected_revision)
         receipt, events = await self._sent(
             key, commit, change.events, lambda one: self._committed(key, one), on_repeat=on_repeat
         )
@@ -157,9 +159,10 @@ class SessionWriter(SessionReader):
                 return
             creation_id = loaded.head.creation_id
         cascade = children == "cascade"
+        guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
         await self._guarded(
             key,
-            lambda: self._backend.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision),
+            lambda: self._backend.delete(key, creation_id, cascade=cascade, guard=guard),
         )
 
     async def cut_damaged_tail(self, session_id: str) -> int:

@@ -22,6 +22,7 @@ from a2a_session_manager.storage.ranges import contains
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -244,11 +245,9 @@ class _Upserting(MemoryBackend):
         super().__init__()
         self._graves: dict[SessionKey, StoredSession] = {}
 
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> asyncio.Future[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
         self._graves.update(self._sessions)
-        return super().delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
+        return super().delete(key, creation_id, cascade=cascade, guard=guard)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # either
         if key not in self._sessions and key in self._graves:
@@ -344,10 +343,8 @@ class _Unguarded(MemoryBackend):
     def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
         return super().commit(key, replace(commit, expected_revision=None))
 
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> asyncio.Future[None]:
-        return super().delete(key, creation_id, cascade=cascade, expected_revision=None)
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
+        return super().delete(key, creation_id, cascade=cascade, guard=None)
 
 
 class IgnoresTheGuard(BaseSessionStore):
@@ -355,6 +352,18 @@ class IgnoresTheGuard(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Unguarded())
+
+
+class _Untagged(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        return super().commit(key, replace(commit, expected_tag=""))
+
+
+class GuardsByNumberAlone(BaseSessionStore):
+    """Takes a revision that has come again for the one that was read."""
+
+    def __init__(self) -> None:
+        super().__init__(_Untagged())
 
 
 class KnowsNoOtherStore(InMemorySessionStore):
@@ -366,14 +375,14 @@ class KnowsNoOtherStore(InMemorySessionStore):
 
 class _TwoSteps(YieldingBackend):
     async def delete(  # type: ignore[override]  # both are awaitable
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+        self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> None:
         stored = self._sessions.get(key)
         if stored is not None:
-            ledger.check_guard(stored.head, expected_revision)
+            ledger.check_guard(stored.head, guard)
         for _ in range(10):
             await asyncio.sleep(0)
-        await super().delete(key, creation_id, cascade=cascade, expected_revision=None)
+        await super().delete(key, creation_id, cascade=cascade, guard=None)
 
 
 class DeletesInTwoSteps(BaseSessionStore):

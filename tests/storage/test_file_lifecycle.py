@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from a2a_session_manager.exceptions import CorruptSession, SessionNotFound, StoreUnavailable
+from a2a_session_manager.exceptions import CorruptSession, SessionConflict, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.file import FileSessionStore, handles, shelf
 from a2a_session_manager.storage.file.log import LogFile
@@ -456,3 +457,24 @@ async def test_a_session_read_through_a_store_that_is_closed_by_now_is_saved_thr
         await two.save(session)
 
     assert ((await picture(tmp_path, "chat")) or {})["shown"] == ["e"]
+
+
+async def test_a_session_read_before_a_restore_guards_nothing_that_was_written_since(tmp_path: Path) -> None:
+    directory, backup = tmp_path / "store", tmp_path / "backup"
+    async with FileSessionStore(directory) as store:
+        await store.create("talk")
+        await asyncio.to_thread(shutil.copytree, directory, backup)
+        await store.append("talk", said(id="lost"))
+        seen = await store.get("talk")
+        assert seen is not None
+    await asyncio.to_thread(shutil.rmtree, directory)
+    await asyncio.to_thread(shutil.copytree, backup, directory)
+
+    async with FileSessionStore(directory) as restored:
+        with pytest.raises(SessionConflict):
+            await restored.append(seen, said(id="too late"), expected_revision=seen.revision)
+        await restored.append("talk", said(id="written since"))
+        with pytest.raises(SessionConflict, match="not at the one that was read"):
+            await restored.append(seen, said(id="late"), expected_revision=seen.revision)
+
+        assert [event.id for event in await restored.events("talk")] == ["written since"]

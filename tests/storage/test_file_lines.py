@@ -27,7 +27,7 @@ def test_the_line_of_one_event_is_the_same_both_ways(
     commit = EncodedCommit(events=[event], written_at=1_700_000_000_000_000)
     head = heads.newborn(SessionKey("", "chat"), Creation("life", 1))
     head.revision, head.last_seq = 6, 41
-    line = encode_one(event, 7, 42, commit.written_at)
+    line = encode_one(commit, 7, 42)
 
     assert line == encode_line(commit, ledger.decide(head, commit, unknown), 42)
     assert decode_line(line).commit.events == [event]

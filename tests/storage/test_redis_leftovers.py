@@ -318,5 +318,5 @@ async def died_deleting(store: BaseSessionStore, victim: str) -> Any:
     assert loaded is not None
     Breaking(store, scripts.DELETE, is_end=True)
     with pytest.raises(Died):
-        await backend._deleter.delete(key, loaded.head.creation_id, cascade=True, expected_revision=None)
+        await backend._deleter.delete(key, loaded.head.creation_id, cascade=True, guard=None)
     return root

@@ -82,3 +82,20 @@ async def test_who_follows_after_the_loss_waits_for_news_and_does_not_ask_withou
 
         assert ids(await news) == ["new"]
     assert calls_before_news < 10
+
+
+async def test_a_session_read_before_the_loss_guards_nothing_that_was_written_since(store: BaseSessionStore) -> None:
+    await store.create("talk", change=SessionChange(events=[said(id="old")]))
+    before = await dumped(store, "talk")
+    await store.append("talk", said(id="lost"))
+    seen = await store.get("talk")
+    assert seen is not None
+    await restore(store, before)
+    await store.append("talk", said(id="written since"))
+
+    with pytest.raises(SessionConflict, match="not at the one that was read"):
+        await store.append(seen, said(id="late"), expected_revision=seen.revision)
+    with pytest.raises(SessionConflict, match="not at the one that was read"):
+        await store.delete(seen, expected_revision=seen.revision)
+
+    assert ids(await store.events("talk")) == ["old", "written since"]

@@ -13,7 +13,15 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, heads, ledger
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, LogPage, Receipt, SessionKey
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    Guard,
+    LoadedSession,
+    LogPage,
+    Receipt,
+    SessionKey,
+)
 
 
 def damage_first_event(store: BaseSessionStore, session_id: str) -> None:
@@ -62,11 +70,11 @@ class YieldingBackend(MemoryBackend):
             return receipt
 
     async def delete(  # type: ignore[override]  # both are awaitable
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
+        self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> None:
         async with self.alone():
             await turn()
-            await super().delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
+            await super().delete(key, creation_id, cascade=cascade, guard=guard)
             await turn()
 
     async def load(

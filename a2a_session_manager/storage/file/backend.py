@@ -31,6 +31,7 @@ from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -72,10 +73,8 @@ class FileBackend(Backend):
         is_long = size > MOST_AT_ONCE or len(commit.events) > _MOST_EVENTS_AT_ONCE
         return self._told(key, self._queue.put(key, commit, size, is_long=is_long))
 
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> QueuedWrite[None]:
-        work = partial(self._keeper.delete, key, creation_id, cascade=cascade, expected_revision=expected_revision)
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> QueuedWrite[None]:
+        work = partial(self._keeper.delete, key, creation_id, cascade=cascade, guard=guard)
         return self._told(key, self._trees.put(("tree", key), work, 0, is_long=True))
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:

@@ -37,7 +37,7 @@ from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import most_at_once, remove_if_empty, sweep
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tree import Place, TreeFile
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey, Totals, TreeTotals
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey, Totals, TreeTotals
 
 # Between two chunks of a long sweep: longer than others wait between two looks whether a file is free.
 _PAUSE_SECONDS = 0.001
@@ -82,7 +82,7 @@ class FileKeeper:
         except BusyError:
             return BUSY
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> Busy | None:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Busy | None:
         """Write the tree's line that ends the session and all below it, then sweep their logs."""
         log = self._shelf.log(key)
         birth = self._birth(log) or living_birth(self._shelf, log)  # which tells absence from a lost log
@@ -91,11 +91,11 @@ class FileKeeper:
         root = SessionKey(key.namespace, birth.root_id)
         try:
             with self.held_tree(root) as tree, ExitStack() as held:
-                if expected_revision is not None and tree.is_alive(key.id, creation_id):
-                    held.enter_context(self._held_at(log, expected_revision))
+                if guard is not None and tree.is_alive(key.id, creation_id):
+                    held.enter_context(self._held_at(log, guard))
                 self._delete(key, creation_id, tree, cascade)
                 unswept = list(tree.all_unswept())
-                if expected_revision is not None:  # its own log goes first, while it is held
+                if guard is not None:  # its own log goes first, while it is held
                     unswept.sort(key=lambda place: place.creation_id != creation_id)
                 self.sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
         except BusyError:
@@ -236,12 +236,12 @@ class FileKeeper:
         return receipt
 
     @contextmanager
-    def _held_at(self, log: LogFile, revision: int) -> Iterator[None]:
-        """Hold the log of a session at this revision, so that no commit comes until it is swept."""
+    def _held_at(self, log: LogFile, guard: Guard) -> Iterator[None]:
+        """Hold the log of a session that is where it is expected, so that no commit comes until it is swept."""
         with log, log.handle.exclusive() as size:
             if size is None or not log.exists(held_size=size) or log.head is None:
                 raise BusyError
-            ledger.check_guard(log.head, revision)
+            ledger.check_guard(log.head, guard)
             yield
 
     def _delete(self, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:

@@ -68,7 +68,7 @@ def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creatio
 
 def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: Birth | None = None) -> bytes:
     """Return the payload that records what `commit` did; only what is not empty is written."""
-    header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at}
+    header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
     if birth is not None:
         header["v"] = FORMAT
         header["birth"] = birth_fields(birth)
@@ -87,10 +87,18 @@ def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: 
     return b"\t".join([dumped(header), *[event.data for event in outcome.fresh]])
 
 
-def encode_one(event: EncodedEvent, revision: int, seq: int, written_at: int) -> bytes:
+def encode_one(commit: EncodedCommit, revision: int, seq: int) -> bytes:
     """Return what `encode_line` makes of one new event and nothing else."""
+    (event,) = commit.events
     described = dumped([[event.id, event.run_id, event.usage]])
-    return b'{"r":%d,"s":%d,"t":%d,"e":%b}\t%b' % (revision, seq, written_at, described, event.data)
+    return b'{"r":%d,"s":%d,"t":%d,"g":"%b","e":%b}\t%b' % (
+        revision,
+        seq,
+        commit.written_at,
+        commit.tag.encode(),
+        described,
+        event.data,
+    )
 
 
 def seqs_in_line(payload: bytes) -> dict[str, int]:
@@ -110,6 +118,7 @@ def decode_line(payload: bytes) -> CommitLine:
         runs={run_id: StoredRun(status, text.encode()) for run_id, (status, text) in header.get("runs", {}).items()},
         written_at=header["t"],
         write_id=header.get("w"),
+        tag=header.get("g", ""),
     )
     hidden = tuple((first, last) for first, last in header.get("hidden", ()))
     birth = birth_from(header["birth"]) if "birth" in header else None

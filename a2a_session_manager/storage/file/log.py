@@ -115,7 +115,7 @@ class LogFile(LogReader):
         (event,) = commit.events
         receipt = ledger.append_one(head, commit)
         self._index.note_event(event.id, receipt.last_seq, start)
-        return receipt, encode_one(event, receipt.revision, receipt.last_seq, commit.written_at)
+        return receipt, encode_one(commit, receipt.revision, receipt.last_seq)
 
     def _repeated(self, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
         assert self.head is not None, "only a log that exists knows write ids"

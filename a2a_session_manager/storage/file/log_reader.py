@@ -261,5 +261,7 @@ def _outcome(head: HeadRecord, line: CommitLine) -> ledger.Outcome:
     last_seq = head.last_seq + len(events)
     seqs = range(head.last_seq + 1, last_seq + 1)
     updated_at = ledger.last_active(head, line.commit, line.hidden)
-    receipt = Receipt(line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at)
+    receipt = Receipt(
+        line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at, tag=line.commit.tag
+    )
     return ledger.Outcome(line.revision, events, line.hidden, receipt)

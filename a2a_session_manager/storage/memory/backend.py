@@ -16,6 +16,7 @@ from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -58,13 +59,11 @@ class MemoryBackend(Backend):
             return _done(stored.append_one(commit))
         return _done(stored.write(commit, ledger.decide(stored.head, commit, stored.seqs.get)))
 
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> asyncio.Future[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
         stored = self._sessions.get(key)
         if stored is None or stored.head.creation_id != creation_id:
             return _done(None)
-        ledger.check_guard(stored.head, expected_revision)
+        ledger.check_guard(stored.head, guard)
         if stored.children and not cascade:
             raise InvalidSessionOperation(
                 f"session {key.id!r} has {len(stored.children)} children: delete them first, "

@@ -18,6 +18,7 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     EventsKnown,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -89,10 +90,8 @@ class RedisBackend(Backend):
             )
         return queue.put(key, commit, commit.size)
 
-    def delete(
-        self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> asyncio.Task[None]:
-        deleting = self._deleter.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Task[None]:
+        deleting = self._deleter.delete(key, creation_id, cascade=cascade, guard=guard)
         return self._begun(deleting)
 
     async def load(

@@ -10,16 +10,17 @@ from typing import Any
 from a2a_session_manager.exceptions import (
     CorruptSession,
     InvalidSessionOperation,
-    SessionConflict,
     SessionManagerError,
     SessionNotFound,
 )
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
+from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
     EventsKnown,
+    Guard,
     Range,
     Receipt,
     SessionKey,
@@ -60,9 +61,13 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
     if not commit.is_append:
         counts, others = _other_args(commit)
         arguments += others
-    guard = "-" if commit.expected_revision is None else commit.expected_revision
-    header = f"{commit.written_at} {guard} {len(commit.events)} {counts} {has_usage:d}"
+    header = f"{commit.written_at} {commit.tag} {guard_arg(commit.guard)} {len(commit.events)} {counts} {has_usage:d}"
     return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
+
+
+def guard_arg(guard: Guard | None) -> str:
+    """Return what a write expects as `is_late` in `common.lua` reads it."""
+    return "-" if guard is None else f"{guard.revision}.{guard.tag}"
 
 
 def status_of(reply: Flat, session_id: str) -> bytes:
@@ -99,7 +104,7 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
         return _refusal(answer, key, commit)
-    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at = answer
+    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag = answer
     return Receipt(
         revision,
         last_seq,
@@ -108,6 +113,7 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
         ranges_of(hidden),
         is_repeat=bool(is_repeat),
         updated_at=int(updated_at),
+        tag=tag.decode(),
     )
 
 
@@ -121,7 +127,7 @@ def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list
     for number, commit in enumerate(commits, before + 1):
         first, seq = seq + 1, seq + len(commit.events)
         updated_at = max(updated_at + 1, commit.written_at)
-        receipts.append(Receipt(number, seq, True, range(first, seq + 1), updated_at=updated_at))
+        receipts.append(Receipt(number, seq, True, range(first, seq + 1), updated_at=updated_at, tag=commit.tag))
     return receipts
 
 
@@ -150,9 +156,16 @@ def cell_of(text: str) -> tuple[str, str]:
 def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
     status = answer[0]
     if status == b"KNOWN":
-        return EventsKnown(key.id, revision=answer[1], last_seq=answer[2], seqs=answer[3], updated_at=int(answer[4]))
+        return EventsKnown(
+            key.id,
+            revision=answer[1],
+            last_seq=answer[2],
+            seqs=answer[3],
+            updated_at=int(answer[4]),
+            tag=answer[5].decode(),
+        )
     if status == b"CONFLICT":
-        return SessionConflict(key.id, expected_revision=commit.expected_revision or 0, revision=answer[1])
+        return ledger.late(key.id, commit.guard or Guard(0), answer[1])
     if status == b"OTHER":
         return SessionNotFound(
             key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
-from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage.records import Guard, SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.burying import Undertaker
-from a2a_session_manager.storage.redis.commits import Flat, pairs, status_of
+from a2a_session_manager.storage.redis.commits import Flat, guard_arg, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import parent_of
 from a2a_session_manager.storage.redis.index import Index
@@ -30,16 +31,14 @@ class Deleter:
         self._reader = reader
         self._undertaker = undertaker
 
-    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> None:
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         """Delete this life of the session; see `Backend.delete`."""
         place, line = await self._reader.line(key)
         gone: list[tuple[Place, str]] = []
         if line is not None:
             if cascade:  # should this process die in between, another one finishes it
                 self._undertaker.look_after(await self._index.watch(place))
-            gone = await self._ended(
-                place, parent_of(line), creation_id, cascade=cascade, expected_revision=expected_revision
-            )
+            gone = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
         if not gone:
             # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else.
             gone = [*await self._undertaker.gone_with(place), (place, creation_id)]
@@ -47,10 +46,10 @@ class Deleter:
         self._locator.forget(key)
 
     async def _ended(
-        self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, expected_revision: int | None
+        self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> list[tuple[Place, str]]:
         """End the session; return it and those that went along, with their creation ids, or nothing if it was gone."""
-        end = partial(self._end, place, parent_id, creation_id, cascade=cascade, expected_revision=expected_revision)
+        end = partial(self._end, place, parent_id, creation_id, cascade=cascade, guard=guard)
         reply = await end()
         if status_of(reply, place.key.id) == b"CHILDREN":
             # Those that have expired do not count, and are no longer in the way after this.
@@ -61,22 +60,19 @@ class Deleter:
             if status_of(reply, place.key.id) == b"CHILDREN":
                 raise _has_children(place.key.id, reply[1])
         if reply[0] == b"CONFLICT":
-            assert expected_revision is not None, "only a guard is refused"
-            raise SessionConflict(place.key.id, expected_revision=expected_revision, revision=reply[1])
+            assert guard is not None, "only a guard is refused"
+            raise ledger.late(place.key.id, guard, reply[1])
         if reply[0] != b"OK":
             return []
         below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
         return [*below, (place, creation_id)]  # last: until then, the index says that there is something to do
 
-    async def _end(
-        self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, expected_revision: int | None
-    ) -> Flat:
+    async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None) -> Flat:
         keys = (*place.all_of_birth, place.gone)
         if parent_id:
             parent = place.beside(parent_id)
             keys = (*keys, parent.head, parent.children)
-        guard = "-" if expected_revision is None else expected_revision
-        arguments: list[Value] = [place.key.id, creation_id, int(cascade), guard]
+        arguments: list[Value] = [place.key.id, creation_id, int(cascade), guard_arg(guard)]
         reply: Flat = await self._connections.run(ScriptCall(scripts.DELETE, keys, arguments, place.key.id))
         return reply
 

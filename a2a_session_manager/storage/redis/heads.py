@@ -115,6 +115,7 @@ async def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> H
         created_at=int(fields["created"]),
         updated_at=int(fields["updated"]),
         revision=int(fields["revision"]),
+        tag=fields.get("tag", b"").decode(),
         last_seq=int(fields["last_seq"]),
         hidden_events=int(fields["hidden"]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from a2a_session_manager.exceptions import SessionConflict
@@ -156,3 +158,51 @@ class GuardingContract(ContractBase):
         with pytest.raises(SessionConflict) as failure:
             await store.commit(handle, SessionChange(set_state={"k": 1}), expected_revision=handle.revision)
         assert "unseen" in [event.message for event in failure.value.missed_events]
+
+    async def test_a_guard_of_a_session_does_not_pass_where_its_revision_has_come_again(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        seen_by_handle = await store.create("talk")
+        lost = await whole(store, "talk")
+        # As after a restore: the store is at the revision that was read, by another commit.
+        assert lost._baseline is not None
+        lost._baseline = replace(lost._baseline, tag="lost")
+        lost.state["k"] = 1
+
+        again = await reopen()
+        for write in (
+            again.append(lost, said("late"), expected_revision=1),
+            again.commit(lost, SessionChange(set_state={"k": 1}), expected_revision=1),
+            again.save(lost, expected_revision=1),
+            again.delete(lost, expected_revision=1),
+        ):
+            with pytest.raises(SessionConflict, match="not at the one that was read") as caught:
+                await write
+            assert (caught.value.expected_revision, caught.value.revision) == (1, 1)
+        assert (await whole(await reopen(), "talk")).revision == 1
+        # A number alone is compared as such, and the session as it was read passes.
+        await again.commit("talk", SessionChange(set_state={"n": 1}), expected_revision=1)
+        await again.commit("talk", SessionChange(set_state={"n": 2}), expected_revision=2)
+        assert seen_by_handle.revision == 1
+
+    async def test_a_session_that_is_written_through_goes_on_with_each_commits_tag(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        handle = await store.create("talk", change=SessionChange(events=[said(id="e1")]))
+        for number, change in enumerate(
+            [
+                SessionChange(events=[said(id="e2")]),
+                SessionChange(set_state={"k": 1}),
+                SessionChange(set_properties={"p": 1}),
+                SessionChange(retraction=Retraction(["e1"])),
+                SessionChange(),
+            ]
+        ):
+            again = await reopen()
+            await again.commit(handle, change, expected_revision=handle.revision)
+            await again.append(handle, said(id=f"plain {number}"))
+            fresh = await whole(await reopen(), "talk")
+            assert handle._baseline is not None
+            assert fresh._baseline is not None
+            assert handle._baseline.tag == fresh._baseline.tag != ""
+            assert handle.revision == fresh.revision

@@ -12,6 +12,7 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     EventsKnown,
+    Guard,
     LoadedSession,
     LogPage,
     Receipt,
@@ -46,10 +47,8 @@ class LossyBackend(Backend):
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         return await self._answered(lambda: self._behind.commit(key, commit))
 
-    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, expected_revision: int | None) -> None:
-        await self._answered(
-            lambda: self._behind.delete(key, creation_id, cascade=cascade, expected_revision=expected_revision)
-        )
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
+        await self._answered(lambda: self._behind.delete(key, creation_id, cascade=cascade, guard=guard))
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

@@ -28,9 +28,11 @@ local function append()
 
     local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
-    local at, seq, updated = 3, last_seq, tonumber(head[9])
+    local at, seq, updated, tag = 3, last_seq, tonumber(head[9]), nil
     for number = 1, count do
-        local written_at, events, has_usage, creation = match(ARGV[at], '^(%d+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
+        local written_at, events, has_usage, creation
+        written_at, tag, events, has_usage, creation =
+            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
         if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
         updated = math.max(updated + 1, tonumber(written_at))
         at = at + 1
@@ -96,7 +98,8 @@ local function append()
         if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end
     end
     revision = text('%d', revision + count)
-    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', text('%.0f', updated), unpack(in_head))
+    call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', text('%.0f', updated),
+        'tag', tag, unpack(in_head))
     call('RPUSH', log, unpack(entries))
     call('HSET', ids, unpack(fields))
     if is_followed then redis.pcall('PUBLISH', KEYS[6] .. ':' .. head[2], revision) end

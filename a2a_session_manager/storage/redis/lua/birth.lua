@@ -4,7 +4,7 @@ local SESSION_KEYS = {'head', 'log', 'ids', 'hidden', 'runs', 'unfinished', 'ret
 
 -- What to answer when the session is there already: its first result, if this write made it.
 local function taken(keys, commit)
-    local answer = repeated(keys, commit, redis.call('HGET', keys.head, 'updated'))
+    local answer = repeated(keys, commit, head_at(keys.head))
     if answer then return {'OK', 0, {answer}} end
     return {'EXISTS'}
 end

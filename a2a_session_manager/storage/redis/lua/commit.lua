@@ -27,7 +27,7 @@ for index, commit in ipairs(commits) do
     if commit.creation ~= '-' and commit.creation ~= head.creation then
         answers[index] = {'OTHER'}
     else
-        answers[index] = repeated(keys, commit, head.updated) or committed(head, keys, commit)
+        answers[index] = repeated(keys, commit, head) or committed(head, keys, commit)
     end
 end
 

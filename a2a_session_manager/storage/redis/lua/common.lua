@@ -66,7 +66,7 @@ end
 
 -- Heads
 
-local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated'}
+local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated', 'tag'}
 
 local function head_at(key)
     local found = redis.call('HMGET', key, unpack(HEAD))
@@ -82,8 +82,16 @@ local function head_at(key)
         unfinished = tonumber(found[8] or 0),
         retractions = tonumber(found[9] or 0),
         hidden = tonumber(found[10] or 0), -- how many events
-        updated = found[11] or '0' -- microseconds since the epoch
+        updated = found[11] or '0', -- microseconds since the epoch
+        tag = found[12] or ''
     }
+end
+
+-- Tells whether a session is not where a write expects it: "REVISION." or "REVISION.TAG", "-" for anywhere.
+local function is_late(head, guard)
+    if guard == '-' then return false end
+    local revision, tag = string.match(guard, '^(%d+)%.(%x*)$')
+    return tonumber(revision) ~= head.revision or (tag ~= '' and head.tag ~= '' and tag ~= head.tag)
 end
 
 -- Tells what of a session is missing: evicted by the server, or removed by somebody. It also refuses, by the

@@ -1,13 +1,13 @@
 -- Ends a session and all below it in one step; their keys are swept afterwards, its own go at once.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused gone,
 -- and below a parent the parent's head and children.
--- ARGV: session id, creation id, "1" to take all below it along, the revision that is expected or "-".
+-- ARGV: session id, creation id, "1" to take all below it along, where it is expected.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], followers = KEYS[6], totals = KEYS[7], children = KEYS[11], refused = KEYS[12],
     gone = KEYS[13], parent_head = KEYS[14], siblings = KEYS[15]
 }
-local id, creation, is_cascade, expected = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
+local id, creation, is_cascade, guard = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 
 -- All below the session, as far as the tree knows them: id, creation id, id, creation id …
 local function below()
@@ -37,10 +37,10 @@ end
 
 local place = place_in(keys.tree, id)
 if not place or place.creation ~= creation then return {'NOSESSION'} end
-if expected then
+if guard ~= '-' then
     local head = head_at(keys.head)
     if head and head.creation == creation then
-        if head.revision ~= expected then return {'CONFLICT', head.revision} end
+        if is_late(head, guard) then return {'CONFLICT', head.revision} end
     elseif place.ttl == 0 then
         return {'LOST', 'head'}
     end

@@ -32,11 +32,12 @@ local function note_name(commit, name)
 end
 
 local function take_commit()
-    local written_at, guard, events, values, unset, runs, kind, number, has_usage, creation, write_id =
-        string.match(take(), '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+) (%d) (%S+) (.*)$')
+    local written_at, tag, guard, events, values, unset, runs, kind, number, has_usage, creation, write_id =
+        string.match(take(), '^(%d+) (%x+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+) (%d) (%S+) (.*)$')
     local commit = {
         written_at = written_at,
-        expected = tonumber(guard), -- nil for '-'
+        tag = tag,
+        guard = guard,
         creation = creation, -- '-' for whichever
         write_id = write_id, -- '' for none
         events = {},
@@ -75,7 +76,7 @@ end
 local function number_events(head, keys, commit)
     local stored, is_known = seqs_of(keys.ids, commit.event_ids), false
     for _, seq in ipairs(stored) do is_known = is_known or seq > 0 end
-    if is_known then return nil, {'KNOWN', head.revision, head.last_seq, stored, head.updated} end
+    if is_known then return nil, {'KNOWN', head.revision, head.last_seq, stored, head.updated, head.tag} end
     local fresh, seqs, given = {}, {}, {}
     for index, event in ipairs(commit.events) do
         if not given[event.id] then
@@ -259,13 +260,13 @@ local function write(head, keys, commit, fresh, newly, sums)
 end
 
 -- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists,
--- and when the session was last active.
-local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, updated)
-    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), updated}
+-- when the session was last active, and the tag that its last commit left.
+local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, updated, tag)
+    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), updated, tag}
 end
 
 -- The first result of a commit whose write id is known, or nil.
-local function repeated(keys, commit, updated)
+local function repeated(keys, commit, head)
     if commit.write_id == '' then return nil end
     local line = redis.call('HGET', keys.ids, 'w:' .. commit.write_id)
     if not line then return nil end
@@ -275,7 +276,8 @@ local function repeated(keys, commit, updated)
         hidden[#hidden + 1] = {tonumber(first), tonumber(last)}
     end
     return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true,
-        seqs_of(keys.ids, commit.event_ids), hidden, updated)
+        seqs_of(keys.ids, commit.event_ids), hidden, head.updated,
+        tonumber(revision) == head.revision and head.tag or '')
 end
 
 -- Commits to the session whose head is `head`, and brings it on; returns the receipt or the refusal.
@@ -283,9 +285,7 @@ local function committed(head, keys, commit)
     -- Before anything else: events that are there already are a retry, whoever came in between, and never stale.
     local fresh, seqs = number_events(head, keys, commit)
     if not fresh then return seqs end
-    if commit.expected and commit.expected ~= head.revision then
-        return {'CONFLICT', head.revision}
-    end
+    if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
     local refusal = check_runs(keys, commit)
     if refusal then return refusal end
     local newly, sums = {}, nil
@@ -301,6 +301,7 @@ local function committed(head, keys, commit)
     local last_seq = head.last_seq + #fresh
     if is_change then
         head.revision = head.revision + 1
+        head.tag = commit.tag
         head.is_changed = true
         write(head, keys, commit, fresh, newly, sums)
     end
@@ -308,14 +309,14 @@ local function committed(head, keys, commit)
         local line = text(head.revision) .. ' ' .. text(last_seq) .. ' ' .. (is_change and '1 ' or '0 ')
         redis.call('HSET', keys.ids, 'w:' .. commit.write_id, line .. written(newly))
     end
-    return receipt(head.revision, last_seq, is_change, false, seqs, newly, head.updated)
+    return receipt(head.revision, last_seq, is_change, false, seqs, newly, head.updated, head.tag)
 end
 
 local function write_head(head, keys)
     redis.call('HSET', keys.head, 'revision', text(head.revision), 'last_seq', text(head.last_seq),
         'updated', head.updated, 'has_runs', head.has_runs and '1' or '0',
         'unfinished', text(head.unfinished), 'retractions', text(head.retractions),
-        'hidden', text(head.hidden))
+        'hidden', text(head.hidden), 'tag', head.tag)
 end
 
 -- Gives the keys that this commit made in a session that will expire the deadline of the others.

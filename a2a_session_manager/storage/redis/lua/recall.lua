@@ -8,6 +8,6 @@ local commit = take_commit()
 
 local _, head, absent = living(keys, id, is_root)
 if absent then return absent end
-local answer = repeated(keys, commit, head.updated)
+local answer = repeated(keys, commit, head)
 if answer then return {'OK', 0, {answer}} end
 return {'EXISTS'}

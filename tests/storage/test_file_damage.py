@@ -205,12 +205,12 @@ def _check_resent(directory: Path, scratch: Path, before: Picture, path: Path, i
 
 
 def test_a_flipped_bit_in_log_or_tree_file_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
-    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=1)
+    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=3)
 
 
 @pytest.mark.usefixtures("small_checkpoints")
 def test_a_flipped_bit_in_any_file_beside_a_checkpoint_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
-    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=3)
+    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=7)
 
 
 @pytest.mark.soak

@@ -475,7 +475,7 @@ TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
 TestFile.settings = settings(IN_SECONDS, max_examples=30)
 TestFakeredis = FakeredisMachine.TestCase
-TestFakeredis.settings = settings(IN_SECONDS, max_examples=10)
+TestFakeredis.settings = settings(IN_SECONDS, max_examples=5)
 
 
 def test_redis(redis_server: RedisServer) -> None:
@@ -485,7 +485,7 @@ def test_redis(redis_server: RedisServer) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, RedisMachine])
+@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine])
 def test_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 

@@ -18,6 +18,7 @@ from a2a_session_manager.storage.file.lines import UnknownFormatError
 from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
 from a2a_session_manager.storage.file.places import sync_directory
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 
 _CHUNK = 4_000_000
 # More than this was never under way at once: a longer tail was not lost with the power.
@@ -81,6 +82,10 @@ class FramedFile(ABC):
     def remedy(self, offset: int) -> str:
         """Return what to do about damage at `offset`."""
         return "restore it from a backup"
+
+    def doubts_shortcut(self) -> bool:
+        """Start over without the shortcut, if one was taken; tell whether that was so."""
+        return False
 
     def catch_up(self, *, held_size: int | None = None, cut_torn_tail: bool = False, most: int | None = None) -> bool:
         """Read what was appended since; False when there is no file. Raises CorruptSession.
@@ -203,7 +208,7 @@ class FramedFile(ABC):
         try:
             self._read_up_to(size)
         except CorruptSession:
-            if is_held:
+            if not self.doubts_shortcut() and is_held:
                 raise
             # A writer may have cut a torn tail, and written anew, between one page and the next of what was read.
             again = self._size()
@@ -268,7 +273,7 @@ class FramedFile(ABC):
                 self.session_id,
                 f"{self.path} was written in format {error.version} by a newer release: upgrade a2a_session_manager",
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except NONSENSE as error:
             raise self._damaged(frame.start, f"not what follows from the record before ({error})") from error
         self.offset = frame.end
         self.on_disk.take(frame)

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import resource
+import stat
 import threading
 import time
 from collections import OrderedDict
@@ -73,6 +74,7 @@ class FileHandle:
                 return None
             self.is_fresh = True
             self._opened = _identity(os.fstat(self._fd))
+            self._refuse_others()
         self._pool.used(self)
         status = self._named_status()
         if status is None or self._identity not in (None, self._opened):
@@ -81,6 +83,12 @@ class FileHandle:
             raise FileChangedError(str(self.path))
         self._identity = self._opened
         return status
+
+    def _refuse_others(self) -> None:
+        """Nothing but a file is read and written: not a FIFO, nor a device."""
+        if not stat.S_ISREG(os.fstat(self.fd).st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "not a regular file", str(self.path))
 
     def _newly_opened(self, create: bool) -> int:
         flags = os.O_APPEND | os.O_NOFOLLOW

@@ -114,7 +114,10 @@ class LogIndex:
 
     def is_overtaken(self, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers more: its tables are not to be written over."""
-        return self._trusts_sidecars and self._sidecars.covered(first_bytes) > self.covered
+        if not self._trusts_sidecars or self._sidecars.covered(first_bytes) <= self.covered:
+            return False
+        newer = self._sidecars.load(first_bytes)  # one that is of no use overtakes nobody
+        return newer is not None and newer.covers > self.covered
 
     def write(
         self,

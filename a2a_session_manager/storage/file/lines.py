@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from a2a_session_manager.storage.file.stored_shapes import check_birth, check_line
 from a2a_session_manager.storage.ledger import Outcome
 from a2a_session_manager.storage.plain_json import dumped, parsed
 from a2a_session_manager.storage.records import (
@@ -111,6 +112,7 @@ def decode_line(payload: bytes) -> CommitLine:
     """Return the line that was encoded. Raises ValueError when it is none, UnknownFormat for a newer one."""
     head, *data = payload.split(b"\t")
     header = _header(head)
+    check_line(header)
     commit = EncodedCommit(
         events=_events(header.get("e", ()), data),
         state=_bytes(header.get("state", {})),
@@ -133,21 +135,29 @@ class UnknownFormatError(ValueError):
         self.version = version
 
 
+def check_format(version: Any) -> None:
+    """Raise UnknownFormatError for a newer one, ValueError for what is none."""
+    if type(version) is not int or version < 1:
+        raise ValueError("no format")
+    if version > FORMAT:
+        raise UnknownFormatError(version)
+
+
 def birth_fields(birth: Birth) -> list[Any]:
     """Return a birth as JSON values."""
     return [*birth.key, *birth[1:]]
 
 
 def birth_from(fields: list[Any]) -> Birth:
-    """Return the birth that `birth_fields` gave."""
+    """Return the birth that `birth_fields` gave. Raises ValueError for what it never gives."""
+    check_birth(fields)
     namespace, session_id, *rest = fields
     return Birth(SessionKey(namespace, session_id), *rest)
 
 
 def _header(data: bytes) -> dict[str, Any]:
     header: dict[str, Any] = parsed(data)
-    if header.get("v", FORMAT) > FORMAT:
-        raise UnknownFormatError(header["v"])
+    check_format(header.get("v", FORMAT))
     return header
 
 

@@ -15,8 +15,10 @@ from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.lines import decode_line
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
+from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.presence import Presence
 from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.records import SessionKey
 
 _SUFFIX = ".log"
@@ -83,11 +85,11 @@ def _id_inside(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | Non
     """A hashed name keeps its id in the first record."""
     path = shelf.folder(namespace, "logs") / name[0] / name[1]
     try:
-        frames = read_frames(path.read_bytes(), 0)
+        frames = read_frames(read_regular(path), 0)
         birth = decode_line(frames[0].payload).birth if frames else None
     except FileNotFoundError:
         return None  # deleted since the folder was listed
-    except (ValueError, KeyError, TypeError) as error:
+    except NONSENSE as error:
         raise _unnamed(path) from error
     if birth is None:
         raise _unnamed(path)

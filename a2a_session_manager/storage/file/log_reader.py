@@ -14,6 +14,7 @@ from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, r
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, seqs_in_line
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_ranges
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -93,6 +94,14 @@ class LogReader(FramedFile):
         self.on_disk.synced = checkpoint.synced
         self._first_bytes = first_bytes
 
+    def doubts_shortcut(self) -> bool:
+        """The checkpoint may be to blame for what does not follow from it: the log alone tells."""
+        if self._index.covered == 0:
+            return False
+        self.start_over()
+        self._index.distrust()
+        return True
+
     def take(self, frame: Frame) -> None:
         line = decode_line(frame.payload)
         if line.birth is not None:
@@ -100,7 +109,17 @@ class LogReader(FramedFile):
         head = self.head
         if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
             raise ValueError("its numbers leave a gap")
+        check_ranges(line.hidden, head.last_seq)
+        self._check_is_new(line.commit)
         self._note(head, line.commit, _outcome(head, line), frame.start)
+
+    def _check_is_new(self, commit: EncodedCommit) -> None:
+        """Nothing is stored twice, as far as what was read record by record tells."""
+        ids = {event.id for event in commit.events}
+        if len(ids) < len(commit.events) or any(self._index.recent_seq(event_id) is not None for event_id in ids):
+            raise ValueError("an event that is there already")
+        if commit.write_id is not None and self._index.recent_result(commit.write_id) is not None:
+            raise ValueError("a write that is there already")
 
     def find_seqs(self, event_ids: Iterable[str]) -> dict[str, int]:
         """Return the seqs of those events that were ever appended, exactly; each record is read once."""
@@ -233,7 +252,7 @@ class LogReader(FramedFile):
     def _decoded(self, decode: Callable[[bytes], ResultT], frame: Frame) -> ResultT:
         try:
             return decode(frame.payload)
-        except (ValueError, KeyError, TypeError) as error:
+        except NONSENSE as error:
             raise self._misled(frame.start) from error
 
     def _frame_at(self, start: int) -> Frame:

@@ -20,6 +20,7 @@ from a2a_session_manager.storage.file.lines import Birth, decode_line
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
 from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.file.sweeping import most_at_once
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.plain_json import parsed
@@ -119,7 +120,7 @@ def _births(shelf: Shelf, namespace_folder: Path) -> Iterator[Birth]:
 def _birth(path: Path) -> Birth | None:
     try:
         return decode_line(_first_payload(path)).birth
-    except (ValueError, KeyError, TypeError):
+    except NONSENSE:
         return None  # damaged: it stays, and says so when it is read
 
 
@@ -137,13 +138,15 @@ def _root_inside(path: Path) -> str | None:
     """A hashed name keeps its id in the first record."""
     try:
         return str(parsed(_first_payload(path))["+"][0])
-    except (ValueError, KeyError, TypeError):
+    except NONSENSE:
         return None
 
 
 def _first_payload(path: Path) -> bytes:
     """Return the first record of a file. Raises ValueError when there is none."""
     size = _FIRST_RECORD_BYTES
+    if not path.is_file():
+        raise ValueError("no file: a FIFO would be waited for")
     with path.open("rb") as file:
         while True:
             file.seek(0)

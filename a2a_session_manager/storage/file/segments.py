@@ -19,6 +19,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from a2a_session_manager.storage.file.descriptors import private_opener
+from a2a_session_manager.storage.file.places import read_regular
 
 _WORD = 8
 _FINGERPRINTS = 1 << 8 * _WORD
@@ -88,7 +89,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def read_segment(path: Path, count: int, checksum: int) -> Segment:
     """Return a table that was written. Raises ValueError when it is not whole."""
-    data = path.read_bytes()
+    data = read_regular(path)
     if len(data) != count * 2 * _WORD or zlib.crc32(data) != checksum:
         raise ValueError(f"{path} is not whole")
     return Segment(path, _from_little(data[: count * _WORD]), _from_little(data[count * _WORD :]), checksum)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,15 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
+from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_counters, check_ranges, is_moment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
 _WORD = 8
+_MOST = 1 << 62
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class Sidecars:
         try:
             document, size = self._document(first_bytes)
             return self._loaded(document, size)
-        except (OSError, ValueError, KeyError, TypeError, CorruptSession):
+        except (OSError, CorruptSession, *NONSENSE):
             return None  # derived: the log is read from its start instead
 
     def covered(self, first_bytes: bytes) -> int:
@@ -69,7 +74,7 @@ class Sidecars:
         try:
             document, _ = self._document(first_bytes)
             return int(document["covers"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, *NONSENSE):
             return 0
 
     def write(
@@ -96,7 +101,7 @@ class Sidecars:
 
     def start_of(self, seq: int) -> int:
         """Return where the record of a covered seq starts; the record itself proves it. Raises OSError."""
-        fd = os.open(self._index_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(self._index_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             return int.from_bytes(os.pread(fd, _WORD, (seq - 1) * _WORD), "little")
         finally:
@@ -115,7 +120,7 @@ class Sidecars:
         self._index_path.unlink(missing_ok=True)
 
     def _document(self, first_bytes: bytes) -> tuple[dict[str, Any], int]:
-        data = self.checkpoint_path.read_bytes()
+        data = read_regular(self.checkpoint_path)
         (frame,) = read_frames(data, 0)
         document = parsed(frame.payload)
         if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
@@ -125,21 +130,27 @@ class Sidecars:
     def _loaded(self, document: dict[str, Any], size: int) -> Checkpoint:
         birth = birth_from(document["birth"])
         head = decode_head(document["head"].encode(), birth.key)
+        _check_head(head, birth, document)
         if self._index_path.stat().st_size < head.last_seq * _WORD:
             raise ValueError("the index is too short")
         retractions = [
             StoredRetraction(revision, after_seq, tuple((first, last) for first, last in hidden))
             for revision, after_seq, hidden in document["retractions"]
         ]
-        tables = [
-            read_segment(self.checkpoint_path.with_name(name), count, checksum)
-            for name, count, checksum in document["tables"]
-        ]
+        tables = [read_segment(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
         return Checkpoint(document["covers"], birth, head, retractions, document.get("synced"), tables, size)
+
+    def _table_path(self, name: str) -> Path:
+        if not re.fullmatch(re.escape(self.checkpoint_path.stem) + r"\.ids\.[0-9]{1,9}", name):
+            raise ValueError("a table of another name")
+        return self.checkpoint_path.with_name(name)
 
     def _write_index(self, covered_seqs: int, starts: array[int]) -> None:
         data = little(starts)
-        fd = os.open(self._index_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        if covered_seqs == 0 and not self._index_path.is_file():
+            self._index_path.unlink(missing_ok=True)  # a FIFO perhaps, which a writer would wait for
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        fd = os.open(self._index_path, flags, FILE_MODE)
         try:
             if os.pwrite(fd, data, covered_seqs * _WORD) != len(data):
                 raise OSError(f"{self._index_path}: short write")
@@ -156,6 +167,29 @@ class Sidecars:
             size += merged[-1].count
         path = self.checkpoint_path.with_suffix(f".ids.{number}")
         return [*kept, write_segment(path, ids, merged)]
+
+
+def _check_head(head: HeadRecord, birth: Birth, document: dict[str, Any]) -> None:
+    """Check what a checkpoint says against itself; the log is read from its start when it cannot be true."""
+    whose = (birth.creation_id, birth.parent_id, birth.root_id, birth.depth, birth.created_at)
+    if (head.creation_id, head.parent_id, head.root_id, head.depth, head.created_at) != whose:
+        raise ValueError("the head of another session")
+    numbers = (head.last_seq + 1, head.revision, document["covers"])
+    if any(type(number) is not int or not 0 < number < _MOST for number in numbers) or not is_moment(head.updated_at):
+        raise ValueError("wrong numbers")
+    if not (document.get("synced") is None or type(document["synced"]) is int):
+        raise ValueError("a wrong mark")
+    check_ranges(head.hidden, head.last_seq)
+    for counters in (*head.totals.values(), *head.run_totals.values()):
+        check_counters(counters)
+    for value in (*head.state.values(), *head.properties.values(), *(run.data for run in head.runs.values())):
+        parsed(value)
+    for revision, after_seq, hidden in document["retractions"]:
+        if type(revision) is not int or type(after_seq) is not int:
+            raise ValueError("a wrong retraction")
+        check_ranges(hidden, head.last_seq)
+    if ranges.merged([each for _, _, hidden in document["retractions"] for each in map(tuple, hidden)]) != head.hidden:
+        raise ValueError("hidden without a retraction")
 
 
 def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:

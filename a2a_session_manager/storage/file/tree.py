@@ -15,8 +15,9 @@ from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handles import HandlePool
-from a2a_session_manager.storage.file.lines import FORMAT, Birth, UnknownFormatError
+from a2a_session_manager.storage.file.lines import FORMAT, Birth, check_format
 from a2a_session_manager.storage.file.places import read_regular
+from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters
 from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey, Totals
 
@@ -109,8 +110,9 @@ class TreeFile(FramedFile):
 
     def take(self, frame: Frame) -> None:
         record: dict[str, Any] = parsed(frame.payload)
-        if record.get("v", FORMAT) > FORMAT:
-            raise UnknownFormatError(record["v"])
+        check_format(record.pop("v", FORMAT))
+        if len(record) != 1:
+            raise ValueError("no line of a tree")
         if "+" in record:
             self._take_birth(*record["+"])
         elif "-" in record:
@@ -119,6 +121,10 @@ class TreeFile(FramedFile):
             self._take_sweep(*record["$"])
 
     def _take_birth(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
+        if not all_text(session_id, creation_id) or creation_id in self._known or session_id in self.living:
+            raise ValueError("a session that is there already")
+        if parent_id not in self.living if self.living else (parent_id, session_id) != (None, self.root.id):
+            raise ValueError("a session without its parent")
         self.created += 1
         self.living[session_id] = Place(session_id, parent_id, creation_id, self.created)
         self._known.add(creation_id)
@@ -131,6 +137,8 @@ class TreeFile(FramedFile):
             self.swept_totals = {}
 
     def _take_end(self, session_id: str) -> None:
+        if session_id not in self.living:
+            raise ValueError("the end of a session that is not there")
         ended = list(self.below(session_id))
         parent_id = ended[0].parent_id
         if parent_id is not None:
@@ -142,6 +150,13 @@ class TreeFile(FramedFile):
         self.dead |= {place.creation_id: place for place in reversed(ended)}
 
     def _take_sweep(self, creation_id: str, cells: list[Any]) -> None:
+        # One that the tree never named was made while it was copied: it has spent nothing here.
+        if self.unswept(creation_id) is None and (creation_id in self._known or cells):
+            raise ValueError("a deleted session that is not there, or was counted already")
+        for model, source, counters in cells:
+            check_counters(counters)
+            if not all_text(model, source):
+                raise ValueError("a wrong model")
         self._known.add(creation_id)
         if self.former.pop(creation_id, None) is not None:
             return

@@ -1,0 +1,93 @@
+"""What JSON read from a file must look like: the right checksum may stand over nonsense all the same.
+
+Each check raises ValueError, which says what is wrong, before anything is taken over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2a_session_manager.models.token_tally import TokenTally
+from a2a_session_manager.storage.plain_json import parsed
+
+# What reading nonsense may raise where no check has looked: it is damage, and no fault of ours.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+_LINE_KEYS = frozenset({"r", "s", "t", "e", "w", "v", "birth", "state", "properties", "runs", "hidden"})
+_COUNTERS = frozenset(TokenTally.model_fields)
+# The years 1 to 9999 in microseconds since 1970.
+_FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
+_DEEPEST = 256
+
+
+def check_line(header: Any) -> None:
+    """Check the header of a line of a log."""
+    _check(type(header) is dict and header.keys() <= _LINE_KEYS, "unknown keys")
+    _check(_is_count(header["r"]) and _is_count(header["s"]) and is_moment(header["t"]), "wrong numbers")
+    _check(all(_is_event(described) for described in header.get("e", ())), "a wrong event")
+    if len(header) > 4 or "e" not in header:
+        _check_more(header)
+
+
+def check_birth(fields: Any) -> None:
+    """Check what the first line of a log says of its session."""
+    _check(type(fields) is list and len(fields) in {8, 9}, "a wrong birth")
+    namespace, session_id, creation_id, created_at, parent_id, root_id, root_creation_id, depth, *updated = fields
+    _check(all_text(namespace, session_id, creation_id, root_id, root_creation_id), "a wrong birth")
+    _check(parent_id is None or type(parent_id) is str, "a wrong parent")
+    _check(is_moment(created_at) and all(each is None or is_moment(each) for each in updated), "a wrong time")
+    _check(_is_count(depth) and depth <= _DEEPEST, "a wrong depth")
+    is_root = (parent_id is None, root_id == session_id, root_creation_id == creation_id, depth == 1)
+    _check(len(set(is_root)) == 1, "a root that is none")
+
+
+def check_ranges(ranges: Any, last_seq: int) -> None:
+    """Check ranges of seqs up to `last_seq`."""
+    for first, last in ranges:
+        _check(_is_count(first) and _is_count(last) and first <= last <= last_seq, "a wrong range")
+
+
+def check_counters(counters: Any) -> None:
+    """Check what a tally is made of."""
+    _check(type(counters) is dict and counters.keys() <= _COUNTERS, "unknown counters")
+    _check(all(type(count) is int and count >= 0 for count in counters.values()), "wrong counters")
+
+
+def all_text(*values: Any) -> bool:
+    """Tell whether all are strings."""
+    return all(type(value) is str for value in values)
+
+
+def is_moment(value: Any) -> bool:
+    """Tell whether this is a time, in microseconds since the epoch."""
+    return type(value) is int and _FIRST_MOMENT <= value <= _LAST_MOMENT
+
+
+def _check_more(header: dict[str, Any]) -> None:
+    _check("w" not in header or type(header["w"]) is str, "a wrong write id")
+    for name in ("state", "properties"):
+        for text in header.get(name, {}).values():
+            if text is not None:
+                parsed(text.encode())
+    for status, text in header.get("runs", {}).values():
+        _check(type(status) is str and type(parsed(text.encode())) is dict, "a wrong run")
+
+
+def _is_event(described: Any) -> bool:
+    event_id, run_id, usage = described
+    if type(event_id) is not str or not (run_id is None or type(run_id) is str):
+        return False
+    if usage is not None:
+        model, source, counters = usage
+        check_counters(counters)
+        return all_text(model, source)
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _check(is_right: bool, what: str) -> None:
+    if not is_right:
+        raise ValueError(what)

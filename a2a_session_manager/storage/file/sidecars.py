@@ -177,6 +177,8 @@ def _check_head(head: HeadRecord, birth: Birth, document: dict[str, Any]) -> Non
     numbers = (head.last_seq + 1, head.revision, document["covers"])
     if any(type(number) is not int or not 0 < number < _MOST for number in numbers) or not is_moment(head.updated_at):
         raise ValueError("wrong numbers")
+    if type(head.tag) is not str:
+        raise ValueError("a wrong tag")
     if not (document.get("synced") is None or type(document["synced"]) is int):
         raise ValueError("a wrong mark")
     check_ranges(head.hidden, head.last_seq)

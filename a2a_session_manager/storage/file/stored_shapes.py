@@ -13,7 +13,9 @@ from a2a_session_manager.storage.plain_json import parsed
 # What reading nonsense may raise where no check has looked: it is damage, and no fault of ours.
 NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
-_LINE_KEYS = frozenset({"r", "s", "t", "e", "w", "v", "birth", "state", "properties", "runs", "hidden"})
+# A key that is new in `lines` is new here.
+_APPEND_KEYS = frozenset({"r", "s", "t", "g", "e"})
+_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden"}
 _COUNTERS = frozenset(TokenTally.model_fields)
 # The years 1 to 9999 in microseconds since 1970.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -25,7 +27,8 @@ def check_line(header: Any) -> None:
     _check(type(header) is dict and header.keys() <= _LINE_KEYS, "unknown keys")
     _check(_is_count(header["r"]) and _is_count(header["s"]) and is_moment(header["t"]), "wrong numbers")
     _check(all(_is_event(described) for described in header.get("e", ())), "a wrong event")
-    if len(header) > 4 or "e" not in header:
+    _check(type(header.get("g", "")) is str, "a wrong tag")
+    if not header.keys() <= _APPEND_KEYS:
         _check_more(header)
 
 

@@ -17,6 +17,7 @@ from a2a_session_manager import ActiveSession, SessionManager
 from a2a_session_manager.integrations.fastapi import EventStream, session_lifespan, stream_answer
 from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations
 
+NO_HANG_SECONDS = 60
 HTTP: dict[str, Any] = {"type": "http", "asgi": {"spec_version": "2.3"}}
 
 
@@ -56,8 +57,9 @@ class Model:
 
 async def answer_of(chat: ActiveSession) -> tuple[Any, dict[str, Any]]:
     """Return the answer that a reload finds."""
-    async for event in chat.follow():
-        return event.message, event.metadata
+    async with asyncio.timeout(NO_HANG_SECONDS):
+        async for event in chat.follow():
+            return event.message, event.metadata
     raise AssertionError("it ends never")
 
 

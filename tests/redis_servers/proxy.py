@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -65,6 +67,16 @@ class FaultyProxy:
         for line in list(self._lines):
             line.cut()
 
+    def half_close(self) -> None:
+        """Tell all clients that no more comes; what they send still goes through."""
+        for line in list(self._lines):
+            line.half_close()
+
+    def reset(self) -> None:
+        """Answer all connections by RST."""
+        for line in list(self._lines):
+            line.reset()
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -119,6 +131,16 @@ class _Line:
         for writer in (self._client, self._server):
             if writer is not None:
                 writer.transport.abort()
+
+    def half_close(self) -> None:
+        with suppress(OSError, RuntimeError):  # it is gone already
+            self._client.write_eof()
+
+    def reset(self) -> None:
+        with suppress(OSError, AttributeError):
+            linger = struct.pack("ii", 1, 0)
+            self._client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.cut()
 
     async def _requests(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         while data := await self._heard(reader):

@@ -304,8 +304,9 @@ def test_a_client_handed_in_serves_one_loop_after_another(redis_server: RedisSer
 
 
 async def test_closing_lets_those_who_ask_have_their_answers_and_opens_nothing_again(
-    proxy: FaultyProxy, name: str
+    proxy: FaultyProxy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(asking, "_CLOSE_SECONDS", 60.0)  # however slow the machine is now
     connections = connected(proxy.url)
     await connections.run(push(name, "one"))
     proxy.delay = 0.05
@@ -327,13 +328,13 @@ async def test_who_asks_again_while_all_is_closed_is_refused(proxy: FaultyProxy,
         is_lost.set()
 
     proxy.drop_replies(1, between=tell)
-    asking = asyncio.create_task(connections.run(push(name, "two")))
+    trying = asyncio.create_task(connections.run(push(name, "two")))
     await is_lost.wait()
 
     await connections.aclose()
 
     with pytest.raises(StoreUnavailable, match="closed"):
-        await asking
+        await trying
     with pytest.raises(StoreUnavailable, match="closed"):
         await pushed(connections, name)
     await wait_until_none_is_open(proxy)

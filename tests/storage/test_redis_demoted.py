@@ -33,11 +33,29 @@ class Moving:
         self.proxy = proxy
 
     async def move(self) -> None:
-        """Make the replica the primary and the primary its replica."""
+        """Make the replica the primary and the primary its replica; nothing that was acknowledged is lost."""
         await asyncio.to_thread(wait_until, self._is_in_step, "the replica did not come into step")
+        await asyncio.to_thread(self._old.call, "FAILOVER")
+        await self._lead_to_the_new()
+
+    async def promote(self) -> None:
+        """Kill the primary, once its replica has all that it acknowledged, and promote that; start it as a replica."""
+        await asyncio.to_thread(self._old.call, "CLIENT", "PAUSE", 10_000, "WRITE")
+        await asyncio.to_thread(wait_until, self._is_in_step, "the replica did not come into step")
+        await asyncio.to_thread(self._old.kill)
         await asyncio.to_thread(self._new.call, "REPLICAOF", "NO", "ONE")
-        await asyncio.to_thread(self._old.call, "REPLICAOF", "127.0.0.1", self._new.port)
-        self.proxy.target_port = self._new.port
+        await self._lead_to_the_new()
+        await asyncio.to_thread(self._new.start)
+        await asyncio.to_thread(self._new.call, "REPLICAOF", "127.0.0.1", self._old.port)
+
+    async def _lead_to_the_new(self) -> None:
+        await asyncio.to_thread(wait_until, self._is_promoted, "the replica was not promoted")
+        self._old, self._new = self._new, self._old
+        self.proxy.target_port = self._old.port
+
+    def _is_promoted(self) -> bool:
+        told: dict[str, Any] = self._new.call("INFO", "replication")
+        return bool(told["role"] == "master")
 
     def _is_in_step(self) -> bool:
         told: dict[str, Any] = self._new.call("INFO", "replication")

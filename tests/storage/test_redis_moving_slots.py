@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import pytest
@@ -19,10 +21,10 @@ from tests.storage.redis_looks import backend_of, connections_of
 
 
 class Slot:
-    """The slot of one session, and the nodes it is moved between."""
+    """The slot of a key, and the nodes it is moved between."""
 
-    def __init__(self, cluster: RedisCluster, tree: bytes) -> None:
-        self.number: int = cluster.nodes[0].call("CLUSTER KEYSLOT", tree)
+    def __init__(self, cluster: RedisCluster, key: bytes) -> None:
+        self.number: int = cluster.nodes[0].call("CLUSTER KEYSLOT", key)
         ids_of = {node: str(node.call("CLUSTER MYID"), "ascii") for node in cluster.nodes}
         [self.source] = [node for node in cluster.nodes if node.call("CLUSTER", "COUNTKEYSINSLOT", self.number)]
         self.target: RedisServer = next(node for node in cluster.nodes if node is not self.source)
@@ -109,3 +111,14 @@ def move(cluster: RedisCluster, slot: Slot) -> None:
     owner = str(slot.target.call("CLUSTER MYID"), "ascii")
     for node in (slot.target, slot.source, *cluster.nodes):
         node.call("CLUSTER SETSLOT", slot.number, "NODE", owner)
+
+
+def move_slots(cluster: RedisCluster, count: int) -> None:
+    """Move some slots in which there are keys, one after the other."""
+    keys: list[bytes] = random.choice(cluster.nodes).call("KEYS", "*")
+    for key in random.sample(keys, min(count, len(keys))):
+        with suppress(ValueError):  # it is gone, and its slot is empty
+            slot = Slot(cluster, key)
+            slot.open()
+            time.sleep(random.uniform(0, 0.2))
+            move(cluster, slot)

@@ -99,6 +99,20 @@ async def test_one_of_several_tags_is_enough(sessions: SessionManager) -> None:
     assert reply.status_code == 200
 
 
+async def test_the_tag_of_a_revision_that_was_lost_and_has_come_again_is_a_conflict(sessions: SessionManager) -> None:
+    tag = etag(await sessions.create("talk"))
+    lost = tag.rpartition(".")[0] + '.abcdef00"'
+    by_number_alone = tag.rpartition(".")[0] + '"'
+    async with client_of(small_app(), sessions) as client:
+        replies = [
+            await client.post("/chats/talk/messages?text=Hi", headers={"If-Match": sent})
+            for sent in (lost, by_number_alone)
+        ]
+
+    assert [reply.status_code for reply in replies] == [409, 200]
+    assert (await sessions.get("talk")).last_seq == 1
+
+
 async def test_the_tag_of_an_earlier_session_of_the_same_id_is_a_conflict(sessions: SessionManager) -> None:
     tag = etag(await sessions.create("talk"))
     await sessions.delete("talk")

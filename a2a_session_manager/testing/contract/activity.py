@@ -95,6 +95,7 @@ class ActivityContract(ContractBase):
         await store.commit("old", SessionChange(set_properties={"title": "renamed"}))
         cold = await reopen()
         quiet = await whole(cold, "old")
+        assert (quiet.metadata.created_at, quiet.metadata.updated_at) == (before_computers, LONG_AGO)
         await cold.append(quiet, said("back again"))
 
         again = await whole(await reopen(), "old")

@@ -36,6 +36,7 @@ def fitting(sizes: Iterable[int], max_bytes: int) -> int:
 def taken(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
     """Yield events, each of which is let go when the next one is asked for."""
     left = deque(events)
+    del events  # or it would hold them all to the end
     while left:
         yield left.popleft()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+from typing import Any, cast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,3 +42,18 @@ def test_a_cursor_names_an_ordinal(cursor: str | None, ordinal: int) -> None:
 def test_a_cursor_that_no_page_gave_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidSessionOperation, match="start again without it"):
         paging.ordinal_of(cursor)
+
+
+def test_events_that_are_taken_one_by_one_are_let_go() -> None:
+    class Held:
+        """A stand-in that can be watched."""
+
+    held = [Held() for _ in range(3)]
+    watched = [weakref.ref(each) for each in held]
+    events: Iterator[Any] = paging.taken(cast("list[StoredEvent]", list(held)))
+
+    next(events)
+    held.clear()
+    next(events)
+
+    assert [each() is None for each in watched] == [True, True, False]

@@ -23,13 +23,21 @@ _DEEPEST = 256
 
 
 def check_line(header: Any) -> None:
-    """Check the header of a line of a log."""
-    _check(type(header) is dict and header.keys() <= _LINE_KEYS, "unknown keys")
-    _check(_is_count(header["r"]) and _is_count(header["s"]) and is_moment(header["t"]), "wrong numbers")
-    _check(all(_is_event(described) for described in header.get("e", ())), "a wrong event")
-    _check(type(header.get("g", "")) is str, "a wrong tag")
+    """Check the header of a line of a log. Plain appends are nearly all there is, so theirs is checked in place."""
+    revision, first_seq, written_at = header["r"], header["s"], header["t"]
+    if not (type(revision) is type(first_seq) is type(written_at) is int and revision >= 1 and first_seq >= 1):
+        raise ValueError("wrong numbers")
+    if not _FIRST_MOMENT <= written_at <= _LAST_MOMENT:
+        raise ValueError("a wrong time")
+    for event_id, run_id, usage in header.get("e", ()):
+        if type(event_id) is not str or (run_id is not None and type(run_id) is not str):
+            raise ValueError("a wrong event")
+        if usage is not None:
+            _check_usage(*usage)
     if not header.keys() <= _APPEND_KEYS:
         _check_more(header)
+    elif type(header.get("g", "")) is not str:
+        raise ValueError("a wrong tag")
 
 
 def check_birth(fields: Any) -> None:
@@ -67,7 +75,8 @@ def is_moment(value: Any) -> bool:
 
 
 def _check_more(header: dict[str, Any]) -> None:
-    _check("w" not in header or type(header["w"]) is str, "a wrong write id")
+    _check(header.keys() <= _LINE_KEYS, "unknown keys")
+    _check(all_text(header.get("w", ""), header.get("g", "")), "a wrong write id or tag")
     for name in ("state", "properties"):
         for text in header.get(name, {}).values():
             if text is not None:
@@ -76,15 +85,9 @@ def _check_more(header: dict[str, Any]) -> None:
         _check(type(status) is str and type(parsed(text.encode())) is dict, "a wrong run")
 
 
-def _is_event(described: Any) -> bool:
-    event_id, run_id, usage = described
-    if type(event_id) is not str or not (run_id is None or type(run_id) is str):
-        return False
-    if usage is not None:
-        model, source, counters = usage
-        check_counters(counters)
-        return all_text(model, source)
-    return True
+def _check_usage(model: Any, source: Any, counters: Any) -> None:
+    _check(all_text(model, source), "a wrong model")
+    check_counters(counters)
 
 
 def _is_count(value: Any) -> bool:

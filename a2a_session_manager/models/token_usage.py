@@ -24,6 +24,10 @@ __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
 
+# Ready made: every event with a usage is asked.
+_INTS = {int}
+_TEXT_OR_NONE = (str, type(None))
+_DICT_OR_NONE = (dict, type(None))
 _COUNTED_NAMES = (
     "prompt_tokens",
     "completion_tokens",
@@ -162,7 +166,7 @@ def is_sound(usage: object) -> TypeGuard[TokenUsage]:
         return False
     held = usage.__dict__.get
     counts: list[Any] = [held(name) for name in _COUNTED_NAMES]
-    if not all(type(count) is int and 0 <= count <= MOST_COUNTED for count in counts):
+    if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:
         return False
     prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
     cost = held("cost_pico_usd")
@@ -173,8 +177,9 @@ def is_sound(usage: object) -> TypeGuard[TokenUsage]:
         and (cost is None or (type(cost) is int and 0 <= cost <= MOST_PICO_USD))
         and isinstance(held("model"), str)
         and held("basis") in ("reported", "counted", "estimated")
-        and all(isinstance(held(name), str | None) for name in ("provider", "priced_by"))
-        and isinstance(held("details"), dict | None)
+        and isinstance(held("provider"), _TEXT_OR_NONE)
+        and isinstance(held("priced_by"), _TEXT_OR_NONE)
+        and isinstance(held("details"), _DICT_OR_NONE)
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -139,20 +139,20 @@ async def until_none_is_open(proxy: FaultyProxy) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_slots_that_are_moved(tmp_path: Path) -> None:
-    with RedisCluster(tmp_path / "cluster") as cluster:
+async def test_slots_that_are_moved(redis_cluster: RedisCluster) -> None:
+    url = f"{redis_cluster.url}?key_prefix={uuid4().hex}:"
 
-        async def reshard() -> None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SECONDS):
-                    while True:
-                        await asyncio.to_thread(move_slots, cluster, 5)
+    async def reshard() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    await asyncio.to_thread(move_slots, redis_cluster, 5)
 
-        async with store_from_url(cluster.url) as store:
-            crowd = Crowd(store)
-            await crowd.work(reshard)
-        async with store_from_url(cluster.url) as cold:
-            await crowd.check(cold)
+    async with store_from_url(url) as store:
+        crowd = Crowd(store)
+        await crowd.work(reshard)
+    async with store_from_url(url) as cold:
+        await crowd.check(cold)
 
 
 @pytest.mark.parametrize("how", [Moving.move, Moving.promote], ids=["demoted", "killed"])

@@ -24,7 +24,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.records import LoadedSession
-from a2a_session_manager.tokens import counting
+from a2a_session_manager.threads import in_thread
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]
@@ -303,15 +303,14 @@ def counting_events(verb: Any, read: list[int]) -> Any:
 
 async def test_long_messages_are_counted_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threaded = []
-    given = counting.in_thread
 
     async def noted(work: Any, *args: Any) -> Any:
         threaded.append(work)
-        return await given(work, *args)
+        return await in_thread(work, *args)
 
     chat = await a_chat([*said(2), {"role": "user", "content": "word " * 50_000}])
     await chat.window(model=MODEL)
-    monkeypatch.setattr(counting, "in_thread", noted)
+    monkeypatch.setattr("a2a_session_manager.tokens.counting.in_thread", noted)
 
     await chat.window(model=MODEL)
 

@@ -16,7 +16,7 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.testing.contract.making import said
-from tests.storage.file_processes.common import file_of
+from tests.storage.file_processes.common import covered_bytes, file_of, write_checkpoints_every
 
 PAGE = 4_096
 LOST = ["zeros", "garbage"]
@@ -178,3 +178,46 @@ def test_a_mark_that_cannot_be_used_tells_nothing_and_holds_up_nobody(tmp_path: 
     _made(tmp_path, "disk", ["e2"], ["e3"])
 
     assert asyncio.run(_ids(tmp_path, "disk")) == ["e0", "e1", "e2", "e3"]
+
+
+@pytest.mark.parametrize("is_cut_by_hand", [False, True])
+def test_what_comes_behind_a_lost_tail_is_read_again_though_the_tail_was_known_to_be_on_disk(
+    tmp_path: Path, is_cut_by_hand: bool
+) -> None:
+    log = _made(tmp_path, "disk", ["e0"], ["e1"])
+    whole = log.read_bytes()
+    log.write_bytes(_filled(whole, len(whole) - 30, len(whole), "garbage"))
+
+    async def cut() -> None:
+        async with FileSessionStore(tmp_path, durability="disk") as store:
+            assert await store.cut_damaged_tail("chat") == 0  # a lost tail is no damage
+
+    if is_cut_by_hand:
+        asyncio.run(cut())
+    asyncio.run(_append(tmp_path, "e2", text="short"))
+    assert asyncio.run(_ids(tmp_path, "disk")) == ["e0", "e2"]
+    asyncio.run(_append(tmp_path, "e3", text="short"))
+    assert asyncio.run(_ids(tmp_path, "disk")) == ["e0", "e2", "e3"]
+
+
+def test_a_tail_that_begins_where_a_checkpoint_ends_is_only_lost_when_the_whole_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoints_every(monkeypatch, 3_000)
+    log = _made(tmp_path, "disk", ["e0"], ["e1"], text="x" * 3_000)
+    asyncio.run(_append(tmp_path, "e2"))
+    assert covered_bytes(tmp_path, "chat") == read_frames(log.read_bytes(), 0)[-1].start
+    # A line that stands twice moves the checkpoint's end into the middle of a record.
+    records = log.read_bytes().split(b"\n\n")
+    damaged = b"\n\n".join([records[0], *records])
+    log.write_bytes(damaged)
+
+    async def spent() -> object:
+        async with FileSessionStore(tmp_path, durability="disk") as store:
+            return await store.usage("chat", tree=True)
+
+    with pytest.raises(CorruptSession, match=r"chat\.log is"):
+        asyncio.run(spent())
+    with pytest.raises(CorruptSession, match=r"chat\.log is"):
+        asyncio.run(_append(tmp_path, "later"))
+    assert log.read_bytes() == damaged

@@ -83,6 +83,10 @@ class FramedFile(ABC):
         """Return what to do about damage at `offset`."""
         return "restore it from a backup"
 
+    def is_where_shortcut_ends(self) -> bool:
+        """Tell whether nothing was read but the shortcut."""
+        return False
+
     def doubts_shortcut(self) -> bool:
         """Start over without the shortcut, if one was taken; tell whether that was so."""
         return False
@@ -119,6 +123,7 @@ class FramedFile(ABC):
             raise error
         if cut_torn_tail and self.offset < size:
             self.handle.cut(self.offset, durable=self.on_disk.synced is not None)
+            self.on_disk.was_cut(self._first_bytes, self.offset)
         return True
 
     def is_current(self) -> bool:
@@ -247,7 +252,8 @@ class FramedFile(ABC):
         tail = (self.offset, size)
         if tail == self._passed_over:
             return
-        if not self._is_lost_with_the_power(*tail):
+        # What does not follow from a shortcut may be the shortcut's fault: no tail, but the middle of a record.
+        if self.is_where_shortcut_ends() or not self._is_lost_with_the_power(*tail):
             raise self._damaged(self.offset, "damaged")
         self._passed_over = tail
         _log.warning(

@@ -94,6 +94,9 @@ class LogReader(FramedFile):
         self.on_disk.synced = checkpoint.synced
         self._first_bytes = first_bytes
 
+    def is_where_shortcut_ends(self) -> bool:
+        return self._index.covered == self.offset > 0
+
     def doubts_shortcut(self) -> bool:
         """The checkpoint may be to blame for what does not follow from it: the log alone tells."""
         if self._index.covered == 0:

@@ -33,6 +33,11 @@ class OnDisk:
         self._brought = (first_bytes, end)
         self.mark.write_synced(first_bytes, end)
 
+    def was_cut(self, first_bytes: bytes, end: int) -> None:
+        """Note that what stood behind `end` is gone: what comes in its place is not on disk, though that was."""
+        if self.end(first_bytes) > end:
+            self.was_synced(first_bytes, end)
+
     def end(self, first_bytes: bytes) -> int:
         """Return up to which byte the file is on disk, and all that it rests on; 0 when that is not known."""
         known, end = self._brought

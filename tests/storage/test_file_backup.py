@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
-from a2a_session_manager.storage.file import FileSessionStore
+from a2a_session_manager.storage.file import FileSessionStore, restoring
+from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file_processes.common import file_of, looked
 
@@ -229,3 +231,41 @@ async def test_several_stores_may_open_a_copy_at_once(tmp_path: Path) -> None:
 
 def _copied_while_made(tmp_path: Path) -> None:
     _back_up(tmp_path / "source", tmp_path / "target", {1: (make_root,)})  # when the last tree was copied
+
+
+def test_a_directory_that_is_taken_for_a_copy_loses_nothing_that_others_write_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(_made(tmp_path))
+    roots = restoring._roots
+    other = FileSessionStore(tmp_path)
+    asyncio.run(make_children(other))  # it works here, and goes on to
+
+    def roots_after_others_wrote(shelf: Shelf, folder: Path) -> Iterator[SessionKey]:
+        asyncio.run(make_again(other))
+        return roots(shelf, folder)
+
+    monkeypatch.setattr(restoring, "_roots", roots_after_others_wrote)
+    (tmp_path / "in-use").unlink()  # as earlier releases left a directory
+    found = looked(tmp_path, "leaf")
+    asyncio.run(other.aclose())
+
+    assert found is not None
+    assert found == looked(tmp_path, "leaf")
+    root = looked(tmp_path, "root")
+    assert root is not None
+    assert root["children"] == ["late", "leaf"]
+
+
+def test_a_plain_copy_says_how_to_bring_it_in_order(tmp_path: Path) -> None:
+    asyncio.run(_made(tmp_path / "source"))
+    shutil.copytree(tmp_path / "source", tmp_path / "copy")
+    file_of(tmp_path / "copy", "child").unlink()
+    file_of(tmp_path / "copy", "other", ".tree").unlink()
+
+    with pytest.raises(CorruptSession, match="was copied while a store worked there, remove in-use from the copy"):
+        looked(tmp_path / "copy", "root")
+    with pytest.raises(CorruptSession, match="was copied while a store worked there, remove in-use from the copy"):
+        looked(tmp_path / "copy", "other")
+    (tmp_path / "copy" / "in-use").unlink()
+    asyncio.run(_all_reads_or_is_absent(tmp_path / "copy"))

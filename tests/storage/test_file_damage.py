@@ -301,13 +301,21 @@ async def test_the_lost_log_of_a_child_is_not_made_anew_and_its_spend_not_left_o
     async with FileSessionStore(tmp_path) as store:
         await store.create("root")
         await store.create("child", parent_id="root")
-        await store.append("child", spending(5))
-    await asyncio.to_thread(file_of(tmp_path, "child").unlink)
+        await store.create("grandchild", parent_id="child")
+        await store.append("grandchild", spending(5))
+    await asyncio.to_thread(file_of(tmp_path, "grandchild").unlink)
 
     async with FileSessionStore(tmp_path) as store:
-        for verb in (store.create("child", parent_id="root"), store.usage("root", tree=True)):
-            with pytest.raises(CorruptSession, match=r"child\.log is missing"):
+        for verb in (
+            store.create("grandchild", parent_id="child"),
+            store.usage("root", tree=True),
+            store.usage("child", tree=True),
+            store.tree("child"),
+        ):
+            with pytest.raises(CorruptSession, match=r"grandchild\.log is missing"):
                 await verb
+        await store.delete("child", children="cascade")
+        assert await store.tree("root") == [("root", None)]
 
 
 @pytest.mark.parametrize("suffix", [".log", ".tree"])

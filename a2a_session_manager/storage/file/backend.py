@@ -235,8 +235,8 @@ class FileBackend(Backend):
         return SessionPage([place.id for place in page], str(page[-1].ordinal) if len(behind) > limit else None)
 
     def _tree(self, key: SessionKey) -> list[TreeNode] | None:
-        with self._keeper.tree_of(key) as tree:
-            return None if tree is None else [TreeNode(place.id, place.parent_id) for place in tree.living.values()]
+        places = self._keeper.living_places(key)
+        return None if places is None else [TreeNode(place.id, place.parent_id) for place in places]
 
 
 @contextmanager

@@ -71,9 +71,11 @@ def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:
         return birth if tree.names(birth) else None
 
 
-def lost_log(log: LogFile, tree: TreeFile) -> CorruptSession:
+def lost_log(shelf: Shelf, log: LogFile, tree: TreeFile) -> CorruptSession:
     """What to raise for a session that a tree names and that has no log: damage, not absence."""
-    return CorruptSession(log.key.id, f"{log.path} is missing, but {tree.path} names it: restore it from a backup")
+    return CorruptSession(
+        log.key.id, f"{log.path} is missing, but {tree.path} names it: {shelf.remedy_for_a_lost_part()}"
+    )
 
 
 def _birth_and_revision(log: LogFile) -> tuple[Birth | None, int]:
@@ -88,7 +90,7 @@ def _refuse_lost_log(shelf: Shelf, log: LogFile) -> None:
     tree = shelf.tree(log.key)
     named = _root_creation_id(tree)
     if named is not None and _birth_and_revision(log)[0] is None and _root_creation_id(tree) == named:
-        raise lost_log(log, tree)
+        raise lost_log(shelf, log, tree)
 
 
 def _root_creation_id(tree: TreeFile) -> str | None:
@@ -103,5 +105,6 @@ def _refuse_lost_line(shelf: Shelf, log: LogFile, birth: Birth, tree: TreeFile) 
     has_root = root_birth is not None and root_birth.creation_id == birth.root_creation_id
     if has_root and _birth_and_revision(log)[0] == birth:
         raise CorruptSession(
-            log.key.id, f"{tree.path} has lost the line of {log.path}: restore it from a backup; nothing was changed"
+            log.key.id,
+            f"{tree.path} has lost the line of {log.path}: {shelf.remedy_for_a_lost_part()}; nothing was changed",
         )

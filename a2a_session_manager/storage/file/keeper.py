@@ -132,6 +132,25 @@ class FileKeeper:
         with tree:
             yield tree if tree.catch_up() and key.id in tree.living else None
 
+    def living_places(self, key: SessionKey) -> list[Place] | None:
+        """Return the places of all living sessions of the tree that holds `key`. Raises CorruptSession for a lost log.
+
+        A walk over the tree would take it for one that was deleted meanwhile.
+        """
+        while True:
+            with self.tree_of(key) as tree:
+                if tree is None:
+                    return None
+                known = tree.offset
+                places = list(tree.living.values())
+                logs = (self._shelf.log_path(SessionKey(key.namespace, place.id)) for place in places)
+                lost = next((place for place, path in zip(places, logs, strict=True) if not path.exists()), None)
+                if lost is None:
+                    return places
+                # Deleted by another process since the tree file was read: then it says so by now.
+                if tree.catch_up() and tree.offset == known:
+                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost.id)), tree)
+
     def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         """Return what all sessions of a root's tree have spent, the dead ones too."""
         while True:
@@ -146,7 +165,7 @@ class FileKeeper:
                     return TreeTotals(tree.living[key.id].creation_id, totals)
                 # Swept by another process since the tree file was read: then it says so by now.
                 if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
+                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
 
     def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
         log = self._shelf.log(SessionKey(namespace, place.id))
@@ -192,7 +211,7 @@ class FileKeeper:
         """Tell whether the log's id has a session already; what a cut-off creation left goes out of the way."""
         if not log.exists():
             if log.key.id in tree.living:
-                raise lost_log(log, tree)
+                raise lost_log(self._shelf, log, tree)
             return False
         if self._is_named(log, tree):
             return True

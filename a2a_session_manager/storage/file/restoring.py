@@ -77,12 +77,18 @@ def _bring_tree_in_order(
 def _end_those_without_a_log(shelf: Shelf, tree: TreeFile, births: dict[SessionKey, Birth]) -> None:
     """End what was deleted before its log's turn to be copied came. A log that cannot be read is no such one."""
     for place in list(tree.living.values()):
-        key = SessionKey(tree.root.namespace, place.id)
-        birth = births.get(key)
-        is_there = shelf.log(key).path.exists() if birth is None else birth.creation_id == place.creation_id
+        birth = births.get(SessionKey(tree.root.namespace, place.id))
+        is_there = (birth is not None and birth.creation_id == place.creation_id) or _has_log(shelf, tree, place)
         if tree.is_alive(place.id, place.creation_id) and not is_there:
             _log.warning("%s: session %r was deleted while it was copied", tree.path, place.id)
             tree.end(place.id)
+
+
+def _has_log(shelf: Shelf, tree: TreeFile, place: Place) -> bool:
+    """Look for a log again, now that its tree is held: a store that works here already may have made it meanwhile."""
+    path = shelf.log(SessionKey(tree.root.namespace, place.id)).path
+    birth = _birth(path)
+    return path.exists() if birth is None else birth.creation_id == place.creation_id
 
 
 def _take_in(tree: TreeFile, birth: Birth) -> None:
@@ -105,7 +111,7 @@ def _was_written_to(shelf: Shelf, birth: Birth) -> bool:
     log = shelf.log(birth.key)
     with log:
         try:
-            return log.exists() and log.head is not None and log.head.revision > 1
+            return log.exists() and log.birth == birth and log.head is not None and log.head.revision > 1
         except CorruptSession:
             return False
 

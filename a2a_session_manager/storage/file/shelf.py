@@ -114,6 +114,15 @@ class Shelf:
             fcntl.flock(fd, fcntl.LOCK_UN)
             descriptors.close(fd)
 
+    def remedy_for_a_lost_part(self) -> str:
+        """Return what to do where files do not fit each other: damage, or a copy of several moments."""
+        if (self.directory / _IN_USE).exists():
+            return (
+                f"restore it from a backup; or, if {self.directory} was copied while a store worked there, remove "
+                f"{_IN_USE} from the copy and open it again"
+            )
+        return f"{self.directory} is a copy that nobody has opened yet: open it once where it may be written to"
+
     def namespace_folders(self) -> list[Path]:
         """Return the folders of all namespaces."""
         return [
@@ -135,6 +144,10 @@ class Shelf:
         if not isinstance(file, LogFile):
             file = self._kept(("log", key), self._new_log(key))
         return file
+
+    def log_path(self, key: SessionKey) -> Path:
+        """Return where a log lies, without keeping in mind anything of it."""
+        return self._path(key, "logs", ".log")
 
     def tree(self, root: SessionKey) -> TreeFile:
         file = self._known_file(("tree", root))
@@ -179,10 +192,10 @@ class Shelf:
         return self.folder(key.namespace, kind) / shard_of(name) / f"{name}{suffix}"
 
     def _new_log(self, key: SessionKey) -> LogFile:
-        return LogFile(self._path(key, "logs", ".log"), key, self.pool, durable=self.durable)
+        return LogFile(self.log_path(key), key, self.pool, durable=self.durable)
 
     def _new_tree(self, root: SessionKey) -> TreeFile:
-        path, root_log = self._path(root, "trees", ".tree"), self._path(root, "logs", ".log")
+        path, root_log = self._path(root, "trees", ".tree"), self.log_path(root)
         return TreeFile(path, root, self.pool, root_log=root_log, durable=self.durable)
 
     def _known_file(self, name: tuple[str, SessionKey]) -> FramedFile | None:

@@ -14,15 +14,17 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import aiofiles.os
 
-from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound, StoreUnavailable
+from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import heads, paging, ranges
+from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.cancellation import QueuedWrite
 from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, Long
+from a2a_session_manager.storage.file.committing import commit
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
+from a2a_session_manager.storage.file.reader import FileReader
 from a2a_session_manager.storage.file.restoring import bring_in_order
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
@@ -83,30 +85,31 @@ class FileBackend(Backend):
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
-        return await self._hop(lambda: [self._load(key, last, whole_head) for key in keys])
+        load = partial(self._reader.load, last=last, whole_head=whole_head)
+        return await self._hop(lambda: [load(key) for key in keys])
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        return await self._hop(self._read_log, key, after, limit, max_bytes)
+        return await self._hop(self._reader.read_log, key, after, limit, max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._hop(self._children, key, paging.ordinal_of(cursor), limit)
+        return await self._hop(self._reader.children, key, paging.ordinal_of(cursor), limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        return await self._hop(self._tree, key)
+        return await self._hop(self._reader.tree, key)
 
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        return await self._hop(self._keeper.tree_totals, key)
+        return await self._hop(self._reader.tree_totals, key)
 
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        return await self._hop(list_page, self._shelf, self._keeper, namespace, prefix, cursor, limit, roots_only)
+        return await self._hop(list_page, self._shelf, self._reader, namespace, prefix, cursor, limit, roots_only)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         loop = asyncio.get_running_loop()
         watcher = self._watchers.get(loop)
         if watcher is None:
-            watcher = self._watchers[loop] = Watcher(self._shelf, self._keeper, self._hop)
+            watcher = self._watchers[loop] = Watcher(self._shelf, self._reader, self._hop)
         await watcher.wait(key, creation_id, revision)
 
     async def aclose(self) -> None:
@@ -135,6 +138,7 @@ class FileBackend(Backend):
     def _begin(self, directory: Path, durable: bool) -> None:
         self._shelf = Shelf(directory, durable=durable)
         self._keeper = FileKeeper(self._shelf)
+        self._reader = FileReader(self._shelf)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
         self._long_workers = Workers(_LONG_THREADS, name="a2a-session-long")
@@ -198,45 +202,8 @@ class FileBackend(Backend):
     def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced, at_once: bool) -> Sequence[Any]:
         if not isinstance(lane, SessionKey):
             return list(map(_answer, works))
-        answer = _answer(partial(self._keeper.commit, lane, works, unsynced, at_once=at_once))
+        answer = _answer(partial(commit, self._shelf, lane, works, unsynced, at_once=at_once))
         return [answer] * len(works) if isinstance(answer, Exception | Busy | Long) else answer
-
-    def _load(self, key: SessionKey, last: int | None, whole_head: bool) -> LoadedSession | None:
-        loaded: LoadedSession | None = None
-        with suppress(SessionNotFound), self._keeper.living(key) as log:
-            if log is not None and log.head is not None:
-                head = heads.copied(log.head, whole_head=whole_head)
-                tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                events = [event for first, final in tail for event in log.read_events(first, final)]
-                loaded = LoadedSession(head, paging.taken(events))
-        if loaded is not None and whole_head:
-            with self._keeper.tree_of(key) as tree:
-                loaded.child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
-        return loaded
-
-    def _read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        page: LogPage | None = None
-        with suppress(SessionNotFound), self._keeper.living(key) as log:
-            if log is not None and log.head is not None:
-                last = min(after + limit, log.head.last_seq)
-                events = log.read_events(after + 1, last, max_bytes=max_bytes)
-                head = log.head  # read anew, perhaps, to find the events
-                is_last = after + len(events) >= head.last_seq
-                retractions = paging.retractions_of_page(log.retractions, after, events, is_last=is_last)
-                page = LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
-        return page
-
-    def _children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
-        with self._keeper.tree_of(key) as tree:
-            if tree is None:
-                return None
-            behind = [place for place in tree.children(key.id) if place.ordinal > start]
-        page = behind[:limit]
-        return SessionPage([place.id for place in page], str(page[-1].ordinal) if len(behind) > limit else None)
-
-    def _tree(self, key: SessionKey) -> list[TreeNode] | None:
-        places = self._keeper.living_places(key)
-        return None if places is None else [TreeNode(place.id, place.parent_id) for place in places]
 
 
 @contextmanager

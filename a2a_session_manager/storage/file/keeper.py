@@ -1,4 +1,4 @@
-"""FileKeeper: the blocking half of the file store. It runs in worker threads, never on the loop.
+"""FileKeeper: what makes sessions and ends them. It runs in worker threads, never on the loop.
 
 Lock order: tree, then log, never two logs. Each is a thread lock and a file lock; file locks are tried, not
 waited for: BUSY sends the work back to the queue. What was seen before a file was held is decided again once it is.
@@ -12,32 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionAlreadyExists,
-    SessionManagerError,
-    SessionNotFound,
-)
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.storage import heads, ledger
-from a2a_session_manager.storage.commit_queue import BUSY, LONG, Busy, Long
+from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.cutting import cut_damaged_tail
-from a2a_session_manager.storage.file.existence import (
-    MOST_AT_ONCE,
-    birth_at_once,
-    living_birth,
-    lost_log,
-    remembered_birth,
-)
+from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.places import placed, sync_directory, sync_file
+from a2a_session_manager.storage.file.places import placed, sync_directory
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.sweeping import most_at_once, remove_if_empty, sweep
-from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tree import Place, TreeFile
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey, Totals, TreeTotals
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
 
 # Between two chunks of a long sweep: longer than others wait between two looks whether a file is free.
 _PAUSE_SECONDS = 0.001
@@ -45,31 +33,10 @@ _SWEEP_TRIES = 3
 
 
 class FileKeeper:
-    """Creates, commits, deletes and reads sessions in the files of a shelf."""
+    """Creates and deletes sessions in the files of a shelf, and removes what the deleted ones have left."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-
-    def commit(
-        self, key: SessionKey, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool = False
-    ) -> Sequence[Receipt | SessionManagerError] | Busy | Long:
-        """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`.
-
-        `at_once` waits for nobody and reads little, for others wait behind it; what needs more is LONG.
-        """
-        log = self._shelf.log(key)
-        try:
-            if at_once:
-                birth = birth_at_once(self._shelf, log)
-                with log.at_once():
-                    return self._commit_held(log, birth, commits, unsynced, at_once=True)
-            known = remembered_birth(self._shelf, log) or living_birth(self._shelf, log)
-            if known is None:
-                raise SessionNotFound(key.id)
-            with log:
-                return self._commit_held(log, known, commits, unsynced, at_once=False)
-        except BusyError:
-            return LONG if at_once else BUSY
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt | Busy:
         """Write the log, then the tree's line that makes it a session."""
@@ -111,70 +78,6 @@ class FileKeeper:
             return cut_damaged_tail(self._shelf, key)
         except BusyError:
             return BUSY
-
-    @contextmanager
-    def living(self, key: SessionKey) -> Iterator[LogFile | None]:
-        """Hold a session's log against other threads, caught up; None when there is no such session."""
-        log = self._shelf.log(key)
-        birth = living_birth(self._shelf, log)
-        with log:
-            yield log if birth is not None and log.exists() and log.birth == birth else None
-
-    @contextmanager
-    def tree_of(self, key: SessionKey) -> Iterator[TreeFile | None]:
-        """Hold the tree file of a living session against other threads, caught up; None without it."""
-        with self.living(key) as log:
-            root_id = None if log is None or log.head is None else log.head.root_id
-        if root_id is None:
-            yield None
-            return
-        tree = self._shelf.tree(SessionKey(key.namespace, root_id))
-        with tree:
-            yield tree if tree.catch_up() and key.id in tree.living else None
-
-    def living_places(self, key: SessionKey) -> list[Place] | None:
-        """Return the places of all living sessions of the tree that holds `key`. Raises CorruptSession for a lost log.
-
-        A walk over the tree would take it for one that was deleted meanwhile.
-        """
-        while True:
-            with self.tree_of(key) as tree:
-                if tree is None:
-                    return None
-                known = tree.offset
-                places = list(tree.living.values())
-                logs = (self._shelf.log_path(SessionKey(key.namespace, place.id)) for place in places)
-                lost = next((place for place, path in zip(places, logs, strict=True) if not path.exists()), None)
-                if lost is None:
-                    return places
-                # Deleted by another process since the tree file was read: then it says so by now.
-                if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost.id)), tree)
-
-    def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        """Return what all sessions of a root's tree have spent, the dead ones too."""
-        while True:
-            with self.tree_of(key) as tree:
-                if tree is None or tree.root != key:
-                    return None
-                known = tree.offset
-                totals = {cell: dict(counters) for cell, counters in tree.swept_totals.items()}
-                places = [*tree.living.values(), *tree.dead.values()]
-                lost = [place for place in places if not self._add_spent(totals, key.namespace, place)]
-                if not lost:
-                    return TreeTotals(tree.living[key.id].creation_id, totals)
-                # Swept by another process since the tree file was read: then it says so by now.
-                if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
-
-    def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
-        log = self._shelf.log(SessionKey(namespace, place.id))
-        with log:
-            if not log.is_current() or log.head is None or log.head.creation_id != place.creation_id:
-                return False
-            for cell, counters in log.head.totals.items():
-                ledger.add_counters(totals.setdefault(cell, {}), counters)
-        return True
 
     def _create(self, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
         if self._sweep_some(tree, key):
@@ -327,35 +230,6 @@ class FileKeeper:
         with log:
             return log.birth if log.exists() else None
 
-    def _commit_held(
-        self, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool
-    ) -> Sequence[Receipt | SessionManagerError]:
-        """Commit to the log that was found to live: held against other processes, caught up, no torn tail."""
-        if not log.is_there():
-            raise BusyError
-        size = log.handle.hold(at_once=at_once)
-        try:
-            if at_once and self._takes_long(log, size, commits):
-                raise BusyError
-            # Deleted, and perhaps made again, since: the next try finds out.
-            if not log.exists(held_size=size) or log.birth != birth:
-                raise BusyError
-            if not self._shelf.durable:
-                return log.commit_all(commits)
-            self._anchor(log)
-            first_bytes = log.first_bytes
-            answers = log.commit_all(commits)
-            # Also when all was written before: whoever wrote it may have failed to sync.
-            unsynced.add(log, first_bytes)
-            return answers
-        finally:
-            log.handle.release()
-
-    def _takes_long(self, log: LogFile, size: int, commits: Sequence[EncodedCommit]) -> bool:
-        """Tell whether there is much to read before a commit, or a checkpoint to write after it, or much to sync."""
-        is_unanchored = self._shelf.durable and not log.on_disk.is_anchored(log.first_bytes)
-        return size - log.offset > MOST_AT_ONCE or log.is_checkpoint_due_after(commits) or is_unanchored
-
     @contextmanager
     def held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
         """Hold a tree file against all others, caught up. Raises SessionNotFound where there is none to `make`."""
@@ -380,24 +254,6 @@ class FileKeeper:
                         tree.handle.close()
             finally:
                 tree.handle.release()
-
-    def _anchor(self, log: LogFile) -> None:
-        """Bring to disk all that the next record of a log rests on, unless it is known to be there.
-
-        Whoever made the session may have died before that was done, or have had no need of it (durability=process).
-        """
-        if log.on_disk.is_anchored(log.first_bytes):
-            return
-        assert log.birth is not None, "a log that exists has its first record"
-        tree = self._shelf.tree(SessionKey(log.key.namespace, log.birth.root_id))
-        try:
-            sync_file(tree.path)
-        except FileNotFoundError as error:
-            raise BusyError from error  # deleted meanwhile: the next try finds out
-        for path in (tree.path, log.path):
-            sync_directory(path.parent)
-            self._shelf.make_folder(path.parent)
-        log.anchor()
 
     def _sync(self, tree: TreeFile) -> None:
         if self._shelf.durable:

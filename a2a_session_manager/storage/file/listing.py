@@ -11,12 +11,12 @@ from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperati
 from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.file.framing import read_frames
-from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.lines import decode_line
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.presence import Presence
+from a2a_session_manager.storage.file.reader import FileReader
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.records import SessionKey
@@ -25,18 +25,18 @@ _SUFFIX = ".log"
 
 
 def list_page(
-    shelf: Shelf, keeper: FileKeeper, namespace: str, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    shelf: Shelf, reader: FileReader, namespace: str, prefix: str, cursor: str | None, limit: int, roots_only: bool
 ) -> SessionPage:
     """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
     behind = _position(cursor)
     with translated(shelf.directory):
-        found = list(islice(_found(shelf, keeper, namespace, prefix, behind, roots_only), limit + 1))
+        found = list(islice(_found(shelf, reader, namespace, prefix, behind, roots_only), limit + 1))
     page = found[:limit]
     return SessionPage([session_id for _, session_id in page], "/".join(page[-1][0]) if len(found) > limit else None)
 
 
 def _found(
-    shelf: Shelf, keeper: FileKeeper, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
+    shelf: Shelf, reader: FileReader, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
 ) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield what is listed, with the place of each: folder and file name."""
     for folder in shelf.shards(namespace, behind[0]):
@@ -50,7 +50,7 @@ def _found(
                 continue
             kind = presence.kind_of(session_id, file.removesuffix(_SUFFIX)) if is_plain else None
             if kind is None:
-                is_listed = _is_listed(keeper, SessionKey(namespace, session_id), roots_only)
+                is_listed = _is_listed(reader, SessionKey(namespace, session_id), roots_only)
             else:
                 is_listed = kind == "root" or not roots_only
             if is_listed:
@@ -101,9 +101,9 @@ def _unnamed(path: Path) -> CorruptSession:
     return CorruptSession(path.stem, message)
 
 
-def _is_listed(keeper: FileKeeper, key: SessionKey, roots_only: bool) -> bool:
+def _is_listed(reader: FileReader, key: SessionKey, roots_only: bool) -> bool:
     try:
-        with keeper.living(key) as log:
+        with reader.living(key) as log:
             return log is not None and log.head is not None and not (roots_only and log.head.parent_id is not None)
     except CorruptSession:
         return True  # damage is not absence

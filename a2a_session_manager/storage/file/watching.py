@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file.keeper import FileKeeper
+from a2a_session_manager.storage.file.reader import FileReader
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.records import SessionKey
 
@@ -44,7 +44,7 @@ class Watch:
         """Tell whether the session must be read."""
         return self.is_new or _signature(self.paths) != self.signature
 
-    def read(self, shelf: Shelf, keeper: FileKeeper) -> _State:
+    def read(self, shelf: Shelf, reader: FileReader) -> _State:
         """Return how the session stands."""
         self.is_new = False
         log = shelf.log(self.key)
@@ -54,7 +54,7 @@ class Watch:
         self.paths = (str(log.path), str(tree.path))
         # Before the session is read: what is written meanwhile shows in the next look.
         self.signature = _signature(self.paths)
-        with suppress(SessionManagerError), keeper.living(self.key) as living:
+        with suppress(SessionManagerError), reader.living(self.key) as living:
             if living is not None and living.head is not None:
                 return living.head.creation_id, living.head.revision
         return None
@@ -72,11 +72,11 @@ class Watcher:
     def __init__(
         self,
         shelf: Shelf,
-        keeper: FileKeeper,
+        reader: FileReader,
         hop: Callable[..., Coroutine[Any, Any, Any]],
     ) -> None:
         self._shelf = shelf
-        self._keeper = keeper
+        self._reader = reader
         self._hop = hop
         self._watches: dict[SessionKey, Watch] = {}
         self._task: asyncio.Task[None] | None = None
@@ -127,7 +127,7 @@ class Watcher:
 
     def _look(self, watches: Sequence[Watch]) -> tuple[list[tuple[Watch, _State]], float]:
         start = time.thread_time()
-        states = [(watch, watch.read(self._shelf, self._keeper)) for watch in watches if watch.has_changed()]
+        states = [(watch, watch.read(self._shelf, self._reader)) for watch in watches if watch.has_changed()]
         return states, time.thread_time() - start
 
 

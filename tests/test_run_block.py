@@ -229,3 +229,14 @@ async def test_a_run_whose_start_was_not_written_can_be_entered_again() -> None:
             during: list[SessionRun] = await chat._store.runs("talk")
 
     assert [each.status for each in during] == [RunStatus.RUNNING]
+
+
+@pytest.mark.parametrize("text", ["\ud83d" + "\ude00", "x" * 20_000_000], ids=["two halves", "20 MB"])
+async def test_an_error_that_no_store_takes_as_it_is_ends_its_run(chat: ActiveSession, text: str) -> None:
+    with pytest.raises(ValueError, match=r".") as failure:
+        async with chat.run(id="r"):
+            raise ValueError(text)
+
+    [run] = await chat._store.runs("talk")
+    assert (run.status, run.error_type) == (RunStatus.FAILED, "ValueError")
+    assert not hasattr(failure.value, "__notes__")

@@ -11,6 +11,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.checked import CheckedModel, Moment
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.identifier import Identifier, new_id
+from a2a_session_manager.models.texts import reason_text
 
 
 class RunStatus(StrEnum):
@@ -45,7 +46,8 @@ class SessionRun(CheckedModel):
 
     From pending it goes to running, from there to waiting and back, and to completed; to failed or cancelled from
     wherever it has not ended. Any other move raises InvalidSessionOperation, and changes nothing.
-    `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given.
+    `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given, of a very
+    long one the beginning.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -76,12 +78,12 @@ class SessionRun(CheckedModel):
     def mark_failed(self, reason: object = None, *, error_type: str | None = None) -> None:
         """End by an error; the text of `reason`, which may be the exception, becomes `error`."""
         self._end(RunStatus.FAILED)
-        self.error, self.error_type = _text(reason), error_type
+        self.error, self.error_type = reason_text(reason), error_type
 
     def mark_cancelled(self, reason: object = None) -> None:
         """End by somebody's wish; the text of `reason` becomes `error`."""
         self._end(RunStatus.CANCELLED)
-        self.error = _text(reason)
+        self.error = reason_text(reason)
 
     def _end(self, status: RunStatus) -> None:
         self.status = status
@@ -100,11 +102,6 @@ def _status(value: Any) -> RunStatus:
         return RunStatus(value)
     except ValueError:
         raise InvalidSessionOperation(f"{value!a} is no status of a run: take one of {', '.join(RunStatus)}") from None
-
-
-def _text(reason: object) -> str | None:
-    """A reason may be the exception itself."""
-    return None if reason is None else str(reason)
 
 
 def illegal_move(run_id: str, current: RunStatus, wanted: RunStatus) -> str:

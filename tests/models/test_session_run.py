@@ -125,6 +125,29 @@ def test_a_failed_run_keeps_the_reason_and_the_type_of_the_error() -> None:
     assert run.ended_at is not None
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("nothing to say")
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (Mute(), "a Mute whose text cannot be had (ValueError)"),
+        (ValueError("half \ud83d"), "half \ud83d"),
+        (ValueError("\ud83d" + "\ude00"), "\U0001f600"),
+        (ValueError("x" * 100_000), "x" * 65_536 + "… (100000 characters)"),
+    ],
+)
+def test_an_error_of_any_text_ends_a_run(reason: Exception, error: str) -> None:
+    for mark in (SessionRun.mark_failed, SessionRun.mark_cancelled):
+        run = SessionRun()
+
+        mark(run, reason)
+
+        assert run.error == error
+
+
 def test_a_cancelled_run_keeps_the_reason() -> None:
     run = SessionRun()
 

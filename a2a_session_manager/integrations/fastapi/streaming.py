@@ -14,8 +14,9 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.integrations.fastapi.chunks import Chunk, texts_of
 from a2a_session_manager.integrations.fastapi.sse import EventStream, event_frame, sse_frame
 from a2a_session_manager.models.event_source import EventSource
-from a2a_session_manager.models.identifier import checked_id, new_id
+from a2a_session_manager.models.identifier import checked_id, derived_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.texts import with_whole_characters
 from a2a_session_manager.models.token_usage import TokenUsage
 
 _logger = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ class StreamedAnswer:
     When the block is left by an error, a cancellation, or because the client has gone, the event's metadata
     says `"interrupted": True` and, of an error, its `"error_type"`. The message is then the text so far, so that
     `messages()` gives it to the next model like any other answer. An answer without text is an event without a
-    message, which `messages()` leaves out. A store that cannot be reached for a moment is asked again.
+    message, which `messages()` leaves out. A store that cannot be reached for a moment is asked again, and an answer
+    that is larger than an event may be is stored as several, with their number as `"part"` in the metadata.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class StreamedAnswer:
 
     @property
     def text(self) -> str:
-        """All that was written so far."""
-        return "".join(self._parts)
+        """All that was written so far, with the halves of a character joined that came in two chunks."""
+        return with_whole_characters("".join(self._parts))
 
     @property
     def event(self) -> SessionEvent[Any]:
@@ -102,16 +104,41 @@ class StreamedAnswer:
     async def _append(self, event: SessionEvent[Any]) -> None:
         try:
             self._event = await self._appended(event)
+        except (InvalidEvent, InvalidSessionOperation) as error:
+            if not (error.is_too_large and event.message):
+                raise
+            await self._append_in_parts(event)
+
+    async def _append_in_parts(self, event: SessionEvent[Any]) -> None:
+        """Append an answer that is larger than an event may be as several ones, the last of which has the usage."""
+        text, size = event.message, len(event.message) // 2
+        start, number = 0, 1
+        while start < len(text):
+            part_id = event.id if number == 1 else derived_id(f"{event.id}\n{number}")
+            about = {**event.metadata, "part": number}
+            usage = event.token_usage if start + size >= len(text) else None
+            part = {"id": part_id, "message": text[start : start + size], "metadata": about, "token_usage": usage}
+            try:
+                self._event = await self._appended(event.model_copy(update=part))
+            except (InvalidEvent, InvalidSessionOperation) as error:
+                if not error.is_too_large or size <= 1:
+                    raise
+                size //= 2
+            else:
+                start, number = start + size, number + 1
+
+    async def _appended(self, event: SessionEvent[Any]) -> SessionEvent[Any]:
+        try:
+            # Late, perhaps: the run it belongs to may have ended while the model spoke.
+            return (await surely(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
         except InvalidEvent as error:
             if error.seq is None:
                 raise
-            # A request that was sent again got another answer. What a model has said is never refused.
-            about = {**event.metadata, "meant_as": event.id}
-            self._event = await self._appended(event.model_copy(update={"id": new_id(), "metadata": about}))
-
-    async def _appended(self, event: SessionEvent[Any]) -> SessionEvent[Any]:
-        # Late, perhaps: the run it belongs to may have ended while the model spoke.
-        return (await surely(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
+        # A request that was sent again got another answer: what a model has said is never refused. The id follows
+        # from what was said, so that the same answer, sent once more, is stored once.
+        about = {**event.metadata, "meant_as": self._id}
+        other_id = derived_id(f"{event.id}\n{event.message}")
+        return await self._appended(event.model_copy(update={"id": other_id, "metadata": about}))
 
     def _stored(self, exc: BaseException | None) -> SessionEvent[Any]:
         about: dict[str, Any] = {}

@@ -18,7 +18,9 @@ from a2a_session_manager import (
     InvalidSessionOperation,
     SessionEvent,
     SessionManager,
+    StoreLimits,
     StoreUnavailable,
+    TokenUsage,
     assured,
 )
 from a2a_session_manager.integrations.fastapi import StreamedAnswer, sse_frame, stream_answer, streaming
@@ -179,6 +181,50 @@ async def test_another_answer_under_a_taken_id_is_kept_under_one_of_its_own(sess
         assert (stored[0].id, stored[1].metadata) == ("answer", {"meant_as": "answer"})
         assert other.event == stored[1]
         assert (await chat.usage()).total.requests == 1
+
+
+async def test_another_answer_that_is_said_again_is_kept_once(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        for text in ("Oslo", "Bergen", "Bergen"):
+            await say(StreamedAnswer(chat, id="answer"), text, usage={"prompt_tokens": 5})
+
+        assert [event.message for event in await chat.events()] == ["Oslo", "Bergen"]
+        assert (await chat.usage()).total.requests == 2
+
+
+async def test_a_character_that_comes_in_two_chunks_is_kept_whole(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        answer = StreamedAnswer(chat)
+        async with answer:
+            for half in ("A train \ud83d", "\ude82, and half of one: \ud83d"):
+                assert answer.write(half) == half
+
+        [event] = await chat.events()
+        assert event.message == answer.text == "A train \U0001f682, and half of one: \ud83d"
+
+
+@pytest.mark.parametrize("limits", [StoreLimits(event_bytes=1_000), StoreLimits(commit_bytes=1_000)])
+async def test_an_answer_that_is_too_large_for_an_event_is_kept_in_parts(limits: StoreLimits) -> None:
+    text = "".join(f"{number}, " for number in range(1_000))
+    async with SessionManager.from_url("memory:", limits=limits) as sessions, sessions.open("talk") as chat:
+        for _ in range(2):
+            await say(StreamedAnswer(chat, id="answer"), text, usage={"prompt_tokens": 5})
+
+        events = await chat.events()
+        assert "".join(event.message for event in events) == text
+        assert [event.metadata for event in events] == [{"part": number + 1} for number in range(len(events))]
+        assert [event.token_usage is not None for event in events] == [False] * (len(events) - 1) + [True]
+        assert (events[0].id, (await chat.usage()).total.prompt_tokens) == ("answer", 5)
+
+
+async def test_an_answer_whose_usage_alone_is_too_large_keeps_its_text(sessions: SessionManager) -> None:
+    limits = StoreLimits(event_bytes=1_000)
+    async with SessionManager.from_url("memory:", limits=limits) as sessions, sessions.open("talk") as chat:
+        usage = TokenUsage(prompt_tokens=1, details={"raw": "x" * 2_000})
+        with pytest.raises(InvalidEvent):
+            await say(StreamedAnswer(chat), "Day 1: museums.", usage=usage)
+
+        assert "".join(event.message for event in await chat.events()).startswith("Day 1: museums")
 
 
 async def test_a_bad_id_is_refused_before_anything_is_said(sessions: SessionManager) -> None:

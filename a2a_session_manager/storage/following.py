@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
@@ -13,11 +14,13 @@ from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import EventDecoder
-from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
+from a2a_session_manager.storage.records import LogPage, Range, SessionKey, StoredEvent, StoredRetraction
 
 # How often a follower looks whether the last event that it has told is still there.
 _COMPARED_SECONDS: Final = 4.0
 _BYTES_COMPARED: Final = 512
+# Hidden events that lie so close to each other are read together with what lies between them.
+_WIDEST_GAP: Final = 256
 
 
 async def follow(
@@ -57,21 +60,36 @@ async def read_ranges(
     backend: Backend, key: SessionKey, limits: StoreLimits, retraction: StoredRetraction
 ) -> AsyncGenerator[SessionEvent[Any], None]:
     """Yield the events a retraction hid, marked so, oldest first, a page at a time."""
-    for first, last in retraction.hidden:
-        after = first - 1
-        while after < last:
-            limit = min(limits.page_events, last - after)
-            page = await backend.read_log(key, after=after, limit=limit, max_bytes=limits.page_bytes)
-            if (
-                page is None
-                or not page.events
-                or not all(ranges.contains(page.hidden, event.seq) for event in page.events)
-            ):
-                raise SessionNotFound(key.id)  # deleted meanwhile; another session may have the id by now
-            decoder = EventDecoder(key.id, limits, hidden=[(first, last)])
-            for event in page.events:
-                yield await decoder.decode(event)
-            after = page.events[-1].seq
+    hidden = retraction.hidden
+    decoder = EventDecoder(key.id, limits, hidden=hidden)
+    after = 0
+    while (at := bisect_right(hidden, after, key=_last_of)) < len(hidden):
+        after = max(after, hidden[at][0] - 1)
+        limit = _end_of_page(hidden, at, after + limits.page_events) - after
+        page = await backend.read_log(key, after=after, limit=limit, max_bytes=limits.page_bytes)
+        if page is None or not page.events:
+            raise SessionNotFound(key.id)
+        for event in page.events:
+            if not ranges.contains(hidden, event.seq):
+                continue
+            if not ranges.contains(page.hidden, event.seq):
+                raise SessionNotFound(key.id)  # deleted meanwhile; another session has the id by now
+            yield await decoder.decode(event)
+        after = page.events[-1].seq
+
+
+def _end_of_page(hidden: Sequence[Range], at: int, most: int) -> int:
+    """Return the last seq to read with the range `at`: ranges that lie close to each other are read together."""
+    end = min(hidden[at][1], most)
+    for first, last in islice(hidden, at + 1, None):
+        if first - end > _WIDEST_GAP or first > most:
+            break
+        end = min(last, most)
+    return end
+
+
+def _last_of(hidden: Range) -> int:
+    return hidden[1]
 
 
 class _Seen:

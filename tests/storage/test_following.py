@@ -1,10 +1,11 @@
-"""Following a session that goes back in time: an end with a clear error, whatever was committed since."""
+"""Following a session that goes back in time ends with a clear error; hidden events are read in few pages."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -83,3 +84,23 @@ async def test_following_anew_after_the_session_went_back_brings_what_is_there_a
             heard += await take(1)
 
     assert ids(heard) == ["e1", "e2", "new"]
+
+
+@pytest.mark.parametrize(("apart", "most_reads"), [(2, 2), (300, 4)])
+async def test_hidden_events_that_lie_scattered_are_read_a_page_at_a_time(
+    apart: int, most_reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with InMemorySessionStore() as store:
+        await store.create("talk", change=SessionChange(events=several(1_000)))
+        read_log, reads = MemoryBackend.read_log, list[int]()
+
+        async def counted(self: MemoryBackend, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> Any:
+            reads.append(after)
+            return await read_log(self, key, after=after, limit=limit, max_bytes=max_bytes)
+
+        monkeypatch.setattr(MemoryBackend, "read_log", counted)
+
+        hidden = await store.retract("talk", *(f"e{number}" for number in range(1, 1_000, apart)))
+
+    assert [(event.seq, event.retracted) for event in hidden] == [(seq, True) for seq in range(1, 1_000, apart)]
+    assert len(reads) <= most_reads

@@ -13,7 +13,7 @@ _FIRST_LOOK = 20
 
 async def newest(store: SessionStore, session: Session[Any] | str, *, last: int) -> Session[Any]:
     """Return a fresh read of `session` with its newest `last` events. Raises SessionNotFound, of another life too."""
-    session_id, life = (session, None) if isinstance(session, str) else (session.id, session.creation_id)
+    session_id, life = (session.id, session.creation_id) if isinstance(session, Session) else (session, None)
     found = await store.get(session_id, last=last)
     if found is None or life not in (None, found.creation_id):
         raise SessionNotFound(session_id)

@@ -42,7 +42,7 @@ class Baseline(CopiesAsItself):
     `events` is shared by all later baselines and only ever grows behind their `event_count`. `hidden` are the ranges
     of seqs that were hidden through this session, whose totals still count them. `earlier_events` are the visible
     ones that a bounded read left out.
-    `state`, `properties` and `runs` hold the encoded bytes by key, `updated_at` is in microseconds.
+    `state`, `properties` and `runs` hold the encoded bytes by key, `created_at` and `updated_at` are in microseconds.
     `revision` and `last_seq` are the last ones seen without a gap, so that a guarded commit never passes over
     an unseen change; `tag` is what the commit of that revision has left, for where the revision comes again.
     """
@@ -53,6 +53,7 @@ class Baseline(CopiesAsItself):
     parent_id: str | None
     root_id: str
     depth: int
+    created_at: int
     updated_at: int
     revision: int
     last_seq: int

@@ -11,6 +11,7 @@ from typing import Any
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed, spent_by
+from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
@@ -55,7 +56,7 @@ async def absorb(
     _merge(session.metadata.properties, commit.properties, properties)
     _put_runs(session, runs)
     session._baseline = baseline
-    session.metadata.updated_at = moment(baseline.updated_at)
+    put_times(session.metadata, baseline)
 
 
 def newborn_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
@@ -68,6 +69,7 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
         parent_id=session.parent_id,
         root_id=session.id if parent is None else parent.root_id,
         depth=1 if parent is None else parent.depth + 1,
+        created_at=creation.created_at,
         updated_at=creation.active_at,
         revision=0,
         last_seq=0,
@@ -80,6 +82,13 @@ def newborn_baseline(session: Session[Any], creation: Creation, store: SessionSt
         totals=TokenSummary(),
         is_partial=False,
     )
+
+
+def put_times(metadata: SessionMetadata, baseline: Baseline) -> None:
+    """Let `metadata` say the times that are stored; one that is assigned later by a user is among its fields set."""
+    metadata.__dict__["created_at"] = moment(baseline.created_at)
+    metadata.__dict__["updated_at"] = moment(baseline.updated_at)
+    metadata.model_fields_set.discard("updated_at")
 
 
 def tag_of(session: Session[Any] | str, revision: int | None) -> str:

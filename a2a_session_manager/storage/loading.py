@@ -45,6 +45,7 @@ async def load_session(
     events = await decode_events(loaded.events, head.key.id, limits, message_type=message_type)
     model: type[Session[Any]] = Session if message_type is None else Session[message_type]
     times = SessionMetadata(created_at=moment(head.created_at), updated_at=moment(head.updated_at))
+    times.model_fields_set.discard("updated_at")  # as long as no user assigns one
     session = model(id=head.key.id, parent_id=head.parent_id, metadata=times)
     session.metadata.properties = await decode_values(head.properties, head.key.id, "properties", limits)
     session.child_ids = list(loaded.child_ids)
@@ -152,6 +153,7 @@ async def _baseline(
         parent_id=head.parent_id,
         root_id=head.root_id,
         depth=head.depth,
+        created_at=head.created_at,
         updated_at=head.updated_at,
         tag=head.tag,
         revision=head.revision,

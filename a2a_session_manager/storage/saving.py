@@ -23,7 +23,7 @@ from a2a_session_manager.storage.encoding import (
     encode_values,
     inline_or_thread,
 )
-from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, totals_with
+from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, put_times, totals_with
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.limits import StoreLimits
@@ -60,6 +60,8 @@ def check_shape(session: object) -> None:
     for name, kind in kinds.items():
         if not isinstance(found[name], kind):
             raise InvalidSessionOperation(f"session.{name} is a {type(found[name]).__name__}: assign a {kind.__name__}")
+    # As a whole these have been checked, unless model_copy or model_construct made them.
+    SessionMetadata(created_at=session.metadata.created_at, updated_at=session.metadata.updated_at)
 
 
 async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLimits) -> Save | None:
@@ -71,6 +73,7 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     baseline = session._baseline
     assert baseline is not None, "a session without a baseline is created, not changed"
     _check_identity(session, baseline)
+    _check_times(session, baseline)
     events = _appended(session, baseline)
     encode = _encoder(session, events, limits, baseline)
 
@@ -94,7 +97,7 @@ async def birth_of(session: Session[Any], parent: Parent | None, store: SessionS
     events = list(session.events)
     commit = await inline_or_thread(_encoder(session, events, limits), limits)
     check_commit(commit, limits)
-    return Save(store, _creation(session.metadata, parent, commit), commit, events)
+    return Save(store, _creation(session, parent, commit), commit, events)
 
 
 async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
@@ -133,13 +136,14 @@ def _put_settled(session: Session[Any], save: Save, new: Sequence[SessionEvent[A
     start = baseline.event_count
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
     session._baseline = put_in_place(session, baseline, new)
-    session.metadata.updated_at = moment(baseline.updated_at)
+    put_times(session.metadata, baseline)
     session._unsettled = None
 
 
-def _creation(metadata: SessionMetadata, parent: Parent | None, commit: EncodedCommit) -> Creation:
+def _creation(session: Session[Any], parent: Parent | None, commit: EncodedCommit) -> Creation:
+    metadata = session.metadata
     created_at = micros(metadata.created_at)
-    if "updated_at" in metadata.model_fields_set:
+    if session._baseline is not None or "updated_at" in metadata.model_fields_set:
         return Creation(hidden_id(), created_at, parent, micros(metadata.updated_at))
     return Creation(hidden_id(), created_at, parent, max(created_at, commit.written_at))
 
@@ -176,6 +180,18 @@ def _check_identity(session: Session[Any], baseline: Baseline) -> None:
             f"to go below {session.parent_id!r}, create a new Session with parent_id",
             session_id=session.id,
         )
+
+
+def _check_times(session: Session[Any], baseline: Baseline) -> None:
+    metadata = session.metadata
+    for name in ("created_at", "updated_at"):
+        # Not where nobody gave a time: in metadata that were replaced as a whole, or are shared by a shallow copy.
+        if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(baseline, name)):
+            raise InvalidSessionOperation(
+                f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import gives"
+                " the times to a new Session before its first save; a time of your own goes into the properties",
+                session_id=session.id,
+            )
 
 
 def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[Any]]:

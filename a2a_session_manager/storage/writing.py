@@ -13,6 +13,7 @@ from a2a_session_manager.exceptions import (
     SessionManagerError,
     SessionNotFound,
 )
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.identifier import hidden_id, new_id, shown
 from a2a_session_manager.models.session import Session
@@ -152,6 +153,7 @@ class SessionWriter(SessionReader):
         """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back."""
         if children not in ("refuse", "cascade"):
             raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
+        expected_revision = arguments.limit("expected_revision", expected_revision)
         key, creation_id = self._named(session)
         if creation_id is None:
             loaded = (await self._backend.load([key], last=0, whole_head=False))[0]

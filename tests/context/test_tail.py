@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from a2a_session_manager import SessionManager, SessionNotFound
+from a2a_session_manager import InvalidSessionOperation, SessionManager, SessionNotFound
 from a2a_session_manager.storage import BaseSessionStore
 from tests.stores import OpenStore, open_store
 
@@ -85,3 +85,9 @@ async def test_an_answer_taken_back_fills_the_context_no_more(store: BaseSession
 async def test_a_session_that_is_not_there_is_not_found(store: BaseSessionStore) -> None:
     with pytest.raises(SessionNotFound):
         await SessionManager(store).context_size("nowhere")
+
+
+@pytest.mark.parametrize("bad", [5, None, b"talk", "", "\ud83d"])
+async def test_the_context_size_of_what_is_no_session_is_refused(store: BaseSessionStore, bad: Any) -> None:
+    with pytest.raises(InvalidSessionOperation, match="session id"):
+        await SessionManager(store).context_size(bad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
@@ -82,6 +84,7 @@ VERBS: dict[str, tuple[list[Any], Verb]] = {
     "state to set": ([*NO_DICTS, {5: 1}], lambda store, bad: _changed(store, set_state=bad)),
     "properties to set": ([*NO_DICTS, {None: 1}], lambda store, bad: _changed(store, set_properties=bad)),
     "a retraction": ([5, "e1", ["e1"]], lambda store, bad: _changed(store, retraction=bad)),
+    "delete expected_revision=": (NO_NUMBERS, lambda store, bad: store.delete("talk", expected_revision=bad)),
     "children=": (NO_TEXTS, lambda store, bad: store.delete("talk", children=bad)),
     "on_repeat=": (NO_TEXTS, lambda store, bad: store.append("talk", said(), on_repeat=bad)),
 }
@@ -137,6 +140,12 @@ class ArgumentsContract(ContractBase):
             setattr(session, field, bad)
             with pytest.raises(InvalidSessionOperation, match=field):
                 await store.save(session)
+        for field in ("created_at", "updated_at"):
+            for bad in (datetime(2020, 1, 1), "soon", None):
+                metadata = SessionMetadata().model_copy(update={field: bad})
+                refusal = await _refusal(store.save(Session(id="new").model_copy(update={"metadata": metadata})))
+                assert refusal is not None
+                assert field in str(refusal)
 
         cold = await reopen()
         assert (await whole(cold, "talk")).revision == 1

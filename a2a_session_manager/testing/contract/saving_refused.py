@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from a2a_session_manager.exceptions import (
@@ -12,6 +14,7 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
@@ -63,6 +66,29 @@ class SavingRefusedContract(ContractBase):
             await store.save(session)
 
         assert await (await reopen()).children("other") == []
+
+    @pytest.mark.parametrize("field", ["created_at", "updated_at"])
+    async def test_times_of_a_stored_session_cannot_be_assigned(
+        self, store: BaseSessionStore, reopen: Reopen, field: str
+    ) -> None:
+        await store.create("talk")
+        session = await whole(store, "talk")
+        shared = session.model_copy()
+        shared.state["k"] = 1
+        await store.save(shared)
+        session.metadata.set_property("owner", "ines")
+        await store.save(session)  # the copy has the same metadata, whose times the save before has moved
+        setattr(session.metadata, field, datetime(2020, 1, 1, tzinfo=UTC))
+        session.state["late"] = 1
+
+        with pytest.raises(InvalidSessionOperation, match=field):
+            await store.save(session)
+
+        again = await whole(await reopen(), "talk")
+        assert (again.state, again.metadata.properties) == ({"k": 1}, {"owner": "ines"})
+        session.metadata = SessionMetadata(properties={"owner": "jan"})
+        await store.save(session)
+        assert session.metadata == (await whole(await reopen(), "talk")).metadata
 
     async def test_a_session_made_by_hand_does_not_overwrite_a_stored_one(
         self, store: BaseSessionStore, reopen: Reopen

@@ -188,8 +188,8 @@ def _check_times(session: Session[Any], baseline: Baseline) -> None:
         # Not where nobody gave a time: in metadata that were replaced as a whole, or are shared by a shallow copy.
         if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(baseline, name)):
             raise InvalidSessionOperation(
-                f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import gives"
-                " the times to a new Session before its first save; a time of your own goes into the properties",
+                f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import "
+                "gives the times to a new Session before its first save; a time of your own goes into the properties",
                 session_id=session.id,
             )
 

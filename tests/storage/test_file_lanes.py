@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.storage.file import FileSessionStore, existence, keeper
+from a2a_session_manager.storage.file import FileSessionStore, existence, keeper, reader
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, several, spending
@@ -128,6 +128,34 @@ async def test_a_session_that_a_reader_of_this_process_is_busy_with_holds_up_no_
     await asyncio.gather(reading, write)
 
     assert [event.id for event in await store.events("slow")][1:] == ["meanwhile"]
+
+
+async def test_long_reads_hold_up_nobody_who_reads_little_or_writes(
+    store: FileSessionStore, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    monkeypatch.setattr(reader, "MOST_BYTES_AT_ONCE", 20_000)
+    slow = [f"slow{number}" for number in range(5)]
+    for name in slow:
+        await store.create(name)
+        await store.append(name, said("x" * 20_000))
+
+    def is_slow(log: LogFile, *_: int) -> bool:
+        return log.key.id in slow
+
+    with stopping(monkeypatch, LogFile, "read_events", gate, is_slow):
+        # Whole sessions, and a little of one that another thread is reading.
+        reading = [asyncio.create_task(store.get(name)) for name in slow]
+        await gate.reached()
+        reading += [asyncio.create_task(store.get(slow[0], last=1)) for _ in range(5)]
+        await _goes_on(store)
+        async with asyncio.timeout(NO_HANG_SECONDS / 2):
+            await store.get("other")
+            await store.events("other")
+            await store.delete("new")
+        assert not any(task.done() for task in reading)
+    found = await asyncio.gather(*reading)
+
+    assert [session.id for session in found if session is not None] == [*slow, *[slow[0]] * 5]
 
 
 async def test_reading_a_long_log_for_the_first_time_holds_up_no_other(

@@ -24,7 +24,7 @@ from a2a_session_manager.storage.file.committing import commit
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
-from a2a_session_manager.storage.file.reader import FileReader
+from a2a_session_manager.storage.file.reader import FileReader, TakesLongError
 from a2a_session_manager.storage.file.restoring import bring_in_order
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
@@ -86,24 +86,25 @@ class FileBackend(Backend):
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         load = partial(self._reader.load, last=last, whole_head=whole_head)
-        return await self._hop(lambda: [load(key) for key in keys])
+        return await self._read(keys, last, lambda: [load(key) for key in keys])
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        return await self._hop(self._reader.read_log, key, after, limit, max_bytes)
+        return await self._read([key], 0, lambda: self._reader.read_log(key, after, limit, max_bytes))
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._hop(self._reader.children, key, paging.ordinal_of(cursor), limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        return await self._hop(self._reader.tree, key)
+        return await self._long_hop(self._reader.tree, key)
 
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        return await self._hop(self._reader.tree_totals, key)
+        return await self._long_hop(self._reader.tree_totals, key)
 
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        return await self._hop(list_page, self._shelf, self._reader, namespace, prefix, cursor, limit, roots_only)
+        work = partial(list_page, self._shelf, self._reader, namespace, prefix, cursor, limit, roots_only)
+        return await self._long_hop(work)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         loop = asyncio.get_running_loop()
@@ -127,6 +128,7 @@ class FileBackend(Backend):
         except RuntimeError:  # no thread can be had
             self._shelf.close()
         self._executor.shutdown(wait=False)
+        self._long_executor.shutdown(wait=False)
         self._workers.close()
         self._long_workers.close()
         self._syncer.close()
@@ -140,6 +142,7 @@ class FileBackend(Backend):
         self._keeper = FileKeeper(self._shelf)
         self._reader = FileReader(self._shelf)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
+        self._long_executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-long-reads")
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
         self._long_workers = Workers(_LONG_THREADS, name="a2a-session-long")
         self._syncer = Syncer()
@@ -162,14 +165,33 @@ class FileBackend(Backend):
             write.outcome.add_done_callback(lambda _: watcher.wake(key))
         return write
 
+    async def _read(self, keys: Sequence[SessionKey], last: int | None, work: Callable[[], ResultT]) -> ResultT:
+        """Read something of these sessions, where nobody waits behind it if it takes long."""
+
+        def at_once() -> ResultT:
+            for key in keys:
+                self._reader.refuse_long(key, last)
+            return work()
+
+        try:
+            return await self._hop(at_once)
+        except TakesLongError:
+            return await self._long_hop(work)
+
     async def _hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
+        return await self._hop_to(self._executor, function, *args)
+
+    async def _long_hop(self, function: Callable[..., ResultT], *args: Any) -> ResultT:
+        return await self._hop_to(self._long_executor, function, *args)
+
+    async def _hop_to(self, executor: ThreadPoolExecutor, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:
             self._shelf.prepare_to_read()
             self._bring_in_order()
             return function(*args)
 
         with _closed_translated():
-            result: ResultT = await aiofiles.os.wrap(prepared)(executor=self._executor)
+            result: ResultT = await aiofiles.os.wrap(prepared)(executor=executor)
             return result
 
     def _bring_in_order(self) -> None:

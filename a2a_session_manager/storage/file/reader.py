@@ -17,6 +17,15 @@ from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.records import LoadedSession, LogPage, SessionKey, Totals, TreeNode, TreeTotals
 
+# More than this takes long to read, and so does a file that another thread has for longer than a moment.
+MOST_BYTES_AT_ONCE = 4_000_000
+_FEW_EVENTS = 256
+_MOMENT_SECONDS = 0.05
+
+
+class TakesLongError(Exception):
+    """Nothing was read: others should not wait behind this read."""
+
 
 class FileReader:
     """Reads sessions and their trees in the files of a shelf."""
@@ -31,6 +40,19 @@ class FileReader:
         birth = living_birth(self._shelf, log)
         with log:
             yield log if birth is not None and log.exists() and log.birth == birth else None
+
+    def refuse_long(self, key: SessionKey, last: int | None) -> None:
+        """Raise TakesLongError unless the newest `last` events, and what was not read of the log, are soon there."""
+        log = self._shelf.log(key)
+        if not log.handle.lock.acquire(timeout=_MOMENT_SECONDS):
+            raise TakesLongError
+        log.handle.lock.release()
+        look = log.handle.look()
+        if look is None:
+            return
+        size = look.size if last is None or last > _FEW_EVENTS else look.size - log.offset
+        if size > MOST_BYTES_AT_ONCE:
+            raise TakesLongError
 
     @contextmanager
     def tree_of(self, key: SessionKey) -> Iterator[TreeFile | None]:

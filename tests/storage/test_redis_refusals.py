@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,30 @@ async def test_a_node_of_a_cluster_is_none_to_talk_to_alone(server_with: StartSe
     server = await server_with(("cluster-enabled", "yes"))
 
     await refused(connected(server.url, patience=IMPATIENT), StoreUnavailable, "cluster")
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"),
+    [
+        ("redis+cluster://127.0.0.1:{port}", "no node of a cluster .*use redis://"),
+        ("redis+sentinel://127.0.0.1:{port}/primary", "no Sentinel .*use redis:// for a server"),
+        ("redis://127.0.0.1:{port}/99", "no such database .*take a lower number"),
+    ],
+)
+async def test_an_address_of_something_else_is_told(address: str, remedy: str, server_with: StartServer) -> None:
+    server = await server_with()
+
+    async with SessionManager.from_url(address.format(port=server.port)) as sessions:
+        with pytest.raises(StoreUnavailable, match=remedy):
+            await sessions.get_or_create("talk")
+
+
+async def test_a_cluster_that_cannot_be_reached_is_unavailable() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # nobody listens there
+        connections = connected(f"redis+cluster://127.0.0.1:{free.getsockname()[1]}", patience=IMPATIENT)
+
+        await refused(connections, StoreUnavailable, "did not answer")
 
 
 def test_every_command_of_the_scripts_can_be_tried() -> None:

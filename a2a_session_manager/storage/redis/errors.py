@@ -19,6 +19,8 @@ _PASSING: Final = (
     redis_errors.ReadOnlyError,
     OSError,
 )
+# RedisClusterException is none of redis-py's RedisErrors.
+_REPORTS: Final = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError, SessionManagerError)
 _LASTING: Final = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 # Where redis-py and asyncio stumble over a connection that was closed meanwhile, or over a map that is just read anew.
 _STUMBLING: Final = ("redis.", "asyncio.", "uvloop.")
@@ -33,6 +35,9 @@ _NO_SCRIPTS = "this redis knows no Lua scripts ({why}): the store needs EVAL and
 _READ_ONLY = "redis is a read-only replica ({why}): use the primary's address, or redis+sentinel://"
 _LOADING = "redis is loading its data ({why}): try again in a moment"
 _CLUSTERED = "this redis is a node of a cluster ({why}): use redis+cluster://, or hand in a RedisCluster"
+_NOT_CLUSTERED = "this redis is no node of a cluster ({why}): use redis://, or hand in a Redis"
+_NO_SENTINEL = "this redis is no Sentinel ({why}): use redis:// for a server, or the addresses of the Sentinels"
+_NO_DATABASE = "redis has no such database ({why}): take a lower number, or raise `databases` in its configuration"
 _CLUSTER_DOWN = "the redis cluster does not serve this key now ({why}): write again with the same ids"
 _NO_ANSWER = "redis did not answer ({why}): check its address, and write again with the same ids"
 _UNFORESEEN = "redis answered in an unforeseen way ({why}): report it, and write again with the same ids"
@@ -45,6 +50,9 @@ _REMEDIES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("NOPERM", "no permission", "can't run this command", "can't access at least one of the keys"), _NO_RIGHT),
     (("WRONGPASS", "NOAUTH", "invalid password", "invalid username-password", "Authentication required"), _NO_LOGIN),
     (("unknown command 'EVAL", "unknown command `EVAL"), _NO_SCRIPTS),
+    (("Cluster mode is not enabled", "cluster support disabled"), _NOT_CLUSTERED),
+    (("unknown command `SENTINEL", "unknown command 'SENTINEL"), _NO_SENTINEL),
+    (("DB index is out of range", "invalid DB index"), _NO_DATABASE),
     (("READONLY", "read only replica", "is now a slave"), _READ_ONLY),
     (("LOADING", "loading the dataset"), _LOADING),
     (("CLUSTERDOWN", "not covered", "TTL exhausted", "TRYAGAIN"), _CLUSTER_DOWN),
@@ -59,6 +67,8 @@ _REMEDY_BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis_errors.AskError, _CLUSTERED),  # and MOVED
     (redis_errors.ClusterError, _CLUSTER_DOWN),
 )
+# What no waiting mends.
+_SETTINGS: Final = (_NOT_CLUSTERED, _NO_SENTINEL, _NO_DATABASE)
 
 
 class SlotMoving(StoreUnavailable):
@@ -79,7 +89,7 @@ def let_go(answer: Any) -> Any:
 
 def is_passing(error: Exception) -> bool:
     """Tell whether the same command may succeed a moment later."""
-    if isinstance(error, _LASTING):
+    if isinstance(error, _LASTING) or _remedy_told(error) in _SETTINGS:
         return False
     return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS) or is_read_only(error)
 
@@ -91,7 +101,7 @@ def is_read_only(error: Exception) -> bool:
 
 def outage(error: Exception) -> Exception:
     """Return what may be told as an answer: what a server or a connection reports. Raises what is a mistake in code."""
-    if isinstance(error, redis_errors.RedisError | OSError | SessionManagerError):
+    if isinstance(error, _REPORTS):
         return error
     if _is_stumbling(error):
         lost = redis_errors.ConnectionError(f"the connection was closed meanwhile: {error}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from a2a_session_manager.provider import SessionStoreProvider
+from a2a_session_manager.provider import SessionStoreProvider as SessionStoreProvider
 
 if TYPE_CHECKING:
-    from a2a_session_manager.protocols import SessionStore
+    from a2a_session_manager.protocols import SessionStore as SessionStore
     from a2a_session_manager.public import *  # noqa: F403 - for type checkers, what __getattr__ finds
     from a2a_session_manager.public import __all__ as __all__
 

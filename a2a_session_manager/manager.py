@@ -13,7 +13,7 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.context.tail import context_size
-from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -41,6 +41,8 @@ class SessionManager(AsyncResource):
     """
 
     def __init__(self, store: SessionStore | None = None) -> None:
+        if isinstance(store, str):
+            raise InvalidSessionOperation("SessionManager takes a store: for a URL, SessionManager.from_url(…)")
         self._store = SessionStoreProvider.get_store() if store is None else store
         self._owns_store = False
 

@@ -62,6 +62,11 @@ async def test_a_manager_leaves_the_store_it_was_given(store: InMemorySessionSto
     assert await store.get("a") is not None
 
 
+def test_a_url_in_place_of_a_store_is_refused_with_what_takes_it() -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"for a URL, SessionManager\.from_url"):
+        SessionManager("memory:")  # type: ignore[arg-type]  # what people write
+
+
 async def test_a_managers_namespace_closes_nothing() -> None:
     async with SessionManager.from_url("memory:") as sessions:
         async with sessions.namespace("tenant") as tenant:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -40,6 +40,8 @@ class Session(CheckedModel, Generic[MessageT]):
     Lists and dicts are yours to change; `save` commits what changed since the session was read. `child_ids`
     come with a full `get`, in creation order; a bounded read (`last=`) leaves them out.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     id: Identifier = Field(default_factory=new_id)
     parent_id: Identifier | None = None

@@ -31,7 +31,7 @@ class SessionMetadata(CheckedModel):
     saved, which is how old conversations are imported.
     """
 
-    model_config = ConfigDict(validate_assignment=True)
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
 
     created_at: _Time = Field(default_factory=utc_now)
     updated_at: _Time = Field(default_factory=utc_now)

@@ -50,7 +50,7 @@ class SessionRun(CheckedModel):
     long one the beginning.
     """
 
-    model_config = ConfigDict(validate_assignment=True)
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
 
     id: Identifier = Field(default_factory=new_id)
     agent: str | None = None

@@ -216,7 +216,7 @@ class Repeats:
     def _taken(self, given: _Given, by: str, *, seq: int | None = None) -> InvalidEvent:
         return InvalidEvent(
             f"events[{given.place}]: the id {given.event.id!r} is taken by other content, that of {by} of session "
-            f"{self._key.id!r}: take another id, or keep what is stored with on_repeat='keep'",
+            f"{self._key.id!r}: take another id, or keep what is stored with append(…, on_repeat='keep')",
             path=f"events[{given.place}]",
             event_id=given.event.id,
             seq=seq,

@@ -143,3 +143,9 @@ def test_an_offset_with_seconds_which_json_cannot_say_becomes_utc() -> None:
 
     assert run.started_at == local_mean_time
     assert SessionRun.model_validate_json(run.model_dump_json()) == run
+
+
+@pytest.mark.parametrize("model", [Session, SessionEvent, SessionMetadata, SessionRun, TokenUsage])
+def test_a_field_that_there_is_not_is_refused_by_name(model: Callable[..., Any]) -> None:
+    with pytest.raises(InvalidEvent, match="parent"):
+        model(parent="trip")

@@ -92,6 +92,11 @@ async def test_a_relative_directory_may_be_named_on_the_loop() -> None:
     await use(store_from_url("file:./sessions"))
 
 
+def test_a_url_in_place_of_a_directory_is_refused_with_what_takes_it() -> None:
+    with pytest.raises(InvalidSessionOperation, match="takes a directory: for a URL, store_from_url"):
+        FileSessionStore("file:./sessions")
+
+
 def test_a_directory_given_by_hand_may_begin_with_the_home() -> None:
     asyncio.run(use(FileSessionStore(Path("~/sessions"))))
 

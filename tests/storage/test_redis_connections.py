@@ -12,9 +12,10 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+import redis
 from redis.asyncio import Redis
 
-from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation, StoreUnavailable
 from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, asking, backend, clients
 from a2a_session_manager.storage.redis.address import RedisAddress
@@ -449,6 +450,12 @@ class TestWakeups:
 
         await asyncio.wait_for(waiting, timeout=5)
         assert not [task for task in asyncio.all_tasks() if task.get_name() == "a2a-session-wakeups"]
+
+
+@pytest.mark.parametrize("client", ["redis://127.0.0.1", redis.Redis(), b"redis"])
+def test_what_cannot_be_awaited_is_no_client(client: Any) -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"cannot be awaited: hand in a client of redis\.asyncio"):
+        RedisSessionStore(client)
 
 
 class TestClients:

@@ -168,8 +168,12 @@ def stream_answer(
     A token is what `StreamedAnswer.write` takes; its text is a frame `event: token` with a JSON string, and the last
     frame is the stored event, `event: event`. With `detach`, the answer is finished and kept when the client leaves;
     see EventStream. For usage, runs or frames of your own, write the generator yourself: `EventStream` over
-    `StreamedAnswer`.
+    `StreamedAnswer`. Raises InvalidSessionOperation for tokens that no `async for` takes.
     """
+    if not isinstance(tokens, AsyncIterable):
+        raise InvalidSessionOperation(
+            f"tokens= is a {type(tokens).__name__}: pass what `async for` takes, such as a call of your async generator"
+        )
     answer = StreamedAnswer(log, model=model, provider=provider, id=id)
     return EventStream(_answered(answer, tokens), detach=detach)
 

@@ -78,6 +78,10 @@ def _path_in(text: str) -> str:
 def _fixed(directory: str | os.PathLike[str]) -> Path:
     """Return the directory as it is meant now, whatever the working directory is by the first use."""
     path = os.path.expanduser(os.fspath(directory))
+    if path.startswith("file:"):
+        raise InvalidSessionOperation(
+            "FileSessionStore takes a directory: for a URL, store_from_url(…); ./file: for one called so"
+        )
     with _unusable_refused():
         is_usable = bool(path) and b"\0" not in os.fsencode(path)
     if not is_usable:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from socket import gaierror
 from typing import Any, Final, TypeAlias
 
+from redis import Redis as BlockingRedis
+from redis import RedisCluster as BlockingRedisCluster
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
@@ -88,6 +90,13 @@ def check_client(client: AnyClient) -> None:
     One makes texts of bytes, where it cannot be told not to. Another reads from replicas, which lag behind: a listing
     would miss sessions, and remove their lines for sessions that are gone.
     """
+    given: object = client
+    if isinstance(given, str | bytes | BlockingRedis | BlockingRedisCluster):
+        kind = type(given)
+        raise InvalidSessionOperation(
+            f"a {kind.__module__}.{kind.__qualname__} cannot be awaited: hand in a client of redis.asyncio, "
+            "or take store_from_url(…) for a URL"
+        )
     if isinstance(client, RedisCluster):
         names = ("read_from_replicas", "load_balancing_strategy")
         if setting := next((name for name in names if getattr(client, name, None)), None):

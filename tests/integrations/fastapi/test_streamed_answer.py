@@ -445,6 +445,15 @@ async def tokens(*words: str) -> AsyncIterator[str]:
         yield word
 
 
+@pytest.mark.parametrize("given", ["a whole text", ["a", "list"], tokens])
+async def test_tokens_that_no_loop_takes_are_refused_before_the_response_begins(
+    given: Any, sessions: SessionManager
+) -> None:
+    async with sessions.open("talk") as chat:
+        with pytest.raises(InvalidSessionOperation, match="pass what `async for` takes"):
+            stream_answer(chat, given)
+
+
 async def test_a_response_that_nobody_starts_stores_nothing(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         stream_answer(chat, tokens("Day"))

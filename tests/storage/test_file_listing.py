@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,20 @@ async def test_damage_is_not_absence(tmp_path: Path, damage: Callable[[Path], No
     await asyncio.to_thread(damage, tmp_path)
 
     assert await listed(tmp_path) == ALL
+
+
+@pytest.mark.parametrize("name", ["alone", "parent", "x" * 300])
+@pytest.mark.parametrize("is_folder_lost", [False, True])
+async def test_a_root_whose_log_is_lost_is_listed(tmp_path: Path, name: str, is_folder_lost: bool) -> None:
+    await write(tmp_path)
+    log = file_of(tmp_path, name)
+    if is_folder_lost:
+        await asyncio.to_thread(shutil.rmtree, log.parent)
+    else:
+        await asyncio.to_thread(log.unlink)
+
+    assert name in await listed(tmp_path)
+    assert name in await listed(tmp_path, roots_only=True)
 
 
 async def test_what_was_deleted_and_is_not_swept_is_not_listed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from a2a_session_manager.storage.file.presence import Presence
 from a2a_session_manager.storage.file.reader import FileReader
 from a2a_session_manager.storage.file.shelf import Shelf
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
+from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey
 
 _SUFFIX = ".log"
+_TREE_SUFFIX = ".tree"
 
 
 def list_page(
@@ -41,7 +44,7 @@ def _found(
     """Yield what is listed, with the place of each: folder and file name."""
     for folder in shelf.shards(namespace, behind[0]):
         presence = Presence(shelf, namespace, folder.name)
-        for file, is_plain in _files(folder):
+        for file, is_plain in _files(folder, shelf.folder(namespace, "trees") / folder.name):
             name = folder.name, file
             if name <= behind:
                 continue
@@ -57,11 +60,22 @@ def _found(
                 yield name, session_id
 
 
-def _files(folder: Path) -> list[tuple[str, bool]]:
-    """Return the names of logs in their order, each with whether it is a regular file."""
-    with os.scandir(folder) as entries:
-        logs = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
-    return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in logs)
+def _files(folder: Path, trees: Path) -> list[tuple[str, bool]]:
+    """Return the names of logs in their order, each with whether it is a regular file.
+
+    Those that a tree file lies there for are among them: a root whose log is lost is damaged, not absent.
+    """
+    found: dict[str, bool] = {}
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            logs = [entry for entry in entries if entry.name.endswith(_SUFFIX)]
+        found = {entry.name: entry.is_file(follow_symlinks=False) for entry in logs}
+    with suppress(FileNotFoundError):
+        for name in os.listdir(trees):
+            log = f"{name.removesuffix(_TREE_SUFFIX)}{_SUFFIX}"
+            if log not in found and name.endswith(_TREE_SUFFIX):
+                found[log] = False
+    return sorted(found.items())
 
 
 def _position(cursor: str | None) -> tuple[str, str]:
@@ -88,12 +102,23 @@ def _id_inside(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | Non
         frames = read_frames(read_regular(path), 0)
         birth = decode_line(frames[0].payload).birth if frames else None
     except FileNotFoundError:
-        return None  # deleted since the folder was listed
+        return _root_inside(shelf.folder(namespace, "trees") / name[0] / f"{path.stem}{_TREE_SUFFIX}")
     except NONSENSE as error:
         raise _unnamed(path) from error
     if birth is None:
         raise _unnamed(path)
     return birth.key.id
+
+
+def _root_inside(tree_path: Path) -> str | None:
+    """Return the root that a tree file names, or None without one: it was deleted since the folder was listed."""
+    try:
+        frames = read_frames(read_regular(tree_path), 0)
+        return str(parsed(frames[0].payload)["+"][0]) if frames else None
+    except FileNotFoundError:
+        return None
+    except NONSENSE as error:
+        raise _unnamed(tree_path) from error
 
 
 def _unnamed(path: Path) -> CorruptSession:

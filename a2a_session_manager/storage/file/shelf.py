@@ -171,13 +171,16 @@ class Shelf:
         return self.directory / _NEW_FOLDER / file_name(creation_id)
 
     def shards(self, namespace: str, start: str = "") -> Iterator[Path]:
-        """Yield the folders of logs of a namespace, in their order, from the one called `start` on."""
-        folder = self.folder(namespace, "logs")
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        for shard in (folder / name for name in names if name >= start):
+        """Yield the folders of logs of a namespace, in their order, from the one called `start` on.
+
+        One that is lost, and that there is a folder of trees for, is among them.
+        """
+        folders = [self.folder(namespace, kind) for kind in ("logs", "trees")]
+        names = {name for folder in folders if folder.is_dir() for name in os.listdir(folder) if name >= start}
+        for shard in (folders[0] / name for name in sorted(names)):
             if shard.is_symlink():
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(shard))
-            if shard.is_dir():
+            if not shard.is_file():
                 yield shard
 
     def folder(self, namespace: str, kind: str) -> Path:

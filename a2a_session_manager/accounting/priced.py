@@ -53,11 +53,12 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 
     The loop waits for no import, and for no more than a few prices: the first time and long batches go to a thread.
     """
-    if not any(map(needs_price, events)):
+    count = sum(map(needs_price, events))
+    if count == 0:
         return events
     if not prices_are_loaded():
         await warm_up_prices()
-    if sum(map(needs_price, events)) <= _MOST_INLINE:
+    if count <= _MOST_INLINE:
         return [priced_event(event, pricer) for event in events]
     return await in_thread(lambda: [priced_event(event, pricer) for event in events])
 
@@ -65,8 +66,10 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 def needs_price(event: object) -> bool:
     """Tell whether `priced_event` would ask for a price; what is no event needs none."""
     usage = event.token_usage if isinstance(event, SessionEvent) else None
+    if not isinstance(usage, TokenUsage) or usage.__dict__.get("cost_pico_usd") is not None:
+        return False
     # What is not sound is refused when it is encoded.
-    return is_sound(usage) and usage.cost_pico_usd is None and bool(usage.model)
+    return is_sound(usage) and bool(usage.model)
 
 
 class _Numbers:

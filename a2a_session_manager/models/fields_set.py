@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
 from a2a_session_manager.models.checked import CheckedModel
@@ -26,3 +28,9 @@ def share_fields_set(model: SharedFieldsSet) -> None:
     """Let `model` keep the set that others with its fields keep."""
     own = model.__pydantic_fields_set__
     put_fields_set(model, _SHARED.setdefault(frozenset(own), own))
+
+
+def put_fields(model: BaseModel, **fields: Any) -> None:
+    """Set fields to what needs no check, since it comes from a store: to assign each of them takes long."""
+    model.__dict__.update(fields)
+    model.__pydantic_fields_set__.update(fields)

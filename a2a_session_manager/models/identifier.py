@@ -18,6 +18,7 @@ ID_CHARACTERS = 512
 
 # Asking the system takes ten times as long. Not the module's own source, which a program may seed as it likes.
 _tags = random.Random()
+_random_bits = _tags.getrandbits
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_tags.seed)
 
@@ -30,7 +31,7 @@ def hidden_id() -> str:
 
 def commit_tag() -> str:
     """Return 32 random bits as hex digits: they tell two commits of the same revision apart."""
-    return f"{_tags.getrandbits(32):08x}"
+    return f"{_random_bits(32):08x}"
 
 
 # Looked up at each call: tests number ids here.

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # As 0.1 called it.
 NO_RUN = "no_run"
+
+# Pydantic finds a private attribute in microseconds, and every write through a session asks for some.
+_private_of = BaseModel.__dict__["__pydantic_private__"].__get__
 
 _GONE = {
     "add_child": "children link themselves: create them with parent_id=session.id",
@@ -174,6 +177,9 @@ class Session(CheckedModel, Generic[MessageT]):
     if not TYPE_CHECKING:  # so that type checkers report the names that are gone
 
         def __getattr__(self, name: str) -> Any:
+            private = _private_of(self)
+            if private is not None and name in private:
+                return private[name]
             if name in _GONE:
                 _refuse(name)
             return super().__getattr__(name)

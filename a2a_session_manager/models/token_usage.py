@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import AliasChoices, Field, model_validator
@@ -28,7 +29,7 @@ _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 _INTS = {int}
 _TEXT_OR_NONE = (str, type(None))
 _DICT_OR_NONE = (dict, type(None))
-_COUNTED_NAMES = (
+_counts_of = itemgetter(
     "prompt_tokens",
     "completion_tokens",
     "cache_read_tokens",
@@ -154,10 +155,12 @@ class TokenUsage(TokenCounts):
 
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
-        counted = {name: getattr(self, name, 0) or 0 for name in COUNTERS}
-        if self.cost_pico_usd is None:
-            counted["unpriced_requests"] = self.requests
-        return {name: count for name, count in counted.items() if count}
+        # From where a model keeps its fields: to ask it for one that it has not takes long.
+        held = self.__dict__.get
+        counted = {name: count for name in COUNTERS if (count := held(name))}
+        if held("cost_pico_usd") is None and (requests := held("requests")):
+            counted["unpriced_requests"] = requests
+        return counted
 
 
 def is_sound(usage: object) -> TypeGuard[TokenUsage]:
@@ -165,7 +168,10 @@ def is_sound(usage: object) -> TypeGuard[TokenUsage]:
     if not isinstance(usage, TokenUsage):
         return False
     held = usage.__dict__.get
-    counts: list[Any] = [held(name) for name in _COUNTED_NAMES]
+    try:
+        counts: tuple[Any, ...] = _counts_of(usage.__dict__)
+    except KeyError:
+        return False
     if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:
         return False
     prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts

@@ -7,7 +7,7 @@ escapes. Every event and run begins with its format version; a value's is that o
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -56,7 +56,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
     if not _holds_its_fields(event):
         _validated(event, SessionEvent)
         raise InvalidEvent(f"a field of event {shown(event.id)} was changed to another type: make it anew, as an event")
-    if _is_inexact(event.timestamp):
+    if event.timestamp.tzinfo is not UTC and _is_inexact(event.timestamp):
         event = event.model_copy(update={"timestamp": _exact(event)})
     # Each read once: a model's attributes are slow to read.
     message, metadata, task_id, usage = event.message, event.metadata, event.task_id, event.token_usage
@@ -70,8 +70,8 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         checked_id(task_id, "task id")
     delta = None
     if usage is not None:
-        plain = check.check(usage.details, *path, "token_usage", "details")
-        if plain is not usage.details:
+        details = usage.details
+        if details is not None and (plain := check.check(details, *path, "token_usage", "details")) is not details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
         delta = UsageDelta(usage.model, event.source.value, usage.counters())
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
@@ -191,7 +191,7 @@ def _holds_its_fields(event: SessionEvent[Any]) -> bool:
     usage = fields.get("token_usage")
     return (
         isinstance(moment := fields.get("timestamp"), datetime)
-        and moment.utcoffset() is not None
+        and (moment.tzinfo is UTC or moment.utcoffset() is not None)
         and isinstance(fields.get("source"), EventSource)
         and isinstance(fields.get("type"), str)
         and isinstance(fields.get("metadata"), dict)

@@ -40,8 +40,10 @@ async def read_events(
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id)
         creation_id = page.creation_id
-        shown = [event for event in page.events if include_retracted or not contains(page.hidden, event.seq)]
-        size += sum(len(event.data) for event in shown)
+        shown = page.events
+        if page.hidden and not include_retracted:
+            shown = [event for event in shown if not contains(page.hidden, event.seq)]
+        size += sum([len(event.data) for event in shown])
         found += await decode_events(shown, key.id, limits, hidden=page.hidden, message_type=message_type)
         if page.is_last:
             return EventsPage(found, None)

@@ -16,7 +16,7 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.known_events import holds, put_in_place, without_hidden
+from a2a_session_manager.storage.known_events import KnownEvents, holds, put_in_place, without_hidden
 from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_runs, decode_values, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
@@ -44,17 +44,22 @@ async def absorb(
     limits: StoreLimits,
 ) -> None:
     """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
-    state = await decode_values(_set(commit.state), session.id, "state", limits)
-    properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
-    runs = await decode_runs(commit.runs.values(), session.id)
+    state: Mapping[str, Any] = {}
+    properties: Mapping[str, Any] = {}
+    runs: Sequence[SessionRun] = ()
+    if not commit.is_append:
+        state = await decode_values(_set(commit.state), session.id, "state", limits)
+        properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
+        runs = await decode_runs(commit.runs.values(), session.id)
     baseline, totals = await _counted(session, events)
     # No await from here on: two tasks that write through one session must not meet halfway.
-    baseline = put_in_place(session, advanced(baseline, commit, receipt, totals), events)
+    baseline = advanced(baseline, commit, receipt, totals, put_in_place(session, baseline, events))
     if receipt.hidden:
         baseline = without_hidden(session, baseline, receipt.hidden)
-    _merge(session.state, commit.state, state)
-    _merge(session.metadata.properties, commit.properties, properties)
-    _put_runs(session, runs)
+    if not commit.is_append:
+        _merge(session.state, commit.state, state)
+        _merge(session.metadata.properties, commit.properties, properties)
+        _put_runs(session, runs)
     session._baseline = baseline
     put_times(session.metadata, baseline)
 
@@ -98,8 +103,10 @@ def tag_of(session: Session[Any] | str, revision: int | None) -> str:
     return session._baseline.tag
 
 
-def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> Baseline:
-    """Return the baseline after `commit`, with the new `totals`; its events stay for the caller."""
+def advanced(
+    baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary, known: KnownEvents
+) -> Baseline:
+    """Return the baseline after `commit`, with the new `totals` and the events that are known now."""
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
     in_step = receipt.revision == baseline.revision + 1 and (receipt.is_change or _fills_gap(baseline, receipt))
     return replace(
@@ -111,8 +118,10 @@ def advanced(baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals
         last_seq=receipt.last_seq if in_step else baseline.last_seq,
         state=_merged(baseline.state, commit.state),
         properties=_merged(baseline.properties, commit.properties),
-        runs=_merged(baseline.runs, {run_id: run.data for run_id, run in commit.runs.items()}),
+        runs=_merged(baseline.runs, {run_id: run.data for run_id, run in commit.runs.items()} if commit.runs else {}),
         totals=totals,
+        events=known.events,
+        event_count=known.event_count,
     )
 
 
@@ -133,7 +142,7 @@ async def totals_with(
 ) -> TokenSummary:
     """Return the baseline's totals with those of `events` that are not in them; many let the loop breathe."""
     totals = baseline.totals
-    new = uncounted(events, baseline)
+    new = uncounted([event for event in events if event.token_usage is not None], baseline)
     for start in range(0, len(new), _EVENTS_A_SLICE):
         if start and may_breathe:
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
@@ -15,12 +15,22 @@ from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.records import Range
 
 
-def put_in_place(session: Session[Any], baseline: Baseline, events: Iterable[SessionEvent[Any]]) -> Baseline:
-    """Put stored events where their seqs say, in the session and in the baseline returned; each once, if visible."""
+class KnownEvents(NamedTuple):
+    """What a baseline holds of events: a list that it shares with others, and how many of it are its own."""
+
+    events: list[SessionEvent[Any]]
+    event_count: int
+
+
+def put_in_place(session: Session[Any], baseline: Baseline, events: Iterable[SessionEvent[Any]]) -> KnownEvents:
+    """Put stored events where their seqs say, in the session and in what is returned for its next baseline.
+
+    Each goes in once, if it is visible.
+    """
     places = _missing(baseline, events)
-    if not places:
-        return baseline
     count = baseline.event_count
+    if not places:
+        return KnownEvents(baseline.events, count)
     new = [event for _, event in places]
     if places[0][0] == count:
         session.events[count:count] = new
@@ -32,7 +42,7 @@ def put_in_place(session: Session[Any], baseline: Baseline, events: Iterable[Ses
             known.insert(at + number, event)
             session.events.insert(at + number, event)
         count = len(known)
-    return replace(baseline, events=known, event_count=count)
+    return KnownEvents(known, count)
 
 
 def without_hidden(session: Session[Any], baseline: Baseline, hidden: Sequence[Range]) -> Baseline:
@@ -54,8 +64,11 @@ def without_hidden(session: Session[Any], baseline: Baseline, hidden: Sequence[R
 
 def holds(event: SessionEvent[Any], baseline: Baseline) -> bool:
     """Tell whether the event of this seq is known."""
-    at = _place(event, baseline)
-    return at > 0 and baseline.events[at - 1].seq == event.seq
+    return _is_at(_place(event, baseline), event, baseline)
+
+
+def _is_at(place: int, event: SessionEvent[Any], baseline: Baseline) -> bool:
+    return place > 0 and baseline.events[place - 1].seq == event.seq
 
 
 def _place(event: SessionEvent[Any], baseline: Baseline) -> int:
@@ -71,7 +84,7 @@ def _missing(baseline: Baseline, events: Iterable[SessionEvent[Any]]) -> list[tu
     places: dict[int, tuple[int, SessionEvent[Any]]] = {}
     for event in events:
         at = _place(event, baseline)
-        if not event.retracted and not holds(event, baseline):
+        if not event.retracted and not _is_at(at, event, baseline):
             # To the session, one that was sent again is an event like any other.
             places.setdefault(_seq(event), (at, placed(event, _seq(event)) if event.is_repeat else event))
     return [places[seq] for seq in sorted(places)]

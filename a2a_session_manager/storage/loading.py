@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.fields_set import put_fields
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
@@ -44,14 +45,20 @@ async def load_session(
     head = loaded.head
     events = await decode_events(loaded.events, head.key.id, limits, message_type=message_type)
     model: type[Session[Any]] = Session if message_type is None else Session[message_type]
-    times = SessionMetadata(created_at=moment(head.created_at), updated_at=moment(head.updated_at))
-    times.model_fields_set.discard("updated_at")  # as long as no user assigns one
-    session = model(id=head.key.id, parent_id=head.parent_id, metadata=times)
-    session.metadata.properties = await decode_values(head.properties, head.key.id, "properties", limits)
-    session.child_ids = list(loaded.child_ids)
-    session.state = await decode_values(head.state, head.key.id, "state", limits)
-    session.runs = await decode_runs(head.runs.values(), head.key.id)
-    session.events = events
+    metadata = SessionMetadata(
+        created_at=moment(head.created_at),
+        updated_at=moment(head.updated_at),
+        properties=await decode_values(head.properties, head.key.id, "properties", limits),
+    )
+    metadata.model_fields_set.discard("updated_at")  # as long as no user assigns one
+    session = model(id=head.key.id, parent_id=head.parent_id, metadata=metadata)
+    put_fields(
+        session,
+        child_ids=list(loaded.child_ids),
+        state=await decode_values(head.state, head.key.id, "state", limits),
+        runs=await decode_runs(head.runs.values(), head.key.id),
+        events=events,
+    )
     session._baseline = await _baseline(head, events, store, is_partial=is_partial)
     return session
 
@@ -66,7 +73,7 @@ async def decode_events(
 ) -> list[SessionEvent[Any]]:
     """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
     decoder = EventDecoder(session_id, limits, hidden=hidden, message_type=message_type)
-    return [await decoder.decode(event) for event in stored]
+    return [decoder.decode_now(event) or await decoder.decode(event) for event in stored]
 
 
 class EventDecoder:
@@ -85,10 +92,19 @@ class EventDecoder:
         """Return the event, marked `retracted` where it is among the hidden ones. Raises CorruptSession."""
         if self._slices.is_over():
             await self._slices.give_way()
+        if len(stored.data) > self._limits.inline_bytes:
+            return await in_thread(self._decoded, stored)
+        return self._decoded(stored)
+
+    def decode_now(self, stored: StoredEvent) -> SessionEvent[Any] | None:
+        """Return the event as `decode` does, without a coroutine; None when that is needed, for the loop's sake."""
+        if self._slices.is_over() or len(stored.data) > self._limits.inline_bytes:
+            return None
+        return self._decoded(stored)
+
+    def _decoded(self, stored: StoredEvent) -> SessionEvent[Any]:
         seq, _, data = stored
         retracted = bool(self._hidden) and ranges.contains(self._hidden, seq)
-        if len(data) > self._limits.inline_bytes:
-            return await in_thread(decode_event, data, self._session_id, seq, retracted=retracted, model=self._model)
         return decode_event(data, self._session_id, seq, retracted=retracted, model=self._model)
 
 

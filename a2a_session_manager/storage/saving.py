@@ -14,6 +14,7 @@ from a2a_session_manager.models.identifier import hidden_id, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.encoding import (
     NOTHING_KNOWN,
@@ -127,16 +128,24 @@ async def settle(
         totals = await totals_with(new, baseline, may_breathe=tries < MOST_TRIES)
         tries += 1
         if session._unsettled is save and (save.creation is not None or session._baseline is baseline):
-            _put_settled(session, save, new, advanced(baseline, save.commit, receipt, totals))
+            _put_settled(session, save, receipt, new, baseline, totals)
 
 
-def _put_settled(session: Session[Any], save: Save, new: Sequence[SessionEvent[Any]], baseline: Baseline) -> None:
+def _put_settled(
+    session: Session[Any],
+    save: Save,
+    receipt: Receipt,
+    new: Sequence[SessionEvent[Any]],
+    baseline: Baseline,
+    totals: TokenSummary,
+) -> None:
     # No await here: two tasks that save one session must not meet halfway.
     sent = {id(event) for event in save.events}
     start = baseline.event_count
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
-    session._baseline = put_in_place(session, baseline, new)
-    put_times(session.metadata, baseline)
+    known = put_in_place(session, baseline, new)
+    session._baseline = advanced(baseline, save.commit, receipt, totals, known)
+    put_times(session.metadata, session._baseline)
     session._unsettled = None
 
 

@@ -128,7 +128,8 @@ class SessionWriter(SessionReader):
         receipt, new = await self._sent(
             key, commit, with_costs, lambda one: self._finished(self._backend.commit(key, one)), on_repeat=on_repeat
         )
-        await self._bring_in_step(session, commit, receipt, new)
+        if not isinstance(session, str):
+            await self._bring_in_step(session, commit, receipt, new)
         return new
 
     async def retract(

@@ -88,7 +88,7 @@ class MemoryBackend(Backend):
         if stored is None:
             return None
         head = stored.head
-        fitting = paging.fitting(map(len, islice(stored.log, after, after + limit)), max_bytes)
+        fitting = paging.fitting(map(len, stored.log[after : after + limit]), max_bytes)
         events = list(stored.events(after + 1, after + fitting))
         is_last = after + len(events) >= head.last_seq
         retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)

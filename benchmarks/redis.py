@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,11 @@ from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place as Home
+from a2a_session_manager.storage.redis.keys import probe_key
+from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios, spending
-from benchmarks.measure import Result, compared, outpaced
+from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
     Case,
@@ -76,6 +78,20 @@ class Unqueued(RedisBackend):
             raise answer
         receipt: Receipt = answer
         return receipt
+
+
+class WithWays(Connections):
+    """Connections to a server by some ways only, whatever this redis-py has."""
+
+    def __init__(self, url: str, ways: Ways) -> None:
+        address, _ = address_from_url(url)
+        super().__init__(address, None, scripts=scripts.ALL, probe_key=probe_key("session:"))
+        self._ways = ways
+
+    async def _built(self) -> tuple[AnyClient, Ways]:
+        client, found = await super()._built()
+        ways = self._ways
+        return client, Ways(found.sends_directly and ways.sends_directly, found.sends_at_once and ways.sends_at_once)
 
 
 async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) -> Result:
@@ -152,6 +168,48 @@ async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) 
     }
     async with unqueued_store:
         return await outpaced(samples, turns=sizes.turns)
+
+
+async def append_by_private_parts(place: Place, sizes: Sizes) -> Result:
+    """Appending one by one by the private parts of redis-py against by its public interface alone."""
+
+    async def sample(store: BaseSessionStore) -> Sample:
+        session_id = await grown(store, 10)
+
+        async def append(number: int) -> None:
+            await store.append(session_id, an_event(short_message()))
+
+        return in_turn(append, sizes.operations)
+
+    return await _by_private_parts(place, sizes, sample)
+
+
+async def together_by_private_parts(place: Place, sizes: Sizes) -> Result:
+    """The same for many tasks at once, each on a session of its own."""
+
+    async def sample(store: BaseSessionStore) -> Sample:
+        session_ids = [await grown(store, 10) for _ in range(sizes.tasks)]
+
+        async def append(number: int) -> None:
+            await store.append(session_ids[number], an_event(short_message()))
+
+        return together(append, sizes, is_apart=True)
+
+    return await _by_private_parts(place, sizes, sample)
+
+
+async def tail_by_private_parts(place: Place, sizes: Sizes) -> Result:
+    """The same for reading the last 20 events."""
+
+    async def sample(store: BaseSessionStore) -> Sample:
+        session_id = await grown(store, 100)
+
+        async def tail(number: int) -> None:
+            await store.get(session_id, last=20)
+
+        return in_turn(tail, max(sizes.operations // 5, 1))
+
+    return await _by_private_parts(place, sizes, sample)
 
 
 async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
@@ -236,6 +294,22 @@ async def memory_of_sessions(place: Place, sizes: Sizes) -> Result:
     return Result(None, (taken["root"], taken["root"]), taken, "B", judged_by="root")
 
 
+async def _by_private_parts(
+    place: Place, sizes: Sizes, sample: Callable[[BaseSessionStore], Awaitable[Sample]]
+) -> Result:
+    ways = {
+        "public": Ways(),
+        "sent directly": Ways(sends_directly=True),
+        "and at once": Ways(sends_directly=True, sends_at_once=True),
+    }
+    async with AsyncExitStack() as stack:
+        samples = {}
+        for name, way in ways.items():
+            backend = RedisBackend(WithWays(place.url, way), prefix="session:", ttl=0)
+            samples[name] = await sample(await stack.enter_async_context(BaseSessionStore(backend)))
+        return await outpaced(samples, turns=sizes.turns)
+
+
 def _named(*appends: Callable[[int], Awaitable[None]]) -> list[tuple[str, Callable[[int], Awaitable[None]]]]:
     return [(append.__name__.replace("_", " "), append) for append in appends]
 
@@ -294,6 +368,9 @@ def _cases() -> list[Case]:
         Case("redis/64 tasks/one session", at_least(3.0), partial(_alone, one_session)),
         Case("redis/64 tasks/64 sessions", at_least(1.5), partial(_alone, many_sessions)),
         Case("redis/tail", at_most(3.0), partial(_alone, tail_against_lrange)),
+        Case("redis/private parts/append", None, partial(_alone, append_by_private_parts)),
+        Case("redis/private parts/64 sessions", None, partial(_alone, together_by_private_parts)),
+        Case("redis/private parts/tail", None, partial(_alone, tail_by_private_parts)),
         Case("redis/usage/by length", None, partial(_on_store, spending.usage_by_length)),
         Case("redis/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
         Case("redis/load", None, partial(_on_store, scenarios.load_against_decode)),

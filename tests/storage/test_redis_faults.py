@@ -404,3 +404,17 @@ async def test_an_error_leaves_nothing_half_written(own_redis: RedisServer, pref
         await asyncio.to_thread(own_redis.call, "CONFIG SET", "maxmemory", 0)
         for write in [*WRITES, DELETE]:
             await write.send(store, twin[write.name])
+
+
+async def test_who_follows_goes_on_while_the_server_is_full(own_redis: RedisServer) -> None:
+    async with store_from_url(own_redis.url) as store:
+        await store.create("talk")
+        await asyncio.to_thread(own_redis.call, "CONFIG SET", "maxmemory", 1)
+        following = asyncio.ensure_future(anext(store.follow("talk")))
+        done, _ = await asyncio.wait({following}, timeout=0.3)  # meanwhile the server refuses to take note of it
+        assert not done
+
+        await asyncio.to_thread(own_redis.call, "CONFIG SET", "maxmemory", 0)
+        await store.append("talk", said(id="e1"))
+
+        assert (await asyncio.wait_for(following, timeout=10)).id == "e1"

@@ -13,6 +13,7 @@ from a2a_session_manager import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis import index, scripts
+from a2a_session_manager.storage.redis.keys import Place, index_entry
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, spending
@@ -277,6 +278,50 @@ async def test_a_lost_part_of_the_index_is_told_whatever_was_made_since(open_sto
     with pytest.raises(CorruptSession, match="listing would be short"):
         await cold.list_sessions()
     await asyncio.gather(*(cold.create(f"new{number}") for number in range(24)))
+
+    with pytest.raises(CorruptSession, match="listing would be short"):
+        await open_store().list_sessions()
+
+
+@pytest.mark.parametrize("deleted", [0, 1, 2])
+@pytest.mark.parametrize("mark", [b"0", b"1", b"lost"])
+@pytest.mark.parametrize("family", ["roots", "children"])
+async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_behind_the_other(
+    open_store: OpenStore, prefix: str, family: str, mark: bytes, deleted: int
+) -> None:
+    store, parent = open_store(), None if family == "roots" else "root"
+    await store.create("root")
+    shard = f"{prefix}index::{family}:00".encode()
+    places = [Place(prefix, store._key(name), parent or name) for name in map(str, range(99))]
+    names = [place.key.id for place in places if index_entry(place)[0] == shard]
+    assert len(names) > 2
+    await asyncio.gather(*(store.create(name, parent_id=parent) for name in names[2:]))
+    read_many = connections_of(store).read_many
+    await read_many([("UNLINK", shard)])
+    await asyncio.gather(*(store.create(name, parent_id=parent) for name in names[:2]))
+    await read_many([("UNLINK", b"%b{%b}:mark:%b" % (prefix.encode(), shard, mark))])
+    for name in names[:deleted]:
+        await store.delete(name)
+
+    if parent is None:
+        with pytest.raises(CorruptSession, match="listing would be short"):
+            await open_store().list_sessions()
+    else:
+        assert sorted(await open_store().list_sessions()) == sorted(["root", *names[deleted:]])
+
+
+async def test_deleting_a_session_does_not_hide_that_its_part_of_the_index_is_lost(
+    open_store: OpenStore, prefix: str
+) -> None:
+    store = open_store()
+    names = [f"talk{number}" for number in range(24)]
+    await asyncio.gather(*(store.create(name) for name in names))
+    read_many = connections_of(store).read_many
+    [shards] = await read_many([("KEYS", f"{prefix}index::roots:*")])
+    lines = await read_many([("ZRANGE", shard, 0, -1) for shard in shards])
+    shard, [victim, *_] = next((shard, some) for shard, some in zip(shards, lines, strict=True) if len(some) > 1)
+    await read_many([("UNLINK", shard)])
+    await store.delete(victim.decode())
 
     with pytest.raises(CorruptSession, match="listing would be short"):
         await open_store().list_sessions()

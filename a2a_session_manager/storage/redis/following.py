@@ -6,12 +6,13 @@ import asyncio
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator
-from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.script import Command, ScriptCall
 
 # How long one announcement lasts, and after how long it is made again.
 _LISTENING_SECONDS: Final = 60
@@ -47,10 +48,16 @@ class Followers:
         if loop.time() - announced.get(channel, -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS and doubtful is None:
             return True
         call = ScriptCall(scripts.LISTEN, [place.followers, place.head], [_LISTENING_SECONDS], place.key.id)
-        current = await self._connections.run(call)
-        while len(announced) >= _SESSIONS_REMEMBERED:
-            del announced[next(iter(announced))]
-        announced[channel] = loop.time()
+        try:
+            current = await self._connections.run(call)
+        except StoreFull:
+            # Following is reading. Writers do not learn of this follower, which looks by the clock until there is room.
+            questions: list[Command] = [("HGET", place.head, "creation"), ("HGET", place.head, "revision")]
+            current = await self._connections.read_many(questions)
+        else:
+            while len(announced) >= _SESSIONS_REMEMBERED:
+                del announced[next(iter(announced))]
+            announced[channel] = loop.time()
         is_current = bool(current == [creation_id.encode(), str(revision).encode()])
         if is_current and doubtful is not None:
             await self._connections.correct(channel, doubtful, revision)

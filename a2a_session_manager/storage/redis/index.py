@@ -28,7 +28,7 @@ from a2a_session_manager.storage.redis.keys import (
     shard_with_marks,
 )
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
-from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all
+from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
 
 _BEHIND_ALL = b"\xff"
 _DUE_AT_ONCE: Final = 20
@@ -107,13 +107,8 @@ class Index:
         by_shard: dict[bytes, list[Value]] = {}
         for shard, member in map(index_entry, places):
             by_shard.setdefault(shard, []).append(member)
-        await run_all(
-            self._connections,
-            [
-                ScriptCall(scripts.UNLIST, shard_with_marks(self._prefix, shard), members)
-                for shard, members in by_shard.items()
-            ],
-        )
+        calls = [unlisting(self._prefix, shard, members) for shard, members in by_shard.items()]
+        await run_all(self._connections, calls)
         await self._connections.read_many([self._not_due(place) for place in places])
 
     async def lines(

@@ -21,6 +21,7 @@
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
 | `index:NAMESPACE:due` | sorted set | lines of sessions that expire or are being deleted, by when to look after them |
 | `{index:NAMESPACE:…:SHARD}:mark:0`, `:mark:1` | string | that the shard is there, or was lost |
+| `{index:NAMESPACE:…:SHARD}:mark:lost` | string | that it was lost |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
 Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
@@ -209,6 +210,11 @@ def shard_with_marks(prefix: str, shard: bytes) -> tuple[bytes, bytes, bytes]:
     """Return the keys of a shard: its lines and its marks, which a cluster keeps in the shard's own slot."""
     first, second = (prefix.encode() + b"{%b}:mark:%d" % (shard, copy) for copy in range(2))
     return shard, first, second
+
+
+def mark_of_loss(prefix: str, shard: bytes) -> bytes:
+    """Return the key, in the shard's own slot, that is there when the shard was lost and others are listed since."""
+    return prefix.encode() + b"{%b}:mark:lost" % shard
 
 
 def due_key(prefix: str, namespace: str) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import shard_with_marks
-from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.keys import mark_of_loss, shard_with_marks
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 FOR_EVER: Final = "0"
 # How many keys of a shard are there when nothing is listed in it, and when it is whole.
@@ -26,7 +26,12 @@ def listing(prefix: str, shard: bytes, line: bytes, life: str, *, is_whole: bool
 
     It answers whether lines of the shard were lost.
     """
-    return ScriptCall(scripts.LIST, shard_with_marks(prefix, shard), [line, life, int(is_whole)])
+    return ScriptCall(scripts.LIST, _all_keys(prefix, shard), [line, life, int(is_whole)])
+
+
+def unlisting(prefix: str, shard: bytes, lines: Sequence[Value]) -> ScriptCall:
+    """Return the call that removes lines of a shard, and its marks with the last line."""
+    return ScriptCall(scripts.UNLIST, _all_keys(prefix, shard), lines)
 
 
 async def run_all(connections: Connections, calls: Sequence[ScriptCall]) -> list[Any]:
@@ -40,7 +45,7 @@ async def run_all(connections: Connections, calls: Sequence[ScriptCall]) -> list
 
 def lost_shard(prefix: str, namespace: str, shard: bytes) -> CorruptSession:
     """Return the error for a listing that would be short."""
-    _, *marks = shard_with_marks(prefix, shard)
+    _, *marks = _all_keys(prefix, shard)
     return CorruptSession(
         "",
         f"redis has lost {shard.decode()!r}, a part of the index of namespace {namespace!r}, and a listing would be "
@@ -48,3 +53,7 @@ def lost_shard(prefix: str, namespace: str, shard: bytes) -> CorruptSession:
         f"remove {' and '.join(repr(mark.decode()) for mark in marks)}; an eviction policy other than noeviction "
         "does this",
     )
+
+
+def _all_keys(prefix: str, shard: bytes) -> tuple[bytes, ...]:
+    return *shard_with_marks(prefix, shard), mark_of_loss(prefix, shard)

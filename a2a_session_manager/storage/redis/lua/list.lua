@@ -1,29 +1,30 @@
 -- Adds a line to a shard of the index, which lives as long as the longest-lived of its lines, at least. Two marks say
--- that the shard is there: a mark without its shard tells that the shard was lost, even when others are listed since.
+-- that the shard is there: a mark without its shard tells that the shard was lost. A third, and the first, remember it
+-- when others are listed since: the shard is then told from one that nobody has marked even if one of the two is lost.
 -- KEYS: shard, its marks. ARGV: the line, or "" for none; how many ms the shard shall live from now, "@DEADLINE" for
 -- twice as long as until then, "0" for ever; "1" if a shard that was lost is whole again.
 
 local shard, line, life = KEYS[1], ARGV[1], ARGV[2]
 local remaining = redis.call('PTTL', shard)
-local first, second = redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])
-local is_lost = first == 'lost' or second == 'lost' or (remaining == -2 and (first or second)) and true or false
-if ARGV[3] == '1' then is_lost = false end
+local first, second, third = redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3]), redis.call('GET', KEYS[4])
+local was_lost = first == 'lost' or third == 'lost'
+local is_lost = ARGV[3] ~= '1' and (was_lost or (remaining == -2 and (first or second))) and true or false
 if line ~= '' then
     redis.call('ZADD', shard, '0', line)
 elseif remaining == -2 then
-    if not is_lost then redis.call('UNLINK', KEYS[2], KEYS[3]) end
+    if not is_lost then redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4]) end
     return {'OK', is_lost and 1 or 0}
 end
 
--- Of a shard that was lost, one mark is missing: so it is told from others by counting keys.
-local state = is_lost and 'lost' or '1'
-local is_marked = first == state
-if not is_marked then redis.call('SET', KEYS[2], state) end
-if is_lost then
-    redis.call('UNLINK', KEYS[3])
-elseif second ~= '1' then
-    redis.call('SET', KEYS[3], '1')
-    is_marked = false
+-- Of a shard that was lost, the second mark is missing: so it is told from others by counting keys.
+local marks = is_lost and {'lost', false, 'lost'} or {'1', '1', false}
+local is_marked = true
+for index, found in ipairs({first, second, third}) do
+    local mark, key = marks[index], KEYS[1 + index]
+    if found ~= mark then
+        is_marked = false
+        if mark then redis.call('SET', key, mark) else redis.call('UNLINK', key) end
+    end
 end
 local time = now()
 local deadline = string.match(life, '^@(%d+)$')

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+import redis
+import redis.asyncio
 from redis.credentials import UsernamePasswordCredentialProvider
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -150,7 +152,7 @@ def test_encrypted_nodes_share_one_context_which_is_loaded_beforehand() -> None:
         ({"max_connections": 0}, "max_connections of a server cannot be 0: give a whole number above 0"),
         ({"max_connections": "8"}, "max_connections"),
         ({"max_connections": True}, "max_connections"),
-        ({"socket_timeout": "5"}, "socket_timeout .* cannot be '5': give a number of seconds"),
+        ({"socket_timeout": "5"}, "socket_timeout .* cannot be a str: give a number of seconds"),
         ({"socket_timeout": float("nan")}, "socket_timeout"),
         ({"socket_connect_timeout": -1}, "socket_connect_timeout"),
         ({"health_check_interval": "often"}, "health_check_interval"),
@@ -200,3 +202,50 @@ async def test_options_that_redis_py_finds_wrong_when_it_reads_them_are_no_outag
         with pytest.raises(InvalidSessionOperation, match="cannot use the options"):
             await store.create("talk")
     await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"db": "s3cret"}, {"ssl_cert_reqs": "s3cret", "ssl": True}, {"protocol": "s3cret"}, {"host": "u:s3cret@h"}],
+)
+def test_a_text_in_the_wrong_place_is_not_repeated(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSessionOperation) as refusal:
+        create_redis_session_store(**options)
+
+    assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("address", [{"host": None}, {"host": ""}, {"host": 5}, {"port": "6379"}, {"port": None}])
+def test_what_is_no_host_or_port_is_refused(address: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSessionOperation, match="host= takes a name or an address, port= a number"):
+        create_redis_session_store(**address)
+
+
+@pytest.mark.parametrize("client", [5, "redis://localhost", redis.Redis(), redis.asyncio.ConnectionPool()])
+def test_what_is_no_client_is_refused(client: Any) -> None:
+    with pytest.raises(InvalidSessionOperation, match=r"cannot be awaited: hand in a client of redis\.asyncio"):
+        RedisSessionStore(client)
+
+
+@pytest.mark.parametrize(
+    ("url", "same", "other"),
+    [
+        ("redis://u:p@h/0", "redis://h:6379", "redis://h/1"),
+        ("redis://h/?key_prefix=a:", "redis://h/0?key_prefix=a:&expiration_seconds=5", "redis://h/0"),
+        ("redis+cluster://a,b", "redis+cluster://a:6379,b", "redis+cluster://c"),
+        ("redis+sentinel://a/m", "redis+sentinel://a:26379/m/0", "redis+sentinel://a/n"),
+    ],
+)
+def test_two_stores_know_that_they_keep_the_same_data(url: str, same: str, other: str) -> None:
+    places = [store_from_url(each)._open_backend.place for each in (url, same, other)]
+
+    assert places[0] == places[1]
+    assert places[0] != places[2]
+
+
+def test_a_client_that_was_handed_in_is_a_place_of_its_own() -> None:
+    client = redis.asyncio.Redis()
+    places = [RedisSessionStore(each)._open_backend.place for each in (client, client, redis.asyncio.Redis())]
+
+    assert places[0] == places[1]
+    assert places[0] != places[2]

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import traceback
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import a2a_session_manager.storage.redis
 from a2a_session_manager import BaseSessionStore, SessionManager
-from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull, StoreUnavailable
-from a2a_session_manager.storage.redis import wakeups
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreFull, StoreUnavailable
+from a2a_session_manager.storage.redis import clients, wakeups
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.rights import ARGUMENTS, PLAIN
 from a2a_session_manager.storage.redis.script import Script, ScriptCall, encoded
 from a2a_session_manager.storage.redis.scripts import ALL
+from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import ids, said
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.scripts import IMPATIENT, PROBE_KEY, connected, push, pushed
+from tests.redis_servers.server import RedisServer
 
 SLOW_LOADING = ("key-load-delay", "150")  # microseconds a command; it answers between thousands of them
 # For scripts, the health check, a database other than 0, and a cluster: its map, its keys, a slot that is moved.
@@ -280,3 +284,37 @@ def test_a_call_names_the_script_by_its_digest() -> None:
 
 def test_the_texts_of_a_command_are_bytes_before_a_client_with_an_encoding_gets_them() -> None:
     assert encoded(("HGET", b"k", "ø", 1)) == ("HGET", b"k", "ø".encode(), 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("redis+cluster://ann:s3cret@127.0.0.1:{port}", "check the user name and password"),
+        ("redis+sentinel://127.0.0.1:1/main?sentinel_password=s3cret", "No master found for 'main'"),
+    ],
+)
+async def test_no_password_is_in_an_outage_nor_in_what_caused_it(
+    redis_server: RedisServer, url: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "FAILOVER_TRIES", 1)
+    async with SessionManager.from_url(url.format(port=redis_server.port)) as sessions:
+        with pytest.raises(StoreUnavailable, match=remedy) as failure:
+            await sessions.create("talk")
+
+    assert "s3cret" not in "".join(traceback.format_exception(failure.value))
+
+
+async def test_a_deleted_session_stays_so_for_a_second_store_of_the_same_url(
+    redis_server: RedisServer,
+) -> None:
+    url = f"{redis_server.url}?key_prefix={uuid4().hex[:12]}:"
+    async with store_from_url(url) as one, store_from_url(url) as two:
+        session = await one.create("talk")
+        await two.delete("talk")
+        session.add_event(said("late"))
+
+        for store in (one, two):
+            with pytest.raises(SessionNotFound):
+                await store.save(session)
+
+        assert await two.get("talk") is None

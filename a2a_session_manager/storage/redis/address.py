@@ -62,15 +62,26 @@ class RedisAddress:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a password
     sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def place(self) -> object:
+        """What is equal for two addresses of the same data."""
+        return self.kind, self.nodes, self.service, int(self.options.get("db") or 0)
+
     @classmethod
     def server(cls, host: str, port: int, **redis_options: Any) -> RedisAddress:
         """Return the address of one server; the options are redis-py's own.
 
         Raises InvalidSessionOperation for a host that is a URL, which may hold a password.
         """
+        if not _is_host(host, port):
+            raise InvalidSessionOperation("host= takes a name or an address, port= a number")
         if any(sign in host for sign in "/@"):
             raise InvalidSessionOperation("host= takes a name or an address: give a URL to store_from_url instead")
         return cls("server", ((host, port),), options=redis_options)
+
+
+def _is_host(host: object, port: object) -> bool:
+    return isinstance(host, str) and bool(host) and isinstance(port, int)
 
 
 def address_from_url(url: str) -> tuple[RedisAddress, dict[str, str]]:

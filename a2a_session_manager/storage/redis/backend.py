@@ -65,6 +65,7 @@ class RedisBackend(Backend):
 
     def __init__(self, connections: Connections, *, prefix: str, ttl: int) -> None:
         self._connections = connections
+        self._prefix = prefix
         self._ttl = ttl  # milliseconds, 0 for ever
         self._tasks: set[asyncio.Task[Any]] = set()
         index = Index(connections, prefix, ttl)
@@ -77,6 +78,11 @@ class RedisBackend(Backend):
         self._listing = Listing(index, undertaker)
         self._followers = Followers(connections, self._locator)
         self._queues: dict[Hashable, CommitQueue] = {}  # by node: one that is away holds up no other
+
+    @property
+    def place(self) -> object:
+        """Servers, database and prefix, or the client that was handed in and the prefix."""
+        return RedisBackend, self._connections.place, self._prefix
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))

@@ -91,7 +91,7 @@ def check_client(client: AnyClient) -> None:
     would miss sessions, and remove their lines for sessions that are gone.
     """
     given: object = client
-    if isinstance(given, str | bytes | BlockingRedis | BlockingRedisCluster):
+    if isinstance(given, BlockingRedis | BlockingRedisCluster) or not hasattr(given, "execute_command"):
         kind = type(given)
         raise InvalidSessionOperation(
             f"a {kind.__module__}.{kind.__qualname__} cannot be awaited: hand in a client of redis.asyncio, "

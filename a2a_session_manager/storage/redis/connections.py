@@ -71,6 +71,11 @@ class Connections:
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[_OpenClient]] = {}
 
+    @property
+    def place(self) -> object:
+        """What is equal for two connections to the same data; another client may be one to other servers."""
+        return self._handed_in if self._address is None else self._address.place
+
     def node_of(self, key: bytes) -> Hashable:
         """Return which node serves `key`, as far as is known; one constant for a single server."""
         if not self._has_nodes:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError, StoreFull, StoreUnavailable
 
@@ -136,6 +137,9 @@ def translated(error: Exception, session_id: str = "") -> SessionManagerError:
     """Return our error for `error`, which becomes its cause."""
     if isinstance(error, SessionManagerError):
         return error
+    if isinstance(error, MasterNotFoundError):
+        # Behind the colon stand the clients of the Sentinels, with their passwords in some releases of redis-py.
+        error = MasterNotFoundError(str(error).partition(" : ")[0])
     ours = _ours(error, session_id)
     ours.__cause__ = error
     return ours

@@ -55,7 +55,9 @@ def _check_that_tls_is_on(address: RedisAddress) -> None:
 
 
 def _shown(name: str, value: object) -> str:
-    return f"a {type(value).__name__}" if name in ("username", "password", "credential_provider") else repr(value)
+    # No text, since a mistyped URL may have put a password there.
+    is_number = isinstance(value, int | float) and name not in ("username", "password")
+    return repr(value) if is_number else f"a {type(value).__name__}"
 
 
 def _is_number(value: object) -> bool:

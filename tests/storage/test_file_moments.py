@@ -17,6 +17,7 @@ import pytest
 
 from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
 from a2a_session_manager.storage.file import Durability, FileSessionStore
+from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file_processes.common import looked
 
@@ -159,6 +160,29 @@ async def test_a_store_whose_directory_is_removed_goes_on_in_a_new_one(tmp_path:
 async def _create(directory: Path, session_id: str) -> None:
     async with FileSessionStore(directory) as store:
         await store.create(session_id)
+
+
+async def test_a_root_is_made_though_its_new_tree_file_is_removed_by_another_creation_that_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = FileHandle._newly_opened
+    removed: list[Path] = []
+
+    def made_and_removed(handle: FileHandle, create: bool) -> int:
+        fd = made(handle, create)
+        if create and not removed:
+            handle.path.unlink()
+            removed.append(handle.path)
+        return fd
+
+    monkeypatch.setattr(FileHandle, "_newly_opened", made_and_removed)
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("root")
+        await store.create("child", parent_id="root")
+    assert [path.name for path in removed] == ["root.tree"]
+
+    async with FileSessionStore(tmp_path) as cold:
+        assert await cold.tree("root") == [("root", None), ("child", "root")]
 
 
 def test_only_old_leftovers_that_nobody_holds_are_removed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from a2a_session_manager.storage.commit_queue import BUSY, Busy
 from a2a_session_manager.storage.file.cutting import cut_damaged_tail
 from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
-from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.handles import BusyError, FileChangedError
 from a2a_session_manager.storage.file.lines import Birth, birth_of, encode_line
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.places import placed, sync_directory
@@ -238,9 +238,7 @@ class FileKeeper:
             if not tree.is_there():
                 if not make:
                     raise SessionNotFound(root.id)
-                self._shelf.make_folder(tree.path.parent)
-                if tree.handle.open(create=True) is None:
-                    raise BusyError  # its folder was removed meanwhile
+                self._make_tree_file(tree)
             size = tree.handle.hold()
             try:
                 tree.catch_up(held_size=size, cut_torn_tail=True)
@@ -254,6 +252,16 @@ class FileKeeper:
                         tree.handle.close()
             finally:
                 tree.handle.release()
+
+    def _make_tree_file(self, tree: TreeFile) -> None:
+        """Make an empty tree file. Raises BusyError when it, or its folder, was removed meanwhile."""
+        self._shelf.make_folder(tree.path.parent)
+        try:
+            is_made = tree.handle.open(create=True) is not None
+        except FileChangedError as error:
+            raise BusyError from error
+        if not is_made:
+            raise BusyError
 
     def _sync(self, tree: TreeFile) -> None:
         if self._shelf.durable:

@@ -233,7 +233,7 @@ class FramedFile(ABC):
         while True:
             data = self.handle.read(self.offset, min(self.offset + chunk, size))
             try:
-                frames = read_frames(data, self.offset)
+                frames = read_frames(data, self.offset, goes_on=self.offset + len(data) < size)
             except DamagedFrameError as error:
                 frames, is_damaged = error.frames, True
             if frames or is_damaged or self.offset + len(data) >= size:

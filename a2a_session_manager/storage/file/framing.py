@@ -57,16 +57,17 @@ def begins_for_disk(data: bytes) -> bool:
     return _FOR_DISK.match(data) is not None
 
 
-def read_frames(data: bytes, offset: int) -> list[Frame]:
+def read_frames(data: bytes, offset: int, *, goes_on: bool = False) -> list[Frame]:
     """Return the whole records of `data`, which begins at a record's start, at `offset` of the file.
 
-    A torn tail is left out. Raises DamagedFrameError.
+    A torn tail is left out, and with `goes_on`, where the file has more, so is whatever has no end yet: to look
+    whether that is torn would mean to search all of it. Raises DamagedFrameError.
     """
     frames: list[Frame] = []
     position = 0
     while position < len(data):
         end = data.find(b"\n", position + 1)
-        if data[position] != 0x0A or (end < 0 and not _is_torn(data[position:])):
+        if data[position] != 0x0A or (end < 0 and not goes_on and not _is_torn(data[position:])):
             raise DamagedFrameError(offset + position, frames)
         if end < 0:
             break

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from a2a_session_manager.storage.file.stored_shapes import check_birth, check_line
+from a2a_session_manager.storage.file.stored_shapes import check_birth, check_line, is_append
 from a2a_session_manager.storage.ledger import Outcome
 from a2a_session_manager.storage.plain_json import dumped, parsed
 from a2a_session_manager.storage.records import (
@@ -113,15 +113,15 @@ def decode_line(payload: bytes) -> CommitLine:
     head, *data = payload.split(b"\t")
     header = _header(head)
     check_line(header)
-    commit = EncodedCommit(
-        events=_events(header.get("e", ()), data),
-        state=_bytes(header.get("state", {})),
-        properties=_bytes(header.get("properties", {})),
-        runs={run_id: StoredRun(status, text.encode()) for run_id, (status, text) in header.get("runs", {}).items()},
-        written_at=header["t"],
-        write_id=header.get("w"),
-        tag=header.get("g", ""),
-    )
+    events = _events(header.get("e", ()), data)
+    commit = EncodedCommit(events=events, written_at=header["t"], tag=header.get("g", ""))
+    if is_append(header):
+        return CommitLine(commit, header["r"], header["s"], (), None)
+    commit.state = _bytes(header.get("state", {}))
+    commit.properties = _bytes(header.get("properties", {}))
+    runs = header.get("runs", {})
+    commit.runs = {run_id: StoredRun(status, text.encode()) for run_id, (status, text) in runs.items()}
+    commit.write_id = header.get("w")
     hidden = tuple((first, last) for first, last in header.get("hidden", ()))
     birth = birth_from(header["birth"]) if "birth" in header else None
     return CommitLine(commit, header["r"], header["s"], hidden, birth)

@@ -118,8 +118,9 @@ class LogReader(FramedFile):
 
     def _check_is_new(self, commit: EncodedCommit) -> None:
         """Nothing is stored twice, as far as what was read record by record tells."""
-        ids = {event.id for event in commit.events}
-        if len(ids) < len(commit.events) or any(self._index.recent_seq(event_id) is not None for event_id in ids):
+        events, recent_seq = commit.events, self._index.recent_seq
+        is_twice = len(events) > 1 and len({event.id for event in events}) < len(events)
+        if is_twice or [event for event in events if recent_seq(event.id) is not None]:
             raise ValueError("an event that is there already")
         if commit.write_id is not None and self._index.recent_result(commit.write_id) is not None:
             raise ValueError("a write that is there already")
@@ -228,7 +229,7 @@ class LogReader(FramedFile):
             end = min(start + length, self.offset)
             data = self.handle.read(start, end)
             try:
-                frames = read_frames(data, start)
+                frames = read_frames(data, start, goes_on=end < self.offset)
             except DamagedFrameError as error:
                 if error.offset == start:
                     raise self._misled(start) from error

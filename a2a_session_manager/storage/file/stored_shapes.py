@@ -34,10 +34,15 @@ def check_line(header: Any) -> None:
             raise ValueError("a wrong event")
         if usage is not None:
             _check_usage(*usage)
-    if not header.keys() <= _APPEND_KEYS:
+    if not is_append(header):
         _check_more(header)
     elif type(header.get("g", "")) is not str:
         raise ValueError("a wrong tag")
+
+
+def is_append(header: dict[str, Any]) -> bool:
+    """Tell whether a line holds new events and nothing else, as nearly all do."""
+    return header.keys() <= _APPEND_KEYS
 
 
 def check_birth(fields: Any) -> None:

@@ -67,6 +67,14 @@ class Backend(ABC):
         nothing back.
         """
 
+    async def creation_id_of(self, key: SessionKey) -> str | None:
+        """Return which life of the session is there, to be deleted; None when there is none.
+
+        A backend that can tell it of a damaged session does so, for then it can be deleted.
+        """
+        loaded = (await self.load([key], last=0, whole_head=False))[0]
+        return None if loaded is None else loaded.head.creation_id
+
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
         """Move what is damaged at the end of the session out of the way, where nobody's data is lost by it.
 

@@ -157,10 +157,9 @@ class SessionWriter(SessionReader):
         expected_revision = arguments.limit("expected_revision", expected_revision)
         key, creation_id = self._named(session)
         if creation_id is None:
-            loaded = (await self._backend.load([key], last=0, whole_head=False))[0]
-            if loaded is None:
+            creation_id = await self._backend.creation_id_of(key)
+            if creation_id is None:
                 return
-            creation_id = loaded.head.creation_id
         cascade = children == "cascade"
         guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
         await self._guarded(

@@ -237,3 +237,26 @@ async def test_a_tree_that_lost_one_or_two_keys_is_an_error_or_mended_and_never_
                 ]
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("part", ["head", "log", "ids", "hidden", "runs"])
+async def test_a_session_that_lost_a_part_is_deleted_by_its_id_as_the_error_says(
+    store: BaseSessionStore, part: str
+) -> None:
+    keys = await grown(store)
+    await connections_of(store).read_many([("DEL", keys[part])])
+    with pytest.raises(CorruptSession, match="or delete it"):
+        await store.get("talk")
+
+    await store.delete("talk")
+
+    assert await store.get("talk") is None
+    assert (await store.create("talk")).events == []
+
+
+async def test_a_session_of_a_newer_release_is_not_deleted_by_its_id(store: BaseSessionStore) -> None:
+    keys = await grown(store)
+    await connections_of(store).read_many([("HSET", keys["head"], "v", "99")])
+
+    with pytest.raises(CorruptSession, match="upgrade"):
+        await store.delete("talk")

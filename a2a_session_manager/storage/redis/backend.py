@@ -8,7 +8,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
@@ -40,6 +40,7 @@ from a2a_session_manager.storage.redis.deleting import Deleter
 from a2a_session_manager.storage.redis.errors import SlotMoving
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
+from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.listing import Listing
@@ -99,6 +100,17 @@ class RedisBackend(Backend):
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Task[None]:
         deleting = self._deleter.delete(key, creation_id, cascade=cascade, guard=guard)
         return self._begun(deleting)
+
+    async def creation_id_of(self, key: SessionKey) -> str | None:
+        try:
+            return await super().creation_id_of(key)
+        except CorruptSession:
+            # What has lost a part can be deleted; what is of a newer release is somebody's good session.
+            place, line = await self._reader.line(key)
+            [version] = await self._connections.read_many([("HGET", place.head, "v")])
+            if line is None or version not in (None, b"1"):
+                raise
+            return creation_of(line)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

@@ -86,8 +86,9 @@ def lost(session_id: str, what: str) -> CorruptSession:
     """Return the error for a session of which a key is missing while others are there."""
     return CorruptSession(
         session_id,
-        f"session {session_id!r}: redis has lost its {what}, and the rest is there: restore it from a backup, or "
-        "delete it; an eviction policy other than noeviction does this",
+        f"session {session_id!r}: redis has lost its {what}, and the rest is there: restore it from a backup"
+        # The tree is where a deletion begins.
+        f"{'' if what == 'tree' else ', or delete it'}; an eviction policy other than noeviction does this",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ from tests.redis_servers.startable import START_SECONDS, Startable
 APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
 # A cluster's nodes talk to each other on their port + 10,000.
 _BUS_OFFSET = 10_000
+_PORTS = range(10_000, 22_768)
 
 
 def find_binary() -> str | None:
@@ -43,17 +45,20 @@ def version_of(binary: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that is free now, as is the one of a cluster's bus."""
+    """Return a port that is free now, as is the one of a cluster's bus.
+
+    Both are below those that a system gives to outgoing connections: none of these takes them before the server starts,
+    or while it is killed.
+    """
     while True:
+        port = secrets.choice(_PORTS)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            if port + _BUS_OFFSET < 65_536:
-                try:
-                    second.bind(("127.0.0.1", port + _BUS_OFFSET))
-                except OSError:
-                    continue
-                return port
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + _BUS_OFFSET))
+            except OSError:
+                continue
+            return port
 
 
 class RedisServer(Startable):

@@ -16,7 +16,16 @@ def _text(part: str) -> str:
 
 
 def _script(*parts: str, quick: tuple[str, ...] = ()) -> Script:
-    return Script(parts[-1], "\n".join(map(_text, (*quick, "common", *parts))))
+    return _joined(*quick, "clock", "common", *parts)
+
+
+def _short_script(part: str) -> Script:
+    """Return a script that works on no session, only on the index."""
+    return _joined("clock", part)
+
+
+def _joined(*parts: str) -> Script:
+    return Script(parts[-1], "\n".join(map(_text, parts)))
 
 
 COMMIT: Final = _script("ledger", "commit", quick=("append",))
@@ -39,10 +48,10 @@ GONE: Final = _script("gone")
 BURY: Final = _script("bury")
 REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
-KEEP: Final = _script("keep")
+KEEP: Final = _short_script("keep")
 UNLIST: Final = _script("unlist")
-BELOW: Final = _script("below")
-LIST: Final = _script("list")
+BELOW: Final = _short_script("below")
+LIST: Final = _short_script("list")
 LISTEN: Final = _script("listen")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Script))

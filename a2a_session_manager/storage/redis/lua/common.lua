@@ -1,8 +1,6 @@
--- What the scripts share; it is put before each of them. The rules of a commit are those of `storage/ledger.py`.
--- A script reads and checks everything before its first write: Redis takes nothing back.
-
--- Redis before 7 must be told that it shall replicate what a script did, not the script.
-if redis.replicate_commands then redis.replicate_commands() end
+-- What the scripts share that work on sessions; it is put before each of them, behind `clock.lua`. The rules of a
+-- commit are those of `storage/ledger.py`. A script reads and checks everything before its first write: Redis takes
+-- nothing back.
 
 local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers
 local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
@@ -11,16 +9,6 @@ local EVENTS_A_PAGE, BYTES_A_PAGE = 500, 1000000
 local FIRST_STEP = 4 -- so many events are read before it is known how large they are
 local RANGES_A_READ = 100
 local FINAL = {completed = true, failed = true, cancelled = true}
-
-local function text(number)
-    return string.format('%.0f', number)
-end
-
--- Milliseconds by the server's clock.
-local function now()
-    local time = redis.call('TIME')
-    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
 
 -- Calls use(first, last) for slices of 1..count that are small enough for one command.
 local function in_slices(count, use)

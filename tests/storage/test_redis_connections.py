@@ -167,13 +167,13 @@ async def test_no_server_is_an_error_with_the_remedy_and_the_cause() -> None:
 
 
 async def test_a_black_hole_ends_in_time_and_harms_nothing_afterwards(proxy: FaultyProxy, name: str) -> None:
-    connections = connected(proxy.url, patience=Patience(tries=8, try_seconds=0.2, seconds=0.3))
+    connections = connected(proxy.url, patience=Patience(tries=8, try_seconds=0.5, seconds=1))
     await connections.run(push(name, "one"))
     proxy.is_black_hole = True
 
     crowd = await asyncio.wait_for(
         asyncio.gather(*(connections.run(push(name, str(number))) for number in range(200)), return_exceptions=True),
-        timeout=5,
+        timeout=15,
     )
     proxy.is_black_hole = False
 

@@ -72,12 +72,13 @@ class Undertaker:
                 return  # nobody waits for this: whoever makes the next session here is told of the same ones
 
     async def _look_after_one(self, place: Place) -> None:
+        # Also where the id has a session again: what was below the former one is not this one's.
+        await self.finish_cascades([place])
         [is_alive] = await self.are_alive([place])
         if is_alive:
             [deadline] = await self._connections.read_many([("HGET", place.head, "deadline")])
             await self._index.look_later(place, int(deadline or 0))
         else:
-            await self.remove(await self.gone_with(place))
             await self.clear([place])
 
     async def _forget(self, places: Sequence[Place]) -> None:
@@ -88,11 +89,10 @@ class Undertaker:
 
     async def clear(self, places: Sequence[Place]) -> None:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
+        await self.finish_cascades(places)
         await self.bury(places)
         await self.sweep(places)
         await self._release_dangling([place for place in places if not place.is_root])
-        below_roots = [place for place in places if not place.is_root]
-        await self._run_all(ScriptCall(scripts.GONE, [place.gone], [place.key.id, ""]) for place in below_roots)
         await self.forget(places)
 
     async def bury(self, places: Sequence[Place]) -> None:
@@ -112,21 +112,29 @@ class Undertaker:
         """Give the id free, if it is still claimed so."""
         await self._run_all([_release(place, claim)])
 
-    async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
-        """Remove what is left of sessions that were deleted, each given with its creation id."""
-        for at in range(0, len(deleted), _SESSIONS_A_SWEEP):
-            some = deleted[at : at + _SESSIONS_A_SWEEP]
-            places = [place for place, _ in some]
-            await self.sweep(places)
-            await self._release_all(some)
-            await self.gone_with(places[0], some)
-            await self.forget(places)
+    async def finish_cascades(self, places: Sequence[Place]) -> None:
+        """Remove what cascades took along in the trees of `places` and have not removed, as when a process died."""
+        trees = list({place.tree: place for place in places}.values())
+        replies = await self._run_all(_gone_call(place, []) for place in trees)
+        for place, (_, gone) in zip(trees, replies, strict=True):
+            await self.remove_below(
+                [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(gone)]
+            )
 
-    async def gone_with(self, place: Place, removed: Sequence[tuple[Place, str]] = ()) -> list[tuple[Place, str]]:
-        """Return what cascades took along in the place's tree and is not `removed` yet, with creation ids."""
-        arguments = [value for each, creation_id in removed for value in (each.key.id, creation_id)]
-        [reply] = await self._run_all([ScriptCall(scripts.GONE, [place.gone], arguments, place.key.id)])
-        return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
+    async def remove_below(self, taken: Sequence[tuple[Place, str]]) -> None:
+        """Remove what is left of sessions that a cascade took along, each given with its creation id."""
+        for at in range(0, len(taken), _SESSIONS_A_SWEEP):
+            some = taken[at : at + _SESSIONS_A_SWEEP]
+            await self.remove(some)
+            # At last: until then, whoever looks after the tree is told of them.
+            await self._run_all([_gone_call(some[0][0], some)])
+
+    async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
+        """Remove what is left of sessions that were deleted, each given with its creation id, not many at once."""
+        places = [place for place, _ in deleted]
+        await self.sweep(places)
+        await self._release_all(deleted)
+        await self.forget(places)
 
     async def _release_all(self, deleted: Sequence[tuple[Place, str]]) -> None:
         below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
@@ -193,6 +201,11 @@ def _forbidding(place: Place, claim_id: str) -> ScriptCall:
 
 def _release(place: Place, claim: bytes) -> ScriptCall:
     return ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
+
+
+def _gone_call(place: Place, removed: Sequence[tuple[Place, str]]) -> ScriptCall:
+    arguments = [value for each, creation_id in removed for value in (each.key.id, creation_id)]
+    return ScriptCall(scripts.GONE, [place.gone], arguments, place.key.id)
 
 
 def _sweep_call(places: Sequence[Place]) -> ScriptCall:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull
 from a2a_session_manager.storage import ledger
 from a2a_session_manager.storage.records import Guard, SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, guard_arg, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.heads import parent_of
+from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator
@@ -34,21 +34,32 @@ class Deleter:
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         """Delete this life of the session; see `Backend.delete`."""
         place, line = await self._reader.line(key)
-        gone: list[tuple[Place, str]] = []
+        below: list[tuple[Place, str]] | None = None
         if line is not None:
-            if cascade:  # should this process die in between, another one finishes it
-                self._undertaker.look_after(await self._index.watch(place))
-            gone = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
-        if not gone:
+            if cascade:
+                await self._let_others_finish(place, line)
+            below = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
+        if below is None:
             # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else.
-            gone = [*await self._undertaker.gone_with(place), (place, creation_id)]
-        await self._undertaker.remove(gone)
+            await self._undertaker.finish_cascades([place])
+        else:
+            await self._undertaker.remove_below(below)
+        # The last: until then, the index says that there is something to do.
+        await self._undertaker.remove([(place, creation_id)])
         self._locator.forget(key)
+
+    async def _let_others_finish(self, place: Place, line: bytes) -> None:
+        """See to it that another process finishes what this one begins, should it die in between."""
+        try:
+            overdue = await self._index.watch(place, is_mortal=expires(line))
+        except StoreFull:
+            return  # what frees memory goes on; a listing finishes it, too
+        self._undertaker.look_after(overdue)
 
     async def _ended(
         self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
-    ) -> list[tuple[Place, str]]:
-        """End the session; return it and those that went along, with their creation ids, or nothing if it was gone."""
+    ) -> list[tuple[Place, str]] | None:
+        """End the session; return what cascades took along and is left, with creation ids, None if it was gone."""
         end = partial(self._end, place, parent_id, creation_id, cascade=cascade, guard=guard)
         reply = await end()
         if status_of(reply, place.key.id) == b"CHILDREN":
@@ -63,9 +74,8 @@ class Deleter:
             assert guard is not None, "only a guard is refused"
             raise ledger.late(place.key.id, guard, reply[1])
         if reply[0] != b"OK":
-            return []
-        below = [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
-        return [*below, (place, creation_id)]  # last: until then, the index says that there is something to do
+            return None
+        return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
 
     async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None) -> Flat:
         keys = (*place.all_of_birth, place.gone)

@@ -84,9 +84,13 @@ class Index:
         due = zip(places, (await run_all(self._connections, calls))[1::2], strict=True)
         return [each for place, answer in due for each in self._due_places(place, answer)]
 
-    async def watch(self, place: Place) -> list[Place]:
-        """Let somebody look after a session that is about to be deleted; return others to look after."""
-        arguments: list[Value] = [index_entry(place)[1], f"+{1_000 * _DELETE_SECONDS}", self._life, _DUE_AT_ONCE]
+    async def watch(self, place: Place, *, is_mortal: bool) -> list[Place]:
+        """Let somebody look after a session that is about to be deleted; return others to look after.
+
+        `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
+        """
+        life = str(max(int(self._life), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
+        arguments: list[Value] = [index_entry(place)[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
         call = ScriptCall(scripts.KEEP, [due_key(self._prefix, place.key.namespace)], arguments)
         return self._due_places(place, (await run_all(self._connections, [call]))[0])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.index import Index, Line
@@ -34,5 +37,6 @@ class Listing:
         alive = await self._undertaker.are_alive([line.place for line in lines])
         gone = [line.place for line, is_alive in zip(lines, alive, strict=True) if not is_alive]
         if gone:
-            await self._undertaker.clear(gone)
+            with suppress(StoreFull):  # listing is reading; the next one removes them
+                await self._undertaker.clear(gone)
         return [line for line, is_alive in zip(lines, alive, strict=True) if is_alive]

@@ -84,4 +84,5 @@ if #gone > 0 then
 end
 tell(keys, creation, 'gone')
 for index = 2, #gone, 2 do tell(keys, gone[index], 'gone') end
-return {'OK', gone}
+-- What earlier cascades have left goes along: with this session goes the word that somebody must look after them.
+return {'OK', redis.call('HGETALL', keys.gone)}

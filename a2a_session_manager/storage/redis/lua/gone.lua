@@ -1,8 +1,8 @@
--- Forgets sessions that a cascade took along and of which nothing is left, and tells which others there are.
--- KEYS: gone. ARGV: session id, creation id or "" for any, session id, creation id …
+-- Tells what cascades took along and is not removed yet; or forgets sessions of which nothing is left.
+-- KEYS: gone. ARGV: session id, creation id, session id, creation id …
 
+if #ARGV == 0 then return {'OK', redis.call('HGETALL', KEYS[1])} end
 for index = 1, #ARGV, 2 do
-    local creation = redis.call('HGET', KEYS[1], ARGV[index])
-    if creation and (ARGV[index + 1] == '' or ARGV[index + 1] == creation) then redis.call('HDEL', KEYS[1], ARGV[index]) end
+    if redis.call('HGET', KEYS[1], ARGV[index]) == ARGV[index + 1] then redis.call('HDEL', KEYS[1], ARGV[index]) end
 end
-return {'OK', redis.call('HGETALL', KEYS[1])}
+return {'OK'}

@@ -8,14 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import file, memory, redis, tokens
+from benchmarks import conversations, file, memory, redis, tokens
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 
 # A store adds its module here; it has CASES.
 STORES = [memory, file, redis]
-MODULES = [*STORES, tokens]
+# Conversations last: what openai-agents brings is in the process from then on, for a collector to walk.
+MODULES = [*STORES, tokens, conversations]
 
 
 def main() -> None:

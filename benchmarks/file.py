@@ -15,7 +15,7 @@ import aiofiles.os
 
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import Durability, FileSessionStore
-from benchmarks import scenarios, spending
+from benchmarks import following, large_commits, scenarios, spending
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -62,16 +62,12 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
 
 
 async def together_against_aiofiles(
-    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool, encodes: bool = False
+    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool
 ) -> Result:
-    """Many tasks at once, on one session or each on its own, against opening, writing and closing per append.
-
-    `encodes`: the other side, too, builds and encodes its event each time, instead of writing bytes ready-made.
-    """
-    record = await _record(directory, short_message())
+    """Many tasks at once, on one session or each on its own, against encoding, opening, writing, closing per append."""
 
     async def plain(place: int) -> None:
-        data = encoded(short_message()) if encodes else record
+        data = encoded(short_message())
         async with aiofiles.open(_plain_path(directory, place), "ab") as file:
             await file.write(data)
 
@@ -84,16 +80,13 @@ async def together_against_aiofiles(
         return await _together_against(plain, store, sizes, is_apart=is_apart, shown=shown)
 
 
-async def together_against_synced(
-    store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool, encodes: bool = False
-) -> Result:
-    """The same against one executor hop with a write and its fdatasync per append."""
-    record = await _record(directory, short_message())
+async def together_against_synced(store: BaseSessionStore, sizes: Sizes, *, directory: Path, is_apart: bool) -> Result:
+    """The same against encoding and one executor hop with a write and its fdatasync per append."""
     with ExitStack() as stack:
         files = [stack.enter_context(_plain_file(directory, place)) for place in range(sizes.tasks)]
 
         async def plain(place: int) -> None:
-            await _write_synced(files[place], encoded(short_message()) if encodes else record)
+            await _write_synced(files[place], encoded(short_message()))
 
         return await _together_against(plain, store, sizes, is_apart=is_apart, shown={})
 
@@ -195,6 +188,13 @@ async def _beside_store(
             return await scenario(store, sizes, directory=directory)
 
 
+async def _reopened(scenario: Callable[..., Awaitable[Result]], sizes: Sizes) -> Result:
+    """Fill the row of a scenario that also opens the store anew."""
+    with TemporaryDirectory() as directory:
+        async with FileSessionStore(directory) as store:
+            return await scenario(store, sizes, cold_store=partial(FileSessionStore, directory))
+
+
 _watched = partial(partial, is_watched=True)
 _on_disk = partial(_beside_store, durability="disk")
 
@@ -207,37 +207,24 @@ CASES = [
         )
         for size, message in chat_messages().items()
     ),
+    Case("file/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
     Case("file/append/by length", at_most(1.2), partial(_on_store, _watched(scenarios.append_by_length))),
     Case("file/append again/by length", at_most(1.2), partial(_on_store, _watched(scenarios.repeat_by_length))),
     Case("file/tail/by length", at_most(1.2), partial(_on_store, _watched(scenarios.tail_by_length))),
+    Case("file/tail/of 20", at_most(1.5), partial(_on_store, scenarios.tail_against_whole)),
     Case(
         "file/64 tasks/one session",
-        at_least(8.0),
+        at_least(4.0),
         partial(_beside_store, partial(together_against_aiofiles, is_apart=False)),
     ),
     Case(
         "file/64 tasks/64 sessions",
-        at_least(5.0),
+        at_least(2.5),
         partial(_beside_store, partial(together_against_aiofiles, is_apart=True)),
     ),
     Case(
-        "file/64 tasks/one, both encode",
-        None,
-        partial(_beside_store, partial(together_against_aiofiles, is_apart=False, encodes=True)),
-    ),
-    Case(
-        "file/64 tasks/64, both encode",
-        None,
-        partial(_beside_store, partial(together_against_aiofiles, is_apart=True, encodes=True)),
-    ),
-    Case(
-        "file/64 tasks, disk/one, both enc.",
-        None,
-        partial(_on_disk, partial(together_against_synced, is_apart=False, encodes=True)),
-    ),
-    Case(
         "file/64 tasks, disk/one session",
-        at_least(5.0),
+        at_least(3.0),
         partial(_on_disk, partial(together_against_synced, is_apart=False)),
     ),
     Case(
@@ -251,6 +238,11 @@ CASES = [
     Case("file/usage/by length", None, partial(_on_store, spending.usage_by_length)),
     Case("file/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("file/load", None, partial(_on_store, scenarios.load_against_decode)),
+    Case("file/large commits/load", at_most(1.3), partial(_on_store, large_commits.load_by_commit_size)),
+    Case("file/large commits/again", at_most(3.0), partial(_reopened, large_commits.again_against_first)),
+    Case("file/large commits/retract", at_most(3.0), partial(_reopened, large_commits.retract_against_first)),
+    Case("file/followers/processor", at_most(3.0), partial(_on_store, following.processor_of_idle_followers)),
+    Case("file/followers/append", at_most(1.1), partial(_on_store, following.append_beside_idle_followers)),
     Case("file/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
     Case("file/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
 ]

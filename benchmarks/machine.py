@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("a2a_session_manager", "pydantic", "pydantic_core", "anyio", "redis", "hiredis")
+_PACKAGES = ("a2a_session_manager", "pydantic", "pydantic_core", "anyio", "redis", "hiredis", "openai-agents")
 
 
 def machine() -> dict[str, str]:

@@ -83,6 +83,18 @@ async def outpaced(strategies: Mapping[str, Sample], *, turns: int) -> Result:
     return await _judged(strategies, samples, _ratios(base, judged), is_watched=True)
 
 
+async def timed(name: str, sample: Sample, *, turns: int) -> Result:
+    """Tell how many microseconds an operation takes; for a bound on bare time, which holds on one machine only."""
+    samples = await interleaved({name: sample}, turns=turns)
+    return judged_alone(name, [seconds * 1e6 for seconds in samples[name]], "µs")
+
+
+def judged_alone(name: str, values: Sequence[float], unit: str, shown: Mapping[str, float] | None = None) -> Result:
+    """Return a row that is judged by the median of one value a turn; `shown` stands beside it."""
+    medians = {name: median(values), **({} if shown is None else shown)}
+    return Result(None, _middle_half(values), medians, unit, judged_by=name)
+
+
 async def lateness(work: Work, *, turns: int) -> Result:
     """Tell how late a ticker gets while `work` runs, next to the same ticker alone, in turns."""
     idle: list[float] = []

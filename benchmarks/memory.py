@@ -26,6 +26,7 @@ CASES = [
         )
         for size, message in chat_messages().items()
     ),
+    Case("memory/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
     Case("memory/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
     Case("memory/append again/by length", None, partial(_on_store, scenarios.repeat_by_length)),
     Case("memory/pop/by length", None, partial(_on_store, scenarios.pop_by_length)),

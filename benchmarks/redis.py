@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 
-from a2a_session_manager import EventSource, SessionEvent, TokenUsage
+from a2a_session_manager import EventSource, Session, SessionEvent, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.encoding import encode_append
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
@@ -29,7 +29,7 @@ from a2a_session_manager.storage.redis.keys import probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios, spending
-from benchmarks.measure import Result, Sample, compared, outpaced
+from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
     Case,
@@ -248,27 +248,30 @@ async def bytes_by_length(place: Place, sizes: Sizes) -> Result:
     return Result(last / first, (last / first, last / first), medians, "B")
 
 
-async def descendants_of_a_tree(place: Place, sizes: Sizes) -> Result:
-    """Round trips, and the time, for all descendants of the root of a large tree, heads included."""
-    count = max(sizes.lengths[-1] // 10, _FAN_OUT)
-    root = await place.store.create("root")
-    waiting = []
-    for number in range(1, count):
-        parent = "root" if number <= _FAN_OUT else f"node {(number - 1) // _FAN_OUT}"
-        waiting.append(place.store.create(f"node {number}", parent_id=parent))
-        if number in (10, 110, 1110) or len(waiting) == 500 or number == count - 1:
-            await asyncio.gather(*waiting)
-            waiting.clear()
+async def descendants_in_trips(place: Place, sizes: Sizes) -> Result:
+    """Round trips for all descendants of the root of a large tree, heads included."""
+    count = await _grow_tree(place.store, sizes)
     async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
-        found = await store.get(root.id)  # whole: by the script that reads the others, too
-        assert found is not None
-        before, start = proxy.round_trips, time.perf_counter()
-        descendants = await found.descendants()
-        seconds = time.perf_counter() - start
+        root = await _root(store)  # whole: by the script that reads the others, too
+        before = proxy.round_trips
+        descendants = await root.descendants()
         assert len(descendants) == count - 1
         trips = float(proxy.round_trips - before)
-    medians = {"round trips": trips, "nodes": float(count), "ms": seconds * 1e3}
-    return Result(None, (trips, trips), medians, "trips", judged_by="round trips")
+    return judged_alone("round trips", [trips], "trips", {"nodes": float(count)})
+
+
+async def descendants_in_time(place: Place, sizes: Sizes) -> Result:
+    """The time for each of the same descendants."""
+    count = await _grow_tree(place.store, sizes)
+    root = await _root(place.store)
+
+    async def a_node() -> float:
+        start = time.perf_counter()
+        descendants = await root.descendants()
+        return (time.perf_counter() - start) / len(descendants)
+
+    assert len(await root.descendants()) == count - 1
+    return await timed("a node", a_node, turns=lateness_turns(sizes.turns))
 
 
 async def memory_of_events(place: Place, sizes: Sizes) -> Result:
@@ -292,6 +295,26 @@ async def memory_of_sessions(place: Place, sizes: Sizes) -> Result:
             await asyncio.gather(*(place.store.create(parent_id=parent) for _ in range(start, start + 100)))
         taken[name] = (await _used_memory(place) - before) / (-(-count // 100) * 100)
     return Result(None, (taken["root"], taken["root"]), taken, "B", judged_by="root")
+
+
+async def _grow_tree(store: BaseSessionStore, sizes: Sizes) -> int:
+    """Create a large tree, ten children each, and return how many sessions it has."""
+    count = max(sizes.lengths[-1] // 10, _FAN_OUT)
+    await store.create("root")
+    waiting = []
+    for number in range(1, count):
+        parent = "root" if number <= _FAN_OUT else f"node {(number - 1) // _FAN_OUT}"
+        waiting.append(store.create(f"node {number}", parent_id=parent))
+        if number in (10, 110, 1110) or len(waiting) == 500 or number == count - 1:
+            await asyncio.gather(*waiting)
+            waiting.clear()
+    return count
+
+
+async def _root(store: BaseSessionStore) -> Session[Any]:
+    root = await store.get("root")
+    assert root is not None
+    return root
 
 
 async def _by_private_parts(
@@ -325,7 +348,8 @@ def _port(url: str) -> int:
 
 
 @asynccontextmanager
-async def _one_server() -> AsyncIterator[Place]:
+async def one_server() -> AsyncIterator[Place]:
+    """Start a server, with a store and redis-py's client on it."""
     with TemporaryDirectory() as name, RedisServer(Path(name), ("save", '""')) as server:
         async with Redis(host="127.0.0.1", port=server.port) as raw, store_from_url(server.url) as store:
             yield Place(server.url, store, raw)
@@ -339,7 +363,7 @@ async def _three_nodes() -> AsyncIterator[Place]:
 
 
 async def _alone(scenario: PlaceScenario, sizes: Sizes) -> Result:
-    async with _one_server() as place:
+    async with one_server() as place:
         return await scenario(place, sizes)
 
 
@@ -349,7 +373,7 @@ async def _clustered(scenario: PlaceScenario, sizes: Sizes) -> Result:
 
 
 async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
-    async with _one_server() as place:
+    async with one_server() as place:
         return await scenario(place.store, sizes)
 
 
@@ -362,6 +386,7 @@ def _cases() -> list[Case]:
             for size, message in chat_messages().items()
         ),
         Case("redis/append/priced", at_most(1.3), partial(_alone, priced_against_plain)),
+        Case("redis/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
         Case("redis/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
         Case("redis/append again/by length", at_most(1.2), partial(_on_store, scenarios.repeat_by_length)),
         Case("redis/bytes sent/by length", at_most(1.02), partial(_alone, bytes_by_length)),
@@ -374,7 +399,8 @@ def _cases() -> list[Case]:
         Case("redis/usage/by length", None, partial(_on_store, spending.usage_by_length)),
         Case("redis/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
         Case("redis/load", None, partial(_on_store, scenarios.load_against_decode)),
-        Case("redis/descendants", at_most(12), partial(_alone, descendants_of_a_tree)),
+        Case("redis/descendants", at_most(12), partial(_alone, descendants_in_trips)),
+        Case("redis/descendants/time", at_most(60), partial(_alone, descendants_in_time)),
         Case("redis/memory/events", None, partial(_alone, memory_of_events)),
         Case("redis/memory/sessions", None, partial(_alone, memory_of_sessions)),
         Case("redis/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),

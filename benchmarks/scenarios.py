@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Literal
 
-from a2a_session_manager import EventSource, SessionEvent
+from a2a_session_manager import EventSource, SessionEvent, SessionManager
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.codec import decode_event, encode_event
 from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from benchmarks.measure import Result, Sample, Work, compared, lateness, lateness_turns
-from benchmarks.payloads import Message, long_text, many_values, short_message
+from benchmarks.payloads import Message, long_text, many_values, short_message, user_text
 
 Operation = Callable[[str], Awaitable[object]]
 # Does one append to the place of that number.
@@ -44,6 +44,8 @@ class Sizes:
     loaded: int = 10_000
     one_commit: int = DEFAULT_LIMITS.commit_events
     big_bytes: int = 10_000_000
+    followers: int = 300
+    watched_seconds: float = 1.0
 
 
 Scenario = Callable[[BaseSessionStore, Sizes], Awaitable[Result]]
@@ -86,7 +88,16 @@ FULL = Sizes(turns=41, operations=500)
 QUICK = Sizes(turns=9, operations=200)
 # Says that every row runs; its numbers mean nothing.
 SMOKE = Sizes(
-    turns=2, operations=10, tasks=4, operations_each=2, lengths=(10, 40), loaded=100, one_commit=50, big_bytes=300_000
+    turns=2,
+    operations=10,
+    tasks=4,
+    operations_each=2,
+    lengths=(10, 40),
+    loaded=100,
+    one_commit=50,
+    big_bytes=300_000,
+    followers=3,
+    watched_seconds=0.05,
 )
 
 
@@ -105,11 +116,30 @@ async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, messag
         start = time.perf_counter()
         for _ in range(sizes.operations):
             await store.append(session_id, an_event(message))
-        seconds = time.perf_counter() - start
-        await store.delete(session_id)
-        return seconds / sizes.operations
+        return await _ended(store, session_id, start, sizes)
 
     return await compared({"encode": encode, "append": append}, turns=sizes.turns)
+
+
+async def user_against_append(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """`chat.user(…)` against `store.append(id, SessionEvent(…))` of the same text, each on a session of its own."""
+    text = user_text()
+
+    async def append() -> float:
+        session_id = await grown(store, 10)
+        start = time.perf_counter()
+        for _ in range(sizes.operations):
+            await store.append(session_id, SessionEvent(message=text, source=EventSource.USER))
+        return await _ended(store, session_id, start, sizes)
+
+    async def user() -> float:
+        async with SessionManager(store).open(await grown(store, 10)) as chat:
+            start = time.perf_counter()
+            for _ in range(sizes.operations):
+                await chat.user(text)
+            return await _ended(store, chat.id, start, sizes)
+
+    return await compared({"append": append, "chat.user": user}, turns=sizes.turns)
 
 
 async def append_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched: bool = False) -> Result:
@@ -144,12 +174,20 @@ async def repeat_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched:
 
 async def tail_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched: bool = False) -> Result:
     """Reading the last 20 events of the longest session against of one of 100."""
+    return await _tail_at(store, sizes, 100, sizes.lengths[-1], is_watched=is_watched)
 
+
+async def tail_against_whole(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Reading the last 20 events of a long session against of one that has no others."""
+    return await _tail_at(store, sizes, 20, sizes.loaded, is_watched=False)
+
+
+async def _tail_at(store: BaseSessionStore, sizes: Sizes, *lengths: int, is_watched: bool) -> Result:
     async def tail(session_id: str) -> object:
         return await store.get(session_id, last=20)
 
     samples = {}
-    for length in (100, sizes.lengths[-1]):
+    for length in lengths:
         places = _forever(await grown(store, length))
         samples[f"at {length:,}"] = _repeated(tail, places, max(sizes.operations // 5, 1))
     return await compared(samples, turns=sizes.turns, is_watched=is_watched)
@@ -305,6 +343,13 @@ def encoded(message: Message) -> bytes:
 def an_event(message: Message) -> SessionEvent:
     """Return a new event, as a caller builds it."""
     return SessionEvent(message=message, source=EventSource.LLM)
+
+
+async def _ended(store: BaseSessionStore, session_id: str, start: float, sizes: Sizes) -> float:
+    """Return the seconds of one operation since `start`, and drop the sample's session."""
+    seconds = time.perf_counter() - start
+    await store.delete(session_id)
+    return seconds / sizes.operations
 
 
 def _ends(sizes: Sizes) -> tuple[int, int]:

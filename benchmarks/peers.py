@@ -1,0 +1,37 @@
+"""The sessions of openai-agents, with its own defaults: what whole conversations are read from on the other side.
+
+Imported only when a row of theirs runs: openai-agents brings a hundred thousand objects, which every full garbage
+collection walks, and rows of lateness show that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agents import SQLiteSession
+from agents.extensions.memory import RedisSession
+from agents.memory import Session
+
+_ID = "the other side's"
+
+
+@asynccontextmanager
+async def sqlite_session(path: Path | None) -> AsyncIterator[Session]:
+    """Open theirs on a file, or in memory."""
+    session = SQLiteSession(_ID) if path is None else SQLiteSession(_ID, path)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+@asynccontextmanager
+async def redis_session(url: str) -> AsyncIterator[Session]:
+    """Open theirs on a server, by a client of its own."""
+    session = RedisSession.from_url(_ID, url=url)
+    try:
+        yield session
+    finally:
+        await session.close()

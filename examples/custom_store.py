@@ -149,7 +149,7 @@ class SqliteBackend(Backend):
         hid = [records.StoredRetraction(revision, place, spans(text)) for revision, place, text in lines]
         is_last = after + len(events) >= head.last_seq
         shown = paging.retractions_of_page(hid, after, events, is_last=is_last)
-        return records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last)
+        return records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last, head.tag)
 
     @in_transaction
     def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:

@@ -16,8 +16,9 @@ from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.records import LogPage, Range, SessionKey, StoredEvent, StoredRetraction
 
-# How often a follower looks whether the last event that it has told is still there.
-_COMPARED_SECONDS: Final = 4.0
+# A follower reads the last event that it has seen again, to look whether it is still there: along with what follows
+# or, where it is larger than this, by itself and only when there is news.
+_MOST_BYTES_READ_AGAIN: Final = 32_000
 _BYTES_COMPARED: Final = 512
 # Hidden events that lie so close to each other are read together with what lies between them.
 _WIDEST_GAP: Final = 256
@@ -35,14 +36,14 @@ async def follow(
     seen = _Seen(after)
     while True:
         backend.check_open()
-        page = await backend.read_log(key, after=seen.seq, limit=limits.page_events, max_bytes=limits.page_bytes)
+        page = await seen.read_on(backend, key, limits)
         if page is None or creation_id not in (None, page.creation_id):
             raise SessionNotFound(key.id, f"session {key.id!r} was deleted or has expired: nothing more follows")
         creation_id = page.creation_id
         if await seen.is_ahead_of(page, backend, key):
             raise _time_gone_back(key, seen, page)
         decoder = EventDecoder(key.id, limits)
-        for stretch, retraction in _stretches(page, retractions_seen):
+        for stretch, retraction in _stretches(seen.unseen(page), retractions_seen):
             for stored in stretch:
                 yield await decoder.decode(stored)
             if retraction is not None:
@@ -96,44 +97,77 @@ class _Seen:
     """What a follower has seen of a session, to notice when the session is an earlier state of that.
 
     A server that was restored, or a replica that lagged behind when it was promoted, has lost the newest commits; and
-    it may have taken others since, under the same revisions and seqs.
+    it may have taken others since, under the same revisions and seqs. The tag of the newest commit tells of another
+    one under the same revision; the last event seen tells of another course behind which later ones came.
     """
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
         self.revision = 0
+        self._tag = ""
         self._is_end = False
+        self._retractions: list[StoredRetraction] = []  # those at the end
         self._last: tuple[object, ...] | None = None
-        self._compared_at = asyncio.get_running_loop().time()
+        self._last_bytes = 0
+        self._is_read_again = seq > 0
+
+    async def read_on(self, backend: Backend, key: SessionKey, limits: StoreLimits) -> LogPage | None:
+        """Return a page of what follows, with the last event seen before it where that is to be read again."""
+        again = int(self._is_read_again)
+        max_bytes = limits.page_bytes + again * self._last_bytes
+        return await backend.read_log(
+            key, after=self.seq - again, limit=limits.page_events + again, max_bytes=max_bytes
+        )
+
+    def unseen(self, page: LogPage) -> LogPage:
+        """Return the page without what was there to be read again."""
+        events = page.events[1:] if self._is_read_again else page.events
+        retractions = [retraction for retraction in page.retractions if retraction.after_seq >= self.seq]
+        return page._replace(events=events, retractions=retractions)
 
     def advance(self, page: LogPage) -> None:
         """Take note of a page that was told."""
-        self.revision, self._is_end = page.revision, page.is_last
+        brings_nothing = not (self.unseen(page).events or page.is_last)
+        self.revision, self._tag, self._is_end = page.revision, page.tag, page.is_last
         if page.events:
-            self.seq = page.events[-1].seq
-            self._last = _marks_of(page.events[-1])
+            last = page.events[-1]
+            self.seq, self._last, self._last_bytes = last.seq, _marks_of(last), len(last.data)
+        self._retractions = [retraction for retraction in page.retractions if retraction.after_seq == self.seq]
+        # What follows may be so large that no page holds it beside another event.
+        self._is_read_again = self.seq > 0 and self._last_bytes <= _MOST_BYTES_READ_AGAIN and not brings_nothing
 
     async def is_ahead_of(self, page: LogPage, backend: Backend, key: SessionKey) -> bool:
-        """Tell whether the page behind `seq` comes from an earlier state of the session, or another course of it."""
+        """Tell whether a page comes from an earlier state of the session, or another course of it."""
         if page.revision < self.revision:
             return True
-        # All that was committed up to `revision` has been seen, so what comes now is of later ones.
-        if page.events and self._is_end and page.events[0].revision <= self.revision:
+        if page.revision == self.revision and page.tag != self._tag and page.tag and self._tag:
             return True
-        if not page.events and page.revision != self.revision and self.seq > 0:
-            [loaded] = await backend.load([key], last=0, whole_head=False)
-            if loaded is not None and loaded.head.last_seq < self.seq:
-                return True
-        return not await self._is_last_there(backend, key)
+        if self._is_end and self._is_in_seen(self.unseen(page)):
+            return True
+        return not await self._is_last_in(page, backend, key)
 
-    async def _is_last_there(self, backend: Backend, key: SessionKey) -> bool:
-        """Tell whether the last event seen is still what lies in its place; asked now and then."""
-        now = asyncio.get_running_loop().time()
-        if self._last is None or now - self._compared_at < _COMPARED_SECONDS:
+    def _is_in_seen(self, page: LogPage) -> bool:
+        """Tell whether the page changes what was there up to `revision`, all of which has been seen."""
+        if not page.events:
+            return page.is_last and self._seen_of(page.retractions) != self._retractions
+        return page.events[0].revision <= self.revision or self._seen_of(page.retractions) != self._retractions
+
+    def _seen_of(self, retractions: Sequence[StoredRetraction]) -> list[StoredRetraction]:
+        return [retraction for retraction in retractions if retraction.revision <= self.revision]
+
+    async def _is_last_in(self, page: LogPage, backend: Backend, key: SessionKey) -> bool:
+        """Tell whether the last event seen is still what lies in its place."""
+        if self.seq == 0:
             return True
-        self._compared_at = now
-        page = await backend.read_log(key, after=self.seq - 1, limit=1, max_bytes=1)
-        return page is None or (bool(page.events) and _marks_of(page.events[0]) == self._last)
+        events = page.events
+        if not self._is_read_again:
+            if page.revision == self.revision:
+                return True
+            again = await backend.read_log(key, after=self.seq - 1, limit=1, max_bytes=1)
+            if again is None or again.creation_id != page.creation_id:
+                return True  # deleted since the page was read: the next one tells
+            events = again.events
+        return bool(events) and self._last in (None, _marks_of(events[0]))
 
 
 def _marks_of(event: StoredEvent) -> tuple[object, ...]:

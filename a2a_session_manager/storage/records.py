@@ -246,7 +246,8 @@ class LogPage(NamedTuple):
     """A stretch of the log: events in order, hidden ones included, and what the session hides now.
 
     `retractions` are those placed at or after the page's start and before its last event, or up to the end
-    of the log when `is_last`.
+    of the log when `is_last`. `revision` is the session's, and `tag` what the commit that made it left; "" where a
+    backend keeps none, and then a follower does not notice another commit that comes under the same revision.
     """
 
     creation_id: str
@@ -255,6 +256,7 @@ class LogPage(NamedTuple):
     retractions: Sequence[StoredRetraction]
     hidden: Sequence[Range]
     is_last: bool
+    tag: str = ""
 
 
 class TreeTotals(NamedTuple):

@@ -415,3 +415,16 @@ class FollowsFromTheStart(InMemorySessionStore):
         except SessionConflict:
             async for event in super().follow(session):
                 yield event
+
+
+class _TellsNoTag(MemoryBackend):
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
+        return page and page._replace(tag="")
+
+
+class TakesEveryRevisionForTheSame(BaseSessionStore):
+    """A follower cannot tell a revision that has come again from the one that it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__(_TellsNoTag())

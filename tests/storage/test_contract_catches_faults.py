@@ -32,6 +32,10 @@ FAULTS = {
         "test_a_write_retried_after_a_lost_reply_and_another_writer_changes_nothing_more",
     ),
     "FollowsFromTheStart": ("following", "test_following_from_an_event_that_is_not_there_is_refused"),
+    "TakesEveryRevisionForTheSame": (
+        "following",
+        "test_following_ends_where_the_session_was_restored_and_took_another_course",
+    ),
     "GoesByTheClock": ("activity", "test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored"),
     "MendsTornKeys": ("payloads", "test_a_lone_surrogate_is_kept_in_a_key_as_in_a_value"),
     "RefusesMisfits": (

@@ -11,7 +11,7 @@ import pytest
 
 from a2a_session_manager import InMemorySessionStore, SessionConflict
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage import following
+from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.records import SessionKey
@@ -48,10 +48,7 @@ def backed_up(store: InMemorySessionStore) -> Callable[[], None]:
         pytest.param([SessionChange(events=[said()]) for _ in range(5)], id="more commits of more events"),
     ],
 )
-async def test_following_ends_when_the_session_goes_back(
-    since: list[SessionChange], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(following, "_COMPARED_SECONDS", 0)
+async def test_following_ends_when_the_session_goes_back(since: list[SessionChange]) -> None:
     async with InMemorySessionStore() as store:
         await store.create("talk", change=SessionChange(events=several(2)))
         restore = backed_up(store)
@@ -84,6 +81,21 @@ async def test_following_anew_after_the_session_went_back_brings_what_is_there_a
             heard += await take(1)
 
     assert ids(heard) == ["e1", "e2", "new"]
+
+
+@pytest.mark.parametrize("sizes", [[10, 2_000, 10, 2_000, 2_000, 10], [40_000, 10, 40_000, 10]])
+async def test_events_that_share_no_page_are_told_one_after_the_other(sizes: list[int]) -> None:
+    async with InMemorySessionStore(limits=StoreLimits(page_bytes=1_000)) as store:
+        await store.create("talk")
+        for number, size in enumerate(sizes):
+            await store.append("talk", said("m" * size, id=f"e{number}"))
+        async with listening(store, "talk") as take:
+            heard = await take(len(sizes))
+            waiting = asyncio.create_task(take(1))
+            await store.append("talk", said(id="new"))
+            heard += await waiting
+
+    assert ids(heard) == [*(f"e{number}" for number in range(len(sizes))), "new"]
 
 
 @pytest.mark.parametrize(("apart", "most_reads"), [(2, 2), (300, 4)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -50,6 +51,46 @@ async def test_a_follower_of_a_server_that_lost_the_newest_commits_is_told(store
             await waiting
 
     assert (caught.value.expected_revision, caught.value.revision) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("lost", "since"),
+    [
+        *product(
+            ["one event", "three events", "large event"],
+            [["event"], ["event"] * 2, ["event"] * 5, ["state", "event", "event", "event"]],
+        ),
+        *product(["state"], [["state"], ["event"], ["event"] * 5]),
+    ],
+)
+async def test_a_follower_is_told_nothing_of_what_was_written_since_the_loss(
+    lost: str, since: list[str], store: BaseSessionStore
+) -> None:
+    await store.create("talk", change=SessionChange(events=several(2)))
+    before = await dumped(store, "talk")
+    changes = {
+        "one event": [SessionChange(events=[said(id="lost")])],
+        "three events": [SessionChange(events=[said(id=f"lost {number}")]) for number in range(3)],
+        "large event": [SessionChange(events=[said("much " * 20_000, id="lost")])],
+        "state": [SessionChange(set_state={"plan": "lost"})],
+    }
+    for change in changes[lost]:
+        await store.commit("talk", change)
+    heard = len(await store.events("talk"))
+    async with listening(store, "talk") as take:
+        await take(heard)
+        await restore(store, before)
+        for kind in since:
+            await store.commit("talk", change_of(kind))
+
+        with pytest.raises(SessionConflict, match="another course") as caught:
+            await take(1)
+
+    assert caught.value.revision == 1 + len(since)
+
+
+def change_of(kind: str) -> SessionChange:
+    return SessionChange(events=[said("since")]) if kind == "event" else SessionChange(set_state={"plan": "since"})
 
 
 async def test_who_follows_after_the_loss_waits_for_news_and_does_not_ask_without_end(store: BaseSessionStore) -> None:

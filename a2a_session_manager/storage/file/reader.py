@@ -90,7 +90,9 @@ class FileReader:
                 head = log.head  # read anew, perhaps, to find the events
                 is_last = after + len(events) >= head.last_seq
                 retractions = paging.retractions_of_page(log.retractions, after, events, is_last=is_last)
-                page = LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
+                page = LogPage(
+                    head.creation_id, head.revision, events, retractions, list(head.hidden), is_last, head.tag
+                )
         return page
 
     def children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:

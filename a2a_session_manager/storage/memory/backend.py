@@ -92,7 +92,7 @@ class MemoryBackend(Backend):
         events = list(stored.events(after + 1, after + fitting))
         is_last = after + len(events) >= head.last_seq
         retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)
-        return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last)
+        return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last, head.tag)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         stored = self._sessions.get(key)

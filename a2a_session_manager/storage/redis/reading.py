@@ -85,7 +85,7 @@ class Reader:
         found = await self._locator.ask(key, partial(_read_log_call, after=after, limit=limit, max_bytes=max_bytes))
         if found is None:
             return None
-        _, creation_id, revision, is_last, hidden, retractions, entries = found.reply
+        _, creation_id, revision, tag, is_last, hidden, retractions, entries = found.reply
         return LogPage(
             creation_id.decode(),
             revision,
@@ -93,6 +93,7 @@ class Reader:
             _retractions(key, retractions),
             ranges_of(hidden),
             bool(is_last),
+            tag.decode(),
         )
 
     async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:

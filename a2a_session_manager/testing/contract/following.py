@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound, StoreUnavailable
-from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import PATIENCE_SECONDS, ids, listening, said, several, whole
+from a2a_session_manager.testing.contract.restored import RestoredBackend
 
 
 class FollowingContract(ContractBase):
@@ -156,6 +157,51 @@ class FollowingContract(ContractBase):
 
         assert (caught.value.session_id, caught.value.revision) == ("talk", 1)
 
+    @pytest.mark.parametrize(
+        ("lost", "since"),
+        [
+            pytest.param("event", ["event"], id="as many events"),
+            pytest.param("event", ["event"] * 3, id="more events"),
+            pytest.param("event", ["state", "event", "event"], id="an event in the place of the last one"),
+            pytest.param("large event", ["event"] * 3, id="behind a large event"),
+            pytest.param("state", ["state"], id="as many changes of the head"),
+            pytest.param("retraction", ["retraction", "event"], id="another retraction"),
+        ],
+    )
+    async def test_following_ends_where_the_session_was_restored_and_took_another_course(
+        self, store: BaseSessionStore, lost: str, since: list[str]
+    ) -> None:
+        born = several(2)
+        await store.create("talk", change=SessionChange(events=born))
+        await store.commit("talk", _change(lost, "e1"))
+        await store.create("restored", change=SessionChange(events=born))
+        for kind in since:
+            await store.commit("restored", _change(kind, "e2"))
+        backend = RestoredBackend(store._open_backend)
+
+        async with listening(BaseSessionStore(backend), "talk") as take:
+            await take(2 if lost == "state" else 3)
+            backend.restore("restored")
+            with pytest.raises(SessionConflict, match="another course") as caught:
+                await take(1)
+
+        assert caught.value.revision == 1 + len(since)
+
+    async def test_following_goes_on_where_the_session_was_restored_and_took_the_same_course(
+        self, store: BaseSessionStore
+    ) -> None:
+        born = several(2)
+        for session_id in ("talk", "restored"):
+            await store.create(session_id, change=SessionChange(events=born))
+        await store.append("restored", said(id="new"))
+        backend = RestoredBackend(store._open_backend)
+
+        async with listening(BaseSessionStore(backend), "talk") as take:
+            await take(2)
+            backend.restore("restored")
+
+            assert ids(await take(1)) == ["new"]
+
     async def test_following_ends_when_the_store_is_closed(self, store: BaseSessionStore) -> None:
         await store.create("talk", change=SessionChange(events=several(1)))
         async with listening(store, "talk") as take:
@@ -180,6 +226,16 @@ class FollowingContract(ContractBase):
 
         assert leaving.cancelled()
         assert ids(heard) == ids((await whole(await reopen(), "talk")).events) == ["e1"]
+
+
+def _change(kind: str, retracted: str) -> SessionChange:
+    changes = {
+        "event": SessionChange(events=[said()]),
+        "large event": SessionChange(events=[said("much " * 10_000)]),
+        "state": SessionChange(set_state={"k": 1}),
+        "retraction": SessionChange(retraction=Retraction([retracted])),
+    }
+    return changes[kind]
 
 
 async def _leave(task: asyncio.Task[Any]) -> None:

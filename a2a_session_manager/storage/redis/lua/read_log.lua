@@ -21,4 +21,4 @@ local is_last = final >= head.last_seq
 local before = '(' .. text(final)
 if is_last or final <= after then before = '+inf' end
 local retractions = redis.call('ZRANGEBYSCORE', keys.retractions, text(after), before, 'WITHSCORES')
-return {'OK', head.creation, head.revision, is_last and 1 or 0, flat(hidden), retractions, entries}
+return {'OK', head.creation, head.revision, head.tag, is_last and 1 or 0, flat(hidden), retractions, entries}

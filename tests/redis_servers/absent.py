@@ -11,11 +11,28 @@ import redis.client
 from redis.asyncio import Connection, ConnectionPool
 
 OURS = "a2a_session_manager."
+NEVER_DECODE = "NEVER_DECODE"
+# Each that `storage/redis/private.py` looks for in the clients that we build.
+PARTS = [
+    "Connection._writer",
+    "Connection._connect",
+    "Connection.is_connected",
+    "Connection.can_read",
+    "Connection.next_health_check",
+    "Connection.health_check_interval",
+    "Connection.send_packed_command",
+    "Connection.disconnect",
+    "ConnectionPool.ensure_connection",
+    "ConnectionPool.connection_kwargs",
+    "ConnectionPool.connection_class",
+    "read_response(disable_decoding=)",
+    "get_connection()",
+]
 
 
 def take_away(patch: pytest.MonkeyPatch, part: str) -> None:
     """Hide `Class.name` from the store; redis-py itself goes on using it under what may be another name."""
-    if part == "NEVER_DECODE":
+    if part == NEVER_DECODE:
         patch.delattr(redis.client, part)
     elif part == "read_response(disable_decoding=)":
         _refuse_the_option(patch)

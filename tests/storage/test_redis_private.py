@@ -16,25 +16,9 @@ from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, private
 from a2a_session_manager.storage.redis.errors import outage
 from a2a_session_manager.testing.contract.making import ids, said
-from tests.redis_servers.absent import take_away
+from tests.redis_servers.absent import PARTS, take_away
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
-
-PARTS = [
-    "Connection._writer",
-    "Connection._connect",
-    "Connection.is_connected",
-    "Connection.can_read",
-    "Connection.next_health_check",
-    "Connection.health_check_interval",
-    "Connection.send_packed_command",
-    "Connection.disconnect",
-    "ConnectionPool.ensure_connection",
-    "ConnectionPool.connection_kwargs",
-    "ConnectionPool.connection_class",
-    "read_response(disable_decoding=)",
-    "get_connection()",
-]
 
 
 async def use(url: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -215,3 +218,47 @@ async def test_a_tree_is_whole_or_gone_and_the_next_verb_removes_what_is_left(
             await others_are_unharmed(data, others | made)
         commands += stride
     assert commands > 30
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("victim", ["talk", "kid0"])
+async def test_a_process_that_is_killed_in_a_cascade_of_hundreds(make_data: Callable[[], Data], victim: str) -> None:
+    leaves = {f"leaf{number}-{parent}": parent for number in range(60) for parent in VICTIMS["kid0"]}
+    doomed = VICTIMS[victim] | leaves.keys()
+    others = {"near", "below", "talk", *PARENTS} - doomed
+    unfinished = 0
+    for number in range(24):
+        data = make_data()
+        async with data.open() as store:
+            await grow(store)
+            await asyncio.gather(*(store.create(leaf, parent_id=parent) for leaf, parent in leaves.items()))
+
+        await killed_deleting(data, victim, 0.006 * number)
+
+        if not await whole_or_gone(data, doomed):
+            unfinished += bool(await data.left_of(doomed))
+            await data.let_time_pass()
+            finish = FINISHING[number % 2]
+            async with data.open() as store:
+                await finish(store, victim)
+            left = await data.left_of(doomed)
+            assert [name for name in left if finish is not listing or ":due" not in name] == [], number
+            async with data.open() as store:
+                made = {"another"} if finish is creating else set()
+                assert sorted(await store.list_sessions()) == sorted(others | made)
+    assert unfinished > 1, "it was done or had not begun whenever it was killed: this shows nothing"
+
+
+async def killed_deleting(data: Data, victim: str, seconds: float) -> None:
+    """Kill a process so many seconds after it began to delete."""
+    program = (sys.executable, "-m", "tests.redis_servers.deleter", data.url, victim)
+    process = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    process.stdin.write(b"\n")
+    await process.stdin.drain()
+    await asyncio.sleep(seconds)
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import pairs, status_of
+from a2a_session_manager.storage.redis.commits import flat, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.heads import expires, parent_of
+from a2a_session_manager.storage.redis.heads import creation_of, expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
@@ -18,6 +18,8 @@ from a2a_session_manager.storage.redis.script import Command, ScriptCall
 from a2a_session_manager.storage.redis.shards import run_all
 
 _SESSIONS_A_SWEEP: Final = 100
+# A failover may bring back what was removed; not for ever.
+_LOOKS: Final = 3
 # Begins a task that ends before the store is closed.
 Begun = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -91,7 +93,7 @@ class Undertaker:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
         await self.finish_cascades(places)
         await self.bury(places)
-        await self.sweep(places)
+        await self._sweep([(place, "") for place in places])
         await self._release_dangling([place for place in places if not place.is_root])
         await self.forget(places)
 
@@ -115,36 +117,43 @@ class Undertaker:
     async def finish_cascades(self, places: Sequence[Place]) -> None:
         """Remove what cascades took along in the trees of `places` and have not removed, as when a process died."""
         trees = list({place.tree: place for place in places}.values())
-        replies = await self._run_all(_gone_call(place, []) for place in trees)
-        for place, (_, gone) in zip(trees, replies, strict=True):
-            await self.remove_below(
-                [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(gone)]
-            )
+        for _ in range(_LOOKS):
+            answers = await self._connections.read_many([("HGETALL", place.gone) for place in trees])
+            taken = [
+                (place.beside(name.decode()), creation_id.decode())
+                for place, gone in zip(trees, answers, strict=True)
+                for name, creation_id in pairs(flat(gone))
+            ]
+            if not taken:
+                break
+            await self.remove_below(taken)
 
     async def remove_below(self, taken: Sequence[tuple[Place, str]]) -> None:
-        """Remove what is left of sessions that a cascade took along, each given with its creation id."""
+        """Remove what is left of sessions that cascades took along, each given with its creation id."""
         for at in range(0, len(taken), _SESSIONS_A_SWEEP):
             some = taken[at : at + _SESSIONS_A_SWEEP]
             await self.remove(some)
-            # At last: until then, whoever looks after the tree is told of them.
-            await self._run_all([_gone_call(some[0][0], some)])
+            # The last step: until then, whoever looks after their tree is told of them.
+            await self._sweep(some)
 
     async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
-        """Remove what is left of sessions that were deleted, each given with its creation id, not many at once."""
-        places = [place for place, _ in deleted]
-        await self.sweep(places)
+        """Remove what is left of deleted sessions but for their keys, each given with its creation id."""
         await self._release_all(deleted)
-        await self.forget(places)
+        await self.forget([place for place, _ in deleted])
 
     async def _release_all(self, deleted: Sequence[tuple[Place, str]]) -> None:
         below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
-        questions: list[Command] = [("GET", place.locator) for place, _ in below_roots]
-        claims = await self._connections.read_many(questions)
-        # A deleted creation id is refused, so nobody makes a session of its claim any more.
+        questions: list[Command] = []
+        for place, _ in below_roots:
+            questions += [("GET", place.locator), ("HGET", place.tree, f"n:{place.key.id}")]
+        replies = iter(await self._connections.read_many(questions))
+        # A deleted creation id is refused, so nobody makes a session of its claim any more. A failover, though, may
+        # have lost the deletion.
         await self._run_all(
             _release(place, claim)
-            for (place, creation_id), claim in zip(below_roots, claims, strict=True)
+            for (place, creation_id), claim, line in zip(below_roots, replies, replies, strict=False)
             if claim is not None and claim_id_of(claim).partition(".")[0] == creation_id
+            if line is None or creation_of(line) != creation_id
         )
 
     async def _release_dangling(self, places: Sequence[Place]) -> None:
@@ -166,12 +175,15 @@ class Undertaker:
             if status_of(answer, place.key.id) == b"OK"
         )
 
-    async def sweep(self, places: Sequence[Place]) -> None:
-        """Remove the keys of sessions that are gone; a root's have gone with its tree."""
-        by_tree: dict[bytes, list[Place]] = {}
-        for place in places:
+    async def _sweep(self, dead: Sequence[tuple[Place, str]]) -> None:
+        """Remove the keys of sessions that are gone, and the word that a cascade took these lives of them along.
+
+        A root's keys have gone with its tree.
+        """
+        by_tree: dict[bytes, list[tuple[Place, str]]] = {}
+        for place, creation_id in dead:
             if not place.is_root:
-                by_tree.setdefault(place.tree, []).append(place)
+                by_tree.setdefault(place.tree, []).append((place, creation_id))
         await self._run_all(
             _sweep_call(some[at : at + _SESSIONS_A_SWEEP])
             for some in by_tree.values()
@@ -203,12 +215,9 @@ def _release(place: Place, claim: bytes) -> ScriptCall:
     return ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
 
 
-def _gone_call(place: Place, removed: Sequence[tuple[Place, str]]) -> ScriptCall:
-    arguments = [value for each, creation_id in removed for value in (each.key.id, creation_id)]
-    return ScriptCall(scripts.GONE, [place.gone], arguments, place.key.id)
-
-
-def _sweep_call(places: Sequence[Place]) -> ScriptCall:
-    first = places[0]
-    keys = [first.tree, *first.of_root, *(key for place in places for key in place.all_of_session)]
-    return ScriptCall(scripts.SWEEP, keys, [place.key.id for place in places])
+def _sweep_call(dead: Sequence[tuple[Place, str]]) -> ScriptCall:
+    first, _ = dead[0]
+    keys = [first.tree, *first.of_root, first.gone, *(key for place, _ in dead for key in place.all_of_session)]
+    return ScriptCall(
+        scripts.SWEEP, keys, [value for place, creation_id in dead for value in (place.key.id, creation_id)]
+    )

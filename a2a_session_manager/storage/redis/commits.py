@@ -97,7 +97,8 @@ def mended(session_id: str) -> CorruptSession:
     return CorruptSession(
         session_id,
         f"session {session_id!r}: redis had lost its locator, which was put back from the index just now: read the "
-        "session again, and look what else is missing; an eviction policy other than noeviction does this",
+        "session again, and look what else is missing; an eviction policy other than noeviction does this, or a "
+        "failover",
     )
 
 

@@ -39,11 +39,12 @@ class Deleter:
             if cascade:
                 await self._let_others_finish(place, line)
             below = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
-        if below is None:
-            # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else.
-            await self._undertaker.finish_cascades([place])
-        else:
+        if below:
             await self._undertaker.remove_below(below)
+        if below is None or below:
+            # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else. Or there
+            # was much to do, and a failover has undone some of it.
+            await self._undertaker.finish_cascades([place])
         # The last: until then, the index says that there is something to do.
         await self._undertaker.remove([(place, creation_id)])
         self._locator.forget(key)

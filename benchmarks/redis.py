@@ -117,6 +117,26 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
+async def create_against_rpush(place: Place, sizes: Sizes) -> Result:
+    """Creating roots one by one against RPUSH, and what of it is the client's own time."""
+    data = encoded(short_message())
+
+    async def rpush(number: int) -> None:
+        await place.raw.execute_command("RPUSH", _RAW, data)
+
+    async def create(number: int) -> None:
+        await place.store.create()
+
+    operations = max(sizes.operations // 5, 1)
+    strategies = {
+        "rpush": in_turn(rpush, operations),
+        "rpush, client": in_turn(rpush, operations, clock=time.process_time),
+        "create, client": in_turn(create, operations, clock=time.process_time),
+        "create": in_turn(create, operations),
+    }
+    return await compared(strategies, turns=sizes.turns, is_watched=True)
+
+
 async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
     """Appending an event with a usage that has its price against one without usage."""
     message = short_message()
@@ -385,6 +405,7 @@ def _cases() -> list[Case]:
             Case(f"redis/append/{size}", at_most(2.5), partial(_alone, partial(append_against_rpush, message=message)))
             for size, message in chat_messages().items()
         ),
+        Case("redis/create", None, partial(_alone, create_against_rpush)),
         Case("redis/append/priced", at_most(1.3), partial(_alone, priced_against_plain)),
         Case("redis/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
         Case("redis/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),

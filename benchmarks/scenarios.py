@@ -21,6 +21,7 @@ from benchmarks.payloads import Message, long_text, many_values, short_message, 
 Operation = Callable[[str], Awaitable[object]]
 # Does one append to the place of that number.
 Append = Callable[[int], Awaitable[object]]
+Clock = Callable[[], float]  # in seconds
 
 _POPS_IN_A_ROW = 5
 # Small, like those of agents: a store may have to read a whole commit to find one of its events.
@@ -312,13 +313,13 @@ def together(append: Append, sizes: Sizes, *, is_apart: bool = False) -> Sample:
     return sample
 
 
-def in_turn(append: Append, operations: int) -> Sample:
+def in_turn(append: Append, operations: int, *, clock: Clock = time.perf_counter) -> Sample:
     """Return the sample of one task, which does one operation after the other."""
 
     async def sample() -> float:
-        start = time.perf_counter()
+        start = clock()
         await _repeat(append, 0, operations)
-        return (time.perf_counter() - start) / operations
+        return (clock() - start) / operations
 
     return sample
 

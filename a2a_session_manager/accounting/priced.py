@@ -65,8 +65,9 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 
 def needs_price(event: object) -> bool:
     """Tell whether `priced_event` would ask for a price; what is no event needs none."""
-    usage = event.token_usage if isinstance(event, SessionEvent) else None
-    if not isinstance(usage, TokenUsage) or usage.__dict__.get("cost_pico_usd") is not None:
+    usage: object = event.token_usage if isinstance(event, SessionEvent) else None
+    # None first: asking a model's class about it takes long.
+    if usage is None or not isinstance(usage, TokenUsage) or usage.__dict__.get("cost_pico_usd") is not None:
         return False
     # What is not sound is refused when it is encoded.
     return is_sound(usage) and bool(usage.model)

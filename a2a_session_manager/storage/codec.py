@@ -7,6 +7,7 @@ escapes. Every event and run begins with its format version; a value's is that o
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -53,14 +54,15 @@ _LEFT_OUT = {
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
     """Return the event as bytes. Raises InvalidEvent; TooHeavy when `check` has walked enough."""
-    if not _holds_its_fields(event):
+    # From here: a model's attributes are slow to read.
+    fields = event.__dict__
+    if not _holds_its_fields(fields):
         _validated(event, SessionEvent)
         raise InvalidEvent(f"a field of event {shown(event.id)} was changed to another type: make it anew, as an event")
-    if event.timestamp.tzinfo is not UTC and _is_inexact(event.timestamp):
+    message, metadata, task_id, usage = fields["message"], fields["metadata"], fields["task_id"], fields["token_usage"]
+    event_id = checked_id(fields["id"], "event id")
+    if fields["timestamp"].tzinfo is not UTC and _is_inexact(fields["timestamp"]):
         event = event.model_copy(update={"timestamp": _exact(event)})
-    # Each read once: a model's attributes are slow to read.
-    message, metadata, task_id, usage = event.message, event.metadata, event.task_id, event.token_usage
-    event_id = checked_id(event.id, "event id")
     plain = check.check(message, *path, "message")
     if plain is not message:
         event = event.model_copy(update={"message": plain})
@@ -185,9 +187,8 @@ def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) 
     return fields
 
 
-def _holds_its_fields(event: SessionEvent[Any]) -> bool:
-    """Tell whether the fields are what they were when the event was made: model_copy, for one, checks nothing."""
-    fields = event.__dict__
+def _holds_its_fields(fields: Mapping[str, Any]) -> bool:
+    """Tell whether an event's fields are what they were when it was made: model_copy, for one, checks nothing."""
     usage = fields.get("token_usage")
     return (
         isinstance(moment := fields.get("timestamp"), datetime)

@@ -28,8 +28,10 @@ MOST_TRIES = 3
 
 async def place_events(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
     """Return `events`, which are new, with the seqs they were given; a large batch lets the loop breathe."""
-    new = list(map(placed, events[:_EVENTS_A_SLICE], receipt.seqs[:_EVENTS_A_SLICE]))
-    for start in range(_EVENTS_A_SLICE, len(events), _EVENTS_A_SLICE):
+    if len(events) <= _EVENTS_A_SLICE:
+        return list(map(placed, events, receipt.seqs))
+    new: list[SessionEvent[Any]] = []
+    for start in range(0, len(events), _EVENTS_A_SLICE):
         await asyncio.sleep(0)
         end = start + _EVENTS_A_SLICE
         new += map(placed, events[start:end], receipt.seqs[start:end])

@@ -13,7 +13,7 @@ from a2a_session_manager import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis import index, scripts
-from a2a_session_manager.storage.redis.keys import Place, index_entry
+from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, spending
@@ -293,7 +293,7 @@ async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_behind_the_othe
     await store.create("root")
     shard = f"{prefix}index::{family}:00".encode()
     places = [Place(prefix, store._key(name), parent or name) for name in map(str, range(99))]
-    names = [place.key.id for place in places if index_entry(place)[0] == shard]
+    names = [place.key.id for place in places if place.index_entry[0] == shard]
     assert len(names) > 2
     await asyncio.gather(*(store.create(name, parent_id=parent) for name in names[2:]))
     read_many = connections_of(store).read_many

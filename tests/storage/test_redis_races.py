@@ -14,7 +14,6 @@ from a2a_session_manager import SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.keys import index_entry
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said
@@ -223,7 +222,7 @@ async def test_a_line_of_the_index_that_leads_nowhere_is_passed_over_and_removed
     backend = backend_of(store)
     for ghost in (backend._locator.place(store._key("ghost")), (await place_of(store, "talk")).beside("kid")):
         await backend._listing._index.add([ghost])
-        shard, member = index_entry(ghost)
+        shard, member = ghost.index_entry
 
         assert await store.list_sessions() == ["talk"]
         assert await connections_of(store).read_many([("ZSCORE", shard, member)]) == [None]

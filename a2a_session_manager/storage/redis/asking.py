@@ -16,7 +16,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, let_go, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retrying import Patience
-from a2a_session_manager.storage.redis.script import Command, ScriptCall, encoded
+from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, encoded
 from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
 
 # How long a store that is closed waits for answers that are under way.
@@ -36,6 +36,7 @@ class Asker:
     def __init__(self, client: AnyClient, patience: Patience, ways: Ways | None = None) -> None:
         """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
         self._client = client
+        self._is_cluster = isinstance(client, RedisCluster)  # asking its type takes long
         self._patience = patience
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
@@ -51,23 +52,22 @@ class Asker:
         self._timeouts: set[asyncio.Timeout] = set()  # of what is under way
         self._may_transact = True  # until a user turns out to have no right to
 
-    def send_now(self, calls: Sequence[ScriptCall]) -> Sent | None:
+    def send_now(self, calls: Sequence[Call]) -> Sent | None:
         """Send calls if that takes no waiting; what this returns, `run` is given with the same calls."""
         if self._wire is None or not self._beyond_gate or self._is_closed or self._gate.locked():
             return None
         return self._wire.send_now([call.by_sha() for call in calls])
 
-    async def run(self, calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False) -> list[Any]:
+    def run(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> Awaitable[list[Any]]:
         """Return an answer or an exception for each call, in their order.
 
         With `lets_go`, a call whose slot a cluster is moving is answered by SlotMoving: the others do not wait for it.
         """
-        run = partial(self._run, sent=sent, lets_go=True) if lets_go else partial(self._run, sent=sent)
-        return await self._asked(calls, run)
+        return self._asked(calls, partial(self._run, sent=sent, lets_go=lets_go and self._is_cluster))
 
-    async def read(self, commands: Sequence[Command]) -> list[Any]:
+    def read(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
         """Return an answer or an exception for each command, in their order."""
-        return await self._asked(commands, self._read)
+        return self._asked(commands, self._read)
 
     async def read_at_once(self, commands: Sequence[Command]) -> Any:
         """Return the answers to commands that are run in one step, or what failed; None where this cannot be."""
@@ -144,7 +144,8 @@ class Asker:
         try:
             async with asking:
                 answers = await ask(questions, attempt)
-                if any(isinstance(answer, Exception) and is_read_only(answer) for answer in answers):
+                failures = [answer for answer in answers if isinstance(answer, Exception)]
+                if failures and any(map(is_read_only, failures)):
                     await self._drop_idle_connections()
                 return answers
         except TimeoutError:
@@ -163,11 +164,9 @@ class Asker:
         if isinstance(self._client, Redis):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _run(
-        self, calls: Sequence[ScriptCall], attempt: int, *, sent: Sent | None, lets_go: bool = False
-    ) -> list[Any]:
+    async def _run(self, calls: Sequence[Call], attempt: int, *, sent: Sent | None, lets_go: bool) -> list[Any]:
         send = self._sender(attempt)
-        if lets_go and isinstance(self._client, RedisCluster):
+        if lets_go:
             send = partial(self._send_letting_go, send if attempt else self._send_as_told)
         if sent is not None and attempt == 0:
             answers = await _or_errors(sent.answers(), len(calls))
@@ -193,7 +192,7 @@ class Asker:
         if self._wire is not None:
             return self._send_directly
         # Only a single command makes a cluster's client read the map anew.
-        return self._send_one_by_one if attempt and isinstance(self._client, RedisCluster) else self._send
+        return self._send_one_by_one if attempt and self._is_cluster else self._send
 
     async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
         assert self._wire is not None
@@ -252,19 +251,23 @@ async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:
         return [outage(error)] * count
 
 
-def _first_by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+def _first_by_source(calls: Sequence[Call]) -> list[Command]:
     """Return calls of which the first of each script brings its source."""
-    first = {call.script.sha: call for call in reversed(calls)}
-    return [call.by_source() if first[call.script.sha] is call else call.by_sha() for call in calls]
+    first = {_name(call): call for call in reversed(calls)}
+    return [call.by_source() if first[_name(call)] is call else call.by_sha() for call in calls]
 
 
-def _by_source(calls: Sequence[ScriptCall]) -> list[Command]:
+def _name(call: Call) -> str:
+    return "" if call.script is None else call.script.sha
+
+
+def _by_source(calls: Sequence[Call]) -> list[Command]:
     return [call.by_source() for call in calls]
 
 
 def _note_sent_again(questions: Iterable[Any]) -> None:
     for question in questions:
-        if isinstance(question, ScriptCall) and question.note_sent_again is not None:
+        if isinstance(question, ScriptCall | PlainCall) and question.note_sent_again is not None:
             question.note_sent_again()
 
 

@@ -47,6 +47,7 @@ from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator, Look
 from a2a_session_manager.storage.redis.reading import Reader
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.wire import Sent
 
 ResultT = TypeVar("ResultT")
 # Receipts and errors of each session's commits, in their order.
@@ -89,7 +90,7 @@ class RedisBackend(Backend):
         return self._begun(self._creator.create(key, creation, commit))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
-        node = self._connections.node_of(self._locator.place(key).tree)
+        node = self._connections.node_of(self._locator.place(key).tree) if self._connections.has_nodes else ""
         queue = self._queues.get(node)
         if queue is None:
             queue = self._queues[node] = CommitQueue(
@@ -155,12 +156,17 @@ class RedisBackend(Backend):
         while under_way := {task for task in self._tasks if task.get_loop() is loop}:
             await asyncio.wait(under_way)
 
-    def _begun(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
+    def _begun(self, work: Coroutine[Any, Any, ResultT], sent: Sent | None = None) -> asyncio.Task[ResultT]:
+        """Begin what `aclose` waits for; `sent`: what it is to hear, which is dropped if it ends before."""
         # In an empty context: what a caller has set in its own must not stick to everybody's writes.
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._tasks.discard if sent is None else partial(self._ended, sent))
         return task
+
+    def _ended(self, sent: Sent, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        sent.drop()  # cancelled before it began, as when a loop ends
 
     def _start_batch(self, batch: Mapping[SessionKey, Sequence[EncodedCommit]]) -> asyncio.Task[Answers]:
         """Send a batch, the commits of one session in one call; the task returns the answers of each."""
@@ -171,10 +177,7 @@ class RedisBackend(Backend):
         ]
         # Here, and not in the task: until that runs, the server has done the work, and nobody waited for it.
         look = self._locator.begin(list(batch), calls_at)
-        task = self._begun(self._answers(batch, calls_at, look, sent_again))
-        if look.sent is not None:
-            task.add_done_callback(look.sent.drop)  # cancelled before it began, as when a loop ends
-        return task
+        return self._begun(self._answers(batch, calls_at, look, sent_again), look.sent)
 
     async def _answers(
         self,

@@ -61,7 +61,8 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
     if not commit.is_append:
         counts, others = _other_args(commit)
         arguments += others
-    header = f"{commit.written_at} {commit.tag} {guard_arg(commit.guard)} {len(commit.events)} {counts} {has_usage:d}"
+    guard = "-" if commit.expected_revision is None else guard_arg(commit.guard)
+    header = f"{commit.written_at} {commit.tag} {guard} {len(commit.events)} {counts} {has_usage:d}"
     return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
 
 
@@ -128,8 +129,10 @@ def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list
     receipts = []
     for number, commit in enumerate(commits, before + 1):
         first, seq = seq + 1, seq + len(commit.events)
-        updated_at = max(updated_at + 1, commit.written_at)
-        receipts.append(Receipt(number, seq, True, range(first, seq + 1), updated_at=updated_at, tag=commit.tag))
+        updated_at += 1
+        if updated_at < commit.written_at:
+            updated_at = commit.written_at
+        receipts.append(Receipt(number, seq, True, range(first, seq + 1), (), False, updated_at, commit.tag))
     return receipts
 
 

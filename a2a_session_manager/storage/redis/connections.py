@@ -21,7 +21,7 @@ from a2a_session_manager.storage.redis.options import check_options
 from a2a_session_manager.storage.redis.private import Ways, ways_of
 from a2a_session_manager.storage.redis.retrying import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
-from a2a_session_manager.storage.redis.script import Command, Script, ScriptCall
+from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wakeups import Wakeups
 from a2a_session_manager.storage.redis.wire import Sent
 from a2a_session_manager.threads import in_thread
@@ -63,7 +63,7 @@ class Connections:
             clients.check_client(client)
         self._address = address
         self._handed_in = client
-        self._has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
+        self.has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
         self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
         self._is_closed = False
@@ -77,9 +77,7 @@ class Connections:
         return self._handed_in if self._address is None else self._address.place
 
     def node_of(self, key: bytes) -> Hashable:
-        """Return which node serves `key`, as far as is known; one constant for a single server."""
-        if not self._has_nodes:
-            return ""
+        """Return which node of a cluster serves `key`, as far as is known; `has_nodes` says whether it is one."""
         opened = self._open_clients.get(asyncio.get_running_loop())
         return "" if opened is None or opened.cluster is None else clients.node_name(opened.cluster, key)
 
@@ -94,14 +92,12 @@ class Connections:
             raise answer
         return answer
 
-    def send_now(self, calls: Sequence[ScriptCall]) -> Sent | None:
+    def send_now(self, calls: Sequence[Call]) -> Sent | None:
         """Send scripts if that takes no waiting: the server runs them while the loop gets to `run_many`."""
-        opened = self._open_clients.get(asyncio.get_running_loop())
-        return opened.asker.send_now(calls) if opened is not None and self._has_rights else None
+        opened = self._ready_now()
+        return opened.asker.send_now(calls) if opened is not None else None
 
-    async def run_many(
-        self, calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False
-    ) -> list[Any]:
+    async def run_many(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with.
 
         `sent`: what `send_now` made of them. `lets_go`: those whose slot is being moved are not waited for, and are
@@ -110,7 +106,8 @@ class Connections:
         if not calls:
             return []
         try:
-            answers = await (await self._ready()).asker.run(calls, sent, lets_go=lets_go)
+            opened = self._ready_now() or await self._ready()
+            answers = await opened.asker.run(calls, sent, lets_go=lets_go)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [
@@ -125,7 +122,8 @@ class Connections:
         """
         if not commands:
             return []
-        answers = await (await self._ready()).asker.read(commands)
+        opened = self._ready_now() or await self._ready()
+        answers = await opened.asker.read(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)
@@ -166,6 +164,10 @@ class Connections:
             if not waits:
                 opened.asker.hurry()
             await opened.life.aclose()
+
+    def _ready_now(self) -> _OpenClient | None:
+        """Return what `_ready` would, if that takes no waiting."""
+        return self._open_clients.get(asyncio.get_running_loop()) if self._has_rights else None
 
     async def _ready(self) -> _OpenClient:
         """Return what belongs to the running loop, once it is known that the server takes our writes.

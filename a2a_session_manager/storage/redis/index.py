@@ -21,13 +21,12 @@ from a2a_session_manager.storage.redis.keys import (
     Place,
     due_key,
     escaped,
-    index_entry,
     index_keys,
     index_range_below_roots,
     listed_place,
     shard_with_marks,
 )
-from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
+from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
 from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
 
 _BEHIND_ALL = b"\xff"
@@ -57,29 +56,31 @@ class Index:
 
     async def announce(self, place: Place) -> list[Place]:
         """List a session that will be made; see `enter`. Return below which roots its id is listed, too."""
-        shard, member = index_entry(place)
-        below, lowest, highest = index_range_below_roots(self._prefix, place.key)
-        question: list[Value] = [lowest, highest, _LINES_OF_AN_ID]
-        _, (_, parts, members) = await run_all(
-            self._connections,
-            [
-                self._listing(shard, member, self._life),
-                ScriptCall(scripts.BELOW, shard_with_marks(self._prefix, below), question),
-            ],
-        )
-        return await self._below(place.key, members, parts)
+        questions = map(PlainCall, self.questions_below_roots(place.key))
+        calls: list[Call] = [self._listing(*place.index_entry, self._life), *questions]
+        _, *answers = await run_all(self._connections, calls)
+        return await self.listed_below_roots(place.key, answers)
 
     async def enter(self, place: Place, deadline: int) -> list[Place]:
-        """List a session that was made and will expire at `deadline`, 0 for never; return others to look after."""
-        shard, member = index_entry(place)
-        calls = [self._listing(shard, member, self._life), self._due_call(place, deadline)]
-        return self._due_places(place, (await run_all(self._connections, calls))[1])
+        """List a session that was made and will expire at `deadline`, 0 for never; return others to look after.
+
+        It was announced, so that nearly always it is listed; and where nothing expires, nothing is due.
+        """
+        shard, member = place.index_entry
+        due_call = self._due_call(place, deadline)
+        look: Call = due_call if deadline else PlainCall(("EXISTS", *due_call.keys))
+        is_listed, due = await run_all(self._connections, [PlainCall(("ZSCORE", shard, member)), look])
+        if is_listed is None:
+            await run_all(self._connections, [self._listing(shard, member, self._life)])
+        if due and not deadline:
+            [due] = await run_all(self._connections, [due_call])
+        return self._due_places(place, due) if due else []
 
     async def extend(self, places: Sequence[Place], deadline: int) -> list[Place]:
         """Keep the lines of sessions that will expire at `deadline` now; return others to look after."""
         calls: list[ScriptCall] = []
         for place in places:
-            shard, member = index_entry(place)
+            shard, member = place.index_entry
             calls += [self._listing(shard, member, f"@{deadline}"), self._due_call(place, deadline)]
         due = zip(places, (await run_all(self._connections, calls))[1::2], strict=True)
         return [each for place, answer in due for each in self._due_places(place, answer)]
@@ -90,7 +91,7 @@ class Index:
         `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
         """
         life = str(max(int(self._life), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
-        arguments: list[Value] = [index_entry(place)[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
+        arguments: list[Value] = [place.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
         call = ScriptCall(scripts.KEEP, [due_key(self._prefix, place.key.namespace)], arguments)
         return self._due_places(place, (await run_all(self._connections, [call]))[0])
 
@@ -103,13 +104,13 @@ class Index:
 
     async def add(self, places: Sequence[Place]) -> None:
         """List sessions that are there."""
-        entries = [index_entry(place) for place in places]
+        entries = [place.index_entry for place in places]
         await run_all(self._connections, [self._listing(shard, member, self._life) for shard, member in entries])
 
     async def remove(self, places: Sequence[Place]) -> None:
         """List sessions no more."""
         by_shard: dict[bytes, list[Value]] = {}
-        for shard, member in map(index_entry, places):
+        for shard, member in (place.index_entry for place in places):
             by_shard.setdefault(shard, []).append(member)
         calls = [unlisting(self._prefix, shard, members) for shard, members in by_shard.items()]
         await run_all(self._connections, calls)
@@ -163,12 +164,11 @@ class Index:
 
     async def listed_below_roots(self, key: SessionKey, answers: Sequence[Any]) -> list[Place]:
         """Return below which roots the index lists an id."""
-        return await self._below(key, *answers)
-
-    async def _below(self, key: SessionKey, members: Sequence[bytes], parts: int) -> list[Place]:
-        shard, _, _ = index_range_below_roots(self._prefix, key)
-        if is_doubtful(parts) and await self._mend(key.namespace, [shard]):
-            members = (await self._connections.read_many(self.questions_below_roots(key)))[0]
+        members, parts = answers
+        if is_doubtful(parts):
+            shard, _, _ = index_range_below_roots(self._prefix, key)
+            if await self._mend(key.namespace, [shard]):
+                members = (await self._connections.read_many(self.questions_below_roots(key)))[0]
         return self._places(key, members)
 
     def _places(self, key: SessionKey, members: Sequence[bytes]) -> list[Place]:
@@ -178,14 +178,14 @@ class Index:
         return listing(self._prefix, shard, member, life)
 
     def _due_call(self, place: Place, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
-        member = index_entry(place)[1] if deadline else b""
+        member = place.index_entry[1] if deadline else b""
         # Where lines may stay for ever, so does the word that this one does not.
         life = FOR_EVER if self._life == FOR_EVER else f"@{deadline}"
         key = due_key(self._prefix, place.key.namespace)
         return ScriptCall(scripts.KEEP, [key], [member, str(deadline), life, limit])
 
     def _not_due(self, place: Place) -> Command:
-        return ("ZREM", due_key(self._prefix, place.key.namespace), index_entry(place)[1])
+        return ("ZREM", due_key(self._prefix, place.key.namespace), place.index_entry[1])
 
     def _due_places(self, place: Place, answer: Any) -> list[Place]:
         return self._places(place.key, answer[1])
@@ -220,7 +220,7 @@ class Index:
                 if has_root and not tree:
                     raise lost(line.place.key.id, "tree")
                 for name, value in pairs(flat(tree)):
-                    shard, member = index_entry(line.place.beside(name[2:].decode()))
+                    shard, member = line.place.beside(name[2:].decode()).index_entry
                     if name.startswith(b"n:") and shard in shards:
                         calls.append(self._listing(shard, member, self._life if expires(value) else FOR_EVER))
             await run_all(self._connections, calls)

@@ -35,7 +35,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -43,7 +43,29 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.records import SessionKey
 
 INDEX_SHARDS: Final = 16
+# Of shards and namespaces, of which there are few.
+_NAMES_REMEMBERED: Final = 1_024
 FAMILIES: Final = ("roots", "children")
+
+
+class _Key:
+    """A key of a place, named by its attribute, and made when it is first asked for.
+
+    A cached_property would take a lock in Python 3.11, which takes longer than all else.
+    """
+
+    def __init__(self, *, is_of_tree: bool = False) -> None:
+        self._is_of_tree = is_of_tree
+
+    def __set_name__(self, owner: type[Place], name: str) -> None:
+        self._name = name
+        self._kind = name.encode()
+
+    def __get__(self, place: Place, owner: type[Place]) -> bytes:
+        first, last = place.ends
+        key = first + self._kind if self._is_of_tree else first + self._kind + last
+        place.__dict__[self._name] = key  # it is found there from now on
+        return key
 
 
 @dataclass(frozen=True)
@@ -54,61 +76,23 @@ class Place:
     key: SessionKey
     root_id: str
 
+    tree = _Key(is_of_tree=True)
+    totals = _Key(is_of_tree=True)
+    refused = _Key(is_of_tree=True)
+    gone = _Key(is_of_tree=True)
+    followers = _Key(is_of_tree=True)
+    head = _Key()
+    log = _Key()
+    ids = _Key()
+    hidden = _Key()
+    retractions = _Key()
+    runs = _Key()
+    unfinished = _Key()
+    children = _Key()
+
     @property
     def is_root(self) -> bool:
         return self.root_id == self.key.id
-
-    @cached_property
-    def tree(self) -> bytes:
-        return self._of_tree("tree")
-
-    @cached_property
-    def totals(self) -> bytes:
-        return self._of_tree("totals")
-
-    @cached_property
-    def refused(self) -> bytes:
-        return self._of_tree("refused")
-
-    @cached_property
-    def gone(self) -> bytes:
-        return self._of_tree("gone")
-
-    @cached_property
-    def followers(self) -> bytes:
-        return self._of_tree("followers")
-
-    @cached_property
-    def head(self) -> bytes:
-        return self._of_session("head")
-
-    @cached_property
-    def log(self) -> bytes:
-        return self._of_session("log")
-
-    @cached_property
-    def ids(self) -> bytes:
-        return self._of_session("ids")
-
-    @cached_property
-    def hidden(self) -> bytes:
-        return self._of_session("hidden")
-
-    @cached_property
-    def retractions(self) -> bytes:
-        return self._of_session("retractions")
-
-    @cached_property
-    def runs(self) -> bytes:
-        return self._of_session("runs")
-
-    @cached_property
-    def unfinished(self) -> bytes:
-        return self._of_session("unfinished")
-
-    @cached_property
-    def children(self) -> bytes:
-        return self._of_session("children")
 
     @cached_property
     def locator(self) -> bytes:
@@ -153,19 +137,27 @@ class Place:
     @cached_property
     def of_root(self) -> tuple[bytes, bytes]:
         """Return two keys of the tree's root that go in the same step as the tree, and tell whether it was lost."""
-        root = self.beside(self.root_id)
+        root = self if self.is_root else self.beside(self.root_id)
         return root.head, root.ids
 
     def beside(self, session_id: str) -> Place:
         """Return the place of another session of the same tree."""
         return Place(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
 
-    def _of_tree(self, kind: str) -> bytes:
-        return f"{self.prefix}{{{tag(SessionKey(self.key.namespace, self.root_id))}}}:{kind}".encode()
+    @cached_property
+    def index_entry(self) -> tuple[bytes, bytes]:
+        """Return in which shard of the index the session is listed, and as what."""
+        name = escaped(self.key.id)
+        shard = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % INDEX_SHARDS
+        family = FAMILIES[not self.is_root]
+        member = name if self.is_root else f"{name} {escaped(self.root_id)}"
+        return f"{self.prefix}index:{escaped(self.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
 
-    def _of_session(self, kind: str) -> bytes:
-        key = self._of_tree(kind)
-        return key if self.is_root else key + b":" + escaped(self.key.id).encode()
+    @cached_property
+    def ends(self) -> tuple[bytes, bytes]:
+        """Return what stands before and behind the kind in each key: escaping takes most of what a key takes."""
+        of_tree = f"{self.prefix}{{{tag(SessionKey(self.key.namespace, self.root_id))}}}:"
+        return of_tree.encode(), b"" if self.is_root else b":" + escaped(self.key.id).encode()
 
 
 def checked_prefix(prefix: object) -> str:
@@ -206,34 +198,28 @@ def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[byt
     ]
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def shard_with_marks(prefix: str, shard: bytes) -> tuple[bytes, bytes, bytes]:
     """Return the keys of a shard: its lines and its marks, which a cluster keeps in the shard's own slot."""
     first, second = (prefix.encode() + b"{%b}:mark:%d" % (shard, copy) for copy in range(2))
     return shard, first, second
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def mark_of_loss(prefix: str, shard: bytes) -> bytes:
     """Return the key, in the shard's own slot, that is there when the shard was lost and others are listed since."""
     return prefix.encode() + b"{%b}:mark:lost" % shard
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def due_key(prefix: str, namespace: str) -> bytes:
     """Return the key that tells when to look after sessions of a namespace."""
     return f"{prefix}index:{escaped(namespace)}:due".encode()
 
 
-def index_entry(place: Place) -> tuple[bytes, bytes]:
-    """Return in which shard of the index a session is listed, and as what."""
-    name = escaped(place.key.id)
-    shard = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % INDEX_SHARDS
-    family = FAMILIES[not place.is_root]
-    member = name if place.is_root else f"{name} {escaped(place.root_id)}"
-    return f"{place.prefix}index:{escaped(place.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
-
-
 def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes, bytes]:
     """Return in which shard, and between which bounds, an id is listed as that of a session below a root."""
-    shard, _ = index_entry(Place(prefix, key, ""))
+    shard, _ = Place(prefix, key, "").index_entry
     name = escaped(key.id).encode()
     return shard, b"[" + name + b" ", b"(" + name + b"!"
 

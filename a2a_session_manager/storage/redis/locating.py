@@ -121,8 +121,8 @@ class Locator:
 
     def begin(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> Look:
         """Begin what `ask_many` goes on with: the scripts are under way already if that takes no waiting."""
-        look = _look(dict(enumerate(map(self.place, keys))), calls_at)
-        return look._replace(sent=self._connections.send_now(look.calls))
+        places, calls, _ = _look(dict(enumerate(map(self.place, keys))), calls_at)
+        return Look(places, calls, self._connections.send_now(calls))
 
     async def ask_many(
         self,

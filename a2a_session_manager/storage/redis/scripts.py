@@ -49,7 +49,6 @@ REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")
 UNLIST: Final = _script("unlist")
-BELOW: Final = _short_script("below")
 LIST: Final = _short_script("list")
 LISTEN: Final = _script("listen")
 

@@ -9,7 +9,7 @@ from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import mark_of_loss, shard_with_marks
-from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.script import Call, ScriptCall, Value
 
 FOR_EVER: Final = "0"
 # How many keys of a shard are there when nothing is listed in it, and when it is whole.
@@ -34,7 +34,7 @@ def unlisting(prefix: str, shard: bytes, lines: Sequence[Value]) -> ScriptCall:
     return ScriptCall(scripts.UNLIST, _all_keys(prefix, shard), lines)
 
 
-async def run_all(connections: Connections, calls: Sequence[ScriptCall]) -> list[Any]:
+async def run_all(connections: Connections, calls: Sequence[Call]) -> list[Any]:
     """Run calls in one round trip and return their answers; raises the first error."""
     answers = await connections.run_many(calls) if calls else []
     for answer in answers:

@@ -26,14 +26,16 @@ for index, found in ipairs({first, second, third}) do
         if mark then redis.call('SET', key, mark) else redis.call('UNLINK', key) end
     end
 end
-local time = now()
-local deadline = string.match(life, '^@(%d+)$')
-life = deadline and math.max(2 * (tonumber(deadline) - time), 1) or tonumber(life)
-if line ~= '' and life == 0 then
+if line ~= '' and life == '0' then
     if remaining >= 0 then
         for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
     end
-elseif line ~= '' and remaining ~= -1 and remaining < 0.75 * life then
+    return {'OK', is_lost and 1 or 0}
+end
+local time = now()
+local deadline = string.match(life, '^@(%d+)$')
+life = deadline and math.max(2 * (tonumber(deadline) - time), 1) or tonumber(life)
+if line ~= '' and remaining ~= -1 and remaining < 0.75 * life then
     for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + life)) end
 elseif not is_marked and remaining >= 0 then
     for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + remaining)) end

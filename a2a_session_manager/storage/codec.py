@@ -18,6 +18,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.models.checked import exact_offset, invalid_fields
 from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import share_fields_set
 from a2a_session_manager.models.identifier import checked_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
@@ -33,6 +34,9 @@ _MARK = b'{"v":%d,' % FORMAT
 
 # The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
 _EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
+_EVENT_FIELDS = len(SessionEvent.model_fields)
+# Other texts, such as a foreign enum's, are pydantic's to judge.
+_PLAIN_TYPES = (EventType, str)
 _RUN_SERIALIZER = SessionRun.__pydantic_serializer__
 
 # What reading bytes back may raise: the models' own checks raise our errors.
@@ -77,7 +81,9 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
         delta = UsageDelta(usage.model, event.source.value, usage.counters())
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
-    return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out)), task_id, delta)
+    # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
+    is_checked = usage is None and len(fields) == _EVENT_FIELDS and type(fields["type"]) in _PLAIN_TYPES
+    return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out, is_checked)), task_id, delta)
 
 
 def decode_event(
@@ -160,9 +166,10 @@ def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
     return model
 
 
-def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str]) -> bytes:
+def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
     try:
-        return serializer.to_json(model, exclude=left_out, warnings="error")
+        # Of pydantic's switch, the text takes a third of the whole call.
+        return serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
     except (PydanticSerializationError, UnicodeEncodeError):
         return _escaped(_python(serializer, model, left_out), type(model).__name__)
 

@@ -38,6 +38,8 @@ from a2a_session_manager.storage.records import (
 )
 
 ResultT = TypeVar("ResultT")
+# What a session holds that is made of nothing; to make it takes as long as to encode it.
+_NOTHING = SessionChange()
 
 
 class SessionWriter(SessionReader):
@@ -55,7 +57,7 @@ class SessionWriter(SessionReader):
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
-        change = await self._with_costs(SessionChange() if change is None else _checked_change(change))
+        change = await self._with_costs(_NOTHING if change is None else _checked_change(change))
         commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
         creation = Creation(hidden_id(), commit.written_at, await self._parent(parent_id))
         receipt, events = await self._sent(

@@ -36,7 +36,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios of one run; see README.md.")
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, help="fewer turns: three minutes")
+    sizes.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, help="fewer turns: five minutes")
     sizes.add_argument("--smoke", dest="sizes", action="store_const", const=SMOKE, help="all rows, tiny: mean nothing")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows with TEXT in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")

@@ -12,19 +12,19 @@ from typing import Any, Self, TypeVar, overload
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
+from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
-from a2a_session_manager.opening import open_session
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.url import store_from_url
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
 SessionEdit = Callable[[Session[Any]], Awaitable[None] | None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from a2a_session_manager.accounting.usage import merged_usage, usage_from
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
 from a2a_session_manager.context.window import MessageWindow
@@ -33,6 +32,8 @@ from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.pricing.pricer import ListPricer, PricedCost, Pricer, UsageNumbers
+from a2a_session_manager.pricing.prices import Prices
 from a2a_session_manager.storage import (
     LAZY,
     Backend,
@@ -53,9 +54,8 @@ from a2a_session_manager.tokens.counting import (
     count_chat_tokens,
     count_tokens,
 )
-from a2a_session_manager.tokens.prices import Prices
-from a2a_session_manager.tokens.pricing import ListPricer, PricedCost, Pricer, UsageNumbers
-from a2a_session_manager.tokens.warming import warm_up
+from a2a_session_manager.usage.provider_usage import merged_usage, usage_from
+from a2a_session_manager.warming import warm_up
 
 if TYPE_CHECKING:
     from a2a_session_manager.storage.file import FileSessionStore, create_file_session_store

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager import ActiveSession, SessionManager
 from a2a_session_manager.storage import FileSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks import redis
 from benchmarks.alone import alone
 from benchmarks.measure import Result, Sample, compared, lateness, lateness_turns

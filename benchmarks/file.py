@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import aiofiles
 import aiofiles.os
 
-from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import Durability, FileSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks import following, large_commits, scenarios, spending
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced

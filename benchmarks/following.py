@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from statistics import median
 
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns
 from benchmarks.payloads import short_message
 from benchmarks.scenarios import Sizes, an_event, grown

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from a2a_session_manager import SessionEvent
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, compared, lateness_turns
 from benchmarks.payloads import chat_exchanges
 from benchmarks.scenarios import Sizes, an_event

@@ -15,9 +15,9 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 
 from a2a_session_manager import EventSource, Session, SessionEvent, TokenUsage
+from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.encoding import encode_append
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url

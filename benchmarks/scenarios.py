@@ -11,10 +11,10 @@ from math import ceil, inf
 from typing import Literal
 
 from a2a_session_manager import EventSource, SessionEvent, SessionManager
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.limits import DEFAULT_LIMITS
+from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage.codec import decode_event, encode_event
-from a2a_session_manager.storage.json_check import JsonCheck
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, Work, compared, lateness, lateness_turns
 from benchmarks.payloads import Message, long_text, many_values, short_message, user_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from a2a_session_manager import EventSource, SessionEvent, TokenUsage
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, compared
 from benchmarks.payloads import short_message
 from benchmarks.scenarios import Sizes, grown

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
-from a2a_session_manager.storage import heads, ledger, paging, ranges, records
+from a2a_session_manager.storage import commit_rules, heads, paging, ranges, records
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
 
@@ -121,7 +121,7 @@ class SqliteBackend(Backend):
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         if (row := self.find(key)) is None:
             raise exceptions.SessionNotFound(key.id)
-        ledger.check_life(row.head, commit)
+        commit_rules.check_life(row.head, commit)
         return self.write(row, commit)
 
     @in_transaction
@@ -129,7 +129,7 @@ class SqliteBackend(Backend):
         row = self.find(key)
         if row is None or row.head.creation_id != creation_id:
             return
-        ledger.check_guard(row.head, guard)
+        commit_rules.check_guard(row.head, guard)
         if not cascade and self.all("SELECT 1 FROM sessions WHERE parent = ? LIMIT 1", row.number):
             raise exceptions.InvalidSessionOperation(f"session {key.id!r} has children: pass children='cascade'")
         self.db.execute("DELETE FROM sessions WHERE number = ?", (row.number,))  # foreign keys do the rest
@@ -197,16 +197,16 @@ class SqliteBackend(Backend):
         known = "SELECT revision, last_seq, is_change, hidden FROM writes WHERE session = ? AND write_id = ?"
         for revision, last_seq, is_change, hidden in self.all(known, number, commit.write_id):
             first = records.FirstResult(revision, last_seq, bool(is_change), spans(hidden))
-            return ledger.repeat(row.head, commit, first, partial(self.seq_of, number))
+            return commit_rules.repeat(row.head, commit, first, partial(self.seq_of, number))
         return None
 
     def write(self, row: Row, commit: EncodedCommit) -> Receipt:
         if (receipt := self.repeated(row, commit)) is not None:
             return receipt
         number, _, head = row
-        outcome = ledger.decide(head, commit, partial(self.seq_of, number))
+        outcome = commit_rules.decide(head, commit, partial(self.seq_of, number))
         after = head.last_seq
-        ledger.apply(head, commit, outcome)
+        commit_rules.apply(head, commit, outcome)
         fresh = enumerate(outcome.fresh, after + 1)
         lines = [(number, seq, outcome.revision, event.id, event.data) for seq, event in fresh]
         self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", lines)
@@ -218,11 +218,11 @@ class SqliteBackend(Backend):
         self.add_to_tree(row, outcome)
         return outcome.receipt
 
-    def add_to_tree(self, row: Row, outcome: ledger.Outcome) -> None:
+    def add_to_tree(self, row: Row, outcome: commit_rules.Outcome) -> None:
         if any(event.usage for event in outcome.fresh):
             totals = self.totals(row)
             for event in outcome.fresh:
-                ledger.add_usage(totals, event)
+                commit_rules.add_usage(totals, event)
             cells = json.dumps([[*cell, counters] for cell, counters in totals.items()])
             self.db.execute("UPDATE sessions SET tree_totals = ? WHERE number = ?", (cells, row.root))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from a2a_session_manager.limits import DEFAULT_LIMITS
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage import redis as redis_store
 from a2a_session_manager.storage.file import FileSessionStore
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER
 from tests.redis_servers.server import RedisServer
 
 # Opens a store, again and again over the same data: another one finds what the first one wrote.

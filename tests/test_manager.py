@@ -21,9 +21,9 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager import manager as manager_module
-from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.store import BaseSessionStore
 
 
 @pytest.fixture

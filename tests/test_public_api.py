@@ -16,8 +16,8 @@ import a2a_session_manager
 from a2a_session_manager import public, storage, testing
 from a2a_session_manager.integrations import fastapi, openai_agents
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = [public, storage, testing, fastapi, openai_agents]

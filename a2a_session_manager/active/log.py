@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.active.writing import ActiveWriter
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import new_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
-from a2a_session_manager.opening import open_session
 from a2a_session_manager.protocols import SessionStore
 
 _Stage = Literal["new", "entering", "open", "left"]

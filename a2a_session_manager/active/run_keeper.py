@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from a2a_session_manager.assured import surely, write_at_end
+from a2a_session_manager.concurrency.unknown_outcomes import surely, write_at_end
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import hidden_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.active.reading import ActiveReader
 from a2a_session_manager.context.messages import event_from_message, source_of
 from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.identifiers import checked_id, derived_id, new_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import checked_id, derived_id, new_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
+from a2a_session_manager.usage.provider_usage import usage_from
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50

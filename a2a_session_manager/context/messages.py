@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
-from a2a_session_manager.models.identifier import shown
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.serialization.json_check import unlimited
 from a2a_session_manager.storage.codec import encode_value
-from a2a_session_manager.storage.json_check import unlimited
 
 # An OpenAI chat message: {"role": …, "content": …} with whatever keys the provider adds.
 ChatMessage = dict[str, Any]

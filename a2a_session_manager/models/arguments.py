@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.models.identifier import shown
+from a2a_session_manager.identifiers import shown
 
 # Larger ones mean all: no session has as many events, and every store can count so far.
 MOST = 2**53 - 1

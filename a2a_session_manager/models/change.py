@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import checked_id, shown
 from a2a_session_manager.models import arguments
-from a2a_session_manager.models.identifier import checked_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 

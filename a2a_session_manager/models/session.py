@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.checked import CheckedModel
-from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.session_event import MessageT, SessionEvent, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun

@@ -9,11 +9,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import SharedFieldsSet, put_fields_set
-from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens.counting import TokenCounter
 

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.checked import CheckedModel, Moment
 from a2a_session_manager.models.clock import utc_now
-from a2a_session_manager.models.identifier import Identifier, new_id
 from a2a_session_manager.models.texts import reason_text
 
 

@@ -15,8 +15,8 @@ from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_f
 from a2a_session_manager.models.token_counts import MOST_COUNTED, Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
 
 # The sums are found here as well, where 0.1 had them.
 __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2a_session_manager.lazy import lazy_names
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.memory import InMemorySessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 
 if TYPE_CHECKING:

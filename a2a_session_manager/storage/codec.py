@@ -16,16 +16,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.identifiers import checked_id, shown
 from a2a_session_manager.models.checked import exact_offset, invalid_fields
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import share_fields_set
-from a2a_session_manager.models.identifier import checked_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage, is_sound
-from a2a_session_manager.storage.json_check import JsonCheck
-from a2a_session_manager.storage.plain_json import escaped, has_split_character, parsed
+from a2a_session_manager.serialization.json_check import JsonCheck
+from a2a_session_manager.serialization.plain_json import escaped, has_split_character, parsed
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
 FORMAT = 1

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from a2a_session_manager.exceptions import SessionConflict
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
 from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.identifiers import checked_id, hidden_id, shown
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
-from a2a_session_manager.models.identifier import checked_id, hidden_id, shown
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
+from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
-from a2a_session_manager.storage.json_check import JsonCheck, SizeCheck, TooHeavy
-from a2a_session_manager.storage.limits import StoreLimits
-from a2a_session_manager.storage.plain_json import has_split_character
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
     StoredRun,
 )
-from a2a_session_manager.threads import in_thread
 
 EncodedT = TypeVar("EncodedT")
 Encoded = Mapping[str, bytes]

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import EventsPage
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
 from a2a_session_manager.storage.ranges import behind_hidden, contains
 from a2a_session_manager.storage.records import SessionKey

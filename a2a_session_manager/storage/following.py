@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.records import LogPage, Range, SessionKey, StoredEvent, StoredRetraction
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import FORMAT
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import HeadRecord, SessionKey, StoredRun
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from a2a_session_manager.concurrency.slices import Slices
+from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.fields_set import put_fields
 from a2a_session_manager.models.session import Session
@@ -17,7 +20,6 @@ from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_event, decode_run, decode_value, event_model
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.records import (
     Counters,
     HeadRecord,
@@ -27,8 +29,6 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     Totals,
 )
-from a2a_session_manager.storage.slices import Slices
-from a2a_session_manager.threads import in_thread
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.models.identifier import shown
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.records import StoredEvent, StoredRetraction
 
 _DIGITS = 15

@@ -9,22 +9,22 @@ from typing import Any, TypeVar, overload
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import depth_first
+from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
-from a2a_session_manager.models.identifier import ID_CHARACTERS, checked_id
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
 from a2a_session_manager.storage import following
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
+from a2a_session_manager.storage.commit_rules import add_counters
 from a2a_session_manager.storage.event_pages import read_events
-from a2a_session_manager.storage.ledger import add_counters
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.storage.loading import decode_runs, load_session, summary
 from a2a_session_manager.storage.records import HeadRecord, LoadedSession, SessionKey, Totals
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 MessageT = TypeVar("MessageT")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.models.identifier import commit_tag
+from a2a_session_manager.identifiers import commit_tag
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]

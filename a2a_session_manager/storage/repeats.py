@@ -8,14 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import InvalidEvent, SessionNotFound
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import decode_event
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import decode_events
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -25,7 +26,6 @@ from a2a_session_manager.storage.records import (
     SessionKey,
     StoredEvent,
 )
-from a2a_session_manager.storage.slices import Slices
 
 SendCommit = Callable[[EncodedCommit], Awaitable[Receipt]]
 

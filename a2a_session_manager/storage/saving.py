@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from a2a_session_manager.accounting.priced import priced_events
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import hidden_id, shown
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
 from a2a_session_manager.models.clock import now_micros
-from a2a_session_manager.models.identifier import hidden_id, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage.encoding import (
     NOTHING_KNOWN,
     check_commit,
@@ -24,13 +26,11 @@ from a2a_session_manager.storage.encoding import (
     encode_values,
     inline_or_thread,
 )
-from a2a_session_manager.storage.in_step import MOST_TRIES, advanced, newborn_baseline, put_times, totals_with
-from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.known_events import put_in_place
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
-from a2a_session_manager.tokens.pricing import Pricer
+from a2a_session_manager.storage.session_sync import MOST_TRIES, advanced, newborn_baseline, put_times, totals_with
+from a2a_session_manager.usage.priced import priced_events
 
 
 @dataclass(frozen=True, slots=True, eq=False)

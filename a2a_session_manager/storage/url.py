@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import Final
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
+from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import shown, split_url
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 # Imported when a URL asks for it: a store brings its own libraries, and not everybody needs all of them.
 _MODULES: Final = {

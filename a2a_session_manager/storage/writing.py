@@ -6,24 +6,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from a2a_session_manager.accounting.priced import priced_events
+from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
     SessionConflict,
     SessionManagerError,
     SessionNotFound,
 )
+from a2a_session_manager.identifiers import hidden_id, new_id, shown
+from a2a_session_manager.limits import DEEPEST_TREE
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
-from a2a_session_manager.models.identifier import hidden_id, new_id, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
-from a2a_session_manager.storage.cancellation import finish
 from a2a_session_manager.storage.encoding import encode_append, encode_change
-from a2a_session_manager.storage.in_step import absorb, newborn_baseline, place_events, tag_of
-from a2a_session_manager.storage.limits import DEEPEST_TREE
 from a2a_session_manager.storage.loading import moment
 from a2a_session_manager.storage.reading import SessionReader
 from a2a_session_manager.storage.records import (
@@ -36,6 +34,8 @@ from a2a_session_manager.storage.records import (
     SessionKey,
     StoredRetraction,
 )
+from a2a_session_manager.storage.session_sync import absorb, newborn_baseline, place_events, tag_of
+from a2a_session_manager.usage.priced import priced_events
 
 ResultT = TypeVar("ResultT")
 # What a session holds that is made of nothing; to make it takes as long as to encode it.

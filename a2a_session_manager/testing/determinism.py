@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from a2a_session_manager.models import clock, identifier
+from a2a_session_manager import identifiers
+from a2a_session_manager.models import clock
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,11 +42,11 @@ class SessionClock:
 def ids_numbered(prefix: str = "id") -> Iterator[list[str]]:
     """Make new ids `id-1`, `id-2` … inside a `with` block; yield the list of those made so far."""
     made: list[str] = []
-    before, identifier.id_source = identifier.id_source, _numbered(prefix, made)
+    before, identifiers.id_source = identifiers.id_source, _numbered(prefix, made)
     try:
         yield made
     finally:
-        identifier.id_source = before
+        identifiers.id_source = before
 
 
 def _numbered(prefix: str, made: list[str]) -> Callable[[], str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from a2a_session_manager.threads import in_thread
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.tokens import loading
 from a2a_session_manager.tokens.chat import count_messages, is_heavier_than
 from a2a_session_manager.tokens.memo import CountMemo, digest

@@ -22,9 +22,9 @@ from a2a_session_manager import (
     TokenCount,
     count_chat_tokens,
 )
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.records import LoadedSession
-from a2a_session_manager.threads import in_thread
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]

@@ -19,7 +19,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
-from a2a_session_manager.models.identifier import checked_id
+from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.token_counts import MOST_COUNTED

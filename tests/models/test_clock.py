@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from a2a_session_manager import Session, SessionEvent, SessionManager, SessionRun
-from a2a_session_manager.models import clock, identifier
+from a2a_session_manager import Session, SessionEvent, SessionManager, SessionRun, identifiers
+from a2a_session_manager.models import clock
 from a2a_session_manager.models.clock import now_micros, utc_now
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,7 +42,7 @@ async def test_all_times_come_from_the_one_clock(tmp_path: Path, monkeypatch: py
 
 async def test_all_ids_that_users_see_come_from_the_one_source(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = iter(["session", "event", "run", "stored", "said", "its-run", "call-id", "call", "result"])
-    monkeypatch.setattr(identifier, "id_source", lambda: next(seen))
+    monkeypatch.setattr(identifiers, "id_source", lambda: next(seen))
 
     assert [Session().id, SessionEvent(message="Hello").id, SessionRun().id] == ["session", "event", "run"]
     async with SessionManager.from_url("memory:") as sessions, sessions.open() as chat:

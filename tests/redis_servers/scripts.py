@@ -7,7 +7,7 @@ from typing import Any
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.retrying import Patience
+from a2a_session_manager.storage.redis.retry_policy import Patience
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 PUSH_ONCE = Script(

@@ -14,7 +14,7 @@ from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, Session
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, placed
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
-from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, ledger
+from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, commit_rules
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.paging import fitting
@@ -379,7 +379,7 @@ class _TwoSteps(YieldingBackend):
     ) -> None:
         stored = self._sessions.get(key)
         if stored is not None:
-            ledger.check_guard(stored.head, guard)
+            commit_rules.check_guard(stored.head, guard)
         for _ in range(10):
             await asyncio.sleep(0)
         await super().delete(key, creation_id, cascade=cascade, guard=None)

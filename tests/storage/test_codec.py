@@ -30,6 +30,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.models.session_event import placed
 from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage.codec import (
     decode_event,
     decode_run,
@@ -39,7 +40,6 @@ from a2a_session_manager.storage.codec import (
     encode_value,
     event_model,
 )
-from a2a_session_manager.storage.json_check import JsonCheck
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun
 
 # Any code point at all, lone surrogates included: models say such things.

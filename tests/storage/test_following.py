@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from a2a_session_manager import InMemorySessionStore, SessionConflict
+from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.limits import StoreLimits
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.records import SessionKey

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.storage import heads, ledger
+from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -24,7 +24,7 @@ KEY = SessionKey("n", "s")
 def commit_to(head: HeadRecord, **brought: Any) -> None:
     commit = EncodedCommit(**brought)
     no_seqs: dict[str, int] = {}
-    ledger.apply(head, commit, ledger.decide(head, commit, no_seqs.get))
+    commit_rules.apply(head, commit, commit_rules.decide(head, commit, no_seqs.get))
 
 
 def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:

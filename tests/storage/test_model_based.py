@@ -34,14 +34,14 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.protocols import RepeatPolicy
-from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
 from tests.storage.model import STATUSES, PlainSession, PlainStore
-from tests.storage.redis_looks import fake_client
+from tests.storage.redis.looks import fake_client
 
 ResultT = TypeVar("ResultT")
 Batch = list[tuple[str, str, int]]  # event id, message, tokens

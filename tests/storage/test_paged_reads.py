@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import CorruptSession, Retraction, SessionChange, SessionConflict, SessionEvent
-from a2a_session_manager.models.identifier import new_id
+from a2a_session_manager.identifiers import new_id
+from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage import BaseSessionStore
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import SessionKey, StoredEvent
 from tests.stores import OpenStore, open_store

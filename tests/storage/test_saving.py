@@ -25,9 +25,9 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
-from a2a_session_manager.storage.base import BaseSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.store import BaseSessionStore
 
 
 class UnsureBackend(MemoryBackend):

@@ -18,7 +18,7 @@ from a2a_session_manager import (
     StoreLimits,
     store_from_url,
 )
-from a2a_session_manager.tokens.pricing import PricedCost, UsageNumbers
+from a2a_session_manager.pricing.pricer import PricedCost, UsageNumbers
 
 
 @pytest.mark.parametrize("url", ["memory:", "memory:/", "memory://"])

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import BaseSessionStore, heads, ledger
+from a2a_session_manager.storage import BaseSessionStore, commit_rules, heads
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
@@ -57,13 +57,13 @@ class YieldingBackend(MemoryBackend):
             stored = self._sessions.get(key)
             if stored is None:
                 raise SessionNotFound(key.id)
-            ledger.check_life(stored.head, commit)
+            commit_rules.check_life(stored.head, commit)
             await turn()
             if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
-                return ledger.repeat(stored.head, commit, first, stored.seqs.get)
+                return commit_rules.repeat(stored.head, commit, first, stored.seqs.get)
             draft = _draft(stored)
             await turn()
-            receipt = draft.write(commit, ledger.decide(draft.head, commit, draft.seqs.get))
+            receipt = draft.write(commit, commit_rules.decide(draft.head, commit, draft.seqs.get))
             await turn()
             self._put(key, stored, draft)
             await turn()
@@ -102,7 +102,7 @@ class YieldingBackend(MemoryBackend):
     def _put(self, key: SessionKey, stored: StoredSession, draft: StoredSession) -> None:
         for event_totals in draft.tree.totals.items():
             cell, counters = event_totals
-            ledger.add_counters(stored.tree.totals.setdefault(cell, {}), counters)
+            commit_rules.add_counters(stored.tree.totals.setdefault(cell, {}), counters)
         draft.tree = stored.tree
         self._sessions[key] = draft
         for waiter in stored.waiters:

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from a2a_session_manager.storage.cancellation import wait_out
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
+from a2a_session_manager.concurrency.cancellation import wait_out
+from a2a_session_manager.limits import DEFAULT_LIMITS
 
 GENERATIONS_KEY = "session_generations"
 

@@ -10,8 +10,8 @@ from weakref import WeakSet
 
 from a2a_session_manager.integrations.fastapi.dependencies import REQUESTS_KEY, STATE_KEY, RequestTasks
 from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
 
 # The app is FastAPI, Starlette or a subclass: a lifespan of one's own names the type it wants.
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]

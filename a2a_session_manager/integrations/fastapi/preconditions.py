@@ -11,9 +11,9 @@ from fastapi import Depends, Header
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.storage.in_step import tag_of
-from a2a_session_manager.storage.ledger import late
+from a2a_session_manager.storage.commit_rules import late
 from a2a_session_manager.storage.records import Guard
+from a2a_session_manager.storage.session_sync import tag_of
 
 # Compressing proxies weaken a tag on its way out (nginx puts W/ in front); the revision in it is as good as before.
 _TAG = re.compile(r'(?:W/)?"([0-9A-Za-z_-]{1,64})\.(\d{1,18})(?:\.([0-9a-f]{1,16}))?"')

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
+from a2a_session_manager.limits import DEFAULT_LIMITS
+from a2a_session_manager.serialization.json_check import JsonCheck, unlimited
+from a2a_session_manager.serialization.plain_json import escaped
 from a2a_session_manager.storage.encoding import inline_or_thread
-from a2a_session_manager.storage.json_check import JsonCheck, unlimited
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
-from a2a_session_manager.storage.plain_json import escaped
 
 
 class AsciiJSONResponse(JSONResponse):

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.integrations.fastapi.dependencies import After, get_sessions, sessions_of
 from a2a_session_manager.integrations.fastapi.preconditions import etag
 from a2a_session_manager.integrations.fastapi.responses import json_response
@@ -24,7 +25,6 @@ from a2a_session_manager.integrations.fastapi.views import (
     UsageView,
 )
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.threads import in_thread
 
 MOST_EVENTS = 500
 MOST_IDS = 1_000

@@ -12,14 +12,14 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from a2a_session_manager.active import ActiveSession
+from a2a_session_manager.concurrency.cancellation import wait_out
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
 from a2a_session_manager.integrations.fastapi.dependencies import LAST_SEQ, After
 from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations, of_no_app
 from a2a_session_manager.integrations.fastapi.problems import log_outage, problem_of
 from a2a_session_manager.integrations.fastapi.responses import escaped_json, json_bytes
+from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.storage.cancellation import wait_out
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS
 
 PING_SECONDS = 15.0  # proxies cut a connection that says nothing for a minute, some for half of one
 _PING = b": ping\n\n"

@@ -7,17 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.active import ActiveLog
-from a2a_session_manager.assured import surely, write_at_end
+from a2a_session_manager.concurrency.unknown_outcomes import surely, write_at_end
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.identifiers import checked_id, derived_id, new_id
 from a2a_session_manager.integrations.fastapi.chunks import Chunk, texts_of
 from a2a_session_manager.integrations.fastapi.sse import EventStream, event_frame, sse_frame
 from a2a_session_manager.models.event_source import EventSource
-from a2a_session_manager.models.identifier import checked_id, derived_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.texts import with_whole_characters
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.usage.provider_usage import usage_from
 
 _logger = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.assured import surely
+from a2a_session_manager.concurrency.unknown_outcomes import surely
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
+from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.integrations.openai_agents.items import (
     behind_the_last_answer,
     event_from_item,
@@ -19,7 +20,6 @@ from a2a_session_manager.integrations.openai_agents.items import (
 from a2a_session_manager.integrations.openai_agents.usage import agent_of, has_usage, usage_event
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.identifier import checked_id, hidden_id, new_id
 from a2a_session_manager.models.session_event import SessionEvent
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from agents import Agent, ModelResponse
 
-from a2a_session_manager.accounting.usage import usage_from
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.usage.provider_usage import usage_from
 
 if TYPE_CHECKING:
     from agents import RunErrorDetails

@@ -10,13 +10,13 @@ from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.storage.base import BaseSessionStore
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.file.backend import FileBackend
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.gone import refuse_gone
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import options_of, shown, split_url
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 __all__ = ["Durability", "FileSessionStore", "create_file_session_store", "from_url"]
 

@@ -14,19 +14,20 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import aiofiles.os
 
+from a2a_session_manager.concurrency.cancellation import QueuedWrite
+from a2a_session_manager.concurrency.threads import is_out_of_threads, out_of_threads
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import Busy, CommitQueue, Long
+from a2a_session_manager.storage.batching import Busy, CommitQueue, Long
 from a2a_session_manager.storage.file.committing import commit
+from a2a_session_manager.storage.file.engine import FileKeeper
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
-from a2a_session_manager.storage.file.keeper import FileKeeper
 from a2a_session_manager.storage.file.listing import list_page
-from a2a_session_manager.storage.file.reader import FileReader, TakesLongError
 from a2a_session_manager.storage.file.restoring import bring_in_order
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.session_reader import FileReader, TakesLongError
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.workers import Work, Workers
@@ -41,7 +42,6 @@ from a2a_session_manager.storage.records import (
     TreeNode,
     TreeTotals,
 )
-from a2a_session_manager.threads import is_out_of_threads, out_of_threads
 
 ResultT = TypeVar("ResultT")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
-from a2a_session_manager.storage.commit_queue import BUSY, LONG, Busy, Long
+from a2a_session_manager.storage.batching import BUSY, LONG, Busy, Long
+from a2a_session_manager.storage.file.atomic_files import sync_directory, sync_file
+from a2a_session_manager.storage.file.commit_lines import Birth
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE, birth_at_once, living_birth, remembered_birth
 from a2a_session_manager.storage.file.handles import BusyError
-from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.places import sync_directory, sync_file
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 

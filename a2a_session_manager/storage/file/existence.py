@@ -7,10 +7,10 @@ in between is found out by asking again.
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.commit_lines import Birth
 from a2a_session_manager.storage.file.handles import BusyError
-from a2a_session_manager.storage.file.lines import Birth
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
 

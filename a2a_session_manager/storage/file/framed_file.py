@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession, StoreFull
+from a2a_session_manager.storage.file.atomic_files import sync_directory
+from a2a_session_manager.storage.file.commit_lines import UnknownFormatError
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, DamagedFrameError, Frame, find_frames, read_frames
 from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, HandlePool, Look
-from a2a_session_manager.storage.file.lines import UnknownFormatError
 from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
-from a2a_session_manager.storage.file.places import sync_directory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 
 _CHUNK = 4_000_000

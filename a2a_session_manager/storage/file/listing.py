@@ -9,18 +9,18 @@ from itertools import islice
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
-from a2a_session_manager.models.identifier import shown
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.storage.file.atomic_files import read_regular
+from a2a_session_manager.storage.file.commit_lines import decode_line
 from a2a_session_manager.storage.file.framing import read_frames
-from a2a_session_manager.storage.file.lines import decode_line
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.presence import Presence
-from a2a_session_manager.storage.file.reader import FileReader
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.session_reader import FileReader
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey
 
 _SUFFIX = ".log"

@@ -8,9 +8,9 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.file.commit_lines import encode_line, encode_one
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.lines import encode_line, encode_one
 from a2a_session_manager.storage.file.log_reader import LogReader
 from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
 
@@ -94,13 +94,13 @@ class LogFile(LogReader):
         head = self.head
         assert head is not None, "only a log that exists takes commits"
         try:
-            ledger.check_life(head, commit)
+            commit_rules.check_life(head, commit)
             seqs = self.find_seqs(_named_events(commit))
-            if ledger.is_one_append(commit) and not seqs:
+            if commit_rules.is_one_append(commit) and not seqs:
                 return self._one_appended(head, commit, start)
             if (receipt := self._repeated(commit, seqs)) is not None:
                 return receipt, None
-            outcome = ledger.decide(head, commit, seqs.get)
+            outcome = commit_rules.decide(head, commit, seqs.get)
         except SessionManagerError as error:
             if isinstance(error, CorruptSession):
                 raise
@@ -113,14 +113,14 @@ class LogFile(LogReader):
 
     def _one_appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
         (event,) = commit.events
-        receipt = ledger.append_one(head, commit)
+        receipt = commit_rules.append_one(head, commit)
         self._index.note_event(event.id, receipt.last_seq, start)
         return receipt, encode_one(commit, receipt.revision, receipt.last_seq)
 
     def _repeated(self, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
         assert self.head is not None, "only a log that exists knows write ids"
         first = None if commit.write_id is None else self.first_result(commit.write_id)
-        return None if first is None else ledger.repeat(self.head, commit, first, seqs.get)
+        return None if first is None else commit_rules.repeat(self.head, commit, first, seqs.get)
 
     def _write_checkpoint_if_due(self) -> None:
         assert self.head is not None, "only a log that exists grows"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
-from a2a_session_manager.storage import heads, ledger
+from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage.file.commit_lines import Birth, CommitLine, decode_line, seqs_in_line
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
-from a2a_session_manager.storage.file.lines import Birth, CommitLine, decode_line, seqs_in_line
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_ranges
 from a2a_session_manager.storage.records import (
     Creation,
@@ -182,9 +182,9 @@ class LogReader(FramedFile):
         self.birth = birth
         self.head = heads.newborn(self.key, creation_of(birth))
 
-    def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: ledger.Outcome, start: int) -> None:
+    def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: commit_rules.Outcome, start: int) -> None:
         before = head.last_seq
-        ledger.apply(head, commit, outcome)
+        commit_rules.apply(head, commit, outcome)
         self._index.note_events(outcome.fresh, before + 1, start)
         if outcome.hidden:
             self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
@@ -279,12 +279,12 @@ def creation_of(birth: Birth) -> Creation:
     return Creation(birth.creation_id, birth.created_at, parent, birth.updated_at)
 
 
-def _outcome(head: HeadRecord, line: CommitLine) -> ledger.Outcome:
+def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:
     events = line.commit.events
     last_seq = head.last_seq + len(events)
     seqs = range(head.last_seq + 1, last_seq + 1)
-    updated_at = ledger.last_active(head, line.commit, line.hidden)
+    updated_at = commit_rules.last_active(head, line.commit, line.hidden)
     receipt = Receipt(
         line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at, tag=line.commit.tag
     )
-    return ledger.Outcome(line.revision, events, line.hidden, receipt)
+    return commit_rules.Outcome(line.revision, events, line.hidden, receipt)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_from
-from a2a_session_manager.storage.file.shelf import Shelf
-from a2a_session_manager.storage.plain_json import parsed
+from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, birth_from
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.records import SessionKey
 
 # The first record of most logs, and the whole tree file of a session without children, are shorter.

@@ -13,17 +13,17 @@ from itertools import chain
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
+from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.storage.file.commit_lines import Birth, decode_line
+from a2a_session_manager.storage.file.engine import FileKeeper
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
-from a2a_session_manager.storage.file.keeper import FileKeeper
-from a2a_session_manager.storage.file.lines import Birth, decode_line
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.file.sweeping import most_at_once
 from a2a_session_manager.storage.file.tree import Place, TreeFile
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey
 
 _FIRST_RECORD_BYTES = 64_000

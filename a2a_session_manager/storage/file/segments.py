@@ -18,8 +18,8 @@ from itertools import chain, pairwise
 from operator import itemgetter
 from pathlib import Path
 
+from a2a_session_manager.storage.file.atomic_files import read_regular
 from a2a_session_manager.storage.file.descriptors import private_opener
-from a2a_session_manager.storage.file.places import read_regular
 
 _WORD = 8
 _FINGERPRINTS = 1 << 8 * _WORD

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.file.atomic_files import read_regular
+from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, birth_fields, birth_from
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
-from a2a_session_manager.storage.file.lines import FORMAT, Birth, birth_fields, birth_from
-from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_counters, check_ranges, is_moment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
 _WORD = 8

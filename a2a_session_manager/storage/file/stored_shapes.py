@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from a2a_session_manager.models.token_tally import TokenTally
-from a2a_session_manager.storage.plain_json import parsed
+from a2a_session_manager.serialization.plain_json import parsed
 
 # What reading nonsense may raise where no check has looked: it is damage, and no fault of ours.
 NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

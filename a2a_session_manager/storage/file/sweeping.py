@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.handles import BusyError, HandlePool
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.places import sync_directory
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.file.tree import Place, TreeFile
 from a2a_session_manager.storage.records import SessionKey, Totals
 

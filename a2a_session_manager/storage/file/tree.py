@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.file.atomic_files import read_regular
+from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, check_format
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handles import HandlePool
-from a2a_session_manager.storage.file.lines import FORMAT, Birth, check_format
-from a2a_session_manager.storage.file.places import read_regular
 from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters
-from a2a_session_manager.storage.plain_json import parsed
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
@@ -162,7 +162,7 @@ class TreeFile(FramedFile):
             return
         self.dead.pop(creation_id, None)
         for model, source, counters in cells:
-            ledger.add_counters(self.swept_totals.setdefault((model, source), {}), counters)
+            commit_rules.add_counters(self.swept_totals.setdefault((model, source), {}), counters)
 
     def _write(self, *records: dict[str, Any]) -> None:
         if self.offset == 0:

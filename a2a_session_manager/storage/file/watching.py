@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file.reader import FileReader
-from a2a_session_manager.storage.file.shelf import Shelf
+from a2a_session_manager.storage.file.session_reader import FileReader
+from a2a_session_manager.storage.file.store_directory import Shelf
 from a2a_session_manager.storage.records import SessionKey
 
 # A creation id and a revision; None for a session that is gone, or cannot be read.

@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 from weakref import WeakSet, finalize
 
+from a2a_session_manager.concurrency.threads import out_of_threads
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.threads import out_of_threads
 
 ResultT = TypeVar("ResultT")
 # A piece of work that tells its loop itself; None ends the thread that takes it.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.gone import refuse_gone
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import shown, split_url
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
 
 __all__ = ["InMemorySessionStore", "from_url"]
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import heads, ledger, paging
+from a2a_session_manager.storage import commit_rules, heads, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
@@ -44,7 +44,7 @@ class MemoryBackend(Backend):
         if stored is not None:
             return _done(stored.first_receipt(commit))
         stored = StoredSession(heads.newborn(key, creation), StoredTree())
-        outcome = ledger.decide(stored.head, commit, stored.seqs.get)
+        outcome = commit_rules.decide(stored.head, commit, stored.seqs.get)
         self._link(stored, creation)
         return _done(stored.write(commit, outcome))
 
@@ -52,18 +52,18 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is None:
             raise SessionNotFound(key.id)
-        ledger.check_life(stored.head, commit)
+        commit_rules.check_life(stored.head, commit)
         if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
-            return _done(ledger.repeat(stored.head, commit, first, stored.seqs.get))
-        if ledger.is_one_append(commit) and commit.events[0].id not in stored.seqs:
+            return _done(commit_rules.repeat(stored.head, commit, first, stored.seqs.get))
+        if commit_rules.is_one_append(commit) and commit.events[0].id not in stored.seqs:
             return _done(stored.append_one(commit))
-        return _done(stored.write(commit, ledger.decide(stored.head, commit, stored.seqs.get)))
+        return _done(stored.write(commit, commit_rules.decide(stored.head, commit, stored.seqs.get)))
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
         stored = self._sessions.get(key)
         if stored is None or stored.head.creation_id != creation_id:
             return _done(None)
-        ledger.check_guard(stored.head, guard)
+        commit_rules.check_guard(stored.head, guard)
         if stored.children and not cascade:
             raise InvalidSessionOperation(
                 f"session {key.id!r} has {len(stored.children)} children: delete them first, "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
-from a2a_session_manager.storage import heads, ledger, ranges
+from a2a_session_manager.storage import commit_rules, heads, ranges
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -46,20 +46,20 @@ class StoredSession:
         first = self.first_results.get(commit.write_id or "")
         if first is None:
             raise SessionAlreadyExists(self.head.key.id)
-        return ledger.repeat(self.head, commit, first, self.seqs.get)
+        return commit_rules.repeat(self.head, commit, first, self.seqs.get)
 
     def append_one(self, commit: EncodedCommit) -> Receipt:
         """Take the one event of a plain append, which is new: the short way for the most frequent commit."""
-        receipt = ledger.append_one(self.head, commit)
+        receipt = commit_rules.append_one(self.head, commit)
         self._keep(commit.events[0], receipt.revision, receipt.last_seq)
         if self.waiters:
             self.wake()
         return receipt
 
-    def write(self, commit: EncodedCommit, outcome: ledger.Outcome) -> Receipt:
+    def write(self, commit: EncodedCommit, outcome: commit_rules.Outcome) -> Receipt:
         """Make the commit that was decided."""
         after_seq = self.head.last_seq
-        ledger.apply(self.head, commit, outcome)
+        commit_rules.apply(self.head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
             self._keep(event, outcome.revision, seq)
         if outcome.hidden:
@@ -96,7 +96,7 @@ class StoredSession:
         self.revisions.append(revision)
         self.seqs[event.id] = seq
         if event.usage is not None:
-            ledger.add_usage(self.tree.totals, event)
+            commit_rules.add_usage(self.tree.totals, event)
 
 
 @dataclass(slots=True)

@@ -11,16 +11,16 @@ try:
 except ImportError as error:
     raise MissingDependency("redis", "redis") from error
 
-from a2a_session_manager.storage.base import BaseSessionStore
-from a2a_session_manager.storage.gone import refuse_gone
-from a2a_session_manager.storage.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import checked_prefix, probe_key
 from a2a_session_manager.storage.redis.rights import PLAIN
-from a2a_session_manager.tokens.pricing import DEFAULT_PRICER, Pricer
+from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.store import BaseSessionStore
 
 if TYPE_CHECKING:
     from a2a_session_manager.storage.redis.clients import AnyClient

@@ -8,12 +8,12 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.cancellation import QueuedWrite
-from a2a_session_manager.storage.commit_queue import BUSY, CommitQueue
+from a2a_session_manager.storage.batching import BUSY, CommitQueue
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -27,7 +27,6 @@ from a2a_session_manager.storage.records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import (
     commit_args,
     commit_keys,
@@ -45,8 +44,9 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator, Look
-from a2a_session_manager.storage.redis.reading import Reader
+from a2a_session_manager.storage.redis.reaper import Undertaker
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.session_reader import Reader
 from a2a_session_manager.storage.redis.wire import Sent
 
 ResultT = TypeVar("ResultT")

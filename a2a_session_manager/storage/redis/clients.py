@@ -20,7 +20,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavail
 from a2a_session_manager.storage.redis import our_connections, private
 from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
 from a2a_session_manager.storage.redis.options import check_files
-from a2a_session_manager.storage.redis.retrying import FAILOVER_TRIES, Patience
+from a2a_session_manager.storage.redis.retry_policy import FAILOVER_TRIES, Patience
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
 

@@ -14,7 +14,7 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -49,7 +49,7 @@ def commit_keys(place: Place, commits: Sequence[EncodedCommit]) -> tuple[bytes, 
 
 
 def commit_args(commit: EncodedCommit) -> list[Value]:
-    """Return a commit as `take_commit` in `ledger.lua` reads it."""
+    """Return a commit as `take_commit` in `commit_rules.lua` reads it."""
     usages = [event.usage for event in commit.events]
     has_usage = any(usages)
     arguments: list[Value] = []
@@ -170,7 +170,7 @@ def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMan
             tag=answer[5].decode(),
         )
     if status == b"CONFLICT":
-        return ledger.late(key.id, commit.guard or Guard(0), answer[1])
+        return commit_rules.late(key.id, commit.guard or Guard(0), answer[1])
     if status == b"OTHER":
         return SessionNotFound(
             key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"

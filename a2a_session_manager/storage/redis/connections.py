@@ -11,20 +11,20 @@ from typing import Any, Final
 
 from redis.asyncio import RedisCluster
 
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
-from a2a_session_manager.storage.redis.asking import Asker
 from a2a_session_manager.storage.redis.clients import AnyClient
+from a2a_session_manager.storage.redis.command_executor import Asker
 from a2a_session_manager.storage.redis.errors import translated
 from a2a_session_manager.storage.redis.options import check_options
 from a2a_session_manager.storage.redis.private import Ways, ways_of
-from a2a_session_manager.storage.redis.retrying import Patience
+from a2a_session_manager.storage.redis.pubsub_listener import Wakeups
+from a2a_session_manager.storage.redis.retry_policy import Patience
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
-from a2a_session_manager.storage.redis.wakeups import Wakeups
 from a2a_session_manager.storage.redis.wire import Sent
-from a2a_session_manager.threads import in_thread
 
 # A server that hangs does not take what is left to say.
 _CLOSE_SECONDS: Final = 1.0

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt, SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, commit_args, receipt_of, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator, claim_id_of, claim_of, root_of_claim
+from a2a_session_manager.storage.redis.reaper import Undertaker
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 

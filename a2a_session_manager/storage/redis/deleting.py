@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull
-from a2a_session_manager.storage import ledger
+from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.records import Guard, SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.commits import Flat, guard_arg, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import Place
 from a2a_session_manager.storage.redis.locating import Locator
-from a2a_session_manager.storage.redis.reading import Reader
+from a2a_session_manager.storage.redis.reaper import Undertaker
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.session_reader import Reader
 
 
 class Deleter:
@@ -73,7 +73,7 @@ class Deleter:
                 raise _has_children(place.key.id, reply[1])
         if reply[0] == b"CONFLICT":
             assert guard is not None, "only a guard is refused"
-            raise ledger.late(place.key.id, guard, reply[1])
+            raise commit_rules.late(place.key.id, guard, reply[1])
         if reply[0] != b"OK":
             return None
         return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session_run import RunStatus
 from a2a_session_manager.storage.records import (
@@ -18,7 +19,6 @@ from a2a_session_manager.storage.records import (
     Totals,
 )
 from a2a_session_manager.storage.redis.commits import Flat, cell_of, pairs
-from a2a_session_manager.storage.slices import Slices
 
 
 async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:

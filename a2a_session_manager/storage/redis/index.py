@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.models.identifier import shown
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import flat, lost, pairs

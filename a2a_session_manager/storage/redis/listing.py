@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage.redis.burying import Undertaker
 from a2a_session_manager.storage.redis.index import Index, Line
+from a2a_session_manager.storage.redis.reaper import Undertaker
 
 
 class Listing:

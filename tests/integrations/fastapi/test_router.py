@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from a2a_session_manager import SessionEvent, SessionManager
 from a2a_session_manager.integrations.fastapi import etag, router, session_router
-from a2a_session_manager.storage.limits import StoreLimits
+from a2a_session_manager.limits import StoreLimits
 from tests.integrations.fastapi.app import app
 from tests.integrations.fastapi.conftest import client_of
 

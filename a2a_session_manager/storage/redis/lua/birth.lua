@@ -1,4 +1,4 @@
--- The birth of a session. Put behind `common.lua` and `ledger.lua` where it is needed.
+-- The birth of a session. Put behind `common.lua` and `commit_rules.lua` where it is needed.
 
 local SESSION_KEYS = {'head', 'log', 'ids', 'hidden', 'runs', 'unfinished', 'retractions', 'children'}
 

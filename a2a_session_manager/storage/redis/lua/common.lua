@@ -1,5 +1,5 @@
 -- What the scripts share that work on sessions; it is put before each of them, behind `clock.lua`. The rules of a
--- commit are those of `storage/ledger.py`. A script reads and checks everything before its first write: Redis takes
+-- commit are those of `storage/commit_rules.py`. A script reads and checks everything before its first write: Redis takes
 -- nothing back.
 
 local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers

@@ -1,0 +1,1 @@
+"""What a usage costs: list prices and the user's own."""

@@ -1,0 +1,166 @@
+"""What genai-prices charges for a request, exact; imported on first use, because that takes a third of a second."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Context, Decimal, localcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
+
+    from a2a_session_manager.pricing.pricer import UsageNumbers
+
+    Sale = tuple[Provider, ModelInfo]
+
+# Enough digits for any count; the caller's decimal context must not change a price.
+EXACT = Context(prec=60)
+_MOST_NAMES = 4_096
+_MEDIA = ("audio", "image", "video")
+
+# What is counted, by our name and by theirs; what a pair leaves out is 0.
+_PARTS = (
+    ("cache_read_tokens", "cache_read_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("cache_write_1h_tokens", "cache_write_1h_tokens"),
+    ("reasoning_tokens", "output_reasoning_tokens"),
+    ("input_audio_tokens", "input_audio_tokens"),
+    ("output_audio_tokens", "output_audio_tokens"),
+)
+
+
+# Set behind the import, not by looking at sys.modules: there a module stands while its import still runs.
+_LOADED = threading.Event()
+
+
+class ListedCost(NamedTuple):
+    """A cost in US dollars, and the list and the model it was read from."""
+
+    usd: Decimal
+    priced_by: str
+
+
+class ListPrices:
+    """The bundled price list, or the newer one that genai-prices' `UpdatePrices` brought."""
+
+    def __init__(self) -> None:
+        self._snapshot: DataSnapshot | None = None
+        self._sales: dict[tuple[str, str | None], Sale | None] = {}
+
+    @staticmethod
+    def are_loaded() -> bool:
+        """Tell whether a price can be read without importing anything."""
+        return _LOADED.is_set()
+
+    def cost(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> ListedCost | None:
+        """Return what `usage` costs at `at`, or None for an unknown model; ValueError for what no price fits."""
+        sale = self._sale(model, provider)
+        if sale is None:
+            return None
+        seller, sold = sale
+        price = sold.get_prices(at)
+        _check_price_fits(price, usage)
+        with localcontext(EXACT):
+            calculated = sold.calc_price(_their_usage(usage), seller, genai_request_timestamp=at)
+        return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}")
+
+    def _sale(self, model: str, provider: str | None) -> Sale | None:
+        snapshot = _current_list()
+        if snapshot is not self._snapshot or len(self._sales) >= _MOST_NAMES:
+            self._snapshot, self._sales = snapshot, {}
+        # A local name: another thread may begin anew at any moment.
+        sales, key = self._sales, (model, provider)
+        if key not in sales:
+            sales[key] = _found(snapshot, model, provider)
+        return sales[key]
+
+    def _list_name(self) -> str:
+        import genai_prices  # loaded already: see the module's docstring
+
+        snapshot = self._snapshot
+        fetched = f" of {snapshot.timestamp:%Y-%m-%d}" if snapshot is not None and snapshot.from_auto_update else ""
+        return f"genai-prices {genai_prices.__version__}{fetched}"
+
+
+def load() -> None:
+    """Import the price list, and price once: the first time is the slow one. Blocks; for a thread."""
+    import genai_prices  # see the module's docstring
+
+    genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "gpt-4o")
+    _LOADED.set()
+
+
+def _current_list() -> DataSnapshot:
+    from genai_prices import data_snapshot  # see the module's docstring
+
+    snapshot = data_snapshot.get_snapshot()
+    _LOADED.set()
+    return snapshot
+
+
+def _found(snapshot: DataSnapshot, model: str, provider: str | None) -> Sale | None:
+    from genai_prices.data_snapshot import find_provider_by_id  # see the module's docstring
+
+    def sells(name: str) -> str | None:
+        found = find_provider_by_id(snapshot.providers, name.strip())
+        return None if found is None else found.id
+
+    for seller, name in offers(model, provider, sells):
+        try:
+            return snapshot.find_provider_model(name, None, seller, None)
+        except LookupError:
+            if (sale := _fine_tuned(snapshot, seller, name)) is not None:
+                return sale
+    return None
+
+
+def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale | None:
+    # The list has fine-tuned models at prices of their own, by dated names. The base model's price is another.
+    wanted = fine_tuned_id(name)
+    for provider in snapshot.providers:
+        if wanted is not None and provider.id == seller:
+            for model in provider.models:
+                if model.id.rstrip("-") in wanted:
+                    return provider, model
+    return None
+
+
+def _their_usage(usage: UsageNumbers) -> Any:
+    from genai_prices import Usage  # see the module's docstring
+
+    numbers = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    for ours, theirs in _PARTS:
+        if count := getattr(usage, ours):
+            numbers[theirs] = count
+    return Usage(**numbers | dict(getattr(usage, "media", ())))
+
+
+def _check_price_fits(price: ModelPrice, usage: UsageNumbers) -> None:
+    """Raise ValueError where the price list would answer with too little, and say nothing."""
+    media = {"input_audio_tokens": usage.input_audio_tokens, "output_audio_tokens": usage.output_audio_tokens}
+    media |= dict(getattr(usage, "media", ()))
+    _check_side(price, "input", usage.prompt_tokens, media)
+    _check_side(price, "output", usage.completion_tokens, media)
+    if usage.requests == 1:
+        return
+    if price.requests_kcount is not None:
+        raise ValueError(f"{usage.requests} requests in one usage, and each has a price: record them one by one")
+    starts = [tier.start for part in price.__dict__.values() for tier in getattr(part, "tiers", ())]
+    if starts and usage.prompt_tokens > min(starts):
+        raise ValueError(
+            f"{usage.requests} requests in one usage, and the price changes above {min(starts)} input tokens "
+            "of a single one: record them one by one"
+        )
+
+
+def _check_side(price: ModelPrice, side: str, tokens: int, media: Mapping[str, int]) -> None:
+    if getattr(price, f"{side}_mtok") is not None:
+        return
+    apart = [medium for medium in _MEDIA if getattr(price, f"{side}_{medium}_mtok") is not None]
+    if tokens > sum(media.get(f"{side}_{medium}_tokens", 0) for medium in apart):
+        raise ValueError(f"the list has no price for {side} tokens of this model")

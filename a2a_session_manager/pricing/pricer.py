@@ -1,0 +1,167 @@
+"""Numbers of one request in, its cost out: the user's prices first, then the list prices of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from types import MappingProxyType
+from typing import Protocol, Self, runtime_checkable
+
+from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.pricing import list_prices
+from a2a_session_manager.pricing.list_prices import EXACT, ListPrices
+from a2a_session_manager.pricing.model_names import override_names
+from a2a_session_manager.pricing.prices import Prices
+
+__all__ = [
+    "DEFAULT_PRICER",
+    "ListPricer",
+    "PricedCost",
+    "Pricer",
+    "Prices",
+    "SaysWhy",
+    "UsageNumbers",
+    "prices_are_loaded",
+    "warm_up_prices",
+]
+
+
+class UsageNumbers(Protocol):
+    """The counts a price is made from: a TokenUsage, or anything like it.
+
+    Inclusive: cached and audio tokens are part of their side. An object may bring `media` as well, further
+    counts by their genai-prices name, such as `output_image_tokens`.
+    """
+
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+    @property
+    def cache_read_tokens(self) -> int: ...
+    @property
+    def cache_write_tokens(self) -> int: ...
+    @property
+    def cache_write_1h_tokens(self) -> int: ...
+    @property
+    def reasoning_tokens(self) -> int: ...
+    @property
+    def input_audio_tokens(self) -> int: ...
+    @property
+    def output_audio_tokens(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PricedCost:
+    """A cost in 10⁻¹² US dollars, and who says so."""
+
+    cost_pico_usd: int
+    priced_by: str
+
+
+class Pricer(Protocol):
+    """Says what a request cost. Called on the event loop for every unpriced usage: it must not block."""
+
+    def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
+        """Return the cost of one request made at `at`, or None where it is unknown: never 0, never a guess."""
+        ...
+
+
+@runtime_checkable
+class SaysWhy(Protocol):
+    """What a Pricer may offer besides: why the numbers of a model that it knows have no price."""
+
+    def refusal(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> str | None:
+        """Return the reason why `price` is None although the model is known; None for an unknown model."""
+        ...
+
+
+class ListPricer:
+    """genai-prices behind the user's own prices.
+
+    An override holds for every spelling of its model: `{"gpt-4o": …}` for `openai/gpt-4o` too, and
+    `{"azure/gpt-4o": …}` goes before it; `{"ft:gpt-4.1": …}` holds for all models tuned from gpt-4.1.
+    """
+
+    def __init__(self, overrides: Mapping[str, Prices] | None = None) -> None:
+        self._overrides = {_name(model, prices): prices for model, prices in (overrides or {}).items()}
+        self._list = ListPrices()
+
+    @property
+    def overrides(self) -> Mapping[str, Prices]:
+        """The user's own prices by model name, lower case."""
+        return MappingProxyType(self._overrides)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        # It never changes, and behind it lies a price list of megabytes.
+        return self
+
+    def __reduce__(self) -> tuple[type[ListPricer], tuple[dict[str, Prices]]]:
+        return ListPricer, (self._overrides,)
+
+    def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
+        """Return the cost of one request made at `at`, or None where it is unknown.
+
+        The first call imports the price list, unless `warm_up_prices` has; after that it takes microseconds.
+        """
+        try:
+            return self._cost(usage, model, provider, at)
+        except (ValueError, ArithmeticError):
+            return None
+
+    def refusal(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> str | None:
+        """Return the reason why `price` is None although the model is known; None for an unknown model."""
+        try:
+            self._cost(usage, model, provider, at)
+        except (ValueError, ArithmeticError) as error:
+            return str(error) or type(error).__name__
+        return None
+
+    def _cost(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
+        if not model.strip():
+            return None
+        if self._overrides:
+            for name in override_names(model, provider):
+                if name in self._overrides:
+                    return _own_cost(self._overrides[name], usage, name)
+        listed = self._list.cost(usage, model, provider, at)
+        if listed is None:
+            return None
+        with localcontext(EXACT):
+            return PricedCost(_whole(listed.usd.scaleb(12)), listed.priced_by)
+
+
+def prices_are_loaded() -> bool:
+    """Tell whether a price can be read here and now without blocking."""
+    return ListPrices.are_loaded()
+
+
+async def warm_up_prices() -> None:
+    """Load the price list in a thread, at a moment of the caller's choice; once is enough."""
+    if not prices_are_loaded():
+        await in_thread(list_prices.load)
+
+
+def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:
+    with localcontext(EXACT):
+        return PricedCost(_whole(prices.pico_usd(usage)), f"override {name}")
+
+
+def _whole(pico: Decimal) -> int:
+    return int(pico.to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def _name(model: object, prices: object) -> str:
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidSessionOperation(f"overrides: {model!r} is no model's name")
+    if not isinstance(prices, Prices):
+        raise InvalidSessionOperation(f"overrides[{model!r}] is {prices!r}: pass Prices(input=…, output=…)")
+    return model.strip().lower()
+
+
+DEFAULT_PRICER = ListPricer()

@@ -1,0 +1,81 @@
+"""Prices that a user sets for a model: dollars per million tokens, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from a2a_session_manager.exceptions import InvalidSessionOperation
+
+if TYPE_CHECKING:
+    from a2a_session_manager.pricing.pricer import UsageNumbers
+
+# A dollar per million tokens is a million pico-dollars per token.
+_PICO_PER_TOKEN = 10**6
+
+Amount = Decimal | int | str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens. Written as `Decimal("0.15")`, an int or a string; a float counts as it prints.
+
+    What is left out costs what it is a part of: cached and audio input the `input` price, an hour's cache the
+    `cache_write` price, audio output the `output` price. Reasoning is output.
+    """
+
+    input: Amount
+    output: Amount
+    cache_read: Amount | None = None
+    cache_write: Amount | None = None
+    cache_write_1h: Amount | None = None
+    input_audio: Amount | None = None
+    output_audio: Amount | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.name in ("input", "output"):
+                object.__setattr__(self, field.name, _checked(value, field.name))
+
+    def pico_usd(self, usage: UsageNumbers) -> Decimal:
+        """Return what `usage` costs in pico-dollars. Raises ValueError where its numbers cannot tell."""
+        side = _first(self.input)
+        write = _first(self.cache_write, side)
+        long_write = _first(self.cache_write_1h, write)
+        audio = _first(self.input_audio, side)
+        plain = usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+        # Only audio at a price of its own has to be told from the rest.
+        heard = usage.input_audio_tokens if audio != side else 0
+        if heard and heard > plain:
+            raise ValueError("audio tokens overlap cached ones, and no price tells them apart")
+        said = usage.output_audio_tokens
+        per_million = (
+            (plain - heard) * side
+            + heard * audio
+            + usage.cache_read_tokens * _first(self.cache_read, side)
+            + (usage.cache_write_tokens - usage.cache_write_1h_tokens) * write
+            + usage.cache_write_1h_tokens * long_write
+            + (usage.completion_tokens - said) * _first(self.output)
+            + said * _first(self.output_audio, self.output)
+        )
+        return per_million * _PICO_PER_TOKEN
+
+
+def _first(*amounts: Amount | None) -> Decimal:
+    return next(amount for amount in amounts if isinstance(amount, Decimal))
+
+
+def _checked(value: object, name: str) -> Decimal:
+    try:
+        if isinstance(value, bool) or not isinstance(value, Decimal | int | str | float):
+            raise TypeError
+        amount = value if isinstance(value, Decimal) else Decimal(str(value))
+    except (InvalidOperation, TypeError):
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidSessionOperation(
+            f"Prices.{name} is {value!r}: give dollars per million tokens, a Decimal of 0 or more"
+        )
+    return amount

@@ -1,0 +1,176 @@
+"""One commit as one line of a log: a JSON header, then the events as they were encoded, apart by tabs.
+
+Encoded events hold neither newline nor tab (JSON escapes both), so their bytes stay readable in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from a2a_session_manager.serialization.plain_json import dumped, parsed
+from a2a_session_manager.storage.commit_rules import Outcome
+from a2a_session_manager.storage.file.stored_shapes import check_birth, check_line, is_append
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    EncodedEvent,
+    HeadRecord,
+    SessionKey,
+    StoredRun,
+    UsageDelta,
+)
+
+FORMAT = 1
+
+
+class Birth(NamedTuple):
+    """What the first line of a log says of its session; a root's `root_creation_id` is its own creation id."""
+
+    key: SessionKey
+    creation_id: str
+    created_at: int
+    parent_id: str | None
+    root_id: str
+    root_creation_id: str
+    depth: int
+    updated_at: int | None = None
+
+
+class CommitLine(NamedTuple):
+    """A line read back: the commit, what it did, and, in the first line, the session's birth."""
+
+    commit: EncodedCommit
+    revision: int
+    first_seq: int
+    hidden: tuple[tuple[int, int], ...]
+    birth: Birth | None
+
+    @property
+    def is_change(self) -> bool:
+        """False for a commit that changed nothing, and was written for its write id alone."""
+        commit = self.commit
+        return bool(self.birth or commit.events or self.hidden or commit.state or commit.properties or commit.runs)
+
+
+def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> Birth:
+    """Return what a new log begins with."""
+    return Birth(
+        key,
+        creation.creation_id,
+        creation.created_at,
+        head.parent_id,
+        head.root_id,
+        root_creation_id,
+        head.depth,
+        creation.updated_at,
+    )
+
+
+def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: Birth | None = None) -> bytes:
+    """Return the payload that records what `commit` did; only what is not empty is written."""
+    header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
+    if birth is not None:
+        header["v"] = FORMAT
+        header["birth"] = birth_fields(birth)
+    if commit.write_id is not None:
+        header["w"] = commit.write_id
+    if not commit.is_append:
+        optional = {
+            "state": _texts(commit.state),
+            "properties": _texts(commit.properties),
+            "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
+            "hidden": outcome.hidden,
+        }
+        header |= {name: value for name, value in optional.items() if value}
+    if outcome.fresh:
+        header["e"] = [[event.id, event.run_id, event.usage] for event in outcome.fresh]
+    return b"\t".join([dumped(header), *[event.data for event in outcome.fresh]])
+
+
+def encode_one(commit: EncodedCommit, revision: int, seq: int) -> bytes:
+    """Return what `encode_line` makes of one new event and nothing else."""
+    (event,) = commit.events
+    described = dumped([[event.id, event.run_id, event.usage]])
+    return b'{"r":%d,"s":%d,"t":%d,"g":"%b","e":%b}\t%b' % (
+        revision,
+        seq,
+        commit.written_at,
+        commit.tag.encode(),
+        described,
+        event.data,
+    )
+
+
+def seqs_in_line(payload: bytes) -> dict[str, int]:
+    """Return the seqs of the events that the line brought, without decoding any of them. Raises like decode_line."""
+    header = _header(payload.partition(b"\t")[0])
+    return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
+
+
+def decode_line(payload: bytes) -> CommitLine:
+    """Return the line that was encoded. Raises ValueError when it is none, UnknownFormat for a newer one."""
+    head, *data = payload.split(b"\t")
+    header = _header(head)
+    check_line(header)
+    events = _events(header.get("e", ()), data)
+    commit = EncodedCommit(events=events, written_at=header["t"], tag=header.get("g", ""))
+    if is_append(header):
+        return CommitLine(commit, header["r"], header["s"], (), None)
+    commit.state = _bytes(header.get("state", {}))
+    commit.properties = _bytes(header.get("properties", {}))
+    runs = header.get("runs", {})
+    commit.runs = {run_id: StoredRun(status, text.encode()) for run_id, (status, text) in runs.items()}
+    commit.write_id = header.get("w")
+    hidden = tuple((first, last) for first, last in header.get("hidden", ()))
+    birth = birth_from(header["birth"]) if "birth" in header else None
+    return CommitLine(commit, header["r"], header["s"], hidden, birth)
+
+
+class UnknownFormatError(ValueError):
+    """The file was written by a newer release."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"format {version}")
+        self.version = version
+
+
+def check_format(version: Any) -> None:
+    """Raise UnknownFormatError for a newer one, ValueError for what is none."""
+    if type(version) is not int or version < 1:
+        raise ValueError("no format")
+    if version > FORMAT:
+        raise UnknownFormatError(version)
+
+
+def birth_fields(birth: Birth) -> list[Any]:
+    """Return a birth as JSON values."""
+    return [*birth.key, *birth[1:]]
+
+
+def birth_from(fields: list[Any]) -> Birth:
+    """Return the birth that `birth_fields` gave. Raises ValueError for what it never gives."""
+    check_birth(fields)
+    namespace, session_id, *rest = fields
+    return Birth(SessionKey(namespace, session_id), *rest)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    header: dict[str, Any] = parsed(data)
+    check_format(header.get("v", FORMAT))
+    return header
+
+
+def _events(described: Sequence[Any], data: Sequence[bytes]) -> list[EncodedEvent]:
+    return [
+        EncodedEvent(event_id, encoded, run_id, None if usage is None else UsageDelta(*usage))
+        for (event_id, run_id, usage), encoded in zip(described, data, strict=True)
+    ]
+
+
+def _texts(values: Any) -> dict[str, str | None]:
+    return {key: None if data is None else data.decode() for key, data in values.items()}
+
+
+def _bytes(values: dict[str, str | None]) -> dict[str, bytes | None]:
+    return {key: None if text is None else text.encode() for key, text in values.items()}

@@ -1,0 +1,275 @@
+"""Commands and scripts to a client, many in one round trip, and asked again while what fails passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis, RedisCluster
+
+from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.redis import private
+from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
+from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, let_go, outage
+from a2a_session_manager.storage.redis.private import Ways
+from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, encoded
+from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
+
+# How long a store that is closed waits for answers that are under way.
+_CLOSE_SECONDS: Final = 2.5
+
+# Takes questions and the number of the attempt.
+Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
+Send = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+
+
+class Asker:
+    """Asks the servers of one client, on one event loop.
+
+    What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
+    """
+
+    def __init__(self, client: AnyClient, patience: Patience, ways: Ways | None = None) -> None:
+        """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
+        self._client = client
+        self._is_cluster = isinstance(client, RedisCluster)  # asking its type takes long
+        self._patience = patience
+        self._is_closed = False
+        # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
+        limit = connection_limit(client)
+        # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
+        self._wire = _wire_of(client, ways)
+        # Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
+        self._as_bytes = private.as_bytes()
+        # What is sent at once has its connection before it comes to the gate.
+        self._beyond_gate = KEPT if ways is not None and ways.sends_at_once and limit > 2 * KEPT else 0
+        self._limit = limit - self._beyond_gate
+        self._gate = asyncio.Semaphore(self._limit)
+        self._timeouts: set[asyncio.Timeout] = set()  # of what is under way
+        self._may_transact = True  # until a user turns out to have no right to
+
+    def send_now(self, calls: Sequence[Call]) -> Sent | None:
+        """Send calls if that takes no waiting; what this returns, `run` is given with the same calls."""
+        if self._wire is None or not self._beyond_gate or self._is_closed or self._gate.locked():
+            return None
+        return self._wire.send_now([call.by_sha() for call in calls])
+
+    def run(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> Awaitable[list[Any]]:
+        """Return an answer or an exception for each call, in their order.
+
+        With `lets_go`, a call whose slot a cluster is moving is answered by SlotMoving: the others do not wait for it.
+        """
+        return self._asked(calls, partial(self._run, sent=sent, lets_go=lets_go and self._is_cluster))
+
+    def read(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
+        """Return an answer or an exception for each command, in their order."""
+        return self._asked(commands, self._read)
+
+    async def read_at_once(self, commands: Sequence[Command]) -> Any:
+        """Return the answers to commands that are run in one step, or what failed; None where this cannot be."""
+        if self._wire is None or not self._may_transact:
+            return None
+        [answer] = await self._asked([commands], self._read_at_once)
+        if isinstance(answer, Exception) and not is_passing(answer):
+            self._may_transact = False
+            return None
+        return answer
+
+    async def aclose(self) -> None:
+        """Refuse what is asked from now on, and wait until what is under way is answered or, after a while, has failed.
+
+        A client of redis-py that is closed while it is in use opens connections again, which nobody closes.
+        """
+        self._is_closed = True
+        hurrying = asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self.hurry)
+        try:
+            for _ in range(self._limit):
+                await self._gate.acquire()
+        finally:
+            hurrying.cancel()
+
+    def hurry(self) -> None:
+        """Refuse what is asked from now on, and let what is under way fail at once."""
+        self._is_closed = True
+        now = asyncio.get_running_loop().time()
+        for timeout in self._timeouts:
+            if not timeout.expired():
+                timeout.reschedule(now)
+
+    async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
+        patience = self._patience
+        deadline = asyncio.get_running_loop().time() + patience.seconds
+        answers = await self._in_time(ask, questions, 0, deadline)
+        unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
+        for attempt in range(1, patience.tries):
+            if not unanswered or not await patience.pause(attempt, deadline):
+                break
+            _note_sent_again(questions[index] for index in unanswered)
+            again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
+            for index, answer in zip(unanswered, again, strict=True):
+                answers[index] = answer
+            unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
+        return answers
+
+    async def _in_time(
+        self,
+        ask: Ask,
+        questions: Sequence[Any],
+        attempt: int,
+        deadline: float,
+    ) -> list[Any]:
+        if self._is_closed:
+            return [StoreUnavailable("the store was closed meanwhile: open a new one")] * len(questions)
+        gate = self._gate
+        now = asyncio.get_running_loop().time()
+        if gate.locked():
+            waiting = asyncio.timeout_at(deadline)
+            self._timeouts.add(waiting)
+            try:
+                async with waiting:
+                    await gate.acquire()
+            except TimeoutError:
+                return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+            finally:
+                self._timeouts.discard(waiting)
+        else:
+            await gate.acquire()  # at once
+        # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
+        asking = asyncio.timeout_at(min(deadline, now + self._patience.try_seconds))
+        self._timeouts.add(asking)
+        try:
+            async with asking:
+                answers = await ask(questions, attempt)
+                failures = [answer for answer in answers if isinstance(answer, Exception)]
+                if failures and any(map(is_read_only, failures)):
+                    await self._drop_idle_connections()
+                return answers
+        except TimeoutError:
+            return [redis_errors.TimeoutError("no answer in time")] * len(questions)
+        finally:
+            self._timeouts.discard(asking)
+            gate.release()
+
+    async def _drop_idle_connections(self) -> None:
+        """Let the next try connect anew: the address may lead to another primary by now, and old connections stay open.
+
+        Not a cluster's: it says by MOVED where the primary is.
+        """
+        if self._wire is not None:
+            await self._wire.release_kept()
+        if isinstance(self._client, Redis):
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+
+    async def _run(self, calls: Sequence[Call], attempt: int, *, sent: Sent | None, lets_go: bool) -> list[Any]:
+        send = self._sender(attempt)
+        if lets_go:
+            send = partial(self._send_letting_go, send if attempt else self._send_as_told)
+        if sent is not None and attempt == 0:
+            answers = await _or_errors(sent.answers(), len(calls))
+        else:
+            answers = await send([call.by_sha() for call in calls])
+        # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
+        for spelled in (_first_by_source, _by_source):
+            unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+            if not unknown:
+                break
+            again = await send(spelled([calls[index] for index in unknown]))
+            for index, answer in zip(unknown, again, strict=True):
+                answers[index] = answer
+        return answers
+
+    async def _read(self, commands: Sequence[Command], attempt: int) -> list[Any]:
+        return await self._sender(attempt)(commands)
+
+    async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
+        return [(await self._send_directly([("MULTI",), *commands, ("EXEC",)]))[-1] for commands in groups]
+
+    def _sender(self, attempt: int) -> Send:
+        if self._wire is not None:
+            return self._send_directly
+        # Only a single command makes a cluster's client read the map anew.
+        return self._send_one_by_one if attempt and self._is_cluster else self._send
+
+    async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
+        assert self._wire is not None
+        return await _or_errors(self._wire.send(commands), len(commands))
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        first, *others = map(encoded, commands)
+        try:
+            if not others:
+                return [await self._client.execute_command(*first, **self._as_bytes)]
+            pipeline = self._client.pipeline(transaction=False)
+            for command in (first, *others):
+                pipeline.execute_command(*command, **self._as_bytes)
+            return list(await pipeline.execute(raise_on_error=False))
+        except Exception as error:
+            return [outage(error)] * len(commands)
+
+    async def _send_letting_go(self, send: Send, commands: Sequence[Command]) -> list[Any]:
+        answers = await send(commands)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, redis_errors.MovedError):
+                [answers[index]] = await self._send([commands[index]])
+        return list(map(let_go, answers))
+
+    async def _send_as_told(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands to where the map of the cluster says, and follow nobody who says otherwise."""
+        try:
+            pipeline: Any = self._client.pipeline(transaction=False)
+            for command in map(encoded, commands):
+                pipeline.execute_command(*command, **self._as_bytes)
+            return list(await pipeline.execute(raise_on_error=False, allow_redirections=False))
+        except Exception as error:
+            return [outage(error)] * len(commands)
+
+    async def _send_one_by_one(self, commands: Sequence[Command]) -> list[Any]:
+        answers: list[Any] = []
+        for command in commands:
+            answers += await self._send([command])
+            if isinstance(answers[-1], redis_errors.ConnectionError | redis_errors.TimeoutError | OSError):
+                # The node is away: the others would only wait for the same. Their order is kept, too.
+                answers += [answers[-1]] * (len(commands) - len(answers))
+                break
+        return answers
+
+
+def _wire_of(client: AnyClient, ways: Ways | None) -> Wire | None:
+    if ways is None or not ways.sends_directly or not isinstance(client, Redis):
+        return None
+    return Wire(client, sends_at_once=ways.sends_at_once)
+
+
+async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:
+    try:
+        return await answers
+    except Exception as error:
+        return [outage(error)] * count
+
+
+def _first_by_source(calls: Sequence[Call]) -> list[Command]:
+    """Return calls of which the first of each script brings its source."""
+    first = {_name(call): call for call in reversed(calls)}
+    return [call.by_source() if first[_name(call)] is call else call.by_sha() for call in calls]
+
+
+def _name(call: Call) -> str:
+    return "" if call.script is None else call.script.sha
+
+
+def _by_source(calls: Sequence[Call]) -> list[Command]:
+    return [call.by_source() for call in calls]
+
+
+def _note_sent_again(questions: Iterable[Any]) -> None:
+    for question in questions:
+        if isinstance(question, ScriptCall | PlainCall) and question.note_sent_again is not None:
+            question.note_sent_again()
+
+
+def _is_worth_asking_again(answer: Any) -> bool:
+    return isinstance(answer, Exception) and is_passing(answer)

@@ -1,0 +1,47 @@
+"""What a provider's raw usage says about media: counts that TokenUsage has no field for, but price lists do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from a2a_session_manager.usage.usage_reader import Reader
+
+_MEDIA = {"audio": ("audio",), "image": ("image", "document"), "video": ("video",)}
+_GEMINI = {
+    "input_{}_tokens": ("prompt_tokens_details", "tool_use_prompt_tokens_details"),
+    "cache_{}_read_tokens": ("cache_tokens_details",),
+    "output_{}_tokens": ("candidates_tokens_details", "response_tokens_details"),
+}
+_OPENAI = {
+    "input_image_tokens": (
+        "prompt_tokens_details.image_tokens",
+        "input_tokens_details.image_tokens",
+        "input_token_details.image_tokens",
+    ),
+    "output_image_tokens": (
+        "completion_tokens_details.image_tokens",
+        "output_tokens_details.image_tokens",
+    ),
+    "cache_audio_read_tokens": (
+        "input_token_details.cached_tokens_details.audio_tokens",
+        "cache_audio_read_tokens",  # pydantic-ai
+    ),
+    "cache_image_read_tokens": ("input_token_details.cached_tokens_details.image_tokens",),
+    "output_citation_tokens": ("citation_tokens",),
+}
+
+
+def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
+    """Return counts by their names in price lists; a 0 that the provider says is said, too."""
+    if not details:
+        return {}
+    usage = Reader(details)
+    found = {name: usage.count(*paths) for name, paths in _OPENAI.items()}
+    for name, lists in _GEMINI.items():
+        given = [path for path in lists if usage.has(path)]
+        for medium, modalities in _MEDIA.items() if given else ():
+            found[name.format(medium)] = sum(
+                usage.among(path, "modality", modality, "token_count") or 0 for path in given for modality in modalities
+            )
+    return {name: count for name, count in found.items() if count is not None}

@@ -1,0 +1,162 @@
+"""Usage as callers and providers hand it in → TokenUsage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.serialization.plain_objects import fields_of, plain
+from a2a_session_manager.usage.conventions import Convention, convention_of, known_as
+from a2a_session_manager.usage.usage_reader import Reader
+
+# The key in `details` beside the provider's own numbers, where those contradict each other.
+INCONSISTENT = "inconsistent"
+
+_SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
+_OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
+# Where a whole reply, or an event of a stream, keeps its usage.
+_PLACES = (
+    ("usage",),
+    ("usage_metadata",),
+    ("usageMetadata",),
+    ("message", "usage"),
+    ("response", "usage"),
+    ("metadata", "usage"),
+    ("result", "usage"),
+)
+# Cohere's first API and spans: names that stand for other things as well.
+_PERHAPS = ("meta", "attributes")
+_MODEL_NAMES = ("model", "model_name", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
+
+
+def usage_from(usage: object, *, model: str | None = None, provider: str | None = None) -> TokenUsage:
+    """Return what a provider's usage says, or a reply that holds one, as inclusive numbers.
+
+    The names in it tell whose it is. `provider` is needed where names lie: "litellm" has Anthropic's names and
+    OpenAI's meaning. `details` keeps the provider's object, and under "inconsistent" what in it contradicts
+    itself: then a part is cut down to its whole, and the parts stand against the total. `model` and `provider`
+    fill in what the usage does not say. Raises InvalidEvent for what is no usage, or no count.
+    """
+    if isinstance(usage, TokenUsage):
+        return _filled(usage, model, provider)
+    if isinstance(usage, Mapping) and usage and _OWN_NAMES.issuperset(usage):
+        return _filled(_own(usage), model, provider)
+    found, reply = located(usage)
+    raw = plain(found)
+    convention = convention_of(Reader(raw)) if isinstance(raw, dict) else None
+    if convention is None:
+        raise _not_recognised(usage)
+    return _filled(_read(raw, convention, provider), model or _model_of(reply, raw), provider)
+
+
+def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
+    """Return the usage of one streamed reply from its events, or from the usages in them, in order.
+
+    Providers stream totals so far: the last value of each field holds, and nothing is added. Events without
+    usage are passed over. Raises InvalidEvent when none brings any. LangChain streams differences instead:
+    add its chunks up, and give `usage_from` the sum's `usage_metadata`.
+    """
+    if known_as(provider) == "langchain":
+        raise InvalidEvent(
+            "LangChain streams differences, not totals: add its chunks up, and pass usage_from the sum", path="usage"
+        )
+    merged: dict[str, Any] = {}
+    named: str | None = None
+    for chunk in chunks:
+        found, reply = located(chunk)
+        raw = plain(found)
+        if isinstance(raw, dict) and (convention_of(Reader(raw)) is not None or found is not chunk):
+            _overwrite(merged, raw)
+        named = named or _model_of(reply, {})
+    convention = convention_of(Reader(merged))
+    if convention is None:
+        raise InvalidEvent(
+            'no event of the stream brought usage: ask for it (OpenAI: stream_options={"include_usage": True}), '
+            "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
+            path="usage",
+        )
+    return _filled(_read(merged, convention, provider), model or named, provider)
+
+
+def located(thing: object) -> tuple[object, object]:
+    """Return the usage inside `thing` and what holds it, or `thing` itself twice."""
+    if _is_usage(thing):
+        return thing, thing
+    for place in _PLACES:
+        holder, found = thing, thing
+        for step in place:
+            holder, found = found, _part(found, step)
+        if found is not None and fields_of(found):
+            return found, holder
+    return next((found for name in _PERHAPS if _is_usage(found := _part(thing, name))), thing), thing
+
+
+def _is_usage(thing: object) -> bool:
+    fields = fields_of(thing)
+    return fields is not None and convention_of(Reader(fields)) is not None
+
+
+def _read(raw: dict[str, Any], convention: Convention, provider: str | None) -> TokenUsage:
+    counts = convention(Reader(raw), known_as(provider))
+    counts.fit()
+    details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
+    numbers: dict[str, Any] = {**counts.numbers(), "details": details}
+    return TokenUsage(**numbers)
+
+
+def _own(usage: Mapping[str, Any]) -> TokenUsage:
+    try:
+        return TokenUsage.model_validate(dict(usage))
+    except ValidationError as error:
+        # These names are a provider's as well, and what a provider says is kept even where it contradicts itself.
+        if _SHARED_NAMES.issuperset(usage):
+            raw = plain(usage)
+            convention = convention_of(Reader(raw))
+            if convention is not None:
+                return _read(raw, convention, None)
+        raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
+
+
+def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> TokenUsage:
+    about: dict[str, Any] = {}
+    if model and not usage.model:
+        about["model"] = model
+    if provider is not None and usage.provider is None:
+        about["provider"] = provider
+    return usage.model_copy(update=about) if about else usage
+
+
+def _model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
+    for holder in (reply, raw, _part(reply, "response_metadata")):  # the last is LangChain's
+        for name in _MODEL_NAMES:
+            found = _part(holder, name)
+            if isinstance(found, str) and found:
+                return found
+    return None
+
+
+def _part(thing: object, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def _overwrite(merged: dict[str, Any], later: Mapping[str, Any]) -> None:
+    for name, value in later.items():
+        known = merged.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            _overwrite(known, value)
+        elif value is not None:
+            merged[name] = value
+
+
+def _not_recognised(usage: object) -> InvalidEvent:
+    fields = fields_of(usage)
+    seen = "" if fields is None else f" with the keys {sorted(map(str, fields))[:20]}"
+    return InvalidEvent(
+        f"usage is not understood: a {type(usage).__name__}{seen}. Give a provider's usage object as it is, "
+        "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
+        path="usage",
+    )

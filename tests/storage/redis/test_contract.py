@@ -1,0 +1,97 @@
+"""The contract on Redis: one server with RESP 2 and RESP 3, a cluster, and fakeredis."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeServer
+
+from a2a_session_manager.storage.redis import RedisSessionStore
+from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.testing import StoreContract
+from a2a_session_manager.testing.contract.base import ContractBase
+from a2a_session_manager.testing.contract.corruption import CorruptionContract
+from a2a_session_manager.testing.contract.deleting import DeletingContract
+from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
+from a2a_session_manager.testing.contract.listing import ListingContract
+from a2a_session_manager.testing.contract.lives import LivesContract
+from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
+from a2a_session_manager.testing.contract.namespaces import NamespacesContract
+from a2a_session_manager.testing.contract.racing import RacingContract
+from a2a_session_manager.testing.contract.trees import TreesContract
+from tests.redis_servers.cluster import RedisCluster
+from tests.redis_servers.server import RedisServer
+from tests.storage.redis.looks import connections_of, fake_client, place_of
+
+
+class OnRedis(ContractBase):
+    """What all of them do alike; the server is shared, so each test keeps to a prefix of its own."""
+
+    async def damage(self, store: BaseSessionStore, session_id: str) -> None:
+        log = (await place_of(store, session_id)).log
+        await connections_of(store).read_many([("LSET", log, 0, '1 {"v":1,"id":"e1","mess')])
+
+
+class OnServer(OnRedis):
+    protocol = 2
+
+    @pytest.fixture(autouse=True)
+    def server(self, redis_server: RedisServer) -> None:
+        self.url = redis_server.url
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return store_from_url(f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}")
+
+
+class OnCluster(OnServer):
+    @pytest.fixture(autouse=True)
+    def server(self, redis_cluster: RedisCluster) -> None:
+        self.url = redis_cluster.url
+
+
+class TestRedisResp2(OnServer, StoreContract):
+    """The whole contract."""
+
+
+class TestRedisResp3(OnServer, StoreContract):
+    protocol = 3
+
+
+class TestRedisCluster(
+    OnCluster,
+    TreesContract,
+    DeletingContract,
+    LivesContract,
+    ListingContract,
+    NamespacesContract,
+    FollowingContract,
+    RacingContract,
+    LosingRepliesContract,
+    CorruptionContract,
+    LifecycleContract,
+):
+    """What several nodes can get wrong."""
+
+
+@pytest.mark.soak
+class TestRedisClusterWhole(OnCluster, StoreContract):
+    """The whole contract takes minutes there."""
+
+
+class TestFakeredis(OnRedis, StoreContract):
+    """So that users can test with it."""
+
+    @pytest.fixture(autouse=True)
+    def server(self) -> None:
+        self.fake = FakeServer()
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place))
+
+
+def prefix_for(place: Path) -> str:
+    return f"{sha256(str(place).encode()).hexdigest()[:12]}:"

@@ -1,0 +1,371 @@
+"""Expiry: a session goes whole or not at all, never before its children, and never loses a part unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
+from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.testing.contract.making import listening, said, several, spending, whole
+from tests.redis_servers.server import RedisServer
+from tests.storage.redis.looks import connections_of, place_of
+
+OpenStore = Callable[[float | None], BaseSessionStore]
+
+LONG = 1_000.0
+SHORT = 0.4
+
+
+@pytest.fixture
+async def open_store(redis_server: RedisServer) -> AsyncIterator[OpenStore]:
+    """Open stores over the same data, each with its own time to live."""
+    opened: list[BaseSessionStore] = []
+    prefix = f"{uuid4().hex[:12]}:"
+
+    def open_one(expiration_seconds: float | None) -> BaseSessionStore:
+        option = "" if expiration_seconds is None else f"&expiration_seconds={expiration_seconds}"
+        opened.append(store_from_url(f"{redis_server.url}?key_prefix={prefix}{option}"))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        await store.aclose()
+
+
+def everything() -> SessionChange:
+    """Return a change that makes use of every key a session can have."""
+    return SessionChange(
+        events=[spending(3, id="e1", task_id="r"), said(id="e2"), said(id="e3")],
+        set_state={"k": 1},
+        runs=[SessionRun(id="r")],
+    )
+
+
+async def deadlines(store: BaseSessionStore, *session_ids: str) -> dict[str, int]:
+    """Return when each key expires that is there, in ms from now, -1 for never."""
+    keys: dict[str, bytes] = {}
+    for session_id in session_ids:
+        place = await place_of(store, session_id)
+        of_tree = (place.tree, place.totals, place.refused)
+        keys |= {key.decode(): key for key in (*place.all_of_session, *of_tree)}
+    answers = await connections_of(store).read_many([("PTTL", key) for key in keys.values()])
+    return {name: ttl for name, ttl in zip(keys, answers, strict=True) if ttl != -2}
+
+
+async def shorten(store: BaseSessionStore, session_id: str, remaining: int) -> None:
+    """Let a session and its tree's keys expire in `remaining` ms, as if nobody had written for long."""
+    place = await place_of(store, session_id)
+    seconds, micros = (await connections_of(store).read_many([("TIME",)]))[0]
+    deadline = int(seconds) * 1_000 + int(micros) // 1_000 + remaining
+    keys = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
+    commands: list[Any] = [("HSET", place.head, "deadline", deadline)]
+    commands.append(("HSET", place.tree, "deadline" if place.is_root else f"d:{session_id}", deadline))
+    await connections_of(store).read_many([*commands, *(("PEXPIREAT", key, deadline) for key in keys)])
+
+
+def spread(found: dict[str, int]) -> int:
+    return max(found.values()) - min(found.values())
+
+
+async def test_all_keys_of_a_session_go_in_the_same_moment_also_those_made_later(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await store.create("talk")
+    await asyncio.sleep(0.05)
+    await store.commit("talk", everything())
+    await store.retract("talk", "e2")
+    await store.create("kid", parent_id="talk", change=everything())
+
+    found = await deadlines(store, "talk")
+
+    assert {name.rpartition(":")[2] for name in found} == {
+        "head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "children", "tree", "totals",
+    }  # fmt: skip
+    # PTTL counts from the moment each is asked in.
+    assert spread(found) <= 5
+    assert 0 < min(found.values()) <= LONG * 1_000
+
+
+async def test_a_session_expires_whole_and_its_id_is_free_again(open_store: OpenStore) -> None:
+    store = open_store(SHORT)
+    handle = await store.create("talk", change=everything())
+    await asyncio.sleep(SHORT + 0.1)
+
+    with pytest.raises(SessionNotFound):
+        await store.append(handle, said("late"))
+    assert await store.get("talk") is None
+    assert await store.list_sessions() == []
+    await store.create("talk")
+    assert (await whole(store, "talk")).events == []
+
+
+async def test_following_ends_when_the_session_expires(open_store: OpenStore) -> None:
+    store = open_store(SHORT)
+    await store.create("talk", change=SessionChange(events=several(1)))
+
+    async with listening(store, "talk") as take:
+        await take(1)
+        with pytest.raises(SessionNotFound):
+            await take(1)
+
+
+async def test_a_write_lets_a_session_and_its_ancestors_live_on_and_idle_siblings_expire(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await store.create("root", change=everything())
+    for name in ("busy", "idle"):
+        await store.create(name, parent_id="root", change=everything())
+    await store.create("below", parent_id="busy")
+    for name in ("root", "busy", "idle", "below"):
+        await shorten(store, name, 60_000)
+
+    await store.append("below", said("on"))
+
+    assert min((await deadlines(store, "root", "busy", "below")).values()) > 0.9 * LONG * 1_000
+    idle = {name: ttl for name, ttl in (await deadlines(store, "idle")).items() if name.endswith(":idle")}
+    assert max(idle.values()) <= 60_000
+    root, busy, below = [min((await deadlines(store, name)).values()) for name in ("root", "busy", "below")]
+    assert root + 5 >= busy
+    assert busy + 5 >= below
+
+
+async def loaded_children(store: BaseSessionStore) -> list[str]:
+    return (await whole(store, "root")).child_ids
+
+
+async def tree_without_root(store: BaseSessionStore) -> list[str]:
+    return [name for name, parent_id in await store.tree("root") if parent_id is not None]
+
+
+async def children(store: BaseSessionStore) -> list[str]:
+    return await store.children("root")
+
+
+@pytest.mark.parametrize("look", [loaded_children, tree_without_root, children])
+async def test_an_idle_sibling_that_expired_is_gone_from_its_tree(
+    open_store: OpenStore, look: Callable[[BaseSessionStore], Awaitable[list[str]]]
+) -> None:
+    store = open_store(LONG)
+    await store.create("root")
+    for name in ("busy", "idle"):
+        await store.create(name, parent_id="root")
+    await shorten(store, "idle", 1)
+    await asyncio.sleep(0.02)
+
+    # Whoever looks first removes it from the tree.
+    assert (await look(store)) == ["busy"]
+    assert await store.get("idle") is None
+    assert sorted(await store.list_sessions()) == ["busy", "root"]
+
+
+async def test_a_parent_of_expired_children_is_deleted_without_cascade(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await store.create("root")
+    await store.create("idle", parent_id="root")
+    await shorten(store, "idle", 1)
+    await asyncio.sleep(0.02)
+
+    await store.delete("root")
+
+    assert await store.list_sessions() == []
+
+
+@pytest.mark.parametrize("parent_id", ["root", "other", None])
+async def test_the_id_of_an_expired_child_is_free(open_store: OpenStore, parent_id: str | None) -> None:
+    store = open_store(LONG)
+    for name in ("root", "other"):
+        await store.create(name)
+    await store.create("kid", parent_id="root", change=everything())
+    await shorten(store, "kid", 1)
+    await asyncio.sleep(0.02)
+
+    await store.create("kid", parent_id=parent_id, change=SessionChange(events=[said("anew")]))
+
+    assert [event.message for event in (await whole(open_store(LONG), "kid")).events] == ["anew"]
+    assert await store.children("root") == (["kid"] if parent_id == "root" else [])
+
+
+async def test_a_locator_outlives_its_session(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await store.create("root")
+    await store.create("kid", parent_id="root")
+    place = await place_of(store, "kid")
+
+    for _ in range(2):
+        locator, head = await connections_of(store).read_many([("PTTL", place.locator), ("PTTL", place.head)])
+        assert locator > 1.9 * head
+        await shorten(store, "root", 60_000)
+        await shorten(store, "kid", 60_000)
+        await connections_of(store).read_many([("PEXPIRE", place.locator, 120_000)])
+        await store.append("kid", said())
+
+
+async def test_a_refresh_comes_only_when_less_than_nine_tenths_are_left_and_never_shortens(
+    open_store: OpenStore,
+) -> None:
+    store, brief = open_store(LONG), open_store(10.0)
+    await store.create("talk")
+    await shorten(store, "talk", 950_000)
+
+    await store.append("talk", said())
+    await brief.append("talk", said())
+
+    assert 940_000 < min((await deadlines(store, "talk")).values()) <= 950_000
+
+
+async def test_a_child_that_lives_on_does_not_shorten_the_life_of_its_parent(open_store: OpenStore) -> None:
+    await open_store(LONG).create("root")
+    store = open_store(10.0)
+    await store.create("kid", parent_id="root")
+    await shorten(store, "kid", 1_000)
+
+    await store.append("kid", said())
+
+    assert min((await deadlines(store, "kid")).values()) > 9_000
+    assert min((await deadlines(store, "root")).values()) > 900_000
+
+
+async def test_a_store_with_a_longer_time_lets_a_session_live_longer(open_store: OpenStore) -> None:
+    await open_store(10.0).create("talk")
+    store = open_store(LONG)
+
+    await store.append("talk", said())
+
+    assert min((await deadlines(store, "talk")).values()) > 10_000
+
+
+async def test_a_session_made_without_a_time_never_gets_one(open_store: OpenStore) -> None:
+    await open_store(None).create("talk", change=everything())
+    store = open_store(LONG)
+    await store.append("talk", said())
+    await store.create("kid", parent_id="talk", change=everything())
+    await shorten(store, "kid", 60_000)
+    await store.append("kid", spending(1))
+
+    found = await deadlines(store, "talk")
+
+    assert set(found.values()) == {-1}
+    assert min(ttl for name, ttl in (await deadlines(store, "kid")).items() if name.endswith("kid")) > 900_000
+
+
+async def test_nothing_stays_for_ever_below_a_parent_that_expires(open_store: OpenStore) -> None:
+    await open_store(LONG).create("root")
+    store = open_store(None)
+    await store.create("kid", parent_id="root", change=everything())
+
+    found = await deadlines(store, "kid", "root")
+
+    assert min(found.values()) > 0
+    assert spread(found) <= 5
+
+
+async def test_a_child_is_not_born_older_than_its_parent_can_get(open_store: OpenStore) -> None:
+    await open_store(10.0).create("root")
+    store = open_store(LONG)
+    await store.create("kid", parent_id="root")
+
+    root, kid = [min((await deadlines(store, name)).values()) for name in ("root", "kid")]
+
+    assert kid > 900_000
+    assert root + 5 >= kid
+
+
+async def test_reads_around_the_end_see_all_of_a_session_or_nothing(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    for round_ in range(10):
+        name = f"talk{round_}"
+        await store.create(name, change=SessionChange(events=several(3), set_state={"k": 1}))
+        await store.retract(name, "e2")
+        await shorten(store, name, 40)
+        seen: set[tuple[str, ...] | None] = set()
+        while None not in seen:
+            session = await store.get(name)
+            seen.add(None if session is None else tuple(event.id for event in session.events))
+
+        assert seen <= {None, ("e1", "e3")}
+
+
+PARTS = ["head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "children", "tree", "totals"]
+
+
+@pytest.mark.parametrize("expiration_seconds", [None, LONG])
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
+    open_store: OpenStore, part: str, expiration_seconds: float | None
+) -> None:
+    store = open_store(expiration_seconds)
+    await store.create("talk", change=everything())
+    await store.retract("talk", "e2")
+    await store.create("kid", parent_id="talk")
+    await connections_of(store).read_many([("UNLINK", getattr(await place_of(store, "talk"), part))])
+    cold = open_store(expiration_seconds)
+
+    for verb in READS[part]:
+        with pytest.raises(CorruptSession, match="lost") as caught:
+            await verb(cold)
+        assert caught.value.session_id in ("talk", "kid")
+
+
+@pytest.mark.parametrize("part", ["head", "log", "ids", "hidden", "runs", "unfinished", "tree"])
+async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenStore, part: str) -> None:
+    store = open_store(None)
+    await store.create("talk", change=everything())
+    await store.retract("talk", "e2")
+    place = await place_of(store, "talk")
+    await connections_of(store).read_many([("UNLINK", getattr(place, part))])
+    before = await connections_of(store).read_many([("LLEN", place.log), ("HLEN", place.ids), ("HLEN", place.totals)])
+
+    for change in (SessionChange(events=[spending(1, task_id="r")]), SessionChange(retraction=Retraction(last=1))):
+        with pytest.raises(CorruptSession, match="lost"):
+            await store.commit("talk", change)
+
+    after = await connections_of(store).read_many([("LLEN", place.log), ("HLEN", place.ids), ("HLEN", place.totals)])
+    assert after == before
+
+
+async def test_a_damaged_session_can_still_be_deleted(open_store: OpenStore) -> None:
+    store = open_store(None)
+    handle = await store.create("talk", change=everything())
+    await connections_of(store).read_many([("UNLINK", (await place_of(store, "talk")).log)])
+
+    await store.delete(handle)
+
+    assert await store.list_sessions() == []
+    await store.create("talk")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "soon", True, float("nan"), float("inf")])
+def test_what_is_no_time_is_refused(seconds: Any) -> None:
+    with pytest.raises(InvalidSessionOperation, match="expiration_seconds"):
+        create_redis_session_store(expiration_seconds=seconds)
+
+
+@pytest.mark.parametrize("prefix", ["{app}:", "a}b", "{"])
+def test_a_prefix_with_braces_is_refused(prefix: str) -> None:
+    with pytest.raises(InvalidSessionOperation, match="braces"):
+        create_redis_session_store(key_prefix=prefix)
+
+
+def test_a_store_takes_a_client_or_an_address() -> None:
+    with pytest.raises(InvalidSessionOperation, match="one of the two"):
+        RedisSessionStore()
+
+
+READS: dict[str, list[Callable[[BaseSessionStore], Any]]] = {
+    **{part: [lambda store: store.get("talk"), lambda store: store.get_many(["talk"], last=None)] for part in PARTS},
+    "children": [lambda store: store.get("talk"), lambda store: store.children("talk")],
+    "tree": [
+        lambda store: store.get("talk"),
+        lambda store: store.events("talk"),
+        lambda store: store.get("kid"),
+        lambda store: store.append("kid", said()),
+    ],
+    "totals": [lambda store: store.usage("talk", tree=True), lambda store: store.append("talk", spending(1))],
+}

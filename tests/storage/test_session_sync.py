@@ -1,0 +1,142 @@
+"""A session that is written through stays in step with its store, however much and however many tasks write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2a_session_manager import (
+    InMemorySessionStore,
+    Session,
+    SessionChange,
+    SessionEvent,
+    SessionRun,
+    TokenSummary,
+    TokenUsage,
+)
+from a2a_session_manager.storage import session_sync
+from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.testing.contract.making import whole
+from tests.storage.yielding import YieldingBackend
+
+
+def spending(event_id: str, model: str = "m") -> SessionEvent[Any]:
+    usage = TokenUsage(prompt_tokens=1, model=model, cost_pico_usd=2)
+    return SessionEvent(id=event_id, message="x", token_usage=usage, task_id=f"run {event_id}")
+
+
+async def test_large_batches_through_one_session_do_not_meet_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_sync, "_EVENTS_A_SLICE", 4)
+    store = BaseSessionStore(YieldingBackend())
+    session = await store.create("talk")
+    counts = [30, 3, 17, 1, 22]
+
+    await asyncio.gather(
+        *(
+            store.append(session, *[spending(f"{writer}.{number}", f"m{number}") for number in range(count)])
+            for writer, count in enumerate(counts)
+        )
+    )
+
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert session.token_summary == fresh.token_summary
+    assert session.token_summary.total.requests == sum(counts)
+
+
+async def test_saves_and_appends_of_one_session_by_several_tasks_settle_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_sync, "_EVENTS_A_SLICE", 4)
+    store = BaseSessionStore(YieldingBackend())
+    session: Session[Any] = Session(id="talk", events=[spending(f"first {n}") for n in range(100)])
+    await asyncio.gather(*(store.save(session) for _ in range(4)))
+    assert len(session.events) == 100
+    session.events += [spending(f"saved {n}", f"m{n}") for n in range(100)]
+
+    async def append_one_by_one() -> None:
+        for number in range(20):
+            change = SessionChange(events=[spending(f"appended {number}")], set_state={f"k{number}": number})
+            await store.commit(session, change)
+
+    await asyncio.gather(store.save(session), append_one_by_one())
+
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert session.token_summary == fresh.token_summary
+    assert session.token_summary.total.requests == 220
+
+    # What was set through the session is no change of its own: saving takes back nothing that others have set since.
+    await store.commit("talk", SessionChange(set_state={f"k{number}": "later" for number in range(20)}))
+    await store.save(session)
+    assert (await whole(store, "talk")).state == {f"k{number}": "later" for number in range(20)}
+
+
+hides = st.one_of(
+    st.integers(0, 5).map(lambda last: {"last": last}),
+    st.integers(0, 14).map(lambda after: {"after": after}),
+    st.lists(st.integers(1, 14), min_size=1).map(lambda seqs: {"ids": seqs}),
+)
+
+
+@given(st.lists(hides, max_size=5), st.integers(0, 14), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_what_is_hidden_through_a_session_leaves_it_and_its_unsaved_events_stay(
+    plan: list[dict[str, Any]], last: int, unsaved: int
+) -> None:
+    async def one() -> None:
+        store = InMemorySessionStore()
+        await store.create("talk", change=SessionChange(events=[spending(f"{n}") for n in range(1, 15)]))
+        session = await store.get("talk", last=last)
+        assert session is not None
+        loaded = [event.id for event in session.events]
+        session.events += [spending(f"new {n}") for n in range(unsaved)]
+        hidden: set[str] = set()
+        for hide in plan:
+            hidden |= {event.id for event in await store.retract(session, *map(str, hide.pop("ids", ())), **hide)}
+        kept = [event_id for event_id in loaded if event_id not in hidden]
+        assert [event.id for event in session.events] == [*kept, *(f"new {n}" for n in range(unsaved))]
+        await store.save(session)
+        assert session.token_summary.total.requests == 14 + unsaved
+        fresh = await store.get("talk", last=len(kept) + unsaved)
+        assert fresh is not None
+        assert fresh.events == session.events
+
+    asyncio.run(one())
+
+
+async def test_an_event_that_was_moved_in_the_list_leaves_it_too_when_it_is_hidden() -> None:
+    store = InMemorySessionStore()
+    session = await store.create("talk", change=SessionChange(events=[spending(f"{n}") for n in range(1, 5)]))
+    session.events.reverse()
+
+    await store.retract(session, "2", "4")
+
+    assert [event.id for event in session.events] == ["3", "1"]
+
+
+async def test_runs_of_one_commit_come_into_the_session_each_once() -> None:
+    store = InMemorySessionStore()
+    session = await store.create("talk", change=SessionChange(runs=[SessionRun(id=f"r{n}") for n in range(3)]))
+    moved = [SessionRun(id=f"r{n}") for n in (1, 3, 4)]
+    moved[0].mark_running()
+
+    await store.commit(session, SessionChange(runs=moved))
+
+    fresh = await whole(store, "talk")
+    assert session.runs == fresh.runs
+
+
+def test_usages_folded_in_at_once_are_those_folded_in_one_by_one() -> None:
+    spent = [(TokenUsage(prompt_tokens=n, model=f"m{n % 3}"), ("llm", "user")[n % 2], f"r{n % 4}") for n in range(20)]
+    one_by_one = TokenSummary()
+    for usage, source, run_id in spent:
+        one_by_one = one_by_one.plus(usage, source=source, run_id=run_id)
+
+    assert TokenSummary().plus_all(spent) == one_by_one
+    assert one_by_one.usage_by_source["llm"].requests == 10
+    assert one_by_one.total.prompt_tokens == sum(range(20))

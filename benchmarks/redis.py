@@ -24,7 +24,7 @@ from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import Place as Home
+from a2a_session_manager.storage.redis.keys import SessionKeys as Home
 from a2a_session_manager.storage.redis.keys import probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import ScriptCall
@@ -55,7 +55,7 @@ _RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SessionKeys:
     """Where a row is measured: a store, and redis-py's own client, as anybody makes it, on the same server."""
 
     url: str
@@ -63,7 +63,7 @@ class Place:
     raw: AnyClient
 
 
-PlaceScenario = Callable[[Place, Sizes], Awaitable[Result]]
+PlaceScenario = Callable[[SessionKeys, Sizes], Awaitable[Result]]
 
 
 class Unqueued(RedisBackend):
@@ -94,7 +94,7 @@ class WithWays(Connections):
         return client, Ways(found.sends_directly and ways.sends_directly, found.sends_at_once and ways.sends_at_once)
 
 
-async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) -> Result:
+async def append_against_rpush(place: SessionKeys, sizes: Sizes, *, message: Message) -> Result:
     """Appending one by one against RPUSH of the same bytes."""
     data = encoded(message)
     session_id = await grown(place.store, 10)
@@ -117,7 +117,7 @@ async def append_against_rpush(place: Place, sizes: Sizes, *, message: Message) 
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def create_against_rpush(place: Place, sizes: Sizes) -> Result:
+async def create_against_rpush(place: SessionKeys, sizes: Sizes) -> Result:
     """Creating roots one by one against RPUSH, and what of it is the client's own time."""
     data = encoded(short_message())
 
@@ -137,7 +137,7 @@ async def create_against_rpush(place: Place, sizes: Sizes) -> Result:
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
+async def priced_against_plain(place: SessionKeys, sizes: Sizes) -> Result:
     """Appending an event with a usage that has its price against one without usage."""
     message = short_message()
     session_id = await grown(place.store, 10)
@@ -154,7 +154,7 @@ async def priced_against_plain(place: Place, sizes: Sizes) -> Result:
     return await compared(strategies, turns=sizes.turns)
 
 
-async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) -> Result:
+async def together_against_calls(place: SessionKeys, sizes: Sizes, *, is_apart: bool) -> Result:
     """Many tasks at once, on one session or each on its own, against redis-py calling the same script per append."""
     message = short_message()
     data = encoded(message)
@@ -190,7 +190,7 @@ async def together_against_calls(place: Place, sizes: Sizes, *, is_apart: bool) 
         return await outpaced(samples, turns=sizes.turns)
 
 
-async def append_by_private_parts(place: Place, sizes: Sizes) -> Result:
+async def append_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
     """Appending one by one by the private parts of redis-py against by its public interface alone."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -204,7 +204,7 @@ async def append_by_private_parts(place: Place, sizes: Sizes) -> Result:
     return await _by_private_parts(place, sizes, sample)
 
 
-async def together_by_private_parts(place: Place, sizes: Sizes) -> Result:
+async def together_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
     """The same for many tasks at once, each on a session of its own."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -218,7 +218,7 @@ async def together_by_private_parts(place: Place, sizes: Sizes) -> Result:
     return await _by_private_parts(place, sizes, sample)
 
 
-async def tail_by_private_parts(place: Place, sizes: Sizes) -> Result:
+async def tail_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
     """The same for reading the last 20 events."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -232,7 +232,7 @@ async def tail_by_private_parts(place: Place, sizes: Sizes) -> Result:
     return await _by_private_parts(place, sizes, sample)
 
 
-async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
+async def tail_against_lrange(place: SessionKeys, sizes: Sizes) -> Result:
     """Reading the last 20 events of the longest session against LRANGE of the last 20 of a list as long."""
     length = sizes.lengths[-1]
     session_id = await grown(place.store, length)
@@ -251,7 +251,7 @@ async def tail_against_lrange(place: Place, sizes: Sizes) -> Result:
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def bytes_by_length(place: Place, sizes: Sizes) -> Result:
+async def bytes_by_length(place: SessionKeys, sizes: Sizes) -> Result:
     """Bytes that a client sends for one append to the longest session against to the shortest."""
     lengths = (sizes.lengths[0], sizes.lengths[-1])
     session_ids = [await grown(place.store, length) for length in lengths]
@@ -268,7 +268,7 @@ async def bytes_by_length(place: Place, sizes: Sizes) -> Result:
     return Result(last / first, (last / first, last / first), medians, "B")
 
 
-async def descendants_in_trips(place: Place, sizes: Sizes) -> Result:
+async def descendants_in_trips(place: SessionKeys, sizes: Sizes) -> Result:
     """Round trips for all descendants of the root of a large tree, heads included."""
     count = await _grow_tree(place.store, sizes)
     async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
@@ -280,7 +280,7 @@ async def descendants_in_trips(place: Place, sizes: Sizes) -> Result:
     return judged_alone("round trips", [trips], "trips", {"nodes": float(count)})
 
 
-async def descendants_in_time(place: Place, sizes: Sizes) -> Result:
+async def descendants_in_time(place: SessionKeys, sizes: Sizes) -> Result:
     """The time for each of the same descendants."""
     count = await _grow_tree(place.store, sizes)
     root = await _root(place.store)
@@ -294,7 +294,7 @@ async def descendants_in_time(place: Place, sizes: Sizes) -> Result:
     return await timed("a node", a_node, turns=lateness_turns(sizes.turns))
 
 
-async def memory_of_events(place: Place, sizes: Sizes) -> Result:
+async def memory_of_events(place: SessionKeys, sizes: Sizes) -> Result:
     """Bytes of the server's memory for one event, its place among the known ids included, against its payload."""
     before = await _used_memory(place)
     await grown(place.store, sizes.loaded)
@@ -304,7 +304,7 @@ async def memory_of_events(place: Place, sizes: Sizes) -> Result:
     return Result(ratio, (ratio, ratio), {"payload": payload, "event": each}, "B")
 
 
-async def memory_of_sessions(place: Place, sizes: Sizes) -> Result:
+async def memory_of_sessions(place: SessionKeys, sizes: Sizes) -> Result:
     """Bytes of the server's memory for a root and for a child, each without events, the listing included."""
     count = max(sizes.loaded // 5, 10)
     taken = {}
@@ -338,7 +338,7 @@ async def _root(store: BaseSessionStore) -> Session[Any]:
 
 
 async def _by_private_parts(
-    place: Place, sizes: Sizes, sample: Callable[[BaseSessionStore], Awaitable[Sample]]
+    place: SessionKeys, sizes: Sizes, sample: Callable[[BaseSessionStore], Awaitable[Sample]]
 ) -> Result:
     ways = {
         "public": Ways(),
@@ -357,7 +357,7 @@ def _named(*appends: Callable[[int], Awaitable[None]]) -> list[tuple[str, Callab
     return [(append.__name__.replace("_", " "), append) for append in appends]
 
 
-async def _used_memory(place: Place) -> int:
+async def _used_memory(place: SessionKeys) -> int:
     memory: dict[str, int] = await place.raw.execute_command("INFO", "memory")
     return memory["used_memory"]
 
@@ -368,18 +368,18 @@ def _port(url: str) -> int:
 
 
 @asynccontextmanager
-async def one_server() -> AsyncIterator[Place]:
+async def one_server() -> AsyncIterator[SessionKeys]:
     """Start a server, with a store and redis-py's client on it."""
     with TemporaryDirectory() as name, RedisServer(Path(name), ("save", '""')) as server:
         async with Redis(host="127.0.0.1", port=server.port) as raw, store_from_url(server.url) as store:
-            yield Place(server.url, store, raw)
+            yield SessionKeys(server.url, store, raw)
 
 
 @asynccontextmanager
-async def _three_nodes() -> AsyncIterator[Place]:
+async def _three_nodes() -> AsyncIterator[SessionKeys]:
     with TemporaryDirectory() as name, cluster.RedisCluster(Path(name), ("appendonly", "no")) as nodes:
         async with RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port) as raw, store_from_url(nodes.url) as store:
-            yield Place(nodes.url, store, raw)
+            yield SessionKeys(nodes.url, store, raw)
 
 
 async def _alone(scenario: PlaceScenario, sizes: Sizes) -> Result:

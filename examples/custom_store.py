@@ -115,13 +115,13 @@ class SqliteBackend(Backend):
         insert = "INSERT INTO sessions (namespace, id, parent, root, tree_totals) VALUES (?, ?, ?, ?, '[]')"
         place = (parent.number, parent.root) if parent else (None, None)
         number = self.db.execute(insert, (key.namespace, key.id.encode(), *place)).lastrowid
-        return self.write(Row(number, place[1] or number, heads.newborn(key, creation)), commit)
+        return self.write(Row(number, place[1] or number, heads.new_head(key, creation)), commit)
 
     @in_transaction
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         if (row := self.find(key)) is None:
             raise exceptions.SessionNotFound(key.id)
-        commit_rules.check_life(row.head, commit)
+        commit_rules.check_incarnation(row.head, commit)
         return self.write(row, commit)
 
     @in_transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from a2a_session_manager.concurrency.unknown_outcomes import surely, write_at_end
+from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown, write_at_end
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import SessionChange
@@ -64,7 +64,7 @@ class RunKeeper:
         """Commit the record as it is."""
         written = self.record.model_copy(deep=True)
         change, write_id = SessionChange(runs=[written]), hidden_id()
-        await surely(lambda: self._store.commit(self._session, change, write_id=write_id))
+        await retry_if_unknown(lambda: self._store.commit(self._session, change, write_id=write_id))
         self._written = written
 
     def _move_to_end(self, exc: BaseException | None) -> None:

@@ -15,7 +15,7 @@ ResultT = TypeVar("ResultT")
 _END_SECONDS = DEFAULT_LIMITS.cancel_seconds
 
 
-async def surely(write: Callable[[], Awaitable[ResultT]], *, pauses: Sequence[float] = (0,)) -> ResultT:
+async def retry_if_unknown(write: Callable[[], Awaitable[ResultT]], *, pauses: Sequence[float] = (0,)) -> ResultT:
     """Send a write, and after each pause once more, the same, while its outcome is not known.
 
     Its ids make that harmless.

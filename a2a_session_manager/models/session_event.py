@@ -86,7 +86,7 @@ def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, 
             yield event.token_usage, event.source.value, event.task_id
 
 
-def placed(
+def with_seq(
     event: SessionEvent[MessageT], seq: int, *, retracted: bool = False, is_repeat: bool = False
 ) -> SessionEvent[MessageT]:
     """Return a copy of `event` that knows its place in the log; the original stays unplaced."""

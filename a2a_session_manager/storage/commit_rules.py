@@ -58,7 +58,7 @@ def refuse_known(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> 
         )
 
 
-def check_life(head: HeadRecord, commit: EncodedCommit) -> None:
+def check_incarnation(head: HeadRecord, commit: EncodedCommit) -> None:
     """Refuse a commit that was meant for an earlier session of this id."""
     if commit.creation_id is not None and commit.creation_id != head.creation_id:
         raise SessionNotFound(

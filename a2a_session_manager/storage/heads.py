@@ -11,7 +11,7 @@ from a2a_session_manager.storage.records import Creation, HeadRecord, SessionKey
 BOUNDED_RUNS = 20
 
 
-def newborn(key: SessionKey, creation: Creation) -> HeadRecord:
+def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
     """Return the head of a session in the moment of its creation, before its first commit."""
     parent = creation.parent
     return HeadRecord(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.records import Range
 
@@ -86,7 +86,7 @@ def _missing(baseline: Baseline, events: Iterable[SessionEvent[Any]]) -> list[tu
         at = _place(event, baseline)
         if not event.retracted and not _is_at(at, event, baseline):
             # To the session, one that was sent again is an event like any other.
-            places.setdefault(_seq(event), (at, placed(event, _seq(event)) if event.is_repeat else event))
+            places.setdefault(_seq(event), (at, with_seq(event, _seq(event)) if event.is_repeat else event))
     return [places[seq] for seq in sorted(places)]
 
 

@@ -13,7 +13,7 @@ _REMEDIES: Final = {
 }
 
 
-def refuse_gone(options: Mapping[str, object]) -> None:
+def reject_removed_options(options: Mapping[str, object]) -> None:
     """Raise InvalidSessionOperation for an option of 0.1, TypeError for one that never was."""
     for name in options:
         if name in _REMEDIES:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import InvalidEvent, SessionNotFound
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
@@ -119,7 +119,7 @@ class Repeats:
                 # As it was given, so the caller's own object says it as well. Only if this call sent it before, and
                 # did not hear that it was stored, is it no repeat.
                 is_hidden = ranges.contains(page.hidden, stored.seq)
-                self._stored[given.event.id] = placed(
+                self._stored[given.event.id] = with_seq(
                     given.event, stored.seq, retracted=is_hidden, is_repeat=not was_sent_before
                 )
                 continue
@@ -128,7 +128,7 @@ class Repeats:
             if slices.is_over():
                 await slices.give_way()
         for event in await self._decoded(others, page, known):
-            self._stored[event.id] = placed(event, event.seq or 0, retracted=event.retracted, is_repeat=True)
+            self._stored[event.id] = with_seq(event, event.seq or 0, retracted=event.retracted, is_repeat=True)
 
     async def _check(self, given: _Given, stored: StoredEvent) -> None:
         """Raise InvalidEvent when other content is stored under the id of a given event."""
@@ -191,7 +191,7 @@ class Repeats:
         async for page in self._pages(range(first, receipt.last_seq + 1)):
             events = [event for event in page.events if event.revision == receipt.revision]
             found = await decode_events(events, self._key.id, self._limits, hidden=page.hidden)
-            brought += [placed(one, one.seq or 0, retracted=one.retracted, is_repeat=True) for one in found]
+            brought += [with_seq(one, one.seq or 0, retracted=one.retracted, is_repeat=True) for one in found]
         return receipt._replace(seqs=[event.seq or 0 for event in brought]), brought
 
     def _answered(self, receipt: Receipt) -> tuple[Receipt, list[Any]]:
@@ -202,12 +202,12 @@ class Repeats:
             first = self._given[event.id]
             stored = self._stored.get(event.id)
             if stored is None:
-                answered.append(placed(first.event, new[event.id], is_repeat=first.place != place))
+                answered.append(with_seq(first.event, new[event.id], is_repeat=first.place != place))
                 continue
             seq = stored.seq or 0
             is_hidden = stored.retracted or ranges.contains(receipt.hidden, seq)
             is_repeat = stored.is_repeat or first.place != place
-            answered.append(placed(stored, seq, retracted=is_hidden, is_repeat=is_repeat))
+            answered.append(with_seq(stored, seq, retracted=is_hidden, is_repeat=is_repeat))
         return receipt._replace(seqs=[event.seq or 0 for event in answered]), answered
 
     def _leave(self, events: Sequence[EncodedEvent]) -> None:

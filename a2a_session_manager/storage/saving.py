@@ -29,7 +29,7 @@ from a2a_session_manager.storage.encoding import (
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
-from a2a_session_manager.storage.session_sync import MOST_TRIES, advanced, newborn_baseline, put_times, totals_with
+from a2a_session_manager.storage.session_sync import MOST_TRIES, advance, new_baseline, put_times, totals_with
 from a2a_session_manager.usage.priced import priced_events
 
 
@@ -123,7 +123,7 @@ async def settle(
     while session._unsettled is save:
         baseline = session._baseline
         if save.creation is not None:
-            baseline = newborn_baseline(session, save.creation, store)
+            baseline = new_baseline(session, save.creation, store)
         assert baseline is not None, "what is not created now was created before"
         totals = await totals_with(new, baseline, may_breathe=tries < MOST_TRIES)
         tries += 1
@@ -144,7 +144,7 @@ def _put_settled(
     start = baseline.event_count
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
     known = put_in_place(session, baseline, new)
-    session._baseline = advanced(baseline, save.commit, receipt, totals, known)
+    session._baseline = advance(baseline, save.commit, receipt, totals, known)
     put_times(session.metadata, session._baseline)
     session._unsettled = None
 

@@ -11,7 +11,7 @@ from typing import Any
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed, spent_by
+from a2a_session_manager.models.session_event import SessionEvent, spent_by, with_seq
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -29,16 +29,16 @@ MOST_TRIES = 3
 async def place_events(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
     """Return `events`, which are new, with the seqs they were given; a large batch lets the loop breathe."""
     if len(events) <= _EVENTS_A_SLICE:
-        return list(map(placed, events, receipt.seqs))
+        return list(map(with_seq, events, receipt.seqs))
     new: list[SessionEvent[Any]] = []
     for start in range(0, len(events), _EVENTS_A_SLICE):
         await asyncio.sleep(0)
         end = start + _EVENTS_A_SLICE
-        new += map(placed, events[start:end], receipt.seqs[start:end])
+        new += map(with_seq, events[start:end], receipt.seqs[start:end])
     return new
 
 
-async def absorb(
+async def apply_receipt(
     session: Session[Any],
     commit: EncodedCommit,
     receipt: Receipt,
@@ -55,7 +55,7 @@ async def absorb(
         runs = await decode_runs(commit.runs.values(), session.id)
     baseline, totals = await _counted(session, events)
     # No await from here on: two tasks that write through one session must not meet halfway.
-    baseline = advanced(baseline, commit, receipt, totals, put_in_place(session, baseline, events))
+    baseline = advance(baseline, commit, receipt, totals, put_in_place(session, baseline, events))
     if receipt.hidden:
         baseline = without_hidden(session, baseline, receipt.hidden)
     if not commit.is_append:
@@ -66,7 +66,7 @@ async def absorb(
     put_times(session.metadata, baseline)
 
 
-def newborn_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
+def new_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
     """Return the baseline of a session in the moment of its creation, before its first commit."""
     parent = creation.parent
     return Baseline(
@@ -105,7 +105,7 @@ def tag_of(session: Session[Any] | str, revision: int | None) -> str:
     return session._baseline.tag
 
 
-def advanced(
+def advance(
     baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary, known: KnownEvents
 ) -> Baseline:
     """Return the baseline after `commit`, with the new `totals` and the events that are known now."""

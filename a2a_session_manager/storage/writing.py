@@ -34,7 +34,7 @@ from a2a_session_manager.storage.records import (
     SessionKey,
     StoredRetraction,
 )
-from a2a_session_manager.storage.session_sync import absorb, newborn_baseline, place_events, tag_of
+from a2a_session_manager.storage.session_sync import apply_receipt, new_baseline, place_events, tag_of
 from a2a_session_manager.usage.priced import priced_events
 
 ResultT = TypeVar("ResultT")
@@ -69,8 +69,8 @@ class SessionWriter(SessionReader):
         parent = creation.parent
         session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
-        session._baseline = newborn_baseline(session, creation, self._as_store())
-        await absorb(session, commit, receipt, events, self._limits)
+        session._baseline = new_baseline(session, creation, self._as_store())
+        await apply_receipt(session, commit, receipt, events, self._limits)
         return session
 
     async def commit(
@@ -211,7 +211,7 @@ class SessionWriter(SessionReader):
         events: Sequence[SessionEvent[Any]],
     ) -> None:
         if not isinstance(session, str) and session._baseline is not None:
-            await absorb(session, commit, receipt, events, self._limits)
+            await apply_receipt(session, commit, receipt, events, self._limits)
 
     async def _committed(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         return await self._guarded(key, lambda: self._backend.commit(key, commit))

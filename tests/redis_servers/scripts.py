@@ -7,7 +7,7 @@ from typing import Any
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 PUSH_ONCE = Script(
@@ -19,7 +19,7 @@ return {redis.call('HGET', KEYS[1], ARGV[1]), 'new'}
 """,
 )
 FAILING = Script("failing", "return redis.error_reply('ERR no such thing')")
-IMPATIENT = Patience(tries=2, try_seconds=0.5, seconds=0.5)
+IMPATIENT = RetryPolicy(tries=2, try_seconds=0.5, seconds=0.5)
 PROBE_KEY = b"test:rights"
 
 
@@ -32,13 +32,13 @@ def list_of(name: str) -> bytes:
     return f"test:{{{name}}}:list".encode()
 
 
-def connected(url: str, *, patience: Patience | None = None) -> Connections:
+def connected(url: str, *, patience: RetryPolicy | None = None) -> Connections:
     """Return connections of our own to `url`."""
     address, _ = address_from_url(url)
     return Connections(address, None, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, patience=patience)
 
 
-def handed(client: AnyClient, *, patience: Patience | None = None) -> Connections:
+def handed(client: AnyClient, *, patience: RetryPolicy | None = None) -> Connections:
     """Return connections over a client of the test's."""
     return Connections(None, client, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, patience=patience)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, SessionConflict
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, placed
+from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, commit_rules
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -221,7 +221,7 @@ class EchoesAKnownEvent(InMemorySessionStore):
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         stored = await super().append(session, *events, expected_revision=expected_revision, on_repeat="keep")
-        return [placed(event, known.seq or 0) for event, known in zip(events, stored, strict=True)]
+        return [with_seq(event, known.seq or 0) for event, known in zip(events, stored, strict=True)]
 
 
 class _ForgetsWriteIds(MemoryBackend):

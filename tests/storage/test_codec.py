@@ -28,7 +28,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
-from a2a_session_manager.models.session_event import placed
+from a2a_session_manager.models.session_event import with_seq
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage.codec import (
@@ -242,8 +242,8 @@ def _changed_after_pickling(event: SessionEvent[Any]) -> None:
 
 
 def _placed_and_changed(event: SessionEvent[Any]) -> None:
-    placed(event, 9).model_fields_set.add("metadata")
-    placed(event, 9).model_copy(update={"metadata": {"a": 1}}).model_fields_set.add("type")
+    with_seq(event, 9).model_fields_set.add("metadata")
+    with_seq(event, 9).model_copy(update={"metadata": {"a": 1}}).model_fields_set.add("type")
 
 
 def _assigned(event: SessionEvent[Any]) -> None:

@@ -29,8 +29,8 @@ FINAL = {"completed", "failed", "cancelled"}
 STATUSES = ["pending", "running", "waiting", "completed", "failed", "cancelled"]
 
 
-def newborn() -> HeadRecord:
-    return heads.newborn(KEY, Creation("life", 1))
+def new_head() -> HeadRecord:
+    return heads.new_head(KEY, Creation("life", 1))
 
 
 def event(id: str, tokens: int = 0, run_id: str | None = None) -> EncodedEvent:
@@ -141,7 +141,7 @@ def snapshot(head: HeadRecord) -> HeadRecord:
 @given(st.lists(commits(), max_size=8))
 @settings(deadline=None, max_examples=300)
 def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit]) -> None:
-    head, plain, seqs = newborn(), Plain(), dict[str, int]()
+    head, plain, seqs = new_head(), Plain(), dict[str, int]()
 
     for commit in row:
         before = snapshot(head)
@@ -185,7 +185,7 @@ def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit
 def test_the_short_way_of_an_append_comes_to_what_the_long_one_does(
     row: list[EncodedCommit], one: EncodedEvent
 ) -> None:
-    head = newborn()
+    head = new_head()
     # A session is born by a commit of its own, never by an append.
     for before in [EncodedCommit(), *row]:
         before.expected_revision = before.retraction = None
@@ -221,7 +221,7 @@ QUIET = {
 def test_activity_alone_moves_the_time_of_the_last_one_and_never_back(
     what: str, written_at: int, expected: int
 ) -> None:
-    head = heads.newborn(KEY, Creation("life", 1, updated_at=100))
+    head = heads.new_head(KEY, Creation("life", 1, updated_at=100))
     born = EncodedCommit(events=[event("known")], written_at=400)
     commit_rules.apply(head, born, commit_rules.decide(head, born, unknown))
     commit = replace(ACTIVE.get(what) or QUIET[what], written_at=written_at)
@@ -252,7 +252,7 @@ def test_only_one_event_and_nothing_else_goes_the_short_way(commit: EncodedCommi
 @given(st.lists(commits(), max_size=5))
 @settings(deadline=None)
 def test_a_head_that_was_copied_follows_no_later_commit(row: list[EncodedCommit]) -> None:
-    head = newborn()
+    head = new_head()
     copies = []
 
     for n, commit in enumerate(row):
@@ -267,18 +267,18 @@ def test_a_head_that_was_copied_follows_no_later_commit(row: list[EncodedCommit]
 
 
 def test_the_birth_of_a_session_is_a_commit_even_when_it_brings_nothing() -> None:
-    assert commit_rules.decide(newborn(), EncodedCommit(), unknown).revision == 1
+    assert commit_rules.decide(new_head(), EncodedCommit(), unknown).revision == 1
 
 
 def test_the_same_event_twice_in_one_commit_is_one_event() -> None:
-    outcome = commit_rules.decide(newborn(), EncodedCommit(events=[event("a"), event("b"), event("a")]), unknown)
+    outcome = commit_rules.decide(new_head(), EncodedCommit(events=[event("a"), event("b"), event("a")]), unknown)
 
     assert [fresh.id for fresh in outcome.fresh] == ["a", "b"]
     assert list(outcome.receipt.seqs) == [1, 2, 1]
 
 
 def test_a_retraction_in_a_commit_does_not_hide_the_events_of_the_same_commit() -> None:
-    head = newborn()
+    head = new_head()
     first = EncodedCommit(events=[event("a")])
     commit_rules.apply(head, first, commit_rules.decide(head, first, unknown))
 
@@ -290,18 +290,18 @@ def test_a_retraction_in_a_commit_does_not_hide_the_events_of_the_same_commit() 
 
 
 def test_a_commit_for_an_earlier_life_finds_nothing() -> None:
-    head = newborn()
+    head = new_head()
 
-    commit_rules.check_life(head, EncodedCommit(creation_id="life"))
-    commit_rules.check_life(head, EncodedCommit())
+    commit_rules.check_incarnation(head, EncodedCommit(creation_id="life"))
+    commit_rules.check_incarnation(head, EncodedCommit())
     with pytest.raises(SessionNotFound, match="was deleted, and another one has its id now"):
-        commit_rules.check_life(head, EncodedCommit(creation_id="an earlier life"))
+        commit_rules.check_incarnation(head, EncodedCommit(creation_id="an earlier life"))
 
 
 def test_a_known_write_id_is_answered_with_the_first_result_whatever_came_after() -> None:
     commit = EncodedCommit(events=[event("a"), event("b")], write_id="w")
 
-    receipt = commit_rules.repeat(newborn(), commit, FirstResult(3, 2, True, ((1, 1),)), seq_of(a=1))
+    receipt = commit_rules.repeat(new_head(), commit, FirstResult(3, 2, True, ((1, 1),)), seq_of(a=1))
 
     assert (receipt.revision, receipt.last_seq, receipt.hidden) == (3, 2, ((1, 1),))
     assert list(receipt.seqs) == [1, 0]

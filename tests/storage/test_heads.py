@@ -28,8 +28,8 @@ def commit_to(head: HeadRecord, **brought: Any) -> None:
 
 
 def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:
-    child = heads.newborn(KEY, Creation("life", 1, Parent("p", "p-life", "top", 3)))
-    root = heads.newborn(KEY, Creation("life", 1))
+    child = heads.new_head(KEY, Creation("life", 1, Parent("p", "p-life", "top", 3)))
+    root = heads.new_head(KEY, Creation("life", 1))
 
     assert (child.parent_id, child.root_id, child.depth) == ("p", "top", 4)
     assert (root.parent_id, root.root_id, root.depth) == (None, "s", 1)
@@ -37,7 +37,7 @@ def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:
 
 @pytest.mark.parametrize(("finished", "unfinished"), [(0, 0), (5, 0), (20, 0), (21, 0), (40, 3), (0, 25)])
 def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_20(finished: int, unfinished: int) -> None:
-    head = heads.newborn(KEY, Creation("life", 1))
+    head = heads.new_head(KEY, Creation("life", 1))
     names = [f"waiting {n}" for n in range(unfinished)] + [f"done {n}" for n in range(finished)]
     for name in names:
         status = "waiting" if name.startswith("waiting") else "completed"
@@ -50,7 +50,7 @@ def test_a_bounded_read_brings_the_unfinished_runs_and_the_last_20(finished: int
 
 
 def test_a_bounded_read_brings_the_spend_of_the_runs_it_brings() -> None:
-    head = heads.newborn(KEY, Creation("life", 1))
+    head = heads.new_head(KEY, Creation("life", 1))
     for n in range(25):
         event = EncodedEvent(f"e{n}", b"{}", f"r{n}", UsageDelta("m", "llm", {"requests": 1}))
         commit_to(head, runs={f"r{n}": StoredRun("completed", b"{}")}, events=[event])

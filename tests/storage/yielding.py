@@ -57,7 +57,7 @@ class YieldingBackend(MemoryBackend):
             stored = self._sessions.get(key)
             if stored is None:
                 raise SessionNotFound(key.id)
-            commit_rules.check_life(stored.head, commit)
+            commit_rules.check_incarnation(stored.head, commit)
             await turn()
             if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
                 return commit_rules.repeat(stored.head, commit, first, stored.seqs.get)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from a2a_session_manager.active import ActiveLog
-from a2a_session_manager.concurrency.unknown_outcomes import surely, write_at_end
+from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown, write_at_end
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, derived_id, new_id
 from a2a_session_manager.integrations.fastapi.chunks import Chunk, texts_of
@@ -130,7 +130,7 @@ class StreamedAnswer:
     async def _appended(self, event: SessionEvent[Any]) -> SessionEvent[Any]:
         try:
             # Late, perhaps: the run it belongs to may have ended while the model spoke.
-            return (await surely(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
+            return (await retry_if_unknown(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
         except InvalidEvent as error:
             if error.seq is None:
                 raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.concurrency.unknown_outcomes import surely
+from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.integrations.openai_agents.items import (
@@ -146,11 +146,13 @@ class AgentsSession(AsyncResource):
         store = self._sessions.store
         for _ in range(_CREATE_TRIES):
             try:
-                return await surely(lambda: store.append(self.session_id, *events))
+                return await retry_if_unknown(lambda: store.append(self.session_id, *events))
             except SessionNotFound:
                 pass
             try:
-                session = await surely(lambda: store.create(self.session_id, change=SessionChange(events=events)))
+                session = await retry_if_unknown(
+                    lambda: store.create(self.session_id, change=SessionChange(events=events))
+                )
             except SessionAlreadyExists:
                 continue  # somebody was faster, or we were and did not hear of it: every event has its id
             return session.events
@@ -159,7 +161,9 @@ class AgentsSession(AsyncResource):
     async def _retract(self, *event_ids: str, after: int | None = None) -> list[SessionEvent[Any]]:
         store, write_id = self._sessions.store, hidden_id()
         try:
-            return await surely(lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id))
+            return await retry_if_unknown(
+                lambda: store.retract(self.session_id, *event_ids, after=after, write_id=write_id)
+            )
         except SessionNotFound:
             return []
 

@@ -14,7 +14,7 @@ from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.file.backend import FileBackend
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.removed_options import reject_removed_options
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import options_of, shown, split_url
 
@@ -40,7 +40,7 @@ class FileSessionStore(BaseSessionStore):
         pricer: Pricer = DEFAULT_PRICER,
         **gone: object,
     ) -> None:
-        refuse_gone(gone)
+        reject_removed_options(gone)
         if durability not in _DURABILITIES:
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
         super().__init__(FileBackend(_fixed(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
@@ -64,7 +64,7 @@ def create_file_session_store(
     directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **gone: object
 ) -> FileSessionStore:
     """Return a store over `directory`, which is made on first use."""
-    refuse_gone(gone)
+    reject_removed_options(gone)
     return FileSessionStore(directory, durability=durability)
 
 

@@ -18,7 +18,7 @@ _LEFTOVER_SECONDS = 3_600
 
 
 @contextmanager
-def placed(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
+def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
     """Write a file whole at `new`, then give it its name: no reader ever sees half of it. Held meanwhile.
 
     Raises BusyError when there is a file of that name, or a folder was removed meanwhile.

@@ -22,12 +22,12 @@ from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.batching import Busy, CommitQueue, Long
 from a2a_session_manager.storage.file.committing import commit
-from a2a_session_manager.storage.file.engine import FileKeeper
+from a2a_session_manager.storage.file.engine import FileEngine
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.restoring import bring_in_order
 from a2a_session_manager.storage.file.session_reader import FileReader, TakesLongError
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.workers import Work, Workers
@@ -68,7 +68,7 @@ class FileBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         lane = ("tree", SessionKey(key.namespace, root_id))
-        return self._trees.put(lane, partial(self._keeper.create, key, creation, commit), commit.size)
+        return self._trees.put(lane, partial(self._engine.create, key, creation, commit), commit.size)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         size = commit.size
@@ -76,11 +76,11 @@ class FileBackend(Backend):
         return self._told(key, self._queue.put(key, commit, size, is_long=is_long))
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> QueuedWrite[None]:
-        work = partial(self._keeper.delete, key, creation_id, cascade=cascade, guard=guard)
+        work = partial(self._engine.delete, key, creation_id, cascade=cascade, guard=guard)
         return self._told(key, self._trees.put(("tree", key), work, 0, is_long=True))
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:
-        return self._trees.put(("tail", key), partial(self._keeper.cut_damaged_tail, key), 0, is_long=True)
+        return self._trees.put(("tail", key), partial(self._engine.cut_damaged_tail, key), 0, is_long=True)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -138,8 +138,8 @@ class FileBackend(Backend):
         self._begin(self._shelf.directory, self._shelf.durable)
 
     def _begin(self, directory: Path, durable: bool) -> None:
-        self._shelf = Shelf(directory, durable=durable)
-        self._keeper = FileKeeper(self._shelf)
+        self._shelf = StoreDirectory(directory, durable=durable)
+        self._engine = FileEngine(self._shelf)
         self._reader = FileReader(self._shelf)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
         self._long_executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-long-reads")
@@ -196,7 +196,7 @@ class FileBackend(Backend):
 
     def _bring_in_order(self) -> None:
         if self._shelf.is_copy:
-            bring_in_order(self._shelf, self._keeper)
+            bring_in_order(self._shelf, self._engine)
 
     def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
         return self._workers.start(partial(self._answers, batch, at_once=True))

@@ -24,7 +24,7 @@ from a2a_session_manager.storage.records import (
 FORMAT = 1
 
 
-class Birth(NamedTuple):
+class CreationRecord(NamedTuple):
     """What the first line of a log says of its session; a root's `root_creation_id` is its own creation id."""
 
     key: SessionKey
@@ -44,7 +44,7 @@ class CommitLine(NamedTuple):
     revision: int
     first_seq: int
     hidden: tuple[tuple[int, int], ...]
-    birth: Birth | None
+    birth: CreationRecord | None
 
     @property
     def is_change(self) -> bool:
@@ -53,9 +53,9 @@ class CommitLine(NamedTuple):
         return bool(self.birth or commit.events or self.hidden or commit.state or commit.properties or commit.runs)
 
 
-def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> Birth:
+def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> CreationRecord:
     """Return what a new log begins with."""
-    return Birth(
+    return CreationRecord(
         key,
         creation.creation_id,
         creation.created_at,
@@ -67,7 +67,7 @@ def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creatio
     )
 
 
-def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: Birth | None = None) -> bytes:
+def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: CreationRecord | None = None) -> bytes:
     """Return the payload that records what `commit` did; only what is not empty is written."""
     header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
     if birth is not None:
@@ -143,16 +143,16 @@ def check_format(version: Any) -> None:
         raise UnknownFormatError(version)
 
 
-def birth_fields(birth: Birth) -> list[Any]:
+def birth_fields(birth: CreationRecord) -> list[Any]:
     """Return a birth as JSON values."""
     return [*birth.key, *birth[1:]]
 
 
-def birth_from(fields: list[Any]) -> Birth:
+def birth_from(fields: list[Any]) -> CreationRecord:
     """Return the birth that `birth_fields` gave. Raises ValueError for what it never gives."""
     check_birth(fields)
     namespace, session_id, *rest = fields
-    return Birth(SessionKey(namespace, session_id), *rest)
+    return CreationRecord(SessionKey(namespace, session_id), *rest)
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
 from a2a_session_manager.storage.batching import BUSY, LONG, Busy, Long
 from a2a_session_manager.storage.file.atomic_files import sync_directory, sync_file
-from a2a_session_manager.storage.file.commit_lines import Birth
+from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE, birth_at_once, living_birth, remembered_birth
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 
 
 def commit(
-    shelf: Shelf, key: SessionKey, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool = False
+    shelf: StoreDirectory,
+    key: SessionKey,
+    commits: Sequence[EncodedCommit],
+    unsynced: Unsynced,
+    *,
+    at_once: bool = False,
 ) -> Sequence[Receipt | SessionManagerError] | Busy | Long:
     """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`.
 
@@ -42,7 +47,13 @@ def commit(
 
 
 def _commit_held(
-    shelf: Shelf, log: LogFile, birth: Birth, commits: Sequence[EncodedCommit], unsynced: Unsynced, *, at_once: bool
+    shelf: StoreDirectory,
+    log: LogFile,
+    birth: CreationRecord,
+    commits: Sequence[EncodedCommit],
+    unsynced: Unsynced,
+    *,
+    at_once: bool,
 ) -> Sequence[Receipt | SessionManagerError]:
     """Commit to the log that was found to live: held against other processes, caught up, no torn tail."""
     if not log.is_there():
@@ -66,13 +77,13 @@ def _commit_held(
         log.handle.release()
 
 
-def _takes_long(shelf: Shelf, log: LogFile, size: int, commits: Sequence[EncodedCommit]) -> bool:
+def _takes_long(shelf: StoreDirectory, log: LogFile, size: int, commits: Sequence[EncodedCommit]) -> bool:
     """Tell whether there is much to read before a commit, or a checkpoint to write after it, or much to sync."""
     is_unanchored = shelf.durable and not log.on_disk.is_anchored(log.first_bytes)
     return size - log.offset > MOST_AT_ONCE or log.is_checkpoint_due_after(commits) or is_unanchored
 
 
-def _anchor(shelf: Shelf, log: LogFile) -> None:
+def _anchor(shelf: StoreDirectory, log: LogFile) -> None:
     """Bring to disk all that the next record of a log rests on, unless it is known to be there.
 
     Whoever made the session may have died before that was done, or have had no need of it (durability=process).

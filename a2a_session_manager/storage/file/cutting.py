@@ -13,14 +13,14 @@ from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.commit_lines import UnknownFormatError, decode_line
 from a2a_session_manager.storage.file.framing import Frame
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
 _CHUNK = 4_000_000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def cut_damaged_tail(shelf: Shelf, key: SessionKey) -> int:
+def cut_damaged_tail(shelf: StoreDirectory, key: SessionKey) -> int:
     """Move all from the first damaged byte of a log on into `ID.cut`, or the next free `ID.cut.N`; return how much.
 
     0 where nothing is damaged, and without a log. Wherever it is cut off, the bytes are in the log or in the other
@@ -63,7 +63,7 @@ class _Scan(LogFile):
         super().take(frame)
 
 
-def _cut(shelf: Shelf, log: LogFile, kept: int, size: int) -> int:
+def _cut(shelf: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
     if kept == 0:
         raise CorruptSession(
             log.key.id,

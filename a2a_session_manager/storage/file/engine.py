@@ -1,4 +1,4 @@
-"""FileKeeper: what makes sessions and ends them. It runs in worker threads, never on the loop.
+"""FileEngine: what makes sessions and ends them. It runs in worker threads, never on the loop.
 
 Lock order: tree, then log, never two logs. Each is a thread lock and a file lock; file locks are tried, not
 waited for: BUSY sends the work back to the queue. What was seen before a file was held is decided again once it is.
@@ -15,16 +15,16 @@ from itertools import islice
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.batching import BUSY, Busy
-from a2a_session_manager.storage.file.atomic_files import placed, sync_directory
-from a2a_session_manager.storage.file.commit_lines import Birth, birth_of, encode_line
+from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
+from a2a_session_manager.storage.file.commit_lines import CreationRecord, birth_of, encode_line
 from a2a_session_manager.storage.file.cutting import cut_damaged_tail
 from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError, FileChangedError
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.sweeping import most_at_once, remove_if_empty, sweep
-from a2a_session_manager.storage.file.tree import Place, TreeFile
+from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
 
 # Between two chunks of a long sweep: longer than others wait between two looks whether a file is free.
@@ -32,10 +32,10 @@ _PAUSE_SECONDS = 0.001
 _SWEEP_TRIES = 3
 
 
-class FileKeeper:
+class FileEngine:
     """Creates and deletes sessions in the files of a shelf, and removes what the deleted ones have left."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: StoreDirectory) -> None:
         self._shelf = shelf
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt | Busy:
@@ -92,7 +92,7 @@ class FileKeeper:
             return self._write_birth(log, creation, commit, tree)
 
     def _write_birth(self, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
-        head = heads.newborn(log.key, creation)
+        head = heads.new_head(log.key, creation)
         no_seqs: dict[str, int] = {}
         outcome = commit_rules.decide(head, commit, no_seqs.get)
         root_creation_id = creation.creation_id
@@ -103,7 +103,7 @@ class FileKeeper:
         self._shelf.make_folder(log.path.parent)
         # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
         data = framed(payload, 0 if self._shelf.durable else None)
-        with placed(new, log.path, data, durable=self._shelf.durable):
+        with create_atomically(new, log.path, data, durable=self._shelf.durable):
             tree.add(log.key.id, head.parent_id, creation.creation_id)
             self._sync(tree)
             if self._shelf.durable:
@@ -178,7 +178,7 @@ class FileKeeper:
         # Also when it was ended before: whoever wrote that may have died before it was on disk.
         self._sync(tree)
 
-    def _sweep_rest(self, root: SessionKey, places: Sequence[Place]) -> None:
+    def _sweep_rest(self, root: SessionKey, places: Sequence[TreeEntry]) -> None:
         """Sweep these dead in chunks, between which others get at the tree; what is in use stays for a later sweep."""
         for _ in range(_SWEEP_TRIES):
             most = most_at_once(self._shelf.pool)
@@ -187,7 +187,7 @@ class FileKeeper:
             if not places:
                 return
 
-    def _left_of(self, root: SessionKey, places: Sequence[Place]) -> Sequence[Place]:
+    def _left_of(self, root: SessionKey, places: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
         """Sweep a chunk and return what could not be swept."""
         tree = self._shelf.tree(root)
         if not any(tree.unswept(place.creation_id) for place in places):
@@ -201,7 +201,7 @@ class FileKeeper:
         except SessionNotFound:
             return ()  # others have swept the last of the tree
 
-    def sweep_held(self, tree: TreeFile, places: Sequence[Place]) -> Sequence[Place]:
+    def sweep_held(self, tree: TreeFile, places: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
         """Sweep these dead of a tree that is held, and return those that could not be swept."""
         sweep(self._shelf, tree, places)
         left = [place for place in places if tree.unswept(place.creation_id)]
@@ -226,7 +226,7 @@ class FileKeeper:
             with suppress(SessionNotFound), self.held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
                 self._sweep_some(tree, key)
 
-    def _birth(self, log: LogFile) -> Birth | None:
+    def _birth(self, log: LogFile) -> CreationRecord | None:
         with log:
             return log.birth if log.exists() else None
 

@@ -7,10 +7,10 @@ in between is found out by asking again.
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.commit_lines import Birth
+from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
 
@@ -18,7 +18,7 @@ from a2a_session_manager.storage.records import SessionKey
 MOST_AT_ONCE = 256_000
 
 
-def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
+def living_birth(shelf: StoreDirectory, log: LogFile) -> CreationRecord | None:
     """Return the birth of a session that exists, else None. Raises CorruptSession when half of it is lost."""
     birth, revision = _birth_and_revision(log)
     if birth is None:
@@ -36,7 +36,7 @@ def living_birth(shelf: Shelf, log: LogFile) -> Birth | None:
     return None
 
 
-def birth_at_once(shelf: Shelf, log: LogFile) -> Birth:
+def birth_at_once(shelf: StoreDirectory, log: LogFile) -> CreationRecord:
     """Return the birth of a session that lives, waiting for nobody and reading little.
 
     Raises BusyError where that does not tell. For a writer, as `remembered_birth`.
@@ -57,7 +57,7 @@ def birth_at_once(shelf: Shelf, log: LogFile) -> Birth:
     return birth
 
 
-def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:
+def remembered_birth(shelf: StoreDirectory, log: LogFile) -> CreationRecord | None:
     """Return the birth that was read from the log before, if its tree names it now; None tells nothing.
 
     For a writer, who compares it with the log's again once the log is held.
@@ -71,21 +71,21 @@ def remembered_birth(shelf: Shelf, log: LogFile) -> Birth | None:
         return birth if tree.names(birth) else None
 
 
-def lost_log(shelf: Shelf, log: LogFile, tree: TreeFile) -> CorruptSession:
+def lost_log(shelf: StoreDirectory, log: LogFile, tree: TreeFile) -> CorruptSession:
     """What to raise for a session that a tree names and that has no log: damage, not absence."""
     return CorruptSession(
         log.key.id, f"{log.path} is missing, but {tree.path} names it: {shelf.remedy_for_a_lost_part()}"
     )
 
 
-def _birth_and_revision(log: LogFile) -> tuple[Birth | None, int]:
+def _birth_and_revision(log: LogFile) -> tuple[CreationRecord | None, int]:
     with log:
         if not log.exists() or log.head is None:
             return None, 0
         return log.birth, log.head.revision
 
 
-def _refuse_lost_log(shelf: Shelf, log: LogFile) -> None:
+def _refuse_lost_log(shelf: StoreDirectory, log: LogFile) -> None:
     """Raise when a root's tree file names it, before and after another look for its log."""
     tree = shelf.tree(log.key)
     named = _root_creation_id(tree)
@@ -99,7 +99,7 @@ def _root_creation_id(tree: TreeFile) -> str | None:
         return None if root is None else root.creation_id
 
 
-def _refuse_lost_line(shelf: Shelf, log: LogFile, birth: Birth, tree: TreeFile) -> None:
+def _refuse_lost_line(shelf: StoreDirectory, log: LogFile, birth: CreationRecord, tree: TreeFile) -> None:
     """Raise when the log and its root's are there: a deletion removes both before it forgets their names."""
     root_birth = _birth_and_revision(shelf.log(tree.root))[0]
     has_root = root_birth is not None and root_birth.creation_id == birth.root_creation_id

@@ -15,7 +15,7 @@ from a2a_session_manager.exceptions import CorruptSession, StoreFull
 from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.commit_lines import UnknownFormatError
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, DamagedFrameError, Frame, find_frames, read_frames
-from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, HandlePool, Look
+from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, FileSignature, HandlePool
 from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
@@ -43,7 +43,7 @@ class FramedFile(ABC):
         self._first_bytes = b""
         # The tail that was found to be lost with the power: where it begins, and the file's size.
         self._passed_over: tuple[int, int] | None = None
-        self._seen: Look | None = None
+        self._seen: FileSignature | None = None
 
     def __enter__(self) -> Self:
         self.handle.lock.acquire()

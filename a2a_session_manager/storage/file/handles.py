@@ -33,7 +33,7 @@ class BusyError(Exception):
     """Another process, or another file of the same name, is in the way: try again."""
 
 
-class Look(NamedTuple):
+class FileSignature(NamedTuple):
     """What an outside look at a file shows; any change of the file changes some of it."""
 
     device: int
@@ -125,14 +125,16 @@ class FileHandle:
             return None
         return status if _identity(status) == self._opened else None
 
-    def look(self) -> Look | None:
+    def look(self) -> FileSignature | None:
         """Look at the file without opening it; None when there is none."""
         try:
             status = os.stat(self._name, follow_symlinks=False)
         except FileNotFoundError:
             return None
         changed_at = status.st_ctime_ns
-        return Look(*_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - _CLOCK_TICK_NS)
+        return FileSignature(
+            *_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - _CLOCK_TICK_NS
+        )
 
     def _refuse_links(self) -> None:
         """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from a2a_session_manager.storage import heads
-from a2a_session_manager.storage.file.commit_lines import Birth
+from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
 from a2a_session_manager.storage.records import EncodedEvent, FirstResult, HeadRecord, StoredRetraction
@@ -123,7 +123,7 @@ class LogIndex:
         self,
         offset: int,
         first_bytes: bytes,
-        birth: Birth,
+        birth: CreationRecord,
         head: HeadRecord,
         retractions: Sequence[StoredRetraction],
         synced: int | None,

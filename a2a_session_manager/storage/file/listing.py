@@ -19,7 +19,7 @@ from a2a_session_manager.storage.file.names import file_name, identifier_of, sha
 from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.file.presence import Presence
 from a2a_session_manager.storage.file.session_reader import FileReader
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.records import SessionKey
 
@@ -28,7 +28,13 @@ _TREE_SUFFIX = ".tree"
 
 
 def list_page(
-    shelf: Shelf, reader: FileReader, namespace: str, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    shelf: StoreDirectory,
+    reader: FileReader,
+    namespace: str,
+    prefix: str,
+    cursor: str | None,
+    limit: int,
+    roots_only: bool,
 ) -> SessionPage:
     """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
     behind = _position(cursor)
@@ -39,7 +45,7 @@ def list_page(
 
 
 def _found(
-    shelf: Shelf, reader: FileReader, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
+    shelf: StoreDirectory, reader: FileReader, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
 ) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield what is listed, with the place of each: folder and file name."""
     for folder in shelf.shards(namespace, behind[0]):
@@ -87,7 +93,7 @@ def _position(cursor: str | None) -> tuple[str, str]:
     return folder, file
 
 
-def _session_id(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
+def _session_id(shelf: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
     stem = name[1].removesuffix(_SUFFIX)
     session_id = _id_inside(shelf, namespace, name) if stem.startswith("~") else identifier_of(stem)
     # Somebody else's file may end in .log too, and a copy may lie in another folder.
@@ -95,7 +101,7 @@ def _session_id(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | No
     return session_id if is_ours else None
 
 
-def _id_inside(shelf: Shelf, namespace: str, name: tuple[str, str]) -> str | None:
+def _id_inside(shelf: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
     """A hashed name keeps its id in the first record."""
     path = shelf.folder(namespace, "logs") / name[0] / name[1]
     try:

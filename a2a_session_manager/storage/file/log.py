@@ -94,7 +94,7 @@ class LogFile(LogReader):
         head = self.head
         assert head is not None, "only a log that exists takes commits"
         try:
-            commit_rules.check_life(head, commit)
+            commit_rules.check_incarnation(head, commit)
             seqs = self.find_seqs(_named_events(commit))
             if commit_rules.is_one_append(commit) and not seqs:
                 return self._one_appended(head, commit, start)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.storage import commit_rules, heads
-from a2a_session_manager.storage.file.commit_lines import Birth, CommitLine, decode_line, seqs_in_line
+from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line, seqs_in_line
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import HandlePool
@@ -49,7 +49,7 @@ class LogReader(FramedFile):
 
     def forget(self) -> None:
         self.head: HeadRecord | None = None
-        self.birth: Birth | None = None
+        self.birth: CreationRecord | None = None
         self.retractions: list[StoredRetraction] = []
         self._index.forget()
 
@@ -172,7 +172,7 @@ class LogReader(FramedFile):
                 raise SessionNotFound(self.session_id) from None  # deleted meanwhile, and its sidecars with it
             return work()
 
-    def _begin(self, birth: Birth) -> None:
+    def _begin(self, birth: CreationRecord) -> None:
         if self.head is not None:
             raise ValueError("a second first record")
         if birth.key != self.key:
@@ -180,7 +180,7 @@ class LogReader(FramedFile):
                 self.session_id, f"{self.path} holds session {birth.key.id!r}: put each log back under its own name"
             )
         self.birth = birth
-        self.head = heads.newborn(self.key, creation_of(birth))
+        self.head = heads.new_head(self.key, creation_of(birth))
 
     def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: commit_rules.Outcome, start: int) -> None:
         before = head.last_seq
@@ -271,7 +271,7 @@ class _MisledError(Exception):
     """The log is not where a sidecar says; whether the log itself is whole, reading it from its start tells."""
 
 
-def creation_of(birth: Birth) -> Creation:
+def creation_of(birth: CreationRecord) -> Creation:
     """Return the creation that a birth records."""
     parent = None
     if birth.parent_id is not None:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, birth_from
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, birth_from
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
 # The first record of most logs, and the whole tree file of a session without children, are shorter.
@@ -26,7 +26,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class Presence:
     """The sessions of one folder of logs, and of the folder of trees that belongs to it."""
 
-    def __init__(self, shelf: Shelf, namespace: str, shard: str) -> None:
+    def __init__(self, shelf: StoreDirectory, namespace: str, shard: str) -> None:
         self._shelf = shelf
         self._namespace = namespace
         self._logs = f"{shelf.folder(namespace, 'logs')}/{shard}/"
@@ -61,7 +61,7 @@ class Presence:
             return False
         return found is not None and found[1] == json.dumps(session_id).encode() and b'"%b"' % found[2] in log
 
-    def _is_named(self, birth: Birth) -> bool:
+    def _is_named(self, birth: CreationRecord) -> bool:
         """Tell whether the tree that a birth names has it among the living."""
         tree = self._shelf.tree(SessionKey(self._namespace, birth.root_id))
         with tree:
@@ -76,7 +76,7 @@ def _first_bytes(path: str) -> bytes:
         os.close(fd)
 
 
-def _birth_in(log: bytes) -> Birth:
+def _birth_in(log: bytes) -> CreationRecord:
     """Return what the first record of a log says, unchecked."""
     line = log.split(b"\n", 2)[1].partition(b"\t")[0]
     header: Mapping[str, Any] = parsed(line[line.index(b"{") :])

@@ -14,16 +14,16 @@ from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file.commit_lines import Birth, decode_line
-from a2a_session_manager.storage.file.engine import FileKeeper
+from a2a_session_manager.storage.file.commit_lines import CreationRecord, decode_line
+from a2a_session_manager.storage.file.engine import FileEngine
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.file.sweeping import most_at_once
-from a2a_session_manager.storage.file.tree import Place, TreeFile
+from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import SessionKey
 
 _FIRST_RECORD_BYTES = 64_000
@@ -31,29 +31,29 @@ _FIRST_RECORD_BYTES = 64_000
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
 
-def bring_in_order(shelf: Shelf, keeper: FileKeeper) -> None:
+def bring_in_order(shelf: StoreDirectory, engine: FileEngine) -> None:
     """Make a copy whole, once, whoever opens it first; a copy that is read-only stays as it is."""
     with translated(shelf.directory):
         try:
             with shelf.taking_into_use() as is_first:
                 if is_first:
-                    _bring_in_order(shelf, keeper)
+                    _bring_in_order(shelf, engine)
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
     shelf.is_copy = False
 
 
-def _bring_in_order(shelf: Shelf, keeper: FileKeeper) -> None:
+def _bring_in_order(shelf: StoreDirectory, engine: FileEngine) -> None:
     births = {birth.key: birth for folder in shelf.namespace_folders() for birth in _births(shelf, folder)}
-    by_root: dict[SessionKey, list[Birth]] = {}
+    by_root: dict[SessionKey, list[CreationRecord]] = {}
     for birth in births.values():
         by_root.setdefault(SessionKey(birth.key.namespace, birth.root_id), []).append(birth)
     roots = chain(by_root, *(_roots(shelf, folder) for folder in shelf.namespace_folders()))
     for root in dict.fromkeys(roots):
         try:
-            with keeper.held_tree(root, make=True) as tree:
-                _bring_tree_in_order(shelf, keeper, tree, births, by_root.get(root, ()))
+            with engine.held_tree(root, make=True) as tree:
+                _bring_tree_in_order(shelf, engine, tree, births, by_root.get(root, ()))
         except BusyError as error:
             raise StoreUnavailable(f"{shelf.directory}: another process holds a file: open it again later") from error
         except CorruptSession as error:
@@ -61,7 +61,11 @@ def _bring_in_order(shelf: Shelf, keeper: FileKeeper) -> None:
 
 
 def _bring_tree_in_order(
-    shelf: Shelf, keeper: FileKeeper, tree: TreeFile, births: dict[SessionKey, Birth], logs: Iterable[Birth]
+    shelf: StoreDirectory,
+    engine: FileEngine,
+    tree: TreeFile,
+    births: dict[SessionKey, CreationRecord],
+    logs: Iterable[CreationRecord],
 ) -> None:
     _end_those_without_a_log(shelf, tree, births)
     for birth in sorted(logs, key=lambda birth: (birth.depth, birth.created_at)):
@@ -71,10 +75,10 @@ def _bring_tree_in_order(
         tree.handle.sync()
     unswept, most = list(tree.all_unswept()), most_at_once(shelf.pool)
     for first in range(0, len(unswept), most):
-        keeper.sweep_held(tree, unswept[first : first + most])
+        engine.sweep_held(tree, unswept[first : first + most])
 
 
-def _end_those_without_a_log(shelf: Shelf, tree: TreeFile, births: dict[SessionKey, Birth]) -> None:
+def _end_those_without_a_log(shelf: StoreDirectory, tree: TreeFile, births: dict[SessionKey, CreationRecord]) -> None:
     """End what was deleted before its log's turn to be copied came. A log that cannot be read is no such one."""
     for place in list(tree.living.values()):
         birth = births.get(SessionKey(tree.root.namespace, place.id))
@@ -84,14 +88,14 @@ def _end_those_without_a_log(shelf: Shelf, tree: TreeFile, births: dict[SessionK
             tree.end(place.id)
 
 
-def _has_log(shelf: Shelf, tree: TreeFile, place: Place) -> bool:
+def _has_log(shelf: StoreDirectory, tree: TreeFile, place: TreeEntry) -> bool:
     """Look for a log again, now that its tree is held: a store that works here already may have made it meanwhile."""
     path = shelf.log(SessionKey(tree.root.namespace, place.id)).path
     birth = _birth(path)
     return path.exists() if birth is None else birth.creation_id == place.creation_id
 
 
-def _take_in(tree: TreeFile, birth: Birth) -> None:
+def _take_in(tree: TreeFile, birth: CreationRecord) -> None:
     """Have the tree name a session that was made while it was copied, or know of it if its parent is not there."""
     root = tree.living.get(tree.root.id)
     if birth.parent_id is None:
@@ -102,11 +106,11 @@ def _take_in(tree: TreeFile, birth: Birth) -> None:
     if fits:
         tree.add(birth.key.id, birth.parent_id, birth.creation_id)
     elif root is not None:
-        tree.sweep([(Place(birth.key.id, birth.parent_id, birth.creation_id, 0), {})])
+        tree.sweep([(TreeEntry(birth.key.id, birth.parent_id, birth.creation_id, 0), {})])
     _log.warning("%s: session %r was made while it was copied", tree.path, birth.key.id)
 
 
-def _was_written_to(shelf: Shelf, birth: Birth) -> bool:
+def _was_written_to(shelf: StoreDirectory, birth: CreationRecord) -> bool:
     """Tell whether a log holds more than its first commit: of that alone, nobody may ever have been answered."""
     log = shelf.log(birth.key)
     with log:
@@ -116,21 +120,21 @@ def _was_written_to(shelf: Shelf, birth: Birth) -> bool:
             return False
 
 
-def _births(shelf: Shelf, namespace_folder: Path) -> Iterator[Birth]:
+def _births(shelf: StoreDirectory, namespace_folder: Path) -> Iterator[CreationRecord]:
     for path in namespace_folder.glob("logs/*/*.log"):
         birth = _birth(path)
         if birth is not None and shelf.log(birth.key).path == path:
             yield birth
 
 
-def _birth(path: Path) -> Birth | None:
+def _birth(path: Path) -> CreationRecord | None:
     try:
         return decode_line(_first_payload(path)).birth
     except NONSENSE:
         return None  # damaged: it stays, and says so when it is read
 
 
-def _roots(shelf: Shelf, namespace_folder: Path) -> Iterator[SessionKey]:
+def _roots(shelf: StoreDirectory, namespace_folder: Path) -> Iterator[SessionKey]:
     namespace = "" if namespace_folder.name == "default" else identifier_of(namespace_folder.name[1:])
     for path in namespace_folder.glob("trees/*/*.tree"):
         root_id = identifier_of(path.stem) or _root_inside(path)

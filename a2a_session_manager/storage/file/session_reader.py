@@ -13,8 +13,8 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import commit_rules, heads, paging, ranges
 from a2a_session_manager.storage.file.existence import living_birth, lost_log
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
-from a2a_session_manager.storage.file.tree import Place, TreeFile
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import LoadedSession, LogPage, SessionKey, Totals, TreeNode, TreeTotals
 
 # More than this takes long to read, and so does a file that another thread has for longer than a moment.
@@ -30,7 +30,7 @@ class TakesLongError(Exception):
 class FileReader:
     """Reads sessions and their trees in the files of a shelf."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: StoreDirectory) -> None:
         self._shelf = shelf
 
     @contextmanager
@@ -139,7 +139,7 @@ class FileReader:
                 if tree.catch_up() and tree.offset == known:
                     raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
 
-    def _add_spent(self, totals: Totals, namespace: str, place: Place) -> bool:
+    def _add_spent(self, totals: Totals, namespace: str, place: TreeEntry) -> bool:
         log = self._shelf.log(SessionKey(namespace, place.id))
         with log:
             if not log.is_current() or log.head is None or log.head.creation_id != place.creation_id:

@@ -19,7 +19,7 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, birth_fields, birth_from
+from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, birth_fields, birth_from
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
@@ -39,7 +39,7 @@ class Checkpoint:
     """
 
     covers: int
-    birth: Birth
+    birth: CreationRecord
     head: HeadRecord
     retractions: list[StoredRetraction]
     synced: int | None = None
@@ -169,7 +169,7 @@ class Sidecars:
         return [*kept, write_segment(path, ids, merged)]
 
 
-def _check_head(head: HeadRecord, birth: Birth, document: dict[str, Any]) -> None:
+def _check_head(head: HeadRecord, birth: CreationRecord, document: dict[str, Any]) -> None:
     """Check what a checkpoint says against itself; the log is read from its start when it cannot be true."""
     whose = (birth.creation_id, birth.parent_id, birth.root_id, birth.depth, birth.created_at)
     if (head.creation_id, head.parent_id, head.root_id, head.depth, head.created_at) != whose:

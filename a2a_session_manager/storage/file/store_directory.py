@@ -44,7 +44,7 @@ _FORMAT = 1
 _FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 
 
-class Shelf:
+class StoreDirectory:
     """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`."""
 
     def __init__(self, directory: Path, *, durable: bool) -> None:

@@ -13,8 +13,8 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.handles import BusyError, HandlePool
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import Shelf
-from a2a_session_manager.storage.file.tree import Place, TreeFile
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 _MOST_AT_ONCE = 64
@@ -25,7 +25,7 @@ def most_at_once(pool: HandlePool) -> int:
     return max(1, min(_MOST_AT_ONCE, pool.most // 4))
 
 
-def sweep(shelf: Shelf, tree: TreeFile, places: Iterable[Place]) -> None:
+def sweep(shelf: StoreDirectory, tree: TreeFile, places: Iterable[TreeEntry]) -> None:
     """Remove the logs of these dead, unless others have swept them by now; at most `most_at_once`.
 
     A log that is held stays for a later sweep, and counts meanwhile; so does a damaged one, whose spend cannot be told.
@@ -46,7 +46,7 @@ def sweep(shelf: Shelf, tree: TreeFile, places: Iterable[Place]) -> None:
                 log.remove()
 
 
-def remove_if_empty(shelf: Shelf, tree: TreeFile) -> bool:
+def remove_if_empty(shelf: StoreDirectory, tree: TreeFile) -> bool:
     """Remove the tree file behind the last of its sessions; tell whether it is gone."""
     if not tree.is_empty or not _is_root_log_gone(shelf, tree):
         return False
@@ -63,7 +63,9 @@ def remove_if_empty(shelf: Shelf, tree: TreeFile) -> bool:
     return True
 
 
-def _taken(shelf: Shelf, tree: TreeFile, place: Place, held: ExitStack) -> tuple[Place, LogFile | None, Totals] | None:
+def _taken(
+    shelf: StoreDirectory, tree: TreeFile, place: TreeEntry, held: ExitStack
+) -> tuple[TreeEntry, LogFile | None, Totals] | None:
     """Hold the log of a dead session until `held` ends, and return it with its totals; None if it must stay.
 
     Without a log, or with that of another session of the id, there is nothing to hold and nothing more to count:
@@ -84,11 +86,11 @@ def _taken(shelf: Shelf, tree: TreeFile, place: Place, held: ExitStack) -> tuple
     return place, log, log.head.totals
 
 
-def _is_log_of(log: LogFile, place: Place, held_size: int | None) -> bool:
+def _is_log_of(log: LogFile, place: TreeEntry, held_size: int | None) -> bool:
     return log.exists(held_size=held_size) and log.head is not None and log.head.creation_id == place.creation_id
 
 
-def _is_root_log_gone(shelf: Shelf, tree: TreeFile) -> bool:
+def _is_root_log_gone(shelf: StoreDirectory, tree: TreeFile) -> bool:
     """Remove the root's log where a sweep was cut off in front of it: a log without its tree is damage."""
     log = shelf.log(tree.root)
     with log:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.commit_lines import FORMAT, Birth, check_format
+from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, check_format
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handles import HandlePool
@@ -22,7 +22,7 @@ from a2a_session_manager.storage.file.stored_shapes import all_text, check_count
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
-class Place(NamedTuple):
+class TreeEntry(NamedTuple):
     """A session's place in the tree; ordinals count every session ever created in it."""
 
     id: str
@@ -41,10 +41,10 @@ class TreeFile(FramedFile):
         self.forget()
 
     def forget(self) -> None:
-        self.living: dict[str, Place] = {}
+        self.living: dict[str, TreeEntry] = {}
         # By creation id: of the root's present life, whose spend is the tree's, and of its former lives.
-        self.dead: dict[str, Place] = {}
-        self.former: dict[str, Place] = {}
+        self.dead: dict[str, TreeEntry] = {}
+        self.former: dict[str, TreeEntry] = {}
         self.swept_totals: Totals = {}
         self.created = 0
         self._known: set[str] = set()
@@ -54,7 +54,7 @@ class TreeFile(FramedFile):
         place = self.living.get(session_id)
         return place is not None and place.creation_id == creation_id
 
-    def names(self, birth: Birth) -> bool:
+    def names(self, birth: CreationRecord) -> bool:
         """Tell whether the session of this birth lives, under the root it was made under."""
         return self.is_alive(birth.root_id, birth.root_creation_id) and self.is_alive(birth.key.id, birth.creation_id)
 
@@ -63,11 +63,11 @@ class TreeFile(FramedFile):
         """True when nobody lives in the tree, and no log of the dead is left."""
         return not (self.living or self.dead or self.former)
 
-    def unswept(self, creation_id: str) -> Place | None:
+    def unswept(self, creation_id: str) -> TreeEntry | None:
         """Return the place of that session if it was deleted, and its log not swept yet."""
         return self.dead.get(creation_id) or self.former.get(creation_id)
 
-    def all_unswept(self) -> Iterator[Place]:
+    def all_unswept(self) -> Iterator[TreeEntry]:
         """Yield the places of the deleted sessions whose logs are not swept yet, those below others first."""
         yield from self.former.values()
         yield from self.dead.values()
@@ -76,11 +76,11 @@ class TreeFile(FramedFile):
         """Tell whether that session was ever in the tree."""
         return creation_id in self._known
 
-    def children(self, session_id: str) -> list[Place]:
+    def children(self, session_id: str) -> list[TreeEntry]:
         """Return the living children in creation order."""
         return [self.living[child_id] for child_id in self._children.get(session_id, [])]
 
-    def below(self, session_id: str) -> Iterator[Place]:
+    def below(self, session_id: str) -> Iterator[TreeEntry]:
         """Yield the session's own place and all living ones below it."""
         waiting = [session_id]
         while waiting:
@@ -96,7 +96,7 @@ class TreeFile(FramedFile):
         """Write that a session, and all below it, exist no more."""
         self._write({"-": session_id})
 
-    def sweep(self, spent: Sequence[tuple[Place, Totals]]) -> None:
+    def sweep(self, spent: Sequence[tuple[TreeEntry, Totals]]) -> None:
         """Write, in one write, what each of some dead sessions had spent: their logs are not needed any more."""
         self._write(*[{"$": [place.creation_id, _cells(totals)]} for place, totals in spent])
 
@@ -126,7 +126,7 @@ class TreeFile(FramedFile):
         if parent_id not in self.living if self.living else (parent_id, session_id) != (None, self.root.id):
             raise ValueError("a session without its parent")
         self.created += 1
-        self.living[session_id] = Place(session_id, parent_id, creation_id, self.created)
+        self.living[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created)
         self._known.add(creation_id)
         if parent_id is not None:
             self._children.setdefault(parent_id, {})[session_id] = None

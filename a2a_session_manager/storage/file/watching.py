@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.file.session_reader import FileReader
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
 # A creation id and a revision; None for a session that is gone, or cannot be read.
@@ -44,7 +44,7 @@ class Watch:
         """Tell whether the session must be read."""
         return self.is_new or _signature(self.paths) != self.signature
 
-    def read(self, shelf: Shelf, reader: FileReader) -> _State:
+    def read(self, shelf: StoreDirectory, reader: FileReader) -> _State:
         """Return how the session stands."""
         self.is_new = False
         log = shelf.log(self.key)
@@ -71,7 +71,7 @@ class Watcher:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: StoreDirectory,
         reader: FileReader,
         hop: Callable[..., Coroutine[Any, Any, Any]],
     ) -> None:

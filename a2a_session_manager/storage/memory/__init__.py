@@ -6,7 +6,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.removed_options import reject_removed_options
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import shown, split_url
 
@@ -22,7 +22,7 @@ class InMemorySessionStore(BaseSessionStore):
     def __init__(
         self, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER, **gone: object
     ) -> None:
-        refuse_gone(gone)
+        reject_removed_options(gone)
         super().__init__(MemoryBackend(), limits=limits, pricer=pricer)
 
 

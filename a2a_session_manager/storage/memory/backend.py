@@ -43,7 +43,7 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is not None:
             return _done(stored.first_receipt(commit))
-        stored = StoredSession(heads.newborn(key, creation), StoredTree())
+        stored = StoredSession(heads.new_head(key, creation), StoredTree())
         outcome = commit_rules.decide(stored.head, commit, stored.seqs.get)
         self._link(stored, creation)
         return _done(stored.write(commit, outcome))
@@ -52,7 +52,7 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is None:
             raise SessionNotFound(key.id)
-        commit_rules.check_life(stored.head, commit)
+        commit_rules.check_incarnation(stored.head, commit)
         if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
             return _done(commit_rules.repeat(stored.head, commit, first, stored.seqs.get))
         if commit_rules.is_one_append(commit) and commit.events[0].id not in stored.seqs:

@@ -19,7 +19,7 @@ from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import checked_prefix, probe_key
 from a2a_session_manager.storage.redis.rights import PLAIN
-from a2a_session_manager.storage.removed_options import refuse_gone
+from a2a_session_manager.storage.removed_options import reject_removed_options
 from a2a_session_manager.storage.store import BaseSessionStore
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RedisSessionStore(BaseSessionStore):
         pricer: Pricer = DEFAULT_PRICER,
         **gone: object,
     ) -> None:
-        refuse_gone(gone)
+        reject_removed_options(gone)
         if (client is None) == (address is None):
             raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
         prefix = checked_prefix(key_prefix)
@@ -84,7 +84,9 @@ def create_redis_session_store(
     **redis_kwargs: Any,
 ) -> RedisSessionStore:
     """Return a store on one server; `redis_kwargs` are those of `redis.asyncio.Redis`."""
-    refuse_gone({name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")})
+    reject_removed_options(
+        {name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")}
+    )
     address = RedisAddress.server(host, port, db=db, password=password, **redis_kwargs)
     return RedisSessionStore(address=address, key_prefix=key_prefix, expiration_seconds=expiration_seconds)
 

@@ -41,10 +41,10 @@ from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.listing import Listing
-from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator, Look
-from a2a_session_manager.storage.redis.reaper import Undertaker
+from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator, LookupAttempt
+from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 from a2a_session_manager.storage.redis.session_reader import Reader
 from a2a_session_manager.storage.redis.wire import Sent
@@ -72,12 +72,12 @@ class RedisBackend(Backend):
         self._tasks: set[asyncio.Task[Any]] = set()
         index = Index(connections, prefix, ttl)
         self._locator = Locator(connections, prefix, index)
-        self._undertaker = undertaker = Undertaker(connections, index, self._begun)
+        self._reaper = reaper = Reaper(connections, index, self._begun)
         self._expiry = Expiry(connections, index, ttl)
-        self._reader = Reader(connections, self._locator, undertaker)
-        self._creator = Creator(connections, self._locator, index, self._expiry, undertaker)
-        self._deleter = Deleter(connections, self._locator, index, self._reader, undertaker)
-        self._listing = Listing(index, undertaker)
+        self._reader = Reader(connections, self._locator, reaper)
+        self._creator = Creator(connections, self._locator, index, self._expiry, reaper)
+        self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
+        self._listing = Listing(index, reaper)
         self._followers = Followers(connections, self._locator)
         self._queues: dict[Hashable, CommitQueue] = {}  # by node: one that is away holds up no other
 
@@ -183,7 +183,7 @@ class RedisBackend(Backend):
         self,
         batch: Mapping[SessionKey, Sequence[EncodedCommit]],
         calls_at: Sequence[CallAt],
-        look: Look,
+        look: LookupAttempt,
         sent_again: Set[SessionKey],
     ) -> Answers:
         found = await self._locator.ask_many(list(batch), calls_at, look, is_write=True)
@@ -198,7 +198,7 @@ class RedisBackend(Backend):
 
     async def _refreshed(self, found: Found, deadline: int) -> Answer:
         try:
-            self._undertaker.look_after(await self._expiry.refresh(found.place, deadline))
+            self._reaper.look_after(await self._expiry.refresh(found.place, deadline))
         except SessionManagerError as error:
             return error
         return found
@@ -224,7 +224,7 @@ def _sent_before(answer: Any) -> Any:
 
 
 def _commit_call(
-    place: Place, *, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
+    place: SessionKeys, *, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
 ) -> ScriptCall:
     arguments: list[Value] = [place.key.id, f"{place.is_root:d} {ttl} {len(commits)}"]
     for commit in commits:

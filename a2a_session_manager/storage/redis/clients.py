@@ -20,7 +20,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavail
 from a2a_session_manager.storage.redis import our_connections, private
 from a2a_session_manager.storage.redis.address import Kind, Node, RedisAddress
 from a2a_session_manager.storage.redis.options import check_files
-from a2a_session_manager.storage.redis.retry_policy import FAILOVER_TRIES, Patience
+from a2a_session_manager.storage.redis.retry_policy import FAILOVER_TRIES, RetryPolicy
 
 AnyClient: TypeAlias = "Redis | RedisCluster"
 
@@ -119,7 +119,7 @@ def kind_of(client: AnyClient) -> Kind:
     return "sentinel" if isinstance(client.connection_pool, SentinelConnectionPool) else "server"
 
 
-def patience_with(address: RedisAddress | None, client: AnyClient | None) -> Patience:
+def patience_with(address: RedisAddress | None, client: AnyClient | None) -> RetryPolicy:
     """Return how long to wait for answers, from servers at `address` or of a client that was handed in."""
     if client is not None or address is None:
         # Its own timeout may be any, or none.
@@ -129,7 +129,7 @@ def patience_with(address: RedisAddress | None, client: AnyClient | None) -> Pat
         kind, try_seconds = address.kind, _WAIT_SECONDS
     else:
         kind, try_seconds = address.kind, address.options.get("socket_timeout", _SOCKET_SECONDS)
-    return Patience(8 if kind == "server" else FAILOVER_TRIES, try_seconds, _WAIT_SECONDS)
+    return RetryPolicy(8 if kind == "server" else FAILOVER_TRIES, try_seconds, _WAIT_SECONDS)
 
 
 def connection_limit(client: AnyClient) -> int:

@@ -13,11 +13,11 @@ from redis.asyncio import Redis, RedisCluster
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis import private
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
-from a2a_session_manager.storage.redis.errors import is_passing, is_read_only, let_go, outage
+from a2a_session_manager.storage.redis.errors import is_read_only, is_transient, let_go, outage
 from a2a_session_manager.storage.redis.private import Ways
-from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, encoded
-from a2a_session_manager.storage.redis.wire import KEPT, Sent, Wire
+from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent, Wire
 
 # How long a store that is closed waits for answers that are under way.
 _CLOSE_SECONDS: Final = 2.5
@@ -27,17 +27,17 @@ Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
 Send = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 
 
-class Asker:
+class CommandExecutor:
     """Asks the servers of one client, on one event loop.
 
     What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
     """
 
-    def __init__(self, client: AnyClient, patience: Patience, ways: Ways | None = None) -> None:
+    def __init__(self, client: AnyClient, patience: RetryPolicy, ways: Ways | None = None) -> None:
         """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
         self._client = client
         self._is_cluster = isinstance(client, RedisCluster)  # asking its type takes long
-        self._patience = patience
+        self._retry_policy = patience
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
         limit = connection_limit(client)
@@ -46,7 +46,9 @@ class Asker:
         # Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
         self._as_bytes = private.as_bytes()
         # What is sent at once has its connection before it comes to the gate.
-        self._beyond_gate = KEPT if ways is not None and ways.sends_at_once and limit > 2 * KEPT else 0
+        self._beyond_gate = (
+            MAX_IDLE_CONNECTIONS if ways is not None and ways.sends_at_once and limit > 2 * MAX_IDLE_CONNECTIONS else 0
+        )
         self._limit = limit - self._beyond_gate
         self._gate = asyncio.Semaphore(self._limit)
         self._timeouts: set[asyncio.Timeout] = set()  # of what is under way
@@ -74,7 +76,7 @@ class Asker:
         if self._wire is None or not self._may_transact:
             return None
         [answer] = await self._asked([commands], self._read_at_once)
-        if isinstance(answer, Exception) and not is_passing(answer):
+        if isinstance(answer, Exception) and not is_transient(answer):
             self._may_transact = False
             return None
         return answer
@@ -101,7 +103,7 @@ class Asker:
                 timeout.reschedule(now)
 
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
-        patience = self._patience
+        patience = self._retry_policy
         deadline = asyncio.get_running_loop().time() + patience.seconds
         answers = await self._in_time(ask, questions, 0, deadline)
         unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
@@ -139,7 +141,7 @@ class Asker:
         else:
             await gate.acquire()  # at once
         # Most clients we build have no timeout of their own: one here costs half as much, and bounds all of it.
-        asking = asyncio.timeout_at(min(deadline, now + self._patience.try_seconds))
+        asking = asyncio.timeout_at(min(deadline, now + self._retry_policy.try_seconds))
         self._timeouts.add(asking)
         try:
             async with asking:
@@ -272,4 +274,4 @@ def _note_sent_again(questions: Iterable[Any]) -> None:
 
 
 def _is_worth_asking_again(answer: Any) -> bool:
-    return isinstance(answer, Exception) and is_passing(answer)
+    return isinstance(answer, Exception) and is_transient(answer)

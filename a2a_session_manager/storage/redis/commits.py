@@ -25,14 +25,14 @@ from a2a_session_manager.storage.records import (
     Receipt,
     SessionKey,
 )
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Value
 
 # Any number of ranges or values as a flat list, as Lua returns them.
 Flat = Sequence[Any]
 
 
-def commit_keys(place: Place, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
+def commit_keys(place: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
     """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
     need = 0
     for commit in commits:

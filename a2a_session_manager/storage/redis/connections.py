@@ -16,12 +16,12 @@ from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
-from a2a_session_manager.storage.redis.command_executor import Asker
+from a2a_session_manager.storage.redis.command_executor import CommandExecutor
 from a2a_session_manager.storage.redis.errors import translated
 from a2a_session_manager.storage.redis.options import check_options
 from a2a_session_manager.storage.redis.private import Ways, ways_of
-from a2a_session_manager.storage.redis.pubsub_listener import Wakeups
-from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.pubsub_listener import PubSubListener
+from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wire import Sent
@@ -35,8 +35,8 @@ class _OpenClient:
     """What belongs to one event loop."""
 
     client: AnyClient
-    asker: Asker
-    wakeups: Wakeups
+    executor: CommandExecutor
+    wakeups: PubSubListener
     cluster: RedisCluster | None  # the client, if it is one's; asking its type takes long
     life: AsyncGenerator[_OpenClient, None] = field(init=False)
 
@@ -55,7 +55,7 @@ class Connections:
         scripts: Sequence[Script],
         probe_key: bytes,
         plain_commands: Iterable[str] = (),
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         if address is not None:
             check_options(address)
@@ -67,7 +67,7 @@ class Connections:
         self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
         self._is_closed = False
-        self._patience = patience or clients.patience_with(address, client)
+        self._retry_policy = patience or clients.patience_with(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[_OpenClient]] = {}
 
@@ -95,7 +95,7 @@ class Connections:
     def send_now(self, calls: Sequence[Call]) -> Sent | None:
         """Send scripts if that takes no waiting: the server runs them while the loop gets to `run_many`."""
         opened = self._ready_now()
-        return opened.asker.send_now(calls) if opened is not None else None
+        return opened.executor.send_now(calls) if opened is not None else None
 
     async def run_many(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with.
@@ -107,7 +107,7 @@ class Connections:
             return []
         try:
             opened = self._ready_now() or await self._ready()
-            answers = await opened.asker.run(calls, sent, lets_go=lets_go)
+            answers = await opened.executor.run(calls, sent, lets_go=lets_go)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [
@@ -123,7 +123,7 @@ class Connections:
         if not commands:
             return []
         opened = self._ready_now() or await self._ready()
-        answers = await opened.asker.read(commands)
+        answers = await opened.executor.read(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise translated(answer)
@@ -131,7 +131,7 @@ class Connections:
 
     async def read_at_once(self, commands: Sequence[Command]) -> list[Any] | None:
         """Send commands that only read and are run in one step; None where this cannot be, or is refused."""
-        answer = await (await self._ready()).asker.read_at_once(commands)
+        answer = await (await self._ready()).executor.read_at_once(commands)
         if isinstance(answer, Exception):
             raise translated(answer)
         answers: list[Any] | None = answer
@@ -162,7 +162,7 @@ class Connections:
         opened = self._open_clients.get(loop)
         if opened is not None:
             if not waits:
-                opened.asker.hurry()
+                opened.executor.hurry()
             await opened.life.aclose()
 
     def _ready_now(self) -> _OpenClient | None:
@@ -180,7 +180,7 @@ class Connections:
         return opened
 
     async def _check_rights(self, opened: _OpenClient) -> None:
-        [answer] = await opened.asker.run([self._trial])
+        [answer] = await opened.executor.run([self._trial])
         if isinstance(answer, Exception):
             raise translated(answer)
         refuse_missing_rights(answer, self._trial.keys[0])
@@ -233,9 +233,9 @@ class Connections:
         closed on the loop they belong to even where nobody closes the store.
         """
         client, ways = (self._handed_in, None) if self._handed_in is not None else await self._built()
-        asker = Asker(client, self._patience, ways)
+        executor = CommandExecutor(client, self._retry_policy, ways)
         cluster = client if isinstance(client, RedisCluster) else None
-        opened = _OpenClient(client, asker, Wakeups(client), cluster)
+        opened = _OpenClient(client, executor, PubSubListener(client), cluster)
         try:
             yield opened
         finally:
@@ -243,7 +243,7 @@ class Connections:
                 del self._open_clients[loop]
             try:
                 await opened.wakeups.aclose()
-                await opened.asker.aclose()
+                await opened.executor.aclose()
             finally:
                 if self._handed_in is None:
                     with suppress(TimeoutError):

@@ -15,9 +15,9 @@ from a2a_session_manager.storage.redis.commits import Flat, commit_args, receipt
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator, claim_id_of, claim_of, root_of_claim
-from a2a_session_manager.storage.redis.reaper import Undertaker
+from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 
@@ -25,7 +25,7 @@ class Made(NamedTuple):
     """A session that is there: how it was made, where it lies, and when it will expire, 0 for never or unknown."""
 
     receipt: Receipt
-    place: Place
+    place: SessionKeys
     deadline: int
 
 
@@ -33,13 +33,13 @@ class Creator:
     """Makes sessions; of several that make the same id at once, one does."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, index: Index, expiry: Expiry, undertaker: Undertaker
+        self, connections: Connections, locator: Locator, index: Index, expiry: Expiry, reaper: Reaper
     ) -> None:
         self._connections = connections
         self._locator = locator
         self._index = index
         self._expiry = expiry
-        self._undertaker = undertaker
+        self._reaper = reaper
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         """Make the session; see `Backend.create`."""
@@ -53,14 +53,14 @@ class Creator:
             else:
                 made = await self._create_child(place, creation, creation.parent, commit)
         except (SessionAlreadyExists, SessionNotFound):
-            await self._undertaker.forget([place])
+            await self._reaper.forget([place])
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        self._undertaker.look_after(await self._index.enter(made.place, made.deadline))
+        self._reaper.look_after(await self._index.enter(made.place, made.deadline))
         self._locator.remember(made.place)
         return made.receipt
 
-    async def _create_root(self, place: Place, creation: Creation, commit: EncodedCommit) -> Made:
+    async def _create_root(self, place: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
         while True:
             arguments = [*self._birth_args(place, creation), taken_over, *commit_args(commit)]
@@ -73,7 +73,9 @@ class Creator:
             if elsewhere is not None:
                 return elsewhere
 
-    async def _create_child(self, place: Place, creation: Creation, parent: Parent, commit: EncodedCommit) -> Made:
+    async def _create_child(
+        self, place: SessionKeys, creation: Creation, parent: Parent, commit: EncodedCommit
+    ) -> Made:
         attempt = 0
         while True:
             # A claim that was refused is so for ever: the next try takes another.
@@ -86,11 +88,11 @@ class Creator:
             if status == b"REFUSED":
                 attempt += 1
             elif status == b"FIRST":
-                self._undertaker.look_after(await self._expiry.refresh(place.beside(parent.id), reply[1]))
+                self._reaper.look_after(await self._expiry.refresh(place.beside(parent.id), reply[1]))
             elif status == b"EXPIRED":
-                await self._undertaker.bury([place])
+                await self._reaper.remove_expired([place])
             elif status == b"NOPARENT":
-                await self._undertaker.release(place, claim_of(claim_id, place.root_id))
+                await self._reaper.release(place, claim_of(claim_id, place.root_id))
                 await self._locator.refuse_lost_tree(place.beside(parent.id))
                 raise SessionNotFound(parent.id)
             else:
@@ -100,7 +102,7 @@ class Creator:
                 return made
 
     async def _bear_child(
-        self, place: Place, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
+        self, place: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
     ) -> Flat:
         below = place.beside(parent.id)
         birth = self._birth_args(place, creation)
@@ -108,10 +110,10 @@ class Creator:
         keys = (*place.all_of_birth, below.head, below.children)
         return await self._run(scripts.CREATE_CHILD, place, keys, arguments)
 
-    def _birth_args(self, place: Place, creation: Creation) -> list[Any]:
+    def _birth_args(self, place: SessionKeys, creation: Creation) -> list[Any]:
         return [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
 
-    async def _claim(self, place: Place, claim_id: str, commit: EncodedCommit) -> Made | None:
+    async def _claim(self, place: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""
         own = self._locator.place_in(place.key, place.key.id)
         taken_over = b""
@@ -132,11 +134,11 @@ class Creator:
     async def _existing(self, key: SessionKey, claim: bytes, commit: EncodedCommit) -> Made | None:
         """Return what the claim on an id has led to; if to nothing, forbid that it ever does."""
         place = self._locator.place_in(key, root_of_claim(claim))
-        if await self._undertaker.forbid(place, claim_id_of(claim)):
+        if await self._reaper.forbid(place, claim_id_of(claim)):
             return None
         return await self._recalled(place, commit)
 
-    async def _recalled(self, place: Place, commit: EncodedCommit) -> Made | None:
+    async def _recalled(self, place: SessionKeys, commit: EncodedCommit) -> Made | None:
         """Return the first result of this very creation; None when the session is gone by now.
 
         Raises SessionAlreadyExists for another's.
@@ -147,12 +149,12 @@ class Creator:
             return None
         return _made(reply, place, commit)
 
-    async def _run(self, script: Script, place: Place, keys: tuple[bytes, ...], arguments: list[Any]) -> Flat:
+    async def _run(self, script: Script, place: SessionKeys, keys: tuple[bytes, ...], arguments: list[Any]) -> Flat:
         answer: Flat = await self._connections.run(ScriptCall(script, keys, arguments, place.key.id))
         return answer
 
 
-def _made(reply: Flat, place: Place, commit: EncodedCommit) -> Made:
+def _made(reply: Flat, place: SessionKeys, commit: EncodedCommit) -> Made:
     if reply[0] == b"EXISTS":
         raise SessionAlreadyExists(place.key.id)
     if reply[0] == b"DELETED":

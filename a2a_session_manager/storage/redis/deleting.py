@@ -12,9 +12,9 @@ from a2a_session_manager.storage.redis.commits import Flat, guard_arg, pairs, st
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
-from a2a_session_manager.storage.redis.reaper import Undertaker
+from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 from a2a_session_manager.storage.redis.session_reader import Reader
 
@@ -23,43 +23,43 @@ class Deleter:
     """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and that are removed later."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, index: Index, reader: Reader, undertaker: Undertaker
+        self, connections: Connections, locator: Locator, index: Index, reader: Reader, reaper: Reaper
     ) -> None:
         self._connections = connections
         self._locator = locator
         self._index = index
         self._reader = reader
-        self._undertaker = undertaker
+        self._reaper = reaper
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         """Delete this life of the session; see `Backend.delete`."""
         place, line = await self._reader.line(key)
-        below: list[tuple[Place, str]] | None = None
+        below: list[tuple[SessionKeys, str]] | None = None
         if line is not None:
             if cascade:
                 await self._let_others_finish(place, line)
             below = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
         if below:
-            await self._undertaker.remove_below(below)
+            await self._reaper.remove_below(below)
         if below is None or below:
             # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else. Or there
             # was much to do, and a failover has undone some of it.
-            await self._undertaker.finish_cascades([place])
+            await self._reaper.finish_cascades([place])
         # The last: until then, the index says that there is something to do.
-        await self._undertaker.remove([(place, creation_id)])
+        await self._reaper.remove([(place, creation_id)])
         self._locator.forget(key)
 
-    async def _let_others_finish(self, place: Place, line: bytes) -> None:
+    async def _let_others_finish(self, place: SessionKeys, line: bytes) -> None:
         """See to it that another process finishes what this one begins, should it die in between."""
         try:
             overdue = await self._index.watch(place, is_mortal=expires(line))
         except StoreFull:
             return  # what frees memory goes on; a listing finishes it, too
-        self._undertaker.look_after(overdue)
+        self._reaper.look_after(overdue)
 
     async def _ended(
-        self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
-    ) -> list[tuple[Place, str]] | None:
+        self, place: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
+    ) -> list[tuple[SessionKeys, str]] | None:
         """End the session; return what cascades took along and is left, with creation ids, None if it was gone."""
         end = partial(self._end, place, parent_id, creation_id, cascade=cascade, guard=guard)
         reply = await end()
@@ -78,7 +78,9 @@ class Deleter:
             return None
         return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
 
-    async def _end(self, place: Place, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None) -> Flat:
+    async def _end(
+        self, place: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
+    ) -> Flat:
         keys = (*place.all_of_birth, place.gone)
         if parent_id:
             parent = place.beside(parent_id)

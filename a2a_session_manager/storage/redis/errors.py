@@ -88,7 +88,7 @@ def let_go(answer: Any) -> Any:
     return answer
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Tell whether the same command may succeed a moment later."""
     if isinstance(error, _LASTING) or _remedy_told(error) in _SETTINGS:
         return False
@@ -160,7 +160,7 @@ def _ours(error: Exception, session_id: str) -> SessionManagerError:
 
 
 def _remedy(error: Exception) -> str:
-    return _remedy_told(error) or (_NO_ANSWER if is_passing(error) else _UNFORESEEN)
+    return _remedy_told(error) or (_NO_ANSWER if is_transient(error) else _UNFORESEEN)
 
 
 def _remedy_told(error: Exception) -> str | None:

@@ -6,7 +6,7 @@ from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import touch_locator
 from a2a_session_manager.storage.redis.script import ScriptCall
 
@@ -19,7 +19,7 @@ class Expiry:
         self._index = index
         self.ttl = ttl  # milliseconds, 0 for ever
 
-    async def refresh(self, place: Place, deadline: int) -> list[Place]:
+    async def refresh(self, place: SessionKeys, deadline: int) -> list[SessionKeys]:
         """Let a session and its ancestors live until `deadline` at least, those that expire at all.
 
         Returns others of the namespace that should have expired, to look after.
@@ -36,12 +36,12 @@ class Expiry:
                 raise answer
         return overdue
 
-    async def bound_locator(self, place: Place, deadline: int) -> None:
+    async def bound_locator(self, place: SessionKeys, deadline: int) -> None:
         """Let the locator of a session that was just made expire, too, long after the session."""
         await self._connections.run(touch_locator(place, deadline, is_new=True))
 
 
-def _refresh(place: Place, deadline: int) -> ScriptCall:
+def _refresh(place: SessionKeys, deadline: int) -> ScriptCall:
     of_tree = (place.totals, place.refused) if place.is_root else ()
     head, *others = place.all_of_session
     keys = [head, place.tree, *others, *of_tree]

@@ -12,14 +12,14 @@ from typing import Any, Final
 from a2a_session_manager.storage.records import LoadedSession
 from a2a_session_manager.storage.redis.commits import flat, pairs
 from a2a_session_manager.storage.redis.heads import events_of, head_of
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Command
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
 
 
-def questions(place: Place, last: int) -> list[Command]:
+def questions(place: SessionKeys, last: int) -> list[Command]:
     """Return what to ask, in one atomic step."""
     asked: list[Command] = [
         ("HGET", place.tree, f"n:{place.key.id}".encode()),
@@ -31,7 +31,7 @@ def questions(place: Place, last: int) -> list[Command]:
     return [*asked, ("LRANGE", place.log, -last, -1)] if last else asked
 
 
-async def seen(place: Place, last: int, answers: Sequence[Any]) -> LoadedSession | None:
+async def seen(place: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
     """Return what the answers tell of a plain session; None for any other, or none. Raises CorruptSession."""
     line, head, length, has_ids, others, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:

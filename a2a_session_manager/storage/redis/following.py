@@ -10,7 +10,7 @@ from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 
@@ -40,7 +40,7 @@ class Followers:
             return
         await self._connections.wait(channel, revision, _POLL_SECONDS)
 
-    async def _announce(self, place: Place, channel: bytes, creation_id: str, revision: int) -> bool:
+    async def _announce(self, place: SessionKeys, channel: bytes, creation_id: str, revision: int) -> bool:
         """Say that somebody listens, where that is due; False when there is news already."""
         loop = asyncio.get_running_loop()
         announced = self._announced.setdefault(loop, {})

@@ -18,7 +18,7 @@ from a2a_session_manager.storage.redis.commits import flat, lost, pairs
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires
 from a2a_session_manager.storage.redis.keys import (
-    Place,
+    SessionKeys,
     due_key,
     escaped,
     index_keys,
@@ -41,7 +41,7 @@ _LINES_OF_AN_ID: Final = 16
 class Line(NamedTuple):
     """A line of the index: which session it lists, and the cursor that leads behind it."""
 
-    place: Place
+    place: SessionKeys
     cursor: str
 
 
@@ -54,14 +54,14 @@ class Index:
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._life = str(2 * ttl) if ttl else FOR_EVER
 
-    async def announce(self, place: Place) -> list[Place]:
+    async def announce(self, place: SessionKeys) -> list[SessionKeys]:
         """List a session that will be made; see `enter`. Return below which roots its id is listed, too."""
         questions = map(PlainCall, self.questions_below_roots(place.key))
         calls: list[Call] = [self._listing(*place.index_entry, self._life), *questions]
         _, *answers = await run_all(self._connections, calls)
         return await self.listed_below_roots(place.key, answers)
 
-    async def enter(self, place: Place, deadline: int) -> list[Place]:
+    async def enter(self, place: SessionKeys, deadline: int) -> list[SessionKeys]:
         """List a session that was made and will expire at `deadline`, 0 for never; return others to look after.
 
         It was announced, so that nearly always it is listed; and where nothing expires, nothing is due.
@@ -76,7 +76,7 @@ class Index:
             [due] = await run_all(self._connections, [due_call])
         return self._due_places(place, due) if due else []
 
-    async def extend(self, places: Sequence[Place], deadline: int) -> list[Place]:
+    async def extend(self, places: Sequence[SessionKeys], deadline: int) -> list[SessionKeys]:
         """Keep the lines of sessions that will expire at `deadline` now; return others to look after."""
         calls: list[ScriptCall] = []
         for place in places:
@@ -85,7 +85,7 @@ class Index:
         due = zip(places, (await run_all(self._connections, calls))[1::2], strict=True)
         return [each for place, answer in due for each in self._due_places(place, answer)]
 
-    async def watch(self, place: Place, *, is_mortal: bool) -> list[Place]:
+    async def watch(self, place: SessionKeys, *, is_mortal: bool) -> list[SessionKeys]:
         """Let somebody look after a session that is about to be deleted; return others to look after.
 
         `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
@@ -95,19 +95,19 @@ class Index:
         call = ScriptCall(scripts.KEEP, [due_key(self._prefix, place.key.namespace)], arguments)
         return self._due_places(place, (await run_all(self._connections, [call]))[0])
 
-    async def look_later(self, place: Place, deadline: int) -> None:
+    async def look_later(self, place: SessionKeys, deadline: int) -> None:
         """Look after a session no more before `deadline`, 0 for never."""
         if deadline:
             await run_all(self._connections, [self._due_call(place, deadline, limit=0)])
         else:
             await self._connections.read_many([self._not_due(place)])
 
-    async def add(self, places: Sequence[Place]) -> None:
+    async def add(self, places: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
         entries = [place.index_entry for place in places]
         await run_all(self._connections, [self._listing(shard, member, self._life) for shard, member in entries])
 
-    async def remove(self, places: Sequence[Place]) -> None:
+    async def remove(self, places: Sequence[SessionKeys]) -> None:
         """List sessions no more."""
         by_shard: dict[bytes, list[Value]] = {}
         for shard, member in (place.index_entry for place in places):
@@ -162,7 +162,7 @@ class Index:
             ("EXISTS", *shard_with_marks(self._prefix, shard)),
         ]
 
-    async def listed_below_roots(self, key: SessionKey, answers: Sequence[Any]) -> list[Place]:
+    async def listed_below_roots(self, key: SessionKey, answers: Sequence[Any]) -> list[SessionKeys]:
         """Return below which roots the index lists an id."""
         members, parts = answers
         if is_doubtful(parts):
@@ -171,23 +171,23 @@ class Index:
                 members = (await self._connections.read_many(self.questions_below_roots(key)))[0]
         return self._places(key, members)
 
-    def _places(self, key: SessionKey, members: Sequence[bytes]) -> list[Place]:
+    def _places(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:
         return [listed_place(self._prefix, key.namespace, member) for member in members]
 
     def _listing(self, shard: bytes, member: bytes, life: str) -> ScriptCall:
         return listing(self._prefix, shard, member, life)
 
-    def _due_call(self, place: Place, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
+    def _due_call(self, place: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
         member = place.index_entry[1] if deadline else b""
         # Where lines may stay for ever, so does the word that this one does not.
         life = FOR_EVER if self._life == FOR_EVER else f"@{deadline}"
         key = due_key(self._prefix, place.key.namespace)
         return ScriptCall(scripts.KEEP, [key], [member, str(deadline), life, limit])
 
-    def _not_due(self, place: Place) -> Command:
+    def _not_due(self, place: SessionKeys) -> Command:
         return ("ZREM", due_key(self._prefix, place.key.namespace), place.index_entry[1])
 
-    def _due_places(self, place: Place, answer: Any) -> list[Place]:
+    def _due_places(self, place: SessionKeys, answer: Any) -> list[SessionKeys]:
         return self._places(place.key, answer[1])
 
     async def _mend(self, namespace: str, doubtful: Sequence[bytes]) -> bool:

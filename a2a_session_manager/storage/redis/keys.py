@@ -57,11 +57,11 @@ class _Key:
     def __init__(self, *, is_of_tree: bool = False) -> None:
         self._is_of_tree = is_of_tree
 
-    def __set_name__(self, owner: type[Place], name: str) -> None:
+    def __set_name__(self, owner: type[SessionKeys], name: str) -> None:
         self._name = name
         self._kind = name.encode()
 
-    def __get__(self, place: Place, owner: type[Place]) -> bytes:
+    def __get__(self, place: SessionKeys, owner: type[SessionKeys]) -> bytes:
         first, last = place.ends
         key = first + self._kind if self._is_of_tree else first + self._kind + last
         place.__dict__[self._name] = key  # it is found there from now on
@@ -69,7 +69,7 @@ class _Key:
 
 
 @dataclass(frozen=True)
-class Place:
+class SessionKeys:
     """A session in its tree, and the keys that hold it; each key is made when it is first asked for."""
 
     prefix: str
@@ -140,9 +140,9 @@ class Place:
         root = self if self.is_root else self.beside(self.root_id)
         return root.head, root.ids
 
-    def beside(self, session_id: str) -> Place:
+    def beside(self, session_id: str) -> SessionKeys:
         """Return the place of another session of the same tree."""
-        return Place(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
+        return SessionKeys(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
 
     @cached_property
     def index_entry(self) -> tuple[bytes, bytes]:
@@ -219,13 +219,13 @@ def due_key(prefix: str, namespace: str) -> bytes:
 
 def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes, bytes]:
     """Return in which shard, and between which bounds, an id is listed as that of a session below a root."""
-    shard, _ = Place(prefix, key, "").index_entry
+    shard, _ = SessionKeys(prefix, key, "").index_entry
     name = escaped(key.id).encode()
     return shard, b"[" + name + b" ", b"(" + name + b"!"
 
 
-def listed_place(prefix: str, namespace: str, member: bytes) -> Place:
+def listed_place(prefix: str, namespace: str, member: bytes) -> SessionKeys:
     """Return the place that an entry of the index means."""
     name, _, root = member.decode().partition(" ")
     key = SessionKey(namespace, unquote(name))
-    return Place(prefix, key, unquote(root) or key.id)
+    return SessionKeys(prefix, key, unquote(root) or key.id)

@@ -7,15 +7,15 @@ from contextlib import suppress
 from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.redis.index import Index, Line
-from a2a_session_manager.storage.redis.reaper import Undertaker
+from a2a_session_manager.storage.redis.reaper import Reaper
 
 
 class Listing:
     """Lists what lives, and removes what does not."""
 
-    def __init__(self, index: Index, undertaker: Undertaker) -> None:
+    def __init__(self, index: Index, reaper: Reaper) -> None:
         self._index = index
-        self._undertaker = undertaker
+        self._reaper = reaper
 
     async def page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
@@ -34,9 +34,9 @@ class Listing:
         return SessionPage([line.place.key.id for line in page], page[-1].cursor if len(found) > limit else None)
 
     async def _living(self, lines: list[Line]) -> list[Line]:
-        alive = await self._undertaker.are_alive([line.place for line in lines])
+        alive = await self._reaper.are_alive([line.place for line in lines])
         gone = [line.place for line, is_alive in zip(lines, alive, strict=True) if not is_alive]
         if gone:
             with suppress(StoreFull):  # listing is reading; the next one removes them
-                await self._undertaker.clear(gone)
+                await self._reaper.clear(gone)
         return [line for line, is_alive in zip(lines, alive, strict=True) if is_alive]

@@ -13,7 +13,7 @@ from a2a_session_manager.storage.redis.commits import Flat, lost, mended, status
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.wire import Sent
 
@@ -26,25 +26,25 @@ _LOOKS: Final = 3
 class Found(NamedTuple):
     """A session's place, and what the script answered there."""
 
-    place: Place
+    place: SessionKeys
     reply: Flat
 
 
 class _Stray(NamedTuple):
     """The place of a session whose locator was lost; the index told of it, and the locator was put back."""
 
-    place: Place
+    place: SessionKeys
 
 
-_Located = Place | _Stray | CorruptSession | None
+_Located = SessionKeys | _Stray | CorruptSession | None
 Answer = Found | SessionManagerError | None
-CallAt = Callable[[Place], ScriptCall]
+CallAt = Callable[[SessionKeys], ScriptCall]
 
 
-class Look(NamedTuple):
+class LookupAttempt(NamedTuple):
     """The scripts for where sessions are thought to lie, by the sessions' index, and whether they are under way."""
 
-    places: dict[int, Place]
+    places: dict[int, SessionKeys]
     calls: list[ScriptCall]
     sent: Sent | None = None
 
@@ -58,20 +58,20 @@ class Locator:
         self._roots: dict[SessionKey, str] = {}
 
         @lru_cache(maxsize=_PLACES_REMEMBERED)
-        def place_of(key: SessionKey, root_id: str) -> Place:
-            return Place(prefix, key, root_id)
+        def place_of(key: SessionKey, root_id: str) -> SessionKeys:
+            return SessionKeys(prefix, key, root_id)
 
         self._place_of = place_of
 
-    def place(self, key: SessionKey) -> Place:
+    def place(self, key: SessionKey) -> SessionKeys:
         """Return where the session lies, as far as is known."""
         return self._place_of(key, self._roots.get(key, key.id))
 
-    def place_in(self, key: SessionKey, root_id: str) -> Place:
+    def place_in(self, key: SessionKey, root_id: str) -> SessionKeys:
         """Return where the session lies in the tree of `root_id`."""
         return self._place_of(key, root_id)
 
-    def remember(self, place: Place) -> None:
+    def remember(self, place: SessionKeys) -> None:
         """Look there first from now on."""
         self.remember_root(place.key, place.root_id)
 
@@ -87,14 +87,14 @@ class Locator:
         """Take the id for a root's from now on."""
         self._roots.pop(key, None)
 
-    async def find(self, key: SessionKey) -> Place | None:
+    async def find(self, key: SessionKey) -> SessionKeys | None:
         """Return where a session lies, if its own tree, its locator or the index says so."""
         [found] = await self._located([key])
         if isinstance(found, CorruptSession):
             raise found
         return found.place if isinstance(found, _Stray) else found
 
-    async def repair(self, place: Place, listed: Sequence[Place]) -> None:
+    async def repair(self, place: SessionKeys, listed: Sequence[SessionKeys]) -> None:
         """Put back the locator of the place's id if it is lost, and leads to another tree of those that list the id.
 
         Raises CorruptSession if that tree is lost, too.
@@ -106,7 +106,7 @@ class Locator:
         if isinstance(stray := found.get(place.key), CorruptSession):
             raise stray
 
-    async def refuse_lost_tree(self, place: Place) -> None:
+    async def refuse_lost_tree(self, place: SessionKeys) -> None:
         """Raise CorruptSession when the tree of the place is missing while its root is there."""
         has_tree, has_root = await self._connections.read_many([("EXISTS", place.tree), ("EXISTS", *place.of_root)])
         if has_root and not has_tree:
@@ -119,16 +119,16 @@ class Locator:
             raise answer
         return answer
 
-    def begin(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> Look:
+    def begin(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> LookupAttempt:
         """Begin what `ask_many` goes on with: the scripts are under way already if that takes no waiting."""
         places, calls, _ = _look(dict(enumerate(map(self.place, keys))), calls_at)
-        return Look(places, calls, self._connections.send_now(calls))
+        return LookupAttempt(places, calls, self._connections.send_now(calls))
 
     async def ask_many(
         self,
         keys: Sequence[SessionKey],
         calls_at: Sequence[CallAt],
-        look: Look | None = None,
+        look: LookupAttempt | None = None,
         *,
         is_write: bool = False,
     ) -> list[Answer]:
@@ -144,7 +144,7 @@ class Locator:
             look = _look(dict(enumerate(map(self.place, keys))), calls_at)
         for _ in range(_LOOKS):
             replies = await self.ask_at(list(look.places.values()), look.calls, look.sent, lets_go=is_batch)
-            lost_ones: dict[int, Place] = {}
+            lost_ones: dict[int, SessionKeys] = {}
             for (index, place), answer in zip(look.places.items(), replies, strict=True):
                 answers[index] = answer
                 if answer is None:
@@ -156,21 +156,26 @@ class Locator:
         return answers
 
     async def ask_at(
-        self, places: Sequence[Place], calls: Sequence[ScriptCall], sent: Sent | None = None, *, lets_go: bool = False
+        self,
+        places: Sequence[SessionKeys],
+        calls: Sequence[ScriptCall],
+        sent: Sent | None = None,
+        *,
+        lets_go: bool = False,
     ) -> list[Answer]:
         """Run a script for each session where it is thought to lie, in one round trip."""
         replies = await self._connections.run_many(calls, sent, lets_go=lets_go)
         return [_answer(place, reply) for place, reply in zip(places, replies, strict=True)]
 
     async def _look_again(
-        self, lost_ones: dict[int, Place], answers: list[Answer], *, is_write: bool
-    ) -> dict[int, Place]:
+        self, lost_ones: dict[int, SessionKeys], answers: list[Answer], *, is_write: bool
+    ) -> dict[int, SessionKeys]:
         """Return the places of those that lie elsewhere than was thought."""
-        elsewhere: dict[int, Place] = {}
+        elsewhere: dict[int, SessionKeys] = {}
         located = await self._located([place.key for place in lost_ones.values()])
         for (index, place), found in zip(lost_ones.items(), located, strict=True):
             there = found.place if isinstance(found, _Stray) else found
-            if isinstance(there, Place) and there.root_id != place.root_id:
+            if isinstance(there, SessionKeys) and there.root_id != place.root_id:
                 self.remember(there)
                 if isinstance(found, _Stray) and not is_write:
                     answers[index] = mended(place.key.id)
@@ -200,7 +205,7 @@ class Locator:
             ]
         replies = iter(await self._connections.read_many(questions))
         located: list[_Located] = []
-        listed: dict[SessionKey, Sequence[Place]] = {}
+        listed: dict[SessionKey, Sequence[SessionKeys]] = {}
         for key, claim, is_root, remains, *below in zip(keys, *[replies] * 5, strict=False):
             if is_root:
                 located.append(self.place_in(key, key.id))
@@ -215,8 +220,8 @@ class Locator:
         return [strays.get(key) if found is None else found for key, found in zip(keys, located, strict=True)]
 
     async def _strays(
-        self, listed: dict[SessionKey, Sequence[Place]]
-    ) -> dict[SessionKey, Place | _Stray | CorruptSession]:
+        self, listed: dict[SessionKey, Sequence[SessionKeys]]
+    ) -> dict[SessionKey, SessionKeys | _Stray | CorruptSession]:
         """Return which of sessions without a locator live where the index lists them; their locators are put back."""
         places = [place for each in listed.values() for place in each]
         questions: list[Command] = []
@@ -229,7 +234,7 @@ class Locator:
                 ("GET", place.locator),  # behind the line: what was made a moment ago has both
             ]
         replies = iter(await self._connections.read_many(questions))
-        found: dict[SessionKey, Place | _Stray | CorruptSession] = {}
+        found: dict[SessionKey, SessionKeys | _Stray | CorruptSession] = {}
         for place, line, deadline, has_tree, has_root, claim in zip(places, *[replies] * 5, strict=False):
             if line is not None and claim is not None:
                 found[place.key] = self.place_in(place.key, root_of_claim(claim))
@@ -240,7 +245,7 @@ class Locator:
                 found.setdefault(place.key, lost(place.key.id, "tree"))
         return found
 
-    async def _put_back(self, place: Place, creation_id: str, deadline: int) -> None:
+    async def _put_back(self, place: SessionKeys, creation_id: str, deadline: int) -> None:
         own = self.place_in(place.key, place.key.id)
         arguments: list[Value] = [place.key.id, claim_of(creation_id, place.root_id), b""]
         calls = [ScriptCall(scripts.CLAIM, (own.locator, own.tree, *own.of_root), arguments, place.key.id)]
@@ -251,8 +256,8 @@ class Locator:
                 raise answer
 
 
-def _look(places: dict[int, Place], calls_at: Sequence[CallAt]) -> Look:
-    return Look(places, [calls_at[index](place) for index, place in places.items()])
+def _look(places: dict[int, SessionKeys], calls_at: Sequence[CallAt]) -> LookupAttempt:
+    return LookupAttempt(places, [calls_at[index](place) for index, place in places.items()])
 
 
 def claim_of(claim_id: str, root_id: str) -> bytes:
@@ -260,7 +265,7 @@ def claim_of(claim_id: str, root_id: str) -> bytes:
     return f"{claim_id} {root_id}".encode()
 
 
-def touch_locator(place: Place, deadline: int, *, is_new: bool) -> ScriptCall:
+def touch_locator(place: SessionKeys, deadline: int, *, is_new: bool) -> ScriptCall:
     """Return the call that lets a locator live twice as long as its session, which will expire at `deadline`."""
     arguments: list[Value] = [place.root_id, deadline, int(is_new)]
     return ScriptCall(scripts.TOUCH_LOCATOR, [place.locator], arguments, place.key.id)
@@ -276,7 +281,7 @@ def claim_id_of(claim: bytes) -> str:
     return claim.partition(b" ")[0].decode()
 
 
-def _answer(place: Place, reply: Any) -> Answer:
+def _answer(place: SessionKeys, reply: Any) -> Answer:
     if isinstance(reply, SessionManagerError):
         return reply
     if isinstance(reply, bytes):  # the short form of a good answer

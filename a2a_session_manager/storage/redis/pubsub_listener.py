@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from a2a_session_manager.storage.redis.clients import AnyClient, may_listen
-from a2a_session_manager.storage.redis.errors import is_passing, outage
+from a2a_session_manager.storage.redis.errors import is_transient, outage
 
 _READ_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 5.0
@@ -38,7 +38,7 @@ class _Channel:
                 future.set_result(None)
 
 
-class Wakeups:
+class PubSubListener:
     """The channels listened to on one event loop."""
 
     def __init__(self, client: AnyClient) -> None:
@@ -120,7 +120,7 @@ class Wakeups:
                 try:
                     await self._hear()
                 except Exception as error:
-                    is_refused = not is_passing(outage(error))
+                    is_refused = not is_transient(outage(error))
                     was_subscribed = bool(self._subscribed)
                     await self._drop_connection()
                     if was_subscribed:

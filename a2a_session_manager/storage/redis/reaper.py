@@ -12,7 +12,7 @@ from a2a_session_manager.storage.redis.commits import flat, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 from a2a_session_manager.storage.redis.shards import run_all
@@ -24,7 +24,7 @@ _LOOKS: Final = 3
 Begun = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
-class Undertaker:
+class Reaper:
     """Removes what leads nowhere, and only that: each step looks once more, or compares."""
 
     def __init__(self, connections: Connections, index: Index, begun: Begun) -> None:
@@ -32,7 +32,7 @@ class Undertaker:
         self._index = index
         self._begun = begun
 
-    async def are_alive(self, places: Sequence[Place]) -> list[bool]:
+    async def are_alive(self, places: Sequence[SessionKeys]) -> list[bool]:
         """Tell of each session whether it lives, in two round trips at most.
 
         One that has lost a part counts as alive: it is listed, and who reads it is told what is missing.
@@ -55,16 +55,16 @@ class Undertaker:
                 alive[at] = bool(next(answers))
         return alive
 
-    async def forget(self, places: Sequence[Place]) -> None:
+    async def forget(self, places: Sequence[SessionKeys]) -> None:
         """Remove those that are gone from the index; one that lives after all is put back, even when cancelled."""
         await asyncio.shield(self._begun(self._forget(places)))
 
-    def look_after(self, places: Sequence[Place]) -> None:
+    def look_after(self, places: Sequence[SessionKeys]) -> None:
         """Remove, later, those that have expired or were being deleted; see to the others when they end."""
         if places:
             self._begun(self._look_after(places))
 
-    async def _look_after(self, places: Sequence[Place]) -> None:
+    async def _look_after(self, places: Sequence[SessionKeys]) -> None:
         for place in places:
             try:
                 await self._look_after_one(place)
@@ -73,7 +73,7 @@ class Undertaker:
             except SessionManagerError:
                 return  # nobody waits for this: whoever makes the next session here is told of the same ones
 
-    async def _look_after_one(self, place: Place) -> None:
+    async def _look_after_one(self, place: SessionKeys) -> None:
         # Also where the id has a session again: what was below the former one is not this one's.
         await self.finish_cascades([place])
         [is_alive] = await self.are_alive([place])
@@ -83,21 +83,21 @@ class Undertaker:
         else:
             await self.clear([place])
 
-    async def _forget(self, places: Sequence[Place]) -> None:
+    async def _forget(self, places: Sequence[SessionKeys]) -> None:
         gone = await self._gone(places)
         await self._index.remove(gone)
         still_gone = await self._gone(gone)
         await self._index.add([place for place in gone if place not in still_gone])
 
-    async def clear(self, places: Sequence[Place]) -> None:
+    async def clear(self, places: Sequence[SessionKeys]) -> None:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
         await self.finish_cascades(places)
-        await self.bury(places)
+        await self.remove_expired(places)
         await self._sweep([(place, "") for place in places])
         await self._release_dangling([place for place in places if not place.is_root])
         await self.forget(places)
 
-    async def bury(self, places: Sequence[Place]) -> None:
+    async def remove_expired(self, places: Sequence[SessionKeys]) -> None:
         """Take sessions that have expired out of their trees."""
         below_roots = [place for place in places if not place.is_root]
         lines = await self._lines(below_roots)
@@ -106,15 +106,15 @@ class Undertaker:
         ):
             status_of(reply, "")
 
-    async def forbid(self, place: Place, claim_id: str) -> bool:
+    async def forbid(self, place: SessionKeys, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
         return status_of(await self._connections.run(_forbidding(place, claim_id)), place.key.id) == b"OK"
 
-    async def release(self, place: Place, claim: bytes) -> None:
+    async def release(self, place: SessionKeys, claim: bytes) -> None:
         """Give the id free, if it is still claimed so."""
         await self._run_all([_release(place, claim)])
 
-    async def finish_cascades(self, places: Sequence[Place]) -> None:
+    async def finish_cascades(self, places: Sequence[SessionKeys]) -> None:
         """Remove what cascades took along in the trees of `places` and have not removed, as when a process died."""
         trees = list({place.tree: place for place in places}.values())
         for _ in range(_LOOKS):
@@ -128,7 +128,7 @@ class Undertaker:
                 break
             await self.remove_below(taken)
 
-    async def remove_below(self, taken: Sequence[tuple[Place, str]]) -> None:
+    async def remove_below(self, taken: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove what is left of sessions that cascades took along, each given with its creation id."""
         for at in range(0, len(taken), _SESSIONS_A_SWEEP):
             some = taken[at : at + _SESSIONS_A_SWEEP]
@@ -136,12 +136,12 @@ class Undertaker:
             # The last step: until then, whoever looks after their tree is told of them.
             await self._sweep(some)
 
-    async def remove(self, deleted: Sequence[tuple[Place, str]]) -> None:
+    async def remove(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove what is left of deleted sessions but for their keys, each given with its creation id."""
         await self._release_all(deleted)
         await self.forget([place for place, _ in deleted])
 
-    async def _release_all(self, deleted: Sequence[tuple[Place, str]]) -> None:
+    async def _release_all(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
         below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
         questions: list[Command] = []
         for place, _ in below_roots:
@@ -156,7 +156,7 @@ class Undertaker:
             if line is None or creation_of(line) != creation_id
         )
 
-    async def _release_dangling(self, places: Sequence[Place]) -> None:
+    async def _release_dangling(self, places: Sequence[SessionKeys]) -> None:
         """Give the ids of sessions that are gone free, where a locator would keep them for ever."""
         questions: list[Command] = []
         for place in places:
@@ -175,12 +175,12 @@ class Undertaker:
             if status_of(answer, place.key.id) == b"OK"
         )
 
-    async def _sweep(self, dead: Sequence[tuple[Place, str]]) -> None:
+    async def _sweep(self, dead: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove the keys of sessions that are gone, and the word that a cascade took these lives of them along.
 
         A root's keys have gone with its tree.
         """
-        by_tree: dict[bytes, list[tuple[Place, str]]] = {}
+        by_tree: dict[bytes, list[tuple[SessionKeys, str]]] = {}
         for place, creation_id in dead:
             if not place.is_root:
                 by_tree.setdefault(place.tree, []).append((place, creation_id))
@@ -190,32 +190,32 @@ class Undertaker:
             for at in range(0, len(some), _SESSIONS_A_SWEEP)
         )
 
-    async def _gone(self, places: Sequence[Place]) -> list[Place]:
+    async def _gone(self, places: Sequence[SessionKeys]) -> list[SessionKeys]:
         alive = await self.are_alive(places)
         return [place for place, is_alive in zip(places, alive, strict=True) if not is_alive]
 
-    async def _lines(self, places: Sequence[Place]) -> list[bytes | None]:
+    async def _lines(self, places: Sequence[SessionKeys]) -> list[bytes | None]:
         return await self._connections.read_many([("HGET", place.tree, f"n:{place.key.id}") for place in places])
 
     async def _run_all(self, calls: Iterable[ScriptCall]) -> list[Any]:
         return await run_all(self._connections, list(calls))
 
 
-def _burial(place: Place, parent_id: str) -> ScriptCall:
+def _burial(place: SessionKeys, parent_id: str) -> ScriptCall:
     parent = place.beside(parent_id)
-    return ScriptCall(scripts.BURY, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
+    return ScriptCall(scripts.REMOVE_EXPIRED, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
 
 
-def _forbidding(place: Place, claim_id: str) -> ScriptCall:
+def _forbidding(place: SessionKeys, claim_id: str) -> ScriptCall:
     keys = (*place.core, place.refused, *place.of_root)
     return ScriptCall(scripts.FORBID, keys, [place.key.id, claim_id], place.key.id)
 
 
-def _release(place: Place, claim: bytes) -> ScriptCall:
+def _release(place: SessionKeys, claim: bytes) -> ScriptCall:
     return ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
 
 
-def _sweep_call(dead: Sequence[tuple[Place, str]]) -> ScriptCall:
+def _sweep_call(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:
     first, _ = dead[0]
     keys = [first.tree, *first.of_root, first.gone, *(key for place, _ in dead for key in place.all_of_session)]
     return ScriptCall(

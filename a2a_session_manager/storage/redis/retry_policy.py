@@ -11,7 +11,7 @@ _LONGEST_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a command is tried, and how long one try and all of them together may take."""
 
     tries: int = 8

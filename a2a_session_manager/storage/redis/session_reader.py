@@ -37,9 +37,9 @@ from a2a_session_manager.storage.redis.heads import (
     retraction_of,
     totals_of,
 )
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
-from a2a_session_manager.storage.redis.reaper import Undertaker
+from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 _COUNTER_NAMES: Final = " ".join(COUNTERS)
@@ -50,10 +50,10 @@ _NODES_A_PIPELINE: Final = 1_000
 class Reader:
     """Reads sessions wherever they lie."""
 
-    def __init__(self, connections: Connections, locator: Locator, undertaker: Undertaker) -> None:
+    def __init__(self, connections: Connections, locator: Locator, reaper: Reaper) -> None:
         self._connections = connections
         self._locator = locator
-        self._undertaker = undertaker
+        self._reaper = reaper
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -99,7 +99,7 @@ class Reader:
     async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:
         """Return a page of children behind the ordinal `after`; see `Backend.children`."""
 
-        def call_at(place: Place) -> ScriptCall:
+        def call_at(place: SessionKeys) -> ScriptCall:
             arguments: list[Value] = [key.id, int(place.is_root), after, limit + 1]
             return ScriptCall(scripts.CHILDREN, (*place.core, place.children), arguments, key.id)
 
@@ -112,7 +112,7 @@ class Reader:
         names = [name for name, _ in rows[:limit]]
         return SessionPage(await self._living(found.place, names) if may_expire else names, cursor)
 
-    async def living_children(self, place: Place) -> list[str]:
+    async def living_children(self, place: SessionKeys) -> list[str]:
         """Return the children that have not expired, and bury the others."""
         names = await self._connections.read_many([("ZRANGE", place.children, 0, -1)])
         return await self._living(place, [name.decode() for name in names[0]])
@@ -120,7 +120,7 @@ class Reader:
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         """Return the whole tree in creation order; see `Backend.tree`."""
 
-        def call_at(place: Place) -> ScriptCall:
+        def call_at(place: SessionKeys) -> ScriptCall:
             return ScriptCall(scripts.TREE, place.core, [key.id, int(place.is_root)], key.id)
 
         found = await self._locator.ask(key, call_at)
@@ -140,7 +140,7 @@ class Reader:
         _, creation_id, totals = answer.reply
         return TreeTotals(creation_id.decode(), await totals_of(key, totals))
 
-    async def line(self, key: SessionKey) -> tuple[Place, bytes | None]:
+    async def line(self, key: SessionKey) -> tuple[SessionKeys, bytes | None]:
         """Return where the session lies or lay, and its line in the tree, even when all the rest of it is lost."""
         place = await self._locator.find(key) or self._locator.place(key)
         [line] = await self._connections.read_many([("HGET", place.tree, f"n:{key.id}")])
@@ -163,7 +163,7 @@ class Reader:
         return LoadedSession(head, paging.taken(events), await self._living(place, names) if expiring else names)
 
     async def _all_events(
-        self, place: Place, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
+        self, place: SessionKeys, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
     ) -> Sequence[StoredEvent] | None:
         """Return the events of `ranges`, the first of which are `entries`; None when the session is gone."""
         events = list(numbered(place.key, ranges, entries))
@@ -179,15 +179,15 @@ class Reader:
             left = without_first_seqs(left, len(reply[1]))
         return events
 
-    async def _living(self, place: Place, names: Sequence[str]) -> list[str]:
+    async def _living(self, place: SessionKeys, names: Sequence[str]) -> list[str]:
         """Return those of `names`, of sessions in the same tree, that have not expired, and bury the others."""
         places = [place.beside(name) for name in names]
         living: list[str] = []
         for at in range(0, len(places), _NODES_A_PIPELINE):
             some = places[at : at + _NODES_A_PIPELINE]
-            alive = dict(zip(some, await self._undertaker.are_alive(some), strict=True))
+            alive = dict(zip(some, await self._reaper.are_alive(some), strict=True))
             living += [each.key.id for each, is_alive in alive.items() if is_alive]
-            await self._undertaker.bury([each for each, is_alive in alive.items() if not is_alive])
+            await self._reaper.remove_expired([each for each, is_alive in alive.items() if not is_alive])
         return living
 
     async def _nodes(self, found: Found) -> list[TreeNode]:
@@ -210,14 +210,14 @@ class Reader:
         return nodes
 
 
-def _load_call(place: Place, *, last: int | None, whole_head: bool) -> ScriptCall:
+def _load_call(place: SessionKeys, *, last: int | None, whole_head: bool) -> ScriptCall:
     keys = (*place.core, place.hidden, place.runs, place.unfinished, place.children, place.retractions)
     count = -1 if last is None else last
     arguments: list[Value] = [place.key.id, int(place.is_root), count, int(whole_head), _COUNTER_NAMES, BOUNDED_RUNS]
     return ScriptCall(scripts.LOAD, keys, arguments, place.key.id)
 
 
-def _read_log_call(place: Place, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
+def _read_log_call(place: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
     keys = (*place.core, place.hidden, place.retractions)
     arguments: list[Value] = [place.key.id, int(place.is_root), after, limit, max_bytes]
     return ScriptCall(scripts.READ_LOG, keys, arguments, place.key.id)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from a2a_session_manager.storage.redis.script import Command
 
 # As many batches of one queue as may be under way.
-KEPT: Final = 2
+MAX_IDLE_CONNECTIONS: Final = 2
 
 
 class Wire:
@@ -57,7 +57,7 @@ class Wire:
 
     async def give_back(self, connection: Any, *, is_whole: bool) -> None:
         """Take a connection back; `is_whole`: it has brought all its answers."""
-        if is_whole and self._may_keep and len(self._kept) < KEPT:
+        if is_whole and self._may_keep and len(self._kept) < MAX_IDLE_CONNECTIONS:
             self._kept.append(connection)
         else:
             await self._pool.release(connection)

@@ -13,7 +13,7 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.file import FileSessionStore, restoring
-from a2a_session_manager.storage.file.store_directory import Shelf
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes.common import file_of, looked
@@ -241,7 +241,7 @@ def test_a_directory_that_is_taken_for_a_copy_loses_nothing_that_others_write_me
     other = FileSessionStore(tmp_path)
     asyncio.run(make_children(other))  # it works here, and goes on to
 
-    def roots_after_others_wrote(shelf: Shelf, folder: Path) -> Iterator[SessionKey]:
+    def roots_after_others_wrote(shelf: StoreDirectory, folder: Path) -> Iterator[SessionKey]:
         asyncio.run(make_again(other))
         return roots(shelf, folder)
 

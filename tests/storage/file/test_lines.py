@@ -25,7 +25,7 @@ def test_the_line_of_one_event_is_the_same_both_ways(
 ) -> None:
     event = EncodedEvent(event_id, b'{"v":1}', run_id, usage)
     commit = EncodedCommit(events=[event], written_at=1_700_000_000_000_000)
-    head = heads.newborn(SessionKey("", "chat"), Creation("life", 1))
+    head = heads.new_head(SessionKey("", "chat"), Creation("life", 1))
     head.revision, head.last_seq = 6, 41
     line = encode_one(commit, 7, 42)
 

@@ -8,7 +8,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.store import BaseSessionStore
 
 # The first connection reads redis-py's version from a file: here, before there is an event loop to hold up.
@@ -31,7 +31,7 @@ def connections_of(store: BaseSessionStore) -> Connections:
     return backend_of(store)._connections
 
 
-async def place_of(store: BaseSessionStore, session_id: str) -> Place:
+async def place_of(store: BaseSessionStore, session_id: str) -> SessionKeys:
     """Return where a session lies, which must be there."""
     place = await backend_of(store)._locator.find(store._key(session_id))
     assert place is not None, f"no session {session_id!r}"

@@ -21,7 +21,7 @@ from a2a_session_manager.storage.redis import RedisSessionStore, backend, client
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.script import ScriptCall
 from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.proxy import FaultyProxy
@@ -167,7 +167,7 @@ async def test_no_server_is_an_error_with_the_remedy_and_the_cause() -> None:
 
 
 async def test_a_black_hole_ends_in_time_and_harms_nothing_afterwards(proxy: FaultyProxy, name: str) -> None:
-    connections = connected(proxy.url, patience=Patience(tries=8, try_seconds=0.5, seconds=1))
+    connections = connected(proxy.url, patience=RetryPolicy(tries=8, try_seconds=0.5, seconds=1))
     await connections.run(push(name, "one"))
     proxy.is_black_hole = True
 

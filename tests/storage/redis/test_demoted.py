@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore
-from a2a_session_manager.storage.redis.retry_policy import Patience
+from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.testing.contract.making import ids, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.proxy import FaultyProxy
@@ -106,7 +106,7 @@ async def test_the_next_try_reaches_the_new_primary(kind: str, server_with: Star
 
 async def test_a_try_that_gave_up_has_dropped_the_connection_too(server_with: StartServer) -> None:
     async with moving(server_with) as servers:
-        once = connected(servers.proxy.url, patience=Patience(tries=1))
+        once = connected(servers.proxy.url, patience=RetryPolicy(tries=1))
         await once.run(push("talk", "before"))
         await servers.move()
 

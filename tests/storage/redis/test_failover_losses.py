@@ -87,7 +87,7 @@ async def test_who_wrote_what_was_lost_goes_on_from_what_is_left(kind: str, serv
         talk = await whole(store, "talk")
         await store.append(talk, spending(7, id="lost"))
         await store.commit("kid", SessionChange(retraction=Retraction(last=1), set_state={"k": 2}))
-        newborn = await store.create("newborn", parent_id="kid")
+        new_head = await store.create("new_head", parent_id="kid")
         await store.create("root")
         await store.delete("near")
 
@@ -97,12 +97,12 @@ async def test_who_wrote_what_was_lost_goes_on_from_what_is_left(kind: str, serv
             await as_it_was(cold, before)
         await as_it_was(store, before)
         with pytest.raises(SessionNotFound):
-            await store.append(newborn, said())
+            await store.append(new_head, said())
         with pytest.raises(SessionConflict):
             await store.append(talk, said(), expected_revision=talk.revision)
         await store.append("talk", said(id="lost"))
         assert ids(await store.events("talk")) == ["e1", "e2", "e3", "lost"]
-        await store.create("newborn", parent_id="talk")
+        await store.create("new_head", parent_id="talk")
         await store.delete("talk", children="cascade")
         assert await store.list_sessions() == ["near"]
         await store.aclose()

@@ -12,7 +12,7 @@ import pytest
 from a2a_session_manager import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.redis import index, scripts
-from a2a_session_manager.storage.redis.keys import Place
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
@@ -292,7 +292,7 @@ async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_behind_the_othe
     store, parent = open_store(), None if family == "roots" else "root"
     await store.create("root")
     shard = f"{prefix}index::{family}:00".encode()
-    places = [Place(prefix, store._key(name), parent or name) for name in map(str, range(99))]
+    places = [SessionKeys(prefix, store._key(name), parent or name) for name in map(str, range(99))]
     names = [place.key.id for place in places if place.index_entry[0] == shard]
     assert len(names) > 2
     await asyncio.gather(*(store.create(name, parent_id=parent) for name in names[2:]))

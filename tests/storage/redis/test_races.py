@@ -196,8 +196,8 @@ async def test_a_creation_whose_line_was_pruned_before_it_was_there_is_listed(op
 async def test_a_pruner_that_stalls_before_it_removes_puts_back_what_was_made_meanwhile(open_store: OpenStore) -> None:
     lister, writer = open_store(), open_store()
     place = backend_of(writer)._locator.place(writer._key("talk"))
-    await backend_of(writer)._deleter._undertaker._index.add([place])
-    index: Any = backend_of(lister)._listing._undertaker._index
+    await backend_of(writer)._deleter._reaper._index.add([place])
+    index: Any = backend_of(lister)._listing._reaper._index
     reached, go = asyncio.Event(), asyncio.Event()
     remove = index.remove
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import a2a_session_manager.hierarchy as _hierarchy
 from a2a_session_manager.provider import SessionStoreProvider as SessionStoreProvider
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def _memory_store() -> SessionStore:
 
 
 SessionStoreProvider.default_factory = _memory_store
+_hierarchy.current_store = SessionStoreProvider.get_store
 
 
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there

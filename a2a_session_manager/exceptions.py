@@ -18,10 +18,7 @@ Damage and outage never look like absence: only SessionNotFound says that nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from a2a_session_manager.models.session_event import SessionEvent
+from typing import Any
 
 __all__ = [
     "BudgetExceeded",
@@ -87,7 +84,8 @@ class SessionConflict(SessionManagerError):
 
     `revision` is the session's current one. `first_missed_seq` and `last_missed_seq` bound the events
     committed after `expected_revision` (both None when only the head changed); `missed_events` brings
-    the first 100 of them, oldest first.
+    the first 100 of them, oldest first: each is a SessionEvent, which no error can name as a type, for sessions and
+    events are made of modules that raise these errors.
     """
 
     def __init__(
@@ -98,7 +96,7 @@ class SessionConflict(SessionManagerError):
         revision: int,
         first_missed_seq: int | None = None,
         last_missed_seq: int | None = None,
-        missed_events: Sequence[SessionEvent] = (),
+        missed_events: Sequence[Any] = (),
         message: str | None = None,
     ) -> None:
         super().__init__(
@@ -112,7 +110,7 @@ class SessionConflict(SessionManagerError):
         self.revision = revision
         self.first_missed_seq = first_missed_seq
         self.last_missed_seq = last_missed_seq
-        self.missed_events = list(missed_events)
+        self.missed_events: list[Any] = list(missed_events)
 
 
 class InvalidSessionOperation(SessionManagerError):

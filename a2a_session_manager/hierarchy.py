@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
-from a2a_session_manager.exceptions import SessionNotFound
-
-if TYPE_CHECKING:
-    from a2a_session_manager.models.session import Session
-    from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 
 
-async def ancestors(session: Session[Any], store: SessionStore, *, last: int | None = 0) -> list[Session[Any]]:
+class TreeNode(Protocol):
+    """A session, as far as a walk over its tree is concerned."""
+
+    id: str
+    parent_id: str | None
+
+
+class TreeReader(Protocol):
+    """What a walk asks of a store; every SessionStore answers it."""
+
+    async def get(self, session_id: str, *, last: int | None = None) -> Any: ...
+    async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Any]: ...
+    async def tree(self, session_id: str) -> list[tuple[str, str | None]]: ...
+
+
+def _no_store() -> TreeReader:
+    raise InvalidSessionOperation("no store is current: pass store=…")
+
+
+# Whom a session that was made by hand asks for its store. The package puts its provider here, whose types name
+# sessions, and so cannot be imported by what sessions are made of.
+current_store: Callable[[], TreeReader] = _no_store
+
+
+async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
     """Return the parent, its parent, and so on: nearest first. Raises SessionNotFound for a missing one."""
-    found: list[Session[Any]] = []
+    found: list[Any] = []
     parent_id = session.parent_id
     while parent_id is not None:
-        parent: Session[Any] | None = await store.get(parent_id, last=last)
+        parent = await store.get(parent_id, last=last)
         if parent is None:
             raise _missing(parent_id, session)
         found.append(parent)
@@ -25,7 +45,7 @@ async def ancestors(session: Session[Any], store: SessionStore, *, last: int | N
     return found
 
 
-async def descendants(session: Session[Any], store: SessionStore, *, last: int | None = 0) -> list[Session[Any]]:
+async def descendants(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
     """Return everything below `session`, depth first, siblings in creation order.
 
     One that is deleted during the walk is left out. Raises SessionNotFound when `session` itself is not stored.
@@ -52,7 +72,7 @@ def depth_first(session_id: str, parents: Iterable[tuple[str, str | None]]) -> l
     return ordered
 
 
-def _missing(parent_id: str, session: Session[Any]) -> SessionNotFound:
+def _missing(parent_id: str, session: TreeNode) -> SessionNotFound:
     return SessionNotFound(
         parent_id,
         f"session {session.id!r} names {parent_id!r} above it, which is not in this store: "

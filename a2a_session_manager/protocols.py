@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload
 
-if TYPE_CHECKING:
-    from a2a_session_manager.models.change import CommitResult, SessionChange
-    from a2a_session_manager.models.session import Session
-    from a2a_session_manager.models.session_event import SessionEvent
-    from a2a_session_manager.models.session_run import SessionRun
-    from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.change import CommitResult, SessionChange
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_summary import TokenSummary
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]

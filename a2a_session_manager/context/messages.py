@@ -11,7 +11,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.serialization.json_check import unlimited
-from a2a_session_manager.storage.codec import encode_value
+from a2a_session_manager.serialization.values import encode_value
 
 # An OpenAI chat message: {"role": …, "content": …} with whatever keys the provider adds.
 ChatMessage = dict[str, Any]

@@ -7,8 +7,7 @@ from typing import Any
 from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.storage.codec import encode_value
-from a2a_session_manager.storage.encoding import inline_or_thread
+from a2a_session_manager.serialization.values import encode_value, inline_or_thread
 
 
 async def as_text(value: Any, what: str) -> str:

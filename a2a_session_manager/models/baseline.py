@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_summary import TokenSummary
-
-if TYPE_CHECKING:
-    from a2a_session_manager.protocols import SessionStore
 
 
 class CopiesAsItself:
@@ -47,7 +45,7 @@ class Baseline(CopiesAsItself):
     an unseen change; `tag` is what the commit of that revision has left, for where the revision comes again.
     """
 
-    store: SessionStore
+    store: TreeReader
     session_id: str
     creation_id: str
     parent_id: str | None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.checked import CheckedModel
@@ -19,10 +20,6 @@ from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally, summed
-from a2a_session_manager.provider import SessionStoreProvider
-
-if TYPE_CHECKING:
-    from a2a_session_manager.protocols import SessionStore
 
 # As 0.1 called it.
 NO_RUN = "no_run"
@@ -152,24 +149,24 @@ class Session(CheckedModel, Generic[MessageT]):
         """Names this life of the id: one created later, after a deletion, has another. None before it is stored."""
         return None if self._baseline is None else self._baseline.creation_id
 
-    async def ancestors(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
+    async def ancestors(self, *, store: TreeReader | None = None, last: int | None = 0) -> list[Session[Any]]:
         """Return the parent, its parent, and so on: nearest first, without events unless `last` asks.
 
         Raises SessionNotFound when an ancestor is missing.
         """
         return await hierarchy.ancestors(self, self._store(store), last=last)
 
-    async def descendants(self, *, store: SessionStore | None = None, last: int | None = 0) -> list[Session[Any]]:
+    async def descendants(self, *, store: TreeReader | None = None, last: int | None = 0) -> list[Session[Any]]:
         """Return everything below, depth first, siblings in creation order, without events unless `last` asks.
 
         Raises SessionNotFound when this session is not stored.
         """
         return await hierarchy.descendants(self, self._store(store), last=last)
 
-    def _store(self, store: SessionStore | None) -> SessionStore:
+    def _store(self, store: TreeReader | None) -> TreeReader:
         if store is not None:
             return store
-        return SessionStoreProvider.get_store() if self._baseline is None else self._baseline.store
+        return hierarchy.current_store() if self._baseline is None else self._baseline.store
 
     def _unsaved_events(self) -> list[SessionEvent[MessageT]]:
         return self.events if self._baseline is None else self.events[self._baseline.event_count :]

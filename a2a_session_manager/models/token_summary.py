@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from a2a_session_manager.models.token_tally import NOTHING_SPENT, TokenTally, summed
 
-if TYPE_CHECKING:  # a usage is found by its own name with its sums beside it, so it imports this module
-    from a2a_session_manager.models.token_usage import TokenUsage
-
 Tallies = Mapping[str, TokenTally]
+
+
+class Spent(Protocol):
+    """What is summed: a `TokenUsage`, whose module imports this one, so that both are found by one path."""
+
+    @property
+    def model(self) -> str: ...
+    def counters(self) -> dict[str, int]: ...
 
 
 class TokenSummary(BaseModel):
@@ -84,11 +89,11 @@ class TokenSummary(BaseModel):
         """How many requests are in no cost, because their price is not known."""
         return self.total.unpriced_requests
 
-    def plus(self, usage: TokenUsage, *, source: str, run_id: str | None = None) -> TokenSummary:
+    def plus(self, usage: Spent, *, source: str, run_id: str | None = None) -> TokenSummary:
         """Return this summary with one more usage folded in; `source` is an `EventSource` value."""
         return self.plus_all([(usage, source, run_id)])
 
-    def plus_all(self, spent: Iterable[tuple[TokenUsage, str, str | None]]) -> TokenSummary:
+    def plus_all(self, spent: Iterable[tuple[Spent, str, str | None]]) -> TokenSummary:
         """Return this summary with usages folded in, each with its source and its run, if it has one."""
         by_model, by_run = dict(self.by_model), dict(self.by_run)
         for usage, source, run_id in spent:

@@ -9,12 +9,11 @@ from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, ModelPrice, Provider
-
-    from a2a_session_manager.pricing.pricer import UsageNumbers
 
     Sale = tuple[Provider, ModelInfo]
 

@@ -15,6 +15,7 @@ from a2a_session_manager.pricing import list_prices
 from a2a_session_manager.pricing.list_prices import EXACT, ListPrices
 from a2a_session_manager.pricing.model_names import override_names
 from a2a_session_manager.pricing.prices import Prices
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 __all__ = [
     "DEFAULT_PRICER",
@@ -27,33 +28,6 @@ __all__ = [
     "prices_are_loaded",
     "warm_up_prices",
 ]
-
-
-class UsageNumbers(Protocol):
-    """The counts a price is made from: a TokenUsage, or anything like it.
-
-    Inclusive: cached and audio tokens are part of their side. An object may bring `media` as well, further
-    counts by their genai-prices name, such as `output_image_tokens`.
-    """
-
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def completion_tokens(self) -> int: ...
-    @property
-    def cache_read_tokens(self) -> int: ...
-    @property
-    def cache_write_tokens(self) -> int: ...
-    @property
-    def cache_write_1h_tokens(self) -> int: ...
-    @property
-    def reasoning_tokens(self) -> int: ...
-    @property
-    def input_audio_tokens(self) -> int: ...
-    @property
-    def output_audio_tokens(self) -> int: ...
-    @property
-    def requests(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-
-if TYPE_CHECKING:
-    from a2a_session_manager.pricing.pricer import UsageNumbers
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 # A dollar per million tokens is a million pico-dollars per token.
 _PICO_PER_TOKEN = 10**6

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
+from pydantic_core import PydanticSerializationError, SchemaSerializer
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, shown
@@ -25,7 +25,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage, is_sound
 from a2a_session_manager.serialization.json_check import JsonCheck
-from a2a_session_manager.serialization.plain_json import escaped, has_split_character, parsed
+from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.serialization.values import escaped_whole
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
 
 FORMAT = 1
@@ -126,15 +127,6 @@ def decode_run(run: StoredRun, session_id: str) -> SessionRun:
     return decoded
 
 
-def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
-    """Return a state value or a property as JSON bytes. Raises InvalidEvent."""
-    plain = check.check(value, *path)
-    try:
-        return to_json(plain)
-    except (PydanticSerializationError, UnicodeEncodeError):
-        return _escaped(plain, str(path[0]))
-
-
 def decode_value(data: bytes, session_id: str, what: str) -> Any:
     """Return the value that was encoded. Raises CorruptSession, naming `what`."""
     try:
@@ -171,17 +163,7 @@ def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], 
         # Of pydantic's switch, the text takes a third of the whole call.
         return serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
     except (PydanticSerializationError, UnicodeEncodeError):
-        return _escaped(_python(serializer, model, left_out), type(model).__name__)
-
-
-def _escaped(value: Any, what: str) -> bytes:
-    if has_split_character(value):
-        raise InvalidEvent(
-            f"{what}: one character stands in two halves, which would come back as one: "
-            "join them with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'surrogatepass')",
-            path=what,
-        )
-    return escaped(value)
+        return escaped_whole(_python(serializer, model, left_out), type(model).__name__)
 
 
 def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:

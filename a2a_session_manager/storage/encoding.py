@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
@@ -16,7 +16,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
 from a2a_session_manager.serialization.plain_json import has_split_character
-from a2a_session_manager.storage.codec import encode_event, encode_run, encode_value
+from a2a_session_manager.serialization.values import encode_value, inline_or_thread
+from a2a_session_manager.storage.codec import encode_event, encode_run
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
@@ -58,19 +59,6 @@ async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits
     except TooHeavy:
         encoded = await in_thread(encode_events, events, SizeCheck(limits.event_bytes), limits)
     return EncodedCommit(events=encoded, written_at=now_micros())
-
-
-async def inline_or_thread(
-    encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits, heavy_check: JsonCheck | None = None
-) -> EncodedT:
-    """Encode here what is light, and in a thread what would hold up the loop.
-
-    There by `heavy_check`; without one, what is over the limits is refused before it is encoded.
-    """
-    try:
-        return encode(JsonCheck(limits.inline_bytes))
-    except TooHeavy:
-        return await in_thread(encode, heavy_check or SizeCheck(limits.event_bytes))
 
 
 def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:

@@ -18,14 +18,8 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.serialization.json_check import JsonCheck
-from a2a_session_manager.storage.encoding import (
-    NOTHING_KNOWN,
-    check_commit,
-    encode_events,
-    encode_runs,
-    encode_values,
-    inline_or_thread,
-)
+from a2a_session_manager.serialization.values import inline_or_thread
+from a2a_session_manager.storage.encoding import NOTHING_KNOWN, check_commit, encode_events, encode_runs, encode_values
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt

@@ -14,10 +14,10 @@ from a2a_session_manager.exceptions import (
     SessionManagerError,
     StoreUnavailable,
 )
+from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import saving
 from a2a_session_manager.storage.reading import checked_namespace
 from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
@@ -132,7 +132,7 @@ class BaseSessionStore(SessionWriter, AsyncResource):
             raise
         await saving.settle(session, save, self._as_store(), receipt, events)
 
-    def _is_home(self, store: SessionStore) -> bool:
+    def _is_home(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""
         if not isinstance(store, BaseSessionStore) or store._namespace != self._namespace:
             return False

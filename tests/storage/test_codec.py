@@ -31,13 +31,13 @@ from a2a_session_manager import (
 from a2a_session_manager.models.session_event import with_seq
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.serialization.json_check import JsonCheck
+from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import (
     decode_event,
     decode_run,
     decode_value,
     encode_event,
     encode_run,
-    encode_value,
     event_model,
 )
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun

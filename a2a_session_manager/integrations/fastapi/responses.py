@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.serialization.json_check import JsonCheck, unlimited
 from a2a_session_manager.serialization.plain_json import escaped
-from a2a_session_manager.storage.encoding import inline_or_thread
+from a2a_session_manager.serialization.values import inline_or_thread
 
 
 class AsciiJSONResponse(JSONResponse):

@@ -1,0 +1,49 @@
+"""Values to JSON bytes: checked, and off the loop when they are heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
+from a2a_session_manager.serialization.plain_json import escaped, has_split_character
+
+EncodedT = TypeVar("EncodedT")
+
+
+def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
+    """Return a state value or a property as JSON bytes. Raises InvalidEvent."""
+    plain = check.check(value, *path)
+    try:
+        return to_json(plain)
+    except (PydanticSerializationError, UnicodeEncodeError):
+        return escaped_whole(plain, str(path[0]))
+
+
+async def inline_or_thread(
+    encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits, heavy_check: JsonCheck | None = None
+) -> EncodedT:
+    """Encode here what is light, and in a thread what would hold up the loop.
+
+    There by `heavy_check`; without one, what is over the limits is refused before it is encoded.
+    """
+    try:
+        return encode(JsonCheck(limits.inline_bytes))
+    except TooHeavy:
+        return await in_thread(encode, heavy_check or SizeCheck(limits.event_bytes))
+
+
+def escaped_whole(value: Any, what: str) -> bytes:
+    """Return JSON in ASCII. Raises InvalidEvent, naming `what`, for a character in two halves."""
+    if has_split_character(value):
+        raise InvalidEvent(
+            f"{what}: one character stands in two halves, which would come back as one: "
+            "join them with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'surrogatepass')",
+            path=what,
+        )
+    return escaped(value)

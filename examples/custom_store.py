@@ -4,7 +4,7 @@ To run: python examples/custom_store.py [FILE]
 It prints: what a second opening of the file finds: the trip's events, its run, and the session below it.
 
 A store is a dozen primitives over encoded bytes. What a commit may do, and what it does to a head, is in
-`storage.ledger`; verbs, checks and encoding are in the base. tests/test_examples.py runs StoreContract over it.
+`storage.commit_rules`; verbs, checks and encoding are in the base. tests/test_examples.py runs StoreContract over it.
 Commits survive a killed process, but not a power loss (for that: PRAGMA synchronous = FULL).
 """
 

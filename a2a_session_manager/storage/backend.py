@@ -26,7 +26,7 @@ class Backend(ABC):
 
     Keys arrive checked, commits encoded and within the limits. A write may be `async def`, which then runs in
     a task of its own, or return a future. It is never cancelled by its caller. The rules of a commit are in
-    `ledger`; a backend that decides elsewhere keeps the same ones. Errors are those of `exceptions`.
+    `commit_rules`; a backend that decides elsewhere keeps the same ones. Errors are those of `exceptions`.
     """
 
     is_closed = False
@@ -51,10 +51,10 @@ class Backend(ABC):
 
     @abstractmethod
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
-        """Write what `ledger.decide` says, or answer a known write id with its first result.
+        """Write what `commit_rules.decide` says, or answer a known write id with its first result.
 
         Raises SessionNotFound when the session, or the life of it that is meant, is gone, and EventsKnown, as
-        `ledger.decide` does, for a commit with events that are stored already: then nothing is written.
+        `commit_rules.decide` does, for a commit with events that are stored already: then nothing is written.
         """
 
     @abstractmethod

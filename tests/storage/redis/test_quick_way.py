@@ -26,7 +26,7 @@ from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
 
-GENERAL = scripts._script("ledger", "commit")
+GENERAL = scripts._script("commit_rules", "commit")
 LARGE = 2**53 - 2
 directly = pytest.mark.skipif(not ways_of(Redis()).sends_directly, reason="this redis-py lacks the parts")
 

@@ -1,4 +1,4 @@
-"""SessionManager: the front door. It opens stores, sessions and namespaces."""
+"""SessionManager: what applications use. It opens stores, sessions and namespaces."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ _FIRST_PAUSE_SECONDS = 0.005
 
 
 class SessionManager(AsyncResource):
-    """Sessions over one store: the one given, else the current one of SessionStoreProvider.
+    """The sessions of one store: of `store`, or of SessionStoreProvider's current one when that is None.
 
-    Its verbs are the store's, with `open` and `edit` besides: they raise what SessionStore says, and SessionNotFound
-    where `get` of the store returns None. It closes only what it opened: a store made by `from_url`.
+    Its verbs are the store's, and `open` and `edit` besides. They raise what SessionStore says, and `get` raises
+    SessionNotFound where the store's `get` returns None. `aclose`, and `async with`, close only a store that the
+    manager has opened, which is one made by `from_url`.
     """
 
     def __init__(self, store: SessionStore | None = None) -> None:
@@ -48,10 +49,11 @@ class SessionManager(AsyncResource):
 
     @classmethod
     def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER) -> Self:
-        """Return a manager with a store of its own, such as `memory:` or `file:./sessions`.
+        """Return a manager that opens and closes a store of its own.
 
-        A usage without a cost gets it from `pricer`, such as `ListPricer({"our-model": Prices(…)})`. Raises
-        InvalidSessionOperation for a bad URL.
+        `url` is such as `memory:`, `file:./sessions` or `redis://localhost:6379/0`; see `store_from_url`. `limits` says
+        how large events and commits may be. `pricer` gives a usage without a cost one when it is stored, such as
+        `ListPricer({"our-model": Prices(…)})`. Raises InvalidSessionOperation for a bad URL.
         """
         manager = cls(store_from_url(url, limits=limits, pricer=pricer))
         manager._owns_store = True
@@ -59,13 +61,14 @@ class SessionManager(AsyncResource):
 
     @property
     def store(self) -> SessionStore:
-        """The store behind all verbs."""
+        """The store that all verbs use."""
         return self._store
 
     def namespace(self, name: str) -> Self:
         """Return a manager of one namespace, over the same store; it needs no closing.
 
-        Raises InvalidSessionOperation for what is no name, and on a manager that has a namespace already.
+        `name` is anything that an id may be; "" is the default namespace. Raises InvalidSessionOperation for anything
+        else, and on a manager that has a namespace already.
         """
         return type(self)(self._store.namespace(name))
 
@@ -78,9 +81,18 @@ class SessionManager(AsyncResource):
         parent_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[ActiveSession]:
-        """Open a session for writing through: its head and newest `last` events are read, or it is created.
+        """Open the session of this id, or create it, for `async with`: the block gets an ActiveSession.
 
-        `properties` are those of a new one. Raises InvalidSessionOperation when it exists below another parent.
+        Leaving the block closes nothing and saves nothing, as each verb of the ActiveSession has written by itself.
+
+        Args:
+            id: None creates a session with a random id.
+            last: how many of the newest events are read into `chat.session`; None reads all. `messages()` and
+                `window()` read what they need, whatever was read here.
+            parent_id: the session that a new one is put below.
+            properties: those of a new session; one that exists keeps its own.
+
+        Raises InvalidSessionOperation when the session exists below another parent than `parent_id`.
         """
         change = SessionChange(set_properties={} if properties is None else properties)
         session = await open_session(self._store, id, parent=parent_id, last=last, change=change)
@@ -95,7 +107,12 @@ class SessionManager(AsyncResource):
         properties: Mapping[str, Any] | None = None,
         write_id: str | None = None,
     ) -> Session[Any]:
-        """Create a session. Raises SessionAlreadyExists, or SessionNotFound for the parent."""
+        """Create a session, and return it.
+
+        `id=None` makes a random one. `parent_id` puts the session below another one, for good; `state` and `properties`
+        are what it begins with. `write_id` needs an `id`: creating again with both returns what the first call created.
+        Raises SessionAlreadyExists when the id is taken, and SessionNotFound when there is no such parent.
+        """
         change = SessionChange(
             set_state={} if state is None else state, set_properties={} if properties is None else properties
         )
@@ -106,7 +123,12 @@ class SessionManager(AsyncResource):
     @overload
     async def get(self, id: str, *, last: int | None = None, message_type: type[MessageT]) -> Session[MessageT]: ...
     async def get(self, id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any]:
-        """Return the session with its visible events, or the newest `last`. Raises SessionNotFound."""
+        """Return the session with its visible events, oldest first.
+
+        `last=n` loads only the newest n events, 0 none; see SessionStore.get. `message_type` is the type to read
+        messages as, such as a pydantic model; a message that does not fit it stays plain JSON, and its event's
+        `message_error` says why. Raises SessionNotFound.
+        """
         session = await self._store.get(id, last=last, message_type=message_type)
         if session is None:
             raise SessionNotFound(id)
@@ -115,7 +137,8 @@ class SessionManager(AsyncResource):
     async def get_or_create(self, id: str, *, last: int | None = None, parent_id: str | None = None) -> Session[Any]:
         """Return the session of this id, or create it; two callers at once get the same one.
 
-        Raises InvalidSessionOperation when it exists below another parent.
+        Of one that exists, the newest `last` events are loaded, all of them by default. A new one is put below
+        `parent_id`. Raises InvalidSessionOperation when the session exists below another parent.
         """
         return await open_session(self._store, id, parent=parent_id, last=last)
 
@@ -126,14 +149,20 @@ class SessionManager(AsyncResource):
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        """Append events at a cost that does not grow with the session; return them as stored, with their `seq`.
+        """Append events in one commit, and return them in the same order as they are stored, each with its `seq`.
 
-        `on_repeat` says what is done about an id that is stored already with other content: see SessionStore.
+        The cost does not grow with the session. With `expected_revision`, raises SessionConflict when the session has
+        another revision by then. `on_repeat` decides about an event whose id is stored already with other content:
+        "refuse" raises InvalidEvent, "keep" returns the stored one.
         """
         return await self._store.append(session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        """Commit what changed since the session was read, or create it; see SessionStore.save."""
+        """Commit what changed in `session` since it was read, or create it; see SessionStore.save.
+
+        With `expected_revision`, usually `session.revision`, raises SessionConflict when the session has another one by
+        then.
+        """
         await self._store.save(session, expected_revision=expected_revision)
 
     async def retract(
@@ -144,15 +173,20 @@ class SessionManager(AsyncResource):
         after: int | None = None,
         write_id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Hide events and return those this call hid, oldest first; see SessionStore.retract."""
+        """Hide events from the default view, and return those that this call hid, oldest first.
+
+        Which ones is said in exactly one way: by `event_ids`, as the `last` ones that are visible now, or as all with
+        a seq above `after`. A repeat of a `write_id` hides nothing more and returns what the first call hid. Raises
+        InvalidSessionOperation when none or several ways are used, and for an id that was never appended.
+        """
         return await self._store.retract(session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def edit(self, id: str, change: SessionEdit, *, last: int | None = 0) -> Session[Any]:
-        """Run `change(session)`, plain or async, on a fresh read and save it guarded; return what was saved.
+        """Read the session, call `change(session)`, and save what it changed; return what was saved.
 
-        After a conflict it runs again, on the next fresh read, up to 8 times in all; then SessionConflict.
-        The read brings no events unless `last` asks for them. When the store became unavailable meanwhile,
-        the change may have been saved: run it again only if it may be made twice.
+        `change` is a plain or an async function. When somebody else commits meanwhile, it is called again on a fresh
+        read, up to 8 times in all; then SessionConflict is raised. The read loads the newest `last` events, none unless
+        asked for. After StoreUnavailable the change may have been saved: edit again only if it may be made twice.
         """
         for attempt in range(1, EDIT_TRIES):
             try:
@@ -168,45 +202,49 @@ class SessionManager(AsyncResource):
         children: ChildPolicy = "refuse",
         expected_revision: int | None = None,
     ) -> None:
-        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
+        """Delete the session for good. When there is none, nothing happens.
 
-        `refuse` raises InvalidSessionOperation when it has children. `expected_revision` guards the session itself,
-        not those below it: SessionConflict, and nothing is deleted, when it has another one by then.
+        `children` decides about a session that has any: "refuse" raises InvalidSessionOperation, "cascade" deletes all
+        below it in the same step. With `expected_revision`, raises SessionConflict and deletes nothing when the session
+        itself has another revision by then; those below it are not guarded.
         """
         await self._store.delete(session, children=children, expected_revision=expected_revision)
 
     async def cut_damaged_tail(self, id: str) -> int:
-        """Go on without the damaged end of a session; see SessionStore.cut_damaged_tail. Returns how many bytes."""
+        """Give up the damaged end of a session, and return its length in bytes; see SessionStore.cut_damaged_tail."""
         return await self._store.cut_damaged_tail(id)
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
-        """Return all ids that start with `prefix`, in the store's own stable order."""
+        """Return all session ids that start with `prefix`, in the store's own stable order."""
         return await self._store.list_sessions(prefix)
 
     def iter_sessions(
         self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
     ) -> AsyncGenerator[str, None]:
-        """Iterate over all ids, a page at a time."""
+        """Iterate over the session ids that start with `prefix`, in the store's own stable order.
+
+        The ids are read `page_size` at a time. With `roots_only`, sessions that have a parent are left out.
+        """
         return self._store.iter_sessions(prefix, roots_only=roots_only, page_size=page_size)
 
     async def runs(self, id: str) -> list[SessionRun]:
-        """Return all runs, in the order they were first committed. Raises SessionNotFound."""
+        """Return all runs of the session, in the order they were first committed. Raises SessionNotFound."""
         return await self._store.runs(id)
 
     async def children(self, id: str) -> list[str]:
-        """Return all child ids in creation order. Raises SessionNotFound."""
+        """Return the ids of all children, oldest first, without those further down. Raises SessionNotFound."""
         return await self._store.children(id)
 
     def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event with a seq above `after`, then each new one; see SessionStore.follow."""
+        """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
         return self._store.follow(id, after=after)
 
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
-        """Return what the session spent, with `tree` what it and all below it spent."""
+        """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it."""
         return await self._store.usage(id, tree=tree)
 
     async def context_size(self, id: str) -> int | None:
-        """Return the tokens of the newest request, input and output; see ActiveSession.context_size."""
+        """Return the input and output tokens of the newest request; see ActiveSession.context_size."""
         return await context_size(self._store, id)
 
     async def aclose(self) -> None:

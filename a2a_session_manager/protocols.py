@@ -14,44 +14,64 @@ from a2a_session_manager.models.token_summary import TokenSummary
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]
-# Of an event whose id is stored already with other content: raise InvalidEvent, or keep what is stored.
+# What is done about an event whose id is stored already with other content: InvalidEvent is raised, or what is stored
+# stays.
 RepeatPolicy = Literal["refuse", "keep"]
 
 
 class SessionPage(NamedTuple):
-    """One page of a listing; hand `cursor` back for the next one, None says that this was the last."""
+    """One page of a listing; `cursor` asks for the next page and is None on the last one."""
 
     session_ids: list[str]
     cursor: str | None
 
 
 class EventsPage(NamedTuple):
-    """One page of a session's events; `next_after` asks for the next one, None says that this was the last."""
+    """One page of a session's events; `next_after` is the `after` of the next page, and None on the last one."""
 
     events: list[SessionEvent[Any]]
     next_after: int | None
 
 
 class SessionStore(Protocol):
-    """Keeps sessions. Every write is one atomic step and survives repetition: an event's id and a `write_id`
-    are remembered exactly, for ever, and a known one answers with its first result.
+    """Keeps sessions. Every write is one atomic step, and may be sent again: the store remembers each event id and
+    each `write_id` for as long as the session lives, and answers a known one with its first result.
 
-    An event whose id is known answers as it is stored, marked `is_repeat`, with its old seq. Content that differs in
-    message (as JSON values), source, type or `task_id` is InvalidEvent, and nothing is written, unless
-    `on_repeat="keep"` says that what is stored counts. Of two events of one id in one commit, the first is stored.
+    An event whose id is known comes back as it is stored, marked `is_repeat`, with its old seq. When its content
+    differs in message (as JSON values), source, type or `task_id`, the verb raises InvalidEvent and writes nothing,
+    unless `on_repeat="keep"` says that what is stored counts. Of two events of one id in one commit, the first is
+    stored.
 
-    Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
-    read, is refused once that is gone, and is in step with the store when the verb returns.
+    These parameters mean the same in every verb:
 
-    Every verb raises InvalidSessionOperation on a bad id or limit before it does anything, CorruptSession on
-    damage, StoreUnavailable on outage; one that takes a session raises SessionNotFound where there is none, but
-    for `get`, `get_many` and `delete`. One that writes raises InvalidEvent for what cannot be stored, StoreFull
-    where there is no room, SessionConflict where `expected_revision` is late; then nothing was written. `last`
-    and `limit`: 0 brings nothing, None brings all.
+    Args:
+        session: the session's id means whichever session has that id now. A Session means the very one that was read:
+            the verb raises SessionNotFound once it is deleted, even if its id was given to another one since, and a
+            verb that writes brings it in step with the store.
+        id, session_id: a non-empty string of up to 512 characters, in any script.
+        expected_revision: the revision that the session must still have; SessionConflict otherwise. None: no guard.
+        write_id: names the commit, so that sending it again changes nothing. None: each call is a commit of its own.
+        last: how many of the newest visible events to load. 0 loads none, None all.
+        limit: how many items to return at most. 0 returns none, None (where it is allowed) all.
+        after: a seq; only events with a higher one are meant. Seqs start at 1, so 0 means from the beginning.
+        cursor: the `cursor` of the page before, None for the first page. Cursors are opaque.
+        message_type: the type to read messages as: a pydantic model, or anything else that pydantic validates. A
+            message that does not fit stays plain JSON, and its event's `message_error` says why. None: plain JSON.
+
+    Every verb raises InvalidSessionOperation for an argument that cannot be meant, before it does anything;
+    CorruptSession for stored data that is damaged; StoreUnavailable when the store cannot be reached or is closed. A
+    verb that takes a session raises SessionNotFound when there is none, except `get`, `get_many` and `delete`. A verb
+    that writes raises InvalidEvent for what cannot be stored, StoreFull when there is no room, and SessionConflict when
+    `expected_revision` is not the current one. After these three nothing was written; after StoreUnavailable the write
+    may have happened, and may be sent again with the same ids.
     """
 
     def namespace(self, name: str) -> SessionStore:
-        """Return a view of one namespace: the same verbs on sessions of their own. It needs no closing."""
+        """Return a view of one namespace: the same verbs on sessions of its own. It needs no closing.
+
+        `name` is anything that an id may be; "" is the default namespace. Views do not nest: on a view, this raises
+        InvalidSessionOperation.
+        """
 
     async def create(
         self,
@@ -61,7 +81,14 @@ class SessionStore(Protocol):
         change: SessionChange | None = None,
         write_id: str | None = None,
     ) -> Session[Any]:
-        """Create a session holding `change`; raise SessionAlreadyExists, or SessionNotFound for the parent."""
+        """Create a session and commit `change` to it, in one step; return it, with the events of `change`.
+
+        `id=None` makes a random one. `parent_id` puts the session below another one of the same namespace, for good.
+        `write_id` needs an `id`: creating again with both returns what the first call created.
+
+        Raises SessionAlreadyExists when the id is taken, SessionNotFound when there is no such parent, and
+        InvalidSessionOperation when the parent is 256 levels deep already.
+        """
 
     @overload
     async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...
@@ -70,20 +97,29 @@ class SessionStore(Protocol):
         self, session_id: str, *, last: int | None = None, message_type: type[MessageT]
     ) -> Session[MessageT] | None: ...
     async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any] | None:
-        """Return the session with its visible events, or the newest `last` of them; None when absent.
+        """Return the session with its visible events, oldest first; None when there is no such session.
 
-        A bounded read brings the unfinished runs and the last 20, and no child ids.
+        `last=n` loads only the newest n events, and of the rest what stays small: the unfinished runs and the 20
+        newest, and no child ids. `message_type` is the type to read messages as, such as a pydantic model; a message
+        that does not fit it stays plain JSON, and its event's `message_error` says why.
         """
 
     async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Session[Any] | None]:
-        """Return several sessions in the order asked, None for each that is absent."""
+        """Return several sessions in the order of `session_ids`, None for each one that does not exist.
+
+        Of each, the newest `last` events are loaded: none unless asked for, None loads all.
+        """
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        """Commit what changed since the session was read, or create it; then it is in step with the store.
+        """Commit what changed in `session` since it was read, or create it; then it is in step with the store.
 
-        What was read through another store over the same data is the same session. A session read elsewhere is created.
-        Raises SessionAlreadyExists for a hand-made session whose id is taken, SessionNotFound when the one it
-        was read from is gone, InvalidSessionOperation when stored events were removed, moved or replaced.
+        A session that was made by hand is created, as is one that was read from other data. One that was read through
+        another store object over the same data is the same session. With `expected_revision`, the save is refused
+        when the session has another revision by then; usually that is `session.revision`.
+
+        Raises SessionAlreadyExists when a session made by hand has an id that is taken, SessionNotFound when the
+        stored one was deleted since it was read or when the parent is missing, SessionConflict for a late
+        `expected_revision`, and InvalidSessionOperation when stored events were removed, moved or replaced.
         """
 
     async def commit(
@@ -95,7 +131,13 @@ class SessionStore(Protocol):
         write_id: str | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
-        """Commit `change`. Only `expected_revision` can make it stale: SessionConflict tells what was missed."""
+        """Commit `change` as one atomic step, and return what it did.
+
+        Without `expected_revision` it never conflicts with other writers. With it, raises SessionConflict, which
+        brings the events that were missed, when the session has another revision by then. A `write_id` that was
+        committed before changes nothing and returns the first result. `on_repeat` decides about an event whose id is
+        stored already with other content: "refuse" raises InvalidEvent, "keep" returns the stored one.
+        """
 
     async def append(
         self,
@@ -104,7 +146,12 @@ class SessionStore(Protocol):
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        """Append events at a cost that does not grow with the session; return them with their `seq`."""
+        """Append events in one commit, and return them in the same order as they are stored, each with its `seq`.
+
+        The cost does not grow with the session. With `expected_revision`, raises SessionConflict when the session has
+        another revision by then. `on_repeat` decides about an event whose id is stored already with other content:
+        "refuse" raises InvalidEvent, "keep" returns the stored one.
+        """
 
     async def retract(
         self,
@@ -114,10 +161,13 @@ class SessionStore(Protocol):
         after: int | None = None,
         write_id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Hide events and return those this call hid, oldest first; one event is hidden only once.
+        """Hide events from the default view, and return those that this call hid, oldest first.
 
-        Chosen in exactly one way: by ids, the `last` ones that are visible, or those with a seq above `after`.
-        Raises InvalidSessionOperation otherwise, and for an id that was never appended.
+        Which ones is said in exactly one way: by `event_ids`, as the `last` ones that are visible now, or as all with
+        a seq above `after`. An event that is hidden already stays so and is not returned. A repeat of a `write_id`
+        hides nothing more and returns what the first call hid. The log, its numbering and the usage stay.
+
+        Raises InvalidSessionOperation when none or several ways are used, and for an id that was never appended.
         """
 
     async def delete(
@@ -127,33 +177,44 @@ class SessionStore(Protocol):
         children: ChildPolicy = "refuse",
         expected_revision: int | None = None,
     ) -> None:
-        """Delete the session, and with `cascade` all below it; absent is fine. Nothing brings it back.
+        """Delete the session for good. When there is none, nothing happens.
 
-        `refuse` raises InvalidSessionOperation when it has children. `expected_revision` guards the session itself,
-        not those below it: SessionConflict, and nothing is deleted, when it has another one by then.
+        `children` decides about a session that has any: "refuse" raises InvalidSessionOperation, "cascade" deletes all
+        below it in the same step. With `expected_revision`, raises SessionConflict and deletes nothing when the session
+        itself has another revision by then; those below it are not guarded.
         """
 
     async def cut_damaged_tail(self, session_id: str) -> int:
-        """Go on without the damaged end of a session: what a CorruptSession names, after a look at the backups.
+        """Give up the damaged end of a session, which a CorruptSession has named; look at the backups first.
 
-        Everything from the first damaged byte on is moved out of the way, never removed, and the number of bytes is
-        returned: 0 where nothing is damaged, and on stores that have no such way out (all but the file store, which
-        moves them into `ID.cut` beside the log). The session then goes on behind its last whole commit; what was cut
-        counts no more, and its ids are free again. Raises SessionNotFound, and CorruptSession when it is no way out.
+        The file store moves everything from the first damaged byte on into `ID.cut` beside the log, removes nothing,
+        and returns how many bytes it moved. The session then goes on after its last whole commit: what was cut no
+        longer counts, and its ids are free again. Returns 0 when nothing is damaged, and always on the other stores,
+        which have no such way out.
+
+        Raises CorruptSession when the damage is not at the end, so that cutting would not help.
         """
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
-        """Return all ids that start with `prefix`, in the store's own stable order."""
+        """Return all session ids that start with `prefix`, in the store's own stable order."""
 
     async def list_page(
         self, prefix: str = "", *, cursor: str | None = None, limit: int = 100, roots_only: bool = False
     ) -> SessionPage:
-        """Return one page of ids. A session present throughout appears exactly once over all pages."""
+        """Return one page of the session ids that start with `prefix`, in the store's own stable order.
+
+        `cursor` is the one that the page before came with, None for the first page; a page holds at most `limit` ids.
+        With `roots_only`, sessions that have a parent are left out. A session that exists from the first page to the
+        last appears exactly once.
+        """
 
     def iter_sessions(
         self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
     ) -> AsyncGenerator[str, None]:
-        """Iterate over all ids, a page at a time."""
+        """Iterate over the session ids that start with `prefix`, in the store's own stable order.
+
+        The ids are read `page_size` at a time. With `roots_only`, sessions that have a parent are left out.
+        """
 
     async def events(
         self,
@@ -164,41 +225,62 @@ class SessionStore(Protocol):
         include_retracted: bool = False,
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
-        """Return visible events with a seq above `after`, oldest first. Raises SessionNotFound."""
+        """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
+
+        With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
+        messages as; see `get`.
+        """
 
     async def events_page(
         self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
     ) -> EventsPage:
-        """Return a page of events: up to `limit`, fewer where they are large, one at least. Raises SessionNotFound."""
+        """Return a page of the visible events with a seq above `after`, oldest first.
+
+        A page holds up to `limit` events, and fewer when they are large (`StoreLimits.page_bytes`), at least one. Its
+        `next_after` is the `after` of the next page. With `include_retracted`, the hidden events come as well, marked
+        `retracted`.
+        """
 
     async def runs(self, session_id: str) -> list[SessionRun]:
-        """Return all runs, in the order they were first committed. Raises SessionNotFound."""
+        """Return all runs of the session, in the order they were first committed."""
 
     async def children(self, session_id: str) -> list[str]:
-        """Return all child ids in creation order. Raises SessionNotFound."""
+        """Return the ids of all children, oldest first; sessions further down are not among them."""
 
     async def children_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
-        """Return one page of child ids in creation order. Raises SessionNotFound."""
+        """Return one page of at most `limit` ids of children, oldest first.
+
+        `cursor` is the one that the page before came with, None for the first page.
+        """
 
     async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
-        """Return (id, parent id) of every session of the tree that `session_id` is in, in creation order."""
+        """Return (id, parent id) of every session of the whole tree that `session_id` is in, in creation order.
+
+        The root comes first; its parent id is None.
+        """
 
     async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:
-        """Return what the session spent, with `tree` what it and all below it spent.
+        """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it.
 
-        A root's tree keeps the spend of deleted sessions; below the root they are gone from the sum.
+        What each run spent is in `by_run`, for the session alone. The tree of a root includes what sessions spent that
+        are deleted by now; the tree of any other session does not.
         """
 
     def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event with a seq above `after`, then each new one as it is committed: no gap, no double.
+        """Yield every event with a seq above `after`, then each new one as it is committed, without gap or repetition.
 
-        A retraction appears in its place as the hidden event with `retracted=True`; one made right at
-        `after` may be told again. Ends with SessionNotFound when the session is deleted or expires, and with
-        SessionConflict when it goes back in time (a restore, a failover that lost commits) or has no event `after`.
+        It never ends by itself. A retraction is yielded in its place among the events, as the hidden event with
+        `retracted=True`; one that was made right after the event `after` may be yielded once more on resuming there.
+
+        Raises SessionNotFound when the session is deleted or expires, SessionConflict when it goes back in time (a
+        restore, a failover that lost commits) or never had an event `after`, StoreUnavailable when the store is closed.
         """
 
     async def aclose(self) -> None:
-        """Finish what is under way and release what the store opened; later verbs raise StoreUnavailable."""
+        """Finish the writes that are under way and release what the store opened.
+
+        A client that was handed in stays open. Later verbs raise StoreUnavailable.
+        """
 
     async def __aenter__(self) -> Self: ...
 

@@ -47,6 +47,9 @@ class SessionManager(AsyncResource):
         self._store = SessionStoreProvider.get_store() if store is None else store
         self._owns_store = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} over {getattr(self, '_store', None)!r}>"
+
     @classmethod
     def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER) -> Self:
         """Return a manager that opens and closes a store of its own.

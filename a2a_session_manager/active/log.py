@@ -11,7 +11,7 @@ from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.active.writing import ActiveWriter
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.identifiers import new_id
+from a2a_session_manager.identifiers import new_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
@@ -74,6 +74,9 @@ class ActiveSession(ActiveLog):
     SessionNotFound when the session has been deleted meanwhile, and what SessionStore says of all its verbs.
     """
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {shown(self.id)}>"
+
     @property
     def id(self) -> str:
         """The session's id."""
@@ -92,6 +95,10 @@ class ActiveRun(ActiveLog):
         self._keeper = RunKeeper(store, session, run)
         self._may_resume = may_resume
         self._stage: _Stage = "new"
+
+    def __repr__(self) -> str:
+        agent = "" if self.record.agent is None else f" agent={shown(self.record.agent)}"
+        return f"<{type(self).__name__} {shown(self.id)} {self.status}{agent} session={shown(self.session.id)}>"
 
     @property
     def id(self) -> str:

@@ -36,6 +36,11 @@ class Backend(ABC):
         """What is equal for two backends that surely keep the same data; None where this cannot be told."""
         return None
 
+    @property
+    def shown_place(self) -> str:
+        """What a store's `repr` says of where its data is, such as a URL: never a user, a password or an option."""
+        return ""
+
     def check_open(self) -> None:
         """Raise StoreUnavailable once the store is closed."""
         if self.is_closed:

@@ -15,6 +15,7 @@ from a2a_session_manager.exceptions import (
     StoreUnavailable,
 )
 from a2a_session_manager.hierarchy import TreeReader
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
@@ -32,6 +33,14 @@ class BaseSessionStore(SessionWriter, AsyncResource):
     Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
     read, is refused once that is gone, and is in step with the store when the verb returns.
     """
+
+    def __repr__(self) -> str:
+        backend = getattr(self, "_open_backend", None)  # a debugger may show a store whose `__init__` has failed
+        if backend is None:
+            return f"<{type(self).__name__}>"
+        namespace = f"namespace={shown(self._namespace)}" if self._namespace else ""
+        parts = [type(self).__name__, backend.shown_place, namespace, "closed" if backend.is_closed else ""]
+        return f"<{' '.join(filter(None, parts))}>"
 
     def namespace(self, name: str) -> BaseSessionStore:
         """Return a view of one namespace, which shares this store's backend and needs no closing."""

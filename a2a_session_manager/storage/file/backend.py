@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 from weakref import WeakKeyDictionary, WeakSet
 
 import aiofiles.os
@@ -64,6 +65,10 @@ class FileBackend(Backend):
     def place(self) -> object:
         """The directory."""
         return FileBackend, self._shelf.directory
+
+    @property
+    def shown_place(self) -> str:
+        return f"file:{quote(os.fsencode(self._shelf.directory))}{'?durability=disk' if self._shelf.durable else ''}"
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id

@@ -39,6 +39,10 @@ class MemoryBackend(Backend):
         self._sessions: dict[SessionKey, StoredSession] = {}
         self._ids: dict[str, list[str]] = {}  # by namespace, sorted
 
+    @property
+    def shown_place(self) -> str:
+        return "memory:"
+
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
         stored = self._sessions.get(key)
         if stored is not None:

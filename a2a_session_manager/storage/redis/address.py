@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.url_parts import options_of, shown, split_url, unescaped
@@ -66,6 +66,16 @@ class RedisAddress:
     def place(self) -> object:
         """What is equal for two addresses of the same data."""
         return self.kind, self.nodes, self.service, int(self.options.get("db") or 0)
+
+    @property
+    def url(self) -> str:
+        """The servers and the database as a URL, without user, password and options."""
+        scheme = "redis" if self.kind == "server" else f"redis+{self.kind}"
+        scheme = "rediss" if self.kind == "server" and self.options.get("ssl") else scheme
+        nodes = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.nodes)
+        steps = [quote(self.service, safe="")] if self.service else []
+        steps += [str(self.options.get("db") or 0)] if self.kind != "cluster" else []
+        return "/".join([f"{scheme}://{nodes}", *steps])
 
     @classmethod
     def server(cls, host: str, port: int, **redis_options: Any) -> RedisAddress:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError, SessionNotFound
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
@@ -85,6 +86,10 @@ class RedisBackend(Backend):
     def place(self) -> object:
         """Servers, database and prefix, or the client that was handed in and the prefix."""
         return RedisBackend, self._connections.place, self._prefix
+
+    @property
+    def shown_place(self) -> str:
+        return f"{self._connections.shown_place} key_prefix={shown(self._prefix)}"
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))

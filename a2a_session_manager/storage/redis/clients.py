@@ -119,6 +119,17 @@ def kind_of(client: AnyClient) -> Kind:
     return "sentinel" if isinstance(client.connection_pool, SentinelConnectionPool) else "server"
 
 
+def shown_place(client: AnyClient | None) -> str:
+    """Return where a client that was handed in leads to, as a URL without the login, as far as it says so."""
+    if client is None or kind_of(client) != "server":
+        return "redis" if client is None else f"redis+{kind_of(client)}://…"
+    settings = client.get_connection_kwargs()
+    host, port, db = (settings.get(name) for name in ("host", "port", "db"))
+    if not isinstance(host, str) or not isinstance(port, int):
+        return "redis://…"  # a socket's path, or a class of connections of its owner's
+    return RedisAddress("server", ((host, port),), options={"db": db}).url
+
+
 def patience_with(address: RedisAddress | None, client: AnyClient | None) -> RetryPolicy:
     """Return how long to wait for answers, from servers at `address` or of a client that was handed in."""
     if client is not None or address is None:

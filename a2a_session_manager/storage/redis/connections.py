@@ -76,6 +76,11 @@ class Connections:
         """What is equal for two connections to the same data; another client may be one to other servers."""
         return self._handed_in if self._address is None else self._address.place
 
+    @property
+    def shown_place(self) -> str:
+        """Where the servers are, as a URL without the login."""
+        return clients.shown_place(self._handed_in) if self._address is None else self._address.url
+
     def node_of(self, key: bytes) -> Hashable:
         """Return which node of a cluster serves `key`, as far as is known; `has_nodes` says whether it is one."""
         opened = self._open_clients.get(asyncio.get_running_loop())

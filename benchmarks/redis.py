@@ -24,8 +24,7 @@ from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
 from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.keys import SessionKeys as Home
-from a2a_session_manager.storage.redis.keys import probe_key
+from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import ScriptCall
 from benchmarks import scenarios, spending
@@ -55,7 +54,7 @@ _RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)
-class SessionKeys:
+class Setup:
     """Where a row is measured: a store, and redis-py's own client, as anybody makes it, on the same server."""
 
     url: str
@@ -63,7 +62,7 @@ class SessionKeys:
     raw: AnyClient
 
 
-PlaceScenario = Callable[[SessionKeys, Sizes], Awaitable[Result]]
+SetupScenario = Callable[[Setup, Sizes], Awaitable[Result]]
 
 
 class Unqueued(RedisBackend):
@@ -94,19 +93,19 @@ class WithWays(Connections):
         return client, Ways(found.sends_directly and ways.sends_directly, found.sends_at_once and ways.sends_at_once)
 
 
-async def append_against_rpush(place: SessionKeys, sizes: Sizes, *, message: Message) -> Result:
+async def append_against_rpush(setup: Setup, sizes: Sizes, *, message: Message) -> Result:
     """Appending one by one against RPUSH of the same bytes."""
     data = encoded(message)
-    session_id = await grown(place.store, 10)
+    session_id = await grown(setup.store, 10)
 
     async def rpush(number: int) -> None:
-        await place.raw.execute_command("RPUSH", _RAW, data)
+        await setup.raw.execute_command("RPUSH", _RAW, data)
 
     async def append(number: int) -> None:
-        await place.store.append(session_id, an_event(message))
+        await setup.store.append(session_id, an_event(message))
 
     async def encode_and_rpush(number: int) -> None:
-        await place.raw.execute_command("RPUSH", _RAW, encoded(message))
+        await setup.raw.execute_command("RPUSH", _RAW, encoded(message))
 
     strategies = {
         "rpush": in_turn(rpush, sizes.operations),
@@ -117,15 +116,15 @@ async def append_against_rpush(place: SessionKeys, sizes: Sizes, *, message: Mes
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def create_against_rpush(place: SessionKeys, sizes: Sizes) -> Result:
+async def create_against_rpush(setup: Setup, sizes: Sizes) -> Result:
     """Creating roots one by one against RPUSH, and what of it is the client's own time."""
     data = encoded(short_message())
 
     async def rpush(number: int) -> None:
-        await place.raw.execute_command("RPUSH", _RAW, data)
+        await setup.raw.execute_command("RPUSH", _RAW, data)
 
     async def create(number: int) -> None:
-        await place.store.create()
+        await setup.store.create()
 
     operations = max(sizes.operations // 5, 1)
     strategies = {
@@ -137,32 +136,32 @@ async def create_against_rpush(place: SessionKeys, sizes: Sizes) -> Result:
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def priced_against_plain(place: SessionKeys, sizes: Sizes) -> Result:
+async def priced_against_plain(setup: Setup, sizes: Sizes) -> Result:
     """Appending an event with a usage that has its price against one without usage."""
     message = short_message()
-    session_id = await grown(place.store, 10)
+    session_id = await grown(setup.store, 10)
     usage = TokenUsage(prompt_tokens=1_200, completion_tokens=80, model="gpt-4o", cost_pico_usd=3_800_000_000)
 
     async def plain(number: int) -> None:
-        await place.store.append(session_id, an_event(message))
+        await setup.store.append(session_id, an_event(message))
 
     async def priced(number: int) -> None:
         event = SessionEvent(message=message, source=EventSource.LLM, token_usage=usage)
-        await place.store.append(session_id, event)
+        await setup.store.append(session_id, event)
 
     strategies = {name: in_turn(append, sizes.operations) for name, append in _named(plain, priced)}
     return await compared(strategies, turns=sizes.turns)
 
 
-async def together_against_calls(place: SessionKeys, sizes: Sizes, *, is_apart: bool) -> Result:
+async def together_against_calls(setup: Setup, sizes: Sizes, *, is_apart: bool) -> Result:
     """Many tasks at once, on one session or each on its own, against redis-py calling the same script per append."""
     message = short_message()
     data = encoded(message)
-    session_ids = [await grown(place.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
-    homes = [Home("session:", SessionKey("", session_id), session_id) for session_id in session_ids]
-    await place.store.append(session_ids[0], an_event(message))  # now every node that matters knows the script
-    await place.raw.script_load(scripts.COMMIT.source)
-    address, _ = address_from_url(place.url)
+    session_ids = [await grown(setup.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
+    homes = [SessionKeys("session:", SessionKey("", session_id), session_id) for session_id in session_ids]
+    await setup.store.append(session_ids[0], an_event(message))  # now every node that matters knows the script
+    await setup.raw.script_load(scripts.COMMIT.source)
+    address, _ = address_from_url(setup.url)
     connections = Connections(address, None, scripts=scripts.ALL, probe_key=b"session:rights")
     unqueued_store = BaseSessionStore(Unqueued(connections, prefix="session:", ttl=0))
 
@@ -173,14 +172,14 @@ async def together_against_calls(place: SessionKeys, sizes: Sizes, *, is_apart: 
         commit = await encode_append([an_event(message)], DEFAULT_LIMITS)
         arguments = [session_ids[number], "1 0 1", *commit_args(commit)]
         call = ScriptCall(scripts.COMMIT, commit_keys(homes[number], [commit]), arguments)
-        reply = await place.raw.execute_command(*call.by_sha())
+        reply = await setup.raw.execute_command(*call.by_sha())
         assert reply.startswith(b"OK")
 
     async def rpush(number: int) -> None:
-        await place.raw.execute_command("RPUSH", f"{_RAW} {number}", data)
+        await setup.raw.execute_command("RPUSH", f"{_RAW} {number}", data)
 
     async def append(number: int) -> None:
-        await place.store.append(session_ids[number], an_event(message))
+        await setup.store.append(session_ids[number], an_event(message))
 
     samples = {
         name: together(write, sizes, is_apart=is_apart)
@@ -190,7 +189,7 @@ async def together_against_calls(place: SessionKeys, sizes: Sizes, *, is_apart: 
         return await outpaced(samples, turns=sizes.turns)
 
 
-async def append_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
+async def append_by_private_parts(setup: Setup, sizes: Sizes) -> Result:
     """Appending one by one by the private parts of redis-py against by its public interface alone."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -201,10 +200,10 @@ async def append_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
 
         return in_turn(append, sizes.operations)
 
-    return await _by_private_parts(place, sizes, sample)
+    return await _by_private_parts(setup, sizes, sample)
 
 
-async def together_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
+async def together_by_private_parts(setup: Setup, sizes: Sizes) -> Result:
     """The same for many tasks at once, each on a session of its own."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -215,10 +214,10 @@ async def together_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
 
         return together(append, sizes, is_apart=True)
 
-    return await _by_private_parts(place, sizes, sample)
+    return await _by_private_parts(setup, sizes, sample)
 
 
-async def tail_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
+async def tail_by_private_parts(setup: Setup, sizes: Sizes) -> Result:
     """The same for reading the last 20 events."""
 
     async def sample(store: BaseSessionStore) -> Sample:
@@ -229,34 +228,34 @@ async def tail_by_private_parts(place: SessionKeys, sizes: Sizes) -> Result:
 
         return in_turn(tail, max(sizes.operations // 5, 1))
 
-    return await _by_private_parts(place, sizes, sample)
+    return await _by_private_parts(setup, sizes, sample)
 
 
-async def tail_against_lrange(place: SessionKeys, sizes: Sizes) -> Result:
+async def tail_against_lrange(setup: Setup, sizes: Sizes) -> Result:
     """Reading the last 20 events of the longest session against LRANGE of the last 20 of a list as long."""
     length = sizes.lengths[-1]
-    session_id = await grown(place.store, length)
+    session_id = await grown(setup.store, length)
     data = encoded(short_message())
     for start in range(0, length, 1_000):
-        await place.raw.execute_command("RPUSH", _RAW, *[data] * min(1_000, length - start))
+        await setup.raw.execute_command("RPUSH", _RAW, *[data] * min(1_000, length - start))
 
     async def lrange(number: int) -> None:
-        await place.raw.execute_command("LRANGE", _RAW, -20, -1)
+        await setup.raw.execute_command("LRANGE", _RAW, -20, -1)
 
     async def tail(number: int) -> None:
-        await place.store.get(session_id, last=20)
+        await setup.store.get(session_id, last=20)
 
     operations = max(sizes.operations // 5, 1)
     strategies = {name: in_turn(read, operations) for name, read in _named(lrange, tail)}
     return await compared(strategies, turns=sizes.turns, is_watched=True)
 
 
-async def bytes_by_length(place: SessionKeys, sizes: Sizes) -> Result:
+async def bytes_by_length(setup: Setup, sizes: Sizes) -> Result:
     """Bytes that a client sends for one append to the longest session against to the shortest."""
     lengths = (sizes.lengths[0], sizes.lengths[-1])
-    session_ids = [await grown(place.store, length) for length in lengths]
+    session_ids = [await grown(setup.store, length) for length in lengths]
     sent = {}
-    async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
+    async with FaultyProxy(_port(setup.url)) as proxy, store_from_url(proxy.url) as store:
         await store.append(session_ids[0], an_event(short_message()))
         for length, session_id in zip(lengths, session_ids, strict=True):
             before = proxy.bytes_sent
@@ -268,10 +267,10 @@ async def bytes_by_length(place: SessionKeys, sizes: Sizes) -> Result:
     return Result(last / first, (last / first, last / first), medians, "B")
 
 
-async def descendants_in_trips(place: SessionKeys, sizes: Sizes) -> Result:
+async def descendants_in_trips(setup: Setup, sizes: Sizes) -> Result:
     """Round trips for all descendants of the root of a large tree, heads included."""
-    count = await _grow_tree(place.store, sizes)
-    async with FaultyProxy(_port(place.url)) as proxy, store_from_url(proxy.url) as store:
+    count = await _grow_tree(setup.store, sizes)
+    async with FaultyProxy(_port(setup.url)) as proxy, store_from_url(proxy.url) as store:
         root = await _root(store)  # whole: by the script that reads the others, too
         before = proxy.round_trips
         descendants = await root.descendants()
@@ -280,10 +279,10 @@ async def descendants_in_trips(place: SessionKeys, sizes: Sizes) -> Result:
     return judged_alone("round trips", [trips], "trips", {"nodes": float(count)})
 
 
-async def descendants_in_time(place: SessionKeys, sizes: Sizes) -> Result:
+async def descendants_in_time(setup: Setup, sizes: Sizes) -> Result:
     """The time for each of the same descendants."""
-    count = await _grow_tree(place.store, sizes)
-    root = await _root(place.store)
+    count = await _grow_tree(setup.store, sizes)
+    root = await _root(setup.store)
 
     async def a_node() -> float:
         start = time.perf_counter()
@@ -294,26 +293,26 @@ async def descendants_in_time(place: SessionKeys, sizes: Sizes) -> Result:
     return await timed("a node", a_node, turns=lateness_turns(sizes.turns))
 
 
-async def memory_of_events(place: SessionKeys, sizes: Sizes) -> Result:
+async def memory_of_events(setup: Setup, sizes: Sizes) -> Result:
     """Bytes of the server's memory for one event, its place among the known ids included, against its payload."""
-    before = await _used_memory(place)
-    await grown(place.store, sizes.loaded)
-    each = (await _used_memory(place) - before) / sizes.loaded
+    before = await _used_memory(setup)
+    await grown(setup.store, sizes.loaded)
+    each = (await _used_memory(setup) - before) / sizes.loaded
     payload = float(len(encoded(short_message())))
     ratio = each / payload
     return Result(ratio, (ratio, ratio), {"payload": payload, "event": each}, "B")
 
 
-async def memory_of_sessions(place: SessionKeys, sizes: Sizes) -> Result:
+async def memory_of_sessions(setup: Setup, sizes: Sizes) -> Result:
     """Bytes of the server's memory for a root and for a child, each without events, the listing included."""
     count = max(sizes.loaded // 5, 10)
     taken = {}
-    await place.store.create("parent")
+    await setup.store.create("parent")
     for name, parent in (("root", None), ("child", "parent")):
-        before = await _used_memory(place)
+        before = await _used_memory(setup)
         for start in range(0, count, 100):
-            await asyncio.gather(*(place.store.create(parent_id=parent) for _ in range(start, start + 100)))
-        taken[name] = (await _used_memory(place) - before) / (-(-count // 100) * 100)
+            await asyncio.gather(*(setup.store.create(parent_id=parent) for _ in range(start, start + 100)))
+        taken[name] = (await _used_memory(setup) - before) / (-(-count // 100) * 100)
     return Result(None, (taken["root"], taken["root"]), taken, "B", judged_by="root")
 
 
@@ -338,7 +337,7 @@ async def _root(store: BaseSessionStore) -> Session[Any]:
 
 
 async def _by_private_parts(
-    place: SessionKeys, sizes: Sizes, sample: Callable[[BaseSessionStore], Awaitable[Sample]]
+    setup: Setup, sizes: Sizes, sample: Callable[[BaseSessionStore], Awaitable[Sample]]
 ) -> Result:
     ways = {
         "public": Ways(),
@@ -348,7 +347,7 @@ async def _by_private_parts(
     async with AsyncExitStack() as stack:
         samples = {}
         for name, way in ways.items():
-            backend = RedisBackend(WithWays(place.url, way), prefix="session:", ttl=0)
+            backend = RedisBackend(WithWays(setup.url, way), prefix="session:", ttl=0)
             samples[name] = await sample(await stack.enter_async_context(BaseSessionStore(backend)))
         return await outpaced(samples, turns=sizes.turns)
 
@@ -357,8 +356,8 @@ def _named(*appends: Callable[[int], Awaitable[None]]) -> list[tuple[str, Callab
     return [(append.__name__.replace("_", " "), append) for append in appends]
 
 
-async def _used_memory(place: SessionKeys) -> int:
-    memory: dict[str, int] = await place.raw.execute_command("INFO", "memory")
+async def _used_memory(setup: Setup) -> int:
+    memory: dict[str, int] = await setup.raw.execute_command("INFO", "memory")
     return memory["used_memory"]
 
 
@@ -368,33 +367,33 @@ def _port(url: str) -> int:
 
 
 @asynccontextmanager
-async def one_server() -> AsyncIterator[SessionKeys]:
+async def one_server() -> AsyncIterator[Setup]:
     """Start a server, with a store and redis-py's client on it."""
     with TemporaryDirectory() as name, RedisServer(Path(name), ("save", '""')) as server:
         async with Redis(host="127.0.0.1", port=server.port) as raw, store_from_url(server.url) as store:
-            yield SessionKeys(server.url, store, raw)
+            yield Setup(server.url, store, raw)
 
 
 @asynccontextmanager
-async def _three_nodes() -> AsyncIterator[SessionKeys]:
+async def _three_nodes() -> AsyncIterator[Setup]:
     with TemporaryDirectory() as name, cluster.RedisCluster(Path(name), ("appendonly", "no")) as nodes:
         async with RedisCluster(host="127.0.0.1", port=nodes.nodes[0].port) as raw, store_from_url(nodes.url) as store:
-            yield SessionKeys(nodes.url, store, raw)
+            yield Setup(nodes.url, store, raw)
 
 
-async def _alone(scenario: PlaceScenario, sizes: Sizes) -> Result:
-    async with one_server() as place:
-        return await scenario(place, sizes)
+async def _alone(scenario: SetupScenario, sizes: Sizes) -> Result:
+    async with one_server() as setup:
+        return await scenario(setup, sizes)
 
 
-async def _clustered(scenario: PlaceScenario, sizes: Sizes) -> Result:
-    async with _three_nodes() as place:
-        return await scenario(place, sizes)
+async def _clustered(scenario: SetupScenario, sizes: Sizes) -> Result:
+    async with _three_nodes() as setup:
+        return await scenario(setup, sizes)
 
 
 async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
-    async with one_server() as place:
-        return await scenario(place.store, sizes)
+    async with one_server() as setup:
+        return await scenario(setup.store, sizes)
 
 
 def _cases() -> list[Case]:

@@ -95,7 +95,7 @@ class RedisBackend(Backend):
         return self._begun(self._creator.create(key, creation, commit))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
-        node = self._connections.node_of(self._locator.place(key).tree) if self._connections.has_nodes else ""
+        node = self._connections.node_of(self._locator.keys_of(key).tree) if self._connections.has_nodes else ""
         queue = self._queues.get(node)
         if queue is None:
             queue = self._queues[node] = CommitQueue(
@@ -112,8 +112,8 @@ class RedisBackend(Backend):
             return await super().creation_id_of(key)
         except CorruptSession:
             # What has lost a part can be deleted; what is of a newer release is somebody's good session.
-            place, line = await self._reader.line(key)
-            [version] = await self._connections.read_many([("HGET", place.head, "v")])
+            keys, line = await self._reader.line(key)
+            [version] = await self._connections.read_many([("HGET", keys.head, "v")])
             if line is None or version not in (None, b"1"):
                 raise
             return creation_of(line)
@@ -203,7 +203,7 @@ class RedisBackend(Backend):
 
     async def _refreshed(self, found: Found, deadline: int) -> Answer:
         try:
-            self._reaper.look_after(await self._expiry.refresh(found.place, deadline))
+            self._reaper.look_after(await self._expiry.refresh(found.keys, deadline))
         except SessionManagerError as error:
             return error
         return found
@@ -229,9 +229,9 @@ def _sent_before(answer: Any) -> Any:
 
 
 def _commit_call(
-    place: SessionKeys, *, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
+    keys: SessionKeys, *, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
 ) -> ScriptCall:
-    arguments: list[Value] = [place.key.id, f"{place.is_root:d} {ttl} {len(commits)}"]
+    arguments: list[Value] = [keys.key.id, f"{keys.is_root:d} {ttl} {len(commits)}"]
     for commit in commits:
         arguments += commit_args(commit)
-    return ScriptCall(scripts.COMMIT, commit_keys(place, commits), arguments, place.key.id, note_sent_again)
+    return ScriptCall(scripts.COMMIT, commit_keys(keys, commits), arguments, keys.key.id, note_sent_again)

@@ -32,20 +32,20 @@ from a2a_session_manager.storage.redis.script import Value
 Flat = Sequence[Any]
 
 
-def commit_keys(place: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
+def commit_keys(keys: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
     """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
     need = 0
     for commit in commits:
         if commit.retraction is not None:
-            return (*place.plain, place.totals, place.runs, place.unfinished, place.retractions)
+            return (*keys.plain, keys.totals, keys.runs, keys.unfinished, keys.retractions)
         if commit.runs:
             need = 2
         for event in commit.events:
             if event.usage is not None:
                 need = max(need, 1 if event.run_id is None else 2)
     if need == 0:
-        return place.plain
-    return (*place.plain, place.totals) if need == 1 else (*place.plain, place.totals, place.runs, place.unfinished)
+        return keys.plain
+    return (*keys.plain, keys.totals) if need == 1 else (*keys.plain, keys.totals, keys.runs, keys.unfinished)
 
 
 def commit_args(commit: EncodedCommit) -> list[Value]:

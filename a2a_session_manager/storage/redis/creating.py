@@ -25,7 +25,7 @@ class Made(NamedTuple):
     """A session that is there: how it was made, where it lies, and when it will expire, 0 for never or unknown."""
 
     receipt: Receipt
-    place: SessionKeys
+    keys: SessionKeys
     deadline: int
 
 
@@ -44,124 +44,122 @@ class Creator:
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         """Make the session; see `Backend.create`."""
         root_id = key.id if creation.parent is None else creation.parent.root_id
-        place = self._locator.place_in(key, root_id)
+        keys = self._locator.keys_in(key, root_id)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        await self._locator.repair(place, await self._index.announce(place))
+        await self._locator.repair(keys, await self._index.announce(keys))
         try:
             if creation.parent is None:
-                made = await self._create_root(place, creation, commit)
+                made = await self._create_root(keys, creation, commit)
             else:
-                made = await self._create_child(place, creation, creation.parent, commit)
+                made = await self._create_child(keys, creation, creation.parent, commit)
         except (SessionAlreadyExists, SessionNotFound):
-            await self._reaper.forget([place])
+            await self._reaper.forget([keys])
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        self._reaper.look_after(await self._index.enter(made.place, made.deadline))
-        self._locator.remember(made.place)
+        self._reaper.look_after(await self._index.enter(made.keys, made.deadline))
+        self._locator.remember(made.keys)
         return made.receipt
 
-    async def _create_root(self, place: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
+    async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
         while True:
-            arguments = [*self._birth_args(place, creation), taken_over, *commit_args(commit)]
-            keys = (*place.all_of_birth, place.locator)
-            reply = await self._run(scripts.CREATE_ROOT, place, keys, arguments)
-            if status_of(reply, place.key.id) != b"CLAIMED":
-                return _made(reply, place, commit)
+            arguments = [*self._birth_args(keys, creation), taken_over, *commit_args(commit)]
+            touched = (*keys.all_of_birth, keys.locator)
+            reply = await self._run(scripts.CREATE_ROOT, keys, touched, arguments)
+            if status_of(reply, keys.key.id) != b"CLAIMED":
+                return _made(reply, keys, commit)
             taken_over = reply[1]
-            elsewhere = await self._existing(place.key, taken_over, commit)
+            elsewhere = await self._existing(keys.key, taken_over, commit)
             if elsewhere is not None:
                 return elsewhere
 
-    async def _create_child(
-        self, place: SessionKeys, creation: Creation, parent: Parent, commit: EncodedCommit
-    ) -> Made:
+    async def _create_child(self, keys: SessionKeys, creation: Creation, parent: Parent, commit: EncodedCommit) -> Made:
         attempt = 0
         while True:
             # A claim that was refused is so for ever: the next try takes another.
             claim_id = f"{creation.creation_id}.{attempt}" if attempt else creation.creation_id
-            elsewhere = await self._claim(place, claim_id, commit)
+            elsewhere = await self._claim(keys, claim_id, commit)
             if elsewhere is not None:
                 return elsewhere
-            reply = await self._bear_child(place, creation, parent, claim_id, commit)
-            status = status_of(reply, place.key.id)
+            reply = await self._bear_child(keys, creation, parent, claim_id, commit)
+            status = status_of(reply, keys.key.id)
             if status == b"REFUSED":
                 attempt += 1
             elif status == b"FIRST":
-                self._reaper.look_after(await self._expiry.refresh(place.beside(parent.id), reply[1]))
+                self._reaper.look_after(await self._expiry.refresh(keys.of(parent.id), reply[1]))
             elif status == b"EXPIRED":
-                await self._reaper.remove_expired([place])
+                await self._reaper.remove_expired([keys])
             elif status == b"NOPARENT":
-                await self._reaper.release(place, claim_of(claim_id, place.root_id))
-                await self._locator.refuse_lost_tree(place.beside(parent.id))
+                await self._reaper.release(keys, claim_of(claim_id, keys.root_id))
+                await self._locator.refuse_lost_tree(keys.of(parent.id))
                 raise SessionNotFound(parent.id)
             else:
-                made = _made(reply, place, commit)
+                made = _made(reply, keys, commit)
                 if made.deadline:
-                    await self._expiry.bound_locator(place, made.deadline)
+                    await self._expiry.bound_locator(keys, made.deadline)
                 return made
 
     async def _bear_child(
-        self, place: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
+        self, keys: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
     ) -> Flat:
-        below = place.beside(parent.id)
-        birth = self._birth_args(place, creation)
+        below = keys.of(parent.id)
+        birth = self._birth_args(keys, creation)
         arguments = [*birth, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
-        keys = (*place.all_of_birth, below.head, below.children)
-        return await self._run(scripts.CREATE_CHILD, place, keys, arguments)
+        touched = (*keys.all_of_birth, below.head, below.children)
+        return await self._run(scripts.CREATE_CHILD, keys, touched, arguments)
 
-    def _birth_args(self, place: SessionKeys, creation: Creation) -> list[Any]:
-        return [place.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
+    def _birth_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
+        return [keys.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
 
-    async def _claim(self, place: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:
+    async def _claim(self, keys: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""
-        own = self._locator.place_in(place.key, place.key.id)
+        own = self._locator.keys_in(keys.key, keys.key.id)
         taken_over = b""
         while True:
-            arguments = [place.key.id, claim_of(claim_id, place.root_id), taken_over]
-            reply = await self._run(scripts.CLAIM, place, (own.locator, own.tree, *own.of_root), arguments)
-            status = status_of(reply, place.key.id)
+            arguments = [keys.key.id, claim_of(claim_id, keys.root_id), taken_over]
+            reply = await self._run(scripts.CLAIM, keys, (own.locator, own.tree, *own.of_root), arguments)
+            status = status_of(reply, keys.key.id)
             if status == b"OK":
                 return None
             if status == b"ROOT":
                 elsewhere = await self._recalled(own, commit)
             else:
                 taken_over = reply[1]
-                elsewhere = await self._existing(place.key, taken_over, commit)
+                elsewhere = await self._existing(keys.key, taken_over, commit)
             if elsewhere is not None:
                 return elsewhere
 
     async def _existing(self, key: SessionKey, claim: bytes, commit: EncodedCommit) -> Made | None:
         """Return what the claim on an id has led to; if to nothing, forbid that it ever does."""
-        place = self._locator.place_in(key, root_of_claim(claim))
-        if await self._reaper.forbid(place, claim_id_of(claim)):
+        keys = self._locator.keys_in(key, root_of_claim(claim))
+        if await self._reaper.forbid(keys, claim_id_of(claim)):
             return None
-        return await self._recalled(place, commit)
+        return await self._recalled(keys, commit)
 
-    async def _recalled(self, place: SessionKeys, commit: EncodedCommit) -> Made | None:
+    async def _recalled(self, keys: SessionKeys, commit: EncodedCommit) -> Made | None:
         """Return the first result of this very creation; None when the session is gone by now.
 
         Raises SessionAlreadyExists for another's.
         """
-        arguments = [place.key.id, int(place.is_root), *commit_args(commit)]
-        reply = await self._run(scripts.RECALL, place, (*place.core, place.hidden), arguments)
-        if status_of(reply, place.key.id) == b"NOSESSION":
+        arguments = [keys.key.id, int(keys.is_root), *commit_args(commit)]
+        reply = await self._run(scripts.RECALL, keys, (*keys.core, keys.hidden), arguments)
+        if status_of(reply, keys.key.id) == b"NOSESSION":
             return None
-        return _made(reply, place, commit)
+        return _made(reply, keys, commit)
 
-    async def _run(self, script: Script, place: SessionKeys, keys: tuple[bytes, ...], arguments: list[Any]) -> Flat:
-        answer: Flat = await self._connections.run(ScriptCall(script, keys, arguments, place.key.id))
+    async def _run(self, script: Script, keys: SessionKeys, touched: tuple[bytes, ...], arguments: list[Any]) -> Flat:
+        answer: Flat = await self._connections.run(ScriptCall(script, touched, arguments, keys.key.id))
         return answer
 
 
-def _made(reply: Flat, place: SessionKeys, commit: EncodedCommit) -> Made:
+def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit) -> Made:
     if reply[0] == b"EXISTS":
-        raise SessionAlreadyExists(place.key.id)
+        raise SessionAlreadyExists(keys.key.id)
     if reply[0] == b"DELETED":
         raise SessionNotFound(
-            place.key.id, f"session {place.key.id!r} was made, and deleted by another before the answer came"
+            keys.key.id, f"session {keys.key.id!r} was made, and deleted by another before the answer came"
         )
-    receipt = receipt_of(reply[2][0], place.key, commit)
+    receipt = receipt_of(reply[2][0], keys.key, commit)
     if isinstance(receipt, SessionManagerError):
         raise receipt
-    return Made(receipt, place, reply[1])
+    return Made(receipt, keys, reply[1])

@@ -33,60 +33,60 @@ class Deleter:
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         """Delete this life of the session; see `Backend.delete`."""
-        place, line = await self._reader.line(key)
+        keys, line = await self._reader.line(key)
         below: list[tuple[SessionKeys, str]] | None = None
         if line is not None:
             if cascade:
-                await self._let_others_finish(place, line)
-            below = await self._ended(place, parent_of(line), creation_id, cascade=cascade, guard=guard)
+                await self._let_others_finish(keys, line)
+            below = await self._ended(keys, parent_of(line), creation_id, cascade=cascade, guard=guard)
         if below:
             await self._reaper.remove_below(below)
         if below is None or below:
             # It was gone before: by a try whose answer was lost, perhaps, and which has removed nothing else. Or there
             # was much to do, and a failover has undone some of it.
-            await self._reaper.finish_cascades([place])
+            await self._reaper.finish_cascades([keys])
         # The last: until then, the index says that there is something to do.
-        await self._reaper.remove([(place, creation_id)])
+        await self._reaper.remove([(keys, creation_id)])
         self._locator.forget(key)
 
-    async def _let_others_finish(self, place: SessionKeys, line: bytes) -> None:
+    async def _let_others_finish(self, keys: SessionKeys, line: bytes) -> None:
         """See to it that another process finishes what this one begins, should it die in between."""
         try:
-            overdue = await self._index.watch(place, is_mortal=expires(line))
+            overdue = await self._index.watch(keys, is_mortal=expires(line))
         except StoreFull:
             return  # what frees memory goes on; a listing finishes it, too
         self._reaper.look_after(overdue)
 
     async def _ended(
-        self, place: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
+        self, keys: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> list[tuple[SessionKeys, str]] | None:
         """End the session; return what cascades took along and is left, with creation ids, None if it was gone."""
-        end = partial(self._end, place, parent_id, creation_id, cascade=cascade, guard=guard)
+        end = partial(self._end, keys, parent_id, creation_id, cascade=cascade, guard=guard)
         reply = await end()
-        if status_of(reply, place.key.id) == b"CHILDREN":
+        if status_of(reply, keys.key.id) == b"CHILDREN":
             # Those that have expired do not count, and are no longer in the way after this.
-            children = await self._reader.living_children(place)
+            children = await self._reader.living_children(keys)
             if children:
-                raise _has_children(place.key.id, len(children))
+                raise _has_children(keys.key.id, len(children))
             reply = await end()
-            if status_of(reply, place.key.id) == b"CHILDREN":
-                raise _has_children(place.key.id, reply[1])
+            if status_of(reply, keys.key.id) == b"CHILDREN":
+                raise _has_children(keys.key.id, reply[1])
         if reply[0] == b"CONFLICT":
             assert guard is not None, "only a guard is refused"
-            raise commit_rules.late(place.key.id, guard, reply[1])
+            raise commit_rules.late(keys.key.id, guard, reply[1])
         if reply[0] != b"OK":
             return None
-        return [(place.beside(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
+        return [(keys.of(name.decode()), creation.decode()) for name, creation in pairs(reply[1])]
 
     async def _end(
-        self, place: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
+        self, keys: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> Flat:
-        keys = (*place.all_of_birth, place.gone)
+        touched = (*keys.all_of_birth, keys.gone)
         if parent_id:
-            parent = place.beside(parent_id)
-            keys = (*keys, parent.head, parent.children)
-        arguments: list[Value] = [place.key.id, creation_id, int(cascade), guard_arg(guard)]
-        reply: Flat = await self._connections.run(ScriptCall(scripts.DELETE, keys, arguments, place.key.id))
+            parent = keys.of(parent_id)
+            touched = (*touched, parent.head, parent.children)
+        arguments: list[Value] = [keys.key.id, creation_id, int(cascade), guard_arg(guard)]
+        reply: Flat = await self._connections.run(ScriptCall(scripts.DELETE, touched, arguments, keys.key.id))
         return reply
 
 

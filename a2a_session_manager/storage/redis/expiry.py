@@ -19,30 +19,30 @@ class Expiry:
         self._index = index
         self.ttl = ttl  # milliseconds, 0 for ever
 
-    async def refresh(self, place: SessionKeys, deadline: int) -> list[SessionKeys]:
+    async def refresh(self, keys: SessionKeys, deadline: int) -> list[SessionKeys]:
         """Let a session and its ancestors live until `deadline` at least, those that expire at all.
 
         Returns others of the namespace that should have expired, to look after.
         """
-        _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [place.tree], [place.key.id]))
-        places = [place.beside(session_id.decode()) for session_id in lineage]
+        _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [keys.tree], [keys.key.id]))
+        sessions = [keys.of(session_id.decode()) for session_id in lineage]
         # In this order: neither a line of the index nor a locator ends before its session, nor a parent before its
         # children.
-        overdue = await self._index.extend(places, deadline)
-        calls = [touch_locator(each, deadline, is_new=False) for each in places if not each.is_root]
-        calls += [_refresh(each, deadline) for each in places]
+        overdue = await self._index.extend(sessions, deadline)
+        calls = [touch_locator(each, deadline, is_new=False) for each in sessions if not each.is_root]
+        calls += [_refresh(each, deadline) for each in sessions]
         for answer in await self._connections.run_many(calls):
             if isinstance(answer, SessionManagerError):
                 raise answer
         return overdue
 
-    async def bound_locator(self, place: SessionKeys, deadline: int) -> None:
+    async def bound_locator(self, keys: SessionKeys, deadline: int) -> None:
         """Let the locator of a session that was just made expire, too, long after the session."""
-        await self._connections.run(touch_locator(place, deadline, is_new=True))
+        await self._connections.run(touch_locator(keys, deadline, is_new=True))
 
 
-def _refresh(place: SessionKeys, deadline: int) -> ScriptCall:
-    of_tree = (place.totals, place.refused) if place.is_root else ()
-    head, *others = place.all_of_session
-    keys = [head, place.tree, *others, *of_tree]
-    return ScriptCall(scripts.REFRESH, keys, [place.key.id, deadline, int(place.is_root)], place.key.id)
+def _refresh(keys: SessionKeys, deadline: int) -> ScriptCall:
+    of_tree = (keys.totals, keys.refused) if keys.is_root else ()
+    head, *others = keys.all_of_session
+    touched = [head, keys.tree, *others, *of_tree]
+    return ScriptCall(scripts.REFRESH, touched, [keys.key.id, deadline, int(keys.is_root)], keys.key.id)

@@ -19,19 +19,19 @@ from a2a_session_manager.storage.redis.script import Command
 FEW: Final = 32
 
 
-def questions(place: SessionKeys, last: int) -> list[Command]:
+def questions(keys: SessionKeys, last: int) -> list[Command]:
     """Return what to ask, in one atomic step."""
     asked: list[Command] = [
-        ("HGET", place.tree, f"n:{place.key.id}".encode()),
-        ("HGETALL", place.head),
-        ("LLEN", place.log),
-        ("EXISTS", place.ids),
-        ("EXISTS", place.hidden, place.retractions, place.runs, place.unfinished),
+        ("HGET", keys.tree, f"n:{keys.key.id}".encode()),
+        ("HGETALL", keys.head),
+        ("LLEN", keys.log),
+        ("EXISTS", keys.ids),
+        ("EXISTS", keys.hidden, keys.retractions, keys.runs, keys.unfinished),
     ]
-    return [*asked, ("LRANGE", place.log, -last, -1)] if last else asked
+    return [*asked, ("LRANGE", keys.log, -last, -1)] if last else asked
 
 
-async def seen(place: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
+async def seen(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
     """Return what the answers tell of a plain session; None for any other, or none. Raises CorruptSession."""
     line, head, length, has_ids, others, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
@@ -44,8 +44,8 @@ async def seen(place: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedS
         return None
     entries = logs[0] if logs else []
     first_seq = length - len(entries) + 1
-    record = await head_of(place.key, place.root_id, fields, (), ())
-    return LoadedSession(record, list(events_of(place.key, first_seq, entries)), [])
+    record = await head_of(keys.key, keys.root_id, fields, (), ())
+    return LoadedSession(record, list(events_of(keys.key, first_seq, entries)), [])
 
 
 def _has_none(fields: Mapping[bytes, bytes], *counts: bytes) -> bool:

@@ -34,25 +34,25 @@ class Followers:
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         """Return when this life of the session may have left `revision` or is over; early is fine."""
-        place = self._locator.place(key)
-        channel = place.followers + b":" + creation_id.encode()
-        if not await self._announce(place, channel, creation_id, revision):
+        keys = self._locator.keys_of(key)
+        channel = keys.followers + b":" + creation_id.encode()
+        if not await self._announce(keys, channel, creation_id, revision):
             return
         await self._connections.wait(channel, revision, _POLL_SECONDS)
 
-    async def _announce(self, place: SessionKeys, channel: bytes, creation_id: str, revision: int) -> bool:
+    async def _announce(self, keys: SessionKeys, channel: bytes, creation_id: str, revision: int) -> bool:
         """Say that somebody listens, where that is due; False when there is news already."""
         loop = asyncio.get_running_loop()
         announced = self._announced.setdefault(loop, {})
         doubtful = await self._connections.doubtful(channel, revision)
         if loop.time() - announced.get(channel, -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS and doubtful is None:
             return True
-        call = ScriptCall(scripts.LISTEN, [place.followers, place.head], [_LISTENING_SECONDS], place.key.id)
+        call = ScriptCall(scripts.LISTEN, [keys.followers, keys.head], [_LISTENING_SECONDS], keys.key.id)
         try:
             current = await self._connections.run(call)
         except StoreFull:
             # Following is reading. Writers do not learn of this follower, which looks by the clock until there is room.
-            questions: list[Command] = [("HGET", place.head, "creation"), ("HGET", place.head, "revision")]
+            questions: list[Command] = [("HGET", keys.head, "creation"), ("HGET", keys.head, "revision")]
             current = await self._connections.read_many(questions)
         else:
             while len(announced) >= _SESSIONS_REMEMBERED:

@@ -23,7 +23,7 @@ from a2a_session_manager.storage.redis.keys import (
     escaped,
     index_keys,
     index_range_below_roots,
-    listed_place,
+    listed_keys,
     shard_with_marks,
 )
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
@@ -41,7 +41,7 @@ _LINES_OF_AN_ID: Final = 16
 class Line(NamedTuple):
     """A line of the index: which session it lists, and the cursor that leads behind it."""
 
-    place: SessionKeys
+    keys: SessionKeys
     cursor: str
 
 
@@ -54,67 +54,67 @@ class Index:
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._life = str(2 * ttl) if ttl else FOR_EVER
 
-    async def announce(self, place: SessionKeys) -> list[SessionKeys]:
+    async def announce(self, keys: SessionKeys) -> list[SessionKeys]:
         """List a session that will be made; see `enter`. Return below which roots its id is listed, too."""
-        questions = map(PlainCall, self.questions_below_roots(place.key))
-        calls: list[Call] = [self._listing(*place.index_entry, self._life), *questions]
+        questions = map(PlainCall, self.questions_below_roots(keys.key))
+        calls: list[Call] = [self._listing(*keys.index_entry, self._life), *questions]
         _, *answers = await run_all(self._connections, calls)
-        return await self.listed_below_roots(place.key, answers)
+        return await self.listed_below_roots(keys.key, answers)
 
-    async def enter(self, place: SessionKeys, deadline: int) -> list[SessionKeys]:
+    async def enter(self, keys: SessionKeys, deadline: int) -> list[SessionKeys]:
         """List a session that was made and will expire at `deadline`, 0 for never; return others to look after.
 
         It was announced, so that nearly always it is listed; and where nothing expires, nothing is due.
         """
-        shard, member = place.index_entry
-        due_call = self._due_call(place, deadline)
+        shard, member = keys.index_entry
+        due_call = self._due_call(keys, deadline)
         look: Call = due_call if deadline else PlainCall(("EXISTS", *due_call.keys))
         is_listed, due = await run_all(self._connections, [PlainCall(("ZSCORE", shard, member)), look])
         if is_listed is None:
             await run_all(self._connections, [self._listing(shard, member, self._life)])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
-        return self._due_places(place, due) if due else []
+        return self._due_sessions(keys, due) if due else []
 
-    async def extend(self, places: Sequence[SessionKeys], deadline: int) -> list[SessionKeys]:
+    async def extend(self, sessions: Sequence[SessionKeys], deadline: int) -> list[SessionKeys]:
         """Keep the lines of sessions that will expire at `deadline` now; return others to look after."""
         calls: list[ScriptCall] = []
-        for place in places:
-            shard, member = place.index_entry
-            calls += [self._listing(shard, member, f"@{deadline}"), self._due_call(place, deadline)]
-        due = zip(places, (await run_all(self._connections, calls))[1::2], strict=True)
-        return [each for place, answer in due for each in self._due_places(place, answer)]
+        for keys in sessions:
+            shard, member = keys.index_entry
+            calls += [self._listing(shard, member, f"@{deadline}"), self._due_call(keys, deadline)]
+        due = zip(sessions, (await run_all(self._connections, calls))[1::2], strict=True)
+        return [each for keys, answer in due for each in self._due_sessions(keys, answer)]
 
-    async def watch(self, place: SessionKeys, *, is_mortal: bool) -> list[SessionKeys]:
+    async def watch(self, keys: SessionKeys, *, is_mortal: bool) -> list[SessionKeys]:
         """Let somebody look after a session that is about to be deleted; return others to look after.
 
         `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
         """
         life = str(max(int(self._life), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
-        arguments: list[Value] = [place.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
-        call = ScriptCall(scripts.KEEP, [due_key(self._prefix, place.key.namespace)], arguments)
-        return self._due_places(place, (await run_all(self._connections, [call]))[0])
+        arguments: list[Value] = [keys.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
+        call = ScriptCall(scripts.KEEP, [due_key(self._prefix, keys.key.namespace)], arguments)
+        return self._due_sessions(keys, (await run_all(self._connections, [call]))[0])
 
-    async def look_later(self, place: SessionKeys, deadline: int) -> None:
+    async def look_later(self, keys: SessionKeys, deadline: int) -> None:
         """Look after a session no more before `deadline`, 0 for never."""
         if deadline:
-            await run_all(self._connections, [self._due_call(place, deadline, limit=0)])
+            await run_all(self._connections, [self._due_call(keys, deadline, limit=0)])
         else:
-            await self._connections.read_many([self._not_due(place)])
+            await self._connections.read_many([self._not_due(keys)])
 
-    async def add(self, places: Sequence[SessionKeys]) -> None:
+    async def add(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
-        entries = [place.index_entry for place in places]
+        entries = [keys.index_entry for keys in sessions]
         await run_all(self._connections, [self._listing(shard, member, self._life) for shard, member in entries])
 
-    async def remove(self, places: Sequence[SessionKeys]) -> None:
+    async def remove(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions no more."""
         by_shard: dict[bytes, list[Value]] = {}
-        for shard, member in (place.index_entry for place in places):
+        for shard, member in (keys.index_entry for keys in sessions):
             by_shard.setdefault(shard, []).append(member)
         calls = [unlisting(self._prefix, shard, members) for shard, members in by_shard.items()]
         await run_all(self._connections, calls)
-        await self._connections.read_many([self._not_due(place) for place in places])
+        await self._connections.read_many([self._not_due(keys) for keys in sessions])
 
     async def lines(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
@@ -148,7 +148,7 @@ class Index:
             [("ZRANGEBYLEX", keys[at], lowest[at], highest, "LIMIT", 0, limit) for at in wanted]
         )
         lines = [
-            Line(listed_place(self._prefix, namespace, member), f"{at}:{member.decode()}")
+            Line(listed_keys(self._prefix, namespace, member), f"{at}:{member.decode()}")
             for at, page in zip(wanted, pages, strict=True)
             for member in page
         ]
@@ -169,26 +169,26 @@ class Index:
             shard, _, _ = index_range_below_roots(self._prefix, key)
             if await self._mend(key.namespace, [shard]):
                 members = (await self._connections.read_many(self.questions_below_roots(key)))[0]
-        return self._places(key, members)
+        return self._listed(key, members)
 
-    def _places(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:
-        return [listed_place(self._prefix, key.namespace, member) for member in members]
+    def _listed(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:
+        return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
     def _listing(self, shard: bytes, member: bytes, life: str) -> ScriptCall:
         return listing(self._prefix, shard, member, life)
 
-    def _due_call(self, place: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
-        member = place.index_entry[1] if deadline else b""
+    def _due_call(self, keys: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
+        member = keys.index_entry[1] if deadline else b""
         # Where lines may stay for ever, so does the word that this one does not.
         life = FOR_EVER if self._life == FOR_EVER else f"@{deadline}"
-        key = due_key(self._prefix, place.key.namespace)
+        key = due_key(self._prefix, keys.key.namespace)
         return ScriptCall(scripts.KEEP, [key], [member, str(deadline), life, limit])
 
-    def _not_due(self, place: SessionKeys) -> Command:
-        return ("ZREM", due_key(self._prefix, place.key.namespace), place.index_entry[1])
+    def _not_due(self, keys: SessionKeys) -> Command:
+        return ("ZREM", due_key(self._prefix, keys.key.namespace), keys.index_entry[1])
 
-    def _due_places(self, place: SessionKeys, answer: Any) -> list[SessionKeys]:
-        return self._places(place.key, answer[1])
+    def _due_sessions(self, keys: SessionKeys, answer: Any) -> list[SessionKeys]:
+        return self._listed(keys.key, answer[1])
 
     async def _mend(self, namespace: str, doubtful: Sequence[bytes]) -> bool:
         """Write marks that are missing, and make lost shards of sessions below roots anew; tell whether any was lost.
@@ -213,14 +213,14 @@ class Index:
             )
             questions: list[Command] = []
             for line in lines:
-                questions += [("HGETALL", line.place.tree), ("EXISTS", *line.place.of_root)]
+                questions += [("HGETALL", line.keys.tree), ("EXISTS", *line.keys.of_root)]
             answers = iter(await self._connections.read_many(questions))
             calls: list[ScriptCall] = []
             for line, tree, has_root in zip(lines, answers, answers, strict=False):
                 if has_root and not tree:
-                    raise lost(line.place.key.id, "tree")
+                    raise lost(line.keys.key.id, "tree")
                 for name, value in pairs(flat(tree)):
-                    shard, member = line.place.beside(name[2:].decode()).index_entry
+                    shard, member = line.keys.of(name[2:].decode()).index_entry
                     if name.startswith(b"n:") and shard in shards:
                         calls.append(self._listing(shard, member, self._life if expires(value) else FOR_EVER))
             await run_all(self._connections, calls)

@@ -49,7 +49,7 @@ FAMILIES: Final = ("roots", "children")
 
 
 class _Key:
-    """A key of a place, named by its attribute, and made when it is first asked for.
+    """A key of a session, named by its attribute, and made when it is first asked for.
 
     A cached_property would take a lock in Python 3.11, which takes longer than all else.
     """
@@ -61,10 +61,10 @@ class _Key:
         self._name = name
         self._kind = name.encode()
 
-    def __get__(self, place: SessionKeys, owner: type[SessionKeys]) -> bytes:
-        first, last = place.ends
+    def __get__(self, keys: SessionKeys, owner: type[SessionKeys]) -> bytes:
+        first, last = keys.ends
         key = first + self._kind if self._is_of_tree else first + self._kind + last
-        place.__dict__[self._name] = key  # it is found there from now on
+        keys.__dict__[self._name] = key  # it is found there from now on
         return key
 
 
@@ -137,11 +137,11 @@ class SessionKeys:
     @cached_property
     def of_root(self) -> tuple[bytes, bytes]:
         """Return two keys of the tree's root that go in the same step as the tree, and tell whether it was lost."""
-        root = self if self.is_root else self.beside(self.root_id)
+        root = self if self.is_root else self.of(self.root_id)
         return root.head, root.ids
 
-    def beside(self, session_id: str) -> SessionKeys:
-        """Return the place of another session of the same tree."""
+    def of(self, session_id: str) -> SessionKeys:
+        """Return the keys of another session of the same tree."""
         return SessionKeys(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
 
     @cached_property
@@ -224,8 +224,8 @@ def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes,
     return shard, b"[" + name + b" ", b"(" + name + b"!"
 
 
-def listed_place(prefix: str, namespace: str, member: bytes) -> SessionKeys:
-    """Return the place that an entry of the index means."""
+def listed_keys(prefix: str, namespace: str, member: bytes) -> SessionKeys:
+    """Return the keys that an entry of the index means."""
     name, _, root = member.decode().partition(" ")
     key = SessionKey(namespace, unquote(name))
     return SessionKeys(prefix, key, unquote(root) or key.id)

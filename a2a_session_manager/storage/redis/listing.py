@@ -31,11 +31,11 @@ class Listing:
             cursor = lines[-1].cursor if lines else cursor
             found += await self._living(lines)
         page = found[:limit]
-        return SessionPage([line.place.key.id for line in page], page[-1].cursor if len(found) > limit else None)
+        return SessionPage([line.keys.key.id for line in page], page[-1].cursor if len(found) > limit else None)
 
     async def _living(self, lines: list[Line]) -> list[Line]:
-        alive = await self._reaper.are_alive([line.place for line in lines])
-        gone = [line.place for line, is_alive in zip(lines, alive, strict=True) if not is_alive]
+        alive = await self._reaper.are_alive([line.keys for line in lines])
+        gone = [line.keys for line, is_alive in zip(lines, alive, strict=True) if not is_alive]
         if gone:
             with suppress(StoreFull):  # listing is reading; the next one removes them
                 await self._reaper.clear(gone)

@@ -18,22 +18,22 @@ from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.wire import Sent
 
 _ROOTS_REMEMBERED: Final = 100_000
-_PLACES_REMEMBERED: Final = 4_096
+_SESSIONS_REMEMBERED: Final = 4_096
 # A session may be deleted and made again elsewhere while we look; not for ever.
 _LOOKS: Final = 3
 
 
 class Found(NamedTuple):
-    """A session's place, and what the script answered there."""
+    """A session's keys, and what the script answered there."""
 
-    place: SessionKeys
+    keys: SessionKeys
     reply: Flat
 
 
 class _Stray(NamedTuple):
-    """The place of a session whose locator was lost; the index told of it, and the locator was put back."""
+    """The keys of a session whose locator was lost; the index told of it, and the locator was put back."""
 
-    place: SessionKeys
+    keys: SessionKeys
 
 
 _Located = SessionKeys | _Stray | CorruptSession | None
@@ -44,7 +44,7 @@ CallAt = Callable[[SessionKeys], ScriptCall]
 class LookupAttempt(NamedTuple):
     """The scripts for where sessions are thought to lie, by the sessions' index, and whether they are under way."""
 
-    places: dict[int, SessionKeys]
+    sessions: dict[int, SessionKeys]
     calls: list[ScriptCall]
     sent: Sent | None = None
 
@@ -57,23 +57,23 @@ class Locator:
         self._index = index
         self._roots: dict[SessionKey, str] = {}
 
-        @lru_cache(maxsize=_PLACES_REMEMBERED)
-        def place_of(key: SessionKey, root_id: str) -> SessionKeys:
+        @lru_cache(maxsize=_SESSIONS_REMEMBERED)
+        def made_keys(key: SessionKey, root_id: str) -> SessionKeys:
             return SessionKeys(prefix, key, root_id)
 
-        self._place_of = place_of
+        self._made_keys = made_keys
 
-    def place(self, key: SessionKey) -> SessionKeys:
+    def keys_of(self, key: SessionKey) -> SessionKeys:
         """Return where the session lies, as far as is known."""
-        return self._place_of(key, self._roots.get(key, key.id))
+        return self._made_keys(key, self._roots.get(key, key.id))
 
-    def place_in(self, key: SessionKey, root_id: str) -> SessionKeys:
+    def keys_in(self, key: SessionKey, root_id: str) -> SessionKeys:
         """Return where the session lies in the tree of `root_id`."""
-        return self._place_of(key, root_id)
+        return self._made_keys(key, root_id)
 
-    def remember(self, place: SessionKeys) -> None:
+    def remember(self, keys: SessionKeys) -> None:
         """Look there first from now on."""
-        self.remember_root(place.key, place.root_id)
+        self.remember_root(keys.key, keys.root_id)
 
     def remember_root(self, key: SessionKey, root_id: str) -> None:
         """Look for a session in this tree first from now on."""
@@ -92,25 +92,25 @@ class Locator:
         [found] = await self._located([key])
         if isinstance(found, CorruptSession):
             raise found
-        return found.place if isinstance(found, _Stray) else found
+        return found.keys if isinstance(found, _Stray) else found
 
-    async def repair(self, place: SessionKeys, listed: Sequence[SessionKeys]) -> None:
-        """Put back the locator of the place's id if it is lost, and leads to another tree of those that list the id.
+    async def repair(self, keys: SessionKeys, listed: Sequence[SessionKeys]) -> None:
+        """Put back the locator of the id if it is lost, and leads to another tree of those that list the id.
 
         Raises CorruptSession if that tree is lost, too.
         """
-        others = [each for each in listed if each.root_id != place.root_id]
-        if not others or (await self._connections.read_many([("GET", place.locator)]))[0] is not None:
+        others = [each for each in listed if each.root_id != keys.root_id]
+        if not others or (await self._connections.read_many([("GET", keys.locator)]))[0] is not None:
             return
-        found = await self._strays({place.key: others})
-        if isinstance(stray := found.get(place.key), CorruptSession):
+        found = await self._strays({keys.key: others})
+        if isinstance(stray := found.get(keys.key), CorruptSession):
             raise stray
 
-    async def refuse_lost_tree(self, place: SessionKeys) -> None:
-        """Raise CorruptSession when the tree of the place is missing while its root is there."""
-        has_tree, has_root = await self._connections.read_many([("EXISTS", place.tree), ("EXISTS", *place.of_root)])
+    async def refuse_lost_tree(self, keys: SessionKeys) -> None:
+        """Raise CorruptSession when the session's tree is missing while its root is there."""
+        has_tree, has_root = await self._connections.read_many([("EXISTS", keys.tree), ("EXISTS", *keys.of_root)])
         if has_root and not has_tree:
-            raise lost(place.key.id, "tree")
+            raise lost(keys.key.id, "tree")
 
     async def ask(self, key: SessionKey, call_at: CallAt) -> Found | None:
         """Run a script where the session lies; None when there is no such session."""
@@ -119,14 +119,14 @@ class Locator:
             raise answer
         return answer
 
-    def begin(self, keys: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> LookupAttempt:
+    def begin(self, wanted: Sequence[SessionKey], calls_at: Sequence[CallAt]) -> LookupAttempt:
         """Begin what `ask_many` goes on with: the scripts are under way already if that takes no waiting."""
-        places, calls, _ = _look(dict(enumerate(map(self.place, keys))), calls_at)
-        return LookupAttempt(places, calls, self._connections.send_now(calls))
+        sessions, calls, _ = _look(dict(enumerate(map(self.keys_of, wanted))), calls_at)
+        return LookupAttempt(sessions, calls, self._connections.send_now(calls))
 
     async def ask_many(
         self,
-        keys: Sequence[SessionKey],
+        wanted: Sequence[SessionKey],
         calls_at: Sequence[CallAt],
         look: LookupAttempt | None = None,
         *,
@@ -139,16 +139,16 @@ class Locator:
         `look`: what `begin` has made of it, for a batch: a session whose slot is being moved is let go.
         """
         is_batch = look is not None
-        answers: list[Answer] = [None] * len(keys)
+        answers: list[Answer] = [None] * len(wanted)
         if look is None:
-            look = _look(dict(enumerate(map(self.place, keys))), calls_at)
+            look = _look(dict(enumerate(map(self.keys_of, wanted))), calls_at)
         for _ in range(_LOOKS):
-            replies = await self.ask_at(list(look.places.values()), look.calls, look.sent, lets_go=is_batch)
+            replies = await self.ask_at(list(look.sessions.values()), look.calls, look.sent, lets_go=is_batch)
             lost_ones: dict[int, SessionKeys] = {}
-            for (index, place), answer in zip(look.places.items(), replies, strict=True):
+            for (index, keys), answer in zip(look.sessions.items(), replies, strict=True):
                 answers[index] = answer
                 if answer is None:
-                    lost_ones[index] = place
+                    lost_ones[index] = keys
             elsewhere = await self._look_again(lost_ones, answers, is_write=is_write) if lost_ones else {}
             if not elsewhere:
                 break
@@ -157,7 +157,7 @@ class Locator:
 
     async def ask_at(
         self,
-        places: Sequence[SessionKeys],
+        sessions: Sequence[SessionKeys],
         calls: Sequence[ScriptCall],
         sent: Sent | None = None,
         *,
@@ -165,29 +165,29 @@ class Locator:
     ) -> list[Answer]:
         """Run a script for each session where it is thought to lie, in one round trip."""
         replies = await self._connections.run_many(calls, sent, lets_go=lets_go)
-        return [_answer(place, reply) for place, reply in zip(places, replies, strict=True)]
+        return [_answer(keys, reply) for keys, reply in zip(sessions, replies, strict=True)]
 
     async def _look_again(
         self, lost_ones: dict[int, SessionKeys], answers: list[Answer], *, is_write: bool
     ) -> dict[int, SessionKeys]:
-        """Return the places of those that lie elsewhere than was thought."""
+        """Return the sessions of those that lie elsewhere than was thought."""
         elsewhere: dict[int, SessionKeys] = {}
-        located = await self._located([place.key for place in lost_ones.values()])
-        for (index, place), found in zip(lost_ones.items(), located, strict=True):
-            there = found.place if isinstance(found, _Stray) else found
-            if isinstance(there, SessionKeys) and there.root_id != place.root_id:
+        located = await self._located([keys.key for keys in lost_ones.values()])
+        for (index, keys), found in zip(lost_ones.items(), located, strict=True):
+            there = found.keys if isinstance(found, _Stray) else found
+            if isinstance(there, SessionKeys) and there.root_id != keys.root_id:
                 self.remember(there)
                 if isinstance(found, _Stray) and not is_write:
-                    answers[index] = mended(place.key.id)
+                    answers[index] = mended(keys.key.id)
                 else:
                     elsewhere[index] = there
                 continue
-            self._roots.pop(place.key, None)
+            self._roots.pop(keys.key, None)
             if isinstance(found, CorruptSession):
                 answers[index] = found
-            elif not place.is_root:
+            elif not keys.is_root:
                 try:
-                    await self.refuse_lost_tree(place)
+                    await self.refuse_lost_tree(keys)
                 except CorruptSession as error:
                     answers[index] = error
         return elsewhere
@@ -196,7 +196,7 @@ class Locator:
         """Return where sessions lie, by their own trees and locators, and by the index where locators are lost."""
         questions: list[Command] = []
         for key in keys:
-            own = self.place_in(key, key.id)
+            own = self.keys_in(key, key.id)
             questions += [
                 ("GET", own.locator),
                 ("HEXISTS", own.tree, f"n:{key.id}"),
@@ -208,11 +208,11 @@ class Locator:
         listed: dict[SessionKey, Sequence[SessionKeys]] = {}
         for key, claim, is_root, remains, *below in zip(keys, *[replies] * 5, strict=False):
             if is_root:
-                located.append(self.place_in(key, key.id))
+                located.append(self.keys_in(key, key.id))
             elif remains:
                 located.append(lost(key.id, "tree"))
             elif claim is not None:
-                located.append(self.place_in(key, root_of_claim(claim)))
+                located.append(self.keys_in(key, root_of_claim(claim)))
             else:
                 located.append(None)
                 listed[key] = await self._index.listed_below_roots(key, below)
@@ -223,41 +223,41 @@ class Locator:
         self, listed: dict[SessionKey, Sequence[SessionKeys]]
     ) -> dict[SessionKey, SessionKeys | _Stray | CorruptSession]:
         """Return which of sessions without a locator live where the index lists them; their locators are put back."""
-        places = [place for each in listed.values() for place in each]
+        sessions = [keys for each in listed.values() for keys in each]
         questions: list[Command] = []
-        for place in places:
+        for keys in sessions:
             questions += [
-                ("HGET", place.tree, f"n:{place.key.id}"),
-                ("HGET", place.head, "deadline"),
-                ("EXISTS", place.tree),
-                ("EXISTS", *place.of_root),
-                ("GET", place.locator),  # behind the line: what was made a moment ago has both
+                ("HGET", keys.tree, f"n:{keys.key.id}"),
+                ("HGET", keys.head, "deadline"),
+                ("EXISTS", keys.tree),
+                ("EXISTS", *keys.of_root),
+                ("GET", keys.locator),  # behind the line: what was made a moment ago has both
             ]
         replies = iter(await self._connections.read_many(questions))
         found: dict[SessionKey, SessionKeys | _Stray | CorruptSession] = {}
-        for place, line, deadline, has_tree, has_root, claim in zip(places, *[replies] * 5, strict=False):
+        for keys, line, deadline, has_tree, has_root, claim in zip(sessions, *[replies] * 5, strict=False):
             if line is not None and claim is not None:
-                found[place.key] = self.place_in(place.key, root_of_claim(claim))
+                found[keys.key] = self.keys_in(keys.key, root_of_claim(claim))
             elif line is not None:
-                found[place.key] = _Stray(place)
-                await self._put_back(place, creation_of(line), int(deadline or 0) if expires(line) else 0)
+                found[keys.key] = _Stray(keys)
+                await self._put_back(keys, creation_of(line), int(deadline or 0) if expires(line) else 0)
             elif has_root and not has_tree:
-                found.setdefault(place.key, lost(place.key.id, "tree"))
+                found.setdefault(keys.key, lost(keys.key.id, "tree"))
         return found
 
-    async def _put_back(self, place: SessionKeys, creation_id: str, deadline: int) -> None:
-        own = self.place_in(place.key, place.key.id)
-        arguments: list[Value] = [place.key.id, claim_of(creation_id, place.root_id), b""]
-        calls = [ScriptCall(scripts.CLAIM, (own.locator, own.tree, *own.of_root), arguments, place.key.id)]
+    async def _put_back(self, keys: SessionKeys, creation_id: str, deadline: int) -> None:
+        own = self.keys_in(keys.key, keys.key.id)
+        arguments: list[Value] = [keys.key.id, claim_of(creation_id, keys.root_id), b""]
+        calls = [ScriptCall(scripts.CLAIM, (own.locator, own.tree, *own.of_root), arguments, keys.key.id)]
         if deadline:
-            calls.append(touch_locator(place, deadline, is_new=True))
+            calls.append(touch_locator(keys, deadline, is_new=True))
         for answer in await self._connections.run_many(calls):
             if isinstance(answer, SessionManagerError):
                 raise answer
 
 
-def _look(places: dict[int, SessionKeys], calls_at: Sequence[CallAt]) -> LookupAttempt:
-    return LookupAttempt(places, [calls_at[index](place) for index, place in places.items()])
+def _look(sessions: dict[int, SessionKeys], calls_at: Sequence[CallAt]) -> LookupAttempt:
+    return LookupAttempt(sessions, [calls_at[index](keys) for index, keys in sessions.items()])
 
 
 def claim_of(claim_id: str, root_id: str) -> bytes:
@@ -265,10 +265,10 @@ def claim_of(claim_id: str, root_id: str) -> bytes:
     return f"{claim_id} {root_id}".encode()
 
 
-def touch_locator(place: SessionKeys, deadline: int, *, is_new: bool) -> ScriptCall:
+def touch_locator(keys: SessionKeys, deadline: int, *, is_new: bool) -> ScriptCall:
     """Return the call that lets a locator live twice as long as its session, which will expire at `deadline`."""
-    arguments: list[Value] = [place.root_id, deadline, int(is_new)]
-    return ScriptCall(scripts.TOUCH_LOCATOR, [place.locator], arguments, place.key.id)
+    arguments: list[Value] = [keys.root_id, deadline, int(is_new)]
+    return ScriptCall(scripts.TOUCH_LOCATOR, [keys.locator], arguments, keys.key.id)
 
 
 def root_of_claim(claim: bytes) -> str:
@@ -281,12 +281,12 @@ def claim_id_of(claim: bytes) -> str:
     return claim.partition(b" ")[0].decode()
 
 
-def _answer(place: SessionKeys, reply: Any) -> Answer:
+def _answer(keys: SessionKeys, reply: Any) -> Answer:
     if isinstance(reply, SessionManagerError):
         return reply
     if isinstance(reply, bytes):  # the short form of a good answer
-        return Found(place, reply)
+        return Found(keys, reply)
     try:
-        return None if status_of(reply, place.key.id) == b"NOSESSION" else Found(place, reply)
+        return None if status_of(reply, keys.key.id) == b"NOSESSION" else Found(keys, reply)
     except CorruptSession as error:
         return error

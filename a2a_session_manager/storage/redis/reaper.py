@@ -32,96 +32,96 @@ class Reaper:
         self._index = index
         self._begun = begun
 
-    async def are_alive(self, places: Sequence[SessionKeys]) -> list[bool]:
+    async def are_alive(self, sessions: Sequence[SessionKeys]) -> list[bool]:
         """Tell of each session whether it lives, in two round trips at most.
 
         One that has lost a part counts as alive: it is listed, and who reads it is told what is missing.
         """
-        lines = await self._lines(places)
+        lines = await self._lines(sessions)
         alive = [line is not None for line in lines]
         questions: list[Command] = []
-        for place, line in zip(places, lines, strict=True):
+        for keys, line in zip(sessions, lines, strict=True):
             if line is None:
-                questions += [("EXISTS", place.tree), ("EXISTS", *place.of_root)]
-            elif expires(line) and not place.is_root:
+                questions += [("EXISTS", keys.tree), ("EXISTS", *keys.of_root)]
+            elif expires(line) and not keys.is_root:
                 # It may be gone while its line is there. Its keys expire together; a root's, with the tree.
-                questions += [("EXISTS", place.head, place.log, place.ids)]
+                questions += [("EXISTS", keys.head, keys.log, keys.ids)]
         answers = iter(await self._connections.read_many(questions))
         for at, line in enumerate(lines):
             if line is None:
                 has_tree, has_root = next(answers), next(answers)
                 alive[at] = bool(has_root) and not has_tree
-            elif expires(line) and not places[at].is_root:
+            elif expires(line) and not sessions[at].is_root:
                 alive[at] = bool(next(answers))
         return alive
 
-    async def forget(self, places: Sequence[SessionKeys]) -> None:
+    async def forget(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove those that are gone from the index; one that lives after all is put back, even when cancelled."""
-        await asyncio.shield(self._begun(self._forget(places)))
+        await asyncio.shield(self._begun(self._forget(sessions)))
 
-    def look_after(self, places: Sequence[SessionKeys]) -> None:
+    def look_after(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove, later, those that have expired or were being deleted; see to the others when they end."""
-        if places:
-            self._begun(self._look_after(places))
+        if sessions:
+            self._begun(self._look_after(sessions))
 
-    async def _look_after(self, places: Sequence[SessionKeys]) -> None:
-        for place in places:
+    async def _look_after(self, sessions: Sequence[SessionKeys]) -> None:
+        for keys in sessions:
             try:
-                await self._look_after_one(place)
+                await self._look_after_one(keys)
             except CorruptSession:
-                await self._index.look_later(place, 0)  # whoever reads it is told
+                await self._index.look_later(keys, 0)  # whoever reads it is told
             except SessionManagerError:
                 return  # nobody waits for this: whoever makes the next session here is told of the same ones
 
-    async def _look_after_one(self, place: SessionKeys) -> None:
+    async def _look_after_one(self, keys: SessionKeys) -> None:
         # Also where the id has a session again: what was below the former one is not this one's.
-        await self.finish_cascades([place])
-        [is_alive] = await self.are_alive([place])
+        await self.finish_cascades([keys])
+        [is_alive] = await self.are_alive([keys])
         if is_alive:
-            [deadline] = await self._connections.read_many([("HGET", place.head, "deadline")])
-            await self._index.look_later(place, int(deadline or 0))
+            [deadline] = await self._connections.read_many([("HGET", keys.head, "deadline")])
+            await self._index.look_later(keys, int(deadline or 0))
         else:
-            await self.clear([place])
+            await self.clear([keys])
 
-    async def _forget(self, places: Sequence[SessionKeys]) -> None:
-        gone = await self._gone(places)
+    async def _forget(self, sessions: Sequence[SessionKeys]) -> None:
+        gone = await self._gone(sessions)
         await self._index.remove(gone)
         still_gone = await self._gone(gone)
-        await self._index.add([place for place in gone if place not in still_gone])
+        await self._index.add([keys for keys in gone if keys not in still_gone])
 
-    async def clear(self, places: Sequence[SessionKeys]) -> None:
+    async def clear(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
-        await self.finish_cascades(places)
-        await self.remove_expired(places)
-        await self._sweep([(place, "") for place in places])
-        await self._release_dangling([place for place in places if not place.is_root])
-        await self.forget(places)
+        await self.finish_cascades(sessions)
+        await self.remove_expired(sessions)
+        await self._sweep([(keys, "") for keys in sessions])
+        await self._release_dangling([keys for keys in sessions if not keys.is_root])
+        await self.forget(sessions)
 
-    async def remove_expired(self, places: Sequence[SessionKeys]) -> None:
+    async def remove_expired(self, sessions: Sequence[SessionKeys]) -> None:
         """Take sessions that have expired out of their trees."""
-        below_roots = [place for place in places if not place.is_root]
+        below_roots = [keys for keys in sessions if not keys.is_root]
         lines = await self._lines(below_roots)
         for reply in await self._run_all(
-            _burial(place, parent_of(line)) for place, line in zip(below_roots, lines, strict=True) if line is not None
+            _burial(keys, parent_of(line)) for keys, line in zip(below_roots, lines, strict=True) if line is not None
         ):
             status_of(reply, "")
 
-    async def forbid(self, place: SessionKeys, claim_id: str) -> bool:
+    async def forbid(self, keys: SessionKeys, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
-        return status_of(await self._connections.run(_forbidding(place, claim_id)), place.key.id) == b"OK"
+        return status_of(await self._connections.run(_forbidding(keys, claim_id)), keys.key.id) == b"OK"
 
-    async def release(self, place: SessionKeys, claim: bytes) -> None:
+    async def release(self, keys: SessionKeys, claim: bytes) -> None:
         """Give the id free, if it is still claimed so."""
-        await self._run_all([_release(place, claim)])
+        await self._run_all([_release(keys, claim)])
 
-    async def finish_cascades(self, places: Sequence[SessionKeys]) -> None:
-        """Remove what cascades took along in the trees of `places` and have not removed, as when a process died."""
-        trees = list({place.tree: place for place in places}.values())
+    async def finish_cascades(self, sessions: Sequence[SessionKeys]) -> None:
+        """Remove what cascades took along in the trees of `sessions` and have not removed, as when a process died."""
+        trees = list({keys.tree: keys for keys in sessions}.values())
         for _ in range(_LOOKS):
-            answers = await self._connections.read_many([("HGETALL", place.gone) for place in trees])
+            answers = await self._connections.read_many([("HGETALL", keys.gone) for keys in trees])
             taken = [
-                (place.beside(name.decode()), creation_id.decode())
-                for place, gone in zip(trees, answers, strict=True)
+                (keys.of(name.decode()), creation_id.decode())
+                for keys, gone in zip(trees, answers, strict=True)
                 for name, creation_id in pairs(flat(gone))
             ]
             if not taken:
@@ -139,40 +139,40 @@ class Reaper:
     async def remove(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove what is left of deleted sessions but for their keys, each given with its creation id."""
         await self._release_all(deleted)
-        await self.forget([place for place, _ in deleted])
+        await self.forget([keys for keys, _ in deleted])
 
     async def _release_all(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
-        below_roots = [(place, creation_id) for place, creation_id in deleted if not place.is_root]
+        below_roots = [(keys, creation_id) for keys, creation_id in deleted if not keys.is_root]
         questions: list[Command] = []
-        for place, _ in below_roots:
-            questions += [("GET", place.locator), ("HGET", place.tree, f"n:{place.key.id}")]
+        for keys, _ in below_roots:
+            questions += [("GET", keys.locator), ("HGET", keys.tree, f"n:{keys.key.id}")]
         replies = iter(await self._connections.read_many(questions))
         # A deleted creation id is refused, so nobody makes a session of its claim any more. A failover, though, may
         # have lost the deletion.
         await self._run_all(
-            _release(place, claim)
-            for (place, creation_id), claim, line in zip(below_roots, replies, replies, strict=False)
+            _release(keys, claim)
+            for (keys, creation_id), claim, line in zip(below_roots, replies, replies, strict=False)
             if claim is not None and claim_id_of(claim).partition(".")[0] == creation_id
             if line is None or creation_of(line) != creation_id
         )
 
-    async def _release_dangling(self, places: Sequence[SessionKeys]) -> None:
+    async def _release_dangling(self, sessions: Sequence[SessionKeys]) -> None:
         """Give the ids of sessions that are gone free, where a locator would keep them for ever."""
         questions: list[Command] = []
-        for place in places:
-            questions += [("GET", place.locator), ("PTTL", place.locator)]
+        for keys in sessions:
+            questions += [("GET", keys.locator), ("PTTL", keys.locator)]
         replies = iter(await self._connections.read_many(questions))
         dangling = [
-            (place, claim)
-            for place, claim, remaining in zip(places, replies, replies, strict=False)
-            if claim is not None and remaining < 0 and root_of_claim(claim) == place.root_id
+            (keys, claim)
+            for keys, claim, remaining in zip(sessions, replies, replies, strict=False)
+            if claim is not None and remaining < 0 and root_of_claim(claim) == keys.root_id
         ]
         # Whoever still holds a claim, and would make a session of it, must learn first that it may not.
-        answers = await self._run_all(_forbidding(place, claim_id_of(claim)) for place, claim in dangling)
+        answers = await self._run_all(_forbidding(keys, claim_id_of(claim)) for keys, claim in dangling)
         await self._run_all(
-            _release(place, claim)
-            for (place, claim), answer in zip(dangling, answers, strict=True)
-            if status_of(answer, place.key.id) == b"OK"
+            _release(keys, claim)
+            for (keys, claim), answer in zip(dangling, answers, strict=True)
+            if status_of(answer, keys.key.id) == b"OK"
         )
 
     async def _sweep(self, dead: Sequence[tuple[SessionKeys, str]]) -> None:
@@ -181,43 +181,43 @@ class Reaper:
         A root's keys have gone with its tree.
         """
         by_tree: dict[bytes, list[tuple[SessionKeys, str]]] = {}
-        for place, creation_id in dead:
-            if not place.is_root:
-                by_tree.setdefault(place.tree, []).append((place, creation_id))
+        for keys, creation_id in dead:
+            if not keys.is_root:
+                by_tree.setdefault(keys.tree, []).append((keys, creation_id))
         await self._run_all(
             _sweep_call(some[at : at + _SESSIONS_A_SWEEP])
             for some in by_tree.values()
             for at in range(0, len(some), _SESSIONS_A_SWEEP)
         )
 
-    async def _gone(self, places: Sequence[SessionKeys]) -> list[SessionKeys]:
-        alive = await self.are_alive(places)
-        return [place for place, is_alive in zip(places, alive, strict=True) if not is_alive]
+    async def _gone(self, sessions: Sequence[SessionKeys]) -> list[SessionKeys]:
+        alive = await self.are_alive(sessions)
+        return [keys for keys, is_alive in zip(sessions, alive, strict=True) if not is_alive]
 
-    async def _lines(self, places: Sequence[SessionKeys]) -> list[bytes | None]:
-        return await self._connections.read_many([("HGET", place.tree, f"n:{place.key.id}") for place in places])
+    async def _lines(self, sessions: Sequence[SessionKeys]) -> list[bytes | None]:
+        return await self._connections.read_many([("HGET", keys.tree, f"n:{keys.key.id}") for keys in sessions])
 
     async def _run_all(self, calls: Iterable[ScriptCall]) -> list[Any]:
         return await run_all(self._connections, list(calls))
 
 
-def _burial(place: SessionKeys, parent_id: str) -> ScriptCall:
-    parent = place.beside(parent_id)
-    return ScriptCall(scripts.REMOVE_EXPIRED, (*place.core, parent.head, parent.children), [place.key.id], place.key.id)
+def _burial(keys: SessionKeys, parent_id: str) -> ScriptCall:
+    parent = keys.of(parent_id)
+    return ScriptCall(scripts.REMOVE_EXPIRED, (*keys.core, parent.head, parent.children), [keys.key.id], keys.key.id)
 
 
-def _forbidding(place: SessionKeys, claim_id: str) -> ScriptCall:
-    keys = (*place.core, place.refused, *place.of_root)
-    return ScriptCall(scripts.FORBID, keys, [place.key.id, claim_id], place.key.id)
+def _forbidding(keys: SessionKeys, claim_id: str) -> ScriptCall:
+    touched = (*keys.core, keys.refused, *keys.of_root)
+    return ScriptCall(scripts.FORBID, touched, [keys.key.id, claim_id], keys.key.id)
 
 
-def _release(place: SessionKeys, claim: bytes) -> ScriptCall:
-    return ScriptCall(scripts.RELEASE, [place.locator], [claim], place.key.id)
+def _release(keys: SessionKeys, claim: bytes) -> ScriptCall:
+    return ScriptCall(scripts.RELEASE, [keys.locator], [claim], keys.key.id)
 
 
 def _sweep_call(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:
     first, _ = dead[0]
-    keys = [first.tree, *first.of_root, first.gone, *(key for place, _ in dead for key in place.all_of_session)]
+    touched = [first.tree, *first.of_root, first.gone, *(key for keys, _ in dead for key in keys.all_of_session)]
     return ScriptCall(
-        scripts.SWEEP, keys, [value for place, creation_id in dead for value in (place.key.id, creation_id)]
+        scripts.SWEEP, touched, [value for keys, creation_id in dead for value in (keys.key.id, creation_id)]
     )

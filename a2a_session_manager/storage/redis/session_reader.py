@@ -99,9 +99,9 @@ class Reader:
     async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:
         """Return a page of children behind the ordinal `after`; see `Backend.children`."""
 
-        def call_at(place: SessionKeys) -> ScriptCall:
-            arguments: list[Value] = [key.id, int(place.is_root), after, limit + 1]
-            return ScriptCall(scripts.CHILDREN, (*place.core, place.children), arguments, key.id)
+        def call_at(keys: SessionKeys) -> ScriptCall:
+            arguments: list[Value] = [key.id, int(keys.is_root), after, limit + 1]
+            return ScriptCall(scripts.CHILDREN, (*keys.core, keys.children), arguments, key.id)
 
         found = await self._locator.ask(key, call_at)
         if found is None:
@@ -110,18 +110,18 @@ class Reader:
         rows = [(name.decode(), int(ordinal)) for name, ordinal in pairs(page)]
         cursor = str(rows[limit - 1][1]) if len(rows) > limit else None
         names = [name for name, _ in rows[:limit]]
-        return SessionPage(await self._living(found.place, names) if may_expire else names, cursor)
+        return SessionPage(await self._living(found.keys, names) if may_expire else names, cursor)
 
-    async def living_children(self, place: SessionKeys) -> list[str]:
+    async def living_children(self, keys: SessionKeys) -> list[str]:
         """Return the children that have not expired, and bury the others."""
-        names = await self._connections.read_many([("ZRANGE", place.children, 0, -1)])
-        return await self._living(place, [name.decode() for name in names[0]])
+        names = await self._connections.read_many([("ZRANGE", keys.children, 0, -1)])
+        return await self._living(keys, [name.decode() for name in names[0]])
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         """Return the whole tree in creation order; see `Backend.tree`."""
 
-        def call_at(place: SessionKeys) -> ScriptCall:
-            return ScriptCall(scripts.TREE, place.core, [key.id, int(place.is_root)], key.id)
+        def call_at(keys: SessionKeys) -> ScriptCall:
+            return ScriptCall(scripts.TREE, keys.core, [key.id, int(keys.is_root)], key.id)
 
         found = await self._locator.ask(key, call_at)
         return None if found is None else await self._nodes(found)
@@ -129,9 +129,9 @@ class Reader:
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
         """Return what a root's tree has spent; see `Backend.tree_totals`."""
         # A session below a root has no tree of its own id, and needs no second look.
-        place = self._locator.place_in(key, key.id)
+        keys = self._locator.keys_in(key, key.id)
         [answer] = await self._locator.ask_at(
-            [place], [ScriptCall(scripts.TOTALS, (*place.core, place.totals), [key.id], key.id)]
+            [keys], [ScriptCall(scripts.TOTALS, (*keys.core, keys.totals), [key.id], key.id)]
         )
         if isinstance(answer, SessionManagerError):
             raise answer
@@ -142,56 +142,56 @@ class Reader:
 
     async def line(self, key: SessionKey) -> tuple[SessionKeys, bytes | None]:
         """Return where the session lies or lay, and its line in the tree, even when all the rest of it is lost."""
-        place = await self._locator.find(key) or self._locator.place(key)
-        [line] = await self._connections.read_many([("HGET", place.tree, f"n:{key.id}")])
-        return place, line
+        keys = await self._locator.find(key) or self._locator.keys_of(key)
+        [line] = await self._connections.read_many([("HGET", keys.tree, f"n:{key.id}")])
+        return keys, line
 
     async def _glanced(self, key: SessionKey, last: int) -> LoadedSession | None:
-        place = self._locator.place(key)
-        answers = await self._connections.read_at_once(fast_load.questions(place, last))
-        return None if answers is None else await fast_load.seen(place, last, answers)
+        keys = self._locator.keys_of(key)
+        answers = await self._connections.read_at_once(fast_load.questions(keys, last))
+        return None if answers is None else await fast_load.seen(keys, last, answers)
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""
-        place = found.place
+        keys = found.keys
         _, fields, ranges, entries, runs, run_counters, children, expiring = found.reply
-        head = await head_of(place.key, place.root_id, fields, runs, run_counters)
-        events = await self._all_events(place, head.creation_id, ranges_of(ranges), entries)
+        head = await head_of(keys.key, keys.root_id, fields, runs, run_counters)
+        events = await self._all_events(keys, head.creation_id, ranges_of(ranges), entries)
         if events is None:
             return None
         names = [name.decode() for name in children]
-        return LoadedSession(head, paging.taken(events), await self._living(place, names) if expiring else names)
+        return LoadedSession(head, paging.taken(events), await self._living(keys, names) if expiring else names)
 
     async def _all_events(
-        self, place: SessionKeys, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
+        self, keys: SessionKeys, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
     ) -> Sequence[StoredEvent] | None:
         """Return the events of `ranges`, the first of which are `entries`; None when the session is gone."""
-        events = list(numbered(place.key, ranges, entries))
+        events = list(numbered(keys.key, ranges, entries))
         left = without_first_seqs(ranges, len(entries))
         while left:
             page = first_seqs(left, _EVENTS_A_PAGE)
-            arguments: list[Value] = [place.key.id, creation_id, *flattened(page)]
-            call = ScriptCall(scripts.EVENTS, [place.tree, place.log], arguments, place.key.id)
+            arguments: list[Value] = [keys.key.id, creation_id, *flattened(page)]
+            call = ScriptCall(scripts.EVENTS, [keys.tree, keys.log], arguments, keys.key.id)
             reply = await self._connections.run(call)
             if reply[0] != b"OK" or not reply[1]:
                 return None
-            events += numbered(place.key, left, reply[1])
+            events += numbered(keys.key, left, reply[1])
             left = without_first_seqs(left, len(reply[1]))
         return events
 
-    async def _living(self, place: SessionKeys, names: Sequence[str]) -> list[str]:
+    async def _living(self, keys: SessionKeys, names: Sequence[str]) -> list[str]:
         """Return those of `names`, of sessions in the same tree, that have not expired, and bury the others."""
-        places = [place.beside(name) for name in names]
+        sessions = [keys.of(name) for name in names]
         living: list[str] = []
-        for at in range(0, len(places), _NODES_A_PIPELINE):
-            some = places[at : at + _NODES_A_PIPELINE]
+        for at in range(0, len(sessions), _NODES_A_PIPELINE):
+            some = sessions[at : at + _NODES_A_PIPELINE]
             alive = dict(zip(some, await self._reaper.are_alive(some), strict=True))
             living += [each.key.id for each, is_alive in alive.items() if is_alive]
             await self._reaper.remove_expired([each for each, is_alive in alive.items() if not is_alive])
         return living
 
     async def _nodes(self, found: Found) -> list[TreeNode]:
-        place = found.place
+        keys = found.keys
         rows: list[tuple[int, TreeNode]] = []
         may_expire = False
         for number, (name, line) in enumerate(pairs(found.reply[1])):
@@ -203,24 +203,24 @@ class Reader:
                 rows.append((ordinal_of(line), node))
         nodes = [node for _, node in sorted(rows, key=itemgetter(0))]
         if may_expire:
-            living = set(await self._living(place, [node.id for node in nodes]))
+            living = set(await self._living(keys, [node.id for node in nodes]))
             nodes = [node for node in nodes if node.id in living]
         for node in nodes:
-            self._locator.remember_root(SessionKey(place.key.namespace, node.id), place.root_id)
+            self._locator.remember_root(SessionKey(keys.key.namespace, node.id), keys.root_id)
         return nodes
 
 
-def _load_call(place: SessionKeys, *, last: int | None, whole_head: bool) -> ScriptCall:
-    keys = (*place.core, place.hidden, place.runs, place.unfinished, place.children, place.retractions)
+def _load_call(keys: SessionKeys, *, last: int | None, whole_head: bool) -> ScriptCall:
+    touched = (*keys.core, keys.hidden, keys.runs, keys.unfinished, keys.children, keys.retractions)
     count = -1 if last is None else last
-    arguments: list[Value] = [place.key.id, int(place.is_root), count, int(whole_head), _COUNTER_NAMES, BOUNDED_RUNS]
-    return ScriptCall(scripts.LOAD, keys, arguments, place.key.id)
+    arguments: list[Value] = [keys.key.id, int(keys.is_root), count, int(whole_head), _COUNTER_NAMES, BOUNDED_RUNS]
+    return ScriptCall(scripts.LOAD, touched, arguments, keys.key.id)
 
 
-def _read_log_call(place: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
-    keys = (*place.core, place.hidden, place.retractions)
-    arguments: list[Value] = [place.key.id, int(place.is_root), after, limit, max_bytes]
-    return ScriptCall(scripts.READ_LOG, keys, arguments, place.key.id)
+def _read_log_call(keys: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
+    touched = (*keys.core, keys.hidden, keys.retractions)
+    arguments: list[Value] = [keys.key.id, int(keys.is_root), after, limit, max_bytes]
+    return ScriptCall(scripts.READ_LOG, touched, arguments, keys.key.id)
 
 
 def _retractions(key: SessionKey, members: Flat) -> list[StoredRetraction]:

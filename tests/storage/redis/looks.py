@@ -31,8 +31,8 @@ def connections_of(store: BaseSessionStore) -> Connections:
     return backend_of(store)._connections
 
 
-async def place_of(store: BaseSessionStore, session_id: str) -> SessionKeys:
+async def keys_of(store: BaseSessionStore, session_id: str) -> SessionKeys:
     """Return where a session lies, which must be there."""
-    place = await backend_of(store)._locator.find(store._key(session_id))
-    assert place is not None, f"no session {session_id!r}"
-    return place
+    keys = await backend_of(store)._locator.find(store._key(session_id))
+    assert keys is not None, f"no session {session_id!r}"
+    return keys

@@ -25,14 +25,14 @@ from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.trees import TreesContract
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import connections_of, fake_client, place_of
+from tests.storage.redis.looks import connections_of, fake_client, keys_of
 
 
 class OnRedis(ContractBase):
     """What all of them do alike; the server is shared, so each test keeps to a prefix of its own."""
 
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
-        log = (await place_of(store, session_id)).log
+        log = (await keys_of(store, session_id)).log
         await connections_of(store).read_many([("LSET", log, 0, '1 {"v":1,"id":"e1","mess')])
 
 

@@ -24,7 +24,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, several, spending, whole
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import backend_of, connections_of, place_of
+from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
 PARTS = ["head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "tree", "totals"]
 
@@ -40,8 +40,8 @@ async def grown(store: BaseSessionStore) -> dict[str, bytes]:
     change = SessionChange(events=[spending(3, id="e1", task_id="r"), said(id="e2")], runs=[SessionRun(id="r")])
     await store.create("talk", change=change)
     await store.retract("talk", "e2")
-    place = await place_of(store, "talk")
-    return {part: getattr(place, part) for part in PARTS}
+    keys = await keys_of(store, "talk")
+    return {part: getattr(keys, part) for part in PARTS}
 
 
 async def dumped(store: BaseSessionStore, keys: dict[str, bytes]) -> list[Any]:
@@ -93,8 +93,8 @@ async def test_an_append_meets_a_key_of_another_type_before_it_writes(store: Bas
 
 async def test_a_session_of_a_newer_release_is_refused_by_reads_and_writes(store: BaseSessionStore) -> None:
     await store.create("talk")
-    place = await place_of(store, "talk")
-    await connections_of(store).read_many([("HSET", place.head, "v", "2")])
+    keys = await keys_of(store, "talk")
+    await connections_of(store).read_many([("HSET", keys.head, "v", "2")])
 
     for refused in (store.get("talk"), store.append("talk", said()), store.events("talk")):
         with pytest.raises(CorruptSession, match="newer release"):
@@ -104,15 +104,15 @@ async def test_a_session_of_a_newer_release_is_refused_by_reads_and_writes(store
 async def test_a_sum_that_is_damaged_refuses_its_commit_whole(store: BaseSessionStore) -> None:
     spending = TokenUsage(prompt_tokens=9)
     await store.create("talk", change=SessionChange(events=[said(token_usage=spending)]))
-    place = await place_of(store, "talk")
-    await connections_of(store).read_many([("HSET", place.totals, 't:prompt_tokens:["","llm"]', "many")])
-    await connections_of(store).read_many([("HSET", place.totals, 't:prompt_tokens:["","user"]', "many")])
-    before = await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS})
+    keys = await keys_of(store, "talk")
+    await connections_of(store).read_many([("HSET", keys.totals, 't:prompt_tokens:["","llm"]', "many")])
+    await connections_of(store).read_many([("HSET", keys.totals, 't:prompt_tokens:["","user"]', "many")])
+    before = await dumped(store, {part: getattr(await keys_of(store, "talk"), part) for part in PARTS})
 
     with pytest.raises(CorruptSession, match="totals"):
         await store.append("talk", said(), said(token_usage=spending))
 
-    assert await dumped(store, {part: getattr(await place_of(store, "talk"), part) for part in PARTS}) == before
+    assert await dumped(store, {part: getattr(await keys_of(store, "talk"), part) for part in PARTS}) == before
 
 
 async def test_a_commit_refused_in_a_batch_harms_none_of_those_beside_it(store: BaseSessionStore) -> None:

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import listening, said, several, spending, whole
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import connections_of, place_of
+from tests.storage.redis.looks import connections_of, keys_of
 
 OpenStore = Callable[[float | None], BaseSessionStore]
 
@@ -54,7 +54,7 @@ async def deadlines(store: BaseSessionStore, *session_ids: str) -> dict[str, int
     """Return when each key expires that is there, in ms from now, -1 for never."""
     keys: dict[str, bytes] = {}
     for session_id in session_ids:
-        place = await place_of(store, session_id)
+        place = await keys_of(store, session_id)
         of_tree = (place.tree, place.totals, place.refused)
         keys |= {key.decode(): key for key in (*place.all_of_session, *of_tree)}
     answers = await connections_of(store).read_many([("PTTL", key) for key in keys.values()])
@@ -63,13 +63,13 @@ async def deadlines(store: BaseSessionStore, *session_ids: str) -> dict[str, int
 
 async def shorten(store: BaseSessionStore, session_id: str, remaining: int) -> None:
     """Let a session and its tree's keys expire in `remaining` ms, as if nobody had written for long."""
-    place = await place_of(store, session_id)
+    place = await keys_of(store, session_id)
     seconds, micros = (await connections_of(store).read_many([("TIME",)]))[0]
     deadline = int(seconds) * 1_000 + int(micros) // 1_000 + remaining
-    keys = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
+    touched = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
     commands: list[Any] = [("HSET", place.head, "deadline", deadline)]
     commands.append(("HSET", place.tree, "deadline" if place.is_root else f"d:{session_id}", deadline))
-    await connections_of(store).read_many([*commands, *(("PEXPIREAT", key, deadline) for key in keys)])
+    await connections_of(store).read_many([*commands, *(("PEXPIREAT", key, deadline) for key in touched)])
 
 
 def spread(found: dict[str, int]) -> int:
@@ -196,7 +196,7 @@ async def test_a_locator_outlives_its_session(open_store: OpenStore) -> None:
     store = open_store(LONG)
     await store.create("root")
     await store.create("kid", parent_id="root")
-    place = await place_of(store, "kid")
+    place = await keys_of(store, "kid")
 
     for _ in range(2):
         locator, head = await connections_of(store).read_many([("PTTL", place.locator), ("PTTL", place.head)])
@@ -304,7 +304,7 @@ async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
     await store.create("talk", change=everything())
     await store.retract("talk", "e2")
     await store.create("kid", parent_id="talk")
-    await connections_of(store).read_many([("UNLINK", getattr(await place_of(store, "talk"), part))])
+    await connections_of(store).read_many([("UNLINK", getattr(await keys_of(store, "talk"), part))])
     cold = open_store(expiration_seconds)
 
     for verb in READS[part]:
@@ -318,7 +318,7 @@ async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenS
     store = open_store(None)
     await store.create("talk", change=everything())
     await store.retract("talk", "e2")
-    place = await place_of(store, "talk")
+    place = await keys_of(store, "talk")
     await connections_of(store).read_many([("UNLINK", getattr(place, part))])
     before = await connections_of(store).read_many([("LLEN", place.log), ("HLEN", place.ids), ("HLEN", place.totals)])
 
@@ -333,7 +333,7 @@ async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenS
 async def test_a_damaged_session_can_still_be_deleted(open_store: OpenStore) -> None:
     store = open_store(None)
     handle = await store.create("talk", change=everything())
-    await connections_of(store).read_many([("UNLINK", (await place_of(store, "talk")).log)])
+    await connections_of(store).read_many([("UNLINK", (await keys_of(store, "talk")).log)])
 
     await store.delete(handle)
 

@@ -47,16 +47,16 @@ async def test_a_listing_passes_over_what_it_cannot_remove_yet(own_redis: RedisS
         await store.create("talk")
         # As a process leaves it that died between the claim of an id and the creation.
         backend = backend_of(store)
-        place = backend._locator.place_in(store._key("kid"), "talk")
-        await backend._listing._index.add([place])
-        await connections_of(store).read_many([("SET", place.locator, "claim talk")])
+        keys = backend._locator.keys_in(store._key("kid"), "talk")
+        await backend._listing._index.add([keys])
+        await connections_of(store).read_many([("SET", keys.locator, "claim talk")])
         await fill(own_redis)
 
         assert await store.list_sessions() == ["talk"]
 
         await make_room(own_redis)
         assert await store.list_sessions() == ["talk"]
-        assert await connections_of(store).read_many([("EXISTS", place.locator)]) == [0]
+        assert await connections_of(store).read_many([("EXISTS", keys.locator)]) == [0]
 
 
 async def test_who_follows_learns_that_the_session_was_deleted(own_redis: RedisServer) -> None:

@@ -18,7 +18,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import backend_of, connections_of, place_of
+from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
 OpenStore = Callable[..., BaseSessionStore]
 
@@ -145,8 +145,8 @@ async def test_a_session_that_lost_the_list_of_its_children_is_not_deleted_witho
 ) -> None:
     store = open_store()
     root = await grown(store)
-    place = await place_of(store, "talk")
-    await connections_of(store).read_many([("UNLINK", getattr(place, part)) for part in parts])
+    keys = await keys_of(store, "talk")
+    await connections_of(store).read_many([("UNLINK", getattr(keys, part)) for part in parts])
 
     with pytest.raises(InvalidSessionOperation, match="delete them first"):
         await store.delete(root)
@@ -242,16 +242,16 @@ async def let_all_be_due(store: BaseSessionStore, prefix: str) -> None:
 
 async def test_a_listing_that_is_cancelled_while_it_prunes_unlists_nobody(open_store: OpenStore) -> None:
     lister, writer = open_store(), open_store()
-    place = backend_of(writer)._locator.place(writer._key("talk"))
-    await backend_of(writer)._listing._index.add([place])
+    keys = backend_of(writer)._locator.keys_of(writer._key("talk"))
+    await backend_of(writer)._listing._index.add([keys])
     index_of_lister: Any = backend_of(lister)._listing._index
     reached, go, removed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     remove = index_of_lister.remove
 
-    async def stalling(places: Any) -> None:
+    async def stalling(sessions: Any) -> None:
         reached.set()
         await go.wait()
-        await remove(places)
+        await remove(sessions)
         removed.set()
 
     index_of_lister.remove = stalling
@@ -292,8 +292,8 @@ async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_behind_the_othe
     store, parent = open_store(), None if family == "roots" else "root"
     await store.create("root")
     shard = f"{prefix}index::{family}:00".encode()
-    places = [SessionKeys(prefix, store._key(name), parent or name) for name in map(str, range(99))]
-    names = [place.key.id for place in places if place.index_entry[0] == shard]
+    sessions = [SessionKeys(prefix, store._key(name), parent or name) for name in map(str, range(99))]
+    names = [keys.key.id for keys in sessions if keys.index_entry[0] == shard]
     assert len(names) > 2
     await asyncio.gather(*(store.create(name, parent_id=parent) for name in names[2:]))
     read_many = connections_of(store).read_many

@@ -44,7 +44,7 @@ def node_of(store: BaseSessionStore, session_id: str) -> Hashable:
 
 
 def tree_of(store: BaseSessionStore, session_id: str) -> bytes:
-    return backend_of(store)._locator.place(store._key(session_id)).tree
+    return backend_of(store)._locator.keys_of(store._key(session_id)).tree
 
 
 @asynccontextmanager

@@ -182,7 +182,7 @@ async def test_a_glance_is_one_moment(redis_server: RedisServer, monkeypatch: py
     asked, seen = fast_load.questions, fast_load.seen
     long = ("EXISTS", b"x" * 1_000_000)  # of which the server reads a piece at a time, and serves others between
     monkeypatch.setattr(fast_load, "questions", lambda *which: [*asked(*which)[:-1], long, asked(*which)[-1]])
-    monkeypatch.setattr(fast_load, "seen", lambda place, last, answers: seen(place, last, [*answers[:-2], answers[-1]]))
+    monkeypatch.setattr(fast_load, "seen", lambda keys, last, answers: seen(keys, last, [*answers[:-2], answers[-1]]))
     async with both_ways(redis_server) as [store, other]:
         await store.create("talk")
         await store.append("talk", plain(1))

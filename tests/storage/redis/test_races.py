@@ -18,7 +18,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import backend_of, connections_of, place_of
+from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
 OpenStore = Callable[[], BaseSessionStore]
 
@@ -195,16 +195,16 @@ async def test_a_creation_whose_line_was_pruned_before_it_was_there_is_listed(op
 
 async def test_a_pruner_that_stalls_before_it_removes_puts_back_what_was_made_meanwhile(open_store: OpenStore) -> None:
     lister, writer = open_store(), open_store()
-    place = backend_of(writer)._locator.place(writer._key("talk"))
-    await backend_of(writer)._deleter._reaper._index.add([place])
+    keys = backend_of(writer)._locator.keys_of(writer._key("talk"))
+    await backend_of(writer)._deleter._reaper._index.add([keys])
     index: Any = backend_of(lister)._listing._reaper._index
     reached, go = asyncio.Event(), asyncio.Event()
     remove = index.remove
 
-    async def stalling(places: Any) -> None:
+    async def stalling(sessions: Any) -> None:
         reached.set()
         await go.wait()
-        await remove(places)
+        await remove(sessions)
 
     index.remove = stalling
     listing = asyncio.ensure_future(lister.list_sessions())
@@ -220,7 +220,7 @@ async def test_a_line_of_the_index_that_leads_nowhere_is_passed_over_and_removed
     store = open_store()
     await store.create("talk")
     backend = backend_of(store)
-    for ghost in (backend._locator.place(store._key("ghost")), (await place_of(store, "talk")).beside("kid")):
+    for ghost in (backend._locator.keys_of(store._key("ghost")), (await keys_of(store, "talk")).of("kid")):
         await backend._listing._index.add([ghost])
         shard, member = ghost.index_entry
 

@@ -16,7 +16,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import ids, listening, said, several
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import connections_of, place_of
+from tests.storage.redis.looks import connections_of, keys_of
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def store(redis_server: RedisServer) -> AsyncIterator[BaseSessionStore]:
 
 
 async def dumped(store: BaseSessionStore, session_id: str) -> dict[bytes, bytes]:
-    place = await place_of(store, session_id)
+    place = await keys_of(store, session_id)
     keys = (place.tree, *place.all_of_session)
     dumps = await connections_of(store).read_many([("DUMP", key) for key in keys])
     return {key: dump for key, dump in zip(keys, dumps, strict=True) if dump is not None}

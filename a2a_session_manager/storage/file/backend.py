@@ -27,7 +27,7 @@ from a2a_session_manager.storage.file.engine import FileEngine
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.restoring import bring_in_order
-from a2a_session_manager.storage.file.session_reader import FileReader, TakesLongError
+from a2a_session_manager.storage.file.session_reader import SessionReader, TakesLongError
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.watching import Watcher
@@ -57,18 +57,18 @@ _backends: WeakSet[FileBackend] = WeakSet()
 class FileBackend(Backend):
     """Sessions in a directory, for any number of local processes."""
 
-    def __init__(self, directory: Path, *, durable: bool) -> None:
-        self._begin(directory, durable)
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        self._begin(path, durable)
         _backends.add(self)
 
     @property
     def place(self) -> object:
         """The directory."""
-        return FileBackend, self._shelf.directory
+        return FileBackend, self._directory.path
 
     @property
     def shown_place(self) -> str:
-        return f"file:{quote(os.fsencode(self._shelf.directory))}{'?durability=disk' if self._shelf.durable else ''}"
+        return f"file:{quote(os.fsencode(self._directory.path))}{'?durability=disk' if self._shelf.durable else ''}"
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
@@ -108,14 +108,14 @@ class FileBackend(Backend):
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        work = partial(list_page, self._shelf, self._reader, namespace, prefix, cursor, limit, roots_only)
+        work = partial(list_page, self._directory, self._reader, namespace, prefix, cursor, limit, roots_only)
         return await self._long_hop(work)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         loop = asyncio.get_running_loop()
         watcher = self._watchers.get(loop)
         if watcher is None:
-            watcher = self._watchers[loop] = Watcher(self._shelf, self._reader, self._hop)
+            watcher = self._watchers[loop] = Watcher(self._directory, self._reader, self._hop)
         await watcher.wait(key, creation_id, revision)
 
     async def aclose(self) -> None:
@@ -129,9 +129,9 @@ class FileBackend(Backend):
         await self._trees.aclose()
         # Not by a hop of its own kind: a directory that is refused, or was never used, is none to prepare.
         try:
-            await aiofiles.os.wrap(self._shelf.close)(executor=self._executor)
+            await aiofiles.os.wrap(self._directory.close)(executor=self._executor)
         except RuntimeError:  # no thread can be had
-            self._shelf.close()
+            self._directory.close()
         self._executor.shutdown(wait=False)
         self._long_executor.shutdown(wait=False)
         self._workers.close()
@@ -140,12 +140,12 @@ class FileBackend(Backend):
 
     def renew(self) -> None:
         """Begin anew in a forked process: its parent's threads are not there, and its locks are its parent's."""
-        self._begin(self._shelf.directory, self._shelf.durable)
+        self._begin(self._directory.path, self._directory.durable)
 
-    def _begin(self, directory: Path, durable: bool) -> None:
-        self._shelf = StoreDirectory(directory, durable=durable)
-        self._engine = FileEngine(self._shelf)
-        self._reader = FileReader(self._shelf)
+    def _begin(self, path: Path, durable: bool) -> None:
+        self._directory = StoreDirectory(path, durable=durable)
+        self._engine = FileEngine(self._directory)
+        self._reader = SessionReader(self._directory)
         self._executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-reads")
         self._long_executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="a2a-session-long-reads")
         self._workers = Workers(_WRITE_THREADS, name="a2a-session-writes")
@@ -153,14 +153,14 @@ class FileBackend(Backend):
         self._syncer = Syncer()
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
         # Apart, so that making a session holds up no commit.
-        self._queue, self._trees = (self._new_queue(directory) for _ in range(2))
+        self._queue, self._trees = (self._new_queue(path) for _ in range(2))
 
-    def _new_queue(self, directory: Path) -> CommitQueue:
+    def _new_queue(self, path: Path) -> CommitQueue:
         return CommitQueue(
             self._start_batch,
             start_long=self._start_long,
             busy_seconds=BUSY_SECONDS,
-            busy_message=f"{directory}: another process held the file",
+            busy_message=f"{path}: another process held the file",
         )
 
     def _told(self, key: SessionKey, write: QueuedWrite[ResultT]) -> QueuedWrite[ResultT]:
@@ -171,7 +171,7 @@ class FileBackend(Backend):
         return write
 
     async def _read(self, keys: Sequence[SessionKey], last: int | None, work: Callable[[], ResultT]) -> ResultT:
-        """Read something of these sessions, where nobody waits behind it if it takes long."""
+        """Read something of these sessions, in a thread that nobody else waits for if it takes long."""
 
         def at_once() -> ResultT:
             for key in keys:
@@ -191,7 +191,7 @@ class FileBackend(Backend):
 
     async def _hop_to(self, executor: ThreadPoolExecutor, function: Callable[..., ResultT], *args: Any) -> ResultT:
         def prepared() -> ResultT:
-            self._shelf.prepare_to_read()
+            self._directory.prepare_to_read()
             self._bring_in_order()
             return function(*args)
 
@@ -200,8 +200,8 @@ class FileBackend(Backend):
             return result
 
     def _bring_in_order(self) -> None:
-        if self._shelf.is_copy:
-            bring_in_order(self._shelf, self._engine)
+        if self._directory.is_copy:
+            bring_in_order(self._directory, self._engine)
 
     def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
         return self._workers.start(partial(self._answers, batch, at_once=True))
@@ -213,11 +213,11 @@ class FileBackend(Backend):
         """Do a batch's work, the commits of one session together, and return the answers of each lane."""
         answers: dict[Hashable, Sequence[Any]] = {}
         try:
-            self._shelf.prepare()
+            self._directory.prepare()
             self._bring_in_order()
         except SessionManagerError as error:
             return {lane: [error] * len(works) for lane, works in batch.items()}
-        unsynced = Unsynced(self._syncer, most=self._shelf.pool.most)
+        unsynced = Unsynced(self._syncer, most=self._directory.pool.most)
         for lane, works in batch.items():
             unsynced.make_room()
             answers[lane] = self._lane_answers(lane, works, unsynced, at_once)
@@ -229,7 +229,7 @@ class FileBackend(Backend):
     def _lane_answers(self, lane: Hashable, works: Sequence[Any], unsynced: Unsynced, at_once: bool) -> Sequence[Any]:
         if not isinstance(lane, SessionKey):
             return list(map(_answer, works))
-        answer = _answer(partial(commit, self._shelf, lane, works, unsynced, at_once=at_once))
+        answer = _answer(partial(commit, self._directory, lane, works, unsynced, at_once=at_once))
         return [answer] * len(works) if isinstance(answer, Exception | Busy | Long) else answer
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.commit_rules import Outcome
-from a2a_session_manager.storage.file.stored_shapes import check_birth, check_line, is_append
+from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -38,22 +38,22 @@ class CreationRecord(NamedTuple):
 
 
 class CommitLine(NamedTuple):
-    """A line read back: the commit, what it did, and, in the first line, the session's birth."""
+    """A line read back: the commit, what it did, and, in the first line, the session's creation."""
 
     commit: EncodedCommit
     revision: int
     first_seq: int
     hidden: tuple[tuple[int, int], ...]
-    birth: CreationRecord | None
+    creation: CreationRecord | None
 
     @property
     def is_change(self) -> bool:
         """False for a commit that changed nothing, and was written for its write id alone."""
         commit = self.commit
-        return bool(self.birth or commit.events or self.hidden or commit.state or commit.properties or commit.runs)
+        return bool(self.creation or commit.events or self.hidden or commit.state or commit.properties or commit.runs)
 
 
-def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> CreationRecord:
+def creation_record(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> CreationRecord:
     """Return what a new log begins with."""
     return CreationRecord(
         key,
@@ -67,12 +67,14 @@ def birth_of(key: SessionKey, creation: Creation, head: HeadRecord, root_creatio
     )
 
 
-def encode_line(commit: EncodedCommit, outcome: Outcome, first_seq: int, birth: CreationRecord | None = None) -> bytes:
+def encode_line(
+    commit: EncodedCommit, outcome: Outcome, first_seq: int, creation: CreationRecord | None = None
+) -> bytes:
     """Return the payload that records what `commit` did; only what is not empty is written."""
     header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
-    if birth is not None:
+    if creation is not None:
         header["v"] = FORMAT
-        header["birth"] = birth_fields(birth)
+        header["birth"] = creation_fields(creation)
     if commit.write_id is not None:
         header["w"] = commit.write_id
     if not commit.is_append:
@@ -123,8 +125,8 @@ def decode_line(payload: bytes) -> CommitLine:
     commit.runs = {run_id: StoredRun(status, text.encode()) for run_id, (status, text) in runs.items()}
     commit.write_id = header.get("w")
     hidden = tuple((first, last) for first, last in header.get("hidden", ()))
-    birth = birth_from(header["birth"]) if "birth" in header else None
-    return CommitLine(commit, header["r"], header["s"], hidden, birth)
+    creation = creation_from(header["birth"]) if "birth" in header else None
+    return CommitLine(commit, header["r"], header["s"], hidden, creation)
 
 
 class UnknownFormatError(ValueError):
@@ -143,14 +145,14 @@ def check_format(version: Any) -> None:
         raise UnknownFormatError(version)
 
 
-def birth_fields(birth: CreationRecord) -> list[Any]:
-    """Return a birth as JSON values."""
-    return [*birth.key, *birth[1:]]
+def creation_fields(creation: CreationRecord) -> list[Any]:
+    """Return a creation as JSON values."""
+    return [*creation.key, *creation[1:]]
 
 
-def birth_from(fields: list[Any]) -> CreationRecord:
-    """Return the birth that `birth_fields` gave. Raises ValueError for what it never gives."""
-    check_birth(fields)
+def creation_from(fields: list[Any]) -> CreationRecord:
+    """Return the creation that `creation_fields` gave. Raises ValueError for what it never gives."""
+    check_creation(fields)
     namespace, session_id, *rest = fields
     return CreationRecord(SessionKey(namespace, session_id), *rest)
 

@@ -16,105 +16,105 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlrea
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.batching import BUSY, Busy
 from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
-from a2a_session_manager.storage.file.commit_lines import CreationRecord, birth_of, encode_line
-from a2a_session_manager.storage.file.cutting import cut_damaged_tail
-from a2a_session_manager.storage.file.existence import living_birth, lost_log
+from a2a_session_manager.storage.file.commit_lines import CreationRecord, creation_record, encode_line
+from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
+from a2a_session_manager.storage.file.existence import find_creation, lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError, FileChangedError
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.purging import most_at_once, purge, remove_if_empty
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
-from a2a_session_manager.storage.file.sweeping import most_at_once, remove_if_empty, sweep
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
 
-# Between two chunks of a long sweep: longer than others wait between two looks whether a file is free.
+# Between two chunks of a long purge: longer than others wait between two tries for a file.
 _PAUSE_SECONDS = 0.001
-_SWEEP_TRIES = 3
+_PURGE_TRIES = 3
 
 
 class FileEngine:
-    """Creates and deletes sessions in the files of a shelf, and removes what the deleted ones have left."""
+    """Creates and deletes sessions in the files of a store's directory, and removes what the deleted ones have left."""
 
-    def __init__(self, shelf: StoreDirectory) -> None:
-        self._shelf = shelf
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt | Busy:
         """Write the log, then the tree's line that makes it a session."""
         root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
         try:
-            self._shelf.prepare_for_new()
-            self._sweep_former(key, root)
+            self._directory.prepare_for_new()
+            self._purge_former(key, root)
             with self.held_tree(root, make=creation.parent is None) as tree:
                 return self._create(key, creation, commit, tree)
         except BusyError:
             return BUSY
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Busy | None:
-        """Write the tree's line that ends the session and all below it, then sweep their logs."""
-        log = self._shelf.log(key)
-        birth = self._birth(log) or living_birth(self._shelf, log)  # which tells absence from a lost log
-        if birth is None or birth.creation_id != creation_id:
+        """Write the tree's line that ends the session and all below it, then purge their logs."""
+        log = self._directory.log(key)
+        creation = self._creation(log) or find_creation(self._directory, log)  # which tells absence from a lost log
+        if creation is None or creation.creation_id != creation_id:
             return None
-        root = SessionKey(key.namespace, birth.root_id)
+        root = SessionKey(key.namespace, creation.root_id)
         try:
             with self.held_tree(root) as tree, ExitStack() as held:
-                if guard is not None and tree.is_alive(key.id, creation_id):
+                if guard is not None and tree.is_present(key.id, creation_id):
                     held.enter_context(self._held_at(log, guard))
                 self._delete(key, creation_id, tree, cascade)
-                unswept = list(tree.all_unswept())
+                unpurged = list(tree.all_unpurged())
                 if guard is not None:  # its own log goes first, while it is held
-                    unswept.sort(key=lambda place: place.creation_id != creation_id)
-                self.sweep_held(tree, unswept[: most_at_once(self._shelf.pool)])
+                    unpurged.sort(key=lambda entry: entry.creation_id != creation_id)
+                self.purge_held(tree, unpurged[: most_at_once(self._directory.pool)])
         except BusyError:
             return BUSY
         except SessionNotFound:
             return None  # another process has deleted the whole tree meanwhile
-        self._sweep_rest(root, unswept)
+        self._purge_rest(root, unpurged)
         return None
 
     def cut_damaged_tail(self, key: SessionKey) -> int | Busy:
         """Move the damaged end of a session's log out of the way; return how many bytes."""
         try:
-            return cut_damaged_tail(self._shelf, key)
+            return cut_damaged_tail(self._directory, key)
         except BusyError:
             return BUSY
 
     def _create(self, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
-        if self._sweep_some(tree, key):
+        if self._purge_some(tree, key):
             raise BusyError  # its last session: the next try makes a new tree file
         parent = creation.parent
-        if parent is not None and not tree.is_alive(parent.id, parent.creation_id):
+        if parent is not None and not tree.is_present(parent.id, parent.creation_id):
             raise SessionNotFound(parent.id)
-        log = self._shelf.log(key)
+        log = self._directory.log(key)
         with log:
             if self._is_taken(log, tree):
                 return self._first_result(log, commit, tree)
-            return self._write_birth(log, creation, commit, tree)
+            return self._write_log(log, creation, commit, tree)
 
-    def _write_birth(self, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
+    def _write_log(self, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile) -> Receipt:
         head = heads.new_head(log.key, creation)
         no_seqs: dict[str, int] = {}
         outcome = commit_rules.decide(head, commit, no_seqs.get)
         root_creation_id = creation.creation_id
         if creation.parent is not None:
-            root_creation_id = tree.living[tree.root.id].creation_id
-        payload = encode_line(commit, outcome, 1, birth_of(log.key, creation, head, root_creation_id))
-        new = self._shelf.new_path(creation.creation_id)
-        self._shelf.make_folder(log.path.parent)
+            root_creation_id = tree.sessions[tree.root.id].creation_id
+        payload = encode_line(commit, outcome, 1, creation_record(log.key, creation, head, root_creation_id))
+        new = self._directory.new_path(creation.creation_id)
+        self._directory.make_folder(log.path.parent)
         # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
-        data = framed(payload, 0 if self._shelf.durable else None)
-        with create_atomically(new, log.path, data, durable=self._shelf.durable):
+        data = framed(payload, 0 if self._directory.durable else None)
+        with create_atomically(new, log.path, data, durable=self._directory.durable):
             tree.add(log.key.id, head.parent_id, creation.creation_id)
             self._sync(tree)
-            if self._shelf.durable:
+            if self._directory.durable:
                 log.on_disk.was_synced(data[:FIRST_BYTES], len(data))
         return outcome.receipt
 
     def _is_taken(self, log: LogFile, tree: TreeFile) -> bool:
         """Tell whether the log's id has a session already; what a cut-off creation left goes out of the way."""
         if not log.exists():
-            if log.key.id in tree.living:
-                raise lost_log(self._shelf, log, tree)
+            if log.key.id in tree.sessions:
+                raise lost_log(self._directory, log, tree)
             return False
         if self._is_named(log, tree):
             return True
@@ -128,20 +128,20 @@ class FileEngine:
         return False
 
     def _is_named(self, log: LogFile, held: TreeFile) -> bool:
-        birth = log.birth
-        assert birth is not None, "a log that exists has its first record"
+        creation = log.creation
+        assert creation is not None, "a log that exists has its first record"
         tree = held
-        if birth.root_id != held.root.id:
-            tree = self._shelf.tree(SessionKey(held.root.namespace, birth.root_id))
+        if creation.root_id != held.root.id:
+            tree = self._directory.tree(SessionKey(held.root.namespace, creation.root_id))
         # Tried, not waited for: another thread may hold that tree and wait for this one.
         if not tree.handle.lock.acquire(blocking=False):
             raise BusyError
         try:
             if tree is not held:
                 tree.catch_up()
-            if tree.unswept(birth.creation_id):
+            if tree.unpurged(creation.creation_id):
                 raise BusyError  # what it spent is nowhere else
-            return tree.names(birth)
+            return tree.names(creation)
         finally:
             tree.handle.lock.release()
 
@@ -151,15 +151,15 @@ class FileEngine:
             raise SessionAlreadyExists(log.key.id)
         # Whoever wrote it may have died before it was on disk.
         self._sync(tree)
-        if self._shelf.durable:
+        if self._directory.durable:
             log.handle.sync()
             sync_directory(log.path.parent)
-            self._shelf.make_folder(log.path.parent)
+            self._directory.make_folder(log.path.parent)
         return receipt
 
     @contextmanager
     def _held_at(self, log: LogFile, guard: Guard) -> Iterator[None]:
-        """Hold the log of a session that is where it is expected, so that no commit comes until it is swept."""
+        """Hold the log of a session that is where it is expected, so that no commit comes until it is purged."""
         with log, log.handle.exclusive() as size:
             if size is None or not log.exists(held_size=size) or log.head is None:
                 raise BusyError
@@ -167,73 +167,73 @@ class FileEngine:
             yield
 
     def _delete(self, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:
-        if tree.is_alive(key.id, creation_id):
+        if tree.is_present(key.id, creation_id):
             children = tree.children(key.id)
             if children and not cascade:
                 raise InvalidSessionOperation(
                     f"session {key.id!r} has {len(children)} children: delete them first, or pass children='cascade'",
                     session_id=key.id,
                 )
-            tree.end(key.id)
+            tree.delete(key.id)
         # Also when it was ended before: whoever wrote that may have died before it was on disk.
         self._sync(tree)
 
-    def _sweep_rest(self, root: SessionKey, places: Sequence[TreeEntry]) -> None:
-        """Sweep these dead in chunks, between which others get at the tree; what is in use stays for a later sweep."""
-        for _ in range(_SWEEP_TRIES):
-            most = most_at_once(self._shelf.pool)
-            chunks = [places[first : first + most] for first in range(0, len(places), most)]
-            places = [place for chunk in chunks for place in self._left_of(root, chunk)]
-            if not places:
+    def _purge_rest(self, root: SessionKey, entries: Sequence[TreeEntry]) -> None:
+        """Purge these deleted sessions in chunks, between which others get at the tree; what is in use stays."""
+        for _ in range(_PURGE_TRIES):
+            most = most_at_once(self._directory.pool)
+            chunks = [entries[first : first + most] for first in range(0, len(entries), most)]
+            entries = [entry for chunk in chunks for entry in self._left_of(root, chunk)]
+            if not entries:
                 return
 
-    def _left_of(self, root: SessionKey, places: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
-        """Sweep a chunk and return what could not be swept."""
-        tree = self._shelf.tree(root)
-        if not any(tree.unswept(place.creation_id) for place in places):
+    def _left_of(self, root: SessionKey, entries: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
+        """Purge a chunk and return what could not be purged."""
+        tree = self._directory.tree(root)
+        if not any(tree.unpurged(entry.creation_id) for entry in entries):
             return ()
         time.sleep(_PAUSE_SECONDS)
         try:
             with self.held_tree(root):
-                return self.sweep_held(tree, places)
+                return self.purge_held(tree, entries)
         except BusyError:
-            return places
+            return entries
         except SessionNotFound:
-            return ()  # others have swept the last of the tree
+            return ()  # others have purged the last of the tree
 
-    def sweep_held(self, tree: TreeFile, places: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
-        """Sweep these dead of a tree that is held, and return those that could not be swept."""
-        sweep(self._shelf, tree, places)
-        left = [place for place in places if tree.unswept(place.creation_id)]
-        remove_if_empty(self._shelf, tree)
+    def purge_held(self, tree: TreeFile, entries: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
+        """Purge these deleted sessions of a tree that is held, and return those that could not be purged."""
+        purge(self._directory, tree, entries)
+        left = [entry for entry in entries if tree.unpurged(entry.creation_id)]
+        remove_if_empty(self._directory, tree)
         return left
 
-    def _sweep_some(self, tree: TreeFile, key: SessionKey) -> bool:
-        """Sweep a few whose deletion was cut off, that of this id first; tell whether the tree file went with them."""
-        birth = self._birth(self._shelf.log(key))
-        own = None if birth is None else tree.unswept(birth.creation_id)
-        some = islice(tree.all_unswept(), most_at_once(self._shelf.pool) - 1)
-        sweep(self._shelf, tree, [*([] if own is None else [own]), *(place for place in some if place != own)])
-        return tree.offset > 0 and remove_if_empty(self._shelf, tree)
+    def _purge_some(self, tree: TreeFile, key: SessionKey) -> bool:
+        """Purge a few whose deletion was cut off, that of this id first; tell whether the tree file went with them."""
+        creation = self._creation(self._directory.log(key))
+        own = None if creation is None else tree.unpurged(creation.creation_id)
+        some = islice(tree.all_unpurged(), most_at_once(self._directory.pool) - 1)
+        purge(self._directory, tree, [*([] if own is None else [own]), *(entry for entry in some if entry != own)])
+        return tree.offset > 0 and remove_if_empty(self._directory, tree)
 
-    def _sweep_former(self, key: SessionKey, root: SessionKey) -> None:
-        """Let the tree that a dead session of this id was in count what it spent, before its log goes."""
-        log = self._shelf.log(key)
-        if living_birth(self._shelf, log) is not None:
+    def _purge_former(self, key: SessionKey, root: SessionKey) -> None:
+        """Let the tree of a deleted session of this id count what it spent, before its log goes."""
+        log = self._directory.log(key)
+        if find_creation(self._directory, log) is not None:
             return
-        birth = self._birth(log)
-        if birth is not None and birth.root_id != root.id:
-            with suppress(SessionNotFound), self.held_tree(SessionKey(key.namespace, birth.root_id)) as tree:
-                self._sweep_some(tree, key)
+        creation = self._creation(log)
+        if creation is not None and creation.root_id != root.id:
+            with suppress(SessionNotFound), self.held_tree(SessionKey(key.namespace, creation.root_id)) as tree:
+                self._purge_some(tree, key)
 
-    def _birth(self, log: LogFile) -> CreationRecord | None:
+    def _creation(self, log: LogFile) -> CreationRecord | None:
         with log:
-            return log.birth if log.exists() else None
+            return log.creation if log.exists() else None
 
     @contextmanager
     def held_tree(self, root: SessionKey, *, make: bool = False) -> Iterator[TreeFile]:
         """Hold a tree file against all others, caught up. Raises SessionNotFound where there is none to `make`."""
-        tree = self._shelf.tree(root)
+        tree = self._directory.tree(root)
         with tree:
             if not tree.is_there():
                 if not make:
@@ -242,7 +242,7 @@ class FileEngine:
             size = tree.handle.hold()
             try:
                 tree.catch_up(held_size=size, cut_torn_tail=True)
-                if self._shelf.durable and tree.offset and not tree.on_disk.is_anchored(tree.first_bytes):
+                if self._directory.durable and tree.offset and not tree.on_disk.is_anchored(tree.first_bytes):
                     tree.anchor()
                 try:
                     yield tree
@@ -255,7 +255,7 @@ class FileEngine:
 
     def _make_tree_file(self, tree: TreeFile) -> None:
         """Make an empty tree file. Raises BusyError when it, or its folder, was removed meanwhile."""
-        self._shelf.make_folder(tree.path.parent)
+        self._directory.make_folder(tree.path.parent)
         try:
             is_made = tree.handle.open(create=True) is not None
         except FileChangedError as error:
@@ -264,8 +264,8 @@ class FileEngine:
             raise BusyError
 
     def _sync(self, tree: TreeFile) -> None:
-        if self._shelf.durable:
+        if self._directory.durable:
             tree.handle.sync()
             sync_directory(tree.path.parent)
-            self._shelf.make_folder(tree.path.parent)
+            self._directory.make_folder(tree.path.parent)
             tree.on_disk.was_synced(tree.first_bytes, tree.offset)

@@ -18,93 +18,93 @@ from a2a_session_manager.storage.records import SessionKey
 MOST_AT_ONCE = 256_000
 
 
-def living_birth(shelf: StoreDirectory, log: LogFile) -> CreationRecord | None:
-    """Return the birth of a session that exists, else None. Raises CorruptSession when half of it is lost."""
-    birth, revision = _birth_and_revision(log)
-    if birth is None:
-        _refuse_lost_log(shelf, log)
+def find_creation(directory: StoreDirectory, log: LogFile) -> CreationRecord | None:
+    """Return the creation of a session that exists, else None. Raises CorruptSession when half of it is lost."""
+    creation, revision = _creation_and_revision(log)
+    if creation is None:
+        _refuse_lost_log(directory, log)
         return None
-    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    tree = directory.tree(SessionKey(log.key.namespace, creation.root_id))
     with tree:
         tree.catch_up()
-        if tree.names(birth):
-            return birth
+        if tree.names(creation):
+            return creation
         # A creation that was cut off leaves a log of one commit, and no line in the tree.
-        is_known = revision == 1 or tree.knows(birth.creation_id)
+        is_known = revision == 1 or tree.knows(creation.creation_id)
     if not is_known:
-        _refuse_lost_line(shelf, log, birth, tree)
+        _refuse_lost_line(directory, log, creation, tree)
     return None
 
 
-def birth_at_once(shelf: StoreDirectory, log: LogFile) -> CreationRecord:
-    """Return the birth of a session that lives, waiting for nobody and reading little.
+def find_creation_at_once(directory: StoreDirectory, log: LogFile) -> CreationRecord:
+    """Return the creation of a session that exists, waiting for nobody and reading little.
 
-    Raises BusyError where that does not tell. For a writer, as `remembered_birth`.
+    Raises BusyError where that does not tell. For a writer, as `remembered_creation`.
     """
-    if log.birth is None:
+    if log.creation is None:
         with log.at_once():
-            look = log.handle.look()
-            if look is None or look.size > MOST_AT_ONCE or not log.exists():
+            signature = log.handle.signature()
+            if signature is None or signature.size > MOST_AT_ONCE or not log.exists():
                 raise BusyError
-    birth = log.birth
-    if birth is None:
+    creation = log.creation
+    if creation is None:
         raise BusyError
-    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    tree = directory.tree(SessionKey(log.key.namespace, creation.root_id))
     with tree.at_once():
         tree.catch_up(most=MOST_AT_ONCE)
-        if not tree.names(birth):
+        if not tree.names(creation):
             raise BusyError
-    return birth
+    return creation
 
 
-def remembered_birth(shelf: StoreDirectory, log: LogFile) -> CreationRecord | None:
-    """Return the birth that was read from the log before, if its tree names it now; None tells nothing.
+def remembered_creation(directory: StoreDirectory, log: LogFile) -> CreationRecord | None:
+    """Return the creation that was read from the log before, if its tree names it now; None tells nothing.
 
     For a writer, who compares it with the log's again once the log is held.
     """
-    birth = log.birth
-    if birth is None:
+    creation = log.creation
+    if creation is None:
         return None
-    tree = shelf.tree(SessionKey(log.key.namespace, birth.root_id))
+    tree = directory.tree(SessionKey(log.key.namespace, creation.root_id))
     with tree:
         tree.catch_up()
-        return birth if tree.names(birth) else None
+        return creation if tree.names(creation) else None
 
 
-def lost_log(shelf: StoreDirectory, log: LogFile, tree: TreeFile) -> CorruptSession:
+def lost_log(directory: StoreDirectory, log: LogFile, tree: TreeFile) -> CorruptSession:
     """What to raise for a session that a tree names and that has no log: damage, not absence."""
     return CorruptSession(
-        log.key.id, f"{log.path} is missing, but {tree.path} names it: {shelf.remedy_for_a_lost_part()}"
+        log.key.id, f"{log.path} is missing, but {tree.path} names it: {directory.remedy_for_a_lost_part()}"
     )
 
 
-def _birth_and_revision(log: LogFile) -> tuple[CreationRecord | None, int]:
+def _creation_and_revision(log: LogFile) -> tuple[CreationRecord | None, int]:
     with log:
         if not log.exists() or log.head is None:
             return None, 0
-        return log.birth, log.head.revision
+        return log.creation, log.head.revision
 
 
-def _refuse_lost_log(shelf: StoreDirectory, log: LogFile) -> None:
-    """Raise when a root's tree file names it, before and after another look for its log."""
-    tree = shelf.tree(log.key)
+def _refuse_lost_log(directory: StoreDirectory, log: LogFile) -> None:
+    """Raise when a root's tree file names it, before and after its log is looked for again."""
+    tree = directory.tree(log.key)
     named = _root_creation_id(tree)
-    if named is not None and _birth_and_revision(log)[0] is None and _root_creation_id(tree) == named:
-        raise lost_log(shelf, log, tree)
+    if named is not None and _creation_and_revision(log)[0] is None and _root_creation_id(tree) == named:
+        raise lost_log(directory, log, tree)
 
 
 def _root_creation_id(tree: TreeFile) -> str | None:
     with tree:
-        root = tree.living.get(tree.root.id) if tree.catch_up() else None
+        root = tree.sessions.get(tree.root.id) if tree.catch_up() else None
         return None if root is None else root.creation_id
 
 
-def _refuse_lost_line(shelf: StoreDirectory, log: LogFile, birth: CreationRecord, tree: TreeFile) -> None:
+def _refuse_lost_line(directory: StoreDirectory, log: LogFile, creation: CreationRecord, tree: TreeFile) -> None:
     """Raise when the log and its root's are there: a deletion removes both before it forgets their names."""
-    root_birth = _birth_and_revision(shelf.log(tree.root))[0]
-    has_root = root_birth is not None and root_birth.creation_id == birth.root_creation_id
-    if has_root and _birth_and_revision(log)[0] == birth:
+    root_creation = _creation_and_revision(directory.log(tree.root))[0]
+    has_root = root_creation is not None and root_creation.creation_id == creation.root_creation_id
+    if has_root and _creation_and_revision(log)[0] == creation:
         raise CorruptSession(
             log.key.id,
-            f"{tree.path} has lost the line of {log.path}: {shelf.remedy_for_a_lost_part()}; nothing was changed",
+            f"{tree.path} has lost the line of {log.path}: {directory.remedy_for_a_lost_part()}; nothing was changed",
         )

@@ -128,12 +128,14 @@ class FramedFile(ABC):
 
     def is_current(self) -> bool:
         """Catch up like `catch_up`, without opening a file that is as it was when all of it was read."""
-        look = self.handle.look()
-        if look is not None and look == self._seen:
+        signature = self.handle.signature()
+        if signature is not None and signature == self._seen:
             return True
         if not self.catch_up():
             return False
-        self._seen = look if look is not None and look.is_settled and look.size == self.offset else None
+        self._seen = (
+            signature if signature is not None and signature.is_settled and signature.size == self.offset else None
+        )
         return True
 
     def is_there(self) -> bool:
@@ -168,7 +170,7 @@ class FramedFile(ABC):
         return self._first_bytes
 
     def anchor(self) -> None:
-        """Bring what was read to disk, and a mark that says so: what comes behind it may be lost with the power."""
+        """Bring what was read to disk, and a mark that says so: what comes after it may be lost with the power."""
         self.handle.sync()
         self.on_disk.mark.write(self._first_bytes, self.offset, durable=True)
         sync_directory(self.path.parent)
@@ -263,13 +265,13 @@ class FramedFile(ABC):
         )  # fmt: skip
 
     def _is_lost_with_the_power(self, start: int, size: int) -> bool:
-        """Tell whether nothing says that the bytes from `start` on were on disk; whole records behind it might."""
+        """Tell whether nothing says that the bytes from `start` on were on disk; whole records after it might."""
         if size - start > _MOST_UNSYNCED:
             return False
         if not (self.on_disk.may_end_at(start, self._first_bytes) if start else self.may_be_lost_whole()):
             return False
-        behind = find_frames(self.handle.read(start, size), start)
-        return all(frame.synced is not None and frame.synced <= start for frame in behind)
+        later = find_frames(self.handle.read(start, size), start)
+        return all(frame.synced is not None and frame.synced <= start for frame in later)
 
     def _take(self, frame: Frame) -> None:
         try:

@@ -34,7 +34,7 @@ class BusyError(Exception):
 
 
 class FileSignature(NamedTuple):
-    """What an outside look at a file shows; any change of the file changes some of it."""
+    """What `stat` tells of a file; any change of the file changes some of it."""
 
     device: int
     inode: int
@@ -125,8 +125,8 @@ class FileHandle:
             return None
         return status if _identity(status) == self._opened else None
 
-    def look(self) -> FileSignature | None:
-        """Look at the file without opening it; None when there is none."""
+    def signature(self) -> FileSignature | None:
+        """Return what `stat` tells of the file, which is not opened; None when there is none."""
         try:
             status = os.stat(self._name, follow_symlinks=False)
         except FileNotFoundError:
@@ -169,7 +169,7 @@ class FileHandle:
     def cut(self, size: int, *, durable: bool = False) -> None:
         os.ftruncate(self.fd, size)
         if durable:
-            # Before anything is written there: what was cut must not come back behind it when the power fails.
+            # Before anything is written there: what was cut must not come back after it when the power fails.
             os.fsync(self.fd)
 
     def sync(self) -> None:
@@ -219,7 +219,7 @@ class FileHandle:
         self.is_held = True
         status = self._named_status()
         if status is None:
-            # Deleted and made again while we waited for nobody: the lock we hold is on a dead file.
+            # Deleted and made again while we waited for nobody: the lock we hold is on a removed file.
             self.release()
             self.close()
             raise BusyError

@@ -36,11 +36,11 @@ class LogIndex:
         return self._sidecars.checkpoint_path
 
     def forget(self) -> None:
-        self._begin_behind(None)
+        self._begin_after(None)
 
     def load(self, first_bytes: bytes) -> Checkpoint | None:
         """Begin with what the sidecars say of the log that begins so; None when they are of no use."""
-        self._begin_behind(self._sidecars.load(first_bytes) if self._trusts_sidecars else None)
+        self._begin_after(self._sidecars.load(first_bytes) if self._trusts_sidecars else None)
         return self._checkpoint
 
     def distrust(self) -> None:
@@ -123,7 +123,7 @@ class LogIndex:
         self,
         offset: int,
         first_bytes: bytes,
-        birth: CreationRecord,
+        creation: CreationRecord,
         head: HeadRecord,
         retractions: Sequence[StoredRetraction],
         synced: int | None,
@@ -131,16 +131,16 @@ class LogIndex:
         """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         with suppress(OSError):
-            fresh = Checkpoint(offset, birth, heads.copied(head, whole_head=True), list(retractions), synced)
+            fresh = Checkpoint(offset, creation, heads.copied(head, whole_head=True), list(retractions), synced)
             ids = self._recent_ids(head.last_seq - len(self._recent_starts))
             written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
             self._trusts_sidecars = True
-            self._begin_behind(written)
+            self._begin_after(written)
 
     def _older(self, kind: str, identifier: str) -> Sequence[int]:
         return () if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))
 
-    def _begin_behind(self, checkpoint: Checkpoint | None) -> None:
+    def _begin_after(self, checkpoint: Checkpoint | None) -> None:
         """Remember nothing but what this checkpoint covers; None when the sidecars are not used."""
         self._checkpoint = checkpoint
         # Up to which byte of the log the sidecars know it.

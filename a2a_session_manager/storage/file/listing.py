@@ -14,11 +14,11 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.atomic_files import read_regular
 from a2a_session_manager.storage.file.commit_lines import decode_line
+from a2a_session_manager.storage.file.folder_scan import FolderScan
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.names import file_name, identifier_of, shard_of
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.file.presence import Presence
-from a2a_session_manager.storage.file.session_reader import FileReader
+from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.records import SessionKey
@@ -28,8 +28,8 @@ _TREE_SUFFIX = ".tree"
 
 
 def list_page(
-    shelf: StoreDirectory,
-    reader: FileReader,
+    directory: StoreDirectory,
+    reader: SessionReader,
     namespace: str,
     prefix: str,
     cursor: str | None,
@@ -37,27 +37,32 @@ def list_page(
     roots_only: bool,
 ) -> SessionPage:
     """Return the next ids that start with `prefix`, by folder and file name; the cursor is the last of both."""
-    behind = _position(cursor)
-    with translated(shelf.directory):
-        found = list(islice(_found(shelf, reader, namespace, prefix, behind, roots_only), limit + 1))
+    after = _position(cursor)
+    with translated(directory.path):
+        found = list(islice(_found(directory, reader, namespace, prefix, after, roots_only), limit + 1))
     page = found[:limit]
     return SessionPage([session_id for _, session_id in page], "/".join(page[-1][0]) if len(found) > limit else None)
 
 
 def _found(
-    shelf: StoreDirectory, reader: FileReader, namespace: str, prefix: str, behind: tuple[str, str], roots_only: bool
+    directory: StoreDirectory,
+    reader: SessionReader,
+    namespace: str,
+    prefix: str,
+    after: tuple[str, str],
+    roots_only: bool,
 ) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield what is listed, with the place of each: folder and file name."""
-    for folder in shelf.shards(namespace, behind[0]):
-        presence = Presence(shelf, namespace, folder.name)
-        for file, is_plain in _files(folder, shelf.folder(namespace, "trees") / folder.name):
+    for folder in directory.shards(namespace, after[0]):
+        scan = FolderScan(directory, namespace, folder.name)
+        for file, is_plain in _files(folder, directory.folder(namespace, "trees") / folder.name):
             name = folder.name, file
-            if name <= behind:
+            if name <= after:
                 continue
-            session_id = _session_id(shelf, namespace, name)
+            session_id = _session_id(directory, namespace, name)
             if session_id is None or not session_id.startswith(prefix):
                 continue
-            kind = presence.kind_of(session_id, file.removesuffix(_SUFFIX)) if is_plain else None
+            kind = scan.kind_of(session_id, file.removesuffix(_SUFFIX)) if is_plain else None
             if kind is None:
                 is_listed = _is_listed(reader, SessionKey(namespace, session_id), roots_only)
             else:
@@ -93,27 +98,27 @@ def _position(cursor: str | None) -> tuple[str, str]:
     return folder, file
 
 
-def _session_id(shelf: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
+def _session_id(directory: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
     stem = name[1].removesuffix(_SUFFIX)
-    session_id = _id_inside(shelf, namespace, name) if stem.startswith("~") else identifier_of(stem)
+    session_id = _id_inside(directory, namespace, name) if stem.startswith("~") else identifier_of(stem)
     # Somebody else's file may end in .log too, and a copy may lie in another folder.
     is_ours = session_id is not None and (shard_of(stem), file_name(session_id)) == (name[0], stem)
     return session_id if is_ours else None
 
 
-def _id_inside(shelf: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
+def _id_inside(directory: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
     """A hashed name keeps its id in the first record."""
-    path = shelf.folder(namespace, "logs") / name[0] / name[1]
+    path = directory.folder(namespace, "logs") / name[0] / name[1]
     try:
         frames = read_frames(read_regular(path), 0)
-        birth = decode_line(frames[0].payload).birth if frames else None
+        creation = decode_line(frames[0].payload).creation if frames else None
     except FileNotFoundError:
-        return _root_inside(shelf.folder(namespace, "trees") / name[0] / f"{path.stem}{_TREE_SUFFIX}")
+        return _root_inside(directory.folder(namespace, "trees") / name[0] / f"{path.stem}{_TREE_SUFFIX}")
     except NONSENSE as error:
         raise _unnamed(path) from error
-    if birth is None:
+    if creation is None:
         raise _unnamed(path)
-    return birth.key.id
+    return creation.key.id
 
 
 def _root_inside(tree_path: Path) -> str | None:
@@ -132,9 +137,9 @@ def _unnamed(path: Path) -> CorruptSession:
     return CorruptSession(path.stem, message)
 
 
-def _is_listed(reader: FileReader, key: SessionKey, roots_only: bool) -> bool:
+def _is_listed(reader: SessionReader, key: SessionKey, roots_only: bool) -> bool:
     try:
-        with reader.living(key) as log:
+        with reader.existing(key) as log:
             return log is not None and log.head is not None and not (roots_only and log.head.parent_id is not None)
     except CorruptSession:
         return True  # damage is not absence

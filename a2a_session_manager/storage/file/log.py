@@ -30,8 +30,8 @@ class LogFile(LogReader):
     def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
         """Decide commits in order, write what they brought in one write, and answer each.
 
-        Only by who holds the file exclusively and has caught up. What did not fit fails with StoreFull, and so
-        does every commit behind it. Raises OSError when writing or syncing failed: then nobody knows. With
+        Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
+        does every commit after it. Raises OSError when writing or syncing failed: then nobody knows. With
         durability=disk the caller syncs it, and answers nobody before.
         """
         try:
@@ -54,7 +54,7 @@ class LogFile(LogReader):
     def remove(self) -> None:
         """Remove the log, all that was derived from it, and what was cut from it.
 
-        Only by who holds the file exclusively.
+        Only the exclusive holder of the file calls it.
         """
         self.remove_derived()  # first: once the log is gone, another one of its name may have sidecars
         for path in takewhile(os.path.lexists, self.cut_paths()):
@@ -124,14 +124,14 @@ class LogFile(LogReader):
 
     def _write_checkpoint_if_due(self) -> None:
         assert self.head is not None, "only a log that exists grows"
-        assert self.birth is not None, "only a log that exists grows"
+        assert self.creation is not None, "only a log that exists grows"
         if not self._index.is_due(self.offset):
             return
         if self._index.is_overtaken(self._first_bytes):
             self.start_over()  # the next use begins with what another process has written
         else:
             self._index.write(
-                self.offset, self._first_bytes, self.birth, self.head, self.retractions, self.on_disk.synced
+                self.offset, self._first_bytes, self.creation, self.head, self.retractions, self.on_disk.synced
             )
 
 

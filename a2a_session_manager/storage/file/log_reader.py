@@ -49,7 +49,7 @@ class LogReader(FramedFile):
 
     def forget(self) -> None:
         self.head: HeadRecord | None = None
-        self.birth: CreationRecord | None = None
+        self.creation: CreationRecord | None = None
         self.retractions: list[StoredRetraction] = []
         self._index.forget()
 
@@ -77,7 +77,7 @@ class LogReader(FramedFile):
         checkpoint = self._index.load(first_bytes)
         if checkpoint is None:
             return
-        if checkpoint.birth.key != self.key:
+        if checkpoint.creation.key != self.key:
             self._index.distrust()
             return
         size = self.handle.size()
@@ -87,7 +87,7 @@ class LogReader(FramedFile):
                 f"{self.path} ends at byte {size}, but {self._index.checkpoint_path} saw it up to "
                 f"{checkpoint.covers}: {self.remedy(size)}; nothing was changed",
             )
-        self.birth = checkpoint.birth
+        self.creation = checkpoint.creation
         self.head = heads.copied(checkpoint.head, whole_head=True)
         self.retractions = list(checkpoint.retractions)
         self.offset = checkpoint.covers
@@ -107,8 +107,8 @@ class LogReader(FramedFile):
 
     def take(self, frame: Frame) -> None:
         line = decode_line(frame.payload)
-        if line.birth is not None:
-            self._begin(line.birth)
+        if line.creation is not None:
+            self._begin(line.creation)
         head = self.head
         if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
             raise ValueError("its numbers leave a gap")
@@ -165,22 +165,22 @@ class LogReader(FramedFile):
         try:
             return work()
         except _MisledError:
-            birth = self.birth
+            creation = self.creation
             self.start_over()
             self._index.distrust()
-            if not self.catch_up() or self.birth != birth:
+            if not self.catch_up() or self.creation != creation:
                 raise SessionNotFound(self.session_id) from None  # deleted meanwhile, and its sidecars with it
             return work()
 
-    def _begin(self, birth: CreationRecord) -> None:
+    def _begin(self, creation: CreationRecord) -> None:
         if self.head is not None:
             raise ValueError("a second first record")
-        if birth.key != self.key:
+        if creation.key != self.key:
             raise CorruptSession(
-                self.session_id, f"{self.path} holds session {birth.key.id!r}: put each log back under its own name"
+                self.session_id, f"{self.path} holds session {creation.key.id!r}: put each log back under its own name"
             )
-        self.birth = birth
-        self.head = heads.new_head(self.key, creation_of(birth))
+        self.creation = creation
+        self.head = heads.new_head(self.key, creation_of(creation))
 
     def _note(self, head: HeadRecord, commit: EncodedCommit, outcome: commit_rules.Outcome, start: int) -> None:
         before = head.last_seq
@@ -233,7 +233,7 @@ class LogReader(FramedFile):
             except DamagedFrameError as error:
                 if error.offset == start:
                     raise self._misled(start) from error
-                frames = read_frames(data[: error.offset - start], start)  # what lies behind may not be wanted
+                frames = read_frames(data[: error.offset - start], start)  # what lies after may not be wanted
             if frames:
                 return frames
             if end >= self.offset:
@@ -271,12 +271,12 @@ class _MisledError(Exception):
     """The log is not where a sidecar says; whether the log itself is whole, reading it from its start tells."""
 
 
-def creation_of(birth: CreationRecord) -> Creation:
-    """Return the creation that a birth records."""
+def creation_of(creation: CreationRecord) -> Creation:
+    """Return the creation that a creation records."""
     parent = None
-    if birth.parent_id is not None:
-        parent = Parent(birth.parent_id, "", birth.root_id, birth.depth - 1)
-    return Creation(birth.creation_id, birth.created_at, parent, birth.updated_at)
+    if creation.parent_id is not None:
+        parent = Parent(creation.parent_id, "", creation.root_id, creation.depth - 1)
+    return Creation(creation.creation_id, creation.created_at, parent, creation.updated_at)
 
 
 def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:

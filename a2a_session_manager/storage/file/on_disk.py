@@ -34,7 +34,7 @@ class OnDisk:
         self.mark.write_synced(first_bytes, end)
 
     def was_cut(self, first_bytes: bytes, end: int) -> None:
-        """Note that what stood behind `end` is gone: what comes in its place is not on disk, though that was."""
+        """Note that what stood after `end` is gone: what comes in its place is not on disk, though that was."""
         if self.end(first_bytes) > end:
             self.was_synced(first_bytes, end)
 
@@ -55,7 +55,7 @@ class OnDisk:
         return self.end(first_bytes) if self.durable else None
 
     def may_end_at(self, offset: int, first_bytes: bytes) -> bool:
-        """Tell whether a loss of power can have taken what stood behind `offset`, the end of the last whole record.
+        """Tell whether a loss of power can have taken what stood after `offset`, the end of the last whole record.
 
         That is so when it was written with durability=disk, and nothing says that it was on disk.
         """

@@ -20,9 +20,9 @@ from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
+from a2a_session_manager.storage.file.purging import most_at_once
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.file.sweeping import most_at_once
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import SessionKey
 
@@ -31,116 +31,122 @@ _FIRST_RECORD_BYTES = 64_000
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
 
-def bring_in_order(shelf: StoreDirectory, engine: FileEngine) -> None:
+def bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
     """Make a copy whole, once, whoever opens it first; a copy that is read-only stays as it is."""
-    with translated(shelf.directory):
+    with translated(directory.path):
         try:
-            with shelf.taking_into_use() as is_first:
+            with directory.taking_into_use() as is_first:
                 if is_first:
-                    _bring_in_order(shelf, engine)
+                    _bring_in_order(directory, engine)
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
-    shelf.is_copy = False
+    directory.is_copy = False
 
 
-def _bring_in_order(shelf: StoreDirectory, engine: FileEngine) -> None:
-    births = {birth.key: birth for folder in shelf.namespace_folders() for birth in _births(shelf, folder)}
+def _bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
+    creations = {
+        creation.key: creation for folder in directory.namespace_folders() for creation in _creations(directory, folder)
+    }
     by_root: dict[SessionKey, list[CreationRecord]] = {}
-    for birth in births.values():
-        by_root.setdefault(SessionKey(birth.key.namespace, birth.root_id), []).append(birth)
-    roots = chain(by_root, *(_roots(shelf, folder) for folder in shelf.namespace_folders()))
+    for creation in creations.values():
+        by_root.setdefault(SessionKey(creation.key.namespace, creation.root_id), []).append(creation)
+    roots = chain(by_root, *(_roots(directory, folder) for folder in directory.namespace_folders()))
     for root in dict.fromkeys(roots):
         try:
             with engine.held_tree(root, make=True) as tree:
-                _bring_tree_in_order(shelf, engine, tree, births, by_root.get(root, ()))
+                _bring_tree_in_order(directory, engine, tree, creations, by_root.get(root, ()))
         except BusyError as error:
-            raise StoreUnavailable(f"{shelf.directory}: another process holds a file: open it again later") from error
+            raise StoreUnavailable(f"{directory.path}: another process holds a file: open it again later") from error
         except CorruptSession as error:
             _log.warning("%s; it was left as it is", error)
 
 
 def _bring_tree_in_order(
-    shelf: StoreDirectory,
+    directory: StoreDirectory,
     engine: FileEngine,
     tree: TreeFile,
-    births: dict[SessionKey, CreationRecord],
+    creations: dict[SessionKey, CreationRecord],
     logs: Iterable[CreationRecord],
 ) -> None:
-    _end_those_without_a_log(shelf, tree, births)
-    for birth in sorted(logs, key=lambda birth: (birth.depth, birth.created_at)):
-        if not tree.knows(birth.creation_id) and _was_written_to(shelf, birth):
-            _take_in(tree, birth)
-    if shelf.durable and tree.handle.size():
+    _delete_those_without_a_log(directory, tree, creations)
+    for creation in sorted(logs, key=lambda creation: (creation.depth, creation.created_at)):
+        if not tree.knows(creation.creation_id) and _was_written_to(directory, creation):
+            _take_in(tree, creation)
+    if directory.durable and tree.handle.size():
         tree.handle.sync()
-    unswept, most = list(tree.all_unswept()), most_at_once(shelf.pool)
-    for first in range(0, len(unswept), most):
-        engine.sweep_held(tree, unswept[first : first + most])
+    unpurged, most = list(tree.all_unpurged()), most_at_once(directory.pool)
+    for first in range(0, len(unpurged), most):
+        engine.purge_held(tree, unpurged[first : first + most])
 
 
-def _end_those_without_a_log(shelf: StoreDirectory, tree: TreeFile, births: dict[SessionKey, CreationRecord]) -> None:
-    """End what was deleted before its log's turn to be copied came. A log that cannot be read is no such one."""
-    for place in list(tree.living.values()):
-        birth = births.get(SessionKey(tree.root.namespace, place.id))
-        is_there = (birth is not None and birth.creation_id == place.creation_id) or _has_log(shelf, tree, place)
-        if tree.is_alive(place.id, place.creation_id) and not is_there:
-            _log.warning("%s: session %r was deleted while it was copied", tree.path, place.id)
-            tree.end(place.id)
+def _delete_those_without_a_log(
+    directory: StoreDirectory, tree: TreeFile, creations: dict[SessionKey, CreationRecord]
+) -> None:
+    """Delete what had been deleted before its log's turn to be copied came; a log that cannot be read is there."""
+    for entry in list(tree.sessions.values()):
+        creation = creations.get(SessionKey(tree.root.namespace, entry.id))
+        is_there = (creation is not None and creation.creation_id == entry.creation_id) or _has_log(
+            directory, tree, entry
+        )
+        if tree.is_present(entry.id, entry.creation_id) and not is_there:
+            _log.warning("%s: session %r was deleted while it was copied", tree.path, entry.id)
+            tree.delete(entry.id)
 
 
-def _has_log(shelf: StoreDirectory, tree: TreeFile, place: TreeEntry) -> bool:
+def _has_log(directory: StoreDirectory, tree: TreeFile, entry: TreeEntry) -> bool:
     """Look for a log again, now that its tree is held: a store that works here already may have made it meanwhile."""
-    path = shelf.log(SessionKey(tree.root.namespace, place.id)).path
-    birth = _birth(path)
-    return path.exists() if birth is None else birth.creation_id == place.creation_id
+    path = directory.log(SessionKey(tree.root.namespace, entry.id)).path
+    creation = _creation(path)
+    return path.exists() if creation is None else creation.creation_id == entry.creation_id
 
 
-def _take_in(tree: TreeFile, birth: CreationRecord) -> None:
+def _take_in(tree: TreeFile, creation: CreationRecord) -> None:
     """Have the tree name a session that was made while it was copied, or know of it if its parent is not there."""
-    root = tree.living.get(tree.root.id)
-    if birth.parent_id is None:
+    root = tree.sessions.get(tree.root.id)
+    if creation.parent_id is None:
         fits = root is None
     else:
-        is_of_root = root is not None and root.creation_id == birth.root_creation_id
-        fits = is_of_root and birth.parent_id in tree.living and birth.key.id not in tree.living
+        is_of_root = root is not None and root.creation_id == creation.root_creation_id
+        fits = is_of_root and creation.parent_id in tree.sessions and creation.key.id not in tree.sessions
     if fits:
-        tree.add(birth.key.id, birth.parent_id, birth.creation_id)
+        tree.add(creation.key.id, creation.parent_id, creation.creation_id)
     elif root is not None:
-        tree.sweep([(TreeEntry(birth.key.id, birth.parent_id, birth.creation_id, 0), {})])
-    _log.warning("%s: session %r was made while it was copied", tree.path, birth.key.id)
+        tree.purge([(TreeEntry(creation.key.id, creation.parent_id, creation.creation_id, 0), {})])
+    _log.warning("%s: session %r was made while it was copied", tree.path, creation.key.id)
 
 
-def _was_written_to(shelf: StoreDirectory, birth: CreationRecord) -> bool:
+def _was_written_to(directory: StoreDirectory, creation: CreationRecord) -> bool:
     """Tell whether a log holds more than its first commit: of that alone, nobody may ever have been answered."""
-    log = shelf.log(birth.key)
+    log = directory.log(creation.key)
     with log:
         try:
-            return log.exists() and log.birth == birth and log.head is not None and log.head.revision > 1
+            return log.exists() and log.creation == creation and log.head is not None and log.head.revision > 1
         except CorruptSession:
             return False
 
 
-def _births(shelf: StoreDirectory, namespace_folder: Path) -> Iterator[CreationRecord]:
+def _creations(directory: StoreDirectory, namespace_folder: Path) -> Iterator[CreationRecord]:
     for path in namespace_folder.glob("logs/*/*.log"):
-        birth = _birth(path)
-        if birth is not None and shelf.log(birth.key).path == path:
-            yield birth
+        creation = _creation(path)
+        if creation is not None and directory.log(creation.key).path == path:
+            yield creation
 
 
-def _birth(path: Path) -> CreationRecord | None:
+def _creation(path: Path) -> CreationRecord | None:
     try:
-        return decode_line(_first_payload(path)).birth
+        return decode_line(_first_payload(path)).creation
     except NONSENSE:
         return None  # damaged: it stays, and says so when it is read
 
 
-def _roots(shelf: StoreDirectory, namespace_folder: Path) -> Iterator[SessionKey]:
+def _roots(directory: StoreDirectory, namespace_folder: Path) -> Iterator[SessionKey]:
     namespace = "" if namespace_folder.name == "default" else identifier_of(namespace_folder.name[1:])
     for path in namespace_folder.glob("trees/*/*.tree"):
         root_id = identifier_of(path.stem) or _root_inside(path)
         if namespace is not None and root_id is not None:
             root = SessionKey(namespace, root_id)
-            if shelf.tree(root).path == path:
+            if directory.tree(root).path == path:
                 yield root
 
 

@@ -1,4 +1,4 @@
-"""FileReader: the blocking half of the file store's reads. It runs in worker threads, never on the loop.
+"""SessionReader: the blocking half of the file store's reads. It runs in worker threads, never on the loop.
 
 Readers hold files against other threads, never against other processes: what those changed meanwhile is read again.
 """
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import commit_rules, heads, paging, ranges
-from a2a_session_manager.storage.file.existence import living_birth, lost_log
+from a2a_session_manager.storage.file.existence import find_creation, lost_log
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
@@ -24,52 +24,52 @@ _MOMENT_SECONDS = 0.05
 
 
 class TakesLongError(Exception):
-    """Nothing was read: others should not wait behind this read."""
+    """Nothing was read: others should not wait for this read."""
 
 
-class FileReader:
-    """Reads sessions and their trees in the files of a shelf."""
+class SessionReader:
+    """Reads sessions and their trees in the files of a store's directory."""
 
-    def __init__(self, shelf: StoreDirectory) -> None:
-        self._shelf = shelf
+    def __init__(self, directory: StoreDirectory) -> None:
+        self._directory = directory
 
     @contextmanager
-    def living(self, key: SessionKey) -> Iterator[LogFile | None]:
+    def existing(self, key: SessionKey) -> Iterator[LogFile | None]:
         """Hold a session's log against other threads, caught up; None when there is no such session."""
-        log = self._shelf.log(key)
-        birth = living_birth(self._shelf, log)
+        log = self._directory.log(key)
+        creation = find_creation(self._directory, log)
         with log:
-            yield log if birth is not None and log.exists() and log.birth == birth else None
+            yield log if creation is not None and log.exists() and log.creation == creation else None
 
     def refuse_long(self, key: SessionKey, last: int | None) -> None:
         """Raise TakesLongError unless the newest `last` events, and what was not read of the log, are soon there."""
-        log = self._shelf.log(key)
+        log = self._directory.log(key)
         if not log.handle.lock.acquire(timeout=_MOMENT_SECONDS):
             raise TakesLongError
         log.handle.lock.release()
-        look = log.handle.look()
-        if look is None:
+        signature = log.handle.signature()
+        if signature is None:
             return
-        size = look.size if last is None or last > _FEW_EVENTS else look.size - log.offset
+        size = signature.size if last is None or last > _FEW_EVENTS else signature.size - log.offset
         if size > MOST_BYTES_AT_ONCE:
             raise TakesLongError
 
     @contextmanager
     def tree_of(self, key: SessionKey) -> Iterator[TreeFile | None]:
-        """Hold the tree file of a living session against other threads, caught up; None without it."""
-        with self.living(key) as log:
+        """Hold the tree file of an existing session against other threads, caught up; None without it."""
+        with self.existing(key) as log:
             root_id = None if log is None or log.head is None else log.head.root_id
         if root_id is None:
             yield None
             return
-        tree = self._shelf.tree(SessionKey(key.namespace, root_id))
+        tree = self._directory.tree(SessionKey(key.namespace, root_id))
         with tree:
-            yield tree if tree.catch_up() and key.id in tree.living else None
+            yield tree if tree.catch_up() and key.id in tree.sessions else None
 
     def load(self, key: SessionKey, *, last: int | None, whole_head: bool) -> LoadedSession | None:
         """Return the head and the newest `last` visible events; None when there is no such session."""
         loaded: LoadedSession | None = None
-        with suppress(SessionNotFound), self.living(key) as log:
+        with suppress(SessionNotFound), self.existing(key) as log:
             if log is not None and log.head is not None:
                 head = heads.copied(log.head, whole_head=whole_head)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
@@ -77,13 +77,13 @@ class FileReader:
                 loaded = LoadedSession(head, paging.taken(events))
         if loaded is not None and whole_head:
             with self.tree_of(key) as tree:
-                loaded.child_ids = [] if tree is None else [place.id for place in tree.children(key.id)]
+                loaded.child_ids = [] if tree is None else [entry.id for entry in tree.children(key.id)]
         return loaded
 
     def read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        """Return a page of the log behind `after`; None when there is no such session."""
+        """Return a page of the log after the seq `after`; None when there is no such session."""
         page: LogPage | None = None
-        with suppress(SessionNotFound), self.living(key) as log:
+        with suppress(SessionNotFound), self.existing(key) as log:
             if log is not None and log.head is not None:
                 last = min(after + limit, log.head.last_seq)
                 events = log.read_events(after + 1, last, max_bytes=max_bytes)
@@ -96,16 +96,16 @@ class FileReader:
         return page
 
     def children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
-        """Return the living children made after the one that was made as number `start` of the tree."""
+        """Return the children made after the one that was made as number `start` of the tree."""
         with self.tree_of(key) as tree:
             if tree is None:
                 return None
-            behind = [place for place in tree.children(key.id) if place.ordinal > start]
-        page = behind[:limit]
-        return SessionPage([place.id for place in page], str(page[-1].ordinal) if len(behind) > limit else None)
+            later = [entry for entry in tree.children(key.id) if entry.ordinal > start]
+        page = later[:limit]
+        return SessionPage([entry.id for entry in page], str(page[-1].ordinal) if len(later) > limit else None)
 
     def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        """Return all living sessions of the tree that holds `key`. Raises CorruptSession for a lost log.
+        """Return all sessions of the tree that holds `key`. Raises CorruptSession for a lost log.
 
         A walk over the tree would take it for one that was deleted meanwhile.
         """
@@ -114,35 +114,35 @@ class FileReader:
                 if tree is None:
                     return None
                 known = tree.offset
-                places = list(tree.living.values())
-                logs = (self._shelf.log_path(SessionKey(key.namespace, place.id)) for place in places)
-                lost = next((place for place, path in zip(places, logs, strict=True) if not path.exists()), None)
+                entries = list(tree.sessions.values())
+                logs = (self._directory.log_path(SessionKey(key.namespace, entry.id)) for entry in entries)
+                lost = next((entry for entry, path in zip(entries, logs, strict=True) if not path.exists()), None)
                 if lost is None:
-                    return [TreeNode(place.id, place.parent_id) for place in places]
+                    return [TreeNode(entry.id, entry.parent_id) for entry in entries]
                 # Deleted by another process since the tree file was read: then it says so by now.
                 if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost.id)), tree)
+                    raise lost_log(self._directory, self._directory.log(SessionKey(key.namespace, lost.id)), tree)
 
     def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        """Return what all sessions of a root's tree have spent, the dead ones too."""
+        """Return what all sessions of a root's tree have spent, the deleted ones too."""
         while True:
             with self.tree_of(key) as tree:
                 if tree is None or tree.root != key:
                     return None
                 known = tree.offset
-                totals = {cell: dict(counters) for cell, counters in tree.swept_totals.items()}
-                places = [*tree.living.values(), *tree.dead.values()]
-                lost = [place for place in places if not self._add_spent(totals, key.namespace, place)]
+                totals = {cell: dict(counters) for cell, counters in tree.purged_totals.items()}
+                entries = [*tree.sessions.values(), *tree.deleted.values()]
+                lost = [entry for entry in entries if not self._add_spent(totals, key.namespace, entry)]
                 if not lost:
-                    return TreeTotals(tree.living[key.id].creation_id, totals)
-                # Swept by another process since the tree file was read: then it says so by now.
+                    return TreeTotals(tree.sessions[key.id].creation_id, totals)
+                # Purged by another process since the tree file was read: then it says so by now.
                 if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._shelf, self._shelf.log(SessionKey(key.namespace, lost[0].id)), tree)
+                    raise lost_log(self._directory, self._directory.log(SessionKey(key.namespace, lost[0].id)), tree)
 
-    def _add_spent(self, totals: Totals, namespace: str, place: TreeEntry) -> bool:
-        log = self._shelf.log(SessionKey(namespace, place.id))
+    def _add_spent(self, totals: Totals, namespace: str, entry: TreeEntry) -> bool:
+        log = self._directory.log(SessionKey(namespace, entry.id))
         with log:
-            if not log.is_current() or log.head is None or log.head.creation_id != place.creation_id:
+            if not log.is_current() or log.head is None or log.head.creation_id != entry.creation_id:
                 return False
             for cell, counters in log.head.totals.items():
                 commit_rules.add_counters(totals.setdefault(cell, {}), counters)

@@ -19,7 +19,7 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, birth_fields, birth_from
+from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_fields, creation_from
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
@@ -39,7 +39,7 @@ class Checkpoint:
     """
 
     covers: int
-    birth: CreationRecord
+    creation: CreationRecord
     head: HeadRecord
     retractions: list[StoredRetraction]
     synced: int | None = None
@@ -128,9 +128,9 @@ class Sidecars:
         return document, len(data)
 
     def _loaded(self, document: dict[str, Any], size: int) -> Checkpoint:
-        birth = birth_from(document["birth"])
-        head = decode_head(document["head"].encode(), birth.key)
-        _check_head(head, birth, document)
+        creation = creation_from(document["birth"])
+        head = decode_head(document["head"].encode(), creation.key)
+        _check_head(head, creation, document)
         if self._index_path.stat().st_size < head.last_seq * _WORD:
             raise ValueError("the index is too short")
         retractions = [
@@ -138,7 +138,7 @@ class Sidecars:
             for revision, after_seq, hidden in document["retractions"]
         ]
         tables = [read_segment(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
-        return Checkpoint(document["covers"], birth, head, retractions, document.get("synced"), tables, size)
+        return Checkpoint(document["covers"], creation, head, retractions, document.get("synced"), tables, size)
 
     def _table_path(self, name: str) -> Path:
         if not re.fullmatch(re.escape(self.checkpoint_path.stem) + r"\.ids\.[0-9]{1,9}", name):
@@ -169,9 +169,9 @@ class Sidecars:
         return [*kept, write_segment(path, ids, merged)]
 
 
-def _check_head(head: HeadRecord, birth: CreationRecord, document: dict[str, Any]) -> None:
+def _check_head(head: HeadRecord, creation: CreationRecord, document: dict[str, Any]) -> None:
     """Check what a checkpoint says against itself; the log is read from its start when it cannot be true."""
-    whose = (birth.creation_id, birth.parent_id, birth.root_id, birth.depth, birth.created_at)
+    whose = (creation.creation_id, creation.parent_id, creation.root_id, creation.depth, creation.created_at)
     if (head.creation_id, head.parent_id, head.root_id, head.depth, head.created_at) != whose:
         raise ValueError("the head of another session")
     numbers = (head.last_seq + 1, head.revision, document["covers"])
@@ -199,7 +199,7 @@ def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:
         "v": FORMAT,
         "first": first_bytes.hex(),
         "covers": checkpoint.covers,
-        "birth": birth_fields(checkpoint.birth),
+        "birth": creation_fields(checkpoint.creation),
         "head": encode_head(checkpoint.head).decode(),
         "retractions": checkpoint.retractions,
         "synced": checkpoint.synced,

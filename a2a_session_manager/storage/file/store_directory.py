@@ -47,8 +47,8 @@ _FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 class StoreDirectory:
     """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`."""
 
-    def __init__(self, directory: Path, *, durable: bool) -> None:
-        self.directory = directory
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        self.path = path
         self.durable = durable
         self.pool = HandlePool()
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
@@ -62,27 +62,27 @@ class StoreDirectory:
     def prepare(self) -> None:
         """Make the directory, or check that it is one of ours. Raises StoreUnavailable with the remedy."""
         if not self._is_checked:
-            with translated(self.directory):
+            with translated(self.path):
                 self._prepare()
 
     def prepare_to_read(self) -> None:
         """Do as `prepare` does, but make nothing where there is a directory of ours, or where nothing can be made."""
         if self._is_checked or self._is_readable:
             return
-        with translated(self.directory):
+        with translated(self.path):
             self._find()
-            if (self.directory / _FORMAT_FILE).exists():
+            if (self.path / _FORMAT_FILE).exists():
                 self._check_format()
                 self._is_readable = True
                 return
             try:
                 self._prepare()
             except OSError as error:
-                if error.errno not in READ_ONLY or not self.directory.is_dir():
+                if error.errno not in READ_ONLY or not self.path.is_dir():
                     raise
 
     def _prepare(self) -> None:
-        make_directory(self.directory, durable=self.durable)
+        make_directory(self.path, durable=self.durable)
         self._find()
         self._check_format()
         if self.durable:
@@ -92,22 +92,22 @@ class StoreDirectory:
 
     def prepare_for_new(self) -> None:
         """Prepare the directory again when somebody has removed it, or the folder for new files, meanwhile."""
-        if not (self.directory / _NEW_FOLDER).is_dir():
+        if not (self.path / _NEW_FOLDER).is_dir():
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
 
     @contextmanager
     def taking_into_use(self) -> Iterator[bool]:
-        """Hold a copy against others who open it, and mark it as in use behind the block; tells who is the first."""
-        fd = descriptors.opened(self.directory / _FORMAT_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+        """Hold a copy against others who open it, and mark it as in use afterwards; yields whether we are the first."""
+        fd = descriptors.opened(self.path / _FORMAT_FILE, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if (self.directory / _IN_USE).exists():
+            if (self.path / _IN_USE).exists():
                 yield False
                 return
-            if not os.access(self.directory, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.directory))
+            if not os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
             yield True
             self._mark_as_in_use()
         finally:
@@ -116,26 +116,26 @@ class StoreDirectory:
 
     def remedy_for_a_lost_part(self) -> str:
         """Return what to do where files do not fit each other: damage, or a copy of several moments."""
-        if (self.directory / _IN_USE).exists():
+        if (self.path / _IN_USE).exists():
             return (
-                f"restore it from a backup; or, if {self.directory} was copied while a store worked there, remove "
+                f"restore it from a backup; or, if {self.path} was copied while a store worked there, remove "
                 f"{_IN_USE} from the copy and open it again"
             )
-        return f"{self.directory} is a copy that nobody has opened yet: open it once where it may be written to"
+        return f"{self.path} is a copy that nobody has opened yet: open it once where it may be written to"
 
     def namespace_folders(self) -> list[Path]:
         """Return the folders of all namespaces."""
         return [
             path
-            for path in sorted(self.directory.iterdir())
+            for path in sorted(self.path.iterdir())
             if (path.name == "default" or path.name.startswith("@")) and path.is_dir() and not path.is_symlink()
         ]
 
     def _find(self) -> None:
         """Follow the symlinks on the way to the directory, which may lie elsewhere than before it was made."""
-        found = self.directory.resolve()
-        if found != self.directory:
-            self.directory = found
+        found = self.path.resolve()
+        if found != self.path:
+            self.path = found
             with self._lock:
                 self._known.clear()
 
@@ -158,7 +158,7 @@ class StoreDirectory:
     def make_folder(self, folder: Path) -> None:
         """Make a folder below the directory; with durability=disk its name is on disk, whoever made it."""
         is_new = not folder.is_dir()
-        if not is_new and (not self.durable or folder in self._folders_on_disk or folder == self.directory):
+        if not is_new and (not self.durable or folder in self._folders_on_disk or folder == self.path):
             return
         self.make_folder(folder.parent)
         make_directory(folder, durable=self.durable)
@@ -168,7 +168,7 @@ class StoreDirectory:
 
     def new_path(self, creation_id: str) -> Path:
         """Return where a new file is written before it gets its name."""
-        return self.directory / _NEW_FOLDER / file_name(creation_id)
+        return self.path / _NEW_FOLDER / file_name(creation_id)
 
     def shards(self, namespace: str, start: str = "") -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order, from the one called `start` on.
@@ -185,7 +185,7 @@ class StoreDirectory:
 
     def folder(self, namespace: str, kind: str) -> Path:
         """Return the folder of a namespace's `logs` or `trees`."""
-        return self.directory / ("default" if namespace == "" else f"@{file_name(namespace)}") / kind
+        return self.path / ("default" if namespace == "" else f"@{file_name(namespace)}") / kind
 
     def close(self) -> None:
         self.pool.close_all()
@@ -222,23 +222,23 @@ class StoreDirectory:
             del self._known[name]
 
     def _make_folder_for_new(self) -> None:
-        folder = self.directory / _NEW_FOLDER
+        folder = self.path / _NEW_FOLDER
         make_directory(folder, durable=False)
         if folder.is_symlink():
             raise StoreUnavailable(f"{folder} is a symlink: replace it by a real folder")
         if not os.access(folder, os.W_OK):
             raise StoreUnavailable(
-                f"{self.directory} can only be read: check the path and its permissions, or write to a copy of it"
+                f"{self.path} can only be read: check the path and its permissions, or write to a copy of it"
             )
         remove_leftovers(folder)
 
     def _check_format(self) -> None:
-        marker = self.directory / _FORMAT_FILE
+        marker = self.path / _FORMAT_FILE
         if not marker.exists():
             self._refuse_old_data()
             self._mark_as_in_use()  # before the format names it: nobody must take a new directory for a copy
             # Renamed into place: another process that looks meanwhile must not find half of it.
-            new = self.directory / f"{_FORMAT_FILE}.{uuid4().hex}"
+            new = self.path / f"{_FORMAT_FILE}.{uuid4().hex}"
             with open(new, "x", opener=private_opener) as file:
                 file.write(_FORMAT_TEXT)
             if self.durable:
@@ -247,30 +247,30 @@ class StoreDirectory:
         else:
             with translated(marker):
                 _check_format_text(marker, read_regular(marker))
-        self.is_copy = not (self.directory / _IN_USE).exists()
+        self.is_copy = not (self.path / _IN_USE).exists()
 
     def _mark_as_in_use(self) -> None:
-        new = self.directory / f"{_IN_USE}.{uuid4().hex}"
+        new = self.path / f"{_IN_USE}.{uuid4().hex}"
         with open(new, "x", opener=private_opener) as file:
             file.write(_IN_USE_TEXT)
         if self.durable:
             sync_file(new)
-        os.replace(new, self.directory / _IN_USE)
+        os.replace(new, self.path / _IN_USE)
         if self.durable:
-            sync_directory(self.directory)
+            sync_directory(self.path)
 
     def _bring_to_disk(self) -> None:
         """Sync what every promise rests on: whoever made the directory may have died before that."""
-        sync_file(self.directory / _FORMAT_FILE)
-        sync_directory(self.directory)
+        sync_file(self.path / _FORMAT_FILE)
+        sync_directory(self.path)
         with suppress(PermissionError):  # a folder that we may pass through, but not read, is not ours to sync
-            sync_directory(self.directory.parent)
+            sync_directory(self.path.parent)
 
     def _refuse_old_data(self) -> None:
-        old = next((each for each in self.directory.glob("*.json") if each.name != _FORMAT_FILE), None)
+        old = next((each for each in self.path.glob("*.json") if each.name != _FORMAT_FILE), None)
         if old is not None:
             raise StoreUnavailable(
-                f"{self.directory} holds sessions of release 0.1 ({old.name}): take an empty directory, "
+                f"{self.path} holds sessions of release 0.1 ({old.name}): take an empty directory, "
                 "and read the old files with json to import them"
             )
 

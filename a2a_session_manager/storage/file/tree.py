@@ -32,7 +32,7 @@ class TreeEntry(NamedTuple):
 
 
 class TreeFile(FramedFile):
-    """The living places of a tree in creation order, and the dead whose logs are not swept yet."""
+    """The existing sessions of a tree in creation order, and the deleted ones whose logs are not purged yet."""
 
     def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, root_log: Path, durable: bool) -> None:
         super().__init__(path, root.id, pool, durable=durable)
@@ -41,64 +41,66 @@ class TreeFile(FramedFile):
         self.forget()
 
     def forget(self) -> None:
-        self.living: dict[str, TreeEntry] = {}
-        # By creation id: of the root's present life, whose spend is the tree's, and of its former lives.
-        self.dead: dict[str, TreeEntry] = {}
-        self.former: dict[str, TreeEntry] = {}
-        self.swept_totals: Totals = {}
+        self.sessions: dict[str, TreeEntry] = {}
+        # By creation id: of the root's present incarnation, whose spend is the tree's, and of its earlier ones.
+        self.deleted: dict[str, TreeEntry] = {}
+        self.deleted_earlier: dict[str, TreeEntry] = {}
+        self.purged_totals: Totals = {}
         self.created = 0
         self._known: set[str] = set()
         self._children: dict[str, dict[str, None]] = {}
 
-    def is_alive(self, session_id: str, creation_id: str) -> bool:
-        place = self.living.get(session_id)
-        return place is not None and place.creation_id == creation_id
+    def is_present(self, session_id: str, creation_id: str) -> bool:
+        entry = self.sessions.get(session_id)
+        return entry is not None and entry.creation_id == creation_id
 
-    def names(self, birth: CreationRecord) -> bool:
-        """Tell whether the session of this birth lives, under the root it was made under."""
-        return self.is_alive(birth.root_id, birth.root_creation_id) and self.is_alive(birth.key.id, birth.creation_id)
+    def names(self, creation: CreationRecord) -> bool:
+        """Tell whether the session of this creation exists, under the root it was made under."""
+        return self.is_present(creation.root_id, creation.root_creation_id) and self.is_present(
+            creation.key.id, creation.creation_id
+        )
 
     @property
     def is_empty(self) -> bool:
-        """True when nobody lives in the tree, and no log of the dead is left."""
-        return not (self.living or self.dead or self.former)
+        """True when the tree has no session, and no log of a deleted one is left."""
+        return not (self.sessions or self.deleted or self.deleted_earlier)
 
-    def unswept(self, creation_id: str) -> TreeEntry | None:
-        """Return the place of that session if it was deleted, and its log not swept yet."""
-        return self.dead.get(creation_id) or self.former.get(creation_id)
+    def unpurged(self, creation_id: str) -> TreeEntry | None:
+        """Return the entry of that session if it was deleted, and its log not purged yet."""
+        return self.deleted.get(creation_id) or self.deleted_earlier.get(creation_id)
 
-    def all_unswept(self) -> Iterator[TreeEntry]:
-        """Yield the places of the deleted sessions whose logs are not swept yet, those below others first."""
-        yield from self.former.values()
-        yield from self.dead.values()
+    def all_unpurged(self) -> Iterator[TreeEntry]:
+        """Yield the entries of the deleted sessions whose logs are not purged yet, those below others first."""
+        yield from self.deleted_earlier.values()
+        yield from self.deleted.values()
 
     def knows(self, creation_id: str) -> bool:
         """Tell whether that session was ever in the tree."""
         return creation_id in self._known
 
     def children(self, session_id: str) -> list[TreeEntry]:
-        """Return the living children in creation order."""
-        return [self.living[child_id] for child_id in self._children.get(session_id, [])]
+        """Return the existing children in creation order."""
+        return [self.sessions[child_id] for child_id in self._children.get(session_id, [])]
 
     def below(self, session_id: str) -> Iterator[TreeEntry]:
-        """Yield the session's own place and all living ones below it."""
+        """Yield the session's own entry and those of all below it."""
         waiting = [session_id]
         while waiting:
             current = waiting.pop()
-            yield self.living[current]
+            yield self.sessions[current]
             waiting.extend(self._children.get(current, []))
 
     def add(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
         """Write that a session exists."""
         self._write({"+": [session_id, parent_id, creation_id]})
 
-    def end(self, session_id: str) -> None:
+    def delete(self, session_id: str) -> None:
         """Write that a session, and all below it, exist no more."""
         self._write({"-": session_id})
 
-    def sweep(self, spent: Sequence[tuple[TreeEntry, Totals]]) -> None:
-        """Write, in one write, what each of some dead sessions had spent: their logs are not needed any more."""
-        self._write(*[{"$": [place.creation_id, _cells(totals)]} for place, totals in spent])
+    def purge(self, spent: Sequence[tuple[TreeEntry, Totals]]) -> None:
+        """Write, in one write, what each of some deleted sessions had spent: their logs are not needed any more."""
+        self._write(*[{"$": [entry.creation_id, _cells(totals)]} for entry, totals in spent])
 
     def may_be_lost_whole(self) -> bool:
         # It has its name before its first line; the root's log is whole on disk before that, and says for what.
@@ -114,55 +116,55 @@ class TreeFile(FramedFile):
         if len(record) != 1:
             raise ValueError("no line of a tree")
         if "+" in record:
-            self._take_birth(*record["+"])
+            self._take_creation(*record["+"])
         elif "-" in record:
-            self._take_end(record["-"])
+            self._take_deletion(record["-"])
         else:
-            self._take_sweep(*record["$"])
+            self._take_purge(*record["$"])
 
-    def _take_birth(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
-        if not all_text(session_id, creation_id) or creation_id in self._known or session_id in self.living:
+    def _take_creation(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
+        if not all_text(session_id, creation_id) or creation_id in self._known or session_id in self.sessions:
             raise ValueError("a session that is there already")
-        if parent_id not in self.living if self.living else (parent_id, session_id) != (None, self.root.id):
+        if parent_id not in self.sessions if self.sessions else (parent_id, session_id) != (None, self.root.id):
             raise ValueError("a session without its parent")
         self.created += 1
-        self.living[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created)
+        self.sessions[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created)
         self._known.add(creation_id)
         if parent_id is not None:
             self._children.setdefault(parent_id, {})[session_id] = None
         else:
-            # A new life of the root: what the former one spent is not its own.
-            self.former |= self.dead
-            self.dead = {}
-            self.swept_totals = {}
+            # A new incarnation of the root: what the earlier one spent is not its own.
+            self.deleted_earlier |= self.deleted
+            self.deleted = {}
+            self.purged_totals = {}
 
-    def _take_end(self, session_id: str) -> None:
-        if session_id not in self.living:
+    def _take_deletion(self, session_id: str) -> None:
+        if session_id not in self.sessions:
             raise ValueError("the end of a session that is not there")
         ended = list(self.below(session_id))
         parent_id = ended[0].parent_id
         if parent_id is not None:
             del self._children[parent_id][session_id]
-        for place in ended:
-            del self.living[place.id]
-            self._children.pop(place.id, None)
+        for entry in ended:
+            del self.sessions[entry.id]
+            self._children.pop(entry.id, None)
         # The one that was deleted comes last: while its log is there, its deletion can be taken up again.
-        self.dead |= {place.creation_id: place for place in reversed(ended)}
+        self.deleted |= {entry.creation_id: entry for entry in reversed(ended)}
 
-    def _take_sweep(self, creation_id: str, cells: list[Any]) -> None:
+    def _take_purge(self, creation_id: str, cells: list[Any]) -> None:
         # One that the tree never named was made while it was copied: it has spent nothing here.
-        if self.unswept(creation_id) is None and (creation_id in self._known or cells):
+        if self.unpurged(creation_id) is None and (creation_id in self._known or cells):
             raise ValueError("a deleted session that is not there, or was counted already")
         for model, source, counters in cells:
             check_counters(counters)
             if not all_text(model, source):
                 raise ValueError("a wrong model")
         self._known.add(creation_id)
-        if self.former.pop(creation_id, None) is not None:
+        if self.deleted_earlier.pop(creation_id, None) is not None:
             return
-        self.dead.pop(creation_id, None)
+        self.deleted.pop(creation_id, None)
         for model, source, counters in cells:
-            commit_rules.add_counters(self.swept_totals.setdefault((model, source), {}), counters)
+            commit_rules.add_counters(self.purged_totals.setdefault((model, source), {}), counters)
 
     def _write(self, *records: dict[str, Any]) -> None:
         if self.offset == 0:

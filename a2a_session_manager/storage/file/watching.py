@@ -1,7 +1,7 @@
-"""Waiting for news of sessions: one look at the files of all that are followed, for any number of followers.
+"""Waiting for news of sessions: one poll of the files of all that are followed, for any number of followers.
 
-Other processes cannot wake us, so somebody has to look. A look costs two `stat` for each session that is followed;
-a session is read when its files have changed, or when somebody has begun to wait for it since the last look.
+Other processes cannot wake us, so somebody has to poll. A poll costs two `stat` for each session that is followed;
+a session is read when its files have changed, or when somebody has begun to wait for it since the last poll.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file.session_reader import FileReader
+from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
@@ -25,7 +25,7 @@ _Signature: TypeAlias = "tuple[tuple[int, int, int, int] | None, ...]"
 _PAUSE_SECONDS = 0.25
 # However many are followed: other processes' events are promised within a second.
 _LONGEST_PAUSE_SECONDS = 0.7
-_REST = 30  # a pause is at least so many times as long as the look before it
+_REST = 30  # a pause is at least so many times as long as the poll before it
 
 
 class Watch:
@@ -44,19 +44,19 @@ class Watch:
         """Tell whether the session must be read."""
         return self.is_new or _signature(self.paths) != self.signature
 
-    def read(self, shelf: StoreDirectory, reader: FileReader) -> _State:
+    def read(self, directory: StoreDirectory, reader: SessionReader) -> _State:
         """Return how the session stands."""
         self.is_new = False
-        log = shelf.log(self.key)
+        log = directory.log(self.key)
         with log:
-            root_id = self.key.id if log.birth is None else log.birth.root_id
-        tree = shelf.tree(SessionKey(self.key.namespace, root_id))
+            root_id = self.key.id if log.creation is None else log.creation.root_id
+        tree = directory.tree(SessionKey(self.key.namespace, root_id))
         self.paths = (str(log.path), str(tree.path))
-        # Before the session is read: what is written meanwhile shows in the next look.
+        # Before the session is read: what is written meanwhile shows in the next poll.
         self.signature = _signature(self.paths)
-        with suppress(SessionManagerError), reader.living(self.key) as living:
-            if living is not None and living.head is not None:
-                return living.head.creation_id, living.head.revision
+        with suppress(SessionManagerError), reader.existing(self.key) as found:
+            if found is not None and found.head is not None:
+                return found.head.creation_id, found.head.revision
         return None
 
     def wake(self, state: _State = None) -> None:
@@ -67,28 +67,28 @@ class Watch:
 
 
 class Watcher:
-    """The sessions that are followed on one event loop; a task looks at them while there are any."""
+    """The sessions that are followed on one event loop; a task polls them while there are any."""
 
     def __init__(
         self,
-        shelf: StoreDirectory,
-        reader: FileReader,
+        directory: StoreDirectory,
+        reader: SessionReader,
         hop: Callable[..., Coroutine[Any, Any, Any]],
     ) -> None:
-        self._shelf = shelf
+        self._directory = directory
         self._reader = reader
         self._hop = hop
         self._watches: dict[SessionKey, Watch] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        """Return when there may be news of a session that was seen in this life, at this revision."""
+        """Return when there may be news of a session that was seen in this incarnation, at this revision."""
         watch = self._watches.setdefault(key, Watch(key))
         news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         watch.waiting[news] = creation_id, revision
         watch.is_new = True
         if self._task is None:
-            self._task = asyncio.create_task(self._look_on())
+            self._task = asyncio.create_task(self._poll())
         try:
             await news
         finally:
@@ -111,13 +111,13 @@ class Watcher:
         for watch in self._watches.values():
             watch.wake()
 
-    async def _look_on(self) -> None:
+    async def _poll(self) -> None:
         pause = _PAUSE_SECONDS
         while True:
             await asyncio.sleep(pause)
             watches = list(self._watches.values())
             try:
-                states, seconds = await self._hop(self._look, watches)
+                states, seconds = await self._hop(self._poll_once, watches)
             except SessionManagerError:
                 self.wake_all()  # the store is closed, or cannot be reached: whoever reads is told
                 continue
@@ -125,9 +125,9 @@ class Watcher:
                 watch.wake(state)
             pause = min(max(_PAUSE_SECONDS, _REST * seconds), _LONGEST_PAUSE_SECONDS)
 
-    def _look(self, watches: Sequence[Watch]) -> tuple[list[tuple[Watch, _State]], float]:
+    def _poll_once(self, watches: Sequence[Watch]) -> tuple[list[tuple[Watch, _State]], float]:
         start = time.thread_time()
-        states = [(watch, watch.read(self._shelf, self._reader)) for watch in watches if watch.has_changed()]
+        states = [(watch, watch.read(self._directory, self._reader)) for watch in watches if watch.has_changed()]
         return states, time.thread_time() - start
 
 

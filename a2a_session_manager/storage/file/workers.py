@@ -95,7 +95,7 @@ class Workers:
             self._end()
 
     def wait(self) -> None:
-        """Wait, behind `close`, until all that was begun is finished."""
+        """Wait, after `close`, until all that was begun is finished."""
         for thread in self._threads:
             thread.join()
 

@@ -36,7 +36,7 @@ def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _log(store: FileSessionStore, session_id: str) -> LogFile:
     backend: Any = store._open_backend
-    log: LogFile = backend._shelf.log(store._key(session_id))
+    log: LogFile = backend._directory.log(store._key(session_id))
     return log
 
 

@@ -22,7 +22,7 @@ class TestFileSessionStore(StoreContract):
 def log_of(store: BaseSessionStore, session_id: str) -> Path:
     """Return where the log of a session lies."""
     backend: Any = store._open_backend
-    path: Path = backend._shelf.log(store._key(session_id)).path
+    path: Path = backend._directory.log(store._key(session_id)).path
     return path
 
 

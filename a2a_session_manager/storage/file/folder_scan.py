@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, birth_from
+from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_from
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
@@ -23,14 +23,14 @@ _LONE_ROOT = re.compile(rb'\n[0-9a-f]{8} (?:[0-9a-f@]+ )?\{"\+":\[(".*"),null,"(
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class Presence:
+class FolderScan:
     """The sessions of one folder of logs, and of the folder of trees that belongs to it."""
 
-    def __init__(self, shelf: StoreDirectory, namespace: str, shard: str) -> None:
-        self._shelf = shelf
+    def __init__(self, directory: StoreDirectory, namespace: str, shard: str) -> None:
+        self._directory = directory
         self._namespace = namespace
-        self._logs = f"{shelf.folder(namespace, 'logs')}/{shard}/"
-        self._trees = f"{shelf.folder(namespace, 'trees')}/{shard}/"
+        self._logs = f"{directory.folder(namespace, 'logs')}/{shard}/"
+        self._trees = f"{directory.folder(namespace, 'trees')}/{shard}/"
         # No symlink may lead out of the store's directory: the log and its tree are read the careful way then.
         self._is_plain = all(os.path.realpath(folder) == folder[:-1] for folder in (self._logs, self._trees))
 
@@ -42,13 +42,13 @@ class Presence:
             log = _first_bytes(f"{self._logs}{stem}.log")
             if self._is_lone_root(session_id, stem, log):
                 return "root"
-            birth = _birth_in(log)
-            is_named = birth.key == SessionKey(self._namespace, session_id) and self._is_named(birth)
+            creation = _creation_in(log)
+            is_named = creation.key == SessionKey(self._namespace, session_id) and self._is_named(creation)
         except (OSError, ValueError, KeyError, TypeError, IndexError, CorruptSession):
             return None
         if not is_named:
             return None
-        return "root" if birth.parent_id is None else "child"
+        return "root" if creation.parent_id is None else "child"
 
     def _is_lone_root(self, session_id: str, stem: str, log: bytes) -> bool:
         """Tell whether the tree file says that this root was created, as its log does, and nothing else.
@@ -61,11 +61,11 @@ class Presence:
             return False
         return found is not None and found[1] == json.dumps(session_id).encode() and b'"%b"' % found[2] in log
 
-    def _is_named(self, birth: CreationRecord) -> bool:
-        """Tell whether the tree that a birth names has it among the living."""
-        tree = self._shelf.tree(SessionKey(self._namespace, birth.root_id))
+    def _is_named(self, creation: CreationRecord) -> bool:
+        """Tell whether the tree that a creation names names it."""
+        tree = self._directory.tree(SessionKey(self._namespace, creation.root_id))
         with tree:
-            return tree.is_current() and tree.names(birth)
+            return tree.is_current() and tree.names(creation)
 
 
 def _first_bytes(path: str) -> bytes:
@@ -76,10 +76,10 @@ def _first_bytes(path: str) -> bytes:
         os.close(fd)
 
 
-def _birth_in(log: bytes) -> CreationRecord:
+def _creation_in(log: bytes) -> CreationRecord:
     """Return what the first record of a log says, unchecked."""
     line = log.split(b"\n", 2)[1].partition(b"\t")[0]
     header: Mapping[str, Any] = parsed(line[line.index(b"{") :])
     if header["v"] != FORMAT:
         raise ValueError("another format")
-    return birth_from(header["birth"])
+    return creation_from(header["birth"])

@@ -20,24 +20,24 @@ _CHUNK = 4_000_000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def cut_damaged_tail(shelf: StoreDirectory, key: SessionKey) -> int:
+def cut_damaged_tail(directory: StoreDirectory, key: SessionKey) -> int:
     """Move all from the first damaged byte of a log on into `ID.cut`, or the next free `ID.cut.N`; return how much.
 
     0 where nothing is damaged, and without a log. Wherever it is cut off, the bytes are in the log or in the other
     file. Raises BusyError when somebody else holds the log, and CorruptSession when nothing of it could be kept, or a
     newer release wrote it.
     """
-    log = shelf.log(key)
+    log = directory.log(key)
     with log:
         if not log.is_there():
             return 0
         size = log.handle.hold()
         try:
-            # Looked for only now, by nothing but the log's own bytes: others may have cut it meanwhile.
-            with _Scan(log.path, key, shelf.pool, durable=shelf.durable) as scan:
+            # The damage is looked for only now, by nothing but the log's own bytes: others may have cut it meanwhile.
+            with _Scan(log.path, key, directory.pool, durable=directory.durable) as scan:
                 kept = scan.damaged_from(size)
                 scan.handle.close()
-            return 0 if kept is None else _cut(shelf, log, kept, size)
+            return 0 if kept is None else _cut(directory, log, kept, size)
         finally:
             log.handle.release()
 
@@ -63,7 +63,7 @@ class _Scan(LogFile):
         super().take(frame)
 
 
-def _cut(shelf: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
+def _cut(directory: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
     if kept == 0:
         raise CorruptSession(
             log.key.id,
@@ -79,7 +79,7 @@ def _cut(shelf: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
     sync_directory(folder)
     if kept < size:
         # As a new file, and not by cutting this one: so everybody who has read it notices.
-        new = shelf.new_path(uuid4().hex)
+        new = directory.new_path(uuid4().hex)
         _copy(log, 0, kept, new)
         os.replace(new, log.path)
         sync_directory(folder)

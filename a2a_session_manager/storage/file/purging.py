@@ -1,0 +1,103 @@
+"""Removing the logs of deleted sessions, after their tree has noted what they spent.
+
+Only the holder of the tree purges. A purge holds several logs at once, all of deleted sessions, and waits for none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.storage.file.atomic_files import sync_directory
+from a2a_session_manager.storage.file.handles import BusyError, HandlePool
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
+from a2a_session_manager.storage.records import SessionKey, Totals
+
+_MOST_AT_ONCE = 64
+
+
+def most_at_once(pool: HandlePool) -> int:
+    """Return how many logs a purge may hold at once: others need open files too."""
+    return max(1, min(_MOST_AT_ONCE, pool.most // 4))
+
+
+def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry]) -> None:
+    """Remove the logs of these deleted sessions, unless others have done so by now; at most `most_at_once`.
+
+    A log that is held stays for a later purge, and counts meanwhile; so does a damaged one, whose spend cannot be told.
+    """
+    with ExitStack() as held:
+        unpurged = [entry for entry in entries if tree.unpurged(entry.creation_id)]
+        purged = [each for entry in unpurged if (each := _taken(directory, tree, entry, held))]
+        spent = [(entry, totals) for entry, _, totals in purged]
+        if not spent:
+            return
+        tree.purge(spent)
+        if directory.durable:
+            # Also of those who spent nothing: a deleted session without its log and without this line is damage.
+            tree.handle.sync()
+            tree.on_disk.was_synced(tree.first_bytes, tree.offset)
+        for _, log, _ in purged:
+            if log is not None:
+                log.remove()
+
+
+def remove_if_empty(directory: StoreDirectory, tree: TreeFile) -> bool:
+    """Remove the tree file after the last of its sessions; tell whether it is gone."""
+    if not tree.is_empty or not _is_root_log_gone(directory, tree):
+        return False
+    tree.on_disk.mark.remove()
+    if directory.durable:
+        # Before the tree file goes: after a loss of power the root's log without it would be damage, and so would be
+        # the beginning of the next tree file beside the mark of this one.
+        for folder in (directory.log(tree.root).path.parent, tree.path.parent):
+            if folder.is_dir():
+                sync_directory(folder)
+    os.unlink(tree.path)
+    tree.handle.close()
+    tree.start_over()
+    return True
+
+
+def _taken(
+    directory: StoreDirectory, tree: TreeFile, entry: TreeEntry, held: ExitStack
+) -> tuple[TreeEntry, LogFile | None, Totals] | None:
+    """Hold the log of a deleted session until `held` ends, and return it with its totals; None if it must stay.
+
+    Without a log, or with that of another session of the id, there is nothing to hold and nothing more to count:
+    a log goes only once its tree has noted what it spent.
+    """
+    log = directory.log(SessionKey(tree.root.namespace, entry.id))
+    try:
+        held.enter_context(log.soon())
+        if not _is_log_of(log, entry, None):
+            return entry, None, {}
+        size = held.enter_context(log.handle.exclusive())
+        # Commits that had found the session there may have come until now.
+        if size is None or not _is_log_of(log, entry, size):
+            return None
+    except (BusyError, CorruptSession):
+        return None
+    assert log.head is not None, "only a log that exists is of a session"
+    return entry, log, log.head.totals
+
+
+def _is_log_of(log: LogFile, entry: TreeEntry, held_size: int | None) -> bool:
+    return log.exists(held_size=held_size) and log.head is not None and log.head.creation_id == entry.creation_id
+
+
+def _is_root_log_gone(directory: StoreDirectory, tree: TreeFile) -> bool:
+    """Remove the root's log where a purge was cut off in front of it: a log without its tree is damage."""
+    log = directory.log(tree.root)
+    with log:
+        if not log.catch_up() or log.creation is None or log.creation.root_id != tree.root.id:
+            return True
+        with log.handle.exclusive() as size:
+            # Nobody makes a root while its tree is held, so it is the log that was found.
+            if size is not None:
+                log.remove()
+            return size is not None

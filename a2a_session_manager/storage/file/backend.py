@@ -68,7 +68,7 @@ class FileBackend(Backend):
 
     @property
     def shown_place(self) -> str:
-        return f"file:{quote(os.fsencode(self._directory.path))}{'?durability=disk' if self._shelf.durable else ''}"
+        return f"file:{quote(os.fsencode(self._directory.path))}{'?durability=disk' if self._directory.durable else ''}"
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id

@@ -1,31 +1,31 @@
-"""What providers stream besides plain text, as the text in it."""
+"""The text in what providers stream: plain strings, parts of content, and lists of parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-# Text, a part with a text in it (a mapping or an object), a list of both, or None.
+# A text, a content part with a text in it (a mapping or an object), a list of these, or None.
 Chunk: TypeAlias = "str | Mapping[str, Any] | Sequence[Any] | object | None"
 
-# What providers call a part of the answer itself; others with a text in them are reasoning, refusals and calls.
+# What providers call the parts of the answer itself; other parts with a text are reasoning, refusals and calls.
 _TEXT_TYPES = frozenset({"text", "text_delta", "output_text"})
 
 
 def texts_of(chunk: Chunk) -> tuple[list[str], str | None]:
-    """Return all texts in a chunk, and, where something in it is none, what to pass instead."""
+    """Return all texts in a chunk, and None; or, when something in it has no text, a sentence that says what to pass."""
     texts: list[str] = []
-    refusal: str | None = None
+    reason: str | None = None
     for part in chunk if isinstance(chunk, list | tuple) else [chunk]:
         text = "" if part is None else _text_of(part)
         if text is not None:
             texts.append(text)
-        elif refusal is None:
-            refusal = (
+        elif reason is None:
+            reason = (
                 f"takes text, not {_described(part)}: pass a str, a part such as "
                 '{"type": "text", "text": …} or an object with such a text, a list of these, or None'
             )
-    return texts, refusal
+    return texts, reason
 
 
 def _text_of(part: object) -> str | None:

@@ -1,9 +1,10 @@
-"""What a path operation asks for: the manager, the session in its path, and both in a tenant's namespace.
+"""What a path operation depends on: the manager, the session in its path, and both in a tenant's namespace.
 
-Nothing here has work left for later: a verb has written when it returns, so the answer never leaves before the write.
+No dependency here writes after the response: a verb has written when it returns.
 """
 
-# No future annotations here: FastAPI reads those of the inner functions, whose own names it could not look up.
+# No `from __future__ import annotations` here: FastAPI evaluates the annotations of the inner functions, and could not
+# look up the names that are local to the outer ones.
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,11 +26,11 @@ RequestTasks = WeakSet[asyncio.Task[Any]]
 After = Annotated[int, Query(ge=0, le=LAST_SEQ)]
 
 
-# Async without awaiting: FastAPI sends a plain function to a thread, which would cost more than the function.
+# It is async without awaiting, because FastAPI calls a plain function in a thread, which takes longer than the call.
 async def get_sessions(connection: HTTPConnection) -> SessionManager:
-    """Return the manager of the lifespan. In tests: `app.dependency_overrides[get_sessions] = lambda: sessions`.
+    """Return the manager that `session_lifespan` opened. Raises RuntimeError in an app without that lifespan.
 
-    Raises RuntimeError in an app without that lifespan.
+    Tests replace it: `app.dependency_overrides[get_sessions] = lambda: sessions`.
     """
     sessions = getattr(connection.state, STATE_KEY, None)
     if not isinstance(sessions, SessionManager):
@@ -47,7 +48,7 @@ Sessions = Annotated[SessionManager, Depends(get_sessions)]
 
 
 async def get_chat(session_id: Annotated[str, Path()], sessions: Sessions) -> ActiveSession:
-    """Return the session that `session_id` of the path names, its head read just now. Raises SessionNotFound."""
+    """Return the session that the path parameter `session_id` names; its head is read. Raises SessionNotFound."""
     return await _chat(sessions, session_id)
 
 
@@ -55,10 +56,11 @@ Chat = Annotated[ActiveSession, Depends(get_chat)]
 
 
 def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionManager]]:
-    """Return a dependency: the manager of the namespace that your dependency `tenant` returns, never of the default.
+    """Return a dependency that gives the manager of the request's tenant.
 
-    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`. A request whose tenant is no name, or an
-    empty one, raises InvalidSessionOperation.
+    `tenant` is a dependency of yours that returns the name of a namespace, such as that of the authenticated customer:
+    `Sessions = Annotated[SessionManager, Depends(sessions_of(tenant))]`. A request for which it returns no name, or an
+    empty one, raises InvalidSessionOperation: it never gets the default namespace.
     """
 
     async def get_tenant_sessions(sessions: Sessions, name: Annotated[Any, Depends(tenant)]) -> SessionManager:
@@ -72,9 +74,9 @@ def sessions_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[SessionMa
 
 
 def chat_of(tenant: Callable[..., Any]) -> Callable[..., Awaitable[ActiveSession]]:
-    """Return a dependency: the session in the path, of the namespace that your dependency `tenant` returns.
+    """Return a dependency that gives the session in the path, in the namespace of the request's tenant.
 
-    It raises as `sessions_of` and `get_chat` do.
+    `tenant` is a dependency of yours, as for `sessions_of`. Raises what `sessions_of` and `get_chat` raise.
     """
 
     async def get_tenant_chat(

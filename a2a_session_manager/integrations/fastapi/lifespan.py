@@ -9,11 +9,11 @@ from typing import Any
 from weakref import WeakSet
 
 from a2a_session_manager.integrations.fastapi.dependencies import REQUESTS_KEY, STATE_KEY, RequestTasks
-from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations
+from a2a_session_manager.integrations.fastapi.detached import DETACHED_KEY, DetachedStreams
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.manager import SessionManager
 
-# The app is FastAPI, Starlette or a subclass: a lifespan of one's own names the type it wants.
+# The app is Any, because a user's lifespan may name FastAPI, Starlette or a subclass as its type.
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 
@@ -24,34 +24,39 @@ def session_lifespan(
     limits: StoreLimits = DEFAULT_LIMITS,
     detached_seconds: float = 10.0,
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
-    """Return a lifespan that opens the store of `url`: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
+    """Return a lifespan that opens a SessionManager: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
 
-    `inner` is a lifespan of your own; it runs inside this one, finds the manager as `app.state.sessions`, and
-    what it yields joins the state. When the app stops, detached streams may go on for `detached_seconds`; then each
-    is cancelled, and keeps what it has as an interrupted answer. `inner` ends after them. A bad URL raises
-    InvalidSessionOperation when the app starts.
+    Args:
+        url: the store's; see `store_from_url`. A bad one raises InvalidSessionOperation when the app starts.
+        inner: a lifespan of your own. It runs inside this one, finds the manager as `app.state.sessions`, and what it
+            yields joins the state. It ends after the detached streams.
+        limits: the store's; its `cancel_seconds` is also how long requests under way may take when the app stops.
+        detached_seconds: how long detached streams may go on when the app stops. Then each is cancelled, and keeps what
+            it has as an interrupted answer.
     """
 
     @asynccontextmanager
     async def opened(app: Any) -> AsyncIterator[Mapping[str, Any]]:
         tasks: RequestTasks = WeakSet()
-        generations = Generations()
+        detached = DetachedStreams()
         async with SessionManager.from_url(url, limits=limits) as sessions:
             app.state.sessions = sessions
-            state = {STATE_KEY: sessions, REQUESTS_KEY: tasks, GENERATIONS_KEY: generations}
+            state = {STATE_KEY: sessions, REQUESTS_KEY: tasks, DETACHED_KEY: detached}
             async with nullcontext() if inner is None else inner(app) as more:
                 try:
                     yield {**state, **(more or {})}
                 finally:
                     await _ended(tasks, limits.cancel_seconds)
-                    await generations.aclose(detached_seconds)
+                    await detached.aclose(detached_seconds)
 
     return opened
 
 
-async def _ended(tasks: RequestTasks, patience: float) -> None:
-    """Wait for requests still under way: a server that runs out of patience cancels them and asks for the end at
-    once, when the answers it cut off and the ends of their runs are yet to be written.
+async def _ended(tasks: RequestTasks, seconds: float) -> None:
+    """Wait up to `seconds` for the requests under way.
+
+    A server that stops waiting for them cancels them and ends the lifespan at once, while the answers that it cut off
+    and the ends of their runs are still to be written.
     """
     if under_way := [task for task in tasks if not task.done()]:
-        await asyncio.wait(under_way, timeout=patience)
+        await asyncio.wait(under_way, timeout=seconds)

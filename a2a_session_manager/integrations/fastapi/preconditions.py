@@ -15,15 +15,15 @@ from a2a_session_manager.storage.commit_rules import late
 from a2a_session_manager.storage.records import Guard
 from a2a_session_manager.storage.session_sync import tag_of
 
-# Compressing proxies weaken a tag on its way out (nginx puts W/ in front); the revision in it is as good as before.
+# A proxy that compresses a response makes its tag a weak one (nginx puts W/ in front); the revision in it still counts.
 _TAG = re.compile(r'(?:W/)?"([0-9A-Za-z_-]{1,64})\.(\d{1,18})(?:\.([0-9a-f]{1,16}))?"')
 
 
 def etag(session: Session[Any]) -> str:
-    """Return the tag of a stored session as last seen: which life of its id, and which revision of it, also
-    where that number comes again after a restore.
+    """Return the ETag of a stored session as it was read: its creation id, its revision, and the tag of that commit.
 
-    Raises InvalidSessionOperation for one that was never stored.
+    So it differs for a session that is created again under the same id, and for a revision whose number comes again
+    after a restore. Raises InvalidSessionOperation for a session that was never stored.
     """
     if session.creation_id is None:
         raise InvalidSessionOperation(f"session {session.id!r} was never stored: it has no ETag", session_id=session.id)
@@ -33,24 +33,25 @@ def etag(session: Session[Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """What a request's If-Match says: (creation id, revision, the tag of its commit or "") of each ETag.
+    """What a request's If-Match says.
 
-    None: it says nothing, or `*`.
+    `tags` holds (creation id, revision, tag of the commit or "") of each ETag, and is None when there is no If-Match or
+    it is `*`.
     """
 
     tags: tuple[tuple[str, int, str], ...] | None = None
 
     def revision_of(self, chat: ActiveSession | Session[Any]) -> int | None:
-        """Return the `expected_revision` for a commit to this session; None leaves the commit unguarded.
+        """Return the `expected_revision` to commit to `chat` with; None when the request asks for no guard.
 
-        Raises SessionConflict when the tags are of an earlier session of the same id, or of a revision that was lost
-        and has come again.
+        Raises SessionConflict when the ETags are of an earlier session of the same id, or of a revision that was lost
+        and whose number has come again.
         """
         session = chat if isinstance(chat, Session) else chat.session
         if self.tags is None:
             return None
         current = Guard(session.revision, tag_of(session, session.revision))
-        known = [Guard(revision, tag) for life, revision, tag in self.tags if life == session.creation_id]
+        known = [Guard(revision, tag) for creation_id, revision, tag in self.tags if creation_id == session.creation_id]
         revisions = [guard.revision for guard in known if not _is_lost(guard, current)]
         if known and not revisions:
             raise late(session.id, known[0], session.revision)
@@ -65,9 +66,9 @@ class Precondition:
         return session.revision if session.revision in revisions else max(revisions)
 
 
-# Async without awaiting: FastAPI sends a plain function to a thread.
+# It is async without awaiting, because FastAPI calls a plain function in a thread.
 async def read_if_match(if_match: Annotated[list[str] | None, Header()] = None) -> Precondition:
-    """Return the request's precondition. Raises InvalidSessionOperation for what no read has sent as an ETag."""
+    """Return the precondition in the header If-Match. Raises InvalidSessionOperation for what is no ETag of `etag`."""
     given = ",".join(if_match or []).strip()
     if given in ("", "*"):
         return Precondition()
@@ -81,7 +82,7 @@ async def read_if_match(if_match: Annotated[list[str] | None, Header()] = None) 
 
 
 def _is_lost(guard: Guard, current: Guard) -> bool:
-    """Tell whether a revision that was read is another one than the current one of the same number."""
+    """Tell whether `guard` names the current revision's number but another commit."""
     return guard.revision == current.revision and bool(current.tag) and guard.tag not in ("", current.tag)
 
 

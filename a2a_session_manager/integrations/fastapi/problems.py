@@ -44,11 +44,12 @@ class ProblemResponse(AsciiJSONResponse):
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer with problem details: 404, 409, 413, 422, 503 and 507, and what FastAPI itself finds invalid (422).
+    """Let `app` answer the library's errors with problem details: 404, 409, 413, 422, 503 and 507.
 
-    `type` ends with the error's name. A conflict says what was missed: `revision`, `expected_revision`,
-    `first_missed_seq`, `last_missed_seq`, and `missed_seqs`, the first 100 of them. Outages are logged, and
-    their texts, which name hosts and files, stay here. A damaged session is left to be a 500 with its traceback.
+    What FastAPI itself finds invalid gets them, too (422). `type` ends with the error's name. A conflict says what was
+    missed: `revision`, `expected_revision`, `first_missed_seq`, `last_missed_seq`, and `missed_seqs`, the first 100 of
+    them. Outages are logged; their texts name hosts and files and are not sent. A damaged session is not handled: it is
+    a 500 with a traceback in the server's log.
     """
     for error in _STATUS:
         app.add_exception_handler(error, _answer)
@@ -56,7 +57,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_of(error: SessionManagerError) -> dict[str, Any]:
-    """Return the members of a problem; 500 for an error that is none of the client's, or the store's, doing."""
+    """Return the members of a problem; its status is 500 where the table above has none for the error."""
     status = _status(error)
     problem = _problem(status, type(error).__name__)
     problem["detail"] = str(error) if status < HTTPStatus.INTERNAL_SERVER_ERROR else status.description
@@ -70,7 +71,7 @@ def problem_of(error: SessionManagerError) -> dict[str, Any]:
 
 
 async def _answer(_: Request, error: Exception) -> Response:
-    assert isinstance(error, SessionManagerError)  # it is registered for nothing else
+    assert isinstance(error, SessionManagerError)  # the handler is registered for nothing else
     log_outage(error)
     problem = problem_of(error)
     may_retry = isinstance(error, StoreUnavailable)
@@ -79,15 +80,15 @@ async def _answer(_: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # it is registered for nothing else
+    assert isinstance(error, RequestValidationError)  # the handler is registered for nothing else
     problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidRequest")
-    # Without the input itself: it may be large, or secret, or what no JSON can say (NaN).
+    # The input itself is left out: it may be large, secret, or no JSON (NaN).
     problem["errors"] = [{"loc": each["loc"], "msg": each["msg"], "type": each["type"]} for each in error.errors()]
     return ProblemResponse(problem, status_code=problem["status"])
 
 
 def log_outage(error: SessionManagerError) -> None:
-    """Log what the client is not told, and the one who runs the store has to know."""
+    """Log an error whose text the client does not get, for those who run the store."""
     if _status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _logger.error("%s: %s", type(error).__name__, error, exc_info=error)
 

@@ -1,4 +1,4 @@
-"""JSON responses that can say whatever a session holds."""
+"""JSON responses that can hold whatever a session holds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from a2a_session_manager.serialization.values import inline_or_thread
 
 
 class AsciiJSONResponse(JSONResponse):
-    """JSON with ASCII escapes: models and clients do send lone surrogates, which UTF-8 has not.
+    """JSON with ASCII escapes, so that a response may hold lone surrogates: models and clients do send them.
 
-    `FastAPI(default_response_class=AsciiJSONResponse)` spares every path operation that failure.
+    FastAPI's own response encodes to UTF-8, which cannot express them, and fails. With
+    `FastAPI(default_response_class=AsciiJSONResponse)`, no path operation does.
     """
 
     def render(self, content: Any) -> bytes:
@@ -47,9 +48,9 @@ async def json_response(
 
 def _encoded(model: BaseModel, payloads: Iterable[Any], check: JsonCheck) -> bytes:
     for payload in payloads:
-        check.check(payload, "payload")  # it stops when the payload gets heavy; encoding does not
+        check.check(payload, "payload")  # this stops when the payload is heavy; encoding would not
     try:
         return to_json(model)
     except (PydanticSerializationError, UnicodeEncodeError):
-        # Not in JSON's own mode: that refuses a key with a lone surrogate.
+        # Not with mode="json", which refuses a key with a lone surrogate.
         return escaped(model.model_dump(), allow_nan=False)

@@ -1,7 +1,7 @@
 """A read-only router: list, get, events by page, tree and usage.
 
-The id is the last part of each path, and all of it: an id may hold slashes, and nothing behind one could tell
-`/trip/events` the session from `/trip` and its events.
+The id is the end of each path, because an id may hold slashes: if anything came after it, `/trip/events` could be the
+session of that id or the events of `trip`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from a2a_session_manager.manager import SessionManager
 
 MOST_EVENTS = 500
 MOST_IDS = 1_000
-# A view of more takes longer than the loop may be held up.
+# A view of more tallies is built in a thread, since it takes longer than the event loop may be held up.
 _FEW_TALLIES = 200
 
 SessionId = Annotated[str, Path(description="The id, percent-encoded; slashes in it may stay as they are.")]
@@ -38,10 +38,10 @@ IdLimit = Annotated[int, Query(ge=1, le=MOST_IDS)]
 
 
 def session_router(tenant: Callable[..., Any] | None = None) -> APIRouter:
-    """Return the router, to include behind your own authentication: it shows everything a session holds.
+    """Return a read-only router. It shows everything that sessions hold, so include it with your own authentication.
 
     `app.include_router(session_router(), prefix="/admin", dependencies=[Depends(is_admin)])`. With `tenant`, a
-    dependency of yours that returns a namespace, it shows that namespace alone.
+    dependency of yours that returns the name of a namespace, it shows that namespace alone.
     """
     router = APIRouter(tags=["sessions"])
     shown = Depends(get_sessions if tenant is None else sessions_of(tenant))

@@ -15,25 +15,26 @@ from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.concurrency.cancellation import wait_out
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
 from a2a_session_manager.integrations.fastapi.dependencies import LAST_SEQ, After
-from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations, of_no_app
+from a2a_session_manager.integrations.fastapi.detached import DETACHED_KEY, DetachedStreams, without_lifespan
 from a2a_session_manager.integrations.fastapi.problems import log_outage, problem_of
 from a2a_session_manager.integrations.fastapi.responses import escaped_json, json_bytes
 from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.models.session_event import SessionEvent
 
-PING_SECONDS = 15.0  # proxies cut a connection that says nothing for a minute, some for half of one
+PING_SECONDS = 15.0  # proxies close a connection that is silent for a minute, some after half a minute
 _PING = b": ping\n\n"
 
 
 class EventStream(StreamingResponse):
-    """A `text/event-stream` of ready frames, whose generator is closed before the response ends, however it ends.
+    """A `text/event-stream` response that sends ready-made `frames`, and in the end always closes their generator.
 
-    Starlette leaves a generator to the garbage collector when the client goes while a frame is being sent, and
-    what stands in its `finally` then runs any time later. An error of the library is sent as a last frame,
-    `event: problem`; any other cuts the response off.
+    Starlette's own response leaves the generator to the garbage collector when the client goes while a frame is being
+    sent; its `finally` then runs at any later time. An error of the library is sent as a last frame, `event: problem`;
+    any other error cuts the response off. `headers` are added to those that keep caches and proxies from holding frames
+    back.
 
-    With `detach`, the generator goes on when the client leaves, in a task of its own, and what it stores is found by
-    `follow`. The lifespan waits for it when the app stops, and cancels it in the end; an error is logged.
+    With `detach`, the generator runs in a task of its own, on to its end when the client leaves; `follow` finds what it
+    stores. When the app stops, its lifespan waits for the task and in the end cancels it; an error is logged.
     """
 
     media_type = "text/event-stream"
@@ -45,17 +46,16 @@ class EventStream(StreamingResponse):
         *,
         detach: bool = False,
     ) -> None:
-        # Caches and nginx would hold frames back.
         ours = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         self._frames = frames
         self._is_detached = detach
         super().__init__(_with_problem(frames), headers={**ours, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request; a detached stream begins here, and goes on without it."""
+        """Answer the request; a detached stream starts here and outlives it."""
         if self._is_detached:
-            generations: Generations = scope.get("state", {}).get(GENERATIONS_KEY, of_no_app)
-            self._frames = generations.start(self._frames).watched()
+            detached: DetachedStreams = scope.get("state", {}).get(DETACHED_KEY, without_lifespan)
+            self._frames = detached.start(self._frames).watched()
             self.body_iterator = _with_problem(self._frames)
         await super().__call__(scope, receive, send)
 
@@ -66,24 +66,30 @@ class EventStream(StreamingResponse):
 
 
 def sse_frame(event: str, data: Any, *, id: int | None = None) -> bytes:
-    """Return one frame; `data`, any JSON value, is one line whatever it holds. Raises what `json.dumps` does."""
+    """Return one frame as bytes: the event's name, `data` as JSON in one line, and the `id` to resume after.
+
+    `data` is any JSON value. Without `id`, a client that reconnects resumes after the frame before. Raises what
+    `json.dumps` raises.
+    """
     return _frame(event, escaped_json(data), id)
 
 
 async def event_frame(event: SessionEvent[Any]) -> bytes:
-    """Return the frame of a stored event, `event: event` or `event: retracted`, with its seq as id.
+    """Return the frame of a stored event: `event: event` with its seq as id, or `event: retracted`.
 
-    A retraction has no id: it is told out of order, and resuming there would repeat what came since.
+    A retraction has no id: its event's seq is an old one, and a client that resumed there would get again what came
+    since.
     """
     data = await json_bytes(event, [event.message, event.metadata])
     return _frame("retracted", data, None) if event.retracted else _frame("event", data, event.seq)
 
 
 def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = PING_SECONDS) -> EventStream:
-    """Return a response that sends every event behind `after`, then each new one, until the client leaves.
+    """Return a response that sends every event of `chat` with a seq above `after`, then each new one as it comes.
 
-    It ends with the session, by a last frame `event: problem`. Raises InvalidSessionOperation when `after` is
-    no seq of this session.
+    It ends when the client leaves, or with a last frame `event: problem` when the session is deleted. After each
+    `ping_seconds` without an event, it sends a comment, so that proxies keep the connection. Raises
+    InvalidSessionOperation when the session has no event `after`.
     """
     if after > chat.session.last_seq:
         raise InvalidSessionOperation(
@@ -94,12 +100,12 @@ def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = 
     return EventStream(_with_pings(_followed(chat, after), ping_seconds))
 
 
-# Async without awaiting: FastAPI sends a plain function to a thread.
+# It is async without awaiting, because FastAPI calls a plain function in a thread.
 async def read_resume_after(
     last_event_id: Annotated[int | None, Header(ge=0, le=LAST_SEQ)] = None,
     after: After = 0,
 ) -> int:
-    """Return the seq to go on behind: Last-Event-ID, which a browser sends when it reconnects, else `?after=`."""
+    """Return the seq to resume after: the header Last-Event-ID, which browsers send on reconnecting, else `?after=`."""
     return after if last_event_id is None else last_event_id
 
 
@@ -113,7 +119,7 @@ async def _followed(chat: ActiveSession, after: int) -> AsyncGenerator[bytes, No
 
 
 async def _with_pings(frames: AsyncGenerator[bytes, None], ping_seconds: float) -> AsyncGenerator[bytes, None]:
-    """Yield `frames`, and a comment whenever none has come for a while."""
+    """Yield `frames`, and a comment whenever none has come for `ping_seconds`."""
     upcoming: asyncio.Future[bytes | None] | None = None
     try:
         while True:
@@ -143,5 +149,5 @@ async def _with_problem(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[b
 
 
 def _frame(event: str, data: bytes, id: int | None) -> bytes:
-    place = b"" if id is None else b"id: %d\n" % id
-    return place + b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+    id_line = b"" if id is None else b"id: %d\n" % id
+    return id_line + b"event: %b\ndata: %b\n\n" % (event.encode(), data)

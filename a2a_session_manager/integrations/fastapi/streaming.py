@@ -1,4 +1,4 @@
-"""An assistant's answer as it is streamed: kept whole or marked as interrupted, and once."""
+"""An assistant's answer as it is streamed: stored once, whole or marked as interrupted."""
 
 from __future__ import annotations
 
@@ -21,18 +21,25 @@ from a2a_session_manager.usage.provider_usage import usage_from
 
 _logger = logging.getLogger(__name__)
 
-# A store that is away for a moment must not cost the answer; in all less than a client that has left is waited for.
+# The pauses between tries, in seconds, when the store cannot be reached for a moment. Their sum is below the time that
+# a server leaves to the request of a client that has gone.
 _PAUSES = (0.0, 0.1, 0.4, 1.0, 2.0)
 
 
 class StreamedAnswer:
-    """Collects an answer's text, for `async with`: it is appended once, when the block ends, however it ends.
+    """Collects an answer's text, for `async with`, and appends it to the session once, when the block ends.
 
-    When the block is left by an error, a cancellation, or because the client has gone, the event's metadata
-    says `"interrupted": True` and, of an error, its `"error_type"`. The message is then the text so far, so that
-    `messages()` gives it to the next model like any other answer. An answer without text is an event without a
-    message, which `messages()` leaves out. A store that cannot be reached for a moment is asked again, and an answer
-    that is larger than an event may be is stored as several, with their number as `"part"` in the metadata.
+    When the block ends by an error or a cancellation, or because the client has gone, the event holds the text so far,
+    and its metadata `"interrupted": True` and, for an error, its `"error_type"`. `messages()` gives it to the next
+    model like any other answer. An answer without text is an event without a message, which `messages()` leaves out.
+    When the store cannot be reached for a moment, the append is tried again. An answer that is larger than an event
+    may be is stored as several events, numbered as `"part"` in their metadata.
+
+    Args:
+        log: the ActiveSession or ActiveRun to append to.
+        model: the model's name, for pricing; it is kept in the metadata when no usage was set.
+        provider: who serves the model, for `set_usage`; see `usage_from`.
+        id: the event's id, so that a request that is sent again stores its answer once. None makes a random one.
     """
 
     def __init__(
@@ -51,40 +58,43 @@ class StreamedAnswer:
 
     @property
     def text(self) -> str:
-        """All that was written so far, with the halves of a character joined that came in two chunks."""
+        """All that was written so far; a character whose halves came in two chunks is whole again."""
         return with_whole_characters("".join(self._parts))
 
     @property
     def event(self) -> SessionEvent[Any]:
-        """The event as it was stored. Raises InvalidSessionOperation before the block has ended."""
+        """The event as it is stored, of several the last. Raises InvalidSessionOperation before the block has ended."""
         if self._event is None:
             raise InvalidSessionOperation(f"the answer {self._id!r} is not stored yet: leave its block first")
         return self._event
 
     def write(self, chunk: Chunk) -> str:
-        """Add to the text, and return what was added; nothing is stored yet.
+        """Add the text of `chunk`, and return it; nothing is stored before the block ends.
 
-        A chunk is text, a text part (`{"type": "text", "text": …}` or an object with such a `text`), a list of them,
+        A chunk is a text, a text part (`{"type": "text", "text": …}` or an object with such a `text`), a list of these,
         or None, which adds nothing. Raises InvalidEvent for anything else, after adding what is text in it, and
-        InvalidSessionOperation outside the block, where what is written would be lost.
+        InvalidSessionOperation outside the block, where the text would be lost.
         """
         if self._stage != "open":
             remedy = "enter it first: async with StreamedAnswer(…)" if self._stage == "new" else "it has ended"
             raise InvalidSessionOperation(f"the answer {self._id!r} takes no text: {remedy}")
-        texts, refusal = texts_of(chunk)
+        texts, reason = texts_of(chunk)
         self._parts += texts
-        if refusal is not None:
-            raise InvalidEvent(f"the answer {self._id!r} {refusal}", event_id=self._id)
+        if reason is not None:
+            raise InvalidEvent(f"the answer {self._id!r} {reason}", event_id=self._id)
         return "".join(texts)
 
     def set_usage(self, usage: object) -> None:
-        """Take the provider's usage object, the last one counts. Raises InvalidEvent when it is none."""
+        """Set what the request used: a provider's usage object, or what else `usage_from` takes; the last call counts.
+
+        Raises InvalidEvent for anything else.
+        """
         self._usage = usage_from(usage, model=self._model, provider=self._provider)
 
     async def __aenter__(self) -> Self:
         if self._stage != "new":
             raise InvalidSessionOperation(f"the answer {self._id!r} is entered already: make another StreamedAnswer")
-        self._log.check_open()  # now, and not when the model has spoken
+        self._log.check_open()  # here, so that it fails before the model is asked
         self._stage = "open"
         return self
 
@@ -96,9 +106,9 @@ class StreamedAnswer:
     ) -> None:
         self._stage = "ended"
         failed = f"the answer {self._id!r} of session {self._log.session.id!r} could not be kept"
-        was_kept = await write_at_end(self._append(self._stored(exc)), exc, failed=failed)
+        was_kept = await write_at_end(self._append(self._event_after(exc)), exc, failed=failed)
         if exc is not None and not was_kept:
-            # Whoever has left does not read notes.
+            # The failure is a note on the exception, and nobody reads that when the client has gone.
             _logger.error("%s", exc.__notes__[-1])
 
     async def _append(self, event: SessionEvent[Any]) -> None:
@@ -110,14 +120,14 @@ class StreamedAnswer:
             await self._append_in_parts(event)
 
     async def _append_in_parts(self, event: SessionEvent[Any]) -> None:
-        """Append an answer that is larger than an event may be as several ones, the last of which has the usage."""
+        """Append an answer that is too large for one event as several; the last one has the usage."""
         text, size = event.message, len(event.message) // 2
         start, number = 0, 1
         while start < len(text):
             part_id = event.id if number == 1 else derived_id(f"{event.id}\n{number}")
-            about = {**event.metadata, "part": number}
+            metadata = {**event.metadata, "part": number}
             usage = event.token_usage if start + size >= len(text) else None
-            part = {"id": part_id, "message": text[start : start + size], "metadata": about, "token_usage": usage}
+            part = {"id": part_id, "message": text[start : start + size], "metadata": metadata, "token_usage": usage}
             try:
                 self._event = await self._appended(event.model_copy(update=part))
             except (InvalidEvent, InvalidSessionOperation) as error:
@@ -129,28 +139,29 @@ class StreamedAnswer:
 
     async def _appended(self, event: SessionEvent[Any]) -> SessionEvent[Any]:
         try:
-            # Late, perhaps: the run it belongs to may have ended while the model spoke.
+            # By append_late, since the run may have ended while the model was answering.
             return (await retry_if_unknown(lambda: self._log.append_late(event), pauses=_PAUSES))[0]
         except InvalidEvent as error:
             if error.seq is None:
                 raise
-        # A request that was sent again got another answer: what a model has said is never refused. The id follows
-        # from what was said, so that the same answer, sent once more, is stored once.
-        about = {**event.metadata, "meant_as": self._id}
+        # The request was sent before and got another answer, which is stored under this id. An answer is never refused:
+        # this one gets an id that is derived from its text, so that it is stored once as well.
+        metadata = {**event.metadata, "meant_as": self._id}
         other_id = derived_id(f"{event.id}\n{event.message}")
-        return await self._appended(event.model_copy(update={"id": other_id, "metadata": about}))
+        return await self._appended(event.model_copy(update={"id": other_id, "metadata": metadata}))
 
-    def _stored(self, exc: BaseException | None) -> SessionEvent[Any]:
-        about: dict[str, Any] = {}
+    def _event_after(self, exc: BaseException | None) -> SessionEvent[Any]:
+        """Return the event to store when the block has ended by `exc`, or well."""
+        metadata: dict[str, Any] = {}
         if self._model is not None and self._usage is None:
-            about["model"] = self._model
+            metadata["model"] = self._model
         if exc is not None:
-            about["interrupted"] = True
+            metadata["interrupted"] = True
         if isinstance(exc, Exception):
-            about["error_type"] = type(exc).__name__
+            metadata["error_type"] = type(exc).__name__
         message = self.text or None
         return SessionEvent(
-            id=self._id, message=message, source=EventSource.LLM, metadata=about, token_usage=self._usage
+            id=self._id, message=message, source=EventSource.LLM, metadata=metadata, token_usage=self._usage
         )
 
 
@@ -163,12 +174,18 @@ def stream_answer(
     id: str | None = None,
     detach: bool = False,
 ) -> EventStream:
-    """Return a response that sends the model's `tokens` as they come, and appends the answer once.
+    """Return a response that sends the model's `tokens` as they come, and appends the answer to the session once.
 
-    A token is what `StreamedAnswer.write` takes; its text is a frame `event: token` with a JSON string, and the last
-    frame is the stored event, `event: event`. With `detach`, the answer is finished and kept when the client leaves;
-    see EventStream. For usage, runs or frames of your own, write the generator yourself: `EventStream` over
-    `StreamedAnswer`. Raises InvalidSessionOperation for tokens that no `async for` takes.
+    A token is what `StreamedAnswer.write` takes. Its text is sent as a frame `event: token` with a JSON string; the
+    last frame is the stored event, `event: event`. For usage, runs or frames of your own, write the generator
+    yourself: `EventStream` over `StreamedAnswer`.
+
+    Args:
+        log: the ActiveSession or ActiveRun to append to.
+        tokens: an async iterable, such as a call of your async generator; it is closed at the end. Raises
+            InvalidSessionOperation for anything else.
+        model, provider, id: see StreamedAnswer.
+        detach: let the answer go on, and be stored whole, when the client leaves; see EventStream.
     """
     if not isinstance(tokens, AsyncIterable):
         raise InvalidSessionOperation(

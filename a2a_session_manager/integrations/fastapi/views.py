@@ -15,7 +15,7 @@ from a2a_session_manager.models.token_tally import TokenTally
 
 
 class SessionList(BaseModel):
-    """A page of ids; `cursor` asks for the next one, null says that this was the last."""
+    """A page of ids; `cursor` asks for the next page and is null on the last one."""
 
     session_ids: list[str]
     cursor: str | None
@@ -54,14 +54,14 @@ class SessionView(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Visible events, oldest first; `next_after` asks for the next page, null says that this was the last."""
+    """A page of visible events, oldest first; `next_after` asks for the next page and is null on the last one."""
 
     events: list[SessionEvent[Any]]
     next_after: int | None
 
 
 class TreeNode(BaseModel):
-    """A session of the tree, and the one it is below."""
+    """A session of a tree, and its parent."""
 
     id: str
     parent_id: str | None
@@ -74,14 +74,14 @@ class TreeView(BaseModel):
 
 
 class Spend(BaseModel):
-    """A sum of tokens and money; with unpriced requests in it, the cost is a lower bound."""
+    """A sum of tokens and costs; the cost is a lower bound when some requests are unpriced."""
 
     requests: int
     unpriced_requests: int
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    estimated_cost_usd: Decimal  # a JSON string: exact, whoever reads it
+    estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
 
     @classmethod
     def of(cls, tally: TokenTally) -> Self:
@@ -96,7 +96,7 @@ class Spend(BaseModel):
 
 
 class UsageView(BaseModel):
-    """What a session spent, or it and all below it; `by_run` only of the session's own."""
+    """What a session spent, or it and all sessions below it; `by_run` is empty for the latter."""
 
     total: Spend
     by_model: dict[str, Spend]

@@ -134,7 +134,7 @@ async def status_of(served: Served, sent: Sent) -> tuple[int, bytes]:
     return status, rest
 
 
-async def test_nobody_else_reads_all_sessions(served: Served) -> None:
+async def test_the_admin_router_refuses_everybody_else(served: Served) -> None:
     for view in (b"sessions", b"sessions/talk", b"events/talk", b"tree/talk", b"usage/talk"):
         for token in ("", "Bearer ", "Bearer of-the-others", "Bearer é"):
             assert (await status_of(served, read(b"/read/" + view, Authorization=token)))[0] == 401

@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from a2a_session_manager import ActiveSession, SessionManager
 from a2a_session_manager.integrations.fastapi import EventStream, session_lifespan, stream_answer
-from a2a_session_manager.integrations.fastapi.detaching import GENERATIONS_KEY, Generations
+from a2a_session_manager.integrations.fastapi.detached import DETACHED_KEY, DetachedStreams
 
 NO_HANG_SECONDS = 60
 HTTP: dict[str, Any] = {"type": "http", "asgi": {"spec_version": "2.3"}}
@@ -41,7 +41,7 @@ async def until_left(response: EventStream, state: Any, frames: int = 1) -> list
 
 
 class Model:
-    """Says a word, and the others when it `may_go_on`."""
+    """A model that says one word, and the others once `may_go_on` is set."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.may_go_on = asyncio.Event()
@@ -56,7 +56,7 @@ class Model:
 
 
 async def answer_of(chat: ActiveSession) -> tuple[Any, dict[str, Any]]:
-    """Return the answer that a reload finds."""
+    """Return the answer as it is read from the store anew."""
     async with asyncio.timeout(NO_HANG_SECONDS):
         async for event in chat.follow():
             return event.message, event.metadata
@@ -67,7 +67,7 @@ async def test_a_detached_answer_is_finished_when_the_client_has_left(sessions: 
     model = Model()
     async with sessions.open("talk") as chat:
         got = await until_left(stream_answer(chat, model.words(), detach=True), {})
-        gc.collect()  # which ends a task that nobody holds
+        gc.collect()  # a task without a strong reference would end here
         reload = asyncio.create_task(answer_of(chat))
         await asyncio.sleep(0)
         model.may_go_on.set()
@@ -91,10 +91,10 @@ async def test_the_error_of_a_detached_model_is_logged_and_stored(
 ) -> None:
     model = Model(ConnectionError("the model has hung up"))
     async with sessions.open("talk") as chat:
-        generations = Generations()
-        await until_left(stream_answer(chat, model.words(), detach=True), {GENERATIONS_KEY: generations})
+        detached = DetachedStreams()
+        await until_left(stream_answer(chat, model.words(), detach=True), {DETACHED_KEY: detached})
         model.may_go_on.set()
-        await generations.aclose(60)
+        await detached.aclose(60)
 
         assert await answer_of(chat) == ("Day ", {"interrupted": True, "error_type": "ConnectionError"})
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [

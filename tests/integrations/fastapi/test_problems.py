@@ -1,4 +1,4 @@
-"""Errors as problem details: the right status, what the client needs, and nothing of the machine behind."""
+"""Errors as problem details: the right status, what the client needs, and nothing about the server."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_a_damaged_session_is_left_to_be_a_500(sessions: SessionManager) -
             await client.get("/")
 
 
-async def test_errors_of_others_are_left_alone(sessions: SessionManager) -> None:
+async def test_other_errors_are_left_alone(sessions: SessionManager) -> None:
     async with client_of(raising(HTTPException(418, "teapot")), sessions) as client:
         reply = await client.get("/")
 

@@ -188,7 +188,7 @@ async def test_two_tabs_write_to_one_session_and_both_land_in_order(served: Serv
     assert len(said) == 40
 
 
-async def test_of_two_tabs_with_one_etag_exactly_one_gets_a_409_that_says_what_it_missed(
+async def test_of_two_tabs_with_the_same_etag_exactly_one_gets_a_409_that_says_what_it_missed(
     served: Served, client: AsyncClient
 ) -> None:
     async with client:
@@ -211,7 +211,7 @@ async def test_of_two_tabs_with_one_etag_exactly_one_gets_a_409_that_says_what_i
     assert len(await events_of(served, "talk")) == 20
 
 
-async def test_a_stream_that_was_cut_off_goes_on_behind_the_last_event_id(served: Served, client: AsyncClient) -> None:
+async def test_a_stream_that_was_cut_off_goes_on_after_the_last_event_id(served: Served, client: AsyncClient) -> None:
     async with client:
         await client.put("/chats/talk")
         seen: list[Frame] = []

@@ -61,7 +61,7 @@ async def test_a_retraction_does_not_move_the_id_back(sessions: SessionManager) 
     ]
 
 
-async def test_while_nothing_happens_there_are_pings(sessions: SessionManager) -> None:
+async def test_a_silent_stream_sends_pings(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         stream = follow_stream(chat, ping_seconds=0.01)
         async with aclosing(stream._frames) as coming:
@@ -76,13 +76,13 @@ async def test_while_nothing_happens_there_are_pings(sessions: SessionManager) -
 
 @pytest.mark.parametrize("after", [1, 10**18])
 async def test_a_client_that_is_ahead_of_the_session_is_refused(after: int, sessions: SessionManager) -> None:
-    """It has read another session of this id: to wait for its number would leave a gap."""
+    """The client has read another session of this id: waiting for its number would leave a gap."""
     async with sessions.open("talk") as chat:
         with pytest.raises(InvalidSessionOperation, match="start again at 0"):
             follow_stream(chat, after=after)
 
 
-async def test_the_id_of_a_reconnection_goes_before_the_one_in_the_url() -> None:
+async def test_the_last_event_id_of_a_reconnection_wins_over_the_one_in_the_url() -> None:
     assert await read_resume_after(last_event_id=7, after=3) == 7
     assert await read_resume_after(last_event_id=0, after=3) == 0
     assert await read_resume_after(last_event_id=None, after=3) == 3
@@ -111,7 +111,7 @@ async def test_an_error_of_the_library_is_the_last_frame(caplog: pytest.LogCaptu
     assert "10.0.0.7" in caplog.text
 
 
-async def test_an_error_of_others_cuts_the_response_off() -> None:
+async def test_an_error_that_is_not_the_librarys_cuts_the_response_off() -> None:
     async def frames() -> AsyncGenerator[bytes, None]:
         yield sse_frame("token", "Hi")
         raise LookupError("the model has hung up")
@@ -120,7 +120,7 @@ async def test_an_error_of_others_cuts_the_response_off() -> None:
         await sent(EventStream(frames()))
 
 
-async def test_nobody_keeps_a_stream_back() -> None:
+async def test_proxies_and_caches_are_told_to_hold_no_frame_back() -> None:
     async def frames() -> AsyncGenerator[bytes, None]:
         yield b""
 

@@ -100,7 +100,7 @@ async def test_a_generator_that_is_closed_keeps_what_it_has_said(sessions: Sessi
         assert [(event.message, event.metadata) for event in await chat.events()] == [("Day ", {"interrupted": True})]
 
 
-async def test_the_error_of_the_model_is_named_and_goes_on(sessions: SessionManager) -> None:
+async def test_the_error_of_the_model_is_named_in_the_event_and_raised(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         answer = StreamedAnswer(chat, model="m")
         with pytest.raises(ConnectionError):
@@ -170,7 +170,7 @@ async def test_the_same_id_again_is_the_same_answer(sessions: SessionManager) ->
         assert [event.id for event in await chat.events()] == ["a-1"]
 
 
-async def test_another_answer_under_a_taken_id_is_kept_under_one_of_its_own(sessions: SessionManager) -> None:
+async def test_another_answer_under_a_taken_id_is_stored_under_an_id_of_its_own(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         await say(StreamedAnswer(chat, id="answer"), "Oslo")
         other = StreamedAnswer(chat, id="answer")
@@ -233,7 +233,7 @@ async def test_a_bad_id_is_refused_before_anything_is_said(sessions: SessionMana
             StreamedAnswer(chat, id="x" * 513)
 
 
-async def test_what_is_written_behind_the_end_is_refused(sessions: SessionManager) -> None:
+async def test_what_is_written_after_the_end_is_refused(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         async with StreamedAnswer(chat) as answer:
             with pytest.raises(InvalidSessionOperation):
@@ -261,7 +261,7 @@ async def test_what_is_written_behind_the_end_is_refused(sessions: SessionManage
         ("Day \ud83d", "Day \ud83d"),
     ],
 )
-async def test_what_is_text_is_added(chunk: Any, text: str, sessions: SessionManager) -> None:
+async def test_the_text_of_a_chunk_is_added(chunk: Any, text: str, sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         async with StreamedAnswer(chat) as answer:
             assert answer.write(chunk) == text
@@ -284,7 +284,7 @@ async def test_what_is_text_is_added(chunk: Any, text: str, sessions: SessionMan
     ],
 )
 @pytest.mark.parametrize("way", ["by hand", "stream_answer"])
-async def test_what_is_no_text_is_refused_at_once_and_the_text_is_kept(
+async def test_a_chunk_without_text_is_refused_at_once_and_the_text_so_far_is_kept(
     chunk: Any, what: str, way: str, sessions: SessionManager
 ) -> None:
     async def model() -> AsyncIterator[Any]:
@@ -324,7 +324,7 @@ async def test_a_frame_is_sent_for_a_token_that_holds_text(sessions: SessionMana
         assert await chat.messages() == [{"role": "assistant", "content": "Day 1"}]
 
 
-async def test_an_answer_that_nobody_has_entered_takes_no_text(sessions: SessionManager) -> None:
+async def test_an_answer_takes_no_text_before_its_block(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         with pytest.raises(InvalidSessionOperation, match="enter it first: async with StreamedAnswer"):
             StreamedAnswer(chat).write("Day")
@@ -358,7 +358,7 @@ async def test_an_answer_whose_run_ends_meanwhile_is_kept(sessions: SessionManag
         assert [(event.message, event.task_id) for event in await chat.events()] == [("Day", "r")]
 
 
-async def test_a_model_that_is_no_name_is_refused_before_anything_is_said(sessions: SessionManager) -> None:
+async def test_a_model_that_is_not_a_name_is_refused_before_the_block(sessions: SessionManager) -> None:
     model: Any = object()
     async with sessions.open("talk") as chat:
         with pytest.raises(InvalidSessionOperation, match="model= is the model's name, not a object"):
@@ -403,7 +403,7 @@ async def test_an_outage_is_raised_when_the_block_ended_well() -> None:
             await say(StreamedAnswer(chat), "Day")
 
 
-async def test_an_answer_that_cannot_be_kept_behind_an_error_is_a_note_and_a_log_line(
+async def test_an_answer_that_cannot_be_kept_after_an_error_is_a_note_and_a_log_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     backend, sessions = lossy()
@@ -446,7 +446,7 @@ async def tokens(*words: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("given", ["a whole text", ["a", "list"], tokens])
-async def test_tokens_that_no_loop_takes_are_refused_before_the_response_begins(
+async def test_tokens_that_cannot_be_iterated_are_refused_before_the_response_begins(
     given: Any, sessions: SessionManager
 ) -> None:
     async with sessions.open("talk") as chat:

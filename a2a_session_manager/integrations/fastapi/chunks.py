@@ -13,7 +13,7 @@ _TEXT_TYPES = frozenset({"text", "text_delta", "output_text"})
 
 
 def texts_of(chunk: Chunk) -> tuple[list[str], str | None]:
-    """Return all texts in a chunk, and None; or, when something in it has no text, a sentence that says what to pass."""
+    """Return all texts in a chunk, and, when something in it has no text, a clause that says what to pass instead."""
     texts: list[str] = []
     reason: str | None = None
     for part in chunk if isinstance(chunk, list | tuple) else [chunk]:

@@ -14,8 +14,8 @@ from functools import partial
 from genai_prices import Usage, calc_price
 
 from a2a_session_manager import TiktokenCounter, TokenUsage, count_chat_tokens, count_tokens, warm_up
+from a2a_session_manager.models.token_usage import priced
 from a2a_session_manager.tokens import loading
-from a2a_session_manager.usage.priced import priced
 from benchmarks.measure import Result, Sample, compared, lateness, lateness_turns, outpaced
 from benchmarks.payloads import chat_messages
 from benchmarks.scenarios import Case, Sizes, at_least, at_most

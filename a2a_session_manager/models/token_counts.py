@@ -8,9 +8,6 @@ from pydantic import ConfigDict, Field
 
 from a2a_session_manager.models.fields_set import SharedFieldsSet
 
-# What one usage may say of anything it counts: a trillion. Sums go on above.
-MOST_COUNTED = 10**12
-
 Count = Annotated[int, Field(ge=0)]
 
 

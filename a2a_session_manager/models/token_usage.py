@@ -6,21 +6,29 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Annotated, Any, Literal, Self, TypeGuard
+from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import AliasChoices, Field, model_validator
 
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
-from a2a_session_manager.models.token_counts import MOST_COUNTED, Count, TokenCounts
+from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
-from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.media import media_counts
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer, prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
+from a2a_session_manager.pricing.usage_price import price_usage
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 
 # The sums are found here as well, where 0.1 had them.
 __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 
+
+UsageT = TypeVar("UsageT", bound="TokenUsage")
+
+# The key in `details` for the reason why a known model's numbers have no price.
+UNPRICED = "unpriced"
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
@@ -126,15 +134,15 @@ class TokenUsage(TokenCounts):
         return cls(prompt_tokens=asked.tokens, completion_tokens=answered.tokens, model=model, basis=basis)
 
     async def priced_at(self, at: datetime) -> Self:
-        """Return this usage with its list price at `at`; the same object when it has one, or none is known."""
+        """Return this usage with its list price at `at`; the same object when it has one, or none is known.
+
+        Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
+        """
         if self.cost_pico_usd is not None:
             return self
         if not prices_are_loaded():
             await warm_up_prices()
-        cost = DEFAULT_PRICER.price(self, self.model, self.provider, at)
-        if cost is None:
-            return self
-        return self.model_copy(update={"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by})
+        return priced(self, at)
 
     @property
     def input_tokens(self) -> int:
@@ -154,8 +162,13 @@ class TokenUsage(TokenCounts):
         """
         if self.cost_pico_usd is not None:
             return usd_from_pico(self.cost_pico_usd)
-        cost = DEFAULT_PRICER.price(self, self.model, self.provider, utc_now())
+        cost = price_usage(self, utc_now()).cost
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
+
+    @property
+    def media(self) -> dict[str, int]:
+        """What `details` says about images, video and cached audio, by the names in price lists; not stored apart."""
+        return media_counts(self.details)
 
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
@@ -165,6 +178,25 @@ class TokenUsage(TokenCounts):
         if held("cost_pico_usd") is None and (requests := held("requests")):
             counted["unpriced_requests"] = requests
         return counted
+
+
+def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> UsageT:
+    """Return `usage` with its cost at `at`; the same object when it has one, or when nobody knows one.
+
+    Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
+    """
+    if usage.cost_pico_usd is not None:
+        return usage
+    cost, reason = price_usage(usage, at, pricer)
+    details = usage.details or {}
+    if cost is not None:
+        known: dict[str, Any] = {"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by}
+        if UNPRICED in details:  # it was asked for before, from a pricer that did not know
+            known["details"] = {name: value for name, value in details.items() if name != UNPRICED} or None
+        return usage.model_copy(update=known)
+    if reason is None or details.get(UNPRICED) == reason:
+        return usage
+    return usage.model_copy(update={"details": {**details, UNPRICED: reason}})
 
 
 def is_sound(usage: object) -> TypeGuard[TokenUsage]:

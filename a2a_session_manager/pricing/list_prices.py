@@ -62,10 +62,10 @@ class ListPrices:
         if sale is None:
             return None
         seller, sold = sale
-        price = sold.get_prices(at)
-        _check_price_fits(price, usage)
+        media = dict(getattr(usage, "media", ()))
+        _check_price_fits(sold.get_prices(at), usage, media)
         with localcontext(EXACT):
-            calculated = sold.calc_price(_their_usage(usage), seller, genai_request_timestamp=at)
+            calculated = sold.calc_price(_their_usage(usage, media), seller, genai_request_timestamp=at)
         return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}")
 
     def _sale(self, model: str, provider: str | None) -> Sale | None:
@@ -129,22 +129,21 @@ def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale |
     return None
 
 
-def _their_usage(usage: UsageNumbers) -> Any:
+def _their_usage(usage: UsageNumbers, media: Mapping[str, int]) -> Any:
     from genai_prices import Usage  # see the module's docstring
 
     numbers = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
     for ours, theirs in _PARTS:
         if count := getattr(usage, ours):
             numbers[theirs] = count
-    return Usage(**numbers | dict(getattr(usage, "media", ())))
+    return Usage(**{**numbers, **media})
 
 
-def _check_price_fits(price: ModelPrice, usage: UsageNumbers) -> None:
+def _check_price_fits(price: ModelPrice, usage: UsageNumbers, media: Mapping[str, int]) -> None:
     """Raise ValueError where the price list would answer with too little, and say nothing."""
-    media = {"input_audio_tokens": usage.input_audio_tokens, "output_audio_tokens": usage.output_audio_tokens}
-    media |= dict(getattr(usage, "media", ()))
-    _check_side(price, "input", usage.prompt_tokens, media)
-    _check_side(price, "output", usage.completion_tokens, media)
+    heard = {"input_audio_tokens": usage.input_audio_tokens, "output_audio_tokens": usage.output_audio_tokens}
+    _check_side(price, "input", usage.prompt_tokens, {**heard, **media})
+    _check_side(price, "output", usage.completion_tokens, {**heard, **media})
     if usage.requests == 1:
         return
     if price.requests_kcount is not None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+# What one usage may say of anything it counts: a trillion. Sums go on above.
+MOST_COUNTED = 10**12
+
 
 class UsageNumbers(Protocol):
     """The counts a price is made from: a TokenUsage, or anything like it.
 
-    Inclusive: cached and audio tokens are part of their side. An object may bring `media` as well, further
-    counts by their genai-prices name, such as `output_image_tokens`.
+    Inclusive: cached and audio tokens are part of their side, reasoning of the output. An object may bring `media`
+    as well, further counts by their genai-prices name, such as `output_image_tokens`; a TokenUsage reads them from
+    the provider's object in its `details`.
     """
 
     @property

@@ -22,9 +22,9 @@ from a2a_session_manager.serialization.values import inline_or_thread
 from a2a_session_manager.storage.encoding import NOTHING_KNOWN, check_commit, encode_events, encode_runs, encode_values
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.loading import micros, moment
+from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
 from a2a_session_manager.storage.session_sync import MOST_TRIES, advance, new_baseline, put_times, totals_with
-from a2a_session_manager.usage.priced import priced_events
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,6 +23,7 @@ from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.encoding import encode_append, encode_change
 from a2a_session_manager.storage.loading import moment
+from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.reading import SessionReader
 from a2a_session_manager.storage.records import (
     Creation,
@@ -35,7 +36,6 @@ from a2a_session_manager.storage.records import (
     StoredRetraction,
 )
 from a2a_session_manager.storage.session_sync import apply_receipt, new_baseline, place_events, tag_of
-from a2a_session_manager.usage.priced import priced_events
 
 ResultT = TypeVar("ResultT")
 # What a session holds that is made of nothing; to make it takes as long as to encode it.

@@ -1,1 +1,1 @@
-"""What was spent: from the provider's objects to the numbers that are summed."""
+"""Usage: from any provider's object to a TokenUsage of inclusive numbers."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.usage.counts import Counts
 from a2a_session_manager.usage.names import (
     ANTHROPIC_WRITE,
     APART,
@@ -12,9 +14,8 @@ from a2a_session_manager.usage.names import (
     INPUT_OUTPUT,
     OTEL,
 )
-from a2a_session_manager.usage.usage_reader import Counts, Reader
 
-Convention = Callable[[Reader, str | None], Counts]
+Convention = Callable[[UsageReader, str | None], Counts]
 
 # Providers whose word changes what names mean. Every other name is fine, and the names decide alone.
 _ALIASES = {
@@ -28,7 +29,7 @@ _INCLUSIVE = frozenset({"azure", "databricks", "langchain", "litellm", "openai",
 _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 
 
-def convention_of(usage: Reader) -> Convention | None:
+def convention_of(usage: UsageReader) -> Convention | None:
     """Return how to read a usage, by the names in it, or None when they are nobody's."""
     return next((read for names, read in _CONVENTIONS if any(usage.has(name) for name in names)), None)
 
@@ -39,9 +40,9 @@ def known_as(provider: str | None) -> str | None:
     return None if name is None else _ALIASES.get(name, name)
 
 
-def _chat(usage: Reader, provider: str | None) -> Counts:
+def _chat(usage: UsageReader, provider: str | None) -> Counts:
     """OpenAI's chat completions, and all that copied their names: inclusive, with the exceptions below."""
-    counts = usage.counts(CHAT)
+    counts = Counts.of(usage, CHAT)
     total = usage.count("total_tokens")
     if provider == "perplexity" or usage.has("citation_tokens") or usage.has("num_search_queries"):
         return _with_perplexity_extras(counts, usage, total)
@@ -52,7 +53,7 @@ def _chat(usage: Reader, provider: str | None) -> Counts:
     return counts
 
 
-def _with_perplexity_extras(counts: Counts, usage: Reader, total: int | None) -> Counts:
+def _with_perplexity_extras(counts: Counts, usage: UsageReader, total: int | None) -> Counts:
     # Citations and top-level reasoning are billed besides the answer; Perplexity's total leaves them out.
     answer = counts.completion_tokens
     outside = usage.number("citation_tokens") + usage.number("reasoning_tokens")
@@ -70,17 +71,17 @@ def _let_total_place_reasoning(counts: Counts, total: int | None, *, usually_out
         counts.completion_tokens += counts.reasoning_tokens
 
 
-def _sides(usage: Reader, provider: str | None) -> Counts:
+def _sides(usage: UsageReader, provider: str | None) -> Counts:
     return (_caches_apart if APART & usage.keys else _input_output)(usage, provider)
 
 
-def _caches_apart(usage: Reader, provider: str | None) -> Counts:
+def _caches_apart(usage: UsageReader, provider: str | None) -> Counts:
     """Anthropic and Bedrock: the input leaves both caches out. litellm has the same names and puts them in."""
     short = usage.number("cache_creation.ephemeral_5m_input_tokens")
     by_ttl = usage.among("cache_details", "ttl", "1h", "input_tokens")
     long = usage.number("cache_creation.ephemeral_1h_input_tokens") if by_ttl is None else by_ttl
     written = usage.count(*ANTHROPIC_WRITE)
-    counts = usage.counts(CACHES_APART)
+    counts = Counts.of(usage, CACHES_APART)
     counts.cache_write_tokens = short + long if written is None else written
     counts.cache_write_1h_tokens = long
     if written is not None and short and short + long != written:
@@ -93,9 +94,9 @@ def _caches_apart(usage: Reader, provider: str | None) -> Counts:
     return counts
 
 
-def _input_output(usage: Reader, provider: str | None) -> Counts:
+def _input_output(usage: UsageReader, provider: str | None) -> Counts:
     """OpenAI Responses and Realtime, LangChain, pydantic-ai, our own: everything is inside its side."""
-    counts = usage.counts(INPUT_OUTPUT)
+    counts = Counts.of(usage, INPUT_OUTPUT)
     # LangChain's Anthropic puts the writes by duration beside a cache_creation of 0, so that sums do not double.
     short = usage.number("input_token_details.ephemeral_5m_input_tokens")
     counts.cache_write_tokens = max(counts.cache_write_tokens, short + counts.cache_write_1h_tokens)
@@ -107,7 +108,7 @@ def _input_output(usage: Reader, provider: str | None) -> Counts:
     return counts
 
 
-def _gemini(usage: Reader, provider: str | None) -> Counts:
+def _gemini(usage: UsageReader, provider: str | None) -> Counts:
     """Gemini: cached content is inside the prompt; thoughts and the tools' prompt come on top."""
     prompt = usage.number("prompt_token_count") + usage.number("tool_use_prompt_token_count")
     answer = usage.number("candidates_token_count", "response_token_count")
@@ -126,11 +127,11 @@ def _gemini(usage: Reader, provider: str | None) -> Counts:
     return counts
 
 
-def _spoken(usage: Reader, path: str) -> int:
+def _spoken(usage: UsageReader, path: str) -> int:
     return usage.among(path, "modality", "audio", "token_count") or 0
 
 
-def _cohere(usage: Reader, provider: str | None) -> Counts:
+def _cohere(usage: UsageReader, provider: str | None) -> Counts:
     """Cohere: what is billed, where it says so; else what the model saw."""
     side = "billed_units" if usage.has("billed_units") else "tokens"
     return Counts(
@@ -140,9 +141,9 @@ def _cohere(usage: Reader, provider: str | None) -> Counts:
     )
 
 
-def _otel(usage: Reader, provider: str | None) -> Counts:
+def _otel(usage: UsageReader, provider: str | None) -> Counts:
     """OpenTelemetry's attributes: the input includes caches, by the conventions."""
-    return usage.counts(OTEL)
+    return Counts.of(usage, OTEL)
 
 
 def _sum(counts: Counts, *, with_caches: bool) -> int:

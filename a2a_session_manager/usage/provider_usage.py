@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
 from a2a_session_manager.usage.conventions import Convention, convention_of, known_as
-from a2a_session_manager.usage.usage_reader import Reader
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
@@ -47,7 +47,7 @@ def usage_from(usage: object, *, model: str | None = None, provider: str | None 
         return _filled(_own(usage), model, provider)
     found, reply = located(usage)
     raw = plain(found)
-    convention = convention_of(Reader(raw)) if isinstance(raw, dict) else None
+    convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
     if convention is None:
         raise _not_recognised(usage)
     return _filled(_read(raw, convention, provider), model or _model_of(reply, raw), provider)
@@ -69,10 +69,10 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
     for chunk in chunks:
         found, reply = located(chunk)
         raw = plain(found)
-        if isinstance(raw, dict) and (convention_of(Reader(raw)) is not None or found is not chunk):
+        if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found is not chunk):
             _overwrite(merged, raw)
         named = named or _model_of(reply, {})
-    convention = convention_of(Reader(merged))
+    convention = convention_of(UsageReader(merged))
     if convention is None:
         raise InvalidEvent(
             'no event of the stream brought usage: ask for it (OpenAI: stream_options={"include_usage": True}), '
@@ -97,11 +97,11 @@ def located(thing: object) -> tuple[object, object]:
 
 def _is_usage(thing: object) -> bool:
     fields = fields_of(thing)
-    return fields is not None and convention_of(Reader(fields)) is not None
+    return fields is not None and convention_of(UsageReader(fields)) is not None
 
 
 def _read(raw: dict[str, Any], convention: Convention, provider: str | None) -> TokenUsage:
-    counts = convention(Reader(raw), known_as(provider))
+    counts = convention(UsageReader(raw), known_as(provider))
     counts.fit()
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
     numbers: dict[str, Any] = {**counts.numbers(), "details": details}
@@ -115,7 +115,7 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
         # These names are a provider's as well, and what a provider says is kept even where it contradicts itself.
         if _SHARED_NAMES.issuperset(usage):
             raw = plain(usage)
-            convention = convention_of(Reader(raw))
+            convention = convention_of(UsageReader(raw))
             if convention is not None:
                 return _read(raw, convention, None)
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error

@@ -24,10 +24,10 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
+from a2a_session_manager.models.token_usage import priced
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
-from a2a_session_manager.usage.priced import priced
 from tests.stops import REASON, STOPS, Reached, Stop, task_cancel
 
 Verb = Callable[[ActiveSession | ActiveRun], Awaitable[Any]]

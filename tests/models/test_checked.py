@@ -22,8 +22,8 @@ from a2a_session_manager import (
 from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_metadata import SessionMetadata
-from a2a_session_manager.models.token_counts import MOST_COUNTED
 from a2a_session_manager.models.token_tally import TokenTally
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 
 NAIVE = datetime(2023, 5, 1)
 

@@ -312,7 +312,7 @@ async def test_threads_price_alike() -> None:
 def test_importing_the_library_does_not_import_the_price_list() -> None:
     program = """
 import asyncio, sys
-import a2a_session_manager, a2a_session_manager.usage.priced
+import a2a_session_manager, a2a_session_manager.storage.priced_events
 from a2a_session_manager.pricing import pricer
 assert not [name for name in sys.modules if name.startswith("genai_prices")]
 assert not pricer.prices_are_loaded()

@@ -141,10 +141,27 @@ ROWS = [
         model="gemini-2.5-flash",
     ),
     Row(
+        "gemini, an image drawn",
+        {
+            "promptTokenCount": 100,
+            "candidatesTokenCount": 1300,
+            "totalTokenCount": 1400,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 100}],
+            "candidatesTokensDetails": [
+                {"modality": "IMAGE", "tokenCount": 1290},
+                {"modality": "TEXT", "tokenCount": 10},
+            ],
+        },
+        _counts(100, 1300),
+        extractor=("google", "default", ("usageMetadata",)),
+        model="gemini-2.5-flash-image",
+    ),
+    Row(
         "gemini live",
         {"promptTokenCount": 1000, "responseTokenCount": 300, "totalTokenCount": 1300},
         _counts(1000, 300),
         provider="google",
+        model="gemini-2.5-flash",
     ),
     Row(
         "bedrock converse",
@@ -184,12 +201,14 @@ ROWS = [
         },
         _counts(1000, 300, reasoning_tokens=200),
         provider="x-ai",
+        model="grok-4",
     ),
     Row(
         "xai without a total",
         {"prompt_tokens": 1000, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 200}},
         _counts(1000, 300, reasoning_tokens=200),
         provider="xai",
+        model="grok-4",
     ),
     Row(
         "xai sdk",

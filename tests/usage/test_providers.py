@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 from a2a_session_manager import InvalidEvent, TokenUsage
 from a2a_session_manager.models.money import pico_from_usd
+from a2a_session_manager.models.token_usage import priced
 from a2a_session_manager.pricing.list_prices import load
-from a2a_session_manager.usage.priced import priced
+from a2a_session_manager.pricing.usage_reader import snake
 from a2a_session_manager.usage.provider_usage import merged_usage, usage_from
-from a2a_session_manager.usage.usage_reader import snake
 from tests.usage.provider_rows import ROWS, Row
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_counts import MOST_COUNTED
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import Event, said, spending, whole

@@ -1,11 +1,12 @@
-"""What a provider's raw usage says about media: counts that TokenUsage has no field for, but price lists do."""
+"""What a provider's own object says about media: counts that TokenUsage has no field for, but price lists do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from a2a_session_manager.usage.usage_reader import Reader
+from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.pricing.usage_reader import UsageReader
 
 _MEDIA = {"audio": ("audio",), "image": ("image", "document"), "video": ("video",)}
 _GEMINI = {
@@ -33,10 +34,18 @@ _OPENAI = {
 
 
 def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
-    """Return counts by their names in price lists; a 0 that the provider says is said, too."""
+    """Return the counts of media in a provider's own usage object by their names in price lists, such as
+    `output_image_tokens`; a 0 that the provider says is said, too. Details that hold no counts have none.
+    """
     if not details:
         return {}
-    usage = Reader(details)
+    try:
+        return _counted(UsageReader(details))
+    except InvalidEvent:  # a caller's own details need not hold counts
+        return {}
+
+
+def _counted(usage: UsageReader) -> dict[str, int]:
     found = {name: usage.count(*paths) for name, paths in _OPENAI.items()}
     for name, lists in _GEMINI.items():
         given = [path for path in lists if usage.has(path)]

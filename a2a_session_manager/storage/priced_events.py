@@ -1,43 +1,19 @@
-"""A usage gets its price: once, at the time of its request, before it is stored."""
+"""Events get their prices: once, each at its own time, before they are stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from functools import cached_property
 from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
-from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenUsage, is_sound
-from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer, SaysWhy, prices_are_loaded, warm_up_prices
-from a2a_session_manager.usage.media import media_counts
-
-# The key in `details` for the reason why a known model's numbers have no price.
-UNPRICED = "unpriced"
+from a2a_session_manager.models.token_usage import TokenUsage, is_sound, priced
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer, prices_are_loaded, warm_up_prices
 
 # A price takes about a tenth of a millisecond.
 _MOST_INLINE = 16
 
 EventT = TypeVar("EventT", bound=SessionEvent[Any])
-
-
-def priced(usage: TokenUsage, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> TokenUsage:
-    """Return `usage` with its cost at `at`; the same object when it has one, or when nobody knows one.
-
-    Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
-    """
-    if usage.cost_pico_usd is not None or not usage.model:
-        return usage
-    numbers = _Numbers(usage)
-    cost = pricer.price(numbers, usage.model, usage.provider, at)
-    if cost is not None:
-        return usage.model_copy(update={"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by})
-    reason = pricer.refusal(numbers, usage.model, usage.provider, at) if isinstance(pricer, SaysWhy) else None
-    if reason is None:
-        return usage
-    return usage.model_copy(update={"details": {**(usage.details or {}), UNPRICED: reason}})
 
 
 def priced_event(event: EventT, pricer: Pricer = DEFAULT_PRICER) -> EventT:
@@ -71,20 +47,3 @@ def needs_price(event: object) -> bool:
         return False
     # What is not sound is refused when it is encoded.
     return is_sound(usage) and bool(usage.model)
-
-
-class _Numbers:
-    """A usage as the pricer sees it: its numbers, and those that only the provider's object has."""
-
-    def __init__(self, usage: TokenUsage) -> None:
-        self._usage = usage
-
-    @cached_property
-    def media(self) -> dict[str, int]:
-        try:
-            return media_counts(self._usage.details)
-        except InvalidEvent:  # a caller's own details need not hold counts
-            return {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._usage, name)

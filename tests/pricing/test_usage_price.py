@@ -1,19 +1,27 @@
-"""An unpriced usage gets its cost at its event's time; sums add costs and never price sums."""
+"""One function prices a usage, stored or read, media included; sums add costs and never price sums."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any
+from unittest import mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from a2a_session_manager import SessionEvent, TokenSummary, TokenUsage
+from a2a_session_manager import InMemorySessionStore, SessionEvent, TokenSummary, TokenUsage
+from a2a_session_manager.models import clock
+from a2a_session_manager.models.money import pico_from_usd
+from a2a_session_manager.models.token_usage import priced
 from a2a_session_manager.pricing.list_prices import load
 from a2a_session_manager.pricing.pricer import ListPricer, PricedCost, Prices, UsageNumbers
-from a2a_session_manager.usage.priced import needs_price, priced, priced_event, priced_events
+from a2a_session_manager.pricing.usage_price import UsagePrice, price_usage
 from a2a_session_manager.usage.provider_usage import usage_from
+from tests.models.test_token_usage import usages
+from tests.usage.provider_rows import ROWS, Row
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -45,29 +53,6 @@ def test_an_unknown_model_stays_unpriced_and_is_counted_so(model: str) -> None:
     assert TokenSummary().plus(priced(usage, AT), source="llm").unpriced_requests == 1
 
 
-def test_an_event_is_priced_at_its_own_time() -> None:
-    def event(at: datetime) -> SessionEvent[Any]:
-        usage = TokenUsage(prompt_tokens=1_000_000, model="o3")
-        return SessionEvent(message="m", timestamp=at, token_usage=usage)
-
-    old = priced_event(event(datetime(2025, 5, 1, tzinfo=UTC)))
-    new = priced_event(event(AT))
-
-    assert old.token_usage is not None
-    assert new.token_usage is not None
-    assert old.token_usage.estimated_cost_usd == Decimal(10)
-    assert new.token_usage.estimated_cost_usd == Decimal(2)
-
-
-def test_an_event_with_nothing_to_price_is_the_same_object() -> None:
-    without = SessionEvent(message="m")
-    known = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="gpt-4o", cost_pico_usd=3))
-    unknown = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="nobody's"))
-
-    assert [priced_event(event) is event for event in (without, known, unknown)] == [True] * 3
-    assert [needs_price(event) for event in (without, known, unknown)] == [False, False, True]
-
-
 def test_the_reason_is_kept_where_a_known_price_does_not_fit() -> None:
     audio = TokenUsage(
         prompt_tokens=100, cache_read_tokens=50, input_audio_tokens=20, model="gemini-2.5-flash", details={"a": 1}
@@ -95,16 +80,106 @@ def test_the_providers_own_object_tells_the_cached_audio_apart() -> None:
     assert usage.cost_pico_usd == 30 * 300_000 + 50 * 30_000 + 20 * 1_000_000
 
 
-def test_images_cost_what_images_cost() -> None:
-    raw = {
-        "promptTokenCount": 10,
-        "candidatesTokenCount": 1300,
-        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}, {"modality": "TEXT", "tokenCount": 10}],
+IMAGE = {
+    "promptTokenCount": 100,
+    "candidatesTokenCount": 1300,
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}, {"modality": "TEXT", "tokenCount": 10}],
+}
+
+
+async def stored(usage: TokenUsage) -> TokenUsage:
+    """Return `usage` as a store has it that got it in an event of AT."""
+    store = InMemorySessionStore()
+    await store.create("s")
+    await store.append("s", SessionEvent(message="m", timestamp=AT, token_usage=usage))
+    session = await store.get("s")
+    assert session is not None
+    kept = session.events[0].token_usage
+    assert kept is not None
+    assert session.token_summary.total.cost_pico_usd == (kept.cost_pico_usd or 0)
+    return kept
+
+
+async def costs(usage: TokenUsage) -> dict[str, int | None]:
+    """Return what each way of pricing says of `usage` at AT, in pico-dollars."""
+    with mock.patch.object(clock, "time_ns", return_value=int(AT.timestamp()) * 10**9):
+        dollars = usage.estimated_cost_usd
+    found = price_usage(usage, AT).cost
+    return {
+        "stored": (await stored(usage)).cost_pico_usd,
+        "read": None if dollars is None else pico_from_usd(dollars),
+        "priced at": (await usage.priced_at(AT)).cost_pico_usd,
+        "by the function": None if found is None else found.cost_pico_usd,
     }
 
-    usage = priced(usage_from(raw, model="gemini-2.5-flash-image"), AT)
 
-    assert usage.cost_pico_usd == 10 * 300_000 + 1290 * 30_000_000 + 10 * 2_500_000
+async def test_an_image_costs_what_images_cost_stored_and_read() -> None:
+    found = await costs(usage_from(IMAGE, model="gemini-2.5-flash-image"))
+
+    # A million tokens cost 0.30 dollars in, 30 out as an image and 2.50 out as text: 0.038755 dollars.
+    assert set(found.values()) == {100 * 300_000 + 1290 * 30_000_000 + 10 * 2_500_000} == {38_755_000_000}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_every_providers_usage_costs_the_same_stored_and_read(row: Row) -> None:
+    found = await costs(usage_from(row.usage, model=row.model, provider=row.provider))
+
+    assert len(set(found.values())) == 1
+    assert None not in found.values()
+
+
+COUNTS = st.integers(0, 2_000)
+MODALITIES = st.lists(
+    st.fixed_dictionaries({"modality": st.sampled_from(["TEXT", "AUDIO", "IMAGE", "VIDEO", "DOCUMENT"])}).flatmap(
+        lambda item: st.builds(lambda n: {**item, "tokenCount": n}, COUNTS)
+    ),
+    max_size=3,
+)
+MEDIA_DETAILS = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "promptTokensDetails": MODALITIES,
+        "candidatesTokensDetails": MODALITIES,
+        "cacheTokensDetails": MODALITIES,
+        "output_tokens_details": st.fixed_dictionaries({"image_tokens": COUNTS}),
+        "input_token_details": st.fixed_dictionaries({"image_tokens": COUNTS | st.none() | st.just("many")}),
+        "citation_tokens": COUNTS,
+    },
+)
+MODELS = st.sampled_from(
+    ["gemini-2.5-flash-image", "gemini-2.5-flash", "gpt-4o-realtime-preview", "gpt-image-1", "sonar-pro", "nobody's"]
+)
+
+
+@given(usages(), st.fixed_dictionaries({"details": MEDIA_DETAILS, "model": MODELS, "cost_pico_usd": st.none()}))
+@settings(deadline=None)
+def test_any_usage_costs_the_same_stored_and_read(usage: TokenUsage, about: dict[str, Any]) -> None:
+    unpriced = usage.model_copy(update=about)
+
+    found = asyncio.run(costs(unpriced))
+
+    assert len(set(found.values())) == 1
+
+
+async def test_every_way_gives_the_same_reason_where_a_known_price_does_not_fit() -> None:
+    event = await SessionEvent.create_with_tokens("m", prompt="hello", model="whisper-1", timestamp=AT)
+    counted = await TokenUsage.from_text("hello", model="whisper-1")
+
+    assert event.token_usage == await counted.priced_at(AT) == await stored(counted)
+    assert event.token_usage.details is not None
+    assert "no price for input tokens" in event.token_usage.details["unpriced"]
+    assert price_usage(counted, AT) == UsagePrice(reason=event.token_usage.details["unpriced"])
+    assert counted.estimated_cost_usd is None
+
+
+async def test_a_price_that_is_found_later_leaves_no_reason_against_it() -> None:
+    unpriced = await TokenUsage(prompt_tokens=10, model="whisper-1").priced_at(AT)
+    assert unpriced.details is not None
+
+    usage = priced(unpriced, AT, ListPricer({"whisper-1": Prices(input=1, output=1)}))
+
+    assert (usage.cost_pico_usd, usage.details) == (10_000_000, None)
+    assert priced(unpriced, AT) is unpriced
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-sonnet-4-5", "gemini-2.5-pro"])
@@ -165,35 +240,3 @@ def test_overrides_come_first() -> None:
     usage = priced(TokenUsage(prompt_tokens=10, completion_tokens=10, model="openai/gpt-4o"), AT, pricer)
 
     assert (usage.cost_pico_usd, usage.priced_by) == (30_000_000, "override gpt-4o")
-
-
-@pytest.mark.parametrize("count", [1, 16, 17, 200])
-async def test_a_batch_is_priced_each_event_at_its_own_time(count: int) -> None:
-    events = [SessionEvent(message=n, token_usage=TokenUsage(prompt_tokens=n, model="gpt-4o")) for n in range(count)]
-
-    costs = [event.token_usage.cost_pico_usd for event in await priced_events(events) if event.token_usage is not None]
-
-    assert costs == [n * 2_500_000 for n in range(count)]
-    assert [event.token_usage.cost_pico_usd for event in events if event.token_usage is not None] == [None] * count
-
-
-async def test_a_batch_with_nothing_to_price_is_the_same_sequence() -> None:
-    events = [SessionEvent(message="m"), SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1))]
-
-    assert await priced_events(events) is events
-
-
-@pytest.mark.parametrize(("count", "where"), [(1, "loop"), (16, "loop"), (17, "thread"), (2_000, "thread")])
-async def test_a_few_prices_are_read_on_the_loop_and_many_in_a_thread(count: int, where: str) -> None:
-    seen: set[int] = set()
-
-    class Witness:
-        def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
-            seen.add(threading.get_ident())
-            return PricedCost(1, "witness")
-
-    events = [SessionEvent(message=n, token_usage=TokenUsage(prompt_tokens=n, model="m")) for n in range(count)]
-
-    await priced_events(events, Witness())
-
-    assert (seen == {threading.get_ident()}) is (where == "loop")

@@ -1,18 +1,16 @@
-"""Counts out of a provider's usage, whatever the case of its names; and what they add up to."""
+"""UsageReader: counts out of a provider's usage, whatever the case of its names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.models.token_counts import MOST_COUNTED
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 from a2a_session_manager.serialization.plain_objects import fields_of
-from a2a_session_manager.usage.names import Names
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
@@ -23,48 +21,7 @@ def snake(name: str) -> str:
     return _HUMP.sub("_", name).replace("-", "_").lower()
 
 
-@dataclass
-class Counts:
-    """One request's inclusive numbers while they are read, and what about them contradicts itself."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    reasoning_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    requests: int = 1
-    problems: list[str] = field(default_factory=list)
-
-    def check_total(self, given: int | None, *also_right: int) -> None:
-        """Note it when the provider's total is neither the sum of the sides nor one of `also_right`."""
-        total = self.prompt_tokens + self.completion_tokens
-        if given is not None and given not in (total, *also_right):
-            self.problems.append(f"the total is {given}, but its parts add up to {total}")
-
-    def fit(self) -> None:
-        """Cut every part down to what is left of its whole, and note each cut."""
-        self._cut("cache_read_tokens", "prompt_tokens", self.prompt_tokens)
-        self._cut("cache_write_tokens", "prompt_tokens", self.prompt_tokens - self.cache_read_tokens)
-        self._cut("cache_write_1h_tokens", "cache_write_tokens", self.cache_write_tokens)
-        self._cut("input_audio_tokens", "prompt_tokens", self.prompt_tokens)
-        self._cut("reasoning_tokens", "completion_tokens", self.completion_tokens)
-        self._cut("output_audio_tokens", "completion_tokens", self.completion_tokens)
-
-    def numbers(self) -> dict[str, int]:
-        """Return the counts by the names of TokenUsage."""
-        return {name: count for name, count in vars(self).items() if name != "problems"}
-
-    def _cut(self, part: str, whole: str, most: int) -> None:
-        count = getattr(self, part)
-        if count > most:
-            self.problems.append(f"{part} is {count}, more than the {most} left of the {whole} it is part of")
-            setattr(self, part, most)
-
-
-class Reader:
+class UsageReader:
     """Reads counts by their snake_case names; dots lead into details. Absent and null are None, never 0."""
 
     def __init__(self, usage: Mapping[str, Any]) -> None:
@@ -72,7 +29,10 @@ class Reader:
         self._usage = usage
 
     def count(self, *paths: str) -> int | None:
-        """Return the first count there is. Raises InvalidEvent, naming the field, for what is no count."""
+        """Return the count at the first of `paths` that has one.
+
+        Raises InvalidEvent, naming the field, for what is there and is no count.
+        """
         for path in paths:
             value, spelled = self._at(path)
             if value is not None:
@@ -80,21 +40,15 @@ class Reader:
         return None
 
     def number(self, *paths: str) -> int:
-        """Return the first count there is, 0 when the provider gives none."""
+        """Return the count at the first of `paths` that has one, 0 when the provider gives none."""
         return self.count(*paths) or 0
-
-    def counts(self, names: Names) -> Counts:
-        """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
-        self._check_details(names)
-        found: dict[str, Any] = {name: self.number(*paths) for name, paths in names.items()}
-        return Counts(**found)
 
     def among(self, path: str, kind: str, wanted: str, count: str) -> int | None:
         """Return the sum of `count` over the items of a list whose `kind` is `wanted`; None without the list."""
         items, spelled = self._at(path)
         if not isinstance(items, Sequence) or isinstance(items, str):
             return None
-        readers = [Reader(item) for item in items if isinstance(item, Mapping)]
+        readers = [UsageReader(item) for item in items if isinstance(item, Mapping)]
         chosen = [one for one in readers if str(one._at(kind)[0]).rpartition(".")[2].lower() == wanted]
         counts = [one._at(count)[0] for one in chosen]
         return sum(_checked(value, f"{spelled}[].{count}") for value in counts if value is not None)
@@ -103,8 +57,9 @@ class Reader:
         """Tell whether there is anything at `path`."""
         return self._at(path)[0] is not None
 
-    def _check_details(self, names: Names) -> None:
-        for holder in {path.rpartition(".")[0] for paths in names.values() for path in paths}:
+    def check_details(self, paths: Iterable[str]) -> None:
+        """Raise InvalidEvent where what should hold the last name of a path holds no names, but something else."""
+        for holder in {path.rpartition(".")[0] for path in paths}:
             value, spelled = self._at(holder)
             if value and fields_of(value) is None:
                 raise _not_understood(spelled, value, "counts by their names")

@@ -1,0 +1,57 @@
+"""Counts: one request's inclusive numbers while they are read, and what about them contradicts itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.usage.names import Names
+
+
+@dataclass
+class Counts:
+    """The numbers of a TokenUsage, by its names; `problems` says what in the provider's own contradicts itself."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    requests: int = 1
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, usage: UsageReader, names: Names) -> Counts:
+        """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
+        usage.check_details(path for paths in names.values() for path in paths)
+        found: dict[str, Any] = {name: usage.number(*paths) for name, paths in names.items()}
+        return cls(**found)
+
+    def check_total(self, given: int | None, *also_right: int) -> None:
+        """Note it when the provider's total is neither the sum of the sides nor one of `also_right`."""
+        total = self.prompt_tokens + self.completion_tokens
+        if given is not None and given not in (total, *also_right):
+            self.problems.append(f"the total is {given}, but its parts add up to {total}")
+
+    def fit(self) -> None:
+        """Cut every part down to what is left of its whole, and note each cut."""
+        self._cut("cache_read_tokens", "prompt_tokens", self.prompt_tokens)
+        self._cut("cache_write_tokens", "prompt_tokens", self.prompt_tokens - self.cache_read_tokens)
+        self._cut("cache_write_1h_tokens", "cache_write_tokens", self.cache_write_tokens)
+        self._cut("input_audio_tokens", "prompt_tokens", self.prompt_tokens)
+        self._cut("reasoning_tokens", "completion_tokens", self.completion_tokens)
+        self._cut("output_audio_tokens", "completion_tokens", self.completion_tokens)
+
+    def numbers(self) -> dict[str, int]:
+        """Return the counts by the names of TokenUsage."""
+        return {name: count for name, count in vars(self).items() if name != "problems"}
+
+    def _cut(self, part: str, whole: str, most: int) -> None:
+        count = getattr(self, part)
+        if count > most:
+            self.problems.append(f"{part} is {count}, more than the {most} left of the {whole} it is part of")
+            setattr(self, part, most)

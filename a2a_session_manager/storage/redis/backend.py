@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence, Set
 from contextvars import Context
 from functools import partial
@@ -49,6 +50,8 @@ from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 from a2a_session_manager.storage.redis.session_reader import Reader
 from a2a_session_manager.storage.redis.wire import Sent
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 ResultT = TypeVar("ResultT")
 # Receipts and errors of each session's commits, in their order.
@@ -149,6 +152,7 @@ class RedisBackend(Backend):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._settled()
         except TimeoutError:
+            _log.warning("redis did not answer within %g s of closing: what is under way fails", _CLOSE_SECONDS)
             await self._connections.aclose(waits=False)  # what is left fails at once
             await self._settled()
         await self._connections.aclose()
@@ -175,6 +179,8 @@ class RedisBackend(Backend):
 
     def _start_batch(self, batch: Mapping[SessionKey, Sequence[EncodedCommit]]) -> asyncio.Task[Answers]:
         """Send a batch, the commits of one session in one call; the task returns the answers of each."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("a batch: %d commits to %d sessions", sum(map(len, batch.values())), len(batch))
         sent_again: set[SessionKey] = set()
         calls_at = [
             partial(_commit_call, commits=commits, ttl=self._ttl, note_sent_again=partial(sent_again.add, key))

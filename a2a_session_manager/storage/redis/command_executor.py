@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -18,6 +19,8 @@ from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, encoded
 from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent, Wire
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 # How long a store that is closed waits for answers that are under way.
 _CLOSE_SECONDS: Final = 2.5
@@ -78,6 +81,7 @@ class CommandExecutor:
         [answer] = await self._asked([commands], self._read_at_once)
         if isinstance(answer, Exception) and not is_transient(answer):
             self._may_transact = False
+            _log.info("the user may not run MULTI: reading the newest events takes two round trips")
             return None
         return answer
 
@@ -111,11 +115,21 @@ class CommandExecutor:
             if not unanswered or not await patience.pause(attempt, deadline):
                 break
             _note_sent_again(questions[index] for index in unanswered)
+            self._log_retry(attempt, [answers[index] for index in unanswered])
             again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
             for index, answer in zip(unanswered, again, strict=True):
                 answers[index] = answer
             unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
         return answers
+
+    def _log_retry(self, attempt: int, faults: Sequence[Exception]) -> None:
+        # Names of classes only: what redis-py says of an outage may hold a password.
+        names = ", ".join(sorted({type(fault).__name__ for fault in faults}))
+        _log.log(
+            logging.INFO if attempt == 1 else logging.WARNING,  # one lost connection is nothing to look into
+            "%d commands are sent again after %g s, try %d of %d: %s",
+            len(faults), self._retry_policy.pause_before(attempt), attempt + 1, self._retry_policy.tries, names,
+        )  # fmt: skip
 
     async def _in_time(
         self,
@@ -148,6 +162,7 @@ class CommandExecutor:
                 answers = await ask(questions, attempt)
                 failures = [answer for answer in answers if isinstance(answer, Exception)]
                 if failures and any(map(is_read_only, failures)):
+                    _log.warning("a replica answered: idle connections are closed, to look for the primary anew")
                     await self._drop_idle_connections()
                 return answers
         except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import Context
@@ -25,6 +26,8 @@ from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wire import Sent
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 # A server that hangs does not take what is left to say.
 _CLOSE_SECONDS: Final = 1.0
@@ -225,6 +228,7 @@ class Connections:
                 self._openings.pop(loop, None)
                 opened = self._open_clients.pop(loop, None)
                 if opened is not None and self._handed_in is None:
+                    _log.warning("an event loop was closed without `aclose` of the store: its connections are dropped")
                     clients.abandon(opened.client)
 
     def _check_open(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,8 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 # How long one announcement lasts, and after how long it is made again.
 _LISTENING_SECONDS: Final = 60
@@ -30,6 +33,7 @@ class Followers:
     def __init__(self, connections: Connections, locator: Locator) -> None:
         self._connections = connections
         self._locator = locator
+        self._is_full = False  # said so: it is logged once
         self._announced: WeakKeyDictionary[asyncio.AbstractEventLoop, _Announced] = WeakKeyDictionary()
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
@@ -52,12 +56,16 @@ class Followers:
             current = await self._connections.run(call)
         except StoreFull:
             # Following is reading. Writers do not learn of this follower, which looks by the clock until there is room.
+            if not self._is_full:
+                _log.warning("redis is full: writers do not learn of followers, which look every two seconds")
+            self._is_full = True
             questions: list[Command] = [("HGET", keys.head, "creation"), ("HGET", keys.head, "revision")]
             current = await self._connections.read_many(questions)
         else:
             while len(announced) >= _SESSIONS_REMEMBERED:
                 del announced[next(iter(announced))]
             announced[channel] = loop.time()
+            self._is_full = False
         is_current = bool(current == [creation_id.encode(), str(revision).encode()])
         if is_current and doubtful is not None:
             await self._connections.correct(channel, doubtful, revision)

@@ -7,6 +7,7 @@ refreshes a session there is told of those whose end has passed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,8 @@ from a2a_session_manager.storage.redis.keys import (
 )
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
 from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 _BEHIND_ALL = b"\xff"
 _DUE_AT_ONCE: Final = 20
@@ -201,6 +204,7 @@ class Index:
             if shard in index_keys(self._prefix, namespace, roots_only=True):
                 raise lost_shard(self._prefix, namespace, shard)
         if lost_ones:
+            _log.warning("a part of the index of namespace %s was lost: it is made anew", shown(namespace))
             await self._rebuild(namespace, lost_ones)
         return bool(lost_ones)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import Flat, lost, mended, status_of
@@ -16,6 +18,8 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.wire import Sent
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 _ROOTS_REMEMBERED: Final = 100_000
 _SESSIONS_REMEMBERED: Final = 4_096
@@ -239,6 +243,7 @@ class Locator:
             if line is not None and claim is not None:
                 found[keys.key] = self.keys_in(keys.key, root_of_claim(claim))
             elif line is not None:
+                _log.warning("the locator of session %s was lost: it is made anew", shown(keys.key.id))
                 found[keys.key] = _Stray(keys)
                 await self._put_back(keys, creation_of(line), int(deadline or 0) if expires(line) else 0)
             elif has_root and not has_tree:

@@ -5,6 +5,7 @@ Made of private parts: `private.takes_our_connections` tells whether this redis-
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,8 @@ from redis.asyncio import SSLConnection
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from a2a_session_manager.storage.redis import private
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 
 def made_from(kind: Any, settings: Mapping[str, Any]) -> Any:
@@ -52,6 +55,9 @@ def _surely_closed(kind: Any) -> Any:
     async def connect(self: Any) -> None:
         await kind._connect(self)
         open_now.add(self)
+        if getattr(self, "was_open", False):
+            _log.info("connected again to %s", ":".join(str(getattr(self, name, "")) for name in ("host", "port")))
+        self.was_open = True
         self._writer.writelines = _writing_in_one(self._writer)
 
     async def disconnect(self: Any, *args: Any, **settings: Any) -> None:

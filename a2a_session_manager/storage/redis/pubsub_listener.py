@@ -6,6 +6,7 @@ A message is a hint: it may be lost, and then the waiting ends by its time.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any, Final
 
 from a2a_session_manager.storage.redis.clients import AnyClient, may_listen
 from a2a_session_manager.storage.redis.errors import is_transient, outage
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 _READ_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 5.0
@@ -48,6 +51,7 @@ class PubSubListener:
         self._requested: set[bytes] = set()
         self._subscribed: set[bytes] = set()
         self._is_hearing = False
+        self._is_silent = False  # said so: it is logged once, and once more when it ends
         self._pubsub: Any = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -64,6 +68,8 @@ class PubSubListener:
             return
         if self._may_listen:
             await self._listen(name)
+        else:
+            self._log_silence("the client has no connection for it")
         woken = loop.create_future()
         channel.waiting.add(woken)
         try:
@@ -121,6 +127,7 @@ class PubSubListener:
                     await self._hear()
                 except Exception as error:
                     is_refused = not is_transient(outage(error))
+                    self._log_silence(type(error).__name__)
                     was_subscribed = bool(self._subscribed)
                     await self._drop_connection()
                     if was_subscribed:
@@ -161,6 +168,9 @@ class PubSubListener:
         if channel is None:
             return
         if message["type"] == "subscribe":
+            if self._is_silent:
+                self._is_silent = False
+                _log.info("news come by pub/sub again")
             self._subscribed.add(name)
             channel.wake()
         elif message["type"] == "message":
@@ -183,6 +193,11 @@ class PubSubListener:
                     await pubsub.aclose()
             except Exception as error:
                 outage(error)
+
+    def _log_silence(self, reason: str) -> None:
+        if not self._is_silent:
+            self._is_silent = True
+            _log.warning("no news come by pub/sub (%s): followers look every two seconds", reason)
 
     def _wake_all(self) -> None:
         for channel in self._channels.values():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commits import flat, pairs, status_of
 from a2a_session_manager.storage.redis.connections import Connections
@@ -16,6 +18,8 @@ from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 from a2a_session_manager.storage.redis.shards import run_all
+
+_log = logging.getLogger("a2a_session_manager.storage.redis")
 
 _SESSIONS_A_SWEEP: Final = 100
 # A failover may bring back what was removed; not for ever.
@@ -69,8 +73,10 @@ class Reaper:
             try:
                 await self._look_after_one(keys)
             except CorruptSession:
+                _log.warning("session %s has lost a part: it is not removed when it expires", shown(keys.key.id))
                 await self._index.look_later(keys, 0)  # whoever reads it is told
-            except SessionManagerError:
+            except SessionManagerError as error:
+                _log.info("what has expired is removed later: %s", type(error.__cause__ or error).__name__)
                 return  # nobody waits for this: whoever makes the next session here is told of the same ones
 
     async def _look_after_one(self, keys: SessionKeys) -> None:

@@ -20,11 +20,16 @@ class RetryPolicy:
 
     async def pause(self, attempt: int, deadline: float) -> bool:
         """Wait before the try of that number, longer each time; False when the deadline leaves no time for it."""
-        seconds = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+        seconds = self.pause_before(attempt)
         if asyncio.get_running_loop().time() + seconds >= deadline:
             return False
         await asyncio.sleep(seconds)
         return True
+
+    def pause_before(self, attempt: int) -> float:
+        """Return how many seconds to wait before the try of that number."""
+        doubled: float = _FIRST_PAUSE * 2 ** (attempt - 1)
+        return min(doubled, _LONGEST_PAUSE)
 
 
 # A cluster or Sentinels find another primary by themselves within seconds: worth waiting for.

@@ -1,101 +1,135 @@
-"""`save`: what changed since a session was read, as one commit that can be sent again."""
+"""`save`: what changed in a session, sent as one commit until its outcome is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.identifiers import hidden_id, shown
+from a2a_session_manager.exceptions import SessionConflict, SessionManagerError, StoreUnavailable
+from a2a_session_manager.hierarchy import TreeReader
+from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
-from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.serialization.json_check import JsonCheck
-from a2a_session_manager.serialization.values import inline_or_thread
-from a2a_session_manager.storage.encoding import NOTHING_KNOWN, check_commit, encode_events, encode_runs, encode_values
+from a2a_session_manager.storage import reads
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.differences import Save, changes_of, creation_of
 from a2a_session_manager.storage.known_events import put_in_place
-from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt
-from a2a_session_manager.storage.session_sync import MOST_TRIES, advance, new_baseline, put_times, totals_with
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.session_sync import MOST_TRIES, advance, new_baseline, put_times, tag_of, totals_with
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Save(CopiesAsItself):
-    """One save on its way, exactly as it is sent: kept on the session until its outcome is known.
+class SendCommit(Protocol):
+    """Sends a commit, or the one that creates the session, with the events that it brings."""
 
-    `events` are the session's own objects that the commit appends.
-    """
+    def __call__(
+        self,
+        key: SessionKey,
+        commit: EncodedCommit,
+        events: Sequence[SessionEvent[Any]],
+        *,
+        creation: Creation | None = None,
+    ) -> Awaitable[tuple[Receipt, list[SessionEvent[Any]]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSaver:
+    """Saves sessions to the place of `key`. `is_home` tells whether another store keeps the same sessions."""
 
     store: SessionStore
-    creation: Creation | None
-    commit: EncodedCommit
-    events: Sequence[SessionEvent[Any]]
+    backend: Backend
+    key: SessionKey
+    limits: StoreLimits
+    pricer: Pricer
+    send: SendCommit
+    is_home: Callable[[TreeReader], bool]
+
+    async def save(self, session: Session[Any], expected_revision: int | None) -> None:
+        """Commit what changed since the session was read, or create it; then it is in step with the store."""
+        was_sent = await self._settle_unknown(session)
+        if was_sent and expected_revision is not None:
+            # What was sent before has passed the guard; what came since is guarded against what it made.
+            expected_revision = session.revision
+        save = await self._next_save(session)
+        if save is not None:
+            if save.creation is not None and expected_revision:
+                raise SessionConflict(session.id, expected_revision=expected_revision, revision=0)
+            save.commit.expected_revision = None if save.creation else expected_revision
+            save.commit.expected_tag = tag_of(session, expected_revision)
+            session._unsettled = save
+            await self._settle(session, save)
+        elif expected_revision is not None and not was_sent:
+            await self.store.commit(session, SessionChange(), expected_revision=expected_revision)
+
+    async def _next_save(self, session: Session[Any]) -> Save | None:
+        while True:
+            before = session._baseline, session._unsettled
+            save = await self._compared(session)
+            if session._baseline is before[0] and session._unsettled is before[1]:
+                return save
+            # Another task saves the same object: theirs is settled first, and the rest is compared anew.
+            await self._settle_unknown(session)
+
+    async def _compared(self, session: Session[Any]) -> Save | None:
+        await _price_new_events(session, self.pricer)
+        if await self._is_at_home(session):
+            return await changes_of(session, self.store, self.limits)
+        parent = None
+        if session.parent_id is not None:
+            parent_key = SessionKey(self.key.namespace, checked_id(session.parent_id, "session id"))
+            parent = await reads.load_parent(self.backend, parent_key, None)
+        return await creation_of(session, parent, self.store, self.limits)
+
+    async def _settle_unknown(self, session: Session[Any]) -> bool:
+        """Send again what was sent here before without an answer; tell whether there was such a thing."""
+        save: Save | None = session._unsettled
+        if save is None or not await self._has_sent(save):
+            return False
+        await self._settle(session, save)
+        return True
+
+    async def _has_sent(self, save: Save) -> bool:
+        """Tell whether `save` was sent to this place, perhaps through a store over it that is closed by now."""
+        if self.is_home(save.store):
+            return True
+        creation_id = save.commit.creation_id if save.creation is None else save.creation.creation_id
+        return creation_id is not None and await reads.find_head(self.backend, self.key, creation_id) is not None
+
+    async def _is_at_home(self, session: Session[Any]) -> bool:
+        """Tell whether the session was read from this place: the same creation id there is the same session."""
+        baseline = session._baseline
+        if baseline is None or self.is_home(baseline.store):
+            return baseline is not None
+        head = await reads.find_head(self.backend, self.key, baseline.creation_id)
+        if head is None:
+            return False
+        if head.revision < baseline.revision:
+            # A copy of the data, or a backup of it: what the session has seen beyond would be missing without a word.
+            raise SessionConflict(session.id, expected_revision=baseline.revision, revision=head.revision)
+        if session._baseline is baseline:
+            session._baseline = replace(baseline, store=self.store)
+        return True
+
+    async def _settle(self, session: Session[Any], save: Save) -> None:
+        """Send `save`, the same bytes each time, until its outcome is known."""
+        try:
+            receipt, events = await self.send(self.key, save.commit, save.events, creation=save.creation)
+        except StoreUnavailable:
+            raise
+        except SessionManagerError:
+            session._unsettled = None
+            raise
+        await _settle(session, save, self.store, receipt, events)
 
 
-def check_shape(session: object) -> None:
-    """Refuse what is no session, or holds what no session does: a Session lets anything be assigned.
-
-    Raises InvalidSessionOperation.
-    """
-    if not isinstance(session, Session):
-        raise InvalidSessionOperation(f"{shown(session)} is no session: pass the Session to save")
-    kinds = {"events": list, "runs": list, "state": dict, "metadata": SessionMetadata}
-    found = {name: getattr(session, name) for name in kinds}
-    if isinstance(found["metadata"], SessionMetadata):
-        kinds["metadata.properties"] = dict
-        found["metadata.properties"] = found["metadata"].properties
-    for name, kind in kinds.items():
-        if not isinstance(found[name], kind):
-            raise InvalidSessionOperation(f"session.{name} is a {type(found[name]).__name__}: assign a {kind.__name__}")
-    # As a whole these have been checked, unless model_copy or model_construct made them.
-    SessionMetadata(created_at=session.metadata.created_at, updated_at=session.metadata.updated_at)
-
-
-async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLimits) -> Save | None:
-    """Return the save of what changed since `session` was read, or None when nothing did.
-
-    Raises InvalidSessionOperation when stored events or runs were removed, moved or replaced, or the id or
-    the parent was changed; InvalidEvent for values that cannot be stored.
-    """
-    baseline = session._baseline
-    assert baseline is not None, "a session without a baseline is created, not changed"
-    _check_identity(session, baseline)
-    _check_times(session, baseline)
-    events = _appended(session, baseline)
-    encode = _encoder(session, events, limits, baseline)
-
-    def encode_changes(check: JsonCheck) -> EncodedCommit:
-        return _changes(session.id, baseline, encode(check))
-
-    commit = await inline_or_thread(encode_changes, limits)
-    commit.creation_id = baseline.creation_id
-    check_commit(commit, limits)
-    return None if commit.is_empty else Save(store, None, commit, events)
-
-
-async def birth_of(session: Session[Any], parent: Parent | None, store: SessionStore, limits: StoreLimits) -> Save:
-    """Return the save that creates `session` with all it holds, below `parent` if it has one."""
-    if session.is_partial:
-        raise InvalidSessionOperation(
-            f"session {session.id!r} was read without its older events: "
-            "read it whole with get(id) before you save it to another store",
-            session_id=session.id,
-        )
-    events = list(session.events)
-    commit = await inline_or_thread(_encoder(session, events, limits), limits)
-    check_commit(commit, limits)
-    return Save(store, _creation(session, parent, commit), commit, events)
-
-
-async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
+async def _price_new_events(session: Session[Any], pricer: Pricer) -> None:
     """Put a priced event in the place of each that is not stored yet and has no price."""
     baseline = session._baseline
     events = session.events[0 if baseline is None else baseline.event_count :]
@@ -106,7 +140,7 @@ async def price_new_events(session: Session[Any], pricer: Pricer) -> None:
         session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
-async def settle(
+async def _settle(
     session: Session[Any], save: Save, store: SessionStore, receipt: Receipt, new: Sequence[SessionEvent[Any]]
 ) -> None:
     """Bring `session` in step with the `store` that made `save`: its own event objects become the `new`, stored ones.
@@ -141,91 +175,3 @@ def _put_settled(
     session._baseline = advance(baseline, save.commit, receipt, totals, known)
     put_times(session.metadata, session._baseline)
     session._unsettled = None
-
-
-def _creation(session: Session[Any], parent: Parent | None, commit: EncodedCommit) -> Creation:
-    metadata = session.metadata
-    created_at = micros(metadata.created_at)
-    if session._baseline is not None or "updated_at" in metadata.model_fields_set:
-        return Creation(hidden_id(), created_at, parent, micros(metadata.updated_at))
-    return Creation(hidden_id(), created_at, parent, max(created_at, commit.written_at))
-
-
-def _encoder(
-    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits, baseline: Baseline | None = None
-) -> Callable[[JsonCheck], EncodedCommit]:
-    """Return what encodes the session as it is now: a thread may do it while the loop changes the session."""
-    state, properties, runs = dict(session.state), dict(session.metadata.properties), list(session.runs)
-    known = (NOTHING_KNOWN,) * 3 if baseline is None else (baseline.state, baseline.properties, baseline.runs)
-
-    def encode(check: JsonCheck) -> EncodedCommit:
-        return EncodedCommit(
-            events=encode_events(events, check, limits),
-            state=encode_values(state, check, limits, "state", known=known[0]),
-            properties=encode_values(properties, check, limits, "properties", known=known[1]),
-            runs=encode_runs(runs, check, limits, known=known[2]),
-            written_at=now_micros(),
-            write_id=hidden_id(),
-        )
-
-    return encode
-
-
-def _check_identity(session: Session[Any], baseline: Baseline) -> None:
-    if session.id != baseline.session_id:
-        raise InvalidSessionOperation(
-            f"session {baseline.session_id!r} cannot be renamed to {session.id!r}: create a new Session",
-            session_id=baseline.session_id,
-        )
-    if session.parent_id != baseline.parent_id:
-        raise InvalidSessionOperation(
-            f"the parent of session {session.id!r} is {baseline.parent_id!r} and never changes; "
-            f"to go below {session.parent_id!r}, create a new Session with parent_id",
-            session_id=session.id,
-        )
-
-
-def _check_times(session: Session[Any], baseline: Baseline) -> None:
-    metadata = session.metadata
-    for name in ("created_at", "updated_at"):
-        # Not where nobody gave a time: in metadata that were replaced as a whole, or are shared by a shallow copy.
-        if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(baseline, name)):
-            raise InvalidSessionOperation(
-                f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import "
-                "gives the times to a new Session before its first save; a time of your own goes into the properties",
-                session_id=session.id,
-            )
-
-
-def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[Any]]:
-    count = baseline.event_count
-    # Lists compare by identity first, so this is quick for events nobody touched.
-    if session.events[:count] != baseline.events[:count]:
-        raise InvalidSessionOperation(
-            f"stored events of session {session.id!r} were removed, moved or replaced: "
-            "the log is append-only; hide events with retract()",
-            session_id=session.id,
-        )
-    return session.events[count:]
-
-
-def _changes(session_id: str, baseline: Baseline, commit: EncodedCommit) -> EncodedCommit:
-    """Leave in `commit`, which holds all of the session's values and runs, those that differ from the baseline."""
-    _check_runs_kept(session_id, baseline, commit)
-    commit.state = _difference(baseline.state, commit.state)
-    commit.properties = _difference(baseline.properties, commit.properties)
-    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
-    return commit
-
-
-def _check_runs_kept(session_id: str, baseline: Baseline, commit: EncodedCommit) -> None:
-    if gone := sorted(baseline.runs.keys() - commit.runs.keys()):
-        raise InvalidSessionOperation(
-            f"stored runs of session {session_id!r} were removed: {gone}; runs stay, cancel them instead",
-            session_id=session_id,
-        )
-
-
-def _difference(known: Mapping[str, bytes], current: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    changed = {key: value for key, value in current.items() if value != known.get(key)}
-    return {**changed, **dict.fromkeys(key for key in known if key not in current)}

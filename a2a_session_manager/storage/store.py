@@ -1,38 +1,66 @@
-"""BaseSessionStore: a store over a backend. All its verbs are written once, here and in reading and writing."""
+"""BaseSessionStore: a store over a backend. All its verbs are here, over plain functions beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionConflict,
-    SessionManagerError,
-    StoreUnavailable,
-)
+from a2a_session_manager.concurrency.cancellation import finish
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError, SessionNotFound
 from a2a_session_manager.hierarchy import TreeReader
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
+from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
-from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.storage import saving
-from a2a_session_manager.storage.reading import checked_namespace
-from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
-from a2a_session_manager.storage.saving import Save
-from a2a_session_manager.storage.session_sync import tag_of
-from a2a_session_manager.storage.writing import SessionWriter
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
+from a2a_session_manager.protocols import ChildPolicy, EventsPage, RepeatPolicy, SessionPage, SessionStore
+from a2a_session_manager.storage import following, reads, writes
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.codec import event_model
+from a2a_session_manager.storage.differences import check_shape
+from a2a_session_manager.storage.encoding import encode_append, encode_change
+from a2a_session_manager.storage.event_pages import read_events
+from a2a_session_manager.storage.loading import decode_runs, load_session, moment, summary
+from a2a_session_manager.storage.priced_events import priced_events
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.saving import SessionSaver
+from a2a_session_manager.storage.session_sync import apply_receipt, new_baseline, tag_of
+
+MessageT = TypeVar("MessageT")
+ResultT = TypeVar("ResultT")
+
+# What a session holds that is made of nothing; to make it takes as long as to encode it.
+_NOTHING = SessionChange()
+_IDS_A_PAGE = 1_000
 
 
-class BaseSessionStore(SessionWriter, AsyncResource):
-    """A store over a backend: `save`, on top of the verbs that read and write, and its own life.
+class BaseSessionStore(AsyncResource, SessionStore):
+    """A store over a backend; what each of its verbs promises is said in SessionStore.
 
     Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
     read, is refused once that is gone, and is in step with the store when the verb returns.
     """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        namespace: str = "",
+        limits: StoreLimits = DEFAULT_LIMITS,
+        pricer: Pricer = DEFAULT_PRICER,
+    ) -> None:
+        self._open_backend = backend
+        self._namespace = namespace
+        self._limits = limits
+        self._pricer = pricer
 
     def __repr__(self) -> str:
         backend = getattr(self, "_open_backend", None)  # a debugger may show a store whose `__init__` has failed
@@ -43,103 +71,317 @@ class BaseSessionStore(SessionWriter, AsyncResource):
         return f"<{' '.join(filter(None, parts))}>"
 
     def namespace(self, name: str) -> BaseSessionStore:
-        """Return a view of one namespace, which shares this store's backend and needs no closing."""
-        return NamespaceView(self._backend, namespace=checked_namespace(name), limits=self._limits, pricer=self._pricer)
+        if name != "":
+            checked_id(name, f"namespace (up to {ID_CHARACTERS} characters)")
+        return NamespaceView(self._backend, namespace=name, limits=self._limits, pricer=self._pricer)
+
+    async def create(
+        self,
+        id: str | None = None,
+        *,
+        parent_id: Session[Any] | str | None = None,
+        change: SessionChange | None = None,
+        write_id: str | None = None,
+    ) -> Session[Any]:
+        if id is None and write_id is not None:
+            raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
+        key = self._key(new_id() if id is None else id)
+        change = await self._priced(_NOTHING if change is None else _checked_change(change))
+        commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
+        parent = None if parent_id is None else await reads.load_parent(self._backend, *self._named(parent_id))
+        creation = Creation(hidden_id(), commit.written_at, parent)
+        receipt, events = await self._send(key, commit, change.events, creation=creation)
+        if receipt.is_repeat:
+            head = await reads.load_head(self._backend, key)
+            creation = Creation(head.creation_id, head.created_at, parent)
+        session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
+        session.metadata.created_at = moment(creation.created_at)
+        session._baseline = new_baseline(session, creation, self)
+        await apply_receipt(session, commit, receipt, events, self._limits)
+        return session
+
+    @overload
+    async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...
+    @overload
+    async def get(
+        self, session_id: str, *, last: int | None = None, message_type: type[MessageT]
+    ) -> Session[MessageT] | None: ...
+    async def get(self, session_id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any] | None:
+        key = self._key(session_id)
+        event_model(message_type)  # before anything is read: it may be no type
+        last = arguments.limit("last", last)
+        loaded = (await self._backend.load([key], last=last, whole_head=last is None))[0]
+        if loaded is None:
+            return None
+        return await load_session(loaded, self, self._limits, is_partial=last is not None, message_type=message_type)
+
+    async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Session[Any] | None]:
+        keys = [self._key(session_id) for session_id in arguments.items("session_ids", session_ids)]
+        last = arguments.limit("last", last)
+        found: list[Session[Any] | None] = []
+        async for batch in reads.load_batches(self._backend, keys, last=last, whole_head=last is None):
+            for loaded in batch:
+                session = None
+                if loaded is not None:
+                    session = await load_session(loaded, self, self._limits, is_partial=last is not None)
+                found.append(session)
+        return found
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        """Commit what changed since the session was read, or create it; then it is in step with the store."""
-        saving.check_shape(session)
+        check_shape(session)
+        key = self._key(session.id)
+        saver = SessionSaver(self, self._backend, key, self._limits, self._pricer, self._send, self._is_home)
+        await saver.save(session, arguments.limit("expected_revision", expected_revision))
+
+    async def commit(
+        self,
+        session: Session[Any] | str,
+        change: SessionChange,
+        *,
+        expected_revision: int | None = None,
+        write_id: str | None = None,
+        on_repeat: RepeatPolicy = "refuse",
+    ) -> CommitResult:
+        _check_policy(on_repeat)
+        key, creation_id = self._named(session)
+        change = await self._priced(_checked_change(change))
+        with _naming(key):
+            commit = await encode_change(
+                change,
+                self._limits,
+                expected_revision=expected_revision,
+                creation_id=creation_id,
+                write_id=write_id,
+            )
+        commit.expected_tag = tag_of(session, expected_revision)
+        receipt, events = await self._send(key, commit, change.events, on_repeat=on_repeat)
+        await self._bring_in_step(session, commit, receipt, events)
+        hidden = await writes.hidden_events(self._backend, key, self._limits, receipt) if receipt.hidden else []
+        return CommitResult(receipt.revision, receipt.last_seq, events, hidden)
+
+    async def append(
+        self,
+        session: Session[Any] | str,
+        *events: SessionEvent[Any],
+        expected_revision: int | None = None,
+        on_repeat: RepeatPolicy = "refuse",
+    ) -> list[SessionEvent[Any]]:
+        if expected_revision is not None:
+            change = SessionChange(events=events)
+            result = await self.commit(session, change, expected_revision=expected_revision, on_repeat=on_repeat)
+            return result.events
+        _check_policy(on_repeat)
+        key, creation_id = self._named(session)
+        with_costs = await priced_events(events, self._pricer)
+        with _naming(key):
+            commit = await encode_append(with_costs, self._limits)
+        commit.creation_id = creation_id
+        receipt, new = await self._send(key, commit, with_costs, on_repeat=on_repeat)
+        await self._bring_in_step(session, commit, receipt, new)
+        return new
+
+    async def retract(
+        self,
+        session: Session[Any] | str,
+        *event_ids: str,
+        last: int | None = None,
+        after: int | None = None,
+        write_id: str | None = None,
+    ) -> list[SessionEvent[Any]]:
+        change = SessionChange(retraction=Retraction(event_ids, last, after))
+        return (await self.commit(session, change, write_id=write_id)).retracted
+
+    async def delete(
+        self,
+        session: Session[Any] | str,
+        *,
+        children: ChildPolicy = "refuse",
+        expected_revision: int | None = None,
+    ) -> None:
+        if children not in ("refuse", "cascade"):
+            raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
         expected_revision = arguments.limit("expected_revision", expected_revision)
-        was_sent = await self._settle_unknown(session)
-        if was_sent and expected_revision is not None:
-            # What was sent before has passed the guard; what came since is guarded against what it made.
-            expected_revision = session.revision
-        save = await self._next_save(session)
-        if save is not None:
-            if save.creation is not None and expected_revision:
-                raise SessionConflict(session.id, expected_revision=expected_revision, revision=0)
-            save.commit.expected_revision = None if save.creation else expected_revision
-            save.commit.expected_tag = tag_of(session, expected_revision)
-            session._unsettled = save
-            await self._settle(session, save)
-        elif expected_revision is not None and not was_sent:
-            await self.commit(session, SessionChange(), expected_revision=expected_revision)
+        key, creation_id = self._named(session)
+        backend, cascade = self._backend, children == "cascade"
+        creation_id = creation_id or await backend.creation_id_of(key)
+        if creation_id is None:
+            return
+        guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
+        await writes.completed(
+            lambda: self._finished(backend.delete(key, creation_id, cascade=cascade, guard=guard)),
+            backend,
+            key,
+            self._limits,
+        )
+
+    async def cut_damaged_tail(self, session_id: str) -> int:
+        key = self._key(session_id)
+        count = await self._finished(self._backend.cut_damaged_tail(key))
+        await reads.load_head(self._backend, key)
+        return count
+
+    async def list_sessions(self, prefix: str = "") -> list[str]:
+        return [session_id async for session_id in self.iter_sessions(prefix, page_size=_IDS_A_PAGE)]
+
+    async def list_page(
+        self, prefix: str = "", *, cursor: str | None = None, limit: int = 100, roots_only: bool = False
+    ) -> SessionPage:
+        limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
+        if limit == 0:
+            return SessionPage([], cursor)
+        prefix = arguments.text("prefix", prefix)
+        return await self._backend.list_page(
+            self._namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only
+        )
+
+    def iter_sessions(
+        self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
+    ) -> AsyncGenerator[str, None]:
+        page_size = arguments.whole_number("page_size", page_size)
+        if page_size < 1:
+            raise InvalidSessionOperation(f"page_size={page_size} brings nothing: take 1 or more")
+        prefix = arguments.text("prefix", prefix)
+        return reads.all_ids(
+            lambda cursor: self.list_page(prefix, cursor=cursor, limit=page_size, roots_only=roots_only)
+        )
+
+    async def events(
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
+    ) -> list[SessionEvent[Any]]:
+        page = await self._read_events(
+            session, after, arguments.limit("limit", limit), None, include_retracted, message_type
+        )
+        return page.events
+
+    async def events_page(
+        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+    ) -> EventsPage:
+        limit = arguments.whole_number("limit", limit)
+        return await self._read_events(session, after, limit, self._limits.page_bytes, include_retracted, None)
+
+    async def runs(self, session_id: str) -> list[SessionRun]:
+        head = await reads.load_head(self._backend, self._key(session_id), whole_head=True)
+        return await decode_runs(head.runs.values(), head.key.id)
+
+    async def children(self, session_id: str) -> list[str]:
+        found = reads.all_ids(lambda cursor: self.children_page(session_id, cursor=cursor, limit=_IDS_A_PAGE))
+        return [child_id async for child_id in found]
+
+    async def children_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
+        key = self._key(session_id)
+        limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
+        if limit == 0:
+            return SessionPage([], cursor)
+        page = await self._backend.children(key, cursor=cursor, limit=limit)
+        if page is None:
+            raise SessionNotFound(key.id)
+        return page
+
+    async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
+        return await reads.load_tree(self._backend, self._key(session_id))
+
+    async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:
+        key, creation_id = self._named(session)
+        if tree:
+            return await summary(await reads.totals_below(self._backend, key, creation_id))
+        head = await reads.load_head(self._backend, key, creation_id, whole_head=True)
+        return await summary(head.totals, head.run_totals)
+
+    def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
+        key, creation_id = self._named(session)
+        after = arguments.whole_number("after", after)
+        return following.follow(self._backend, key, self._limits, creation_id=creation_id, after=after)
 
     async def aclose(self) -> None:
-        """Finish what is under way and release what the store opened; later verbs raise StoreUnavailable."""
         await self._open_backend.aclose()
 
-    def _as_store(self) -> BaseSessionStore:
-        return self
+    @property
+    def _backend(self) -> Backend:
+        self._open_backend.check_open()
+        return self._open_backend
 
-    async def _next_save(self, session: Session[Any]) -> Save | None:
-        self._key(session.id)
-        while True:
-            before = session._baseline, session._unsettled
-            save = await self._compared(session)
-            if session._baseline is before[0] and session._unsettled is before[1]:
-                return save
-            # Another task saves the same object: theirs is settled first, and the rest is compared anew.
-            await self._settle_unknown(session)
+    def _key(self, session_id: str) -> SessionKey:
+        return SessionKey(self._namespace, checked_id(session_id, "session id"))
 
-    async def _compared(self, session: Session[Any]) -> Save | None:
-        await saving.price_new_events(session, self._pricer)
-        if await self._is_at_home(session):
-            return await saving.changes_of(session, self, self._limits)
-        return await saving.birth_of(session, await self._parent(session.parent_id), self, self._limits)
-
-    async def _settle_unknown(self, session: Session[Any]) -> bool:
-        """Send again what was sent here before without an answer; tell whether there was such a thing."""
-        save: Save | None = session._unsettled
-        if save is None or not await self._has_sent(save, session):
-            return False
-        await self._settle(session, save)
-        return True
-
-    async def _has_sent(self, save: Save, session: Session[Any]) -> bool:
-        """Tell whether `save` was sent to this place, perhaps through a store over it that is closed by now."""
-        if self._is_home(save.store):
-            return True
-        creation_id = save.commit.creation_id if save.creation is None else save.creation.creation_id
-        head = await self._head_of_life(session.id, creation_id)
-        return head is not None
-
-    async def _is_at_home(self, session: Session[Any]) -> bool:
-        """Tell whether the session was read from this place: the same creation id there is the same session."""
+    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
+        """Return which session is meant and, of one that was read, the creation id that it had then."""
+        # A str first: asking a model's class about one takes long.
+        if isinstance(session, str) or not isinstance(session, Session):
+            return self._key(session), None
         baseline = session._baseline
-        if baseline is None or self._is_home(baseline.store):
-            return baseline is not None
-        head = await self._head_of_life(session.id, baseline.creation_id)
-        if head is None:
-            return False
-        if head.revision < baseline.revision:
-            # A copy of the data, or a backup of it: what the session has seen beyond would be missing without a word.
-            raise SessionConflict(session.id, expected_revision=baseline.revision, revision=head.revision)
-        if session._baseline is baseline:
-            session._baseline = replace(baseline, store=self._as_store())
-        return True
+        if baseline is None:
+            raise InvalidSessionOperation(
+                f"session {session.id!r} was never stored: save it first, or pass its id to mean whichever has it",
+                session_id=session.id,
+            )
+        return self._key(session.id), baseline.creation_id
 
-    async def _head_of_life(self, session_id: str, creation_id: str | None) -> HeadRecord | None:
-        loaded = (await self._backend.load([self._key(session_id)], last=0, whole_head=False))[0]
-        return loaded.head if loaded is not None and loaded.head.creation_id == creation_id else None
+    async def _priced(self, change: SessionChange) -> SessionChange:
+        events = await priced_events(change.events, self._pricer)
+        return change if events is change.events else replace(change, events=events)
 
-    async def _settle(self, session: Session[Any], save: Save) -> None:
-        """Send `save`, the same bytes each time, until its outcome is known."""
-        key, creation = self._key(session.id), save.creation
+    async def _send(
+        self,
+        key: SessionKey,
+        commit: EncodedCommit,
+        events: Sequence[SessionEvent[Any]],
+        *,
+        creation: Creation | None = None,
+        on_repeat: RepeatPolicy = "refuse",
+    ) -> tuple[Receipt, list[SessionEvent[Any]]]:
+        """Send a commit, or the one that creates the session; see `writes.send`."""
+        backend = self._backend
 
-        def write(commit: EncodedCommit) -> Awaitable[Receipt]:
-            if creation is not None:
-                return self._finished(self._backend.create(key, creation, commit))
-            return self._committed(key, commit)
+        def write(one: EncodedCommit) -> Awaitable[Receipt]:
+            return self._finished(backend.commit(key, one) if creation is None else backend.create(key, creation, one))
 
-        try:
-            receipt, events = await self._sent(key, save.commit, save.events, write)
-        except StoreUnavailable:
-            raise
-        except SessionManagerError:
-            session._unsettled = None
-            raise
-        await saving.settle(session, save, self._as_store(), receipt, events)
+        return await writes.send(backend, key, self._limits, commit, events, write, keeps=on_repeat == "keep")
+
+    def _finished(self, write: Awaitable[ResultT]) -> Awaitable[ResultT]:
+        return finish(write, patience=self._limits.cancel_seconds)
+
+    async def _bring_in_step(
+        self,
+        session: Session[Any] | str,
+        commit: EncodedCommit,
+        receipt: Receipt,
+        events: Sequence[SessionEvent[Any]],
+    ) -> None:
+        if not isinstance(session, str) and session._baseline is not None:
+            await apply_receipt(session, commit, receipt, events, self._limits)
+
+    async def _read_events(
+        self,
+        session: Session[Any] | str,
+        after: int,
+        limit: int | None,
+        max_bytes: int | None,
+        include_retracted: bool,
+        message_type: Any,
+    ) -> EventsPage:
+        key, creation_id = self._named(session)
+        after = arguments.whole_number("after", after)
+        event_model(message_type)
+        if limit == 0:
+            await reads.load_head(self._backend, key, creation_id)
+            return EventsPage([], after)
+        return await read_events(
+            self._backend,
+            key,
+            self._limits,
+            creation_id=creation_id,
+            after=after,
+            limit=limit,
+            max_bytes=max_bytes,
+            include_retracted=include_retracted,
+            message_type=message_type,
+        )
 
     def _is_home(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""
@@ -158,3 +400,24 @@ class NamespaceView(BaseSessionStore):
 
     async def aclose(self) -> None:
         """Do nothing: the backend belongs to the store that made this view."""
+
+
+def _checked_change(change: Any) -> SessionChange:
+    if not isinstance(change, SessionChange):
+        raise InvalidSessionOperation(f"change={shown(change)} is none: pass a SessionChange")
+    return change
+
+
+def _check_policy(on_repeat: str) -> None:
+    if on_repeat not in ("refuse", "keep"):
+        raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
+
+
+@contextmanager
+def _naming(key: SessionKey) -> Iterator[None]:
+    """Let an error say which session it is about."""
+    try:
+        yield
+    except SessionManagerError as error:
+        error.session_id = key.id
+        raise

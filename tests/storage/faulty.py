@@ -369,8 +369,10 @@ class GuardsByNumberAlone(BaseSessionStore):
 class KnowsNoOtherStore(InMemorySessionStore):
     """Takes what was read through another store over the same data for a session of elsewhere."""
 
-    async def _is_at_home(self, session: Session[Any]) -> bool:
-        return session._baseline is not None and self._is_home(session._baseline.store)
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        if session._baseline is not None and not self._is_home(session._baseline.store):
+            session._baseline = None
+        await super().save(session, expected_revision=expected_revision)
 
 
 class _TwoSteps(YieldingBackend):

@@ -1,0 +1,103 @@
+"""What several verbs read: one head, a parent, what was spent below a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.hierarchy import depth_first
+from a2a_session_manager.limits import DEEPEST_TREE
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_rules import add_counters
+from a2a_session_manager.storage.records import HeadRecord, LoadedSession, Parent, SessionKey, Totals
+
+_SESSIONS_A_LOAD = 1_000
+
+
+async def load_batches(
+    backend: Backend, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+) -> AsyncIterator[list[LoadedSession | None]]:
+    """Yield what `backend.load` brings for `keys`, in their order, a thousand of them at a time."""
+    for start in range(0, len(keys), _SESSIONS_A_LOAD):
+        yield await backend.load(keys[start : start + _SESSIONS_A_LOAD], last=last, whole_head=whole_head)
+
+
+async def find_head(
+    backend: Backend, key: SessionKey, creation_id: str | None = None, *, whole_head: bool = False
+) -> HeadRecord | None:
+    """Return the head of the session that has this creation id, or of any that has the key; None when absent."""
+    loaded = (await backend.load([key], last=0, whole_head=whole_head))[0]
+    return loaded.head if loaded is not None and creation_id in (None, loaded.head.creation_id) else None
+
+
+async def load_head(
+    backend: Backend, key: SessionKey, creation_id: str | None = None, *, whole_head: bool = False
+) -> HeadRecord:
+    """Return what `find_head` finds. Raises SessionNotFound when absent."""
+    head = await find_head(backend, key, creation_id, whole_head=whole_head)
+    if head is None:
+        raise SessionNotFound(key.id)
+    return head
+
+
+async def load_parent(backend: Backend, key: SessionKey, creation_id: str | None) -> Parent:
+    """Return the session of `key` as the parent of a new one.
+
+    Raises SessionNotFound when absent, InvalidSessionOperation when it is as deep as a session may be.
+    """
+    head = await find_head(backend, key, creation_id)
+    if head is None:
+        raise SessionNotFound(
+            key.id, f"no session {key.id!r} to be the parent: save the parent first, in the same namespace"
+        )
+    if head.depth >= DEEPEST_TREE:
+        raise InvalidSessionOperation(
+            f"session {key.id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
+            "start a new root and name the old one in its properties",
+            session_id=key.id,
+        )
+    return Parent(key.id, head.creation_id, head.root_id, head.depth)
+
+
+async def load_tree(backend: Backend, key: SessionKey) -> list[tuple[str, str | None]]:
+    """Return (id, parent id) of every session of the tree that holds `key`. Raises SessionNotFound."""
+    nodes = await backend.tree(key)
+    if nodes is None:
+        raise SessionNotFound(key.id)
+    return [(node.id, node.parent_id) for node in nodes]
+
+
+async def totals_below(backend: Backend, key: SessionKey, creation_id: str | None) -> Totals:
+    """Return what the session and all below it spent: a root's in one read, else all heads added up.
+
+    Raises SessionNotFound.
+    """
+    root = await backend.tree_totals(key)
+    if root is not None:
+        if creation_id not in (None, root.creation_id):
+            raise SessionNotFound(key.id)
+        return root.totals
+    await load_head(backend, key, creation_id)
+    below = [key.id, *depth_first(key.id, await load_tree(backend, key))]
+    keys = [SessionKey(key.namespace, session_id) for session_id in below]
+    totals: Totals = {}
+    async for batch in load_batches(backend, keys, last=0, whole_head=False):
+        for loaded in filter(None, batch):
+            for cell, counters in loaded.head.totals.items():
+                add_counters(totals.setdefault(cell, {}), counters)
+            await asyncio.sleep(0)
+    return totals
+
+
+async def all_ids(read_page: Callable[[str | None], Awaitable[SessionPage]]) -> AsyncGenerator[str, None]:
+    """Yield the ids of all pages, from the first one on, whose cursor is None."""
+    cursor = None
+    while True:
+        page = await read_page(cursor)
+        for session_id in page.session_ids:
+            yield session_id
+        cursor = page.cursor
+        if cursor is None:
+            return

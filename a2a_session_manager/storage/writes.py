@@ -1,0 +1,67 @@
+"""How a commit is sent: its conflict is completed, and of its events those that are stored already answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from a2a_session_manager.exceptions import SessionConflict
+from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.storage import conflicts, following, repeats
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey, StoredRetraction
+from a2a_session_manager.storage.session_sync import place_events
+
+ResultT = TypeVar("ResultT")
+
+
+async def send(
+    backend: Backend,
+    key: SessionKey,
+    limits: StoreLimits,
+    commit: EncodedCommit,
+    events: Sequence[SessionEvent[Any]],
+    write: repeats.SendCommit,
+    *,
+    keeps: bool = False,
+) -> tuple[Receipt, list[SessionEvent[Any]]]:
+    """Send `commit`, which brings `events`, by `write`; return its receipt and the events as they are stored.
+
+    With `keeps`, what is stored under the id of an event counts, whatever it says. Raises InvalidEvent without it,
+    and SessionConflict with what was missed.
+    """
+    answer: Receipt | EventsKnown | None = None
+    if not repeats.has_twins(commit.events):
+        try:
+            answer = await completed(lambda: write(commit), backend, key, limits)
+        except EventsKnown as known:
+            answer = known
+        else:
+            if not (answer.is_repeat and events):
+                return answer, await place_events(events, answer)
+
+    def write_rest(rest: EncodedCommit) -> Awaitable[Receipt]:
+        return completed(lambda: write(rest), backend, key, limits)
+
+    known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
+    return await known_before.send(write_rest, answer)
+
+
+async def completed(
+    write: Callable[[], Awaitable[ResultT]], backend: Backend, key: SessionKey, limits: StoreLimits
+) -> ResultT:
+    """Begin and await a write; a SessionConflict that it raises is given the events that were missed."""
+    try:
+        return await write()
+    except SessionConflict as conflict:
+        await conflicts.add_missed_events(conflict, backend, key, limits)
+        raise
+
+
+async def hidden_events(
+    backend: Backend, key: SessionKey, limits: StoreLimits, receipt: Receipt
+) -> list[SessionEvent[Any]]:
+    """Return the events that a commit hid, oldest first."""
+    retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
+    return [event async for event in following.read_ranges(backend, key, limits, retraction)]

@@ -1,6 +1,6 @@
-"""What users and implementers test with: sessions made and compared, ids and a clock to rely on, the stores' contract.
+"""Helpers for tests: conversations made and compared, deterministic ids and times, and the contract of stores.
 
-The fixtures of `a2a_session_manager.testing.plugin` are there wherever the package is installed.
+pytest finds the fixtures of `a2a_session_manager.testing.plugin` wherever the package is installed.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
     "make_session",
 ]
 
-# Before its import, so that a failing assertion of the contract shows its values.
+# This comes before the import of the contract, so that a failing assertion in it shows its values.
 pytest.register_assert_rewrite(f"{__name__}.contract")
 
-# Imported when asked for: the plugin below must be light, and StoreContract needs the `testing` extra.
+# These are imported when they are asked for: the plugin must load quickly, and StoreContract needs the `testing` extra.
 _LAZY = {
     "Said": "a2a_session_manager.testing.transcript",
     "SessionClock": "a2a_session_manager.testing.determinism",

@@ -1,4 +1,4 @@
-"""BlockBuster, set up for stores: a blocking call on the event loop raises BlockingError."""
+"""BlockBuster, configured for stores: a blocking call on the event loop raises BlockingError."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 
-# What a store may be tempted to do on the loop, and BlockBuster does not watch by itself.
+# Blocking calls that stores make, and BlockBuster does not watch by itself.
 _ALSO = (
     ("os", "open"),
     ("os", "fsync"),
@@ -25,13 +25,14 @@ _ALSO = (
 def blocking_calls_refused() -> Iterator[BlockBuster]:
     """Refuse blocking calls on a running event loop inside the `with` block: they raise BlockBuster's BlockingError.
 
-    What it yields names exceptions: `guard.functions["os.stat"].can_block_in("redis/connection.py", "__init__")`.
+    It yields BlockBuster's own object, which allows exceptions:
+    `guard.functions["os.stat"].can_block_in("redis/connection.py", "__init__")`.
     """
     with blockbuster_ctx() as guard:
         for function in guard.functions.values():
-            # Importing may read files; what pytest rewrites, this package too, it reads by itself.
+            # An import may read files, and pytest reads those of modules whose assertions it rewrites.
             function.can_block_in("_pytest/assertion/rewrite.py", {"get_data"})
-        # It tells where a relative directory lies, once, and asks no disk.
+        # It is called once, for a relative directory, and reads nothing from a disk.
         guard.functions["os.getcwd"].can_block_in("storage/file/__init__.py", {"_fixed"})
         also = list(_also_watched())
         for function in also:

@@ -15,19 +15,22 @@ _NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class SessionClock:
-    """The time that events, runs and sessions get: it stands still until a test moves it."""
+    """A clock for events, runs and sessions that stands still until a test moves it.
+
+    `now` is the time it begins with, which must have a time zone; the start of 2026 in UTC by default.
+    """
 
     def __init__(self, now: datetime = _NEW_YEAR) -> None:
         self.now = now
 
     def advance(self, **by: float) -> datetime:
-        """Move on by the arguments of a timedelta, such as `minutes=5`; return the new time."""
+        """Move on by the keyword arguments of a timedelta, `by`, such as `minutes=5`; return the new time."""
         self.now += timedelta(**by)
         return self.now
 
     @contextmanager
     def in_use(self) -> Iterator[SessionClock]:
-        """Put this clock in the place of the machine's inside a `with` block. Stores' own servers keep theirs."""
+        """Use this clock in place of the machine's inside a `with` block; a Redis server keeps its own."""
         before, clock.time_ns = clock.time_ns, self._time_ns
         try:
             yield self
@@ -40,7 +43,7 @@ class SessionClock:
 
 @contextmanager
 def ids_numbered(prefix: str = "id") -> Iterator[list[str]]:
-    """Make new ids `id-1`, `id-2` … inside a `with` block; yield the list of those made so far."""
+    """Make new ids `id-1`, `id-2` … inside a `with` block, `prefix` in front; yield the list of those made so far."""
     made: list[str] = []
     before, identifiers.id_source = identifiers.id_source, _numbered(prefix, made)
     try:

@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures for code that keeps sessions, the same under pytest-asyncio and anyio.
 
-Every fixture is made anew for each test, is a plain function, and hands out what binds to no event loop before it
-is awaited: so it works in strict and in auto mode, and leaves nothing behind.
+Every fixture is made anew for each test and cleans up after it. Each is a plain function, and what it hands out is
+bound to no event loop before it is awaited, so it works in strict and in auto mode.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pytest
 from a2a_session_manager.exceptions import MissingDependency
 from a2a_session_manager.provider import SessionStoreProvider
 
-# No more than these at the top: pytest loads this file in every project where the package is installed, also where
-# no test uses it, and before coverage begins to measure. The fixtures import what they hand out.
+# Nothing more is imported at the top, since pytest loads this file in every project where the package is installed,
+# even if no test uses it, and before coverage begins to measure. The fixtures import what they hand out.
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,7 +33,7 @@ _STORES = ("memory", "file", "redis")
 
 
 class MakeSession(Protocol):
-    """What the fixture `make_session` is; see `a2a_session_manager.testing.make_session`."""
+    """The type of the fixture `make_session`: `a2a_session_manager.testing.make_session` without its `store`."""
 
     async def __call__(
         self,
@@ -46,14 +46,14 @@ class MakeSession(Protocol):
 
 
 class AssertTranscript(Protocol):
-    """What the fixture `assert_transcript` is; see `a2a_session_manager.testing.assert_transcript`."""
+    """The type of the fixture `assert_transcript`, which is the function of that name without its `store`."""
 
     async def __call__(self, session: Session[Any] | ActiveLog | str, expected: Iterable[Said]) -> None: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--session-store`, and the ini option `session_store` behind it."""
-    about = "the store behind the fixtures session_store and session_manager: memory (default), file or redis (a fake)"
+    """Add the option `--session-store`, and the ini option `session_store` as its default."""
+    about = "the store of the fixtures session_store and session_manager: memory (default), file or redis (a fake)"
     group = parser.getgroup("a2a_session_manager")
     group.addoption("--session-store", choices=_STORES, default=None, help=about)
     parser.addini("session_store", about, default="memory")
@@ -61,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def session_store(request: pytest.FixtureRequest) -> Iterator[BaseSessionStore]:
-    """An empty store, of the kind that `--session-store` or the ini option asks for; it is the current one, too."""
+    """An empty store, of the kind that `--session-store` or the ini option names; it is the current store, too."""
     store = _STORE_MAKERS[_wanted_store(request.config)](request)
     before = SessionStoreProvider._store
     SessionStoreProvider.set_store(store)
@@ -72,7 +72,7 @@ def session_store(request: pytest.FixtureRequest) -> Iterator[BaseSessionStore]:
 
 @pytest.fixture
 def session_manager(session_store: BaseSessionStore) -> SessionManager:
-    """A SessionManager over `session_store`; it may be entered, and need not be."""
+    """A SessionManager over `session_store`; it needs no `async with`."""
     from a2a_session_manager.manager import SessionManager
 
     return SessionManager(session_store)
@@ -80,7 +80,7 @@ def session_manager(session_store: BaseSessionStore) -> SessionManager:
 
 @pytest.fixture
 def make_session(session_store: BaseSessionStore) -> MakeSession:
-    """`await make_session(("user", "Hello"), id="trip")` creates a session in `session_store`."""
+    """`await make_session(("user", "Hello"), id="trip")` creates a session in `session_store` and returns it."""
     from a2a_session_manager.testing import make_session
 
     return partial(make_session, session_store)
@@ -88,7 +88,7 @@ def make_session(session_store: BaseSessionStore) -> MakeSession:
 
 @pytest.fixture
 def assert_transcript(session_store: BaseSessionStore) -> AssertTranscript:
-    """`await assert_transcript("trip", [("user", "Hello")])` compares with what `session_store` holds."""
+    """`await assert_transcript("trip", [("user", "Hello")])` fails unless that is what `session_store` holds."""
     from a2a_session_manager.testing import assert_transcript
 
     return partial(assert_transcript, session_store)
@@ -114,7 +114,7 @@ def session_clock() -> Iterator[SessionClock]:
 
 @pytest.fixture
 def fake_redis_server() -> FakeServer:
-    """The data behind `fake_redis`: with `.connected = False` it is out of reach, a second client shares it."""
+    """The server of `fake_redis`: `.connected = False` makes it unreachable; another client of it shares the data."""
     if find_spec("fakeredis") is None or find_spec("lupa") is None:
         raise MissingDependency("fakeredis[lua]", "testing")
     from fakeredis import FakeServer
@@ -124,7 +124,7 @@ def fake_redis_server() -> FakeServer:
 
 @pytest.fixture
 def fake_redis(fake_redis_server: FakeServer) -> Iterator[FakeAsyncRedis]:
-    """An asyncio client of a Redis that is not there, empty at first; it runs Lua."""
+    """An asyncio client of a simulated Redis, empty at first, which runs Lua scripts."""
     from fakeredis import FakeAsyncRedis
 
     client = FakeAsyncRedis(server=fake_redis_server)
@@ -171,7 +171,7 @@ _STORE_MAKERS = {"memory": _memory_store, "file": _file_store, "redis": _redis_s
 
 
 def _finish(closing: Coroutine[Any, Any, None]) -> None:
-    """Await `closing` on a loop of its own: the test's is over, or another one's to keep."""
+    """Await `closing` on an event loop of its own: the test's has ended, or is not this fixture's to use."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 

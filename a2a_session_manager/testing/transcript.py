@@ -13,7 +13,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
 
-# ("user", "Hello"), a whole chat message, or an event.
+# A pair of role and content such as ("user", "Hello"), a chat message, or an event.
 Said = tuple[str, Any] | Mapping[str, Any] | SessionEvent[Any]
 
 
@@ -25,9 +25,11 @@ async def make_session(
     state: Mapping[str, Any] | None = None,
     properties: Mapping[str, Any] | None = None,
 ) -> Session[Any]:
-    """Create a session in which this was said, in one commit. Raises SessionAlreadyExists.
+    """Create a session in `store` with a conversation, in one commit, and return it.
 
-    Each is a pair of role and content, `("user", "Hello")`, a chat message, or an event.
+    Each of `said` is a pair of role and content, `("user", "Hello")`, a chat message, or an event. `id=None` makes a
+    random one; `parent_id` puts the session below another one. `state` and `properties` are what it begins with. Raises
+    SessionAlreadyExists.
     """
     events = [_event(each) for each in said]
     change = SessionChange(events=events, set_state=state or {}, set_properties=properties or {})
@@ -37,10 +39,10 @@ async def make_session(
 async def assert_transcript(
     store: SessionStore, session: Session[Any] | ActiveLog | str, expected: Iterable[Said]
 ) -> None:
-    """Fail, showing the difference, unless the stored conversation is `expected`.
+    """Fail with the difference unless the conversation that `store` holds is `expected`.
 
-    Of a pair, role and content are compared; of a chat message or an event, every key of the message. Raises
-    AssertionError, and SessionNotFound.
+    `session` is an id, a Session, or what `open` or `run` gave. Of a pair in `expected`, role and content are compared;
+    of a chat message or an event, every key of the message. Raises AssertionError, or SessionNotFound.
     """
     __tracebackhide__ = True
     events = await (session.events() if isinstance(session, ActiveLog) else store.events(session))
@@ -72,7 +74,7 @@ def _is_like(wanted: Said, message: ChatMessage) -> bool:
 
 
 def _wanted_lines(wanted: Sequence[Said], found: Sequence[ChatMessage]) -> list[str]:
-    """Return a line for each expected message; a pair that fits the stored one in its place is shown as that one."""
+    """Return a line for each expected message; a pair that matches the stored message is shown as that message."""
     padded: list[ChatMessage | None] = [*found, *[None] * len(wanted)]
     return [
         _whole(message if message is not None and _is_like(each, message) else _message(each))

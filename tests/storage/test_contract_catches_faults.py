@@ -18,14 +18,14 @@ FAULTS = {
     ),
     "CutsWhatIsWhole": ("corruption", "test_nothing_is_cut_from_a_healthy_session"),
     "BlocksTheLoop": ("lifecycle", "test_no_verb_blocks_the_loop"),
-    "IgnoresLast": ("reading", "test_get_brings_the_last_so_many_events_and_no_more"),
+    "IgnoresLast": ("reading", "test_get_loads_the_last_n_events_and_no_more"),
     "LeavesOutHiddenEvents": (
         "reading",
         "test_hidden_events_come_when_they_are_asked_for_wherever_a_page_ends",
     ),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
-    "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_behind_another_writer_doubles_nothing"),
+    "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_after_another_writer_doubles_nothing"),
     "EchoesAKnownEvent": ("repeating", "test_a_known_id_answers_with_the_event_as_it_is_stored"),
     "ForgetsWriteIds": (
         "losing_replies",
@@ -34,9 +34,12 @@ FAULTS = {
     "FollowsFromTheStart": ("following", "test_following_from_an_event_that_is_not_there_is_refused"),
     "TakesEveryRevisionForTheSame": (
         "following",
-        "test_following_ends_where_the_session_was_restored_and_took_another_course",
+        "test_following_ends_when_the_session_was_restored_and_got_other_events_since",
     ),
-    "GoesByTheClock": ("activity", "test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored"),
+    "GoesByTheClock": (
+        "activity",
+        "test_the_time_of_the_last_activity_never_goes_back_and_is_returned_as_it_is_stored",
+    ),
     "MendsTornKeys": ("payloads", "test_a_lone_surrogate_is_kept_in_a_key_as_in_a_value"),
     "RefusesMisfits": (
         "reading",
@@ -46,10 +49,10 @@ FAULTS = {
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "GuardsByNumberAlone": (
         "guarding",
-        "test_a_guard_of_a_session_does_not_pass_where_its_revision_has_come_again",
+        "test_a_guard_does_not_pass_when_its_revision_has_come_again_after_a_restore",
     ),
     "KnowsNoOtherStore": ("saving_elsewhere", "test_what_was_read_through_one_store_is_saved_through_another"),
-    "DeletesInTwoSteps": ("deleting", "test_a_guarded_delete_takes_no_commit_along_that_comes_at_the_same_time"),
+    "DeletesInTwoSteps": ("deleting", "test_a_guarded_delete_deletes_no_commit_that_comes_at_the_same_time"),
     "JoinsNamespaceAndId": (
         "namespaces",
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
@@ -57,7 +60,7 @@ FAULTS = {
     "BringsADeletedSessionBack": ("deleting", "test_a_late_append_brings_no_deleted_session_back"),
     "TearsAtCancellation": (
         "cancelling",
-        "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_makes_it_one",
+        "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once",
     ),
 }
 

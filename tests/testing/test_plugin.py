@@ -195,6 +195,7 @@ def test_loading_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> 
     assert {name for name in line.split() if name.startswith("a2a_session_manager")} == {
         "a2a_session_manager",
         "a2a_session_manager.exceptions",
+        "a2a_session_manager.hierarchy",
         "a2a_session_manager.lazy",
         "a2a_session_manager.provider",
         "a2a_session_manager.testing",

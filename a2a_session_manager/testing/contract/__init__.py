@@ -25,10 +25,10 @@ from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContrac
 from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.ids import IdsContract
+from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
 from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.limits import LimitsContract
 from a2a_session_manager.testing.contract.listing import ListingContract
-from a2a_session_manager.testing.contract.lives import LivesContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
@@ -65,7 +65,7 @@ class StoreContract(
     DeletingContract,
     ReadingContract,
     ListingContract,
-    LivesContract,
+    IncarnationsContract,
     FollowingContract,
     NamespacesContract,
     IdsContract,
@@ -79,4 +79,4 @@ class StoreContract(
     LosingRepliesContract,
     CancellingContract,
 ):
-    """The whole contract. A subclass writes `open_store` and `damage`, and says whether it `is_durable`."""
+    """The whole contract. A subclass implements `open_store` and `damage`, and says whether it `is_durable`."""

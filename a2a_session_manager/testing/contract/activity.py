@@ -1,4 +1,4 @@
-"""When a session was made and last active: by the writers' clocks, never back in time, and not by a new title."""
+"""The times of creation and last activity: they come from the writers' clocks, and never go back."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def _saves(change: Callable[[AnySession], object]) -> Step:
     return step
 
 
-# Each step is one commit; whether it is activity.
+# Each step is one commit, with whether it counts as activity.
 STEPS: list[tuple[Step, bool]] = [
     (lambda store, session: store.append(session, said("x")), True),
     (lambda store, session: store.append(session, *several(3), spending(5)), True),
-    (lambda store, session: store.append(session, *several(3)), False),  # all known
+    (lambda store, session: store.append(session, *several(3)), False),  # all of them are known
     (lambda store, session: store.append(session, said("x"), expected_revision=session.revision), True),
     (lambda store, session: store.commit(session, SessionChange(set_state={"plan": 1})), True),
     (lambda store, session: store.commit(session, SessionChange(set_properties={"title": "trip"})), False),
@@ -53,11 +53,11 @@ STEPS: list[tuple[Step, bool]] = [
 
 
 class ActivityContract(ContractBase):
-    async def test_the_last_activity_never_goes_back_and_is_told_as_it_is_stored(
+    async def test_the_time_of_the_last_activity_never_goes_back_and_is_returned_as_it_is_stored(
         self, store: BaseSessionStore, reopen: Reopen, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        session = await store.create("talk", change=SessionChange(events=several(1, "born")))
-        # From here on, the writer's clock is slow.
+        session = await store.create("talk", change=SessionChange(events=several(1, "first")))
+        # From here on, the writer's clock shows an earlier time than at the creation.
         monkeypatch.setattr(clock, "time_ns", lambda: 10**18)
         told, expected = [session.metadata.updated_at], [session.metadata.created_at]
         for step, is_activity in STEPS:
@@ -123,16 +123,16 @@ class ActivityContract(ContractBase):
         assert [event.timestamp for event in again.events] == times
         assert again.runs == [run]
 
-    async def test_a_repeated_write_tells_when_the_session_was_last_active(
+    async def test_a_repeated_write_brings_the_time_of_the_last_activity(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
-        session = await store.create("talk", write_id="birth")
+        session = await store.create("talk", write_id="creation")
         event: SessionEvent[Any] = said("x", id="e")
         for _ in range(2):
             await store.append(session, event)
             await store.commit(session, SessionChange(set_state={"a": 1}), write_id="w")
-        born_again = await store.create("talk", write_id="birth")
+        created_again = await store.create("talk", write_id="creation")
 
         again = await whole(await reopen(), "talk")
 
-        assert again.metadata == session.metadata == born_again.metadata
+        assert again.metadata == session.metadata == created_again.metadata

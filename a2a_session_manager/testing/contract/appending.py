@@ -1,4 +1,4 @@
-"""Appending: order, numbers and revisions are the store's."""
+"""Appending: the store gives events their order, their numbers and the session its revision."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AppendingContract(ContractBase):
         assert seqs(session.events) == [1, 2, 3, 4]
         assert session.last_seq == 4
 
-    async def test_append_returns_placed_copies_and_leaves_the_given_events_alone(
+    async def test_append_returns_numbered_copies_and_leaves_the_given_events_alone(
         self, store: BaseSessionStore
     ) -> None:
         await store.create("talk")
@@ -52,7 +52,7 @@ class AppendingContract(ContractBase):
         assert [(event.id, event.seq, event.retracted) for event in placed] == [("e1", 1, False), ("e2", 2, False)]
         assert seqs(given) == [None, None]
 
-    async def test_all_that_an_event_says_comes_back(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_every_field_of_an_event_comes_back(self, store: BaseSessionStore, reopen: Reopen) -> None:
         moment = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
         event = said({"a": 1}, id="e1", type="my_kind", timestamp=moment, task_id="run-1", metadata={"k": ["v"]})
         await store.create("talk")

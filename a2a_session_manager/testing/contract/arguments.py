@@ -1,4 +1,4 @@
-"""Arguments that are none: refused by every verb, before anything is done, by the same errors on every store."""
+"""Bad arguments: every verb refuses them before it does anything, with the same errors on every store."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ VERBS: dict[str, tuple[list[Any], Verb]] = {
     "on_repeat=": (NO_TEXTS, lambda store, bad: store.append("talk", said(), on_repeat=bad)),
 }
 
-# Fields of models that were made well, and changed past all checks.
+# Values that are put into the fields of valid models, past all checks.
 EVENT_FIELDS = {"id": 5, "source": "user", "type": 5, "timestamp": None, "task_id": "", "metadata": 5, "message": {1}}
 USAGE_FIELDS = {
     "prompt_tokens": -1,
@@ -115,7 +115,7 @@ def _changed_models() -> Iterator[SessionChange]:
 
 
 class ArgumentsContract(ContractBase):
-    async def test_what_is_no_argument_is_refused_by_every_verb_before_anything_is_done(
+    async def test_a_bad_argument_is_refused_by_every_verb_before_anything_is_done(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))
@@ -164,9 +164,9 @@ class ArgumentsContract(ContractBase):
             assert await store.retract("talk", after=huge) == []
         assert len(await store.retract("talk", last=10**400)) == 3
 
-    async def test_what_can_be_read_once_only_is_read_once(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_an_iterator_as_an_argument_is_read_once(self, store: BaseSessionStore, reopen: Reopen) -> None:
         change = SessionChange(
-            events=(event for event in several(3)),  # type: ignore[arg-type]  # that is the point
+            events=(event for event in several(3)),  # type: ignore[arg-type]  # an iterator is what is tested
             runs=iter([SessionRun(id="r")]),  # type: ignore[arg-type]
             unset_state=(key for key in ("a", "b")),  # type: ignore[arg-type]
         )

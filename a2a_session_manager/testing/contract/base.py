@@ -1,4 +1,4 @@
-"""What every part of the contract stands on: a store for each test, and a second, cold look at its data."""
+"""ContractBase: the fixtures of every part of the contract: a store for each test, and a second, cold one to read."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ class ContractBase(ABC):
     """Opens and closes stores; the parts of the contract are mixed in beside it.
 
     Attributes:
-        is_durable: a store opened again sees what the first one wrote. False (memory) reads through the
-            first one itself.
+        is_durable: whether a store that is opened again sees what the first one wrote. When it does not (memory), the
+            tests read through the first one itself.
     """
 
     is_durable: ClassVar[bool] = True
 
     @abstractmethod
     async def open_store(self, place: Path) -> BaseSessionStore:
-        """Return a new store over the data at `place`, empty at first; called again, it must see the same data."""
+        """Return a new store over the data at `place`, a path that does not exist at first and is each test's own.
+
+        Called again with the same `place`, it returns another store over the same data.
+        """
 
     @abstractmethod
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
-        """Make the first stored event of the session unreadable."""
+        """Damage the first stored event of the session in the data of `store`, so that it cannot be read any more."""
 
     def allow_blocking(self, guard: BlockBuster) -> None:  # noqa: B027  a hook, empty by default
-        """Name what may block after all, with `guard.functions[…].can_block_in(…)`: nothing, by default."""
+        """Allow blocking calls that the store needs, with `guard.functions[…].can_block_in(…)`. None by default."""
 
     @pytest.fixture(autouse=True)
     def no_blocking_calls(self) -> Iterator[None]:
@@ -53,7 +56,7 @@ class ContractBase(ABC):
 
     @pytest_asyncio.fixture
     async def store(self, place: Path) -> AsyncIterator[BaseSessionStore]:
-        """The store under test, closed afterwards; it must leave no task behind."""
+        """The store under test. It is closed afterwards, and no task may be left then."""
         store = await self.open_store(place)
         yield store
         await store.aclose()
@@ -61,7 +64,7 @@ class ContractBase(ABC):
 
     @pytest_asyncio.fixture
     async def reopen(self, store: BaseSessionStore, place: Path) -> AsyncIterator[Reopen]:
-        """`await reopen()` is a cold store over the same data: it has seen nothing of what the first one did."""
+        """`await reopen()` opens a cold store over the same data, which knows nothing of what the first one did."""
         opened: list[BaseSessionStore] = []
 
         async def reopened() -> BaseSessionStore:

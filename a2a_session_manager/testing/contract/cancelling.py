@@ -1,4 +1,4 @@
-"""Cancellation, swept over every await of every write: all of it or nothing, and a retry makes it one."""
+"""Cancellation at every await of every write: the write is whole or absent, and a retry completes it once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from a2a_session_manager.testing.contract.making import PATIENCE_SECONDS, ids, s
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES, Write, seen
 
 Work = Callable[[], Awaitable[object]]
-# Works for so many turns of the loop, then cuts off; tells whether the work had ended by itself before.
+# Lets the work run for a number of turns of the loop, then cancels it; returns whether it had ended before that.
 Cut = Callable[[Work, int], Awaitable[bool]]
 
-# A store that hops to threads spends most turns waiting for them: behind these, the steps grow.
+# A store that uses threads spends most turns waiting for them: after this many turns, the steps grow.
 _EVERY_TURN_UP_TO = 24
 _LAST_TURN = 100_000
 
 
 class _Enough(Exception):
-    """What a sibling in a TaskGroup fails with."""
+    """The error of a sibling in the TaskGroup, which makes the group cancel the work."""
 
 
 async def _turns(count: int) -> None:
@@ -114,7 +114,7 @@ KINDS: dict[str, Cut] = {
 class CancellingContract(ContractBase):
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
-    async def test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_makes_it_one(
+    async def test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once(
         self, store: BaseSessionStore, reopen: Reopen, write: Write, kind: str
     ) -> None:
         await write.prepare(store, "prepared")
@@ -177,7 +177,7 @@ class CancellingContract(ContractBase):
         assert ids((await whole(await reopen(), "talk")).events) == [event.id]
 
     @pytest.mark.parametrize("write", [*WRITES, DELETE], ids=str)
-    async def test_a_write_cut_off_again_and_again_ends_as_one(
+    async def test_a_write_cancelled_again_and_again_is_made_once(
         self, store: BaseSessionStore, reopen: Reopen, write: Write
     ) -> None:
         await write.send(store, await write.prepare(store, "sent"))

@@ -1,4 +1,4 @@
-"""Copies cross the store's border: what was handed in or out does not share anything with what is stored."""
+"""Copies: what was handed in or out shares nothing with what is stored."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class CopiesContract(ContractBase):
         assert second.state == {"plan": ["a"]}
         assert second.events[0].message == {"k": ["v"]}
 
-    async def test_a_listing_handed_out_is_the_callers_own(self, store: BaseSessionStore) -> None:
+    async def test_a_listing_is_a_copy_that_the_caller_may_change(self, store: BaseSessionStore) -> None:
         await store.create("talk")
         await store.create("child", parent_id="talk")
         for owned in (await store.list_sessions(), await store.children("talk"), await store.tree("talk")):

@@ -36,7 +36,7 @@ class CorruptionContract(ContractBase):
         with pytest.raises(CorruptSession):
             await again.events("talk", include_retracted=True)
 
-    async def test_a_listener_is_told_of_corruption(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_follower_gets_corruption_as_an_error(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await self._damaged(store)
 
         async with listening(await reopen(), "talk") as take:
@@ -50,7 +50,9 @@ class CorruptionContract(ContractBase):
         assert ids((await whole(again, "other")).events) == ["e1", "e2", "e3"]
         assert sorted(await again.list_sessions()) == ["other", "talk"]
 
-    async def test_a_refused_read_of_corruption_changes_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_failed_read_of_a_damaged_session_changes_nothing(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
         await self._damaged(store)
         for _ in range(2):
             with pytest.raises(CorruptSession):

@@ -44,7 +44,7 @@ class DeletingContract(ContractBase):
         with pytest.raises(InvalidSessionOperation, match="cascade"):
             await store.delete("a")
         with pytest.raises(InvalidSessionOperation, match="maybe"):
-            await store.delete("a", children="maybe")  # type: ignore[arg-type]  # that is the point
+            await store.delete("a", children="maybe")  # type: ignore[arg-type]  # a bad argument is what is tested
 
         assert len(await (await reopen()).tree("root")) == 6
 
@@ -110,7 +110,7 @@ class DeletingContract(ContractBase):
 
         assert await (await reopen()).list_sessions() == []
 
-    async def test_a_child_on_its_way_does_not_land_under_a_later_session_of_its_parents_id(
+    async def test_a_child_under_creation_does_not_land_under_a_later_session_of_its_parents_id(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         backend = LossyBackend(store._open_backend)
@@ -170,7 +170,7 @@ class DeletingContract(ContractBase):
         assert (await again.usage("talk")).total.requests == 0
         assert await again.children("root") == []
 
-    async def test_a_child_of_an_old_life_does_not_appear_under_a_later_session_of_the_same_id(
+    async def test_a_child_of_a_deleted_session_does_not_appear_under_a_later_session_of_the_same_id(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await plant(store)
@@ -226,7 +226,7 @@ class DeletingContract(ContractBase):
         await store.create("parent")
         handle = await store.create("talk", parent_id="parent")
         child = await store.create("child", parent_id="talk")
-        # What happens below it moves no revision of its own.
+        # Commits to its children do not change its own revision.
         await store.append(child, said())
 
         with pytest.raises(InvalidSessionOperation, match="children"):
@@ -239,7 +239,7 @@ class DeletingContract(ContractBase):
         assert await again.get_many(["talk", "child"]) == [None, None]
         assert await again.children("parent") == []
 
-    async def test_a_guarded_delete_takes_no_commit_along_that_comes_at_the_same_time(
+    async def test_a_guarded_delete_deletes_no_commit_that_comes_at_the_same_time(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         for number in range(6):

@@ -35,7 +35,7 @@ CHANGES: dict[str, Callable[[], SessionChange]] = {
 class ExactlyOnceContract(ContractBase):
     @pytest.mark.parametrize("guarded", [False, True], ids=["plain", "guarded"])
     @pytest.mark.parametrize("kind", CHANGES)
-    async def test_a_commit_repeated_by_its_write_id_behind_another_writer_answers_its_first_result(
+    async def test_a_commit_repeated_by_its_write_id_after_another_writer_answers_its_first_result(
         self, store: BaseSessionStore, reopen: Reopen, kind: str, guarded: bool
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3), set_state={"plan": "old"}))
@@ -62,7 +62,7 @@ class ExactlyOnceContract(ContractBase):
         again = await whole(await reopen(), "talk")
         assert again.state["plan"] == again.metadata.properties["plan"] == again.runs[0].agent == "newer"
 
-    async def test_a_write_id_is_remembered_behind_many_later_ones(
+    async def test_a_write_id_is_remembered_after_many_later_ones(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk")
@@ -103,7 +103,7 @@ class ExactlyOnceContract(ContractBase):
 
         assert ids((await whole(await reopen(), "talk")).events) == ["later"]
 
-    async def test_a_repeated_append_behind_another_writer_doubles_nothing(
+    async def test_a_repeated_append_after_another_writer_doubles_nothing(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk")
@@ -158,7 +158,7 @@ class ExactlyOnceContract(ContractBase):
         assert handle == await whole(store, "talk")
 
     @pytest.mark.parametrize("last", [0, 1, None])
-    async def test_an_event_repeated_through_any_view_counts_once_in_it(
+    async def test_an_event_repeated_through_any_handle_counts_once_in_it(
         self, store: BaseSessionStore, last: int | None
     ) -> None:
         old = spending(5, id="n1")
@@ -181,7 +181,7 @@ class ExactlyOnceContract(ContractBase):
 
         assert handle.token_summary == await store.usage("talk")
 
-    async def test_event_ids_and_write_ids_do_not_meet(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_an_event_id_and_a_write_id_may_be_the_same(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("talk", write_id="same")
         await store.append("talk", said(id="same"))
         await store.commit("talk", SessionChange(set_state={"k": 1}), write_id="e1")

@@ -1,4 +1,4 @@
-"""Following: replay, then live; no gap, no double; retractions in their places; an end with the session."""
+"""Following: replay, then live events, without gap or repetition, retractions in their places, to the session's end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FollowingContract(ContractBase):
         assert (ids(replayed), ids(live)) == (["e1", "e2"], ["live1", "live2", "live3"])
         assert [event.seq for event in [*replayed, *live]] == [1, 2, 3, 4, 5]
 
-    async def test_a_listener_that_waits_hears_one_event_and_then_a_commit_of_more(
+    async def test_a_waiting_follower_gets_one_event_and_then_a_commit_of_several(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(1)))
@@ -44,7 +44,7 @@ class FollowingContract(ContractBase):
                 assert ids(await waiting) == new
 
     @pytest.mark.parametrize(("after", "expected"), [(0, ["e1", "e2", "new"]), (1, ["e2", "new"]), (2, ["new"])])
-    async def test_following_starts_behind_after(
+    async def test_following_starts_after_the_given_seq(
         self, store: BaseSessionStore, after: int, expected: list[str]
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(2)))
@@ -55,7 +55,7 @@ class FollowingContract(ContractBase):
 
         assert ids(heard) == expected
 
-    async def test_a_listener_among_many_writers_hears_everything_once_and_in_order(
+    async def test_a_follower_of_many_writers_gets_everything_once_and_in_order(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(5)))
@@ -106,7 +106,7 @@ class FollowingContract(ContractBase):
             ("e4", False),
         ]
 
-    async def test_changes_to_the_head_alone_say_nothing_to_a_listener(self, store: BaseSessionStore) -> None:
+    async def test_changes_to_the_head_alone_yield_nothing_to_a_follower(self, store: BaseSessionStore) -> None:
         await store.create("talk")
         async with listening(store, "talk") as take:
             waiting = asyncio.create_task(take(1))
@@ -128,7 +128,7 @@ class FollowingContract(ContractBase):
             with pytest.raises(SessionNotFound):
                 await waiting
 
-    async def test_following_does_not_go_over_to_a_later_session_of_the_same_id(
+    async def test_following_does_not_continue_with_a_later_session_of_the_same_id(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(1)))
@@ -140,7 +140,7 @@ class FollowingContract(ContractBase):
             with pytest.raises(SessionNotFound):
                 await take(1)
 
-    async def test_following_a_session_that_is_not_there_says_so(self, store: BaseSessionStore) -> None:
+    async def test_following_a_session_that_is_not_there_raises_not_found(self, store: BaseSessionStore) -> None:
         async with listening(store, "nowhere") as take:
             with pytest.raises(SessionNotFound):
                 await take(1)
@@ -150,7 +150,7 @@ class FollowingContract(ContractBase):
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(2)))
 
-        # Who has seen an event that the store has not, has seen another store, or a later state of this one.
+        # A follower that has seen an event which the store does not have has read another store, or a later state.
         async with listening(await reopen(), "talk", after=3) as take:
             with pytest.raises(SessionConflict) as caught:
                 await take(1)
@@ -163,18 +163,18 @@ class FollowingContract(ContractBase):
             pytest.param("event", ["event"], id="as many events"),
             pytest.param("event", ["event"] * 3, id="more events"),
             pytest.param("event", ["state", "event", "event"], id="an event in the place of the last one"),
-            pytest.param("large event", ["event"] * 3, id="behind a large event"),
+            pytest.param("large event", ["event"] * 3, id="after a large event"),
             pytest.param("state", ["state"], id="as many changes of the head"),
             pytest.param("retraction", ["retraction", "event"], id="another retraction"),
         ],
     )
-    async def test_following_ends_where_the_session_was_restored_and_took_another_course(
+    async def test_following_ends_when_the_session_was_restored_and_got_other_events_since(
         self, store: BaseSessionStore, lost: str, since: list[str]
     ) -> None:
-        born = several(2)
-        await store.create("talk", change=SessionChange(events=born))
+        first = several(2)
+        await store.create("talk", change=SessionChange(events=first))
         await store.commit("talk", _change(lost, "e1"))
-        await store.create("restored", change=SessionChange(events=born))
+        await store.create("restored", change=SessionChange(events=first))
         for kind in since:
             await store.commit("restored", _change(kind, "e2"))
         backend = RestoredBackend(store._open_backend)
@@ -187,12 +187,12 @@ class FollowingContract(ContractBase):
 
         assert caught.value.revision == 1 + len(since)
 
-    async def test_following_goes_on_where_the_session_was_restored_and_took_the_same_course(
+    async def test_following_goes_on_when_the_session_was_restored_and_got_the_same_events_since(
         self, store: BaseSessionStore
     ) -> None:
-        born = several(2)
+        first = several(2)
         for session_id in ("talk", "restored"):
-            await store.create(session_id, change=SessionChange(events=born))
+            await store.create(session_id, change=SessionChange(events=first))
         await store.append("restored", said(id="new"))
         backend = RestoredBackend(store._open_backend)
 
@@ -215,7 +215,7 @@ class FollowingContract(ContractBase):
             assert done, "the listener waits for ever"
             assert isinstance(waiting.exception(), StoreUnavailable)
 
-    async def test_a_cancelled_listener_harms_nobody(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_cancelled_follower_harms_no_other(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("talk")
         async with listening(store, "talk") as gone, listening(store, "talk") as stays:
             leaving, staying = asyncio.create_task(gone(1)), asyncio.create_task(stays(1))
@@ -241,7 +241,7 @@ def _change(kind: str, retracted: str) -> SessionChange:
 async def _leave(task: asyncio.Task[Any]) -> None:
     for _ in range(3):
         task.cancel()
-        # Before Python 3.12, `asyncio.wait_for` may keep a cancellation to itself, and clients of some stores use it.
+        # Before Python 3.12, `asyncio.wait_for` may swallow a cancellation, and clients of some stores use it.
         await asyncio.wait({task}, timeout=1)
         if task.done():
             return

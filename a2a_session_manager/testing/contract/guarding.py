@@ -1,4 +1,4 @@
-"""Guarded commits: a late one conflicts, and says what was missed; a plain one is never stale."""
+"""Guarded commits: a late one raises a conflict that says what was missed; a plain one never conflicts."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class GuardingContract(ContractBase):
         await store.append("talk", said("unseen"))
         await store.append(handle, said("mine"))
 
-        await self._assert_still_behind(store, handle)
+        await self._assert_still_out_of_step(store, handle)
 
     async def test_repeating_a_known_append_does_not_make_an_unseen_commit_count_as_seen(
         self, store: BaseSessionStore
@@ -133,7 +133,7 @@ class GuardingContract(ContractBase):
         await store.append("talk", said("unseen"))
         await store.append(handle, *several(1))
 
-        await self._assert_still_behind(store, handle)
+        await self._assert_still_out_of_step(store, handle)
 
     async def test_a_change_of_nothing_does_not_make_an_unseen_commit_count_as_seen(
         self, store: BaseSessionStore
@@ -142,7 +142,7 @@ class GuardingContract(ContractBase):
         await store.append("talk", said("unseen"))
         await store.commit(handle, SessionChange())
 
-        await self._assert_still_behind(store, handle)
+        await self._assert_still_out_of_step(store, handle)
 
     async def test_retracting_what_is_hidden_does_not_make_an_unseen_commit_count_as_seen(
         self, store: BaseSessionStore
@@ -152,19 +152,19 @@ class GuardingContract(ContractBase):
         await store.append("talk", said("unseen"))
         await store.commit(handle, SessionChange(retraction=Retraction(["e1"])))
 
-        await self._assert_still_behind(store, handle)
+        await self._assert_still_out_of_step(store, handle)
 
-    async def _assert_still_behind(self, store: BaseSessionStore, handle: AnySession) -> None:
+    async def _assert_still_out_of_step(self, store: BaseSessionStore, handle: AnySession) -> None:
         with pytest.raises(SessionConflict) as failure:
             await store.commit(handle, SessionChange(set_state={"k": 1}), expected_revision=handle.revision)
         assert "unseen" in [event.message for event in failure.value.missed_events]
 
-    async def test_a_guard_of_a_session_does_not_pass_where_its_revision_has_come_again(
+    async def test_a_guard_does_not_pass_when_its_revision_has_come_again_after_a_restore(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         seen_by_handle = await store.create("talk")
         lost = await whole(store, "talk")
-        # As after a restore: the store is at the revision that was read, by another commit.
+        # As after a restore, the store is at the revision that was read, but by another commit.
         assert lost._baseline is not None
         lost._baseline = replace(lost._baseline, tag="lost")
         lost.state["k"] = 1
@@ -180,12 +180,12 @@ class GuardingContract(ContractBase):
                 await write
             assert (caught.value.expected_revision, caught.value.revision) == (1, 1)
         assert (await whole(await reopen(), "talk")).revision == 1
-        # A number alone is compared as such, and the session as it was read passes.
+        # With an id, only the number is compared; the handle of the current commit passes.
         await again.commit("talk", SessionChange(set_state={"n": 1}), expected_revision=1)
         await again.commit("talk", SessionChange(set_state={"n": 2}), expected_revision=2)
         assert seen_by_handle.revision == 1
 
-    async def test_a_session_that_is_written_through_goes_on_with_each_commits_tag(
+    async def test_a_handle_that_writes_takes_over_the_tag_of_each_commit(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         handle = await store.create("talk", change=SessionChange(events=[said(id="e1")]))

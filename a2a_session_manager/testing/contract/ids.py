@@ -173,7 +173,7 @@ class IdsContract(ContractBase):
                 make(id=name)
 
     @pytest.mark.parametrize("name", ["", "x" * 513, "a\ud800"], ids=["empty", "long", "surrogate"])
-    async def test_what_cannot_be_an_id_is_no_parent_either(
+    async def test_what_cannot_be_an_id_is_refused_as_a_parent(
         self, store: BaseSessionStore, reopen: Reopen, name: str
     ) -> None:
         with pytest.raises(InvalidSessionOperation):
@@ -182,7 +182,7 @@ class IdsContract(ContractBase):
         assert await (await reopen()).get("child") is None
 
     @pytest.mark.parametrize("name", ["", "x" * 513, "a\ud800"], ids=["empty", "long", "surrogate"])
-    async def test_what_cannot_be_an_id_is_no_write_id_either(
+    async def test_what_cannot_be_an_id_is_refused_as_a_write_id(
         self, store: BaseSessionStore, reopen: Reopen, name: str
     ) -> None:
         await store.create("talk")

@@ -1,4 +1,4 @@
-"""A store's own life: it closes, it reopens, it moves from one event loop to the next, and it never blocks one."""
+"""The lifecycle of a store: it closes, it opens again, it serves one event loop after another, and blocks none."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class LifecycleContract(ContractBase):
         assert len(stored) == len(set(stored))
 
     async def test_no_verb_blocks_the_loop(self, store: BaseSessionStore, reopen: Reopen) -> None:
-        """BlockBuster watches every test; this one calls every verb, so that a blocking one is found by name."""
+        """BlockBuster watches every test; this one calls every verb, so that the name of a blocking one is known."""
         handle = Session(id="talk", events=[said("x" * 300_000)])
         await store.save(handle)
         await store.create("child", parent_id="talk")
@@ -135,7 +135,7 @@ class LifecycleContract(ContractBase):
 
 
 async def _turns_during(work: Coroutine[Any, Any, object]) -> int:
-    """Return how often the loop came round to others while `work` was under way."""
+    """Return how many turns the event loop gave to other tasks while `work` was under way."""
     turns = 0
     task = asyncio.create_task(work)
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Caps: an event, a batch or a commit over them is refused before anything is written."""
+"""Limits: an event, a batch or a commit over them is refused before anything is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = StoreLimits(event_bytes=2_000, commit_events=4, commit_bytes=6_000)
 
 
 class LimitsContract(ContractBase):
-    async def test_an_event_over_its_cap_is_refused_with_its_path(
+    async def test_an_event_over_its_limit_is_refused_with_its_path(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         small = await _small(store)
@@ -35,7 +35,9 @@ class LimitsContract(ContractBase):
         assert (failure.value.path, failure.value.event_id) == ("events[1]", "big")
         await _assert_untouched(await reopen())
 
-    async def test_a_value_over_the_cap_is_refused_with_its_path(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_value_over_the_limit_is_refused_with_its_path(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
         small = await _small(store)
 
         for change, path in (
@@ -60,7 +62,7 @@ class LimitsContract(ContractBase):
         assert len(full) == 4
         assert ids((await whole(await reopen(), "talk")).events) == ["e1", "n1", "n2", "n3", "n4"]
 
-    async def test_a_commit_over_its_cap_is_refused_with_the_remedy(
+    async def test_a_commit_over_its_limit_is_refused_with_the_remedy(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         small = await _small(store)
@@ -83,7 +85,7 @@ class LimitsContract(ContractBase):
 
         await _assert_untouched(await reopen())
 
-    async def test_a_session_over_the_caps_is_not_born_and_can_be_saved_when_it_is_lighter(
+    async def test_a_session_over_the_limits_is_not_created_and_can_be_saved_when_it_is_lighter(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         small = await _small(store)

@@ -1,4 +1,4 @@
-"""Listing: paged, by prefix, and stable: a session present throughout appears exactly once."""
+"""Listing: in pages, by prefix, and stable: a session that exists throughout appears exactly once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ListingContract(ContractBase):
         assert joined == await again.list_sessions("s")
         assert joined == [name async for name in again.iter_sessions("s", page_size=limit)]
 
-    async def test_a_limit_of_nothing_brings_nothing_and_moves_nothing(self, store: BaseSessionStore) -> None:
+    async def test_a_limit_of_0_returns_nothing_and_the_cursor_as_it_was(self, store: BaseSessionStore) -> None:
         for name in ("a", "b", "c"):
             await store.create(name)
             await store.create(f"{name} child", parent_id="a")
@@ -96,7 +96,7 @@ class ListingContract(ContractBase):
         assert {name: listed.count(name) for name in stay} == dict.fromkeys(stay, 1)
         assert len(listed) == len(set(listed))
 
-    async def test_a_page_goes_on_behind_a_session_that_was_deleted_meanwhile(
+    async def test_a_page_goes_on_after_a_session_that_was_deleted_meanwhile(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         for name in ("a", "b", "c", "d"):

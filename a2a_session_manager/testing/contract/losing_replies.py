@@ -1,4 +1,4 @@
-"""Lost replies: a write that was done but not answered is sent again, with another writer in between."""
+"""Lost replies: a write that was made but not acknowledged is sent again, after another writer has written."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class LosingRepliesContract(ContractBase):
         assert [(event.id, event.seq) for event in placed] == [("n1", 1), ("n2", 2)]
         assert ids((await whole(await reopen(), "talk")).events) == ["n1", "n2", "other"]
 
-    async def test_a_session_whose_save_lost_its_reply_goes_on_where_it_was(
+    async def test_a_save_whose_reply_was_lost_is_completed_by_the_next_one(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         lossy, backend = _lossy(store)
@@ -95,7 +95,7 @@ class LosingRepliesContract(ContractBase):
         assert again.revision == session.revision == 3
 
     @pytest.mark.parametrize("write", [write for write in WRITES if write.takes_handle], ids=str)
-    async def test_a_handle_that_retried_after_a_lost_reply_meets_no_false_conflict(
+    async def test_a_handle_that_retried_after_a_lost_reply_gets_no_false_conflict(
         self, store: BaseSessionStore, reopen: Reopen, write: Write
     ) -> None:
         lossy, backend = _lossy(store)
@@ -110,7 +110,7 @@ class LosingRepliesContract(ContractBase):
         assert (ids(handle.events), handle.state) == (ids(again.events), again.state)
         assert (handle.revision, handle.token_summary) == (again.revision, again.token_summary)
 
-    async def test_a_session_whose_save_lost_its_reply_can_be_saved_to_another_place(
+    async def test_a_session_whose_save_lost_its_reply_can_be_saved_into_another_store(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         lossy, backend = _lossy(store)

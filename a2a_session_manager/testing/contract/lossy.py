@@ -1,4 +1,4 @@
-"""LossyBackend: a backend whose writes can be held up, and whose answers can get lost."""
+"""LossyBackend: a backend whose writes can be held up, and whose replies can be lost."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ResultT = TypeVar("ResultT")
 
 
 class LossyBackend(Backend):
-    """Hands everything on to `backend`; a write while `replies_to_lose` is above 0 is done, and then not answered.
+    """Forwards everything to `backend`; while `replies_to_lose` is above 0, a write is made and its reply is lost.
 
-    After `hold()`, a write that has `begun` waits for `go` before it is handed on.
+    After `hold()`, a write that has `begun` waits for `go` before it is forwarded.
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._behind = backend
+        self._inner = backend
         self.replies_to_lose = 0
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
@@ -42,48 +42,48 @@ class LossyBackend(Backend):
         self.go.clear()
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
-        return await self._answered(lambda: self._behind.create(key, creation, commit))
+        return await self._answered(lambda: self._inner.create(key, creation, commit))
 
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        return await self._answered(lambda: self._behind.commit(key, commit))
+        return await self._answered(lambda: self._inner.commit(key, commit))
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
-        await self._answered(lambda: self._behind.delete(key, creation_id, cascade=cascade, guard=guard))
+        await self._answered(lambda: self._inner.delete(key, creation_id, cascade=cascade, guard=guard))
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
-        return await self._behind.load(keys, last=last, whole_head=whole_head)
+        return await self._inner.load(keys, last=last, whole_head=whole_head)
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        return await self._behind.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
+        return await self._inner.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._behind.children(key, cursor=cursor, limit=limit)
+        return await self._inner.children(key, cursor=cursor, limit=limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        return await self._behind.tree(key)
+        return await self._inner.tree(key)
 
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        return await self._behind.tree_totals(key)
+        return await self._inner.tree_totals(key)
 
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        return await self._behind.list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+        return await self._inner.list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        await self._behind.wait(key, creation_id, revision)
+        await self._inner.wait(key, creation_id, revision)
 
     async def aclose(self) -> None:
-        """Do nothing: the backend behind belongs to the store it came from."""
+        """Do nothing: the inner backend belongs to the store that it was taken from."""
 
     async def _answered(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         self.begun.set()
         await self.go.wait()
         try:
             result = await write()
-        except EventsKnown as known:  # an answer like any other
+        except EventsKnown as known:  # this is a reply as well, and may be lost
             self._lose_reply(known)
             raise
         self._lose_reply(None)

@@ -1,4 +1,4 @@
-"""Words the contract's tests are written in: events to say, sessions to look at."""
+"""Helpers of the contract's tests, which make events and read sessions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ PATIENCE_SECONDS = 20
 
 
 def said(message: Any = "hello", *, id: str | None = None, **fields: Any) -> Event:
-    """Return an event that says `message`."""
+    """Return an event of the user with `message`."""
     return SessionEvent(id=new_id() if id is None else id, message=message, **{"source": EventSource.USER, **fields})
 
 
 def several(count: int, prefix: str = "e") -> list[Event]:
-    """Return events e1, e2, … whose messages are their ids."""
+    """Return `count` events e1, e2, … whose messages are their ids."""
     return [said(f"{prefix}{number}", id=f"{prefix}{number}") for number in range(1, count + 1)]
 
 
 def spending(tokens: int, *, id: str | None = None, model: str = "m", **fields: Any) -> Event:
-    """Return an event of a request of `tokens` prompt tokens and as many completion tokens."""
+    """Return an event whose request used `tokens` prompt tokens and as many completion tokens."""
     usage = TokenUsage(prompt_tokens=tokens, completion_tokens=tokens, model=model, cost_pico_usd=tokens * 7)
     return said("reply", id=id, token_usage=usage, **{"source": EventSource.LLM, **fields})
 
@@ -50,7 +50,7 @@ def seqs(events: Iterable[Event]) -> list[int | None]:
 
 
 async def whole(store: BaseSessionStore, session_id: str) -> AnySession:
-    """Return the session with all it has; it must be there."""
+    """Return the session with all its events; it must exist."""
     session = await store.get(session_id)
     assert session is not None, f"no session {session_id!r}"
     return session
@@ -58,7 +58,7 @@ async def whole(store: BaseSessionStore, session_id: str) -> AnySession:
 
 @asynccontextmanager
 async def listening(store: BaseSessionStore, session_id: str, *, after: int = 0) -> AsyncIterator[Take]:
-    """Follow a session; `await take(n)` are the next n events, which must come in time."""
+    """Follow a session; `await take(n)` returns the next n events, which must come in time."""
     stream = store.follow(session_id, after=after)
 
     async def take(count: int) -> list[Event]:

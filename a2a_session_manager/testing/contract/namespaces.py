@@ -1,4 +1,4 @@
-"""Namespaces: sessions of their own, whatever the names look like."""
+"""Namespaces: each has sessions of its own, whatever its name looks like."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import ids, said, several, spending, whole
 
-# (namespace, id) pairs that a careless join of the two would take for one another.
+# Pairs of namespace and id that would be the same if the two were simply joined.
 LOOKALIKES = [
     ("a", "b:c"),
     ("a:b", "c"),

@@ -1,4 +1,4 @@
-"""Payloads: JSON comes back as it was; what JSON has not is refused with its path, before anything is written."""
+"""Payloads: JSON comes back as it was; what is no JSON is refused with its path, before anything is written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from a2a_session_manager.testing.contract.making import ids, messages, said, sev
 
 
 class _Foreign:
-    """Nothing that JSON knows."""
+    """An object that is no JSON."""
 
 
 class _Holder(BaseModel):
@@ -168,7 +168,7 @@ class PayloadsContract(ContractBase):
         assert last.state == {torn: "changed", "plain": 2}
         assert last.metadata.properties == {other: 1, "plain": 2}
 
-    async def test_a_character_in_two_halves_which_would_come_back_as_one_is_refused(
+    async def test_a_surrogate_pair_in_two_halves_is_refused_since_it_would_come_back_as_one_character(
         self, store: BaseSessionStore
     ) -> None:
         await store.create("talk")
@@ -183,7 +183,7 @@ class PayloadsContract(ContractBase):
                 await store.commit("talk", change)
 
     @not_json
-    async def test_what_json_has_not_is_refused_in_a_message_before_anything_is_written(
+    async def test_a_value_that_is_no_json_is_refused_in_a_message_before_anything_is_written(
         self, store: BaseSessionStore, reopen: Reopen, value: Any
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(1)))
@@ -196,7 +196,7 @@ class PayloadsContract(ContractBase):
         assert (ids(again.events), again.revision) == (["e1"], 1)
 
     @not_json
-    async def test_what_json_has_not_is_refused_in_state_and_properties(
+    async def test_a_value_that_is_no_json_is_refused_in_state_and_properties(
         self, store: BaseSessionStore, reopen: Reopen, value: Any
     ) -> None:
         handle = await store.create("talk", change=SessionChange(set_state={"kept": 1}))
@@ -215,7 +215,9 @@ class PayloadsContract(ContractBase):
         again = await whole(await reopen(), "talk")
         assert (again.state, again.metadata.properties, again.events) == ({"kept": 1}, {}, [])
 
-    async def test_what_json_has_not_is_refused_in_metadata_and_usage_details(self, store: BaseSessionStore) -> None:
+    async def test_a_value_that_is_no_json_is_refused_in_metadata_and_usage_details(
+        self, store: BaseSessionStore
+    ) -> None:
         await store.create("talk")
 
         for event in (said(metadata={"k": {1}}), said(token_usage=TokenUsage(details={"k": {1}}))):
@@ -224,21 +226,25 @@ class PayloadsContract(ContractBase):
         with pytest.raises(InvalidEvent, match=r"runs\[r\]\.metadata\.k"):
             await store.commit("talk", SessionChange(runs=[SessionRun(id="r", metadata={"k": b"x"})]))
 
-    async def test_a_bad_session_is_not_born(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_session_that_cannot_be_stored_is_not_created(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
         with pytest.raises(InvalidEvent):
             await store.create("talk", change=SessionChange(events=[said({1})]))
         with pytest.raises(InvalidEvent):
-            await store.create("talk", change=SessionChange(set_state={7: "x"}))  # type: ignore[dict-item]  # the point
+            await store.create("talk", change=SessionChange(set_state={7: "x"}))  # type: ignore[dict-item]  # a bad key is what is tested
 
         assert await (await reopen()).get("talk") is None
 
-    async def test_a_thing_that_is_no_event_is_refused_by_its_place(self, store: BaseSessionStore) -> None:
+    async def test_what_is_no_event_is_refused_with_its_path(self, store: BaseSessionStore) -> None:
         await store.create("talk")
 
         with pytest.raises(InvalidEvent, match=r"events\[1\] is a dict"):
-            await store.append("talk", said(), {"message": "x"})  # type: ignore[arg-type]  # that is the point
+            await store.append("talk", said(), {"message": "x"})  # type: ignore[arg-type]  # a bad argument is what is tested
 
-    async def test_one_callers_bad_event_harms_nobody_elses(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_the_bad_event_of_one_caller_harms_no_other_caller(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
         await store.create("talk")
         outcomes = await asyncio.gather(
             *(store.append("talk", said({1} if number == 5 else number)) for number in range(10)),

@@ -1,6 +1,7 @@
-"""Races: many writers at once, and not one of them loses anything.
+"""Races: many writers at once, and none of them loses anything.
 
-A store that never yields inside a write passes for nothing; this project runs them on one that yields at every step.
+These tests prove nothing on a store that never yields inside a write, such as the memory store; this project runs them
+on a variant that yields at every step as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading: bounded at both ends, and a partial view says so."""
+"""Reading: reads can be bounded at both ends, and a partly loaded session says that it is one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Fare(BaseModel):
 
 class ReadingContract(ContractBase):
     @pytest.mark.parametrize(("last", "expected"), [(0, 0), (1, 1), (5, 5), (6, 6), (7, 6), (10_000, 6), (None, 6)])
-    async def test_get_brings_the_last_so_many_events_and_no_more(
+    async def test_get_loads_the_last_n_events_and_no_more(
         self, store: BaseSessionStore, reopen: Reopen, last: int | None, expected: int
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(6)))
@@ -60,7 +60,7 @@ class ReadingContract(ContractBase):
 
         assert [event.seq for event in found] == list(range(1, 7))[after:][:limit]
 
-    async def test_a_limit_of_nothing_brings_nothing_from_a_session_with_retractions(
+    async def test_a_limit_of_0_returns_nothing_from_a_session_with_retractions(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))

@@ -1,4 +1,4 @@
-"""Known event ids: what is stored answers, and other content under such an id is never lost without a word."""
+"""Known event ids: the stored event is returned, and other content under such an id is never dropped silently."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ class RepeatingContract(ContractBase):
         assert (error.session_id, error.event_id, error.seq, error.path) == ("talk", "u1", 2, "events[1]")
         assert await seen(await reopen(), "talk") == before
 
-    async def test_what_is_stored_is_kept_quietly_where_that_is_asked_for(
-        self, store: BaseSessionStore, reopen: Reopen
-    ) -> None:
+    async def test_on_repeat_keep_returns_what_is_stored(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("talk", change=SessionChange(events=[said("first", id="e1")]))
 
         appended = await store.append("talk", said("other", id="e1"), said("new", id="e2"), on_repeat="keep")
@@ -89,7 +87,7 @@ class RepeatingContract(ContractBase):
         assert [(event.message, event.seq, event.is_repeat) for event in committed.events] == [("new", 2, True)]
         assert (messages(again.events), again.state) == (["first", "new"], {"k": 1})
 
-    async def test_another_policy_is_refused(self, store: BaseSessionStore) -> None:
+    async def test_an_unknown_policy_is_refused(self, store: BaseSessionStore) -> None:
         await store.create("talk")
         unknown: Any = "ignore"
 
@@ -122,7 +120,7 @@ class RepeatingContract(ContractBase):
         ]
         assert messages((await whole(await reopen(), "talk")).events) == ["one", "between"]
 
-    async def test_a_hidden_event_answers_as_hidden_and_keeps_its_id(
+    async def test_a_hidden_event_that_is_repeated_comes_back_as_hidden_and_keeps_its_id(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))
@@ -137,7 +135,7 @@ class RepeatingContract(ContractBase):
             await store.append("talk", said("other", id="e2"))
         assert ids((await whole(await reopen(), "talk")).events) == ["e1"]
 
-    async def test_a_commit_with_known_and_new_events_makes_the_rest_of_itself_once(
+    async def test_a_commit_with_known_and_new_events_writes_the_new_ones_once(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(2)))
@@ -177,7 +175,7 @@ class RepeatingContract(ContractBase):
         await store.commit("talk", SessionChange(events=[said("a"), said("b")], set_state={"k": 1}), write_id="w")
         await store.append("talk", said("later"))
 
-        # Made anew for the retry, with ids that nobody has seen.
+        # The retry makes its events anew, so that they have other ids.
         anew = SessionChange(events=[said("a"), said("b")], set_state={"k": 1})
         again = await (await reopen()).commit("talk", anew, write_id="w")
 
@@ -232,7 +230,7 @@ class RepeatingContract(ContractBase):
         assert session.token_summary == again.token_summary
         assert session.token_summary.total.prompt_tokens == 5
 
-    async def test_known_events_anywhere_in_a_long_log_answer_each_with_its_own(
+    async def test_known_events_anywhere_in_a_long_log_come_back_each_as_it_is_stored(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         log = several(1_200)

@@ -1,4 +1,4 @@
-"""RestoredBackend: a backend whose sessions can go back in time, as after a restore, and have gone on since."""
+"""RestoredBackend: a backend whose sessions can go back in time, as after a restore, and get other events since."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 
 class RestoredBackend(LossyBackend):
-    """Hands everything on; the log of a session that was restored is that of another one, in the same life."""
+    """Forwards everything; the log of a restored session is that of another one, under the same creation id."""
 
-    _course: str | None = None
+    _log_id: str | None = None
 
-    def restore(self, course: str) -> None:
-        """Let every session have the log of session `course` from now on."""
-        self._course = course
+    def restore(self, log_id: str) -> None:
+        """Read the log of the session `log_id` for every session, from now on."""
+        self._log_id = log_id
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         page = await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
-        if page is None or self._course is None:
+        if page is None or self._log_id is None:
             return page
-        course = await super().read_log(key._replace(id=self._course), after=after, limit=limit, max_bytes=max_bytes)
-        return course and course._replace(creation_id=page.creation_id)
+        other = await super().read_log(key._replace(id=self._log_id), after=after, limit=limit, max_bytes=max_bytes)
+        return other and other._replace(creation_id=page.creation_id)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        await asyncio.sleep(0.01)  # a restore wakes nobody
+        await asyncio.sleep(0.01)  # a restore notifies no follower

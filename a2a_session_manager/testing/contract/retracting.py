@@ -1,4 +1,4 @@
-"""Retracting: events are hidden from the default view; log, numbers and money stay."""
+"""Retracting: events are hidden from the default view; the log, the seqs and the usage stay."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RetractingContract(ContractBase):
         assert popped == [["e6"], ["e4", "e5"], [], ["e1", "e2", "e3"], []]
         assert (await whole(await reopen(), "talk")).events == []
 
-    async def test_retract_after_hides_all_behind_a_seq(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_retract_after_hides_all_with_a_higher_seq(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("talk", change=SessionChange(events=several(5)))
         await store.retract("talk", "e4")
 
@@ -72,7 +72,7 @@ class RetractingContract(ContractBase):
             last: visible[max(len(visible) - last, 0) :] for last in shown
         }
 
-    async def test_a_page_of_visible_events_is_full_behind_hidden_ones(
+    async def test_a_page_of_visible_events_is_full_although_hidden_ones_are_left_out(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(20)))
@@ -83,7 +83,7 @@ class RetractingContract(ContractBase):
         assert ids(await again.events("talk", limit=4)) == ["e1", "e2", "e15", "e16"]
         assert ids(await again.events("talk", after=5, limit=2)) == ["e15", "e16"]
 
-    async def test_an_append_of_a_hidden_event_returns_its_old_place_and_does_not_come_back(
+    async def test_an_append_of_a_hidden_event_returns_its_old_seq_and_leaves_it_hidden(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))
@@ -94,7 +94,7 @@ class RetractingContract(ContractBase):
         assert [(event.seq, event.retracted) for event in placed] == [(2, True), (4, False)]
         assert ids((await whole(await reopen(), "talk")).events) == ["e1", "e3", "new"]
 
-    async def test_retracting_takes_back_no_money(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_retracting_leaves_tokens_and_cost_counted(self, store: BaseSessionStore, reopen: Reopen) -> None:
         handle = await store.create("talk", change=SessionChange(events=[spending(5), spending(7)]))
         spent = await store.usage("talk")
         await store.retract(handle, last=1)

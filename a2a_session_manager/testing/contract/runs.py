@@ -1,4 +1,4 @@
-"""Runs: stored one by one, moving only forward."""
+"""Runs: each is stored by itself, and its status only moves forward."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ class RunsContract(ContractBase):
             assert run.status is before
 
     @pytest.mark.parametrize("end", ENDS)
-    async def test_a_run_that_has_ended_does_not_leave_its_end(
-        self, store: BaseSessionStore, reopen: Reopen, end: str
-    ) -> None:
+    async def test_a_run_that_has_ended_stays_ended(self, store: BaseSessionStore, reopen: Reopen, end: str) -> None:
         ended = _run("r", "mark_running", end)
         await store.create("talk", change=SessionChange(runs=[ended]))
 

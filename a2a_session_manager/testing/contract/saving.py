@@ -114,7 +114,7 @@ class SavingContract(ContractBase):
         assert again.state == {"a": 1, "b": 2}
         assert (again.child_ids, [run.status for run in again.runs]) == (["child"], [RunStatus.CANCELLED])
 
-    async def test_a_session_read_whole_can_be_saved_into_another_place(
+    async def test_a_session_read_whole_can_be_saved_into_another_store(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3), set_state={"k": 1}))
@@ -138,7 +138,7 @@ class SavingContract(ContractBase):
         assert ids(again.events) == ["e2", "e3"]
         assert session.events == again.events
 
-    async def test_an_event_that_stands_twice_on_the_list_is_saved_once_and_leaves_the_session_in_step(
+    async def test_an_event_that_is_twice_in_the_list_is_saved_once_and_leaves_the_session_in_step(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         event = spending(5)

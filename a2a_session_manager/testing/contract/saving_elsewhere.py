@@ -1,4 +1,4 @@
-"""Saving through another store: over the same data it is the same session, and elsewhere it is a copy."""
+"""Saving through another store: over the same data this is the same session; over other data, a copy is created."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ class SavingElsewhereContract(ContractBase):
 
         assert (await whole(store, "talk")).state == {"mine": 1}
 
-    async def test_a_session_of_another_life_is_refused_by_every_store(
+    async def test_a_session_that_was_deleted_since_is_refused_by_every_store(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
-        await store.create("talk", change=SessionChange(events=[said("first life")]))
+        await store.create("talk", change=SessionChange(events=[said("first session")]))
         session = await whole(_other(store), "talk")
         await store.delete("talk")
-        await store.create("talk", change=SessionChange(events=[said("second life")]))
+        await store.create("talk", change=SessionChange(events=[said("second session")]))
         session.add_event(said("late"))
 
         with pytest.raises(SessionAlreadyExists):
             await store.save(session)
 
-        assert messages((await whole(await reopen(), "talk")).events) == ["second life"]
+        assert messages((await whole(await reopen(), "talk")).events) == ["second session"]
 
     async def test_a_save_whose_reply_was_lost_is_finished_by_another_store(
         self, store: BaseSessionStore, reopen: Reopen
@@ -99,7 +99,7 @@ class SavingElsewhereContract(ContractBase):
 
 
 def _other(store: BaseSessionStore) -> BaseSessionStore:
-    """Return another store over the same data, which does not know that it is the same."""
+    """Return another store over the same data that does not know of the first one."""
     return BaseSessionStore(LossyBackend(store._open_backend))
 
 

@@ -1,4 +1,4 @@
-"""What `save` refuses: a changed past, an id that is taken or gone, and a guard that comes too late."""
+"""What `save` refuses: changed stored events, an id that is taken or deleted, and a late guard."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class SavingRefusedContract(ContractBase):
         shared.state["k"] = 1
         await store.save(shared)
         session.metadata.set_property("owner", "ines")
-        await store.save(session)  # the copy has the same metadata, whose times the save before has moved
+        await store.save(session)  # the copy shares the metadata, whose times the save above has changed
         setattr(session.metadata, field, datetime(2020, 1, 1, tzinfo=UTC))
         session.state["late"] = 1
 

@@ -1,4 +1,4 @@
-"""Trees: a parent is given at birth, exists in the same namespace, and never changes."""
+"""Trees: a parent is given at creation, exists in the same namespace, and never changes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TreesContract(ContractBase):
         assert await again.namespace("mine").get("child") is None
         assert await again.namespace("theirs").children("parent") == []
 
-    async def test_nobody_is_their_own_parent(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_a_session_cannot_be_its_own_parent(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("taken")
 
         with pytest.raises(SessionNotFound):

@@ -1,4 +1,4 @@
-"""Models as payloads: each is stored so that its class reads back an equal one, or it is refused."""
+"""Models as payloads: a model is stored so that its class reads back an equal one, or it is refused."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 class TypedContract(ContractBase):
-    async def test_a_model_comes_back_as_an_equal_one_wherever_its_dump_leads_back(
+    async def test_a_model_whose_dump_can_be_read_back_comes_back_as_an_equal_one(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         for name, (value, _) in READ_BACK.items():
@@ -240,7 +240,7 @@ class TypedContract(ContractBase):
         assert event.message == {"kind": "wolf", "Name": "Rex"}
         assert event.message_error is not None
 
-    async def test_what_was_given_is_not_emptied_by_the_check(self, store: BaseSessionStore) -> None:
+    async def test_the_check_does_not_exhaust_iterators_in_a_model(self, store: BaseSessionStore) -> None:
         lines = Lines(lines=[1, 2, 3])
         await store.create("talk")
         with pytest.raises(InvalidEvent):

@@ -97,7 +97,7 @@ class UsageContract(ContractBase):
         assert (await again.usage("b", tree=True)).total.requests == 1
         assert (await again.usage("root")).total.requests == 1
 
-    async def test_a_deleted_root_leaves_no_debt_to_a_later_session_of_its_id(
+    async def test_the_spend_of_a_deleted_root_does_not_count_for_a_later_session_of_its_id(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("root", change=SessionChange(events=[spending(10)]))

@@ -1,6 +1,7 @@
 """Every kind of write, as a table: how it is prepared, how it is sent, and what of it can be seen.
 
-Whoever cuts a write off compares with two twins: one that was only prepared, one that was sent undisturbed.
+A test that cancels a write compares the outcome with two others: one that was only prepared, and one that was sent
+without disturbance.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ async def seen(store: BaseSessionStore, session_id: str) -> dict[str, Any] | Non
     }
 
 
-async def _unborn(store: BaseSessionStore, session_id: str) -> AnySession:
+async def _not_yet_stored(store: BaseSessionStore, session_id: str) -> AnySession:
     if await store.get(PARENT, last=0) is None:
         await store.create(PARENT)
     session: AnySession = Session(id=session_id, parent_id=PARENT, state={"plan": "mine"})
@@ -125,8 +126,8 @@ def _started() -> SessionRun:
 
 DELETE = Write("delete", _stored, _delete)
 WRITES = [
-    Write("create", _unborn, _create, takes_handle=False),
-    Write("save new", _unborn, _save),
+    Write("create", _not_yet_stored, _create, takes_handle=False),
+    Write("save new", _not_yet_stored, _save),
     Write("append", _stored, _append),
     Write("append by id", _stored, _append_by_id, takes_handle=False),
     Write("save changed", _changed, _save),

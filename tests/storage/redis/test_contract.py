@@ -16,9 +16,9 @@ from a2a_session_manager.testing.contract.base import ContractBase
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
 from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.listing import ListingContract
-from a2a_session_manager.testing.contract.lives import LivesContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.racing import RacingContract
@@ -65,7 +65,7 @@ class TestRedisCluster(
     OnCluster,
     TreesContract,
     DeletingContract,
-    LivesContract,
+    IncarnationsContract,
     ListingContract,
     NamespacesContract,
     FollowingContract,

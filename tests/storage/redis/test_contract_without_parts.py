@@ -29,11 +29,11 @@ class TestWithoutAPart(WithoutAPart):
     test_parts = AppendingContract.test_one_change_commits_all_its_parts_at_once
     test_many = RacingContract.test_64_tasks_lose_no_concurrent_write_and_keep_each_tasks_order
     test_kinds = RacingContract.test_concurrent_writes_of_different_kinds_all_land
-    test_repeated = ExactlyOnceContract.test_event_ids_and_write_ids_do_not_meet
-    test_retraction = RetractingContract.test_retract_after_hides_all_behind_a_seq
+    test_repeated = ExactlyOnceContract.test_an_event_id_and_a_write_id_may_be_the_same
+    test_retraction = RetractingContract.test_retract_after_hides_all_with_a_higher_seq
     test_cascade = DeletingContract.test_a_cascade_takes_all_below_and_nothing_else
     test_several = ReadingContract.test_several_sessions_come_in_the_order_asked
-    test_following = FollowingContract.test_a_listener_that_waits_hears_one_event_and_then_a_commit_of_more
+    test_following = FollowingContract.test_a_waiting_follower_gets_one_event_and_then_a_commit_of_several
     test_closing = LifecycleContract.test_writes_under_way_are_finished_when_the_store_closes
     test_loops = LifecycleContract.test_one_store_serves_one_event_loop_after_another
     test_lost_loop = LifecycleContract.test_a_loop_that_ends_with_writes_under_way_does_not_harm_the_next

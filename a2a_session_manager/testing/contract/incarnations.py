@@ -1,4 +1,4 @@
-"""An id may live more than once: what was read in one life never reaches into another."""
+"""Incarnations: a session read before its id was deleted and created again never reaches the later session."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import said, several, whole
 
 
-class LivesContract(ContractBase):
-    async def _born_again(self, store: BaseSessionStore) -> Session[object]:
-        """Return a session that was read before it was deleted and another one got its id."""
+class IncarnationsContract(ContractBase):
+    async def _deleted_and_created_again(self, store: BaseSessionStore) -> Session[object]:
+        """Return a session that was read before it was deleted and its id was given to another one."""
         session = await store.create("talk", change=SessionChange(events=several(3)))
         await store.delete("talk")
-        await store.create("talk", change=SessionChange(events=[said("another life")]))
+        await store.create("talk", change=SessionChange(events=[said("of another incarnation")]))
         return session
 
     async def test_reading_through_an_old_handle_never_brings_the_later_session(self, store: BaseSessionStore) -> None:
-        session = await self._born_again(store)
+        session = await self._deleted_and_created_again(store)
 
         with pytest.raises(SessionNotFound):
             await store.events(session)
@@ -38,7 +38,7 @@ class LivesContract(ContractBase):
     async def test_a_child_through_an_old_handle_is_not_put_below_the_later_session(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
-        session = await self._born_again(store)
+        session = await self._deleted_and_created_again(store)
 
         with pytest.raises(SessionNotFound):
             async with ActiveSession(store, session).child("kid"):
@@ -46,7 +46,7 @@ class LivesContract(ContractBase):
 
         assert await (await reopen()).children("talk") == []
 
-    async def test_a_session_that_was_never_stored_addresses_nobody(
+    async def test_a_session_that_was_never_stored_is_refused_as_a_handle(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=[said("theirs")]))
@@ -67,7 +67,7 @@ class LivesContract(ContractBase):
     async def test_a_session_that_outgrew_one_commit_is_still_saved(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
-        """The limit is on what is written, not on what is there."""
+        """The limit is on what one commit writes, not on what the session holds."""
         small = BaseSessionStore(store._open_backend, limits=StoreLimits(commit_bytes=3_000))
         await small.create("talk")
         for number in range(3):

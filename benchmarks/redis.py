@@ -22,7 +22,7 @@ from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionK
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
-from a2a_session_manager.storage.redis.commits import commit_args, commit_keys
+from a2a_session_manager.storage.redis.commit_calls import commit_args, commit_keys
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
@@ -72,7 +72,7 @@ class Unqueued(RedisBackend):
         return self._begun(self._alone(key, commit))
 
     async def _alone(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        [answer] = (await self._start_batch({key: [commit]}))[key]
+        [answer] = (await self._committer.send({key: [commit]}))[key]
         if isinstance(answer, Exception):
             raise answer
         receipt: Receipt = answer

@@ -9,15 +9,15 @@ from functools import partial
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.storage.redis import private
+from a2a_session_manager.storage.redis.client_pipelines import ClientPipelines
 from a2a_session_manager.storage.redis.clients import AnyClient, connection_limit
-from a2a_session_manager.storage.redis.errors import is_read_only, is_transient, let_go, outage
+from a2a_session_manager.storage.redis.errors import is_read_only, is_transient, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
-from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, encoded
+from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall
 from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent, Wire
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -27,7 +27,6 @@ _CLOSE_SECONDS: Final = 2.5
 
 # Takes questions and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
-Send = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 
 
 class CommandExecutor:
@@ -36,18 +35,16 @@ class CommandExecutor:
     What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
     """
 
-    def __init__(self, client: AnyClient, patience: RetryPolicy, ways: Ways | None = None) -> None:
+    def __init__(self, client: AnyClient, retry_policy: RetryPolicy, ways: Ways | None = None) -> None:
         """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
         self._client = client
-        self._is_cluster = isinstance(client, RedisCluster)  # asking its type takes long
-        self._retry_policy = patience
+        self._retry_policy = retry_policy
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
         limit = connection_limit(client)
         # A client that was handed in has retries and timeouts of its own, and is asked as its owner would.
         self._wire = _wire_of(client, ways)
-        # Replies are bytes, whatever `decode_responses` says: events are bytes, and no business of an encoding.
-        self._as_bytes = private.as_bytes()
+        self._pipelines = ClientPipelines(client)
         # What is sent at once has its connection before it comes to the gate.
         self._beyond_gate = (
             MAX_IDLE_CONNECTIONS if ways is not None and ways.sends_at_once and limit > 2 * MAX_IDLE_CONNECTIONS else 0
@@ -63,16 +60,18 @@ class CommandExecutor:
             return None
         return self._wire.send_now([call.by_sha() for call in calls])
 
-    def run(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> Awaitable[list[Any]]:
+    def run(
+        self, calls: Sequence[Call], sent: Sent | None = None, *, skips_moving: bool = False
+    ) -> Awaitable[list[Any]]:
         """Return an answer or an exception for each call, in their order.
 
-        With `lets_go`, a call whose slot a cluster is moving is answered by SlotMoving: the others do not wait for it.
+        With `skips_moving`, SlotMoving answers a call whose slot a cluster is moving: the others do not wait for it.
         """
-        return self._asked(calls, partial(self._run, sent=sent, lets_go=lets_go and self._is_cluster))
+        return self._asked(calls, partial(self._run, sent=sent, skips_moving=skips_moving))
 
     def read(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
         """Return an answer or an exception for each command, in their order."""
-        return self._asked(commands, self._read)
+        return self._asked(commands, self._send)
 
     async def read_at_once(self, commands: Sequence[Command]) -> Any:
         """Return the answers to commands that are run in one step, or what failed; None where this cannot be."""
@@ -107,12 +106,12 @@ class CommandExecutor:
                 timeout.reschedule(now)
 
     async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
-        patience = self._retry_policy
-        deadline = asyncio.get_running_loop().time() + patience.seconds
+        policy = self._retry_policy
+        deadline = asyncio.get_running_loop().time() + policy.seconds
         answers = await self._in_time(ask, questions, 0, deadline)
         unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
-        for attempt in range(1, patience.tries):
-            if not unanswered or not await patience.pause(attempt, deadline):
+        for attempt in range(1, policy.tries):
+            if not unanswered or not await policy.pause(attempt, deadline):
                 break
             _note_sent_again(questions[index] for index in unanswered)
             self._log_retry(attempt, [answers[index] for index in unanswered])
@@ -181,78 +180,28 @@ class CommandExecutor:
         if isinstance(self._client, Redis):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _run(self, calls: Sequence[Call], attempt: int, *, sent: Sent | None, lets_go: bool) -> list[Any]:
-        send = self._sender(attempt)
-        if lets_go:
-            send = partial(self._send_letting_go, send if attempt else self._send_as_told)
+    async def _run(self, calls: Sequence[Call], attempt: int, *, sent: Sent | None, skips_moving: bool) -> list[Any]:
         if sent is not None and attempt == 0:
             answers = await _or_errors(sent.answers(), len(calls))
         else:
-            answers = await send([call.by_sha() for call in calls])
+            answers = await self._send([call.by_sha() for call in calls], attempt, skips_moving=skips_moving)
         # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
         for spelled in (_first_by_source, _by_source):
             unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
             if not unknown:
                 break
-            again = await send(spelled([calls[index] for index in unknown]))
+            again = await self._send(spelled([calls[index] for index in unknown]), attempt, skips_moving=skips_moving)
             for index, answer in zip(unknown, again, strict=True):
                 answers[index] = answer
         return answers
 
-    async def _read(self, commands: Sequence[Command], attempt: int) -> list[Any]:
-        return await self._sender(attempt)(commands)
-
     async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
-        return [(await self._send_directly([("MULTI",), *commands, ("EXEC",)]))[-1] for commands in groups]
+        return [(await self._send([("MULTI",), *commands, ("EXEC",)], attempt))[-1] for commands in groups]
 
-    def _sender(self, attempt: int) -> Send:
+    async def _send(self, commands: Sequence[Command], attempt: int, *, skips_moving: bool = False) -> list[Any]:
         if self._wire is not None:
-            return self._send_directly
-        # Only a single command makes a cluster's client read the map anew.
-        return self._send_one_by_one if attempt and self._is_cluster else self._send
-
-    async def _send_directly(self, commands: Sequence[Command]) -> list[Any]:
-        assert self._wire is not None
-        return await _or_errors(self._wire.send(commands), len(commands))
-
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        first, *others = map(encoded, commands)
-        try:
-            if not others:
-                return [await self._client.execute_command(*first, **self._as_bytes)]
-            pipeline = self._client.pipeline(transaction=False)
-            for command in (first, *others):
-                pipeline.execute_command(*command, **self._as_bytes)
-            return list(await pipeline.execute(raise_on_error=False))
-        except Exception as error:
-            return [outage(error)] * len(commands)
-
-    async def _send_letting_go(self, send: Send, commands: Sequence[Command]) -> list[Any]:
-        answers = await send(commands)
-        for index, answer in enumerate(answers):
-            if isinstance(answer, redis_errors.MovedError):
-                [answers[index]] = await self._send([commands[index]])
-        return list(map(let_go, answers))
-
-    async def _send_as_told(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands to where the map of the cluster says, and follow nobody who says otherwise."""
-        try:
-            pipeline: Any = self._client.pipeline(transaction=False)
-            for command in map(encoded, commands):
-                pipeline.execute_command(*command, **self._as_bytes)
-            return list(await pipeline.execute(raise_on_error=False, allow_redirections=False))
-        except Exception as error:
-            return [outage(error)] * len(commands)
-
-    async def _send_one_by_one(self, commands: Sequence[Command]) -> list[Any]:
-        answers: list[Any] = []
-        for command in commands:
-            answers += await self._send([command])
-            if isinstance(answers[-1], redis_errors.ConnectionError | redis_errors.TimeoutError | OSError):
-                # The node is away: the others would only wait for the same. Their order is kept, too.
-                answers += [answers[-1]] * (len(commands) - len(answers))
-                break
-        return answers
+            return await _or_errors(self._wire.send(commands), len(commands))
+        return await self._pipelines.send(commands, is_first_try=attempt == 0, skips_moving=skips_moving)
 
 
 def _wire_of(client: AnyClient, ways: Ways | None) -> Wire | None:

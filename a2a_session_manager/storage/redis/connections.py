@@ -105,17 +105,19 @@ class Connections:
         opened = self._ready_now()
         return opened.executor.send_now(calls) if opened is not None else None
 
-    async def run_many(self, calls: Sequence[Call], sent: Sent | None = None, *, lets_go: bool = False) -> list[Any]:
+    async def run_many(
+        self, calls: Sequence[Call], sent: Sent | None = None, *, skips_moving: bool = False
+    ) -> list[Any]:
         """Run scripts in one round trip and return, for each, its answer or the error it failed with.
 
-        `sent`: what `send_now` made of them. `lets_go`: those whose slot is being moved are not waited for, and are
-        answered by SlotMoving.
+        `sent`: what `send_now` returned for them. `skips_moving`: a call whose slot a cluster is moving is not waited
+        for; SlotMoving is its answer.
         """
         if not calls:
             return []
         try:
             opened = self._ready_now() or await self._ready()
-            answers = await opened.executor.run(calls, sent, lets_go=lets_go)
+            answers = await opened.executor.run(calls, sent, skips_moving=skips_moving)
         except SessionManagerError as error:
             return [error] * len(calls)
         return [

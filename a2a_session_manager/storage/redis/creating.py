@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt, SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import Flat, commit_args, receipt_of, status_of
+from a2a_session_manager.storage.redis.claims import claim_call, claim_id_of, claim_of, root_of_claim
+from a2a_session_manager.storage.redis.commit_calls import commit_args
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.locating import Locator, claim_id_of, claim_of, root_of_claim
+from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
+from a2a_session_manager.storage.redis.receipts import receipt_of
+from a2a_session_manager.storage.redis.replies import Flat, status_of
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 
@@ -57,7 +60,7 @@ class Creator:
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
         self._reaper.look_after(await self._index.enter(made.keys, made.deadline))
-        self._locator.remember(made.keys)
+        self._locator.remember(key, made.keys.root_id)
         return made.receipt
 
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
@@ -116,8 +119,8 @@ class Creator:
         own = self._locator.keys_in(keys.key, keys.key.id)
         taken_over = b""
         while True:
-            arguments = [keys.key.id, claim_of(claim_id, keys.root_id), taken_over]
-            reply = await self._run(scripts.CLAIM, keys, (own.locator, own.tree, *own.of_root), arguments)
+            call = claim_call(own, claim_of(claim_id, keys.root_id), taken_over)
+            reply: Flat = await self._connections.run(call)
             status = status_of(reply, keys.key.id)
             if status == b"OK":
                 return None

@@ -8,13 +8,14 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.records import Guard, SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import Flat, guard_arg, pairs, status_of
+from a2a_session_manager.storage.redis.commit_calls import guard_arg
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
+from a2a_session_manager.storage.redis.replies import Flat, pairs, status_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 from a2a_session_manager.storage.redis.session_reader import Reader
 

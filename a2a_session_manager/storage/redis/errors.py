@@ -76,7 +76,7 @@ class SlotMoving(StoreUnavailable):
     """A cluster is moving the slot of a call's keys: the call was not run, and others need not wait for it."""
 
 
-def let_go(answer: Any) -> Any:
+def slot_moving_or(answer: Any) -> Any:
     """Return SlotMoving for what a cluster answers of a slot it is moving, TRYAGAIN or ASK; else the answer.
 
     Asking the node that the slot goes to, as ASK says, is of no use to a script: some of its keys are not there.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.claims import touch_locator
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.locating import touch_locator
 from a2a_session_manager.storage.redis.script import ScriptCall
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.storage.records import LoadedSession
-from a2a_session_manager.storage.redis.commits import flat, pairs
 from a2a_session_manager.storage.redis.heads import events_of, head_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
+from a2a_session_manager.storage.redis.replies import flat, pairs
 from a2a_session_manager.storage.redis.script import Command
 
 # More may hold up the server: the script reads them step by step.

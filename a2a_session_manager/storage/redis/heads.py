@@ -18,7 +18,7 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     Totals,
 )
-from a2a_session_manager.storage.redis.commits import Flat, cell_of, pairs
+from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
 
 
 async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:

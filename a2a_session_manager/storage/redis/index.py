@@ -15,7 +15,6 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import flat, lost, pairs
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import expires
 from a2a_session_manager.storage.redis.keys import (
@@ -27,6 +26,7 @@ from a2a_session_manager.storage.redis.keys import (
     listed_keys,
     shard_with_marks,
 )
+from a2a_session_manager.storage.redis.replies import flat, lost, pairs
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
 from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
 
@@ -59,7 +59,7 @@ class Index:
 
     async def announce(self, keys: SessionKeys) -> list[SessionKeys]:
         """List a session that will be made; see `enter`. Return below which roots its id is listed, too."""
-        questions = map(PlainCall, self.questions_below_roots(keys.key))
+        questions = map(PlainCall, self.commands_below_roots(keys.key))
         calls: list[Call] = [self._listing(*keys.index_entry, self._life), *questions]
         _, *answers = await run_all(self._connections, calls)
         return await self.listed_below_roots(keys.key, answers)
@@ -157,7 +157,7 @@ class Index:
         ]
         return lines[:limit], sum(counts) <= limit
 
-    def questions_below_roots(self, key: SessionKey) -> list[Command]:
+    def commands_below_roots(self, key: SessionKey) -> list[Command]:
         """Return the questions whose answers `listed_below_roots` takes, to be asked along with others."""
         shard, lowest, highest = index_range_below_roots(self._prefix, key)
         return [
@@ -171,7 +171,7 @@ class Index:
         if is_doubtful(parts):
             shard, _, _ = index_range_below_roots(self._prefix, key)
             if await self._mend(key.namespace, [shard]):
-                members = (await self._connections.read_many(self.questions_below_roots(key)))[0]
+                members = (await self._connections.read_many(self.commands_below_roots(key)))[0]
         return self._listed(key, members)
 
     def _listed(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:

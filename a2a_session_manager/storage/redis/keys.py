@@ -144,6 +144,10 @@ class SessionKeys:
         """Return the keys of another session of the same tree."""
         return SessionKeys(self.prefix, SessionKey(self.key.namespace, session_id), self.root_id)
 
+    def in_tree(self, root_id: str) -> SessionKeys:
+        """Return the keys that the same id has in the tree of `root_id`."""
+        return SessionKeys(self.prefix, self.key, root_id)
+
     @cached_property
     def index_entry(self) -> tuple[bytes, bytes]:
         """Return in which shard of the index the session is listed, and as what."""

@@ -10,12 +10,12 @@ from typing import Any, Final
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.redis import scripts
-from a2a_session_manager.storage.redis.commits import flat, pairs, status_of
+from a2a_session_manager.storage.redis.claims import claim_id_of, forbid_call, release_call, root_of_claim
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.locating import claim_id_of, root_of_claim
+from a2a_session_manager.storage.redis.replies import flat, pairs, status_of
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 from a2a_session_manager.storage.redis.shards import run_all
 
@@ -114,11 +114,11 @@ class Reaper:
 
     async def forbid(self, keys: SessionKeys, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
-        return status_of(await self._connections.run(_forbidding(keys, claim_id)), keys.key.id) == b"OK"
+        return status_of(await self._connections.run(forbid_call(keys, claim_id)), keys.key.id) == b"OK"
 
     async def release(self, keys: SessionKeys, claim: bytes) -> None:
         """Give the id free, if it is still claimed so."""
-        await self._run_all([_release(keys, claim)])
+        await self._run_all([release_call(keys, claim)])
 
     async def finish_cascades(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove what cascades took along in the trees of `sessions` and have not removed, as when a process died."""
@@ -156,7 +156,7 @@ class Reaper:
         # A deleted creation id is refused, so nobody makes a session of its claim any more. A failover, though, may
         # have lost the deletion.
         await self._run_all(
-            _release(keys, claim)
+            release_call(keys, claim)
             for (keys, creation_id), claim, line in zip(below_roots, replies, replies, strict=False)
             if claim is not None and claim_id_of(claim).partition(".")[0] == creation_id
             if line is None or creation_of(line) != creation_id
@@ -174,9 +174,9 @@ class Reaper:
             if claim is not None and remaining < 0 and root_of_claim(claim) == keys.root_id
         ]
         # Whoever still holds a claim, and would make a session of it, must learn first that it may not.
-        answers = await self._run_all(_forbidding(keys, claim_id_of(claim)) for keys, claim in dangling)
+        answers = await self._run_all(forbid_call(keys, claim_id_of(claim)) for keys, claim in dangling)
         await self._run_all(
-            _release(keys, claim)
+            release_call(keys, claim)
             for (keys, claim), answer in zip(dangling, answers, strict=True)
             if status_of(answer, keys.key.id) == b"OK"
         )
@@ -210,15 +210,6 @@ class Reaper:
 def _burial(keys: SessionKeys, parent_id: str) -> ScriptCall:
     parent = keys.of(parent_id)
     return ScriptCall(scripts.REMOVE_EXPIRED, (*keys.core, parent.head, parent.children), [keys.key.id], keys.key.id)
-
-
-def _forbidding(keys: SessionKeys, claim_id: str) -> ScriptCall:
-    touched = (*keys.core, keys.refused, *keys.of_root)
-    return ScriptCall(scripts.FORBID, touched, [keys.key.id, claim_id], keys.key.id)
-
-
-def _release(keys: SessionKeys, claim: bytes) -> ScriptCall:
-    return ScriptCall(scripts.RELEASE, [keys.locator], [claim], keys.key.id)
 
 
 def _sweep_call(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:

@@ -25,7 +25,6 @@ from a2a_session_manager.storage.records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.redis import fast_load, scripts
-from a2a_session_manager.storage.redis.commits import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
     events_of,
@@ -40,6 +39,7 @@ from a2a_session_manager.storage.redis.heads import (
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
+from a2a_session_manager.storage.redis.replies import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 _COUNTER_NAMES: Final = " ".join(COUNTERS)
@@ -64,7 +64,7 @@ class Reader:
             if glanced is not None:
                 return [glanced]
         call_at = partial(_load_call, last=last, whole_head=whole_head)
-        answers = await self._locator.ask_many(keys, [call_at] * len(keys))
+        answers = await self._locator.ask_many(keys, call_at)
         loaded: list[LoadedSession | None] = []
         for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, SessionManagerError):
@@ -206,7 +206,7 @@ class Reader:
             living = set(await self._living(keys, [node.id for node in nodes]))
             nodes = [node for node in nodes if node.id in living]
         for node in nodes:
-            self._locator.remember_root(SessionKey(keys.key.namespace, node.id), keys.root_id)
+            self._locator.remember(SessionKey(keys.key.namespace, node.id), keys.root_id)
         return nodes
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.redis import backend
+from a2a_session_manager.storage.redis import committing
 from a2a_session_manager.testing.contract.making import ids, said
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
@@ -83,7 +83,7 @@ async def test_a_slot_that_is_moved_holds_up_nobody_else(redis_cluster: RedisClu
 async def test_a_session_whose_slot_is_moved_for_too_long_is_told(
     redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "_SLOT_SECONDS", 0.2)
+    monkeypatch.setattr(committing, "_SLOT_SECONDS", 0.2)
     async with with_open_slot(redis_cluster) as (store, moved, _, slot):
         event = said(id="once")
         with pytest.raises(StoreUnavailable, match="moving the slot of this session"):

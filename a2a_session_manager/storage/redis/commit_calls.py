@@ -1,0 +1,108 @@
+"""Commits as one call of a script: the keys that they touch, and what they bring as its arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, EncodedRetraction, Guard
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.keys import SessionKeys
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
+
+
+def commit_call(
+    keys: SessionKeys, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
+) -> ScriptCall:
+    """Return the call that makes the commits of one session, in their order; `ttl` is the store's, in milliseconds."""
+    arguments: list[Value] = [keys.key.id, f"{keys.is_root:d} {ttl} {len(commits)}"]
+    for commit in commits:
+        arguments += commit_args(commit)
+    return ScriptCall(scripts.COMMIT, commit_keys(keys, commits), arguments, keys.key.id, note_sent_again)
+
+
+def commit_keys(keys: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[bytes, ...]:
+    """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
+    need = 0
+    for commit in commits:
+        if commit.retraction is not None:
+            return (*keys.plain, keys.totals, keys.runs, keys.unfinished, keys.retractions)
+        if commit.runs:
+            need = 2
+        for event in commit.events:
+            if event.usage is not None:
+                need = max(need, 1 if event.run_id is None else 2)
+    if need == 0:
+        return keys.plain
+    return (*keys.plain, keys.totals) if need == 1 else (*keys.plain, keys.totals, keys.runs, keys.unfinished)
+
+
+def commit_args(commit: EncodedCommit) -> list[Value]:
+    """Return a commit as `take_commit` in `commit_rules.lua` reads it."""
+    usages = [event.usage for event in commit.events]
+    has_usage = any(usages)
+    arguments: list[Value] = []
+    for event in commit.events:
+        arguments += (event.id, event.data)
+        if has_usage:
+            arguments += _usage_args(event)
+    counts = "0 0 0 none 0"
+    if commit.state or commit.properties or commit.runs or commit.retraction is not None:
+        counts, others = _other_args(commit)
+        arguments += others
+    guard = "-" if commit.expected_revision is None else guard_arg(commit.guard)
+    header = f"{commit.written_at} {commit.tag} {guard} {len(commit.events)} {counts} {has_usage:d}"
+    return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
+
+
+def guard_arg(guard: Guard | None) -> str:
+    """Return what a write expects as `is_late` in `common.lua` reads it."""
+    return "-" if guard is None else f"{guard.revision}.{guard.tag}"
+
+
+def _other_args(commit: EncodedCommit) -> tuple[str, list[Value]]:
+    """Return how much there is of what is no event, and all of it."""
+    values = [*_named(b"s:", commit.state), *_named(b"p:", commit.properties)]
+    arguments: list[Value] = []
+    for name, data in values:
+        if data is not None:
+            arguments += (name, data)
+    unset = [name for name, data in values if data is None]
+    arguments += unset
+    for run_id, run in commit.runs.items():
+        arguments += (run_id, run.status, run.data)
+    if commit.retraction is not None:
+        arguments += commit.retraction.event_ids
+    counts = f"{len(values) - len(unset)} {len(unset)} {len(commit.runs)} {_kind_of(commit.retraction)}"
+    return counts, arguments
+
+
+def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:
+    for name, data in values.items():
+        yield prefix + name.encode("utf-8", "surrogatepass"), data
+
+
+def _kind_of(retraction: EncodedRetraction | None) -> str:
+    if retraction is None:
+        return "none 0"
+    if retraction.last is not None:
+        return f"last {retraction.last}"
+    if retraction.after is not None:
+        return f"after {retraction.after}"
+    return f"ids {len(retraction.event_ids)}"
+
+
+def _usage_args(event: EncodedEvent) -> Sequence[Value]:
+    usage = event.usage
+    # An empty usage adds nothing, and says so like none at all.
+    if usage is None or not usage.counters:
+        return ("",)
+    counters = " ".join([f"{name} {count}" for name, count in usage.counters.items()])
+    return counters, _cell(usage.model, usage.source), event.run_id or ""
+
+
+@lru_cache(maxsize=256)
+def _cell(model: str, source: str) -> str:
+    return json.dumps([model, source], separators=(",", ":"))

@@ -1,0 +1,80 @@
+"""What a commit came to: a receipt, or the error that says why it was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from a2a_session_manager.exceptions import (
+    CorruptSession,
+    InvalidSessionOperation,
+    SessionManagerError,
+    SessionNotFound,
+)
+from a2a_session_manager.models.session_run import RunStatus, illegal_move
+from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.redis.replies import Flat, ranges_of, status_of
+
+
+def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list[Receipt]:
+    """Return the receipts of commits that all went the quick way.
+
+    The answer tells revision, seq and the time of the last activity before them.
+    """
+    before, seq, updated_at = map(int, answer.split()[1:])
+    receipts = []
+    for number, commit in enumerate(commits, before + 1):
+        first, seq = seq + 1, seq + len(commit.events)
+        updated_at += 1
+        if updated_at < commit.written_at:
+            updated_at = commit.written_at
+        receipts.append(Receipt(number, seq, True, range(first, seq + 1), (), False, updated_at, commit.tag))
+    return receipts
+
+
+def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt | SessionManagerError:
+    """Return the receipt that one commit's answer holds, or the error that it was refused with."""
+    if isinstance(answer[0], bytes):
+        return _refusal(answer, key, commit)
+    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag = answer
+    return Receipt(
+        revision,
+        last_seq,
+        bool(is_change),
+        seqs,
+        ranges_of(hidden),
+        is_repeat=bool(is_repeat),
+        updated_at=int(updated_at),
+        tag=tag.decode(),
+    )
+
+
+def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
+    status = answer[0]
+    if status == b"KNOWN":
+        return EventsKnown(
+            key.id,
+            revision=answer[1],
+            last_seq=answer[2],
+            seqs=answer[3],
+            updated_at=int(answer[4]),
+            tag=answer[5].decode(),
+        )
+    if status == b"CONFLICT":
+        return commit_rules.late(key.id, commit.guard or Guard(0), answer[1])
+    if status == b"OTHER":
+        return SessionNotFound(
+            key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"
+        )
+    if status == b"MOVE":
+        run_id, current, wanted = (part.decode() for part in answer[1:])
+        text = illegal_move(run_id, RunStatus(current), RunStatus(wanted))
+    elif status == b"UNKNOWN":
+        text = f"session {key.id!r} holds no event {answer[1].decode()!r} to retract: check the id"
+    else:
+        try:
+            status_of(answer, key.id)
+        except CorruptSession as error:
+            return error
+        raise AssertionError(f"unknown answer {answer!r}")
+    return InvalidSessionOperation(text, session_id=key.id)

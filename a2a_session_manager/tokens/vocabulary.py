@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.tokens.packing import Ranks, read_tiktoken, unflatten
+from a2a_session_manager.tokens.ranks import Ranks, read_tiktoken, unflatten
 
 if TYPE_CHECKING:
     from tiktoken import Encoding

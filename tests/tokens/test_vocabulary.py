@@ -13,9 +13,10 @@ import tiktoken.registry
 from tiktoken_ext import openai_public  # type: ignore[import-untyped]  # it has no types
 
 from a2a_session_manager import SessionManagerError
-from a2a_session_manager.tokens import packing, vocabulary
+from a2a_session_manager.tokens import vocabulary
+from a2a_session_manager.tokens.ranks import read_tiktoken, unflatten
 from a2a_session_manager.tokens.vocabulary import BUNDLED, VOCABULARIES, at_hand, downloaded
-from tests.tokens.repack import FOLDER
+from tests.tokens.repack import FOLDER, flatten, pack, write_tiktoken
 
 TOY = {bytes([byte]): byte for byte in range(256)} | {b"hell": 256, b"hello": 257}
 
@@ -24,18 +25,18 @@ TOY = {bytes([byte]): byte for byte in range(256)} | {b"hell": 256, b"hello": 25
 def test_the_packed_file_rebuilds_the_published_text(name: str) -> None:
     ranks = vocabulary._bundled_ranks(VOCABULARIES[name])
 
-    assert hashlib.sha256(packing.write_tiktoken(ranks)).hexdigest() == VOCABULARIES[name].sha256
+    assert hashlib.sha256(write_tiktoken(ranks)).hexdigest() == VOCABULARIES[name].sha256
     assert VOCABULARIES[name].sha256 in (FOLDER / "NOTICE.md").read_text()
 
 
 def test_packing_loses_nothing() -> None:
-    assert packing.unflatten(packing.flatten(TOY)) == TOY
-    assert packing.read_tiktoken(packing.write_tiktoken(TOY)) == TOY
+    assert unflatten(flatten(TOY)) == TOY
+    assert read_tiktoken(write_tiktoken(TOY)) == TOY
 
 
 def test_ranks_with_gaps_are_not_packed() -> None:
     with pytest.raises(ValueError, match="gaps"):
-        packing.flatten({b"a": 0, b"b": 2})
+        flatten({b"a": 0, b"b": 2})
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
@@ -63,7 +64,7 @@ def test_a_damaged_file_is_named_with_the_remedy(
 
 def test_a_file_of_other_ranks_is_refused_though_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "vocabularies").mkdir()
-    (tmp_path / "vocabularies" / "o200k_base.xz").write_bytes(packing.pack(TOY))
+    (tmp_path / "vocabularies" / "o200k_base.xz").write_bytes(pack(TOY))
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
 
@@ -95,7 +96,7 @@ def test_loading_registers_nothing_with_tiktoken(monkeypatch: pytest.MonkeyPatch
 def test_an_old_vocabulary_is_found_in_the_cache_of_tiktoken(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = packing.write_tiktoken(TOY)
+    text = write_tiktoken(TOY)
     toy = vocabulary.Vocabulary("r50k_base", r"\w+|\W", {}, hashlib.sha256(text).hexdigest(), "cached")
     monkeypatch.setitem(VOCABULARIES, "r50k_base", toy)
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)

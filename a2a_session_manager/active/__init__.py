@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from a2a_session_manager.active.log import ActiveLog, ActiveRun, ActiveSession
+from a2a_session_manager.active.log import ActiveLog
+from a2a_session_manager.active.session import ActiveRun, ActiveSession
 
 __all__ = ["ActiveLog", "ActiveRun", "ActiveSession"]

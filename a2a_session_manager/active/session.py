@@ -1,0 +1,181 @@
+"""ActiveSession and ActiveRun: what `open`, `child` and `run` hand out, and how the next one is opened from it.
+
+They share a module because each opens the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from a2a_session_manager.active.log import ActiveLog
+from a2a_session_manager.active.opening import open_session
+from a2a_session_manager.active.run_keeper import RunKeeper
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import new_id, shown
+from a2a_session_manager.models import arguments
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.protocols import SessionStore
+
+_Stage = Literal["new", "entering", "open", "left"]
+
+
+class ActiveSession(ActiveLog):
+    """A session in use, which `SessionManager.open` or `child` opened: its verbs read from the store and write to it.
+
+    `session` is the plain data: the head, and what was loaded or written through here. Every verb that writes
+    takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe. Every verb raises
+    SessionNotFound when the session has been deleted meanwhile, and what SessionStore says of all its verbs.
+    """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {shown(self.id)}>"
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.session.id
+
+    def run(
+        self: ActiveLog, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> ActiveRun:
+        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered.
+
+        Entering raises InvalidSessionOperation when the run of this id has ended. What writes raises it before the
+        run is entered, and when its block has ended, with nothing written; see `append_late`.
+        """
+        store = self._writable
+        run = SessionRun(
+            id=new_id() if id is None else id,
+            agent=agent,
+            metadata={} if metadata is None else arguments.values("metadata", metadata),
+        )
+        return ActiveRun(store, self.session, run, may_resume=id is not None)
+
+    @asynccontextmanager
+    async def child(
+        self: ActiveLog,
+        id: str | None = None,
+        *,
+        agent: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        last: int | None = 0,
+    ) -> AsyncIterator[ActiveSession]:
+        """Open a child session, or create it, with a log and totals of its own.
+
+        `agent`, `properties` and the run it comes from (`parent_run_id`) are kept as properties of a new one; of
+        one that exists, its newest `last` events are read. Raises InvalidSessionOperation when it is not a child of
+        this session.
+        """
+        store = self._writable
+        about = {"agent": agent, "parent_run_id": self._run_id}
+        known = {name: value for name, value in about.items() if value is not None}
+        change = SessionChange(
+            set_properties={**known, **({} if properties is None else arguments.values("properties", properties))}
+        )
+        session = await open_session(store, id, parent=self.session, last=last, change=change)
+        yield ActiveSession(store, session)
+
+
+class ActiveRun(ActiveLog):
+    """A run in use, for `async with`, with the verbs of its session: its events carry its id as `task_id`.
+
+    Its record says how the block ended: completed, failed by which error, cancelled, or waiting as `mark_waiting`
+    left it. The error goes on; that the record could not be written is a note on it.
+    """
+
+    # A run opens runs and children as its session does.
+    run = ActiveSession.run
+    child = ActiveSession.child
+
+    def __init__(self, store: SessionStore, session: Session[Any], run: SessionRun, *, may_resume: bool) -> None:
+        super().__init__(store, session, run.id)
+        self._keeper = RunKeeper(store, session, run)
+        self._may_resume = may_resume
+        self._stage: _Stage = "new"
+
+    def __repr__(self) -> str:
+        agent = "" if self.record.agent is None else f" agent={shown(self.record.agent)}"
+        return f"<{type(self).__name__} {shown(self.id)} {self.status}{agent} session={shown(self.session.id)}>"
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.record.id
+
+    @property
+    def record(self) -> SessionRun:
+        """The run as it stands here; what is changed on it by hand is written when the block ends."""
+        return self._keeper.record
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run stands here."""
+        return self.record.status
+
+    async def mark_waiting(self) -> None:
+        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id.
+
+        Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
+        """
+        self.check_open()
+        self.record.mark_waiting()
+        await self._keeper.write()
+
+    async def mark_running(self) -> None:
+        """Record that the run goes on."""
+        self.check_open()
+        self.record.mark_running()
+        await self._keeper.write()
+
+    async def append_late(
+        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Append like `append`, and also when the block has ended: for what a model said meanwhile."""
+        if self._stage != "left":
+            self.check_open()
+        return await super().append_late(*items, id=id)
+
+    async def __aenter__(self) -> Self:
+        if self._stage in ("entering", "open"):
+            raise self._refused("is entered already: take another one for another block, chat.run(…)")
+        before, self._stage = self._stage, "entering"
+        try:
+            if self._may_resume or before == "left":
+                await self._keeper.take_up()
+            await self._keeper.start()
+        except BaseException:
+            self._stage = before
+            raise
+        self._stage = "open"
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stage = "left"
+        await self._keeper.end(exc)
+
+    def check_open(self) -> None:
+        """Raise InvalidSessionOperation outside the run's block."""
+        if self._stage == "open":
+            return
+        if self._stage != "left":
+            raise self._refused("has not begun: enter the run first: async with chat.run(…)")
+        if self.status is RunStatus.WAITING:
+            raise self._refused(f"waits: enter the run first: async with chat.run(id={self.id!r})")
+        raise self._refused(
+            f"has ended as {self.status}: start another one, async with chat.run(…); "
+            "what a model said meanwhile is kept by append_late()"
+        )
+
+    def _refused(self, why: str) -> InvalidSessionOperation:
+        return InvalidSessionOperation(f"run {self.id!r} {why}", session_id=self.session.id)

@@ -17,7 +17,8 @@ __version__ = "0.2.0.dev0"
 
 
 def _memory_store() -> SessionStore:
-    # Not imported above: the package runs before any of its modules, and whoever sets a store needs no other.
+    # It is imported here, because every import of a module runs this package first, and a program that sets a store of
+    # its own needs no other.
     store: SessionStore = import_module("a2a_session_manager.storage").InMemorySessionStore()
     return store
 
@@ -29,7 +30,7 @@ _hierarchy.current_store = SessionStoreProvider.get_store
 if not TYPE_CHECKING:  # so that type checkers report a name that is not there
 
     def __getattr__(name: str) -> Any:
-        """Import what is public when it is first asked for: who needs one module of ours loads no other."""
+        """Import the public names when one is first used: a program that imports one of our modules loads no other."""
         public = import_module("a2a_session_manager.public")
         if name != "__all__" and name not in public.NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

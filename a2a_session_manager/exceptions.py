@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree: every error names its ids and says what to do.
+"""The errors of the library as one tree. Each names the ids that it concerns, and says what to do.
 
 SessionManagerError
 ├── SessionNotFound           no such session (any more)
@@ -12,7 +12,7 @@ SessionManagerError
 ├── BudgetExceeded            a commit would break a budget
 └── MissingDependency         an optional package is not installed
 
-Damage and outage never look like absence: only SessionNotFound says that nothing is there.
+Damage and outage never look like absence: only SessionNotFound, and None from `get`, mean that there is no session.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ __all__ = [
 
 
 class SessionManagerError(Exception):
-    """The root of every error of this library; `session_id` is None where no session is concerned.
+    """The base class of every error of this library.
 
-    `is_too_large` says that the request would be fine if it were smaller.
+    Attributes:
+        session_id: the session that the error is about; None when it is about none.
+        is_too_large: whether the request would be fine if it were smaller.
     """
 
     session_id: str | None = None
@@ -50,7 +52,7 @@ class SessionManagerError(Exception):
         self.is_too_large = is_too_large
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions pickle by calling cls(*args); our signatures differ, and errors cross process pools.
+        # Process pools pickle errors. By default they are unpickled with cls(*args), which does not fit our signatures.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -62,7 +64,7 @@ def _rebuilt(cls: type[SessionManagerError], args: tuple[Any, ...], attributes: 
 
 
 class SessionNotFound(SessionManagerError):
-    """There is no session of this id, or the one a handle was made for has been deleted."""
+    """There is no session of this id, or the one that was read has been deleted since."""
 
     def __init__(self, session_id: str, message: str | None = None) -> None:
         default = f"no session {session_id!r}: check the id and the namespace, or create it with open() or create()"
@@ -70,7 +72,7 @@ class SessionNotFound(SessionManagerError):
 
 
 class SessionAlreadyExists(SessionManagerError):
-    """A session of this id exists already; nothing was written."""
+    """A session was to be created under an id that is taken; nothing was written."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(
@@ -80,12 +82,15 @@ class SessionAlreadyExists(SessionManagerError):
 
 
 class SessionConflict(SessionManagerError):
-    """Somebody else committed first; nothing was written.
+    """Somebody else has committed since `expected_revision`; nothing was written.
 
-    `revision` is the session's current one. `first_missed_seq` and `last_missed_seq` bound the events
-    committed after `expected_revision` (both None when only the head changed); `missed_events` brings
-    the first 100 of them, oldest first: each is a SessionEvent, which no error can name as a type, for sessions and
-    events are made of modules that raise these errors.
+    Attributes:
+        expected_revision: the revision that the caller expected.
+        revision: the session's current one; 0 when it does not exist.
+        first_missed_seq, last_missed_seq: the first and the last event committed since; both None when only the state,
+            properties or runs changed.
+        missed_events: the first 100 of these events, oldest first. Each is a SessionEvent; the type is Any because
+            the modules of sessions and events import this one.
     """
 
     def __init__(
@@ -114,14 +119,16 @@ class SessionConflict(SessionManagerError):
 
 
 class InvalidSessionOperation(SessionManagerError):
-    """The request contradicts the rules, whatever the store holds; nothing was written."""
+    """The request cannot be carried out as it was made: a bad id, limit, move, parent or URL; nothing was written."""
 
 
 class InvalidEvent(SessionManagerError):
     """A value cannot be stored as it is; nothing was written.
 
-    `path` leads to it: `events[0].message.cost`, `state.plan`, `properties.owner`. `seq` is the number of the event
-    that is stored under this id with other content, where that is the reason.
+    Attributes:
+        path: where the value is, such as `events[0].message.cost`, `state.plan` or `properties.owner`.
+        event_id: the id of the event that it is in, if any.
+        seq: the number of the event that is stored under this id with other content, when that is the reason.
     """
 
     def __init__(
@@ -141,7 +148,7 @@ class InvalidEvent(SessionManagerError):
 
 
 class CorruptSession(SessionManagerError):
-    """What is stored cannot be read back as it was written; `seq` is the event's number, where one is to blame."""
+    """What is stored cannot be read back as it was written; `seq` is the number of the damaged event, if known."""
 
     def __init__(self, session_id: str, message: str, *, seq: int | None = None) -> None:
         super().__init__(message, session_id=session_id)
@@ -149,7 +156,7 @@ class CorruptSession(SessionManagerError):
 
 
 class StoreUnavailable(SessionManagerError):
-    """The store did not answer, or is closed. Retry with the same ids: nothing is ever doubled."""
+    """The store did not answer, or is closed. A write may have happened: send it again with the same ids."""
 
 
 class StoreFull(SessionManagerError):
@@ -157,11 +164,14 @@ class StoreFull(SessionManagerError):
 
 
 class BudgetExceeded(SessionManagerError):
-    """The commit would spend more than its session or tree may; nothing was written."""
+    """The commit would spend more than its session or tree is allowed to; nothing was written."""
 
 
 class MissingDependency(SessionManagerError, ImportError):
-    """An optional package is not installed; the message is the `pip install` line. It is an ImportError, too."""
+    """An optional package is not installed; the message has the `pip install` line. It is an ImportError as well.
+
+    `package` is the name to import, `extra` the extra of this package that installs it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'a2a_session_manager[{extra}]'")

@@ -1,4 +1,4 @@
-"""Walks over a tree of sessions, for any store: what `Session.ancestors()` and `descendants()` do."""
+"""Walks over a tree of sessions in any store, for `Session.ancestors()` and `Session.descendants()`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFo
 
 
 class TreeNode(Protocol):
-    """A session, as far as a walk over its tree is concerned."""
+    """What a walk over a tree needs of a session."""
 
     id: str
     parent_id: str | None
 
 
 class TreeReader(Protocol):
-    """What a walk asks of a store; every SessionStore answers it."""
+    """What a walk over a tree needs of a store; every SessionStore has it."""
 
     async def get(self, session_id: str, *, last: int | None = None) -> Any: ...
     async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Any]: ...
@@ -27,13 +27,16 @@ def _no_store() -> TreeReader:
     raise InvalidSessionOperation("no store is current: pass store=…")
 
 
-# Whom a session that was made by hand asks for its store. The package puts its provider here, whose types name
-# sessions, and so cannot be imported by what sessions are made of.
+# A session that was made by hand calls this for its store. The package sets it to its provider, which this module
+# cannot import: the provider's types name sessions, and sessions import this module.
 current_store: Callable[[], TreeReader] = _no_store
 
 
 async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
-    """Return the parent, its parent, and so on: nearest first. Raises SessionNotFound for a missing one."""
+    """Return the parent, its parent, and so on, nearest first, each with its newest `last` events.
+
+    Raises SessionNotFound when one of them is missing.
+    """
     found: list[Any] = []
     parent_id = session.parent_id
     while parent_id is not None:
@@ -46,9 +49,9 @@ async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 
 
 
 async def descendants(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
-    """Return everything below `session`, depth first, siblings in creation order.
+    """Return all sessions below `session`, depth first, siblings in creation order, each with its newest `last` events.
 
-    One that is deleted during the walk is left out. Raises SessionNotFound when `session` itself is not stored.
+    A session that is deleted during the walk is left out. Raises SessionNotFound when `session` itself is not stored.
     """
     tree = await store.tree(session.id)
     below = depth_first(session.id, tree)
@@ -56,9 +59,9 @@ async def descendants(session: TreeNode, store: TreeReader, *, last: int | None 
 
 
 def depth_first(session_id: str, parents: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Return the ids below `session_id`, each before its own children.
+    """Return the ids of the sessions below `session_id`, each before its own children.
 
-    `parents` holds (id, parent id) pairs in creation order, of the whole tree or of more than it.
+    `parents` holds (id, parent id) pairs in creation order, of at least the whole tree.
     """
     children: dict[str | None, list[str]] = {}
     for child_id, parent_id in parents:

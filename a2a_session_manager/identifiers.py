@@ -16,7 +16,8 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 ID_CHARACTERS = 512
 
 
-# Asking the system takes ten times as long. Not the module's own source, which a program may seed as it likes.
+# Asking the system for random bits takes ten times as long. The generator is our own, because a program may seed the
+# one of the module `random`, and then tags would come again.
 _tags = random.Random()
 _random_bits = _tags.getrandbits
 if hasattr(os, "register_at_fork"):
@@ -24,17 +25,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def hidden_id() -> str:
-    """Return a random id of 32 hex digits (128 random bits), for what users never name: write and creation ids."""
-    # What uuid4 does, without its object: that took as long as everything else about making an event.
+    """Return a random id of 32 hex digits (128 random bits), for what users do not name: write and creation ids."""
+    # These are the bits of a UUID without the object, which took as long as all the rest of making an event.
     return os.urandom(16).hex()
 
 
 def commit_tag() -> str:
-    """Return 32 random bits as hex digits: they tell two commits of the same revision apart."""
+    """Return 32 random bits as hex digits, which tell two commits of the same revision apart."""
     return f"{_random_bits(32):08x}"
 
 
-# Looked up at each call: tests number ids here.
+# It is looked up at each call, because tests put a function here that numbers ids.
 id_source: Callable[[], str] = hidden_id
 
 
@@ -44,12 +45,12 @@ def new_id() -> str:
 
 
 def derived_id(other: str) -> str:
-    """Return an id like `new_id`'s that is always the same for the same other id."""
+    """Return an id of 32 hex digits that is always the same for the same `other`."""
     return hashlib.blake2b(other.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def checked_id(value: object, what: str = "id") -> str:
-    """Return `value` if it may be an id; raise InvalidSessionOperation otherwise."""
+    """Return `value` if it may be an id; raise InvalidSessionOperation, which calls it `what`, otherwise."""
     if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS:
         raise InvalidSessionOperation(
             f"{what} {shown(value)} cannot be used: take a non-empty string of up to {ID_CHARACTERS} characters"
@@ -69,10 +70,10 @@ def _refuse_surrogates(value: str, what: str) -> None:
 
 
 def shown(value: object) -> str:
-    """Return what an error says of `value`: short, in ASCII, whatever it is."""
+    """Return `value` as an error shows it: short and in ASCII, whatever it is."""
     try:
         text = repr(value[:80]) if isinstance(value, str | bytes) else reprlib.repr(value)
-    except Exception:  # a number of too many digits, a foreign __repr__: to say what is wrong must not go wrong
+    except Exception:  # a number of too many digits, or a failing __repr__, must not hide the error to be shown
         return f"a {type(value).__name__}"
     text = text.encode("ascii", "backslashreplace").decode()
     return f"{text[:80]}… ({len(value)} characters)" if isinstance(value, str) and len(value) > 80 else text[:80]

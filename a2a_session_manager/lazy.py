@@ -1,4 +1,4 @@
-"""Public names that are imported when they are asked for: whoever needs one of them loads no other."""
+"""Public names that are imported when they are first used, so that a program loads only what it needs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 def lazy_names(
     module: str, where: Mapping[str, str], names: Iterable[str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a module whose public `names` lie in the modules that `where` tells.
+    """Return `__getattr__` and `__dir__` for `module`, whose public `names` are in the modules that `where` gives.
 
     A name whose library is not installed is left out of `__all__` and `dir()`, so that `import *`, `help()` and
-    `inspect.getmembers` go on without it. Asked for by name, it raises MissingDependency with the pip line.
+    `inspect.getmembers` work without it. Using it by name raises MissingDependency with the pip line.
     """
     public = list(names)
 

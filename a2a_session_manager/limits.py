@@ -1,4 +1,4 @@
-"""How much a store takes at once, and how long it waits."""
+"""How much a store takes in one commit, how much it reads at once, and how long it waits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ DEEPEST_TREE = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLimits:
-    """Bytes as encoded. What is over `event_bytes`, `commit_events` or `commit_bytes` is refused.
+    """The limits of a store; all sizes are bytes of encoded JSON.
 
     Attributes:
-        page_events: a read that goes on for long, such as a follower's, asks for so many events at once, and
-        page_bytes: for so many bytes of them; at least one event comes always.
-        inline_bytes: payloads above this are encoded and decoded in a thread.
-        cancel_seconds: how long a cancelled caller waits for the end of a write that has begun.
+        event_bytes: the largest event, run, state value or property; a larger one is refused with InvalidEvent.
+        commit_events: the most events of one commit; more are refused with InvalidSessionOperation.
+        commit_bytes: the largest commit as a whole; a larger one is refused with InvalidSessionOperation.
+        page_events: how many events a long read, such as a follower's, loads at once.
+        page_bytes: how many bytes of events such a read loads at once; one event is loaded whatever its size.
+        inline_bytes: payloads above this are encoded and decoded in a thread, so that the event loop is not held up.
+        cancel_seconds: how long a cancelled caller waits for a write that has begun.
     """
 
     event_bytes: int = 16_000_000

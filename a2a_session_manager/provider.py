@@ -1,4 +1,4 @@
-"""All the global state of the library: which store is current."""
+"""SessionStoreProvider: which store is current. This is all the global state of the library."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _scoped: ContextVar[SessionStore | None] = ContextVar("a2a_session_manager_store
 
 
 class SessionStoreProvider:
-    """Hands out the current store, for sessions made by hand; a session that was read remembers its own.
+    """Gives the current store to sessions that were made by hand; a session that was read knows its own.
 
-    `default_factory` makes the store that serves until `set_store`; the package sets it to the memory store.
+    `default_factory` makes the store that is current until `set_store` is called; the package sets it to the memory
+    store.
     """
 
     default_factory: ClassVar[Callable[[], SessionStore] | None] = None
@@ -26,7 +27,7 @@ class SessionStoreProvider:
 
     @classmethod
     def get_store(cls) -> SessionStore:
-        """Return the store of the innermost `use`, else the one set, else the default (made once)."""
+        """Return the store of the innermost `use`; without one, that of `set_store`; without it, the default store."""
         scoped = _scoped.get()
         if scoped is not None:
             return scoped
@@ -36,13 +37,13 @@ class SessionStoreProvider:
 
     @classmethod
     def set_store(cls, store: SessionStore | None) -> None:
-        """Make `store` current for the process; None goes back to a fresh default."""
+        """Make `store` current for the process; None makes a fresh default store current."""
         cls._store = store
 
     @classmethod
     @contextmanager
     def use(cls, store: SessionStore) -> Iterator[SessionStore]:
-        """Make `store` current inside a `with` block, for this task and those it starts."""
+        """Make `store` current inside a `with` block, for this task and the tasks that it starts there."""
         token = _scoped.set(store)
         try:
             yield store

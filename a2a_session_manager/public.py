@@ -1,4 +1,4 @@
-"""The public names: what `from a2a_session_manager import …` finds, imported when the first one is asked for."""
+"""The public names: `from a2a_session_manager import …` finds them here, imported when the first one is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading ahead, at a moment of the caller's choice, what counting and pricing would load on first use."""
+"""Loading vocabularies and prices at a moment of the caller's choice; otherwise they are loaded on first use."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from a2a_session_manager.tokens import counting
 
 
 async def warm_up(models: str | Iterable[str] | None = None) -> list[str]:
-    """Load the vocabularies of `models` (None: all that travel with us) and the price list.
+    """Load the vocabularies of `models` and the price list; return the names of the vocabularies.
 
-    Returns the names of the vocabularies. Building one stops the event loop for about a tenth of a second, so
-    a service calls this before it takes requests. Raises SessionManagerError when a file of ours is damaged.
+    `models` are names of models, None means every vocabulary that comes with this package. Building one stops the event
+    loop for about a tenth of a second, so a service calls this before it takes requests. Raises SessionManagerError
+    when a file of this package is damaged.
     """
     names = await counting.warm_up(models)
     await warm_up_prices()

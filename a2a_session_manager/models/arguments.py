@@ -1,4 +1,4 @@
-"""What callers hand in where a verb or a change takes numbers, texts and lists: checked before anything is done."""
+"""Checks of the numbers, texts and lists that callers pass to verbs and changes, made before anything is done."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 
-# Larger ones mean all: no session has as many events, and every store can count so far.
+# A larger number means all: no session has that many events, and every store can count up to it.
 MOST = 2**53 - 1
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Return `value` if it is a whole number of 0 or more, at most MOST of it.
+    """Return `value`, or MOST if it is larger. Raises InvalidSessionOperation unless it is a whole number from 0 on.
 
-    Raises InvalidSessionOperation, for True and False as well.
+    True and False are refused as well.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidSessionOperation(f"{name}={shown(value)} is no whole number: take 0 or more")
@@ -27,12 +27,12 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def limit(name: str, value: Any) -> int | None:
-    """Return a limit, None for no limit; see whole_number."""
+    """Return a limit, or None for no limit. Raises what whole_number raises."""
     return None if value is None else whole_number(name, value)
 
 
 def text(name: str, value: Any) -> str:
-    """Return `value` if it is a text that an id may begin with. Raises InvalidSessionOperation."""
+    """Return `value` if an id may begin with it; it may be empty. Raises InvalidSessionOperation otherwise."""
     if not isinstance(value, str):
         raise InvalidSessionOperation(f"{name}={shown(value)} is no text: take a string")
     try:
@@ -45,12 +45,12 @@ def text(name: str, value: Any) -> str:
 
 
 def cursor(value: Any) -> str | None:
-    """Return the cursor of a page, None for the start. Raises InvalidSessionOperation for what no page gave."""
+    """Return the cursor of a page, None for the start. Raises InvalidSessionOperation for what cannot be a cursor."""
     return None if value is None else text("cursor", value)
 
 
 def items(name: str, value: Any) -> Sequence[Any]:
-    """Return several things as a sequence: what can be read once only is read here. Raises InvalidSessionOperation."""
+    """Return `value` as a sequence; an iterator is read to its end. Raises InvalidSessionOperation for one thing."""
     if isinstance(value, list | tuple):
         return value
     if isinstance(value, str):
@@ -61,7 +61,7 @@ def items(name: str, value: Any) -> Sequence[Any]:
 
 
 def values(name: str, value: Any) -> dict[str, Any]:
-    """Return values by key, as a copy. Raises InvalidSessionOperation."""
+    """Return a mapping as a dict of its own. Raises InvalidSessionOperation for anything else."""
     if not isinstance(value, Mapping):
         raise InvalidSessionOperation(f"{name} is a {type(value).__name__}: pass a dict")
     return dict(value)

@@ -1,4 +1,4 @@
-"""Everything that one commit changes in a session, as data."""
+"""SessionChange and Retraction: what one commit changes in a session, as data; and CommitResult, what it did."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from a2a_session_manager.models.session_run import SessionRun
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """Which events to hide, chosen in exactly one way and decided inside the commit.
+    """Which events a commit hides: chosen in exactly one way, and determined when the commit is made.
 
-    Raises InvalidSessionOperation when made in none or in several ways.
+    Making one in none or in several ways raises InvalidSessionOperation.
 
     Attributes:
-        event_ids: these events; an id that was never appended is refused.
-        last: the last `last` events that are visible now: `last=1` pops.
-        after: every event with a seq above this; `after=0` clears the session.
+        event_ids: the ids of the events. The commit refuses an id that was never appended.
+        last: how many of the newest visible events; `last=1` is the newest one.
+        after: a seq; all events with a higher one. `after=0` means all.
     """
 
     event_ids: Sequence[str] = ()
@@ -42,10 +42,17 @@ class Retraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionChange:
-    """What a store commits as one atomic step: retractions first, then the rest.
+    """What a store commits as one atomic step: the retraction first, then the rest.
 
-    State and properties merge per top-level key, runs per id. An empty change only looks where the session is.
-    Raises InvalidSessionOperation when made with a key both set and unset, or with what are no lists and dicts.
+    An empty change writes nothing; its commit returns where the session is. Making one with a key both set and unset,
+    or with something else than lists and dicts, raises InvalidSessionOperation.
+
+    Attributes:
+        events: events to append, in this order.
+        set_state, set_properties: top-level keys with their new values, each replaced as a whole; other keys stay.
+        unset_state, unset_properties: top-level keys to remove; one that is not there is fine.
+        runs: runs to add, or to update by their ids. An illegal move of a status raises InvalidSessionOperation.
+        retraction: which events to hide from the default view.
     """
 
     events: Sequence[SessionEvent[Any]] = ()
@@ -57,26 +64,31 @@ class SessionChange:
     retraction: Retraction | None = None
 
     def __post_init__(self) -> None:
-        # As they are now, and read once: a generator would be empty when it is written.
+        # Copied as they are now, and iterators read once: they would be empty when the commit is sent.
         for name in ("events", "runs", "unset_state", "unset_properties"):
             object.__setattr__(self, name, arguments.items(name, getattr(self, name)))
         for name in ("set_state", "set_properties"):
             object.__setattr__(self, name, arguments.values(name, getattr(self, name)))
         if not isinstance(self.retraction, Retraction | None):
             raise InvalidSessionOperation(f"retraction={shown(self.retraction)} is none: pass a Retraction")
-        for what, kept, dropped in (
+        for what, set_values, unset_keys in (
             ("state", self.set_state, self.unset_state),
             ("properties", self.set_properties, self.unset_properties),
         ):
-            if both := sorted(key for key in kept if key in dropped):
+            if both := sorted(key for key in set_values if key in unset_keys):
                 raise InvalidSessionOperation(f"{what} keys both set and unset in one change: {both}")
 
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """What a commit did. `events` are as they are stored, in the order given, each with its `seq`; `is_repeat`
-    marks those that were stored before, which keep their seq, and are marked `retracted` if they were hidden since.
-    `retracted` is what this commit hid. `revision` counts the session's commits, `last_seq` its events.
+    """What a commit did.
+
+    Attributes:
+        revision: how many commits changed the session so far, this one included.
+        last_seq: the seq of the session's newest event; 0 when it has none.
+        events: the events of the change as they are stored, in the order given, each with its `seq`. One that was
+            stored before keeps its seq and is marked `is_repeat`, and `retracted` if it was hidden since.
+        retracted: the events that this commit hid, oldest first.
     """
 
     revision: int

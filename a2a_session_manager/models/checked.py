@@ -1,4 +1,4 @@
-"""CheckedModel: a model of ours that is made of what it cannot hold raises an error of ours."""
+"""CheckedModel: the base of our models, which raises our own error for a value that a field cannot hold."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REMEDIES = {
 
 
 class CheckedModel(BaseModel):
-    """Raises InvalidEvent, which is a ValueError here, where pydantic has its ValidationError.
+    """Raises InvalidEvent, which is a ValueError here, where pydantic raises its ValidationError.
 
-    Only where a user makes or changes it: inside another model, and in `model_validate`, pydantic's own errors go
-    on, with their places.
+    It does so where a user makes or changes a model. For a model inside another one, and in `model_validate`,
+    pydantic's own error is raised, with the place of the value.
     """
 
     if not TYPE_CHECKING:  # type checkers know the fields by name
@@ -32,7 +32,7 @@ class CheckedModel(BaseModel):
             except ValidationError as error:
                 _refuse(error)
 
-        # Without this mark, pydantic would take the way round by `__init__` for every model inside another one.
+        # Without this mark, pydantic would call `__init__` for every model inside another one, which is slower.
         __init__.__pydantic_base_init__ = True
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -43,11 +43,14 @@ class CheckedModel(BaseModel):
 
 
 class InvalidFields(InvalidEvent, ValueError):
-    """A model was to hold what it cannot; a ValueError as well, for that is what pydantic raises."""
+    """A model cannot hold a value. It is a ValueError as well, because pydantic's own error is one."""
 
 
 def exact_offset(moment: datetime) -> datetime:
-    """Return the same moment with an offset that JSON can say, which is one of whole minutes. Raises ValueError."""
+    """Return the same moment with an offset of whole minutes, as ISO 8601 requires; in UTC if it has another one.
+
+    Raises ValueError when that moment is outside of the years 1 to 9999 in UTC.
+    """
     offset = moment.utcoffset()
     if offset is None or not offset % _MINUTE:
         return moment
@@ -61,7 +64,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(exact_offset)]
 
 
 def invalid_fields(error: ValidationError) -> InvalidFields:
-    """Return the error of ours that says what `error` does, with the remedy where one is known."""
+    """Return our own error with the text of pydantic's, and with a remedy when one is known."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     texts = []
     for each in found[:_MOST_SHOWN]:

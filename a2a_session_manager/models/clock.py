@@ -1,11 +1,11 @@
-"""The one place where the library looks at a clock. Times inform; they never order anything."""
+"""The one place where the library reads a clock. Times are for information; nothing is ordered by them."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
 
-# Looked up at each call: tests put a clock of theirs here.
+# It is looked up at each call, because tests put a clock of their own here.
 time_ns = time.time_ns
 
 

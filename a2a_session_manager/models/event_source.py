@@ -1,4 +1,4 @@
-"""Who said it."""
+"""EventSource: who an event comes from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EventSource(StrEnum):
-    """The author of an event; tools and the application itself speak as SYSTEM."""
+    """The author of an event. SYSTEM stands for tools and the application itself."""
 
     USER = "user"
     LLM = "llm"

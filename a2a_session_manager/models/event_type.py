@@ -1,4 +1,4 @@
-"""What kind of thing was recorded."""
+"""EventType: what kind of thing an event records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """The kinds the library knows; `SessionEvent.type` keeps any other string as it is."""
+    """The types of events that the library knows; `SessionEvent.type` keeps any other string as it is."""
 
     MESSAGE = "message"
     TOOL_CALL = "tool_call"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 
 PICO_PER_USD = 10**12
-# What one usage may cost, in pico-dollars: a trillion dollars. Sums go on above.
+# The most that one usage may cost: a trillion dollars. Sums may be larger.
 MOST_PICO_USD = 10**24
 
 
@@ -15,10 +15,10 @@ def usd_from_pico(pico: int) -> Decimal:
 
 
 def pico_from_usd(usd: Decimal | float | str) -> int:
-    """Return dollars as whole pico-dollars, half to even. Raises ValueError for what is no amount."""
+    """Return dollars as whole pico-dollars, rounded half to even. Raises ValueError for what is no amount."""
     try:
         pico = Decimal(str(usd)) * PICO_PER_USD
-        if abs(pico) > MOST_PICO_USD:  # before it becomes a number of a million digits
+        if abs(pico) > MOST_PICO_USD:  # a huge exponent would become a number of a million digits
             raise ValueError("too much")
         return int(pico.to_integral_value(rounding=ROUND_HALF_EVEN))
     except (ArithmeticError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""One recorded thing: frozen from the moment it is made."""
+"""SessionEvent: one recorded thing in a session, frozen from the moment it is made."""
 
 from __future__ import annotations
 
@@ -19,30 +19,39 @@ from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
 
-# Past `SessionEvent.__setattr__`, which refuses.
+# These set attributes without `SessionEvent.__setattr__`, which refuses to.
 _put_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _put_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 class SessionEvent(SharedFieldsSet, Generic[MessageT]):
-    """An event of a session's log; `task_id` is the id of the run it belongs to, `timestamp` when it was made.
+    """An event of a session's log.
 
-    `message` is any JSON value or a pydantic model; `SessionEvent[M]` brings models of M back, otherwise they
-    return as plain JSON. A model is stored only if it can be read back as an equal one. Where a read asked for a
-    `message_type` that a stored message does not fit, that one is plain JSON, and `message_error`, which is never
-    stored, says why. The store gives `seq` (1, 2, 3 … per session; None before it is stored) and says
-    `retracted` of an event that is hidden from the default view, and `is_repeat` of an event that a write brought
-    again: then it is the one stored before, under the same id. A change inside the payload of a stored event is not
-    seen by `save`: append a new event instead.
+    A change inside the payload of a stored event is not seen by `save`: append a new event instead.
+
+    Attributes:
+        id: unique in its session; a random one unless given. Appending the same id again changes nothing.
+        message: any JSON value, or a pydantic model if it can be read back as an equal one. A read returns plain JSON,
+            or models of M where it asked for `message_type=M`.
+        source, type: who the event comes from, and what it records.
+        timestamp: when the event was made. It orders nothing.
+        task_id: the id of the run that the event belongs to.
+        metadata: JSON values under string keys, for whatever else is to be known.
+        token_usage: what the request behind the event used.
+        seq: the event's number in its session, 1, 2, 3 …, given by the store; None before it is stored.
+        retracted: whether the event is hidden from the default view.
+        is_repeat: whether a write brought the id again. Then this is the event that was stored before under it.
+        message_error: why a stored message did not fit the `message_type` that a read asked for, and so is plain JSON.
+            It is never stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Identifier = Field(default_factory=new_id)
-    # Not `MessageT | None`: who reads `event.message["content"]` knows that there is a message.
+    # It is not `MessageT | None`, so that code may read `event.message["content"]` without a check for None.
     message: MessageT = cast("Any", None)
     source: EventSource = EventSource.LLM
-    # Left to right: a known kind becomes its EventType, any other string stays.
+    # Left to right, so that a known type becomes its EventType and any other string stays.
     type: EventType | str = Field(default=EventType.MESSAGE, union_mode="left_to_right")
     timestamp: AwareDatetime = Field(default_factory=utc_now)
     task_id: Identifier | None = None
@@ -66,8 +75,15 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     ) -> Self:
         """Return an event with the tokens of its request counted, and priced at its timestamp.
 
-        `prompt` is the request's text or chat messages, `completion` the answer's text. `fields` are further fields
-        of the event. Where the provider reported its usage, make the event with that as `token_usage` instead.
+        When the provider has reported a usage, make the event with that as `token_usage` instead.
+
+        Args:
+            message: the event's payload.
+            prompt: the request, as text or chat messages.
+            completion: the answer's text; None when there is none.
+            model: the model's name, which decides about the tokenizer and the price.
+            counter: counts the tokens in place of the library's own TiktokenCounter.
+            fields: further fields of the event.
         """
         event = cls(message=message, **fields)
         counted = await TokenUsage.from_text(prompt, completion, model, counter=counter)
@@ -80,7 +96,7 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
 
 
 def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, str, str | None]]:
-    """Yield the usage of each event that has one, with its source and its run, as TokenSummary.plus_all takes them."""
+    """Yield the usage of each event that has one, with the event's source and run, for TokenSummary.plus_all."""
     for event in events:
         if event.token_usage is not None:
             yield event.token_usage, event.source.value, event.task_id
@@ -89,8 +105,8 @@ def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, 
 def with_seq(
     event: SessionEvent[MessageT], seq: int, *, retracted: bool = False, is_repeat: bool = False
 ) -> SessionEvent[MessageT]:
-    """Return a copy of `event` that knows its place in the log; the original stays unplaced."""
-    # What model_copy(update=…) does, for less: every append places its events. What is frozen may be shared.
+    """Return a copy of `event` with its place in the log; the original stays as it is."""
+    # This is model_copy(update=…) made faster, since every append calls it. Parts of frozen events may be shared.
     copy: SessionEvent[MessageT] = object.__new__(type(event))
     fields = copy.__dict__
     fields.update(event.__dict__)

@@ -1,4 +1,4 @@
-"""What a session says about itself: when it was made and last active, and free properties."""
+"""SessionMetadata: when a session was created and last active, and its properties."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _YEARS = range(1700, 2250)
 
 
 def _countable(moment: datetime) -> datetime:
-    # In microseconds since the epoch, which every store can count exactly.
+    # Microseconds since the epoch of these years are numbers that every store can count exactly.
     if moment.year not in _YEARS:
         raise ValueError(f"the year is {moment.year}: take one from {_YEARS[0]} to {_YEARS[-1]}")
     return moment
@@ -24,11 +24,15 @@ _Time = Annotated[Moment, AfterValidator(_countable)]
 
 
 class SessionMetadata(CheckedModel):
-    """Times as the writers' clocks had them, and `properties`: JSON values under string keys.
+    """The times and properties of a session. Times come from the clocks of the writers.
 
-    `updated_at` is when the session was last active: commits with events, runs, state or retractions move it, new
-    properties do not, and it never goes back. A Session made by hand keeps the times it is made with when it is
-    saved, which is how old conversations are imported.
+    A Session made by hand keeps the times that it was made with when it is saved; so old conversations are imported.
+
+    Attributes:
+        created_at: when the session was created.
+        updated_at: when it was last active. Commits with events, runs, state or retractions move it forward, new
+            properties do not, and it never goes back.
+        properties: JSON values under string keys.
     """
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
@@ -38,9 +42,9 @@ class SessionMetadata(CheckedModel):
     properties: dict[str, Any] = Field(default_factory=dict)
 
     def set_property(self, key: str, value: Any) -> None:
-        """Set one property of this object; `save` writes it."""
+        """Set one property, to any JSON value, in this object; `save` writes it to the store."""
         self.properties[key] = value
 
     def get_property(self, key: str, default: Any = None) -> Any:
-        """Return one property, or `default`."""
+        """Return one property, or `default` when there is none of this key."""
         return self.properties.get(key, default)

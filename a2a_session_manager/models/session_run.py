@@ -1,4 +1,4 @@
-"""One execution inside a session, and the moves it may make."""
+"""SessionRun: one execution in a session, and the legal moves of its status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True of the three that a run ends in."""
+        """Whether a run with this status has ended."""
         return not LEGAL_MOVES[self]
 
 
@@ -42,12 +42,17 @@ LEGAL_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
 
 
 class SessionRun(CheckedModel):
-    """A run, one execution in a session; its events carry `task_id=run.id`.
+    """A run: one execution in a session. Its events have `task_id=run.id`.
 
-    From pending it goes to running, from there to waiting and back, and to completed; to failed or cancelled from
-    wherever it has not ended. Any other move raises InvalidSessionOperation, and changes nothing.
-    `error_type` is the name of the exception that ended a failed run, `error` its text, or the reason given, of a very
-    long one the beginning.
+    Its status goes from pending to running, from there to waiting and back, and to completed; from any of these to
+    failed or cancelled. Any other move raises InvalidSessionOperation and changes nothing.
+
+    Attributes:
+        agent: the name of the agent that runs.
+        started_at, ended_at: when it first went to running, and when it ended; None before.
+        error_type: the name of the exception that ended a failed run.
+        error: the text of that exception, or the reason that was given; of a very long one the beginning.
+        metadata: JSON values under string keys.
     """
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
@@ -62,26 +67,29 @@ class SessionRun(CheckedModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     def mark_running(self) -> None:
-        """Start, or go on after waiting."""
+        """Start the run, or continue it after waiting."""
         self.status = RunStatus.RUNNING
         if self.started_at is None:
             self.started_at = utc_now()
 
     def mark_waiting(self) -> None:
-        """Wait for input from outside: a human's answer, an authorisation."""
+        """Let the run wait for input from outside, such as a human's answer or an authorisation."""
         self.status = RunStatus.WAITING
 
     def mark_completed(self) -> None:
-        """End well."""
+        """End the run as completed."""
         self._end(RunStatus.COMPLETED)
 
     def mark_failed(self, reason: object = None, *, error_type: str | None = None) -> None:
-        """End by an error; the text of `reason`, which may be the exception, becomes `error`."""
+        """End the run as failed. The text of `reason`, which may be an exception, becomes `error`.
+
+        `error_type` is the name of the exception's class.
+        """
         self._end(RunStatus.FAILED)
         self.error, self.error_type = reason_text(reason), error_type
 
     def mark_cancelled(self, reason: object = None) -> None:
-        """End by somebody's wish; the text of `reason` becomes `error`."""
+        """End the run as cancelled. The text of `reason` becomes `error`."""
         self._end(RunStatus.CANCELLED)
         self.error = reason_text(reason)
 
@@ -105,6 +113,6 @@ def _status(value: Any) -> RunStatus:
 
 
 def illegal_move(run_id: str, current: RunStatus, wanted: RunStatus) -> str:
-    """Return the text that refuses a move, with the moves that are left."""
+    """Return the message of the error for an illegal move, which names the legal ones."""
     allowed = ", ".join(sorted(LEGAL_MOVES[current])) or "none, it has ended: start a new run"
     return f"run {run_id!r} cannot go from {current} to {wanted}; from {current} it may go to: {allowed}"

@@ -1,1 +1,1 @@
-"""Values, models and foreign objects as JSON: what may be stored, and how it becomes bytes."""
+"""JSON of values, models and foreign objects: what may be stored, and how it becomes bytes."""

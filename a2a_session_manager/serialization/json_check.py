@@ -1,4 +1,4 @@
-"""One walk over a payload that refuses what JSON has not, with the path, before anything is encoded."""
+"""JsonCheck: one walk over a payload, before anything is encoded, that refuses what is no JSON and names its path."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from a2a_session_manager.serialization.model_json import NoWayBackError, plain_m
 from a2a_session_manager.serialization.model_parts import ONCE_ONLY, parts_of
 
 DEEPEST = 100
-# Python reads back integers of up to 4,300 digits.
+# Python parses integers of up to 4,300 digits.
 _LONGEST_INT_BITS = 13_280
 
 
 class TooHeavy(Exception):
-    """The payload weighs more than the caller wanted to walk here."""
+    """The payload is heavier than the caller wants to walk on the event loop."""
 
 
 class JsonCheck:
-    """Walks payloads and adds up their weight; stops with TooHeavy above `most`, before it has walked on.
+    """Walks payloads and adds up their weight; raises TooHeavy as soon as it is above `most`.
 
-    A structure that is referred to twice weighs twice, for it is written twice.
+    A structure that is referred to twice counts twice, because it is written twice.
     """
 
-    # Every value weighs this much beside its text: walking and encoding small values costs time, not bytes.
-    # Counted by what holds it, all at once.
+    # Every value counts this much in addition to its text, because walking and encoding small values takes time. A dict
+    # or a list counts all of its values at once.
     VALUE_WEIGHT: ClassVar = 32
 
     __slots__ = ("_plain", "most", "weight")
@@ -39,9 +39,9 @@ class JsonCheck:
         self._plain: dict[int, tuple[BaseModel, Any]] = {}
 
     def check(self, value: Any, *path: str | int) -> Any:
-        """Return `value` as plain JSON values, itself unless there are models in it.
+        """Return `value` as plain JSON values: itself, or a copy when there are models in it.
 
-        Raises InvalidEvent with the path to the first value that JSON cannot hold.
+        `path` is where the value is, for the error: InvalidEvent with the path to the first value that is no JSON.
         """
         try:
             self.add(0, 1)
@@ -56,12 +56,12 @@ class JsonCheck:
         return plain
 
     def add(self, characters: int, values: int = 0) -> None:
-        """Count text and values in; raise TooHeavy when it gets too much."""
+        """Add text and values to the weight; raise TooHeavy when it is above `most`."""
         self.weight += characters + values * self.VALUE_WEIGHT
         if self.weight > self.most:
             raise TooHeavy
 
-    # Counts in what comes along with payloads: it takes time as well.
+    # Adds what is encoded beside payloads, such as an event's own fields, which takes time as well.
     add_unchecked = add
 
     def _walk(self, value: Any, depth: int) -> None:
@@ -95,7 +95,7 @@ class JsonCheck:
             raise _Refused(_TOO_DEEP)
         characters = 0
         for name, item in items:
-            if type(item) is str:  # as most are
+            if type(item) is str:  # most of them are
                 characters += len(item)
                 continue
             try:
@@ -131,7 +131,7 @@ class JsonCheck:
         known = self._plain.get(id(model))
         if known is None:
             before = self.weight
-            # Before it is dumped, which may take long, empty what can be read once only, and turn NaN into null.
+            # This comes before the dump, which may take long, exhausts iterators, and turns NaN into null.
             self._walk_parts(model, depth)
             self.weight = before
             try:
@@ -142,7 +142,7 @@ class JsonCheck:
         self._walk(known[1], depth)
 
     def _walk_parts(self, value: Any, depth: int) -> None:
-        """Walk what a model holds, which need not be JSON before it is dumped."""
+        """Walk the values in a model, which need not be JSON before it is dumped."""
         if isinstance(value, str | bytes | bytearray):
             self.add(len(value))
         elif isinstance(value, float):
@@ -175,19 +175,20 @@ class JsonCheck:
 class SizeCheck(JsonCheck):
     """Measures payloads as they would be written, and refuses one that would take more than `most` bytes.
 
-    It takes the least that a value can take: what passes may turn out larger, but not by an order of magnitude.
+    It counts the least that each value can take. A payload that passes may be larger than `most`, but not by an order
+    of magnitude.
     """
 
-    VALUE_WEIGHT: ClassVar = 2  # itself, and a comma or a colon
+    VALUE_WEIGHT: ClassVar = 2  # at least one character, and a comma or a colon
 
     __slots__ = ()
 
     def check(self, value: Any, *path: str | int) -> Any:
-        self.weight = 0  # each payload is measured for itself
+        self.weight = 0  # the limit is one of each payload, not of all together
         return super().check(value, *path)
 
     def add_unchecked(self, characters: int, values: int = 0) -> None:
-        """Do nothing: only payloads are measured."""
+        """Do nothing, since only payloads are measured."""
 
     def add(self, characters: int, values: int = 0) -> None:
         self.weight += characters + values * self.VALUE_WEIGHT
@@ -199,12 +200,12 @@ class SizeCheck(JsonCheck):
 
 
 def unlimited() -> JsonCheck:
-    """Return a check that walks to the end, however heavy the payload is."""
+    """Return a check that never raises TooHeavy."""
     return JsonCheck(inf)
 
 
 class _Refused(Exception):
-    """Carries the steps from the culprit up to the root, innermost first."""
+    """Carries the steps of the path to the bad value, innermost first."""
 
     def __init__(self, message: str, *, is_too_large: bool = False) -> None:
         super().__init__(message)

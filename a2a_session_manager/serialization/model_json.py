@@ -1,7 +1,8 @@
-"""Pydantic models to plain JSON values that lead back to them.
+"""Pydantic models to plain JSON values from which their class makes equal ones.
 
-A dump need not: by name where a model takes aliases alone, with computed fields where it forbids what it does not
-know, without excluded fields, with stars for a secret. So every dump is read back before it is stored.
+Not every dump can be read back: one by field names when the model accepts aliases only, one with computed fields when
+it forbids extra ones, one without excluded fields, one with a secret as stars. So every dump is read back before it is
+stored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.model_parts import SECRETS, fields_of_model
 from a2a_session_manager.serialization.plain_json import dumped
 
-# How a model may be dumped, the readable ways first. `round_trip` leaves computed fields out.
+# The ways to dump a model, the most readable first. `round_trip` leaves computed fields out.
 _WAYS: tuple[dict[str, bool], ...] = (
     {},
     {"by_alias": True},
@@ -26,18 +27,18 @@ _WAYS: tuple[dict[str, bool], ...] = (
     {"round_trip": True, "by_alias": True},
     {"round_trip": True, "by_alias": False},
 )
-# The way that led back the last time is tried first: nearly always it is the same for all models of a class.
+# The way that could be read back the last time is tried first; it is nearly always the same for all models of a class.
 _found_ways: WeakKeyDictionary[type[BaseModel], int] = WeakKeyDictionary()
-# What is said of a dump that the class as such does not take.
+# The errors that pydantic reports when a dump has other names than the class accepts.
 _OTHER_NAMES = frozenset({"missing", "extra_forbidden"})
 
 
 class NoWayBackError(Exception):
-    """No dump of a model is read back as what it was."""
+    """No dump of a model can be read back as an equal one."""
 
 
 def plain_model(model: BaseModel) -> Any:
-    """Return plain JSON values from which the class of `model` makes an equal one. Raises NoWayBackError."""
+    """Return plain JSON values from which the class of `model` makes an equal one. Raises NoWayBackError if none do."""
     kind = type(model)
     first = _found_ways.get(kind, 0)
     reason = ""
@@ -45,7 +46,7 @@ def plain_model(model: BaseModel) -> Any:
     for way in (first, *(way for way in range(len(_WAYS)) if way != first)):
         try:
             plain = _dumped(model, way)
-        except Exception as error:  # a serializer of the caller's may raise anything
+        except Exception as error:  # a user's serializer may raise anything
             reason = reason or f"it cannot be dumped as JSON: {error}"
             continue
         try:
@@ -55,14 +56,15 @@ def plain_model(model: BaseModel) -> Any:
                 unvalidated.append(plain)
             reason = reason or f"what would be stored cannot be read back: {_first_line(error)}"
             continue
-        except Exception as error:  # and so may a validator
+        except Exception as error:  # and so may a user's validator
             reason = reason or f"what would be stored cannot be read back: {error}"
             continue
         if _same(model, again):
             _found_ways[kind] = way
             return plain
         reason = f"{_difference(model, again)} would not come back as it is"
-    # Clients of providers make models without validating them: what a model has said is kept if all of it is there.
+    # The client libraries of providers make models without validating them. Such a model is stored if its dump holds
+    # everything that is in it.
     for plain in unvalidated:
         if _holds_all(model, plain):
             return plain
@@ -73,7 +75,7 @@ def _dumped(model: BaseModel, way: int) -> Any:
     options: dict[str, Any] = _WAYS[way]
     try:
         return model.model_dump(mode="json", warnings=False, **options)
-    except UnicodeEncodeError:  # a key with a lone surrogate
+    except UnicodeEncodeError:  # a key has a lone surrogate
         plain = model.model_dump(warnings=False, **options)
         return json.loads(json.dumps(plain, default=to_jsonable_python))
 
@@ -85,12 +87,12 @@ def _read(kind: type[BaseModel], plain: Any) -> BaseModel:
     except ValidationError as error:
         if error.errors(include_input=False)[0]["type"] != "json_invalid":
             raise
-        again = validator.validate_python(plain)  # pydantic's parser knows no lone surrogates
+        again = validator.validate_python(plain)  # pydantic's parser rejects lone surrogates
     return again
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Compare as `==` does, but for what a model keeps in private, and with 1, 1.0 and True told apart."""
+    """Compare like `==`, but without the private attributes of models, and with 1, 1.0 and True as different."""
     if isinstance(one, BaseModel):
         return type(one) is type(other) and _same(dict(fields_of_model(one)), dict(fields_of_model(other)))
     if isinstance(one, dict) and isinstance(other, dict):
@@ -118,7 +120,7 @@ def _difference(one: BaseModel, other: BaseModel) -> str:
 
 
 def _holds_all(value: Any, plain: Any) -> bool:
-    """Tell whether everything in `value` is in `plain`, under its name or its alias."""
+    """Tell whether everything in `value` is in `plain`, under its field name or its alias."""
     if isinstance(value, SECRETS):
         return False
     if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""What pydantic models and the like hold, before anything is dumped."""
+"""The parts of models, containers and dataclasses, before anything is dumped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-# pydantic's own lazy iterator of a field like Iterable[int] is one, too.
+# pydantic's lazy value of a field like Iterable[int] is an Iterator as well.
 ONCE_ONLY: Final = Iterator
 SECRETS: Final = SecretStr, SecretBytes
 
 
 def parts_of(value: Any) -> Iterable[tuple[object, Any]] | None:
-    """Return what `value` is made of, by name or place; None for what is one piece."""
+    """Return the parts of `value` with their names or indexes; None when it has no parts."""
     if isinstance(value, BaseModel):
         return fields_of_model(value)
     if isinstance(value, Mapping):
@@ -29,7 +29,7 @@ def parts_of(value: Any) -> Iterable[tuple[object, Any]] | None:
 
 
 def fields_of_model(model: BaseModel) -> list[tuple[str, Any]]:
-    """Return the fields of a model that it has, and what it holds beside them; no cached property."""
+    """Return the fields of a model and its extra values, by name; cached properties are left out."""
     known = type(model).model_fields
     own = [(name, value) for name, value in model.__dict__.items() if name in known]
     return [*own, *(model.__pydantic_extra__ or {}).items()]

@@ -1,4 +1,7 @@
-"""Plain JSON to bytes and back: pydantic's way, several times as fast as `json`, which alone knows lone surrogates."""
+"""Plain JSON to bytes and back: by pydantic, which is several times as fast as `json`, or by `json`, if need be.
+
+Only `json` can write and read lone surrogates.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _SPLIT_CHARACTER = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def dumped(value: Any) -> bytes:
-    """Return `value` as bytes; a lone surrogate, which UTF-8 has not, as an ASCII escape."""
+    """Return `value` as bytes in UTF-8, or in ASCII with escapes when there is a lone surrogate in it."""
     try:
         return to_json(value)
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -20,19 +23,19 @@ def dumped(value: Any) -> bytes:
 
 
 def escaped(value: Any, *, allow_nan: bool = True) -> bytes:
-    """Return JSON in ASCII, where a lone surrogate is an escape like any other, in a key as in a value."""
+    """Return JSON in ASCII, where a lone surrogate is an escape like any other, in keys and values."""
     text = json.dumps(value, default=to_jsonable_python, allow_nan=allow_nan, separators=(",", ":"))
     return text.encode("ascii")
 
 
 def has_split_character(value: Any) -> bool:
-    """Tell whether two surrogates stand side by side somewhere: as escapes, they would come back as one character."""
+    """Tell whether two surrogates of a pair are side by side: as escapes, they would be read back as one character."""
     text = json.dumps(value, default=to_jsonable_python, ensure_ascii=False)
     return _SPLIT_CHARACTER.search(text) is not None
 
 
 def parsed(data: bytes) -> Any:
-    """Return the value in `data`. Raises ValueError where there is none."""
+    """Return the value that `data` encodes. Raises ValueError when it is no JSON."""
     try:
         return from_json(data)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Any object of a client library → plain JSON: dicts, pydantic models, dataclasses, protobuf, attributes."""
+"""Objects of client libraries as plain JSON: dicts, pydantic models, dataclasses, protobuf messages, attributes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from math import isfinite
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-# Usage objects are three levels deep; whatever goes deeper is no usage, and may even be a circle.
+# Usage objects are three levels deep. An object that is deeper is no usage, and may even contain itself.
 _DEEPEST = 12
-# pydantic-ai's RunUsage can be called as well, so not all that is callable.
+# These, and not everything that is callable: pydantic-ai's RunUsage is callable, too.
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, partial)
 _SCALARS = (str, bytes, bytearray, bool, int, float, complex, Enum, date, type)
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Return `value` as JSON can hold it; what JSON has no word for becomes its text."""
+    """Return `value` as plain JSON; whatever JSON cannot express becomes its text."""
     if value is None or type(value) in (str, bool, int):
         return value
     if isinstance(value, Enum):
@@ -38,9 +38,9 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def fields_of(value: Any) -> Mapping[str, Any] | None:
-    """Return what `value` holds by name, one level deep, or None when it is no object with names.
+    """Return the named parts of `value`, one level deep, or None when it has none.
 
-    Of objects, what is None is left out: there it says that nothing was said.
+    Of an object, unlike of a mapping, attributes that are None are left out: they mean that nothing was reported.
     """
     if isinstance(value, Mapping):
         return value

@@ -1,4 +1,4 @@
-"""Values to JSON bytes: checked, and off the loop when they are heavy."""
+"""Values to JSON bytes: checked first, and encoded in a thread when they are heavy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EncodedT = TypeVar("EncodedT")
 
 
 def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
-    """Return a state value or a property as JSON bytes. Raises InvalidEvent."""
+    """Return a state value or a property as JSON bytes. Raises InvalidEvent with the `path` of what is no JSON."""
     plain = check.check(value, *path)
     try:
         return to_json(plain)
@@ -28,9 +28,10 @@ def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
 async def inline_or_thread(
     encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits, heavy_check: JsonCheck | None = None
 ) -> EncodedT:
-    """Encode here what is light, and in a thread what would hold up the loop.
+    """Return `encode(check)`: on the event loop for a light payload, in a thread for one that would hold it up.
 
-    There by `heavy_check`; without one, what is over the limits is refused before it is encoded.
+    In the thread, `heavy_check` is used. By default that is one that refuses what is over the limits before it is
+    encoded.
     """
     try:
         return encode(JsonCheck(limits.inline_bytes))
@@ -39,7 +40,7 @@ async def inline_or_thread(
 
 
 def escaped_whole(value: Any, what: str) -> bytes:
-    """Return JSON in ASCII. Raises InvalidEvent, naming `what`, for a character in two halves."""
+    """Return JSON in ASCII. Raises InvalidEvent, which names `what`, for a surrogate pair in two halves."""
     if has_split_character(value):
         raise InvalidEvent(
             f"{what}: one character stands in two halves, which would come back as one: "

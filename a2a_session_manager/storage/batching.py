@@ -23,6 +23,8 @@ from a2a_session_manager.exceptions import StoreUnavailable
 BATCH_WRITES = 256
 BATCH_BYTES = 1_000_000
 _RETRY_SECONDS = 0.01
+# Until then, somebody else's writes are nothing to talk about.
+_LONG_BUSY_SECONDS = 1.0
 # So many writers are worth two batches.
 _WORTH_HALVING = 16
 
@@ -44,7 +46,7 @@ LONG: Final = Long()
 class QueuedJob(QueuedWrite[Any]):
     """One write: what to do, how large it is, whether it takes long, and since when its lane is busy."""
 
-    __slots__ = ("busy_since", "is_long", "lane", "size", "work")
+    __slots__ = ("busy_since", "is_logged", "is_long", "lane", "size", "work")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lane: Hashable, work: Any, size: int, is_long: bool) -> None:
         super().__init__(loop)
@@ -53,6 +55,7 @@ class QueuedJob(QueuedWrite[Any]):
         self.size = size
         self.is_long = is_long
         self.busy_since: float | None = None
+        self.is_logged = False
 
 
 class Answers(Protocol):
@@ -78,8 +81,9 @@ class CommitQueue:
     Per loop one at a time, or with `overlaps` up to two, whose lanes are apart. Then many writes leave in halves:
     the server works on one while the callers of the other encode what they write next.
     Lanes that are busy elsewhere wait and are tried again, and hold up nobody else; after `busy_seconds`
-    their writes fail with StoreUnavailable. What takes long is given to `start_long`, one lane at a time, beside
-    the batches; what comes in its lane meanwhile waits for it alone.
+    their writes fail with StoreUnavailable, and before, after a second, `log_busy` is called with the lane and how
+    many seconds it has waited. What takes long is given to `start_long`, one lane at a time, beside the batches; what
+    comes in its lane meanwhile waits for it alone.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class CommitQueue:
         *,
         busy_seconds: float,
         busy_message: str,
+        log_busy: Callable[[Any, float], object] = lambda *_: None,
         overlaps: bool = False,
         start_long: StartBatch | None = None,
     ) -> None:
@@ -96,6 +101,7 @@ class CommitQueue:
         self._overlaps = overlaps
         self._busy_seconds = busy_seconds
         self._busy_message = busy_message
+        self._log_busy = log_busy
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopQueue] = WeakKeyDictionary()
 
     def put(self, lane: Hashable, work: Any, size: int, *, is_long: bool = False) -> QueuedWrite[Any]:
@@ -168,6 +174,8 @@ class CommitQueue:
             if answers[lane][0] is LONG:
                 self._send_long(queue, lane, jobs)
                 continue
+            if answers[lane][0] is BUSY:
+                self._log_if_long_busy(lane, jobs)
             for job, answer in zip(jobs, answers[lane], strict=True):
                 if answer is BUSY:
                     self._park(queue, job)
@@ -189,6 +197,16 @@ class CommitQueue:
             queue.park(job)
         else:
             job.settle(StoreUnavailable(f"{self._busy_message} for {self._busy_seconds:g} s: write again later"))
+
+    def _log_if_long_busy(self, lane: Hashable, jobs: Sequence[QueuedJob]) -> None:
+        """Log once that a lane has been busy for long, however many writes wait in it."""
+        since = jobs[0].busy_since
+        if since is None or (seconds := asyncio.get_running_loop().time() - since) < _LONG_BUSY_SECONDS:
+            return
+        if not any(job.is_logged for job in jobs):
+            self._log_busy(lane, seconds)
+        for job in jobs:
+            job.is_logged = True
 
     def _start_due(self, queue: _LoopQueue) -> None:
         queue.is_start_due = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import aiofiles.os
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.concurrency.threads import is_out_of_threads, out_of_threads
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
@@ -43,6 +45,8 @@ from a2a_session_manager.storage.records import (
     TreeNode,
     TreeTotals,
 )
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 ResultT = TypeVar("ResultT")
 
@@ -161,6 +165,7 @@ class FileBackend(Backend):
             start_long=self._start_long,
             busy_seconds=BUSY_SECONDS,
             busy_message=f"{path}: another process held the file",
+            log_busy=_log_busy,
         )
 
     def _told(self, key: SessionKey, write: QueuedWrite[ResultT]) -> QueuedWrite[ResultT]:
@@ -204,6 +209,8 @@ class FileBackend(Backend):
             bring_in_order(self._directory, self._engine)
 
     def _start_batch(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("a batch: %d writes to %d files", sum(map(len, batch.values())), len(batch))
         return self._workers.start(partial(self._answers, batch, at_once=True))
 
     def _start_long(self, batch: Mapping[Hashable, Sequence[Any]]) -> Work[dict[Hashable, Sequence[Any]]]:
@@ -231,6 +238,14 @@ class FileBackend(Backend):
             return list(map(_answer, works))
         answer = _answer(partial(commit, self._directory, lane, works, unsynced, at_once=at_once))
         return [answer] * len(works) if isinstance(answer, Exception | Busy | Long) else answer
+
+
+def _log_busy(lane: Any, seconds: float) -> None:
+    key = lane if isinstance(lane, SessionKey) else lane[1]
+    _log.warning(
+        "session %s has waited for %.1f s: a file of it is held elsewhere; after %g s its writes fail",
+        shown(key.id), seconds, BUSY_SECONDS,
+    )  # fmt: skip
 
 
 @contextmanager

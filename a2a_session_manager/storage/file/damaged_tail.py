@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from a2a_session_manager.storage.file.framing import Frame
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 _CHUNK = 4_000_000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -92,6 +95,7 @@ def _write_beside(log: LogFile, start: int, end: int) -> None:
     for path in log.cut_paths():
         with suppress(FileExistsError):
             _copy(log, start, end, path)
+            _log.warning("%s: moved %d bytes from byte %d on to %s", log.path, end - start, start, path)
             return
 
 

@@ -6,6 +6,7 @@ waited for: BUSY sends the work back to the queue. What was seen before a file w
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ from a2a_session_manager.storage.file.purging import most_at_once, purge, remove
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 # Between two chunks of a long purge: longer than others wait between two tries for a file.
 _PAUSE_SECONDS = 0.001
@@ -124,6 +127,7 @@ class FileEngine:
                 raise BusyError
             if self._is_named(log, tree):
                 return True
+            _log.debug("%s: removed what a creation that was cut off has left", log.path)
             log.remove()
         return False
 

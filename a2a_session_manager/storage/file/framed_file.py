@@ -122,6 +122,7 @@ class FramedFile(ABC):
             self.start_over()  # the next look finds the same
             raise error
         if cut_torn_tail and self.offset < size:
+            _log.warning("%s: cut %d bytes of a write that was cut off", self.path, size - self.offset)
             self.handle.cut(self.offset, durable=self.on_disk.synced is not None)
             self.on_disk.was_cut(self._first_bytes, self.offset)
         return True

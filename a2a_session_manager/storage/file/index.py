@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from a2a_session_manager.storage import heads
@@ -12,6 +12,8 @@ from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
 from a2a_session_manager.storage.records import EncodedEvent, FirstResult, HeadRecord, StoredRetraction
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 # A checkpoint is due when the log has grown by so many bytes, and at least by the last checkpoint's own size, and by
 # so many records, each of which takes time to read back; of large records by so many times the bytes.
@@ -29,6 +31,7 @@ class LogIndex:
     def __init__(self, log_path: Path) -> None:
         self._sidecars = Sidecars(log_path)
         self._trusts_sidecars = True
+        self._is_writable = True
         self.forget()
 
     @property
@@ -45,6 +48,7 @@ class LogIndex:
 
     def distrust(self) -> None:
         """Use the sidecars no more, until the next checkpoint has made them anew."""
+        self._sidecars.doubt("it does not fit the log")
         self._trusts_sidecars = False
         self.forget()
 
@@ -130,12 +134,18 @@ class LogIndex:
     ) -> None:
         """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
-        with suppress(OSError):
+        try:
             fresh = Checkpoint(offset, creation, heads.copied(head, whole_head=True), list(retractions), synced)
             ids = self._recent_ids(head.last_seq - len(self._recent_starts))
             written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
-            self._trusts_sidecars = True
-            self._begin_after(written)
+        except OSError as error:
+            if self._is_writable:
+                _log.warning("%s could not be written: %s", self.checkpoint_path, error.strerror)
+            self._is_writable = False
+            return
+        self._is_writable = True
+        self._trusts_sidecars = True
+        self._begin_after(written)
 
     def _older(self, kind: str, identifier: str) -> Sequence[int]:
         return () if self._checkpoint is None else self._checkpoint.find(fingerprint(kind, identifier))

@@ -5,6 +5,7 @@ Only the holder of the tree purges. A purge holds several logs at once, all of d
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -16,6 +17,8 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import SessionKey, Totals
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 _MOST_AT_ONCE = 64
 
@@ -80,7 +83,10 @@ def _taken(
         # Commits that had found the session there may have come until now.
         if size is None or not _is_log_of(log, entry, size):
             return None
-    except (BusyError, CorruptSession):
+    except BusyError:
+        return None
+    except CorruptSession as error:
+        _log.info("a deleted session's log stays: %s", error)
         return None
     assert log.head is not None, "only a log that exists is of a session"
     return entry, log, log.head.totals

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.commit_lines import CreationRecord, decode_line
 from a2a_session_manager.storage.file.engine import FileEngine
@@ -90,7 +91,7 @@ def _delete_those_without_a_log(
             directory, tree, entry
         )
         if tree.is_present(entry.id, entry.creation_id) and not is_there:
-            _log.warning("%s: session %r was deleted while it was copied", tree.path, entry.id)
+            _log.warning("%s: session %s was deleted while it was copied", tree.path, shown(entry.id))
             tree.delete(entry.id)
 
 
@@ -113,7 +114,7 @@ def _take_in(tree: TreeFile, creation: CreationRecord) -> None:
         tree.add(creation.key.id, creation.parent_id, creation.creation_id)
     elif root is not None:
         tree.purge([(TreeEntry(creation.key.id, creation.parent_id, creation.creation_id, 0), {})])
-    _log.warning("%s: session %r was made while it was copied", tree.path, creation.key.id)
+    _log.warning("%s: session %s was made while it was copied", tree.path, shown(creation.key.id))
 
 
 def _was_written_to(directory: StoreDirectory, creation: CreationRecord) -> bool:

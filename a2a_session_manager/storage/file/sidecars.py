@@ -7,6 +7,7 @@ does not name does not count. `.idx` holds 8 bytes a seq: where its record start
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from array import array
@@ -26,6 +27,8 @@ from a2a_session_manager.storage.file.segments import Segment, little, read_segm
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_counters, check_ranges, is_moment
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 _WORD = 8
 _MOST = 1 << 62
@@ -60,13 +63,23 @@ class Sidecars:
     def __init__(self, log_path: Path) -> None:
         self.checkpoint_path = log_path.with_suffix(".ckpt")
         self._index_path = log_path.with_suffix(".idx")
+        self._is_doubtful = False  # said so, once
+
+    def doubt(self, reason: str) -> None:
+        """Log that the sidecars are left out, until they are written anew."""
+        if not self._is_doubtful:
+            self._is_doubtful = True
+            _log.info("%s is left out, and the log is read from its start: %s", self.checkpoint_path, reason)
 
     def load(self, first_bytes: bytes) -> Checkpoint | None:
         """Return what was written last for the log that begins so, or None when it cannot be proved whole."""
         try:
             document, size = self._document(first_bytes)
             return self._loaded(document, size)
-        except (OSError, CorruptSession, *NONSENSE):
+        except FileNotFoundError:
+            return None  # a short log has none; of a long one, others have just written a newer one
+        except (OSError, CorruptSession, *NONSENSE) as error:
+            self.doubt(type(error).__name__)
             return None  # derived: the log is read from its start instead
 
     def covered(self, first_bytes: bytes) -> int:
@@ -93,6 +106,9 @@ class Sidecars:
         new = self.checkpoint_path.with_suffix(".ckpt.new")
         write_file(new, data)
         os.replace(new, self.checkpoint_path)
+        if self._is_doubtful:
+            self._is_doubtful = False
+            _log.info("%s is made anew", self.checkpoint_path)
         checkpoint.size = len(data)
         for table in known:
             if table not in checkpoint.tables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from weakref import WeakSet, finalize
 
 from a2a_session_manager.concurrency.threads import out_of_threads
 from a2a_session_manager.exceptions import StoreUnavailable
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
 
 ResultT = TypeVar("ResultT")
 # A piece of work that tells its loop itself; None ends the thread that takes it.
@@ -107,6 +110,7 @@ class Workers:
         except RuntimeError as error:
             if not self._threads:
                 raise out_of_threads() from error
+            _log.info("no further thread can be had: %d write", len(self._threads))
             return  # those that there are take the work
         self._threads.append(thread)
 

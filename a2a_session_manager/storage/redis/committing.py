@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.batching import BUSY, CommitQueue
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey
 from a2a_session_manager.storage.redis.commit_calls import commit_call
@@ -58,7 +59,7 @@ class Committer:
         queue = self._queues.get(node)
         if queue is None:
             queue = self._queues[node] = CommitQueue(
-                self.send, busy_seconds=_SLOT_SECONDS, busy_message=_SLOT_MOVES, overlaps=True
+                self.send, busy_seconds=_SLOT_SECONDS, busy_message=_SLOT_MOVES, log_busy=_log_busy, overlaps=True
             )
         return queue.put(key, commit, commit.size)
 
@@ -128,6 +129,10 @@ class Committer:
             except SessionManagerError as error:
                 return [error] * len(commits)
         return [receipt_of(receipt, key, commit) for receipt, commit in zip(receipts, commits, strict=True)]
+
+
+def _log_busy(key: SessionKey, seconds: float) -> None:
+    _log.warning("session %s has waited for %.1f s: the cluster moves its slot", shown(key.id), seconds)
 
 
 def _sent_before(answer: Any) -> Any:

@@ -14,7 +14,7 @@ Tallies = Mapping[str, TokenTally]
 
 
 class Spent(Protocol):
-    """What is summed: a `TokenUsage`, whose module imports this one, so that both are found by one path."""
+    """What is summed: a TokenUsage, which this module cannot import, because that one imports this."""
 
     @property
     def model(self) -> str: ...
@@ -90,11 +90,14 @@ class TokenSummary(BaseModel):
         return self.total.unpriced_requests
 
     def plus(self, usage: Spent, *, source: str, run_id: str | None = None) -> TokenSummary:
-        """Return this summary with one more usage folded in; `source` is an `EventSource` value."""
+        """Return this summary with one more usage folded in.
+
+        `source` is an `EventSource` value, `run_id` the run in which it was spent, None for none.
+        """
         return self.plus_all([(usage, source, run_id)])
 
     def plus_all(self, spent: Iterable[tuple[Spent, str, str | None]]) -> TokenSummary:
-        """Return this summary with usages folded in, each with its source and its run, if it has one."""
+        """Return this summary with `spent` folded in: usages, each with its source and its run's id or None."""
         by_model, by_run = dict(self.by_model), dict(self.by_run)
         for usage, source, run_id in spent:
             counters = usage.counters()

@@ -15,8 +15,9 @@ from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_f
 from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
+from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.media import media_counts
-from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer, prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 from a2a_session_manager.pricing.usage_price import price_usage
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
@@ -33,7 +34,7 @@ UNPRICED = "unpriced"
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
 
-# Ready made: every event with a usage is asked.
+# These are made once, because every event with a usage is checked against them.
 _INTS = {int}
 _TEXT_OR_NONE = (str, type(None))
 _DICT_OR_NONE = (dict, type(None))
@@ -95,7 +96,7 @@ class TokenUsage(TokenCounts):
 
     @model_validator(mode="after")
     def _parts_fit_their_whole(self) -> TokenUsage:
-        # Every usage comes here twice, as it is made and in its event, and most have no parts.
+        # Every usage is checked twice, as it is made and in its event, and most have no parts.
         prompt, completion, *parts, _ = counts = _counts_of(self.__dict__)
         if _INTS.issuperset(map(type, counts)) and prompt >= 0 <= completion and not any(parts):
             return self
@@ -108,7 +109,7 @@ class TokenUsage(TokenCounts):
 
     def _check(self, whole: str, parts: tuple[str, ...]) -> None:
         counts = [getattr(self, name) for name in (whole, *parts)]
-        # One that was changed by model_copy comes here again, in an event.
+        # A usage that model_copy has changed is checked for the first time in its event.
         if not all(isinstance(count, int) for count in counts):
             raise ValueError(f"{whole} and {' + '.join(parts)} are whole numbers")
         limit, total = counts[0], sum(counts[1:])
@@ -124,9 +125,10 @@ class TokenUsage(TokenCounts):
         *,
         counter: TokenCounter | None = None,
     ) -> Self:
-        """Return the usage of one request by counting: a prompt as text or as chat messages, and the answer's text.
+        """Return the usage of one request by counting tokens, for when the provider reported nothing.
 
-        For when the provider reported nothing: its own numbers also know the tools and media of the request.
+        `prompt` is the request's text or chat messages, `completion` the answer's text, None for none yet. The
+        vocabulary of `model` counts, or `counter`. The provider's own numbers also know the request's tools and media.
         """
         asked = await count_prompt_tokens(prompt, model, counter=counter)
         answered = await count_tokens(completion or "", model, counter=counter)
@@ -172,7 +174,7 @@ class TokenUsage(TokenCounts):
 
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
-        # From where a model keeps its fields: to ask it for one that it has not takes long.
+        # The dict in which a model keeps its fields is asked: to ask the model for one that is missing takes long.
         held = self.__dict__.get
         counted = {name: count for name in COUNTERS if (count := held(name))}
         if held("cost_pico_usd") is None and (requests := held("requests")):
@@ -238,6 +240,6 @@ def _check_total(total: object, values: Mapping[str, Any]) -> None:
         values.get("prompt_tokens", values.get("input_tokens", 0)),
         values.get("completion_tokens", values.get("output_tokens", 0)),
     ]
-    # Parts that are no numbers are reported by their own fields.
+    # What is no number is reported by its own field.
     if total is not None and all(isinstance(part, int) for part in parts) and total != sum(parts):
         raise ValueError(f"total_tokens is {total}, but its parts add up to {sum(parts)}")

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
     Sale = tuple[Provider, ModelInfo]
 
-# Enough digits for any count; the caller's decimal context must not change a price.
+# It holds the digits of any count. The caller's own decimal context must not change a price.
 EXACT = Context(prec=60)
 _MOST_NAMES = 4_096
 _MEDIA = ("audio", "image", "video")
 
-# What is counted, by our name and by theirs; what a pair leaves out is 0.
+# What is counted, by our name and by theirs. A count of 0 is left out, which to them is the same.
 _PARTS = (
     ("cache_read_tokens", "cache_read_tokens"),
     ("cache_write_tokens", "cache_write_tokens"),
@@ -33,31 +34,29 @@ _PARTS = (
 )
 
 
-# Set behind the import, not by looking at sys.modules: there a module stands while its import still runs.
+# Set once the import has ended; sys.modules cannot tell: there a module stands while its import still runs.
 _LOADED = threading.Event()
 
 
 class ListedCost(NamedTuple):
-    """A cost in US dollars, and the list and the model it was read from."""
+    """A cost in US dollars; `priced_by` names the list, the seller and the model that it was read from."""
 
     usd: Decimal
     priced_by: str
 
 
 class ListPrices:
-    """The bundled price list, or the newer one that genai-prices' `UpdatePrices` brought."""
+    """The price list that genai-prices brings along, or the newer one that its `UpdatePrices` has fetched."""
 
     def __init__(self) -> None:
         self._snapshot: DataSnapshot | None = None
         self._sales: dict[tuple[str, str | None], Sale | None] = {}
 
-    @staticmethod
-    def are_loaded() -> bool:
-        """Tell whether a price can be read without importing anything."""
-        return _LOADED.is_set()
-
     def cost(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> ListedCost | None:
-        """Return what `usage` costs at `at`, or None for an unknown model; ValueError for what no price fits."""
+        """Return what `usage` costs at `at`, or None where nobody is known to sell the model.
+
+        Raises ValueError where the model is known and its prices do not fit the numbers.
+        """
         sale = self._sale(model, provider)
         if sale is None:
             return None
@@ -65,14 +64,14 @@ class ListPrices:
         media = dict(getattr(usage, "media", ()))
         _check_price_fits(sold.get_prices(at), usage, media)
         with localcontext(EXACT):
-            calculated = sold.calc_price(_their_usage(usage, media), seller, genai_request_timestamp=at)
+            calculated = sold.calc_price(_usage_of_theirs(usage, media), seller, genai_request_timestamp=at)
         return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}")
 
     def _sale(self, model: str, provider: str | None) -> Sale | None:
         snapshot = _current_list()
         if snapshot is not self._snapshot or len(self._sales) >= _MOST_NAMES:
             self._snapshot, self._sales = snapshot, {}
-        # A local name: another thread may begin anew at any moment.
+        # Another thread may replace the attribute at any moment, so this one goes on with the dict that it saw.
         sales, key = self._sales, (model, provider)
         if key not in sales:
             sales[key] = _found(snapshot, model, provider)
@@ -86,8 +85,22 @@ class ListPrices:
         return f"genai-prices {genai_prices.__version__}{fetched}"
 
 
+def prices_are_loaded() -> bool:
+    """Tell whether a price can be read here and now without importing anything."""
+    return _LOADED.is_set()
+
+
+async def warm_up_prices() -> None:
+    """Load the price list in a thread, at a moment of the caller's choice; once is enough."""
+    if not prices_are_loaded():
+        await in_thread(load)
+
+
 def load() -> None:
-    """Import the price list, and price once: the first time is the slow one. Blocks; for a thread."""
+    """Import the price list, and price once, because the first price takes long too.
+
+    This blocks for a third of a second: it is for a thread.
+    """
     import genai_prices  # see the module's docstring
 
     genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "gpt-4o")
@@ -119,7 +132,7 @@ def _found(snapshot: DataSnapshot, model: str, provider: str | None) -> Sale | N
 
 
 def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale | None:
-    # The list has fine-tuned models at prices of their own, by dated names. The base model's price is another.
+    # The list knows fine-tuned models by dated names, at prices of their own. The base model costs something else.
     wanted = fine_tuned_id(name)
     for provider in snapshot.providers:
         if wanted is not None and provider.id == seller:
@@ -129,7 +142,7 @@ def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale |
     return None
 
 
-def _their_usage(usage: UsageNumbers, media: Mapping[str, int]) -> Any:
+def _usage_of_theirs(usage: UsageNumbers, media: Mapping[str, int]) -> Any:
     from genai_prices import Usage  # see the module's docstring
 
     numbers = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
@@ -140,7 +153,7 @@ def _their_usage(usage: UsageNumbers, media: Mapping[str, int]) -> Any:
 
 
 def _check_price_fits(price: ModelPrice, usage: UsageNumbers, media: Mapping[str, int]) -> None:
-    """Raise ValueError where the price list would answer with too little, and say nothing."""
+    """Raise ValueError where the price list would leave something out of the cost without saying so."""
     heard = {"input_audio_tokens": usage.input_audio_tokens, "output_audio_tokens": usage.output_audio_tokens}
     _check_side(price, "input", usage.prompt_tokens, {**heard, **media})
     _check_side(price, "output", usage.completion_tokens, {**heard, **media})

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 Offer = tuple[str | None, str]
 Sells = Callable[[str], str | None]
 
-# Who reports usage without selling anything: these say how numbers are meant, never what they cost.
+# These report usage and sell nothing: they say how numbers are meant, never what they cost.
 _FRAMEWORKS = frozenset({"gateway", "langchain", "litellm", "openai-agents", "opentelemetry", "otel", "pydantic-ai"})
 _BEDROCK = re.compile(
     r"(?:[a-z-]+\.)?(?:ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|nvidia|openai"
     r"|qwen|stability|twelvelabs|writer|zai)\.[a-z]"
 )
 _GOOGLE = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/(?=[^/]+$)")
-# litellm's route and region steps inside a Bedrock name: bedrock/converse/eu-west-1/…
+# litellm puts a route and a region into a Bedrock name: bedrock/converse/eu-west-1/…
 _BEDROCK_STEP = re.compile(r"(?:converse|invoke|[a-z]{2}(?:-[a-z]+)+-\d)/")
 _PREFIX = re.compile(r"([^/:]+)[/:](.+)")
-# llama3.2:3b, deepseek-r1:latest: what a local server calls a model that it runs itself.
+# A local server calls a model that it runs itself llama3.2:3b or deepseek-r1:latest.
 _LOCAL = re.compile(r"[^/]+:(?:\d+(?:\.\d+)?[bm](?:-.*)?|latest)")
 _DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 
@@ -59,7 +59,7 @@ def override_names(model: str, provider: str | None) -> Iterator[str]:
 
 
 def fine_tuned_id(name: str) -> tuple[str, str] | None:
-    """Return `ft:base` with and without the base's date for `ft:base:org::id`, or None for another name."""
+    """Return `ft:base` with and without the base's date for `ft:base:org::id`, or None for any other name."""
     if not name.startswith("ft:"):
         return None
     base = name.split(":")[1]
@@ -87,7 +87,7 @@ def _stripped(name: str, seller: str | None, sells: Sells) -> Offer:
 def _may_strip(head: str, seller: str | None, sells: Sells) -> bool:
     if _plain(head) in _FRAMEWORKS:
         return True
-    # openrouter/anthropic/… is sold by OpenRouter: a second seller's name belongs to the model's.
+    # OpenRouter sells openrouter/anthropic/…: a second seller's name is a part of the model's.
     named = sells(head)
     return named is not None and seller in (None, named)
 

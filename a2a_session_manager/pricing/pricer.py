@@ -9,40 +9,34 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
-from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.pricing import list_prices
 from a2a_session_manager.pricing.list_prices import EXACT, ListPrices
 from a2a_session_manager.pricing.model_names import override_names
 from a2a_session_manager.pricing.prices import Prices
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
-__all__ = [
-    "DEFAULT_PRICER",
-    "ListPricer",
-    "PricedCost",
-    "Pricer",
-    "Prices",
-    "SaysWhy",
-    "UsageNumbers",
-    "prices_are_loaded",
-    "warm_up_prices",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class PricedCost:
-    """A cost in 10⁻¹² US dollars, and who says so."""
+    """What a request cost.
+
+    Attributes:
+        cost_pico_usd: whole pico-dollars, which are 10⁻¹² US dollars.
+        priced_by: names the source of the price; it is stored with the cost.
+    """
 
     cost_pico_usd: int
     priced_by: str
 
 
 class Pricer(Protocol):
-    """Says what a request cost. Called on the event loop for every unpriced usage: it must not block."""
+    """What says the cost of a request. It is called on the event loop for every unpriced usage: it must not block."""
 
     def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
-        """Return the cost of one request made at `at`, or None where it is unknown: never 0, never a guess."""
+        """Return the cost of one request made at `at`, or None where it is unknown: never 0, never a guess.
+
+        `model` is the name that the caller or the reply gave, `provider` who served it, None where nobody said so.
+        """
         ...
 
 
@@ -56,10 +50,11 @@ class SaysWhy(Protocol):
 
 
 class ListPricer:
-    """genai-prices behind the user's own prices.
+    """Prices by the user's own `overrides`, and by the list of genai-prices for every other model.
 
-    An override holds for every spelling of its model: `{"gpt-4o": …}` for `openai/gpt-4o` too, and
-    `{"azure/gpt-4o": …}` goes before it; `{"ft:gpt-4.1": …}` holds for all models tuned from gpt-4.1.
+    `overrides` are Prices by model name. Each holds for every spelling of its model: `{"gpt-4o": …}` for
+    `openai/gpt-4o` too, and `{"azure/gpt-4o": …}` goes before it; `{"ft:gpt-4.1": …}` holds for all models tuned from
+    gpt-4.1.
     """
 
     def __init__(self, overrides: Mapping[str, Prices] | None = None) -> None:
@@ -72,7 +67,7 @@ class ListPricer:
         return MappingProxyType(self._overrides)
 
     def __deepcopy__(self, memo: object) -> Self:
-        # It never changes, and behind it lies a price list of megabytes.
+        # A pricer never changes, and the price list that it holds weighs megabytes.
         return self
 
     def __reduce__(self) -> tuple[type[ListPricer], tuple[dict[str, Prices]]]:
@@ -81,7 +76,9 @@ class ListPricer:
     def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
         """Return the cost of one request made at `at`, or None where it is unknown.
 
-        The first call imports the price list, unless `warm_up_prices` has; after that it takes microseconds.
+        `model` is found under any spelling (`gpt-4o`, `openai/gpt-4o`, a Bedrock ARN). `provider` is who served it:
+        with an unknown one the cost is unknown, with None the seller is told from the name. `usage` may bring `media`.
+        The first call imports the price list, unless `warm_up` has; after that it takes microseconds.
         """
         try:
             return self._cost(usage, model, provider, at)
@@ -89,7 +86,10 @@ class ListPricer:
             return None
 
     def refusal(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> str | None:
-        """Return the reason why `price` is None although the model is known; None for an unknown model."""
+        """Return the reason why `price`, asked the same, is None although the model is known; else None.
+
+        The arguments `usage`, `model`, `provider` and `at` are those of `price`.
+        """
         try:
             self._cost(usage, model, provider, at)
         except (ValueError, ArithmeticError) as error:
@@ -108,17 +108,6 @@ class ListPricer:
             return None
         with localcontext(EXACT):
             return PricedCost(_whole(listed.usd.scaleb(12)), listed.priced_by)
-
-
-def prices_are_loaded() -> bool:
-    """Tell whether a price can be read here and now without blocking."""
-    return ListPrices.are_loaded()
-
-
-async def warm_up_prices() -> None:
-    """Load the price list in a thread, at a moment of the caller's choice; once is enough."""
-    if not prices_are_loaded():
-        await in_thread(list_prices.load)
 
 
 def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:

@@ -18,8 +18,16 @@ Amount = Decimal | int | str | float
 class Prices:
     """US dollars per million tokens. Written as `Decimal("0.15")`, an int or a string; a float counts as it prints.
 
-    What is left out costs what it is a part of: cached and audio input the `input` price, an hour's cache the
-    `cache_write` price, audio output the `output` price. Reasoning is output.
+    What is left out, or None, costs what it is a part of. Raises InvalidSessionOperation for what is no amount.
+
+    Attributes:
+        input: what is read, unless a price below says otherwise.
+        output: what is generated, reasoning included.
+        cache_read: input that was found in the provider's cache; else the price of `input`.
+        cache_write: input that was put there; else the price of `input`.
+        cache_write_1h: of that, what was put there for an hour; else the price of `cache_write`.
+        input_audio: audio that is heard; else the price of `input`.
+        output_audio: audio that is spoken; else the price of `output`.
     """
 
     input: Amount
@@ -37,13 +45,13 @@ class Prices:
                 object.__setattr__(self, field.name, _checked(value, field.name))
 
     def pico_usd(self, usage: UsageNumbers) -> Decimal:
-        """Return what `usage` costs in pico-dollars. Raises ValueError where its numbers cannot tell."""
+        """Return what `usage` costs in pico-dollars. Raises ValueError where audio may be cached and costs its own."""
         side = _first(self.input)
         write = _first(self.cache_write, side)
         long_write = _first(self.cache_write_1h, write)
         audio = _first(self.input_audio, side)
         plain = usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens
-        # Only audio at a price of its own has to be told from the rest.
+        # Audio has to be told from the rest only where it has a price of its own.
         heard = usage.input_audio_tokens if audio != side else 0
         if heard and heard > plain:
             raise ValueError("audio tokens overlap cached ones, and no price tells them apart")

@@ -29,7 +29,7 @@ _UNKNOWN = UsagePrice()
 
 
 def price_usage(usage: NamedUsage, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> UsagePrice:
-    """Return what the request of `usage`, made at `at`, costs by `pricer`, media included."""
+    """Return what the request of `usage`, made at `at`, costs by `pricer`: images, video and cached audio included."""
     if not usage.model:
         return _UNKNOWN
     cost = pricer.price(usage, usage.model, usage.provider, at)

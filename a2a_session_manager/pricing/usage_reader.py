@@ -22,29 +22,32 @@ def snake(name: str) -> str:
 
 
 class UsageReader:
-    """Reads counts by their snake_case names; dots lead into details. Absent and null are None, never 0."""
+    """Reads counts out of a usage by paths: snake_case names, with dots that lead into details.
+
+    What is absent or null is None. Raises InvalidEvent, naming the field, where something else than a count stands.
+    """
 
     def __init__(self, usage: Mapping[str, Any]) -> None:
         self.keys = frozenset(snake(str(name)) for name in usage)
         self._usage = usage
 
     def count(self, *paths: str) -> int | None:
-        """Return the count at the first of `paths` that has one.
-
-        Raises InvalidEvent, naming the field, for what is there and is no count.
-        """
+        """Return the count at the first of `paths` where anything is."""
         for path in paths:
             value, spelled = self._at(path)
             if value is not None:
                 return _checked(value, spelled)
         return None
 
-    def number(self, *paths: str) -> int:
-        """Return the count at the first of `paths` that has one, 0 when the provider gives none."""
+    def count_or_zero(self, *paths: str) -> int:
+        """Return the count at the first of `paths` where anything is, 0 when the provider gives none."""
         return self.count(*paths) or 0
 
     def among(self, path: str, kind: str, wanted: str, count: str) -> int | None:
-        """Return the sum of `count` over the items of a list whose `kind` is `wanted`; None without the list."""
+        """Return the sum of `count` over those items of the list at `path` whose `kind` is `wanted`; None without it.
+
+        So `among("prompt_tokens_details", "modality", "audio", "token_count")` is what Gemini counts as heard.
+        """
         items, spelled = self._at(path)
         if not isinstance(items, Sequence) or isinstance(items, str):
             return None
@@ -58,7 +61,7 @@ class UsageReader:
         return self._at(path)[0] is not None
 
     def check_details(self, paths: Iterable[str]) -> None:
-        """Raise InvalidEvent where what should hold the last name of a path holds no names, but something else."""
+        """Raise InvalidEvent where a path leads into what holds no names, such as a text or a list."""
         for holder in {path.rpartition(".")[0] for path in paths}:
             value, spelled = self._at(holder)
             if value and fields_of(value) is None:

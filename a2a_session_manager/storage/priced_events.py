@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage, is_sound, priced
-from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer, prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 
-# A price takes about a tenth of a millisecond.
+# Events. A price takes about a tenth of a millisecond.
 _MOST_INLINE = 16
 
 EventT = TypeVar("EventT", bound=SessionEvent[Any])
@@ -27,7 +28,8 @@ def priced_event(event: EventT, pricer: Pricer = DEFAULT_PRICER) -> EventT:
 async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICER) -> Sequence[EventT]:
     """Return `events`, each priced at its timestamp; the same sequence when none needs a price.
 
-    The loop waits for no import, and for no more than a few prices: the first time and long batches go to a thread.
+    The first price, which imports the price list, and long batches are left to a thread: the event loop waits for no
+    more than a few prices.
     """
     count = sum(map(needs_price, events))
     if count == 0:
@@ -40,10 +42,10 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 
 
 def needs_price(event: object) -> bool:
-    """Tell whether `priced_event` would ask for a price; what is no event needs none."""
+    """Tell whether `priced_event` would ask for a price: for a sound usage of a named model that has no cost."""
     usage: object = event.token_usage if isinstance(event, SessionEvent) else None
-    # None first: asking a model's class about it takes long.
+    # None is asked for first, because isinstance takes long with a model's class.
     if usage is None or not isinstance(usage, TokenUsage) or usage.__dict__.get("cost_pico_usd") is not None:
         return False
-    # What is not sound is refused when it is encoded.
+    # A usage that is not sound is refused when it is encoded.
     return is_sound(usage) and bool(usage.model)

@@ -1,1 +1,1 @@
-"""Text and numbers in, tokens and money out: nothing here knows sessions or stores."""
+"""Text in, numbers of tokens out: nothing here knows sessions, stores or money."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
 
-# As OpenAI's cookbook has it. Providers do not promise it, so their own usage beats it.
+# These are the figures of OpenAI's cookbook ("How to count tokens with tiktoken"). No provider promises them, so the
+# usage that a provider reports beats them.
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_NAME = 1
 TOKENS_FOR_REPLY = 3
@@ -23,8 +24,8 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]*)*;base64,[A
 def count_messages(messages: Iterable[Mapping[str, Any]], count: _Count) -> TokenCount:
     """Return what `messages` take as a prompt, up to where the reply begins.
 
-    Media and data URLs are left out: providers bill them by size, not as text. The sum is `estimated` as soon
-    as something was left out, or a tool call is there, whose true format nobody publishes.
+    `count` counts one text. Media and data URLs are left out: providers bill them by size, not as text. The sum is
+    `estimated` as soon as something was left out, or a tool call is there, whose true format nobody publishes.
     """
     tally = _Tally(count)
     tally.tokens += TOKENS_FOR_REPLY
@@ -34,14 +35,14 @@ def count_messages(messages: Iterable[Mapping[str, Any]], count: _Count) -> Toke
 
 
 def count_message(message: Mapping[str, Any], count: _Count) -> TokenCount:
-    """Return what one message adds to a prompt."""
+    """Return what one message adds to a prompt, its own overhead included; `count` counts one text."""
     tally = _Tally(count)
     tally.message(message)
     return tally.total()
 
 
 def is_heavier_than(value: Any, most: int) -> bool:
-    """Return whether `value` holds more than `most` characters or so, without looking further than that."""
+    """Return whether `value`, plain data, holds more than about `most` characters; it looks no further than that."""
     weight, rest = 0, [value]
     while rest and weight <= most:
         item = rest.pop()
@@ -126,4 +127,4 @@ def _json_text(value: Mapping[str, Any] | Sequence[Any]) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     except (TypeError, ValueError, RecursionError):
-        return repr(value)  # an estimate of what JSON does not hold
+        return repr(value)  # JSON cannot hold it, so its text stands for it

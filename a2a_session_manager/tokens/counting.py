@@ -26,7 +26,6 @@ __all__ = [
     "count_prompt_tokens",
     "count_tokens",
     "counting",
-    "warm_up",
     "weakest_basis",
 ]
 
@@ -35,7 +34,7 @@ T = TypeVar("T")
 Messages = Iterable[Mapping[str, Any]]
 Count = Callable[[str], TokenCount]
 
-# Below, the digest would take a good part of what counting takes.
+# In characters. For a shorter text the digest would take a good part of what counting takes.
 _MEMO_FROM = 256
 
 
@@ -43,7 +42,7 @@ async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = 
     """Return the tokens of `text` for `model`: exact for OpenAI's models, otherwise `estimated`.
 
     Special tokens such as `<|endoftext|>` count as the text they are. Long texts, and the first use of a
-    vocabulary, go to a thread.
+    vocabulary, go to a thread. `counter` counts instead of tiktoken.
     """
     _check_text(text)
     at_once = _at_once(counter, model) if len(text) <= PIECE else None
@@ -53,7 +52,11 @@ async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = 
 
 
 async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
-    """Return what `messages` take as a prompt, the chat format's own tokens included; media are not counted."""
+    """Return what `messages` take as a prompt of `model`, the chat format's own tokens included.
+
+    Messages are mappings with role and content, as OpenAI's chat API takes them. Media are not counted, and make the
+    number `estimated`. `counter` counts their texts instead of tiktoken.
+    """
     if not isinstance(messages, Iterable):
         raise TypeError(f"chat messages are mappings with role and content, not a {type(messages).__name__}")
     listed = list(messages)
@@ -61,34 +64,30 @@ async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCou
 
 
 async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
-    """Return the tokens of a prompt: a text as it is, messages as a chat."""
+    """Return the tokens of a prompt: of a text as it is, of messages as a chat."""
     if isinstance(prompt, str):
         return await count_tokens(prompt, model, counter=counter)
     return await count_chat_tokens(prompt, model, counter=counter)
 
 
 async def counting(work: Callable[[Count], T], texts: Any, model: str, *, counter: TokenCounter | None = None) -> T:
-    """Return `work(count)`, done in a thread when `texts`, the plain data it counts, are heavy; see TokenCounter."""
+    """Return `work(count)`, where `count` counts one text for `model`.
+
+    It is done in a thread when `texts`, the plain data that `work` counts, are heavy, and always with a `counter` that
+    is not ours: that one may block.
+    """
     count, is_quick = await _bound(counter, model)
     if is_quick and not is_heavier_than(texts, PIECE):
         return work(count)
     return await in_thread(work, count)
 
 
-async def warm_up(models: str | Iterable[str] | None = None) -> list[str]:
-    """Load the vocabularies of `models` (or encodings; None: all that travel with us), and name those loaded.
-
-    Building one stops the event loop for a tenth of a second or two: this chooses the moment. Raises
-    SessionManagerError when a file of ours is damaged; counting goes on then, with estimates.
-    """
-    return await DEFAULT_COUNTER.warm_up(models)
-
-
 class TiktokenCounter:
-    """Counts with tiktoken and the vocabularies that travel with us; safe to use from any thread.
+    """Counts with tiktoken and the vocabularies that travel with the package; safe to use from any thread.
 
-    With `allow_download`, tiktoken may fetch the vocabularies of OpenAI's oldest models; whoever asks waits
-    for it until `download_timeout` seconds after it began, then has an estimate. `memo_size` counts are kept.
+    With `allow_download`, tiktoken may fetch the vocabularies of OpenAI's oldest models; a caller waits for one until
+    `download_timeout` seconds after its download began, and gets an estimate then. The last `memo_size` counts of
+    longer texts are remembered, by digest.
     """
 
     def __init__(self, *, allow_download: bool = False, download_timeout: float = 10.0, memo_size: int = 8192) -> None:
@@ -105,9 +104,11 @@ class TiktokenCounter:
         return self._count(resolved, encoding, text)
 
     async def warm_up(self, models: str | Iterable[str] | None = None) -> list[str]:
-        """Load the vocabularies of `models` ahead as `warm_up` does; where downloads are allowed, with those.
+        """Load the vocabularies of `models` ahead, and return the names of those that are loaded.
 
-        A vocabulary that is nowhere to be had is not among the names; a download that failed raises.
+        `models` is a model's or an encoding's name, or several; None stands for all that travel with the package.
+        A vocabulary that is nowhere to be had is not among the names. Raises SessionManagerError when one that travels
+        with the package is damaged, or a download failed; counting goes on then, with estimates.
         """
         named = [models] if isinstance(models, str) else BUNDLED if models is None else models
         names = list(dict.fromkeys(resolve(model).encoding for model in named))
@@ -118,13 +119,13 @@ class TiktokenCounter:
         return [name for name in names if loading.ready(name)]
 
     def bound_at_once(self, model: str) -> Count | None:
-        """Return the counting of texts for one model when its vocabulary is loaded."""
+        """Return what counts texts for `model`, or None while its vocabulary is not loaded."""
         resolved = resolve(model)
         encoding = loading.ready(resolved.encoding)
         return None if encoding is None else partial(self._count, resolved, encoding)
 
     async def bound_to(self, model: str) -> Count:
-        """Return the counting of texts for one model, its vocabulary loaded: it waits for nothing any more."""
+        """Load the vocabulary of `model`, and return what counts texts for it and never waits."""
         resolved = resolve(model)
         outcome = await loading.load_async(resolved.encoding, download_timeout=self._download_timeout)
         return partial(self._count, resolved, outcome.encoding)
@@ -152,7 +153,7 @@ class TiktokenCounter:
 def _at_once(counter: TokenCounter | None, model: str) -> Count | None:
     if counter is None:
         counter = DEFAULT_COUNTER
-    # Of another one, a subclass of ours too, we do not know how long it takes.
+    # Nobody knows how long another counter takes, a subclass of this one included.
     return counter.bound_at_once(model) if type(counter) is TiktokenCounter else None
 
 
@@ -185,14 +186,14 @@ def _encoded_length(encoding: Encoding, text: str) -> tuple[int, bool]:
 def _piece_length(encoding: Encoding, piece: str) -> tuple[int, bool]:
     try:
         if len(piece) <= 2 * PIECE:
-            # A microsecond quicker than `encode`, but it panics where that raises.
+            # This is a microsecond quicker than `encode`, but it panics where that one raises.
             return len(encoding.encode_ordinary(piece)), True
         text = _mended(piece)
         return len(encoding.encode(text, disallowed_special=())), text is piece
     except ValueError:
-        return _guess(piece), False  # its pattern gave up
+        return _guess(piece), False  # the vocabulary's pattern gave up
     except BaseException as error:
-        # It panics: an exception that cannot be imported and is no Exception.
+        # A panic of tiktoken's Rust code is an exception that cannot be imported and is no Exception.
         if type(error).__name__ != "PanicException":
             raise
         return _guess(piece), False
@@ -208,7 +209,7 @@ def _mended(piece: str) -> str:
 
 
 def _guess(text: str) -> int:
-    # By bytes, not by characters: that would make half of Chinese and Japanese.
+    # Bytes are counted, not characters: of Chinese and Japanese those would give half.
     return max(1, len(text.encode("utf-8", "surrogatepass")) // 4) if text else 0
 
 

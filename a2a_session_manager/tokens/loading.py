@@ -16,13 +16,13 @@ from a2a_session_manager.tokens.vocabulary import BUNDLED, at_hand, downloaded
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-# After nothing was found, so long nothing is looked for: a vocabulary may yet come into tiktoken's cache.
+# After a vocabulary was found nowhere, it is not looked for again for so long: it may yet come into tiktoken's cache.
 RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a load came to; without an encoding and an error, there simply is none here."""
+    """What a load came to: an encoding, an error, or neither where this machine has no such vocabulary."""
 
     encoding: Encoding | None = None
     error: SessionManagerError | None = None
@@ -35,23 +35,24 @@ class _Attempt:
 
 
 _NOT_IN_TIME = Outcome()
-# Something for every part of a pattern.
+# This text has something for every part of a pattern.
 _SAMPLE = "Hello don't 123 \n\n  x!?\r\n\t y"
 _ready: dict[str, Encoding] = {}
 _attempts: dict[tuple[str, bool], _Attempt] = {}
-# Held for a few dict operations only, never while anything loads: also the event loop may take it.
+# The lock is held for a few dict operations only, never while anything loads, so that the event loop may take it too.
 _lock = threading.Lock()
 
 
 def ready(name: str) -> Encoding | None:
-    """Return the encoding if it has been loaded; never waits."""
+    """Return the encoding if it has been loaded; this never waits."""
     return _ready.get(name)
 
 
 def load(name: str, *, download_timeout: float | None = None) -> Outcome:
-    """Return the encoding, loading it when nobody has; blocks meanwhile, so not for the event loop.
+    """Return the encoding, loading it first when nobody has. This blocks, so it is not for the event loop.
 
-    It is downloaded only with a `download_timeout`, and only when this machine has it nowhere.
+    The encoding is downloaded only with a `download_timeout`, which is in seconds, and only when this machine has it
+    nowhere.
     """
     outcome = _attempt(name).result.result()
     if download_timeout is None or outcome.encoding:
@@ -70,7 +71,7 @@ async def load_async(name: str, *, download_timeout: float | None = None) -> Out
         attempt = _attempt(name, download=True)
         outcome = await _awaited(attempt, _left(attempt, download_timeout))
     if outcome.encoding is not None:
-        # Patterns run a third faster in the thread that used them first: let that be the loop's.
+        # A pattern runs a third faster in the thread that used it first, so the event loop's thread uses it here.
         outcome.encoding.encode_ordinary(_SAMPLE)
     return outcome
 
@@ -82,7 +83,7 @@ async def _awaited(attempt: _Attempt, timeout: float | None) -> Outcome:  # noqa
 
 
 def _left(attempt: _Attempt, timeout: float) -> float:
-    # From its beginning: once it has been waited for, a download that hangs holds up nobody else.
+    # The time counts from the beginning of the download: one that hangs holds up its first callers and nobody later.
     return max(0.0, attempt.began + timeout - time.monotonic())
 
 
@@ -92,7 +93,7 @@ def _attempt(name: str, *, download: bool = False) -> _Attempt:
         if known is not None and not _is_worth_repeating(name, known):
             return known
         attempt = _attempts[name, download] = _Attempt()
-    # Nobody who stops waiting may cancel it for the others.
+    # A caller that stops waiting must not cancel the load for the others.
     attempt.result.set_running_or_notify_cancel()
     threading.Thread(
         target=_run,
@@ -115,7 +116,7 @@ def _run(name: str, source: Callable[[str], Encoding | None], result: Future[Out
     except SessionManagerError as error:
         result.set_result(Outcome(error=error))
         return
-    except Exception as error:  # a thread has nobody above it: whatever it was, goes to whoever asks
+    except Exception as error:  # nothing stands above a thread, so every failure is handed to those who wait
         failed = SessionManagerError(f"the vocabulary {name} could not be loaded: {type(error).__name__}: {error}")
         failed.__cause__ = error
         result.set_result(Outcome(error=failed))

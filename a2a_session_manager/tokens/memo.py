@@ -9,10 +9,10 @@ from a2a_session_manager.tokens.pieces import PIECE, slices
 
 
 class CountMemo:
-    """The last `size` counts: of exact counts only, for an estimate must not outlive its reason.
+    """The last `size` counts. Only exact ones are put in: an estimate must not outlive its reason.
 
-    Keyed by digest, so that it holds no text. Used from the loop and from threads alike, without a lock: each
-    step is one call on the dict, and what a race loses is counted once more.
+    The keys are digests, so that the memo holds no text. The event loop and threads use it without a lock: each step is
+    one call on the dict, and a count that a race loses is counted once more.
     """
 
     def __init__(self, size: int) -> None:
@@ -30,23 +30,23 @@ class CountMemo:
         try:
             self._counts.move_to_end(key)
         except KeyError:
-            return tokens  # another thread made it be forgotten meanwhile
+            return tokens  # another thread has removed it meanwhile
         return tokens
 
     def put(self, key: bytes, tokens: int) -> None:
-        """Remember a count, and forget the ones unused for longest above the size."""
+        """Remember a count. Above the size, the counts that were unused for longest are forgotten."""
         self._counts[key] = tokens
         while len(self._counts) > self._size:
             try:
                 self._counts.popitem(last=False)
             except KeyError:
-                return  # emptied by another thread
+                return  # another thread has removed the last one
 
 
 def digest(encoding: str, text: str) -> bytes:
     """Return the memo's key of `text` in an encoding."""
     hashed = sha256(encoding.encode() + b"\xff")
-    # In slices: where surrogates are many, encoding them takes long and holds the interpreter.
+    # The text goes in slices, because encoding many surrogates takes long and holds the interpreter.
     for part in slices(text) if len(text) > PIECE else (text,):
         hashed.update(part.encode("utf-8", "surrogatepass"))
     return hashed.digest()

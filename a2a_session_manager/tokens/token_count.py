@@ -1,4 +1,4 @@
-"""A number of tokens that knows how sure it is, and what whoever counts them has to keep."""
+"""TokenCount, a number of tokens that knows how sure it is, and TokenCounter, the protocol of what counts them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class TokenCount(int):
 
 @runtime_checkable
 class TokenCounter(Protocol):
-    """Whoever counts tokens; give yours as `counter=` where tokens are counted.
+    """What counts tokens; give your own as `counter=` where tokens are counted.
 
-    `count` is called in worker threads, also by several at once. It may block, it must not need an event loop.
+    `count` is called in worker threads, also by several at once. It may block; it must not need an event loop.
     """
 
     def count(self, text: str, model: str) -> TokenCount:
-        """Return the tokens of `text` for `model`: `counted` only when they are exact."""
+        """Return the tokens of `text` for `model`, with the basis `counted` only when they are exact."""
         ...
 
 

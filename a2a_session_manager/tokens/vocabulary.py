@@ -25,8 +25,9 @@ _FOLDER = "vocabularies"
 class Vocabulary:
     """What makes an encoding out of ranks, and how its files are known to be right.
 
-    `sha256` is the published one of the `.tiktoken` text, `flat_sha256` that of the form we ship, before xz (the
-    tests rebuild the one from the other); `cache_name` is the file's name in tiktoken's cache.
+    `pattern`, `special_tokens` and `sha256` are those that tiktoken publishes; `sha256` is that of the `.tiktoken`
+    text, `flat_sha256` that of the form that travels with the package, before xz: the tests rebuild the one from the
+    other. `cache_name` is the file's name in tiktoken's cache.
     """
 
     name: str
@@ -92,11 +93,11 @@ BUNDLED = tuple(name for name, vocabulary in VOCABULARIES.items() if vocabulary.
 def at_hand(name: str) -> Encoding | None:
     """Return the encoding from what this machine has, or None: tiktoken's registry, our files, tiktoken's cache.
 
-    Takes its time, and tiktoken's import with it: not for the event loop. Raises SessionManagerError when the
-    file we ship is damaged.
+    This takes long, and imports tiktoken: it is not for the event loop. Raises SessionManagerError when the file that
+    travels with the package is damaged.
     """
     vocabulary = VOCABULARIES[name]
-    # By name, so that importing this module does not import tiktoken.
+    # It is imported by name, so that importing this module does not import tiktoken.
     registered: Encoding | None = import_module("tiktoken.registry").ENCODINGS.get(name)
     if registered is not None:
         return registered
@@ -107,7 +108,7 @@ def at_hand(name: str) -> Encoding | None:
 def downloaded(name: str) -> Encoding:
     """Return the encoding as tiktoken gets it, by a download that may never end.
 
-    Not through `tiktoken.get_encoding`, which would keep its process-wide lock meanwhile.
+    It does not go through `tiktoken.get_encoding`, which would keep its process-wide lock meanwhile.
     """
     constructors = import_module("tiktoken_ext.openai_public").ENCODING_CONSTRUCTORS
     encoding: Encoding = import_module("tiktoken").Encoding(**constructors[name]())
@@ -147,7 +148,7 @@ def _cached_ranks(vocabulary: Vocabulary) -> Ranks | None:
         text = (_cache_folder() / vocabulary.cache_name).read_bytes()
     except OSError:
         return None
-    # Somebody else's folder: a file that is not what was published, is no file.
+    # The folder is somebody else's: a file that does not hold what was published counts as none.
     return read_tiktoken(text) if sha256(text).hexdigest() == vocabulary.sha256 else None
 
 

@@ -17,31 +17,31 @@ from a2a_session_manager.usage.names import (
 
 Convention = Callable[[UsageReader, str | None], Counts]
 
-# Providers whose word changes what names mean. Every other name is fine, and the names decide alone.
+# One provider goes by several names. Those that are not known here change nothing: the names of the counts decide.
 _ALIASES = {
     "x-ai": "xai",
     "aws": "bedrock",
     "amazon": "bedrock",
     "opentelemetry": "otel",
 }
-# Here caches are inside the input, even under Anthropic's names.
+# These count caches inside the input, even under Anthropic's names; the others count them apart.
 _INCLUSIVE = frozenset({"azure", "databricks", "langchain", "litellm", "openai", "otel", "pydantic-ai"})
 _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 
 
 def convention_of(usage: UsageReader) -> Convention | None:
-    """Return how to read a usage, by the names in it, or None when they are nobody's."""
+    """Return what reads a usage with such names as `usage` has, or None when no provider has them."""
     return next((read for names, read in _CONVENTIONS if any(usage.has(name) for name in names)), None)
 
 
-def known_as(provider: str | None) -> str | None:
-    """Return the provider by the one name that it has in this module."""
+def canonical_provider(provider: str | None) -> str | None:
+    """Return `provider` by the one name that it has in this module."""
     name = None if provider is None else provider.strip().lower().replace("_", "-")
     return None if name is None else _ALIASES.get(name, name)
 
 
 def _chat(usage: UsageReader, provider: str | None) -> Counts:
-    """OpenAI's chat completions, and all that copied their names: inclusive, with the exceptions below."""
+    """Read OpenAI's chat completions, and all that copied their names: inclusive, with the exceptions below."""
     counts = Counts.of(usage, CHAT)
     total = usage.count("total_tokens")
     if provider == "perplexity" or usage.has("citation_tokens") or usage.has("num_search_queries"):
@@ -54,9 +54,9 @@ def _chat(usage: UsageReader, provider: str | None) -> Counts:
 
 
 def _with_perplexity_extras(counts: Counts, usage: UsageReader, total: int | None) -> Counts:
-    # Citations and top-level reasoning are billed besides the answer; Perplexity's total leaves them out.
+    # Citations and reasoning at the top are billed besides the answer; Perplexity's total leaves them out.
     answer = counts.completion_tokens
-    outside = usage.number("citation_tokens") + usage.number("reasoning_tokens")
+    outside = usage.count_or_zero("citation_tokens") + usage.count_or_zero("reasoning_tokens")
     counts.completion_tokens += outside
     counts.check_total(total, counts.prompt_tokens + answer)
     return counts
@@ -72,14 +72,15 @@ def _let_total_place_reasoning(counts: Counts, total: int | None, *, usually_out
 
 
 def _sides(usage: UsageReader, provider: str | None) -> Counts:
-    return (_caches_apart if APART & usage.keys else _input_output)(usage, provider)
+    """Read what has input_tokens and output_tokens; the names of its caches tell whose it is."""
+    return _caches_apart(usage, provider) if APART & usage.keys else _input_output(usage)
 
 
 def _caches_apart(usage: UsageReader, provider: str | None) -> Counts:
-    """Anthropic and Bedrock: the input leaves both caches out. litellm has the same names and puts them in."""
-    short = usage.number("cache_creation.ephemeral_5m_input_tokens")
+    """Read Anthropic and Bedrock, whose input leaves both caches out; litellm has the same names and puts them in."""
+    short = usage.count_or_zero("cache_creation.ephemeral_5m_input_tokens")
     by_ttl = usage.among("cache_details", "ttl", "1h", "input_tokens")
-    long = usage.number("cache_creation.ephemeral_1h_input_tokens") if by_ttl is None else by_ttl
+    long = usage.count_or_zero("cache_creation.ephemeral_1h_input_tokens") if by_ttl is None else by_ttl
     written = usage.count(*ANTHROPIC_WRITE)
     counts = Counts.of(usage, CACHES_APART)
     counts.cache_write_tokens = short + long if written is None else written
@@ -94,14 +95,15 @@ def _caches_apart(usage: UsageReader, provider: str | None) -> Counts:
     return counts
 
 
-def _input_output(usage: UsageReader, provider: str | None) -> Counts:
-    """OpenAI Responses and Realtime, LangChain, pydantic-ai, our own: everything is inside its side."""
+def _input_output(usage: UsageReader) -> Counts:
+    """Read OpenAI Responses and Realtime, LangChain, pydantic-ai and our own: everything is inside its side."""
     counts = Counts.of(usage, INPUT_OUTPUT)
     # LangChain's Anthropic puts the writes by duration beside a cache_creation of 0, so that sums do not double.
-    short = usage.number("input_token_details.ephemeral_5m_input_tokens")
+    short = usage.count_or_zero("input_token_details.ephemeral_5m_input_tokens")
     counts.cache_write_tokens = max(counts.cache_write_tokens, short + counts.cache_write_1h_tokens)
     if not counts.reasoning_tokens:
-        counts.reasoning_tokens = usage.number("details.reasoning_tokens")  # pydantic-ai, beside a 0 of its own
+        # pydantic-ai has it here, beside a 0 of its own.
+        counts.reasoning_tokens = usage.count_or_zero("details.reasoning_tokens")
     requests = usage.count("requests")
     counts.requests = 1 if requests is None else requests
     counts.check_total(usage.count("total_tokens"))
@@ -109,40 +111,40 @@ def _input_output(usage: UsageReader, provider: str | None) -> Counts:
 
 
 def _gemini(usage: UsageReader, provider: str | None) -> Counts:
-    """Gemini: cached content is inside the prompt; thoughts and the tools' prompt come on top."""
-    prompt = usage.number("prompt_token_count") + usage.number("tool_use_prompt_token_count")
-    answer = usage.number("candidates_token_count", "response_token_count")
-    thoughts = usage.number("thoughts_token_count")
+    """Read Gemini: cached content is inside the prompt; thoughts and the tools' prompt come on top."""
+    prompt = usage.count_or_zero("prompt_token_count") + usage.count_or_zero("tool_use_prompt_token_count")
+    answer = usage.count_or_zero("candidates_token_count", "response_token_count")
+    thoughts = usage.count_or_zero("thoughts_token_count")
     total = usage.count("total_token_count")
     are_inside = total == prompt + answer and thoughts <= answer
     counts = Counts(
         prompt_tokens=prompt,
         completion_tokens=answer if are_inside else answer + thoughts,
-        cache_read_tokens=usage.number("cached_content_token_count"),
+        cache_read_tokens=usage.count_or_zero("cached_content_token_count"),
         reasoning_tokens=thoughts,
-        input_audio_tokens=_spoken(usage, "prompt_tokens_details") + _spoken(usage, "tool_use_prompt_tokens_details"),
-        output_audio_tokens=_spoken(usage, "candidates_tokens_details") or _spoken(usage, "response_tokens_details"),
+        input_audio_tokens=_audio(usage, "prompt_tokens_details") + _audio(usage, "tool_use_prompt_tokens_details"),
+        output_audio_tokens=_audio(usage, "candidates_tokens_details") or _audio(usage, "response_tokens_details"),
     )
     counts.check_total(total)
     return counts
 
 
-def _spoken(usage: UsageReader, path: str) -> int:
+def _audio(usage: UsageReader, path: str) -> int:
     return usage.among(path, "modality", "audio", "token_count") or 0
 
 
 def _cohere(usage: UsageReader, provider: str | None) -> Counts:
-    """Cohere: what is billed, where it says so; else what the model saw."""
+    """Read Cohere: what is billed, where it says so; else what the model saw."""
     side = "billed_units" if usage.has("billed_units") else "tokens"
     return Counts(
-        prompt_tokens=usage.number(f"{side}.input_tokens"),
-        completion_tokens=usage.number(f"{side}.output_tokens"),
-        cache_read_tokens=usage.number("cached_tokens"),
+        prompt_tokens=usage.count_or_zero(f"{side}.input_tokens"),
+        completion_tokens=usage.count_or_zero(f"{side}.output_tokens"),
+        cache_read_tokens=usage.count_or_zero("cached_tokens"),
     )
 
 
 def _otel(usage: UsageReader, provider: str | None) -> Counts:
-    """OpenTelemetry's attributes: the input includes caches, by the conventions."""
+    """Read OpenTelemetry's attributes, whose input includes caches by the semantic conventions."""
     return Counts.of(usage, OTEL)
 
 
@@ -151,7 +153,7 @@ def _sum(counts: Counts, *, with_caches: bool) -> int:
     return counts.prompt_tokens + counts.completion_tokens + caches
 
 
-# In this order: the first of which any name is there reads the usage.
+# The first of these of whose names one is there reads the usage.
 _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
     ((*OTEL["prompt_tokens"], *OTEL["completion_tokens"]), _otel),
     (("prompt_token_count", "candidates_token_count", "response_token_count"), _gemini),

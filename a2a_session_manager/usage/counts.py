@@ -28,7 +28,7 @@ class Counts:
     def of(cls, usage: UsageReader, names: Names) -> Counts:
         """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
         usage.check_details(path for paths in names.values() for path in paths)
-        found: dict[str, Any] = {name: usage.number(*paths) for name, paths in names.items()}
+        found: dict[str, Any] = {name: usage.count_or_zero(*paths) for name, paths in names.items()}
         return cls(**found)
 
     def check_total(self, given: int | None, *also_right: int) -> None:

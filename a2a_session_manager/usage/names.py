@@ -1,4 +1,7 @@
-"""The names that providers give their counts, by ours: the first one there holds; dots lead into details."""
+"""The names that providers give their counts, by ours. Of several names the first one there holds.
+
+Dots lead into details. The names are those of the providers' client libraries, of November 2026.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ ANTHROPIC_WRITE = (
     "cache_write_input_token_count",
 )
 _THOUGHT = ("output_tokens_details.thinking_tokens", "output_tokens_details.reasoning_tokens")
-# Where one of these is, the caches may be outside the input.
+# In a usage that has one of these names, the caches may be outside the input.
 APART = frozenset({*_ANTHROPIC_READ, *ANTHROPIC_WRITE, "cache_creation", "cache_details"})
 
-# OpenAI's chat completions, and all that copied their names.
+# These are the names of OpenAI's chat completions, and of all that copied them.
 CHAT: Names = {
     "prompt_tokens": ("prompt_tokens",),
     "completion_tokens": ("completion_tokens",),
@@ -44,7 +47,7 @@ CHAT: Names = {
     "output_audio_tokens": ("completion_tokens_details.audio_tokens",),
 }
 
-# Anthropic and Bedrock.
+# These are the names of Anthropic and Bedrock.
 CACHES_APART: Names = {
     "prompt_tokens": ("input_tokens",),
     "completion_tokens": ("output_tokens",),
@@ -52,7 +55,7 @@ CACHES_APART: Names = {
     "reasoning_tokens": _THOUGHT,
 }
 
-# OpenAI Responses and Realtime, LangChain, pydantic-ai, our own.
+# These are the names of OpenAI Responses and Realtime, LangChain, pydantic-ai, and our own.
 INPUT_OUTPUT: Names = {
     "prompt_tokens": ("input_tokens",),
     "completion_tokens": ("output_tokens",),
@@ -94,7 +97,7 @@ INPUT_OUTPUT: Names = {
     ),
 }
 
-# OpenTelemetry's attributes.
+# These are the names of OpenTelemetry's attributes.
 OTEL: Names = {
     "prompt_tokens": (f"{_OTEL}input_tokens", f"{_OTEL}prompt_tokens"),
     "completion_tokens": (f"{_OTEL}output_tokens", f"{_OTEL}completion_tokens"),

@@ -1,4 +1,4 @@
-"""Usage as callers and providers hand it in → TokenUsage."""
+"""What callers and providers hand in as a usage → TokenUsage."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
-from a2a_session_manager.usage.conventions import Convention, convention_of, known_as
+from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
 
 _SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
 _OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
-# Where a whole reply, or an event of a stream, keeps its usage.
+# A whole reply, or an event of a stream, keeps its usage at one of these places.
 _PLACES = (
     ("usage",),
     ("usage_metadata",),
@@ -28,24 +28,24 @@ _PLACES = (
     ("metadata", "usage"),
     ("result", "usage"),
 )
-# Cohere's first API and spans: names that stand for other things as well.
+# Cohere's first API and spans keep it here, under names that stand for other things as well.
 _PERHAPS = ("meta", "attributes")
 _MODEL_NAMES = ("model", "model_name", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
 
 
 def usage_from(usage: object, *, model: str | None = None, provider: str | None = None) -> TokenUsage:
-    """Return what a provider's usage says, or a reply that holds one, as inclusive numbers.
+    """Return what `usage`, a provider's usage object or a reply that holds one, says as inclusive numbers.
 
     The names in it tell whose it is. `provider` is needed where names lie: "litellm" has Anthropic's names and
-    OpenAI's meaning. `details` keeps the provider's object, and under "inconsistent" what in it contradicts
-    itself: then a part is cut down to its whole, and the parts stand against the total. `model` and `provider`
-    fill in what the usage does not say. Raises InvalidEvent for what is no usage, or no count.
+    OpenAI's meaning. `details` of the result keeps the provider's object as plain JSON, and under "inconsistent" what
+    in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model` and
+    `provider` fill in what the usage does not say. Raises InvalidEvent for what is no usage, or no count.
     """
     if isinstance(usage, TokenUsage):
         return _filled(usage, model, provider)
     if isinstance(usage, Mapping) and usage and _OWN_NAMES.issuperset(usage):
         return _filled(_own(usage), model, provider)
-    found, reply = located(usage)
+    found, reply = _located(usage)
     raw = plain(found)
     convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
     if convention is None:
@@ -54,20 +54,21 @@ def usage_from(usage: object, *, model: str | None = None, provider: str | None 
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
-    """Return the usage of one streamed reply from its events, or from the usages in them, in order.
+    """Return the usage of one streamed reply from `chunks`: its events, or the usages in them, in their order.
 
     Providers stream totals so far: the last value of each field holds, and nothing is added. Events without
-    usage are passed over. Raises InvalidEvent when none brings any. LangChain streams differences instead:
-    add its chunks up, and give `usage_from` the sum's `usage_metadata`.
+    usage are passed over. `model` and `provider` are those of `usage_from`; without a `model` the events name it.
+    Raises InvalidEvent when no event brings any usage. LangChain streams differences instead: add its chunks up, and
+    give `usage_from` the sum's `usage_metadata`.
     """
-    if known_as(provider) == "langchain":
+    if canonical_provider(provider) == "langchain":
         raise InvalidEvent(
             "LangChain streams differences, not totals: add its chunks up, and pass usage_from the sum", path="usage"
         )
     merged: dict[str, Any] = {}
     named: str | None = None
     for chunk in chunks:
-        found, reply = located(chunk)
+        found, reply = _located(chunk)
         raw = plain(found)
         if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found is not chunk):
             _overwrite(merged, raw)
@@ -82,8 +83,8 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
     return _filled(_read(merged, convention, provider), model or named, provider)
 
 
-def located(thing: object) -> tuple[object, object]:
-    """Return the usage inside `thing` and what holds it, or `thing` itself twice."""
+def _located(thing: object) -> tuple[object, object]:
+    """Return the usage inside `thing` and what holds it; `thing` itself twice when it is one, or holds none."""
     if _is_usage(thing):
         return thing, thing
     for place in _PLACES:
@@ -101,7 +102,7 @@ def _is_usage(thing: object) -> bool:
 
 
 def _read(raw: dict[str, Any], convention: Convention, provider: str | None) -> TokenUsage:
-    counts = convention(UsageReader(raw), known_as(provider))
+    counts = convention(UsageReader(raw), canonical_provider(provider))
     counts.fit()
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
     numbers: dict[str, Any] = {**counts.numbers(), "details": details}
@@ -112,7 +113,7 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
     try:
         return TokenUsage.model_validate(dict(usage))
     except ValidationError as error:
-        # These names are a provider's as well, and what a provider says is kept even where it contradicts itself.
+        # Providers have these names as well, and what a provider says is kept even where it contradicts itself.
         if _SHARED_NAMES.issuperset(usage):
             raw = plain(usage)
             convention = convention_of(UsageReader(raw))

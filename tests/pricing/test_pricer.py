@@ -19,14 +19,9 @@ import pytest
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.token_usage import TokenUsage
-from a2a_session_manager.pricing.list_prices import load
-from a2a_session_manager.pricing.pricer import (
-    DEFAULT_PRICER,
-    ListPricer,
-    Prices,
-    prices_are_loaded,
-    warm_up_prices,
-)
+from a2a_session_manager.pricing.list_prices import load, prices_are_loaded, warm_up_prices
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, ListPricer
+from a2a_session_manager.pricing.prices import Prices
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 A_MILLION_IN = MappingProxyType({"prompt_tokens": 1_000_000})
@@ -313,11 +308,11 @@ def test_importing_the_library_does_not_import_the_price_list() -> None:
     program = """
 import asyncio, sys
 import a2a_session_manager, a2a_session_manager.storage.priced_events
-from a2a_session_manager.pricing import pricer
+from a2a_session_manager.pricing import list_prices
 assert not [name for name in sys.modules if name.startswith("genai_prices")]
-assert not pricer.prices_are_loaded()
-asyncio.run(pricer.warm_up_prices())
-assert pricer.prices_are_loaded()
+assert not list_prices.prices_are_loaded()
+asyncio.run(list_prices.warm_up_prices())
+assert list_prices.prices_are_loaded()
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
 

@@ -17,7 +17,9 @@ from a2a_session_manager.models import clock
 from a2a_session_manager.models.money import pico_from_usd
 from a2a_session_manager.models.token_usage import priced
 from a2a_session_manager.pricing.list_prices import load
-from a2a_session_manager.pricing.pricer import ListPricer, PricedCost, Prices, UsageNumbers
+from a2a_session_manager.pricing.pricer import ListPricer, PricedCost
+from a2a_session_manager.pricing.prices import Prices
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 from a2a_session_manager.pricing.usage_price import UsagePrice, price_usage
 from a2a_session_manager.usage.provider_usage import usage_from
 from tests.models.test_token_usage import usages

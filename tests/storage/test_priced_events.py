@@ -11,7 +11,8 @@ import pytest
 
 from a2a_session_manager import SessionEvent, TokenUsage
 from a2a_session_manager.pricing.list_prices import load
-from a2a_session_manager.pricing.pricer import PricedCost, UsageNumbers
+from a2a_session_manager.pricing.pricer import PricedCost
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 from a2a_session_manager.storage.priced_events import needs_price, priced_event, priced_events
 from tests.offline import no_network
 

@@ -18,7 +18,8 @@ from a2a_session_manager import (
     StoreLimits,
     store_from_url,
 )
-from a2a_session_manager.pricing.pricer import PricedCost, UsageNumbers
+from a2a_session_manager.pricing.pricer import PricedCost
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 
 @pytest.mark.parametrize("url", ["memory:", "memory:/", "memory://"])

@@ -106,7 +106,7 @@ async def test_long_text_is_counted_in_a_thread_and_short_text_is_not(monkeypatc
         sent.append(expected)
         return TokenCount(0)
 
-    await counting.warm_up("gpt-4o")
+    await counting.DEFAULT_COUNTER.warm_up("gpt-4o")
     monkeypatch.setattr(asyncio, "to_thread", to_thread)
     short, long = "a" * pieces.PIECE, "a" * (pieces.PIECE + 1)
     expected = "no short one"

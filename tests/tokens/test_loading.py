@@ -15,12 +15,13 @@ import tiktoken.load
 
 from a2a_session_manager import SessionManagerError
 from a2a_session_manager.tokens import loading
-from a2a_session_manager.tokens.counting import TiktokenCounter, count_tokens, warm_up
+from a2a_session_manager.tokens.counting import DEFAULT_COUNTER, TiktokenCounter, count_tokens
 
 TOY = tiktoken.Encoding(
     "toy", pat_str=r"\w+|\W", mergeable_ranks={bytes([byte]): byte for byte in range(256)}, special_tokens={}
 )
 OLD_MODEL = "text-davinci-003"
+warm_up = DEFAULT_COUNTER.warm_up
 
 
 @pytest.fixture(autouse=True)

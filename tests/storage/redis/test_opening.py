@@ -9,7 +9,8 @@ from importlib.metadata import version
 from uuid import uuid4
 
 from a2a_session_manager import SessionManager
-from a2a_session_manager.pricing.pricer import PricedCost, UsageNumbers
+from a2a_session_manager.pricing.pricer import PricedCost
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 from tests.redis_servers.server import RedisServer
 
 _OPENS = """

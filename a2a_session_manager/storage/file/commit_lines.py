@@ -5,7 +5,9 @@ Encoded events hold neither newline nor tab (JSON escapes both), so their bytes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from a2a_session_manager.serialization.plain_json import dumped, parsed
@@ -17,11 +19,15 @@ from a2a_session_manager.storage.records import (
     EncodedEvent,
     HeadRecord,
     SessionKey,
+    StoredEvent,
     StoredRun,
     UsageDelta,
 )
 
 FORMAT = 1
+
+# Every header begins with the revision and the seq after the last event before it.
+_NUMBERS = re.compile(rb'\{"r":([1-9][0-9]{0,18}),"s":([1-9][0-9]{0,18}),"t":')
 
 
 class CreationRecord(NamedTuple):
@@ -110,6 +116,22 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
 
 
+def events_in_line(payload: bytes, first: int, last: int) -> list[StoredEvent]:
+    """Return those events of the line that are numbered `first` to `last`. Raises ValueError for another line.
+
+    Of the header only the numbers are read, for whole conversations are read so: `decode_line` checked the rest, here
+    or in the process that wrote the checkpoint. A line that begins after `first` is another one.
+    """
+    numbers = _NUMBERS.match(payload)
+    if numbers is None:
+        raise ValueError("no line of a log")
+    revision, first_seq = map(int, numbers.groups())
+    if first_seq > first:
+        raise ValueError("the line of later events")
+    data = payload.split(b"\t")[first - first_seq + 1 : last - first_seq + 2]
+    return list(map(StoredEvent, count(first), repeat(revision), data))
+
+
 def decode_line(payload: bytes) -> CommitLine:
     """Return the line that was encoded. Raises ValueError when it is none, UnknownFormat for a newer one."""
     head, *data = payload.split(b"\t")
@@ -159,7 +181,8 @@ def creation_from(fields: list[Any]) -> CreationRecord:
 
 def _header(data: bytes) -> dict[str, Any]:
     header: dict[str, Any] = parsed(data)
-    check_format(header.get("v", FORMAT))
+    if "v" in header:
+        check_format(header["v"])
     return header
 
 

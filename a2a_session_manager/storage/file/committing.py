@@ -19,6 +19,7 @@ from a2a_session_manager.storage.file.existence import (
 )
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.log_commits import commit_all, is_checkpoint_due_after
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
@@ -71,10 +72,10 @@ def _commit_held(
         if not log.exists(held_size=size) or log.creation != creation:
             raise BusyError
         if not directory.durable:
-            return log.commit_all(commits)
+            return commit_all(log, commits)
         _anchor(directory, log)
         first_bytes = log.first_bytes
-        answers = log.commit_all(commits)
+        answers = commit_all(log, commits)
         # Also when all was written before: whoever wrote it may have failed to sync.
         unsynced.add(log, first_bytes)
         return answers
@@ -85,7 +86,7 @@ def _commit_held(
 def _takes_long(directory: StoreDirectory, log: LogFile, size: int, commits: Sequence[EncodedCommit]) -> bool:
     """Tell whether there is much to read before a commit, or a checkpoint to write after it, or much to sync."""
     is_unanchored = directory.durable and not log.on_disk.is_anchored(log.first_bytes)
-    return size - log.offset > MOST_AT_ONCE or log.is_checkpoint_due_after(commits) or is_unanchored
+    return size - log.offset > MOST_AT_ONCE or is_checkpoint_due_after(log, commits) or is_unanchored
 
 
 def _anchor(directory: StoreDirectory, log: LogFile) -> None:

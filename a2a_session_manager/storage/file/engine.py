@@ -23,6 +23,7 @@ from a2a_session_manager.storage.file.existence import find_creation, lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError, FileChangedError
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.log_commits import repeat
 from a2a_session_manager.storage.file.purging import most_at_once, purge, remove_if_empty
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
@@ -150,7 +151,7 @@ class FileEngine:
             tree.handle.lock.release()
 
     def _first_result(self, log: LogFile, commit: EncodedCommit, tree: TreeFile) -> Receipt:
-        receipt = log.repeat(commit)
+        receipt = repeat(log, commit)
         if receipt is None:
             raise SessionAlreadyExists(log.key.id)
         # Whoever wrote it may have died before it was on disk.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 FIRST_BYTES = 10  # newline, checksum and space of the first record: they name the file's content
 
-_WHOLE_HEADER = re.compile(rb"\n([0-9a-f]{8}) ([0-9a-f]{1,16})(?:@[0-9a-f]{1,16})? ")
+_WHOLE_HEADER = re.compile(rb"\n([0-9a-f]{8}) ([0-9a-f]{1,16})(?:@([0-9a-f]{1,16}))? ")
 _FOR_DISK = re.compile(rb"\n[0-9a-f]{8} [0-9a-f]{1,16}@")
 _TORN_HEADER = re.compile(rb"\n[0-9a-f]{0,8}|\n[0-9a-f]{8} (?:[0-9a-f]{1,16}(?:@[0-9a-f]{0,16})?)?")
 # Records that were written before they had a length begin with their JSON.
@@ -64,6 +64,7 @@ def read_frames(data: bytes, offset: int, *, goes_on: bool = False) -> list[Fram
     whether that is torn would mean to search all of it. Raises DamagedFrameError.
     """
     frames: list[Frame] = []
+    view = memoryview(data)
     position = 0
     while position < len(data):
         end = data.find(b"\n", position + 1)
@@ -71,7 +72,7 @@ def read_frames(data: bytes, offset: int, *, goes_on: bool = False) -> list[Fram
             raise DamagedFrameError(offset + position, frames)
         if end < 0:
             break
-        frame = _frame(data, position, end, offset)
+        frame = _frame(data, view, position, end, offset)
         if frame is None:
             raise DamagedFrameError(offset + position, frames)
         frames.append(frame)
@@ -81,32 +82,35 @@ def read_frames(data: bytes, offset: int, *, goes_on: bool = False) -> list[Fram
 
 def find_frames(data: bytes, offset: int) -> Iterator[Frame]:
     """Yield whatever whole records `data` holds, wherever they begin; `offset` is its place in the file."""
+    view = memoryview(data)
     position = data.find(b"\n")
     while position >= 0:
         end = data.find(b"\n", position + 1)
-        frame = None if end < 0 else _frame(data, position, end, offset)
+        frame = None if end < 0 else _frame(data, view, position, end, offset)
         if frame is not None:
             yield frame
         # The newline at the end of a record is no beginning of the next one.
         position = end if frame is None else data.find(b"\n", end + 1)
 
 
-def _frame(data: bytes, position: int, end: int, offset: int) -> Frame | None:
-    """Return the record between two newlines, or None when they hold none."""
-    start = position + FIRST_BYTES
-    if data[position + 1 : start] != b"%08x " % zlib.crc32(memoryview(data)[start:end]):
+def _frame(data: bytes, view: memoryview, position: int, end: int, offset: int) -> Frame | None:
+    """Return the record between two newlines of `data`, which `view` is of, or None when they hold none."""
+    header = _WHOLE_HEADER.match(data, position, end)
+    if header is None:
+        return _frame_without_length(data, position, end, offset)
+    checksum, length, synced = header.groups()
+    start = header.end()
+    if start + int(length, 16) != end or int(checksum, 16) != zlib.crc32(view[position + FIRST_BYTES : end]):
         return None
-    if data[start : start + 1] == b"{":
-        return Frame(offset + position, offset + end + 1, data[start:end])
-    space = data.find(b" ", start, end)
-    length, at, synced = data[start:space].partition(b"@")
-    payload = data[space + 1 : end]
-    try:
-        if int(length, 16) != len(payload):
-            return None
-        return Frame(offset + position, offset + end + 1, payload, int(synced, 16) if at else None)
-    except ValueError:  # the right checksum over something else
+    return Frame(offset + position, offset + end + 1, data[start:end], None if synced is None else int(synced, 16))
+
+
+def _frame_without_length(data: bytes, position: int, end: int, offset: int) -> Frame | None:
+    if not _WITHOUT_LENGTH.match(data, position, end):
         return None
+    payload = data[position + FIRST_BYTES : end]
+    is_right = int(data[position + 1 : position + 9], 16) == zlib.crc32(payload)
+    return Frame(offset + position, offset + end + 1, payload) if is_right else None
 
 
 def _is_torn(tail: bytes) -> bool:

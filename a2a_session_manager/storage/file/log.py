@@ -1,55 +1,170 @@
-"""One session's log file: the truth about it, read and written."""
+"""One session's log file: the truth about it, as far as it was read."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count, takewhile
 from pathlib import Path
+from typing import TypeVar
 
-from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
-from a2a_session_manager.storage import commit_rules
-from a2a_session_manager.storage.file.commit_lines import encode_line, encode_one
-from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.file.log_reader import LogReader
-from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
+from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
+from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
+from a2a_session_manager.storage.file.framed_file import FramedFile
+from a2a_session_manager.storage.file.framing import Frame
+from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.index import LogIndex
+from a2a_session_manager.storage.file.log_records import LogRecords, MisledError
+from a2a_session_manager.storage.file.stored_shapes import check_ranges
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    FirstResult,
+    HeadRecord,
+    Parent,
+    Receipt,
+    SessionKey,
+    StoredEvent,
+    StoredRetraction,
+)
+
+ResultT = TypeVar("ResultT")
 
 
-class LogFile(LogReader):
-    """A log that takes commits, while it is held exclusively."""
+class LogFile(FramedFile):
+    """A session's head as far as its log was read; its index says where events and ids lie."""
 
-    def repeat(self, commit: EncodedCommit) -> Receipt | None:
-        """Answer a commit whose write id is known with its first result; None when it was never made."""
-        return self._unmisled(lambda: self._repeated(commit, self.find_seqs(_named_events(commit))))
+    def __init__(self, path: Path, key: SessionKey, pool: HandlePool, *, durable: bool) -> None:
+        super().__init__(path, key.id, pool, durable=durable)
+        self.key = key
+        self.index = LogIndex(path)
+        self._records = LogRecords(self.handle, self.index)
+        self.forget()
 
-    def is_checkpoint_due_after(self, commits: Sequence[EncodedCommit]) -> bool:
-        """Tell whether a checkpoint is to be written with these commits, by about how much they bring."""
-        size = sum([commit.size for commit in commits])
-        return self._index.is_due(self.offset + size, more_records=len(commits))
+    def remedy(self, offset: int) -> str:
+        if offset == 0:
+            return super().remedy(offset)
+        return f"{super().remedy(offset)}, or go on without the rest by cut_damaged_tail({self.session_id!r})"
 
-    def commit_all(self, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
-        """Decide commits in order, write what they brought in one write, and answer each.
+    def forget(self) -> None:
+        self.head: HeadRecord | None = None
+        self.creation: CreationRecord | None = None
+        self.retractions: list[StoredRetraction] = []
+        self.index.forget()
 
-        Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
-        does every commit after it. Raises OSError when writing or syncing failed: then nobody knows. With
-        durability=disk the caller syncs it, and answers nobody before.
+    def exists(self, *, held_size: int | None = None) -> bool:
+        """Catch up and tell whether there is a log. A log without its first record is damage, not absence.
+
+        A writer, who holds the log exclusively and so knows its size, cuts a torn tail.
         """
-        try:
-            synced = self.on_disk.for_a_record(self._first_bytes)
-            staged, frames, end = self._unmisled(lambda: self._staged(commits, synced))
-            whole = self.write(frames, synced) if frames else 0
-            if (synced, self.on_disk.synced) != (None, None) and self._index.is_due(end):
-                self.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
-        except BaseException:
-            self.start_over()  # staged in memory, and perhaps not in the file
-            raise
-        if whole < len(frames):
+        if not self.catch_up(held_size=held_size, cut_torn_tail=held_size is not None):
+            return False
+        if self.index.has_newer(self.offset, self._first_bytes):
             self.start_over()
-        else:
-            self.offset = end
-            self.on_disk.synced = synced if frames else self.on_disk.synced
-            self._write_checkpoint_if_due()
-        return [answer if needed <= whole else self.no_room() for answer, needed in staged]
+            self.catch_up()
+        if self.head is None:
+            raise self._damaged(0, "without its first record")
+        return True
+
+    def claimed(self) -> int:
+        """Return up to which byte files beside the log say that it goes."""
+        return max(self.index.covered_on_disk(self._first_bytes), self.on_disk.mark.read(self._first_bytes))
+
+    def take_shortcut(self) -> None:
+        """Begin where the checkpoint ends instead of at the start of the log."""
+        first_bytes = self._read_first_bytes()
+        checkpoint = self.index.load(first_bytes)
+        if checkpoint is None:
+            return
+        if checkpoint.creation.key != self.key:
+            self.index.distrust()
+            return
+        size = self.handle.size()
+        if checkpoint.covers > size:
+            raise CorruptSession(
+                self.session_id,
+                f"{self.path} ends at byte {size}, but {self.index.checkpoint_path} saw it up to "
+                f"{checkpoint.covers}: {self.remedy(size)}; nothing was changed",
+            )
+        self.creation = checkpoint.creation
+        self.head = heads.copied(checkpoint.head, whole_head=True)
+        self.retractions = list(checkpoint.retractions)
+        self.offset = checkpoint.covers
+        self.on_disk.synced = checkpoint.synced
+        self._first_bytes = first_bytes
+
+    def is_where_shortcut_ends(self) -> bool:
+        return self.index.covered == self.offset > 0
+
+    def doubts_shortcut(self) -> bool:
+        """The checkpoint may be to blame for what does not follow from it: the log alone tells."""
+        if self.index.covered == 0:
+            return False
+        self.start_over()
+        self.index.distrust()
+        return True
+
+    def take(self, frame: Frame) -> None:
+        line = decode_line(frame.payload)
+        if line.creation is not None:
+            self._begin(line.creation)
+        head = self.head
+        if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
+            raise ValueError("its numbers leave a gap")
+        check_ranges(line.hidden, head.last_seq)
+        self._check_is_new(line.commit)
+        self.note(line.commit, _outcome(head, line), frame.start)
+
+    def _check_is_new(self, commit: EncodedCommit) -> None:
+        """Nothing is stored twice, as far as what was read record by record tells."""
+        events, recent_seq = commit.events, self.index.recent_seq
+        is_twice = len(events) > 1 and len({event.id for event in events}) < len(events)
+        if is_twice or [event for event in events if recent_seq(event.id) is not None]:
+            raise ValueError("an event that is there already")
+        if commit.write_id is not None and self.index.recent_result(commit.write_id) is not None:
+            raise ValueError("a write that is there already")
+
+    def find_seqs(self, event_ids: Iterable[str]) -> dict[str, int]:
+        """Return the seqs of those events that were ever appended, exactly. Raises MisledError."""
+        return self._records.seqs(event_ids, end=self.offset)
+
+    def first_result(self, write_id: str) -> FirstResult | None:
+        """Return what the commit of this write id did, exactly, or None when it was never made. Raises MisledError."""
+        return self._records.first_result(write_id, end=self.offset)
+
+    def read_events(self, first: int, last: int, *, max_bytes: int | None = None) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last` from the file, or those first that fit. Raises CorruptSession.
+
+        One comes always, whatever its size.
+        """
+        return self.unmisled(lambda: self._read_events(first, last, max_bytes))
+
+    def unmisled(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
+        while True:
+            try:
+                return work()
+            except MisledError as misled:
+                if not self.index.covered:
+                    raise self._damaged(misled.start, "damaged") from misled
+            creation = self.creation
+            self.start_over()
+            self.index.distrust()
+            if not self.catch_up() or self.creation != creation:
+                raise SessionNotFound(self.session_id)  # deleted meanwhile, and its sidecars with it
+
+    def note(self, commit: EncodedCommit, outcome: commit_rules.Outcome, start: int) -> None:
+        """Bring the head to where `outcome` says; the record of the commit is at `start`."""
+        head = self.head
+        assert head is not None, "only a log that exists takes commits"
+        before = head.last_seq
+        commit_rules.apply(head, commit, outcome)
+        self.index.note_events(outcome.fresh, before + 1, start)
+        if outcome.hidden:
+            self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
+        if commit.write_id is not None:
+            self.index.note_write(commit.write_id, outcome.first_result, start)
 
     def remove(self) -> None:
         """Remove the log, all that was derived from it, and what was cut from it.
@@ -71,71 +186,42 @@ class LogFile(LogReader):
 
     def remove_derived(self) -> None:
         """Remove what was derived from the log, which is the truth without it."""
-        self._index.remove()
+        self.index.remove()
         self.on_disk.mark.remove()
 
-    def _staged(
-        self, commits: Sequence[EncodedCommit], synced: int | None
-    ) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
-        """Return each commit's answer with how many frames it needs in the file, the frames, and their end."""
-        staged: list[tuple[Receipt | SessionManagerError, int]] = []
-        frames: list[bytes] = []
-        end = self.offset
-        for commit in commits:
-            answer, payload = self._answered(commit, end)
-            if payload is not None:
-                frames.append(framed(payload, synced))
-                end += len(frames[-1])
-            staged.append((answer, len(frames)))
-        return staged, frames, end
-
-    def _answered(self, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
-        """Answer a commit as if all before it were written, and return the line that it adds, if any."""
-        head = self.head
-        assert head is not None, "only a log that exists takes commits"
-        try:
-            commit_rules.check_incarnation(head, commit)
-            seqs = self.find_seqs(_named_events(commit))
-            if commit_rules.is_one_append(commit) and not seqs:
-                return self._one_appended(head, commit, start)
-            if (receipt := self._repeated(commit, seqs)) is not None:
-                return receipt, None
-            outcome = commit_rules.decide(head, commit, seqs.get)
-        except SessionManagerError as error:
-            if isinstance(error, CorruptSession):
-                raise
-            return error, None
-        if not outcome.receipt.is_change and commit.write_id is None:
-            return outcome.receipt, None
-        payload = encode_line(commit, outcome, head.last_seq + 1)
-        self._note(head, commit, outcome, start)
-        return outcome.receipt, payload
-
-    def _one_appended(self, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
-        (event,) = commit.events
-        receipt = commit_rules.append_one(head, commit)
-        self._index.note_event(event.id, receipt.last_seq, start)
-        return receipt, encode_one(commit, receipt.revision, receipt.last_seq)
-
-    def _repeated(self, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
-        assert self.head is not None, "only a log that exists knows write ids"
-        first = None if commit.write_id is None else self.first_result(commit.write_id)
-        return None if first is None else commit_rules.repeat(self.head, commit, first, seqs.get)
-
-    def _write_checkpoint_if_due(self) -> None:
-        assert self.head is not None, "only a log that exists grows"
-        assert self.creation is not None, "only a log that exists grows"
-        if not self._index.is_due(self.offset):
-            return
-        if self._index.is_overtaken(self._first_bytes):
-            self.start_over()  # the next use begins with what another process has written
-        else:
-            self._index.write(
-                self.offset, self._first_bytes, self.creation, self.head, self.retractions, self.on_disk.synced
+    def _begin(self, creation: CreationRecord) -> None:
+        if self.head is not None:
+            raise ValueError("a second first record")
+        if creation.key != self.key:
+            raise CorruptSession(
+                self.session_id, f"{self.path} holds session {creation.key.id!r}: put each log back under its own name"
             )
+        self.creation = creation
+        self.head = heads.new_head(self.key, creation_of(creation))
+
+    def _read_events(self, first: int, last: int, max_bytes: int | None) -> list[StoredEvent]:
+        assert self.head is not None, "only a log that exists has events"
+        last_seq = self.head.last_seq
+        last = min(last, last_seq)
+        if first > last:
+            return []
+        return self._records.events(first, last, last_seq=last_seq, end=self.offset, max_bytes=max_bytes)
 
 
-def _named_events(commit: EncodedCommit) -> Iterable[str]:
-    """Return the ids of the events that a commit brings or hides."""
-    brought = [event.id for event in commit.events]
-    return brought if commit.retraction is None else [*brought, *commit.retraction.event_ids]
+def creation_of(creation: CreationRecord) -> Creation:
+    """Return the creation that a creation records."""
+    parent = None
+    if creation.parent_id is not None:
+        parent = Parent(creation.parent_id, "", creation.root_id, creation.depth - 1)
+    return Creation(creation.creation_id, creation.created_at, parent, creation.updated_at)
+
+
+def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:
+    events = line.commit.events
+    last_seq = head.last_seq + len(events)
+    seqs = range(head.last_seq + 1, last_seq + 1)
+    updated_at = commit_rules.last_active(head, line.commit, line.hidden)
+    receipt = Receipt(
+        line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at, tag=line.commit.tag
+    )
+    return commit_rules.Outcome(line.revision, events, line.hidden, receipt)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.storage.file import FileSessionStore, engine, existence, session_reader
+from a2a_session_manager.storage.file import FileSessionStore, committing, engine, existence, session_reader
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, several, spending
@@ -100,7 +100,7 @@ async def test_a_large_commit_holds_up_nobody_and_keeps_its_place(
     def is_large(log: LogFile, commits: Any) -> bool:
         return len(commits[0].events) == 300
 
-    with stopping(monkeypatch, LogFile, "commit_all", gate, is_large):
+    with stopping(monkeypatch, committing, "commit_all", gate, is_large):
         large = asyncio.create_task(store.append("slow", *several(300)))
         await gate.reached()
         after = asyncio.create_task(store.append("slow", said(id="after")))

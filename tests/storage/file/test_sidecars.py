@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, commit_lines, index, log_reader, segments, sidecars
+from a2a_session_manager.storage.file import FileSessionStore, commit_lines, index, log_records, segments, sidecars
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file.processes.common import (
@@ -94,8 +94,8 @@ async def test_a_reader_with_much_remembered_adopts_a_newer_checkpoint(tmp_path:
             await reader.get("chat", last=1)
 
         log = _log(reader, "chat")
-        assert log._index.covered > 0
-        assert len(log._index._recent_seqs) < 40
+        assert log.index.covered > 0
+        assert len(log.index._recent_seqs) < 40
         assert [event.id for event in await reader.events("chat")] == [f"e{number}" for number in range(40)]
 
 
@@ -104,7 +104,7 @@ async def test_sidecars_removed_under_an_open_store_change_no_answer(tmp_path: P
         await store.create("chat")
         for number in range(20):
             await store.append("chat", said(LARGE, id=f"e{number}"), said(id=f"f{number}"))
-        assert _log(store, "chat")._index.covered > 0
+        assert _log(store, "chat").index.covered > 0
         for path in await asyncio.to_thread(sidecars_of, tmp_path, "chat"):
             await asyncio.to_thread(path.unlink)
 
@@ -274,7 +274,7 @@ async def test_many_known_events_are_found_by_one_look_at_each_record(
         looks.append(payload)
         return commit_lines.seqs_in_line(payload)
 
-    monkeypatch.setattr(log_reader, "seqs_in_line", counted)
+    monkeypatch.setattr(log_records, "seqs_in_line", counted)
 
     async with FileSessionStore(tmp_path) as cold:
         found = await cold.append("chat", *imported)

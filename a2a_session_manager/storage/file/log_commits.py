@@ -1,0 +1,117 @@
+"""Committing to a log that is held: each commit is decided in order, and all are written in one write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.file.commit_lines import encode_line, encode_one
+from a2a_session_manager.storage.file.framing import framed
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
+
+
+def repeat(log: LogFile, commit: EncodedCommit) -> Receipt | None:
+    """Answer a commit whose write id is known with its first result; None when it was never made."""
+    return log.unmisled(lambda: _repeated(log, commit, log.find_seqs(_named_events(commit))))
+
+
+def is_checkpoint_due_after(log: LogFile, commits: Sequence[EncodedCommit]) -> bool:
+    """Tell whether a checkpoint is to be written with these commits, by about how much they bring."""
+    size = sum([commit.size for commit in commits])
+    return log.index.is_due(log.offset + size, more_records=len(commits))
+
+
+def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
+    """Decide commits in order, write what they brought in one write, and answer each.
+
+    Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
+    does every commit after it. Raises OSError when writing or syncing failed: then nobody knows. With
+    durability=disk the caller syncs it, and answers nobody before.
+    """
+    try:
+        synced = log.on_disk.for_a_record(log.first_bytes)
+        staged, frames, end = log.unmisled(lambda: _staged(log, commits, synced))
+        whole = log.write(frames, synced) if frames else 0
+        if (synced, log.on_disk.synced) != (None, None) and log.index.is_due(end):
+            log.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
+    except BaseException:
+        log.start_over()  # staged in memory, and perhaps not in the file
+        raise
+    if whole < len(frames):
+        log.start_over()
+    else:
+        log.offset = end
+        log.on_disk.synced = synced if frames else log.on_disk.synced
+        _write_checkpoint_if_due(log)
+    return [answer if needed <= whole else log.no_room() for answer, needed in staged]
+
+
+def _staged(
+    log: LogFile, commits: Sequence[EncodedCommit], synced: int | None
+) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
+    """Return each commit's answer with how many frames it needs in the file, the frames, and their end."""
+    staged: list[tuple[Receipt | SessionManagerError, int]] = []
+    frames: list[bytes] = []
+    end = log.offset
+    for commit in commits:
+        answer, payload = _answered(log, commit, end)
+        if payload is not None:
+            frames.append(framed(payload, synced))
+            end += len(frames[-1])
+        staged.append((answer, len(frames)))
+    return staged, frames, end
+
+
+def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
+    """Answer a commit as if all before it were written, and return the line that it adds, if any."""
+    head = log.head
+    assert head is not None, "only a log that exists takes commits"
+    try:
+        commit_rules.check_incarnation(head, commit)
+        seqs = log.find_seqs(_named_events(commit))
+        if commit_rules.is_one_append(commit) and not seqs:
+            return _one_appended(log, head, commit, start)
+        if (receipt := _repeated(log, commit, seqs)) is not None:
+            return receipt, None
+        outcome = commit_rules.decide(head, commit, seqs.get)
+    except SessionManagerError as error:
+        if isinstance(error, CorruptSession):
+            raise
+        return error, None
+    if not outcome.receipt.is_change and commit.write_id is None:
+        return outcome.receipt, None
+    payload = encode_line(commit, outcome, head.last_seq + 1)
+    log.note(commit, outcome, start)
+    return outcome.receipt, payload
+
+
+def _one_appended(log: LogFile, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
+    (event,) = commit.events
+    receipt = commit_rules.append_one(head, commit)
+    log.index.note_event(event.id, receipt.last_seq, start)
+    return receipt, encode_one(commit, receipt.revision, receipt.last_seq)
+
+
+def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
+    assert log.head is not None, "only a log that exists knows write ids"
+    first = None if commit.write_id is None else log.first_result(commit.write_id)
+    return None if first is None else commit_rules.repeat(log.head, commit, first, seqs.get)
+
+
+def _write_checkpoint_if_due(log: LogFile) -> None:
+    assert log.head is not None, "only a log that exists grows"
+    assert log.creation is not None, "only a log that exists grows"
+    if not log.index.is_due(log.offset):
+        return
+    if log.index.is_overtaken(log.first_bytes):
+        log.start_over()  # the next use begins with what another process has written
+    else:
+        log.index.write(log.offset, log.first_bytes, log.creation, log.head, log.retractions, log.on_disk.synced)
+
+
+def _named_events(commit: EncodedCommit) -> Iterable[str]:
+    """Return the ids of the events that a commit brings or hides."""
+    brought = [event.id for event in commit.events]
+    return brought if commit.retraction is None else [*brought, *commit.retraction.event_ids]

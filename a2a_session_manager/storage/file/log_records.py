@@ -1,0 +1,135 @@
+"""The records of one log, wherever they lie: the index says where, and the records prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from a2a_session_manager.storage import paging
+from a2a_session_manager.storage.file.commit_lines import decode_line, events_in_line, seqs_in_line
+from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
+from a2a_session_manager.storage.file.handles import FileHandle
+from a2a_session_manager.storage.file.index import LogIndex
+from a2a_session_manager.storage.file.stored_shapes import NONSENSE
+from a2a_session_manager.storage.records import FirstResult, StoredEvent
+
+ResultT = TypeVar("ResultT")
+
+_RECORD_BYTES = 4_000  # most records fit, so that one read brings one
+_CHUNK_BYTES = 1_000_000  # so much is read and taken apart at a time
+
+
+class MisledError(Exception):
+    """The bytes at `start` are not the record that was looked for: the index, or the log itself, is damaged."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__(f"no such record at byte {start}")
+        self.start = start
+
+
+class LogRecords:
+    """Reads records of a log up to the byte `end`, as far as it was read; raises MisledError."""
+
+    def __init__(self, handle: FileHandle, index: LogIndex) -> None:
+        self._handle = handle
+        self._index = index
+
+    def events(self, first: int, last: int, *, last_seq: int, end: int, max_bytes: int | None) -> list[StoredEvent]:
+        """Return the events numbered `first` to `last`, of a log of `last_seq` events, or those first that fit.
+
+        One comes always, whatever its size. The tail of a log is one read, and a long log one read a chunk.
+        """
+        events: list[StoredEvent] = []
+        size = 0
+        start = self._start_of(first, last_seq)
+        # Up to the log's end where the last one is wanted, else up to about the record that holds the last wanted one.
+        stop = end if last == last_seq else self._start_of(last, last_seq) + _RECORD_BYTES
+        while True:
+            for frame in self._frames(start, min(start + _CHUNK_BYTES, max(stop, start + _RECORD_BYTES)), end):
+                try:
+                    page = events_in_line(frame.payload, first, last)
+                except NONSENSE as error:
+                    raise MisledError(frame.start) from error
+                events += page
+                first += len(page)
+                if max_bytes is not None:
+                    size += sum([len(event.data) for event in page])
+                    if size > max_bytes:
+                        return events[: paging.fitting([len(event.data) for event in events], max_bytes)]
+                if first > last:
+                    return events
+            start = frame.end
+
+    def seqs(self, event_ids: Iterable[str], *, end: int) -> dict[str, int]:
+        """Return the seqs of those events that were ever appended, exactly; each record is read once."""
+        found: dict[str, int] = {}
+        in_records: dict[int, dict[str, int]] = {}
+        for event_id in event_ids:
+            seq = self._index.recent_seq(event_id)
+            if seq is not None:
+                found[event_id] = seq
+                continue
+            for start in self._index.older_events(event_id):
+                if start not in in_records:
+                    in_records[start] = _decoded(seqs_in_line, self._frame_at(start, end))
+                if event_id in in_records[start]:
+                    found[event_id] = in_records[start][event_id]
+                    break
+        return found
+
+    def first_result(self, write_id: str, *, end: int) -> FirstResult | None:
+        """Return what the commit of this write id did, exactly, or None when it was never made."""
+        result = self._index.recent_result(write_id)
+        if result is not None:
+            return result
+        for start in self._index.older_writes(write_id):
+            line = _decoded(decode_line, self._frame_at(start, end))
+            if line.commit.write_id == write_id:
+                last_seq = line.first_seq - 1 + len(line.commit.events)
+                return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
+        return None
+
+    def _frames(self, start: int, stop: int, end: int) -> list[Frame]:
+        """Return the whole records from `start` up to about `stop`, one at least."""
+        while True:
+            stop = min(stop, end)
+            data = self._handle.read(start, stop)
+            try:
+                frames = read_frames(data, start, goes_on=stop < end)
+            except DamagedFrameError as error:
+                if error.offset == start:
+                    raise MisledError(start) from error
+                frames = error.frames  # what comes after them may not be wanted
+            if frames:
+                return frames
+            if stop == end:
+                raise MisledError(start)
+            stop += stop - start  # one record is longer
+
+    def _frame_at(self, start: int, end: int) -> Frame:
+        """Return the record at `start`, and look at no other."""
+        stop = start + _RECORD_BYTES
+        while True:
+            stop = min(stop, end)
+            data = self._handle.read(start, stop)
+            size = data.find(b"\n", 1) + 1
+            if size or stop == end:
+                break
+            stop += stop - start
+        try:
+            return read_frames(data[:size], start)[0]
+        except (DamagedFrameError, IndexError) as error:
+            raise MisledError(start) from error
+
+    def _start_of(self, seq: int, last_seq: int) -> int:
+        try:
+            return self._index.start_of(seq, last_seq)
+        except OSError as error:
+            raise MisledError(0) from error
+
+
+def _decoded(decode: Callable[[bytes], ResultT], frame: Frame) -> ResultT:
+    try:
+        return decode(frame.payload)
+    except NONSENSE as error:
+        raise MisledError(frame.start) from error

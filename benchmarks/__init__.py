@@ -1,1 +1,1 @@
-"""What the stores cost, as ratios measured within one run: `python -m benchmarks`. README.md explains the rows."""
+"""Benchmarks of the stores, as ratios within one run: `python -m benchmarks`. README.md explains the rows."""

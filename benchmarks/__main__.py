@@ -13,9 +13,9 @@ from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 
-# A store adds its module here; it has CASES.
+# The module of each store is listed here; its rows are its CASES.
 STORES = [memory, file, redis]
-# Conversations last: what openai-agents brings is in the process from then on, for a collector to walk.
+# Conversations are last, since the objects of openai-agents stay in the process, and garbage collections walk them.
 MODULES = [*STORES, tokens, conversations]
 
 

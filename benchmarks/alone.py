@@ -1,6 +1,6 @@
 """A scenario in a process of its own, which imports the store and hardly anything else, as a small program does.
 
-A full garbage collection walks all that the process holds. After fifty rows that is mostly the benchmarks' own.
+A full garbage collection walks all objects of the process. After fifty rows those are mostly the benchmarks' own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.scenarios import Scenario, Sizes
 
 
 async def alone(sizes: Sizes, *, url: str, scenario: Scenario) -> Result:
-    """Fill a row with a scenario, a function of its module, on the store at `url`: another interpreter opens both."""
+    """Fill a row with a scenario, a function of its module, on the store at `url`, in another interpreter."""
     named = [scenario.__module__, scenario.__name__]
     command = [sys.executable, "-m", "benchmarks.alone", url, *named, json.dumps(asdict(sizes))]
     run = partial(subprocess.run, command, stdout=subprocess.PIPE, text=True, check=True)

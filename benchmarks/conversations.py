@@ -1,6 +1,6 @@
-"""The rows of conversations read as dicts, against openai-agents' own sessions, which keep the same messages.
+"""The rows that read conversations as dicts, against openai-agents' own sessions, which hold the same messages.
 
-Both sides were given them by exchanges, as a runner does: the user's text, a tool call, its result, the answer.
+Both sides were written exchange by exchange, as a runner does: the user's text, a tool call, its result, the answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rows of the file store, against plain files that are given the same bytes and no more."""
+"""The rows of the file store, against plain files that are given the same bytes without any promise."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def together_against_synced(store: BaseSessionStore, sizes: Sizes, *, dire
 
 
 async def cold_open(store: BaseSessionStore, sizes: Sizes, *, directory: Path, has_checkpoint: bool) -> Result:
-    """The last 20 events of the longest session, read by a store just opened, against of one of 100 read so."""
+    """The last 20 events of the longest session, read by a store just opened, against those of a session of 100."""
     lengths = (100, sizes.lengths[-1])
     session_ids = [await grown(store, length) for length in lengths]
     if not has_checkpoint:
@@ -111,7 +111,7 @@ async def cold_open(store: BaseSessionStore, sizes: Sizes, *, directory: Path, h
     strategies = {
         f"at {length:,}": opening(session_id) for length, session_id in zip(lengths, session_ids, strict=True)
     }
-    # Without a checkpoint each takes seconds.
+    # Without a checkpoint, each turn takes seconds.
     turns = sizes.turns if has_checkpoint else min(sizes.turns, _COLD_TURNS)
     return await compared(strategies, turns=turns, is_watched=True)
 

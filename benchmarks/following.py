@@ -1,4 +1,4 @@
-"""What followers cost that have nothing to read: chats that somebody has open, one each."""
+"""What idle followers cost: each has open one chat that nobody writes to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def processor_of_idle_followers(store: BaseSessionStore, sizes: Sizes) -> 
 
 
 async def append_beside_idle_followers(store: BaseSessionStore, sizes: Sizes) -> Result:
-    """Appending one by one to a session that nobody follows, beside idle followers of others, against without them."""
+    """Appending one by one to a session, with idle followers of other sessions, against the same without followers."""
     append = _appending(store, await grown(store, _EVENTS_READ), sizes.watched_seconds)
     session_ids = await _chats(store, sizes)
 
@@ -40,7 +40,7 @@ async def append_beside_idle_followers(store: BaseSessionStore, sizes: Sizes) ->
 
 
 def _appending(store: BaseSessionStore, session_id: str, watched_seconds: float) -> Sample:
-    """Return a sample that is long, since it must hold as many looks at what is followed as any other moment."""
+    """Return a sample that is long enough to hold several of the looks that the store takes at followed sessions."""
 
     async def sample() -> float:
         count, start = 0, time.perf_counter()
@@ -64,7 +64,7 @@ async def _chats(store: BaseSessionStore, sizes: Sizes) -> list[str]:
 
 @asynccontextmanager
 async def _followers(store: BaseSessionStore, session_ids: Sequence[str], sizes: Sizes) -> AsyncIterator[None]:
-    """Follow sessions that nobody writes to, one follower each, from when all have read them until the block ends."""
+    """Follow sessions that nobody writes to, one follower each; the block begins when all have read theirs."""
     have_read = asyncio.Semaphore(0)
 
     async def follow(session_id: str) -> None:

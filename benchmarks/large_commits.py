@@ -1,4 +1,4 @@
-"""What commits of thousands of events cost, as imports and other frameworks bring them: again, retracted, loaded."""
+"""Commits of thousands of events, as imports make them: sent again, retracted, loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMMIT_SIZES = (10, 1_000)
 
 # Opens the same sessions anew, as after a restart.
 ColdStore = Callable[[], BaseSessionStore]
-# Does in a store what is measured, to a session given by its id and the events of its one commit.
+# Does what is measured, in a store, with a session's id and the events of its only commit.
 Operation = Callable[[BaseSessionStore, str, list[SessionEvent]], Awaitable[object]]
 
 

@@ -1,6 +1,6 @@
-"""The least that grouped appends to a file can cost: encode, wait for a future, one write for all who wait.
+"""The least that grouped appends to a file can cost: encode, wait for a future, one write for all that wait.
 
-No id is looked up, no lock taken, no number given: what any store adds to this is the price of its promises.
+No id is looked up, no lock is taken, no number is given. What a store takes beyond this is the price of its promises.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class GroupedFile:
-    """Appends to one file in a thread; what waits while a write is under way leaves together."""
+    """Appends to one file in a thread; all appends that wait while a write is under way are written together."""
 
     def __init__(self, file: int, executor: ThreadPoolExecutor) -> None:
         self._file = file

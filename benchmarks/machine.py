@@ -1,4 +1,4 @@
-"""What a run was made on: without it, its bare times say nothing."""
+"""The machine and the versions that a run was made on, without which its bare times mean nothing."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Strategies timed in turns, compared turn by turn; and how late a ticker gets meanwhile.
 
-Machines drift within seconds, and all strategies of a row drift together. So they take turns (A B A B …) in
-one process, the first turn warms up and is dropped, and what counts is the median of the turns' ratios. (The
-ratio of the medians left its own spread whenever the machine changed speed half-way through.)
+The speed of a machine changes within seconds, for all strategies of a row alike. So they take turns (A B A B …) in one
+process, the first turn warms up and is dropped, and the median of the turns' ratios counts. (The ratio of the medians
+was off whenever the machine changed its speed half-way through.)
 
-The garbage collector is off while a sample runs, as in `timeit`, and collects before each: otherwise whoever
-happens to cross the threshold pays for everybody's objects. What stands before the first turn is frozen, so
-that those collections stay short. The ticker rows leave the collector alone: users have it on.
+The garbage collector is off while a sample runs, as in `timeit`, and collects before each: otherwise the sample that
+happens to cross the threshold pays for the objects of all. Objects made before the first turn are frozen, so that those
+collections stay short. The ticker rows leave the collector on, as users do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IDLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one row found out. A comparison has a `ratio`; what has none is judged by one of its `medians`.
+    """The result of one row. A comparison has a `ratio`; any other result is judged by one of its `medians`.
 
     Attributes:
         spread: lower and upper quartile, over the turns, of the number that is judged.
@@ -46,7 +46,7 @@ class Result:
 
     @property
     def judged(self) -> float:
-        """The number that a bound is on."""
+        """The number that the bound applies to."""
         return self.medians[self.judged_by] if self.ratio is None else self.ratio
 
 
@@ -67,9 +67,9 @@ async def interleaved(strategies: Mapping[str, Sample], *, turns: int) -> dict[s
 
 
 async def compared(strategies: Mapping[str, Sample], *, turns: int, is_watched: bool = False) -> Result:
-    """Tell how many times as long the last strategy takes as the first; those between are shown, not judged.
+    """Return how many times as long the last strategy takes as the first; those between are shown, not judged.
 
-    `is_watched`: then let a ticker run beside the last one, in turns of its own.
+    With `is_watched`, a ticker runs beside the last one, in turns of its own.
     """
     samples = await interleaved(strategies, turns=turns)
     base, *_, judged = samples.values()
@@ -77,14 +77,14 @@ async def compared(strategies: Mapping[str, Sample], *, turns: int, is_watched: 
 
 
 async def outpaced(strategies: Mapping[str, Sample], *, turns: int) -> Result:
-    """Tell how many times as fast the last strategy is as the first, and watch it."""
+    """Return how many times as fast the last strategy is as the first, with a ticker beside it."""
     samples = await interleaved(strategies, turns=turns)
     base, *_, judged = samples.values()
     return await _judged(strategies, samples, _ratios(base, judged), is_watched=True)
 
 
 async def timed(name: str, sample: Sample, *, turns: int) -> Result:
-    """Tell how many microseconds an operation takes; for a bound on bare time, which holds on one machine only."""
+    """Return how many microseconds an operation takes, for a bound on bare time, which holds on one machine only."""
     samples = await interleaved({name: sample}, turns=turns)
     return judged_alone(name, [seconds * 1e6 for seconds in samples[name]], "µs")
 
@@ -96,7 +96,7 @@ def judged_alone(name: str, values: Sequence[float], unit: str, shown: Mapping[s
 
 
 async def lateness(work: Work, *, turns: int) -> Result:
-    """Tell how late a ticker gets while `work` runs, next to the same ticker alone, in turns."""
+    """Return how late a ticker gets while `work` runs, and how late the same ticker alone, in turns."""
     idle: list[float] = []
     busy: list[list[float]] = []
     for _ in range(turns):
@@ -141,7 +141,7 @@ async def ticked(work: Work) -> list[float]:
 
 async def _tick(late: list[float], stop: asyncio.Event) -> None:
     due = time.perf_counter() + TICK_SECONDS
-    # Looked at after the tick: what the last moments of the work held up counts.
+    # Looked at after the tick, so that a tick which the end of the work held up counts.
     while not stop.is_set():
         await asyncio.sleep(due - time.perf_counter())
         now = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Any
 Message = dict[str, Any]
 
 _WORDS = "Your flight from JFK to SEA leaves at 11:15 EST, economy, one checked bag; shall I use certificate 4856383? "
-# Of real conversations with an airline's agent: a user says 120 characters, an answer has 300, a result 900 (median).
+# Medians of real conversations with an airline's agent: a user says 120 characters, an answer has 300, a result 900.
 _USER_CHARACTERS = (45, 120, 80, 200)
 _CALL_CHARACTERS = (290, 500)
 _RESULT_CHARACTERS = (900, 300, 1_200)

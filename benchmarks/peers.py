@@ -1,7 +1,7 @@
-"""The sessions of openai-agents, with its own defaults: what whole conversations are read from on the other side.
+"""The sessions of openai-agents, with its own defaults, which our reads of whole conversations are compared with.
 
-Imported only when a row of theirs runs: openai-agents brings a hundred thousand objects, which every full garbage
-collection walks, and rows of lateness show that.
+It is imported only when such a row runs: openai-agents makes a hundred thousand objects, which every full garbage
+collection walks, and the rows of lateness would show that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ID = "the other side's"
 
 @asynccontextmanager
 async def sqlite_session(path: Path | None) -> AsyncIterator[Session]:
-    """Open theirs on a file, or in memory."""
+    """Open an openai-agents session on a file, or in memory."""
     session = SQLiteSession(_ID) if path is None else SQLiteSession(_ID, path)
     try:
         yield session
@@ -29,7 +29,7 @@ async def sqlite_session(path: Path | None) -> AsyncIterator[Session]:
 
 @asynccontextmanager
 async def redis_session(url: str) -> AsyncIterator[Session]:
-    """Open theirs on a server, by a client of its own."""
+    """Open an openai-agents session on a server, with a client of its own."""
     session = RedisSession.from_url(_ID, url=url)
     try:
         yield session

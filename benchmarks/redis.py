@@ -1,4 +1,4 @@
-"""The rows of the Redis store, against redis-py sending RPUSH with the same bytes and no more, on a real server."""
+"""The rows of the Redis store, on a real server, against redis-py that sends the same bytes with RPUSH alone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _RAW = "raw"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Where a row is measured: a store, and redis-py's own client, as anybody makes it, on the same server."""
+    """Where a row is measured: a store, and a client of redis-py with its defaults, on the same server."""
 
     url: str
     store: BaseSessionStore
@@ -66,7 +66,7 @@ SetupScenario = Callable[[Setup, Sizes], Awaitable[Result]]
 
 
 class Unqueued(RedisBackend):
-    """The store, but for the queue: each commit leaves by itself."""
+    """The store without its queue: each commit is sent by itself."""
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Any:
         return self._begun(self._alone(key, commit))
@@ -80,7 +80,7 @@ class Unqueued(RedisBackend):
 
 
 class WithWays(Connections):
-    """Connections to a server by some ways only, whatever this redis-py has."""
+    """Connections to a server in some of the ways only, whatever this redis-py offers."""
 
     def __init__(self, url: str, ways: Ways) -> None:
         address, _ = address_from_url(url)

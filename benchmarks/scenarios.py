@@ -1,4 +1,4 @@
-"""What is measured, for any store: each scenario takes an empty store and fills one row."""
+"""The scenarios for any store: each takes an empty store and fills one row."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmarks.measure import Result, Sample, Work, compared, lateness, latenes
 from benchmarks.payloads import Message, long_text, many_values, short_message, user_text
 
 Operation = Callable[[str], Awaitable[object]]
-# Does one append to the place of that number.
+# Makes one append to the session of that number.
 Append = Callable[[int], Awaitable[object]]
 Clock = Callable[[], float]  # in seconds
 
 _POPS_IN_A_ROW = 5
-# Small, like those of agents: a store may have to read a whole commit to find one of its events.
+# Small, like the commits of agents: a store may have to read a whole commit to find one of its events.
 _EVENTS_A_COMMIT = 10
 _COMMITS_AT_ONCE = 100
 
@@ -33,8 +33,8 @@ _COMMITS_AT_ONCE = 100
 class Sizes:
     """How much a run does. `operations` is per sample, `turns` per row.
 
-    Where `tasks` run at once, each does `operations_each`: with few, a sample is mostly its beginning and its end,
-    when they are not all at it.
+    When several `tasks` run at once, each does `operations_each`. With few, a sample would be mostly its beginning and
+    its end, when not all tasks are running.
     """
 
     turns: int
@@ -78,7 +78,7 @@ def at_least(limit: float) -> Bound:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row to be: its name, the bound its result is held against (None: only reported), how to get it."""
+    """A row: its name, the bound of its result (None: it is only reported), and how to measure it."""
 
     name: str
     bound: Bound | None
@@ -87,7 +87,7 @@ class Case:
 
 FULL = Sizes(turns=41, operations=500)
 QUICK = Sizes(turns=9, operations=200)
-# Says that every row runs; its numbers mean nothing.
+# Shows that every row runs; its numbers mean nothing.
 SMOKE = Sizes(
     turns=2,
     operations=10,
@@ -112,7 +112,7 @@ async def append_against_encode(store: BaseSessionStore, sizes: Sizes, *, messag
         return (time.perf_counter() - start) / sizes.operations
 
     async def append() -> float:
-        # A session a sample: what the machine takes for memory it never gave before is not the store's.
+        # Each sample has a session of its own: the time in which the machine hands out new memory is not the store's.
         session_id = await grown(store, 10)
         start = time.perf_counter()
         for _ in range(sizes.operations):
@@ -269,7 +269,7 @@ async def lateness_of_commit(store: BaseSessionStore, sizes: Sizes) -> Result:
     session_id = await grown(store, 10)
 
     async def work() -> None:
-        # Building the events is the caller's own time on the loop: it is not what is measured.
+        # The events are built outside of what is measured, since building them is the caller's own time on the loop.
         await store.append(session_id, *events.pop())
 
     events = [[an_event(short_message()) for _ in range(sizes.one_commit)] for _ in range(lateness_turns(sizes.turns))]

@@ -1,4 +1,4 @@
-"""Tokens and money, for any store: what a usage adds to an append, and how fast totals are read."""
+"""Usage, for any store: how long an append takes more with one, and how fast totals are read."""
 
 from __future__ import annotations
 

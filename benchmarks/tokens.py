@@ -1,4 +1,4 @@
-"""The rows of counting, of pricing and of importing: no store is in them."""
+"""The rows of counting, pricing and importing, which use no store."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def calls(name: str, call_id: str, **arguments: Any) -> Reply:
 
 
 class ScriptedModel:
-    """Stands for a model's client: give it messages, it gives a reply and what the request used."""
+    """Stands in for a model's client: it takes messages, and returns a reply and what the request used."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies = iter(replies)

@@ -3,9 +3,9 @@
 To run: python examples/custom_store.py [FILE]
 It prints: what a second opening of the file finds: the trip's events, its run, and the session below it.
 
-A store is a dozen primitives over encoded bytes. What a commit may do, and what it does to a head, is in
-`storage.commit_rules`; verbs, checks and encoding are in the base. tests/test_examples.py runs StoreContract over it.
-Commits survive a killed process, but not a power loss (for that: PRAGMA synchronous = FULL).
+A store of your own implements a dozen primitives over encoded bytes. `storage.commit_rules` decides what a commit does
+to a session; BaseSessionStore has the verbs, the checks and the encoding. tests/test_examples.py runs StoreContract on
+it. Commits survive a killed process, but not a power loss (for that: PRAGMA synchronous = FULL).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Re
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# A number is never used twice: it names one life of an id, and its place in the order of creation.
-# Ids are blobs, since text functions of SQLite stop at a NUL. A root's `root` is NULL.
+# A number is never used twice: it names one incarnation of an id, and its place in the order of creation.
+# Ids are blobs, because text functions of SQLite stop at a NUL. A root's `root` is NULL.
 SCHEMA = """
 PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
 CREATE TABLE IF NOT EXISTS sessions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT, id BLOB,
@@ -65,7 +65,7 @@ def in_transaction(
 
 
 class SqliteBackend(Backend):
-    """One thread does one transaction after the other, so nothing here is ever decided on old data."""
+    """A backend whose only thread makes one transaction after the other, so that no decision is made on old data."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,7 +96,7 @@ class SqliteBackend(Backend):
 
     async def aclose(self) -> None:
         if not self.is_closed:
-            closing = self.in_thread(lambda: self.db and self.db.close())  # the last in the line
+            closing = self.in_thread(lambda: self.db and self.db.close())  # it runs after all others
             self.is_closed = True
             await closing
             self.thread.shutdown(wait=False)
@@ -255,7 +255,7 @@ class SqliteSessionStore(BaseSessionStore):
 
 
 def page(found: list[tuple[str, str]], limit: int) -> SessionPage:
-    """Return the first `limit` ids of (id, cursor) pairs, of which there is one more when more follow."""
+    """Return a page of the first `limit` ids. `found` is one (id, cursor) longer when another page follows."""
     return SessionPage([name for name, _ in found[:limit]], found[limit - 1][1] if len(found) > limit else None)
 
 

@@ -36,7 +36,7 @@ from a2a_session_manager.integrations.fastapi import (
     sse_frame,
 )
 
-# Without one, nobody but this script itself can read all sessions.
+# Without the variable, only this script knows the token that lets one read all sessions.
 ADMIN_TOKEN = os.environ.get("ADMIN_TOKEN") or token_hex()
 TOKEN_SECONDS = float(os.environ.get("TOKEN_SECONDS", "0.001"))
 
@@ -47,7 +47,7 @@ install_problem_handlers(app)
 
 
 async def is_admin(authorization: Annotated[str, Header()] = "") -> None:
-    """Refuse whoever does not know the token."""
+    """Refuse a request without the token."""
     if not compare_digest(authorization.encode(), f"Bearer {ADMIN_TOKEN}".encode()):
         raise HTTPException(401)
 
@@ -66,7 +66,7 @@ async def start(session_id: str, sessions: Sessions) -> None:
 
 @app.post("/messages/{session_id:path}", status_code=201)
 async def say(chat: Chat, if_match: IfMatch, text: Text, response: Response, id: RequestId = None) -> dict[str, int]:
-    """Append what a user says; of two tabs with the same If-Match, the second gets a 409."""
+    """Append what a user says. Of two tabs that send the same If-Match, the second gets a 409."""
     revision = if_match.revision_of(chat)
     [said] = await chat.append({"role": "user", "content": text}, id=id, expected_revision=revision)
     response.headers["ETag"] = etag(chat.session)

@@ -1,7 +1,7 @@
 """An agent of openai-agents that remembers, and a run that fails and is tried again; the model is scripted.
 
 To run: python examples/openai_agents_session.py  (pip install 'a2a_session_manager[openai-agents]')
-It prints: what the agent answered, what the failed run had left behind, the kinds of items kept, and the usage.
+It prints: what the agent answered, what the failed run left unanswered, the kinds of items kept, and the usage.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def calls_weather() -> ResponseFunctionToolCall:
 
 
 class ScriptedModel(Model):
-    """Says its turns one after the other; with a real model, none of this class is needed."""
+    """Answers with its turns one after the other. With a real model, you do not need this class."""
 
     model = "gpt-4o-mini"
 

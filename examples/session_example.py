@@ -22,7 +22,7 @@ async def keep_a_conversation(store: InMemorySessionStore) -> Session:
     await store.save(session)  # nothing is stored before this line
 
     again = await store.get(session.id)
-    assert again is not None  # None would say that there is no such session
+    assert again is not None  # None would mean that there is no such session
     for event in again.events:
         print(f"{event.seq} {event.source}: {event.message}")
     print(f"tokens: {again.total_tokens} in all, {again.usage_by_model['gpt-4o'].prompt_tokens} of them in prompts")
@@ -37,7 +37,7 @@ async def run_something(store: InMemorySessionStore, session: Session) -> None:
     print(f"active run: {session.active_run is not None}")
     session.add_event(SessionEvent(message="And of Sweden?", source=EventSource.USER, task_id=run.id))
     run.mark_completed()
-    await store.save(session)  # commits what changed since the last one: an event and the end of the run
+    await store.save(session)  # commits what changed since the last save: an event and the end of the run
     print(f"run: {run.status}, events: {session.last_seq}")
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio  # not needed in pytest-asyncio's auto mode; py
 
 
 async def greet(sessions: SessionManager, session_id: str) -> None:
-    """What is tested here: your code, which is handed a manager."""
+    """The code under test, which would be yours. It takes a manager."""
     async with sessions.open(session_id) as chat, chat.run(agent="greeter") as run:
         question = (await chat.messages())[-1]["content"]
         await run.assistant(f"You said: {question}", model="gpt-4o", usage={"prompt_tokens": 9, "completion_tokens": 4})

@@ -15,7 +15,7 @@ ANSWER = "Day 1: the museums on Bygdøy. Day 2: the fjord."
 
 
 async def main() -> None:
-    await warm_up(["gpt-4o"])  # otherwise the first count and the first price do it
+    await warm_up(["gpt-4o"])  # otherwise the first count and the first price load them
     async with SessionManager.from_url("memory:") as sessions, sessions.open("oslo-trip") as chat:
         await chat.user(QUESTION)
         # Nobody reported what this request used: count it.

@@ -1,4 +1,4 @@
-"""What every test of the project runs under: no blocking call on an event loop, and a current store of its own."""
+"""Fixtures for every test of the project: no blocking call on an event loop, and a current store of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.testing import blocking_calls_refused
 from tests.redis_servers.server import find_binary, version_of
 
-# A check that decides whether work lands draws the same examples each time; everywhere else they are new ones.
+# The check that decides whether a change is accepted draws the same examples each time; other runs draw new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
@@ -22,7 +22,7 @@ pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
 
 
 def pytest_report_header() -> str:
-    """Say what the tests of the Redis store run with."""
+    """Report which server and client the tests of the Redis store run with."""
     binary = find_binary()
     server = "no server" if binary is None else version_of(binary)
     return f"redis: {server}, redis-py {version('redis')}, fakeredis {version('fakeredis')}"
@@ -37,6 +37,6 @@ def no_blocking_calls() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_store_left_over() -> Iterator[None]:
-    """Forget the process-wide store behind each test."""
+    """Forget the process-wide store after each test."""
     yield
     SessionStoreProvider.set_store(None)

@@ -1,4 +1,4 @@
-"""The ways a block is cut off: each cancels a body once it has `reached` its middle, and checks that it went."""
+"""The ways to cancel a block: each cancels a body that has `reached` its middle, and checks that it has ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-# What a body calls right before it waits; the cancellation is scheduled then, not timed.
+# A body calls this right before it waits. The cancellation is scheduled at that point and does not depend on time.
 Reached = Callable[[], object]
 Body = Callable[[Reached], Coroutine[Any, Any, None]]
 Stop = Callable[[Body], Awaitable[None]]

@@ -15,13 +15,13 @@ from a2a_session_manager.storage import redis as redis_store
 from a2a_session_manager.storage.file import FileSessionStore
 from tests.redis_servers.server import RedisServer
 
-# Opens a store, again and again over the same data: another one finds what the first one wrote.
+# Opens a store. Called again, it opens another one over the same data, which finds what the first one wrote.
 OpenStore = Callable[[], AbstractAsyncContextManager[BaseSessionStore]]
 
 
 @pytest.fixture(params=["memory", "file", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
-    """What opens a store of each kind, over data of this test's own."""
+    """A function that opens a store of each kind, over data of this test's own."""
     if request.param == "memory":
         return _only(InMemorySessionStore())
     if request.param == "file":

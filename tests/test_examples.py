@@ -142,7 +142,7 @@ class TestReplayCommand:
         assert "replayed     0 events" in second.stdout
         assert "equal        5 of 5 conversations" in second.stdout
 
-    def test_with_a_model_it_tells_the_tokens_and_the_cost_of_each_conversation_and_of_the_tree(self) -> None:
+    def test_with_a_model_it_prints_the_tokens_and_the_cost_of_each_conversation_and_of_the_tree(self) -> None:
         finished = run_example("replay", "--model", "gpt-4o")
 
         assert finished.returncode == 0
@@ -157,7 +157,7 @@ class TestReplayCommand:
         costs = [Decimal(row[5].removeprefix("$")) for row in conversations]
         assert sum(costs) == Decimal(tree[5].removeprefix("$")) > 0
 
-    def test_a_model_that_nobody_sells_has_a_count_and_no_cost(self) -> None:
+    def test_a_model_without_a_price_has_a_count_and_no_cost(self) -> None:
         finished = run_example("replay", "--model", "nobody-knows-it")
 
         assert finished.returncode == 0
@@ -239,7 +239,7 @@ class TestReplayCommand:
         assert "equal        1 of 2 conversations" in finished.stdout
         assert "InvalidEvent" in finished.stderr
 
-    def test_a_difference_makes_it_fail(
+    def test_a_replay_that_differs_from_its_input_exits_with_1(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         given = replay.chat_messages
@@ -345,7 +345,7 @@ class TestReplay:
 
 
 class TestSqliteStore(StoreContract):
-    """The contract, over a store that a stranger could have written."""
+    """The contract, on a store that uses only what a user's own store can use."""
 
     async def open_store(self, place: Path) -> BaseSessionStore:
         return sqlite_store(place)

@@ -50,7 +50,7 @@ def test_every_error_is_in_the_tree_that_is_drawn(name: str) -> None:
     assert name in exceptions.__doc__
 
 
-def test_no_error_is_a_kind_of_another() -> None:
+def test_no_error_is_a_subclass_of_another() -> None:
     leaves = [error for error in error_types() if error is not SessionManagerError]
 
     # A missing package is an ImportError, too, for those who catch that.
@@ -94,7 +94,7 @@ def test_an_error_about_a_session_carries_its_id(error: SessionManagerError) -> 
     assert error.session_id == "s"
 
 
-def test_an_error_about_no_session_says_none() -> None:
+def test_an_error_about_no_session_has_none_as_its_session_id() -> None:
     error: Any = StoreUnavailable("down")
 
     assert error.session_id is None

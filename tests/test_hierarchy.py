@@ -113,7 +113,9 @@ def recursive(session_id: str, nodes: list[tuple[str, str | None]]) -> list[str]
 
 @given(forests(), st.data())
 @settings(deadline=None)
-def test_depth_first_is_what_recursion_says(nodes: list[tuple[str, str | None]], data: st.DataObject) -> None:
+def test_depth_first_gives_what_a_recursive_walk_gives(
+    nodes: list[tuple[str, str | None]], data: st.DataObject
+) -> None:
     start, _ = data.draw(st.sampled_from(nodes))
 
     assert depth_first(start, nodes) == recursive(start, nodes)

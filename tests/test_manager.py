@@ -1,4 +1,4 @@
-"""SessionManager: the front door over any store."""
+"""SessionManager over any store."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_manager_leaves_the_store_it_was_given(store: InMemorySessionSto
 
 def test_a_url_in_place_of_a_store_is_refused_with_what_takes_it() -> None:
     with pytest.raises(InvalidSessionOperation, match=r"for a URL, SessionManager\.from_url"):
-        SessionManager("memory:")  # type: ignore[arg-type]  # what people write
+        SessionManager("memory:")  # type: ignore[arg-type]  # a usual mistake
 
 
 async def test_a_managers_namespace_closes_nothing() -> None:
@@ -116,7 +116,7 @@ async def test_open_leaves_the_properties_of_a_session_that_exists(sessions: Ses
     assert (await sessions.get("a")).revision == 1
 
 
-async def test_open_without_an_id_makes_one_up(sessions: SessionManager) -> None:
+async def test_open_without_an_id_makes_a_random_one(sessions: SessionManager) -> None:
     async with sessions.open() as first, sessions.open() as second:
         assert first.id != second.id
 
@@ -206,7 +206,7 @@ async def test_create_repeated_with_its_write_id_is_the_first_one(sessions: Sess
     assert (await sessions.get("a")).revision == 2
 
 
-async def test_get_raises_when_there_is_nothing(sessions: SessionManager) -> None:
+async def test_get_raises_when_there_is_no_such_session(sessions: SessionManager) -> None:
     with pytest.raises(SessionNotFound) as caught:
         await sessions.get("a")
 
@@ -236,7 +236,7 @@ async def test_get_or_create_by_many_at_once_creates_one() -> None:
     assert await sessions.list_sessions() == ["a"]
 
 
-# The verbs that pass through
+# The verbs that forward to the store
 
 
 async def test_every_verb_reaches_the_store(sessions: SessionManager) -> None:
@@ -261,7 +261,7 @@ async def test_every_verb_reaches_the_store(sessions: SessionManager) -> None:
     assert (await anext(sessions.follow("top"))).message == "a"
 
 
-async def test_delete_refuses_children_unless_told_to_take_them_along(sessions: SessionManager) -> None:
+async def test_delete_refuses_a_session_with_children_unless_told_to_cascade(sessions: SessionManager) -> None:
     await sessions.create("top")
     await sessions.create("below", parent_id="top")
 
@@ -322,7 +322,7 @@ async def test_edit_takes_an_async_change(sessions: SessionManager) -> None:
     assert (await sessions.get("a")).state == {"n": 1}
 
 
-async def test_edit_by_many_at_once_loses_no_change(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_edits_by_many_at_once_lose_no_change(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manager_module, "EDIT_TRIES", 100)
     await sessions.create("a", state={"n": 0})
 
@@ -372,7 +372,7 @@ async def test_edit_gives_up_after_eight_conflicts(sessions: SessionManager, mon
     assert [event.message for event in caught.value.missed_events] == ["other 8"]
 
 
-async def test_edit_with_an_error_of_its_own_is_not_repeated_and_writes_nothing(sessions: SessionManager) -> None:
+async def test_an_edit_that_raises_is_not_repeated_and_writes_nothing(sessions: SessionManager) -> None:
     await sessions.create("a")
     tries = []
 
@@ -388,7 +388,7 @@ async def test_edit_with_an_error_of_its_own_is_not_repeated_and_writes_nothing(
     assert (await sessions.get("a")).revision == 1
 
 
-async def test_edit_of_nothing_commits_nothing(sessions: SessionManager) -> None:
+async def test_an_edit_that_changes_nothing_commits_nothing(sessions: SessionManager) -> None:
     await sessions.create("a")
 
     await sessions.edit("a", lambda session: None)
@@ -396,7 +396,7 @@ async def test_edit_of_nothing_commits_nothing(sessions: SessionManager) -> None
     assert (await sessions.get("a")).revision == 1
 
 
-async def test_edit_that_changes_nothing_still_sees_a_conflict(sessions: SessionManager) -> None:
+async def test_an_edit_that_changes_nothing_still_notices_a_conflict(sessions: SessionManager) -> None:
     await sessions.create("a")
     seen = []
 
@@ -415,7 +415,7 @@ async def test_edit_of_a_session_that_is_not_there_raises(sessions: SessionManag
         await sessions.edit("a", lambda session: None)
 
 
-async def test_edit_brings_events_only_when_asked(sessions: SessionManager) -> None:
+async def test_edit_loads_events_only_when_asked(sessions: SessionManager) -> None:
     await sessions.create("a")
     await sessions.append("a", said("x"), said("y"))
     seen: list[list[Any]] = []

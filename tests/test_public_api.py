@@ -1,4 +1,4 @@
-"""What users import: the names, the fixed paths, what an import costs, and which way imports point."""
+"""What users import: the names, the fixed paths, what an import loads; and the contracts of the imports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = [public, storage, testing, fastapi, openai_agents]
-# Their names say it all.
+# Their names need no docstring.
 SILENT = {"TokenCount.tokens", *(f"UsageNumbers.{name}" for name in vars(a2a_session_manager.UsageNumbers))}
 
 # DESIGN §2: these stay where 0.1 had them.
@@ -133,7 +133,7 @@ def test_the_event_sources_and_types_are_those_of_the_design() -> None:
     ]
 
 
-def test_the_memory_store_keeps_the_contract_in_the_eyes_of_mypy() -> None:
+def test_mypy_accepts_the_memory_store_as_a_session_store() -> None:
     store: SessionStore = InMemorySessionStore()
 
     assert isinstance(store.namespace("n"), BaseSessionStore)
@@ -180,7 +180,7 @@ for use in (lambda: package.RedisSessionStore, lambda: package.store_from_url("r
 
 
 @pytest.mark.parametrize("package", ["", ".public", ".storage", ".testing"])
-def test_without_the_extras_what_lists_the_public_names_lists_the_others(package: str) -> None:
+def test_without_the_extras_listing_the_public_names_leaves_theirs_out(package: str) -> None:
     code = f"""
 import sys
 for name in ("redis", "redis.asyncio", "aiofiles", "blockbuster", "pytest_asyncio"):
@@ -198,7 +198,7 @@ print(*package.__all__, *dir(package), *members)
     assert listed & {"InMemorySessionStore", "make_session"}
 
 
-def test_a_name_whose_library_is_missing_is_neither_there_nor_unknown() -> None:
+def test_using_a_name_whose_library_is_missing_raises_an_import_error_with_the_pip_line() -> None:
     code = """
 import sys
 sys.modules["redis"] = None
@@ -299,7 +299,7 @@ def test_the_type_marker_is_in_the_package() -> None:
     assert (Path(a2a_session_manager.__file__).parent / "py.typed").is_file()
 
 
-def test_imports_point_down_only() -> None:
+def test_the_import_contracts_are_kept() -> None:
     code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

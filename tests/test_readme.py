@@ -49,7 +49,7 @@ def test_the_first_code_is_on_the_first_screen() -> None:
     assert any("pip install a2a_session_manager" in line for line in lines[:15])
 
 
-def test_the_first_example_prints_what_is_shown_behind_it() -> None:
+def test_the_first_example_prints_what_is_shown_after_it() -> None:
     script = blocks("python")[0]
     assert "asyncio.run(" in script
 

@@ -1,1 +1,1 @@
-"""What replay.py is made of, besides the replaying itself."""
+"""The parts of replay.py that read transcripts and report spending."""

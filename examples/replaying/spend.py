@@ -28,7 +28,7 @@ async def usage_of(messages: Sequence[ChatMessage], index: int, model: str) -> T
     calls = answer.get("tool_calls") or answer.get("function_call")
     text = "".join(map(_text, (answer.get("content"), calls)))
     usage = await TokenUsage.from_text(messages[:index], text, model)
-    # How calls are written for the model is published nowhere.
+    # How providers write calls into the prompt is not published, so counts with calls are estimates.
     return usage.model_copy(update={"basis": "estimated"}) if calls else usage
 
 

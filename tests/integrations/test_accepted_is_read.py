@@ -210,7 +210,7 @@ def test_whatever_is_accepted_every_later_verb_reads(
 
 
 @pytest.mark.parametrize("page", ["sessions", "events"])
-async def test_half_a_character_as_a_key_is_shown_over_http(page: str) -> None:
+async def test_a_lone_surrogate_as_a_key_is_shown_over_http(page: str) -> None:
     async with SessionManager.from_url("memory:") as sessions, sessions.open("talk") as chat:
         torn = {"role": "user", "content": "x", "\ud83d": {"\ude00": 1}}
         await chat.append(torn)

@@ -189,7 +189,7 @@ class TestTheProtocol:
 
         assert await session.get_items() == [USER, ANSWER, ANSWER]
 
-    async def test_clearing_hides_all_and_keeps_the_money(
+    async def test_clearing_hides_all_and_keeps_the_usage(
         self, session: AgentsSession, sessions: SessionManager
     ) -> None:
         result = await Runner.run(agent([says("Hi")]), "Hello", session=session)
@@ -218,7 +218,7 @@ class TestTheProtocol:
 
 
 class TestClosing:
-    async def test_its_own_store_is_closed_for_good(self, tmp_path: Path) -> None:
+    async def test_a_store_of_its_own_is_closed_with_the_session(self, tmp_path: Path) -> None:
         async with AgentsSession.from_url("trip", f"file:{tmp_path}/sessions") as session:
             await session.add_items([USER])
         await session.aclose()
@@ -337,7 +337,7 @@ class TestInTheRunner:
         assert list(summary.usage_by_model) == ["gpt-4o"]
         assert len(await session.get_items()) == 4
 
-    async def test_a_model_that_nobody_named_has_no_price(
+    async def test_usage_without_a_model_name_has_no_price(
         self, session: AgentsSession, sessions: SessionManager
     ) -> None:
         model = ScriptedModel([[says("Hi")]])
@@ -433,7 +433,7 @@ class TestAfterAFailure:
             ([USER, CALL, RESULT, ANSWER], 0),
         ],
     )
-    async def test_what_is_unanswered_never_parts_a_call_from_its_result(
+    async def test_retract_unanswered_never_separates_a_call_from_its_result(
         self, session: AgentsSession, items: list[TResponseInputItem], unanswered: int
     ) -> None:
         await session.add_items(items)

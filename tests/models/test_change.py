@@ -25,7 +25,7 @@ def test_a_retraction_is_said_in_exactly_one_way(ways: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("ways", [{"event_ids": ["e"]}, {"last": 0}, {"last": 1}, {"after": 0}, {"after": 7}])
-def test_one_way_is_enough_and_0_is_a_way(ways: dict[str, Any]) -> None:
+def test_one_way_is_enough_and_0_counts_as_one(ways: dict[str, Any]) -> None:
     retraction = Retraction(**ways)
 
     assert {name: getattr(retraction, name) for name in ways} == ways
@@ -47,7 +47,7 @@ def test_a_property_cannot_be_set_and_unset_at_once() -> None:
         SessionChange(set_properties={"a": 1}, unset_properties=["a"])
 
 
-def test_state_and_properties_do_not_meet() -> None:
+def test_the_same_key_may_be_set_in_state_and_unset_in_properties() -> None:
     change = SessionChange(set_state={"a": 1}, unset_properties=["a"])
 
     assert change.set_state == {"a": 1}

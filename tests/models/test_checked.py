@@ -1,4 +1,4 @@
-"""What a model of ours cannot hold is an error of ours, and a ValueError, as pydantic's is."""
+"""A value that one of our models cannot hold raises our own error, which is a ValueError like pydantic's."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_a_model_cannot_hold_is_an_error_of_ours_that_names_the_field(what: str) -> None:
+def test_a_value_that_a_model_cannot_hold_raises_our_error_which_names_the_field(what: str) -> None:
     make, path = REFUSED[what]
 
     with pytest.raises(InvalidEvent) as raised:
@@ -99,7 +99,7 @@ def test_several_wrong_fields_are_all_named() -> None:
         _made(SessionRun, agent=5, error=6)
 
 
-def test_inside_another_model_the_errors_stay_pydantics() -> None:
+def test_inside_another_model_the_error_is_pydantics() -> None:
     class Page(BaseModel):
         events: list[SessionEvent[Any]]
 
@@ -111,7 +111,7 @@ def test_inside_another_model_the_errors_stay_pydantics() -> None:
         SessionRun.model_validate({"agent": 5})
 
 
-def test_a_status_set_to_none_there_is_is_refused_by_name() -> None:
+def test_an_unknown_status_is_refused_by_name() -> None:
     run = SessionRun()
 
     with pytest.raises(InvalidSessionOperation, match="'lost' is no status of a run: take one of pending, running"):
@@ -119,7 +119,7 @@ def test_a_status_set_to_none_there_is_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("value", [10**5_000, [[[[[[1]]]]]] * 99, object, "\ud83d", b"\xff" * 999, "x" * 999], ids=type)
-def test_what_is_no_id_is_refused_whatever_it_is(value: object) -> None:
+def test_what_cannot_be_an_id_is_refused_whatever_it_is(value: object) -> None:
     with pytest.raises(InvalidSessionOperation) as raised:
         checked_id(value)
 
@@ -127,7 +127,7 @@ def test_what_is_no_id_is_refused_whatever_it_is(value: object) -> None:
     assert len(str(raised.value)) < 250
 
 
-def test_what_one_usage_may_count_at_most_is_a_trillion_and_sums_go_on() -> None:
+def test_one_usage_may_count_up_to_a_trillion_and_sums_may_count_more() -> None:
     most = TokenUsage(prompt_tokens=MOST_COUNTED, requests=MOST_COUNTED, cost_pico_usd=MOST_PICO_USD)
 
     total = TokenTally() + TokenTally(**most.counters()) + TokenTally(**most.counters())
@@ -136,7 +136,7 @@ def test_what_one_usage_may_count_at_most_is_a_trillion_and_sums_go_on() -> None
     assert TokenTally.model_validate_json(total.model_dump_json()) == total
 
 
-def test_an_offset_with_seconds_which_json_cannot_say_becomes_utc() -> None:
+def test_a_time_whose_offset_has_seconds_becomes_utc() -> None:
     local_mean_time = datetime(1890, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=53, seconds=28)))
 
     run = SessionRun(started_at=local_mean_time)
@@ -146,6 +146,6 @@ def test_an_offset_with_seconds_which_json_cannot_say_becomes_utc() -> None:
 
 
 @pytest.mark.parametrize("model", [Session, SessionEvent, SessionMetadata, SessionRun, TokenUsage])
-def test_a_field_that_there_is_not_is_refused_by_name(model: Callable[..., Any]) -> None:
+def test_an_unknown_field_is_refused_by_name(model: Callable[..., Any]) -> None:
     with pytest.raises(InvalidEvent, match="parent"):
         model(parent="trip")

@@ -15,7 +15,7 @@ from a2a_session_manager.models.clock import now_micros, utc_now
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_the_clock_tells_the_time_of_the_machine() -> None:
+def test_the_clock_shows_the_time_of_the_machine() -> None:
     before = time.time_ns() // 1_000
     micros = now_micros()
     moment = utc_now()
@@ -35,7 +35,7 @@ async def test_all_times_come_from_the_one_clock(tmp_path: Path, monkeypatch: py
 
     times = [said.timestamp, run.record.started_at, run.record.ended_at]
     assert [*times, stored.metadata.created_at] == [NEW_YEAR] * 4
-    # The clock stands still, and each of three commits is later than the one before.
+    # The clock stands still, so each of three commits is put a microsecond after the one before.
     assert stored.metadata.updated_at == NEW_YEAR + timedelta(microseconds=3)
     assert stored.events[0].timestamp == NEW_YEAR
 

@@ -1,4 +1,4 @@
-"""A session is plain data: it counts its tokens, copies freely and touches no store by itself."""
+"""A session is plain data: it sums up its tokens, can be copied, and uses no store by itself."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_store")
-def test_making_validating_and_copying_a_child_asks_for_no_store() -> None:
+def test_making_validating_and_copying_a_child_uses_no_store() -> None:
     child = Session(parent_id="nobody")
     child.add_event(said("a", 1))
 
@@ -165,7 +165,7 @@ def test_a_session_without_a_request_has_no_context_size() -> None:
     assert Session(events=[SessionEvent(message="a")]).context_size is None
 
 
-def test_a_sum_of_requests_tells_no_context_size() -> None:
+def test_a_usage_that_sums_several_requests_gives_no_context_size() -> None:
     session: Session[Any] = Session()
     session.add_event(SessionEvent(message="a", token_usage=TokenUsage(prompt_tokens=900)))
     session.add_event(SessionEvent(message="b", token_usage=TokenUsage(prompt_tokens=2_000, requests=2)))
@@ -227,7 +227,7 @@ async def test_the_summary_counts_hidden_events(store: InMemorySessionStore, sto
         ("update_token_usage", "put token_usage on the event"),
     ],
 )
-def test_a_name_that_is_gone_is_refused_with_the_remedy(name: str, remedy: str) -> None:
+def test_a_name_that_was_removed_is_refused_with_the_remedy(name: str, remedy: str) -> None:
     with pytest.raises(InvalidSessionOperation, match=f"Session.{name} is gone since 0.2: .*{remedy}"):
         getattr(Session(), name)
 

@@ -1,4 +1,4 @@
-"""Events are frozen, and their kinds are known or kept."""
+"""Events are frozen, and unknown types of events are kept as they are."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_no_field_of_an_event_can_be_deleted() -> None:
 
 
 @pytest.mark.parametrize("known", list(EventType))
-def test_the_name_of_a_known_kind_becomes_its_enum(known: EventType) -> None:
+def test_the_name_of_a_known_type_becomes_its_enum(known: EventType) -> None:
     event = SessionEvent(type=known.value)
 
     assert event.type is known

@@ -1,1 +1,1 @@
-"""Real Redis servers for tests: single, in a cluster, under Sentinels, and behind a proxy that fails."""
+"""Real Redis servers for tests: single, in a cluster, under Sentinels, and through a proxy that fails."""

@@ -1,4 +1,4 @@
-"""A redis-py that lacks a part: what a later release may have renamed, the store does not find."""
+"""A redis-py that lacks one of its private parts, as a later release may when it has renamed it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from a2a_session_manager.storage import BaseSessionStore
 
 SHARED = "shared"
 WRITERS = 6
-# Longer than any fault here lasts, and a verb's own patience behind it.
+# Longer than any fault here lasts, including the time that a verb tries again for.
 GIVE_UP_SECONDS = 90.0
 
 

@@ -118,7 +118,7 @@ class RedisServer(Startable):
 
     @contextmanager
     def admin(self, **options: Any) -> Iterator[Redis]:
-        """Open a blocking client, for what a test does behind the store's back."""
+        """Open a blocking client, for what a test does without the store."""
         settings: dict[str, Any] = {"socket_timeout": 5, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
         with Redis(host="127.0.0.1", port=self.port, **settings | options) as client:
             yield client

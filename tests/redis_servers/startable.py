@@ -12,7 +12,7 @@ START_SECONDS = 20.0
 
 
 class Startable(ABC):
-    """A server or several, for `with`: started and ready inside the block, ended behind it."""
+    """A server or several, for `with`: started and ready inside the block, ended after it."""
 
     @abstractmethod
     def start(self) -> None:

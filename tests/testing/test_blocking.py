@@ -1,4 +1,4 @@
-"""What is refused on an event loop, and what is not, in a pytest of its own: there nothing is imported yet."""
+"""Which calls are refused on an event loop, in a pytest process of its own, where nothing is imported yet."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ONLY_ASYNCIO = """
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     if "no:asyncio" not in options:
         options = (*options, "-o", "asyncio_default_fixture_loop_scope=function")
-    # Importing all of Hypothesis takes longer than all else in a run.
+    # Importing all of Hypothesis would take longer than the rest of a run.
     lean = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     return pytester.runpytest_subprocess("-W", "error", *lean, *options, timeout=60)
 
@@ -63,7 +63,7 @@ def test_the_readme_s_test_passes_and_its_table_names_every_fixture(pytester: py
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_nothing_is_left_of_a_test(pytester: pytest.Pytester, store: str) -> None:
+def test_the_fixtures_clean_up_after_each_test(pytester: pytest.Pytester, store: str) -> None:
     pytester.makepyfile(
         """
         import asyncio, gc, os, threading
@@ -203,7 +203,7 @@ def test_loading_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> 
     }
 
 
-def test_coverage_is_whole_for_a_users_package_and_for_what_the_fixtures_bring(pytester: pytest.Pytester) -> None:
+def test_coverage_sees_a_users_package_and_the_modules_that_fixtures_import(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         agent="""
         import pydantic

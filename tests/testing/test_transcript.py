@@ -74,7 +74,7 @@ async def test_an_active_session_is_read_from_its_own_namespace(store: SessionSt
         [],
     ],
 )
-async def test_whatever_differs_is_shown(store: SessionStore, expected: list[Said]) -> None:
+async def test_a_failing_comparison_shows_what_differs(store: SessionStore, expected: list[Said]) -> None:
     await make_session(store, ("user", "Hello"), CALL, id="trip")
 
     with pytest.raises(AssertionError, match="session 'trip' says something else") as failure:
@@ -84,7 +84,7 @@ async def test_whatever_differs_is_shown(store: SessionStore, expected: list[Sai
     assert [line for line in lines if line[0] in "+-"] != []
 
 
-async def test_the_difference_shows_what_fits_unmarked(store: SessionStore) -> None:
+async def test_messages_that_match_are_shown_without_a_mark(store: SessionStore) -> None:
     await make_session(store, {"role": "user", "content": "Hello", "name": "ines"}, ("assistant", "Hi"), id="trip")
 
     with pytest.raises(AssertionError) as failure:

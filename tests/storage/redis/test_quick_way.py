@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation, SessionConflict
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -25,6 +25,7 @@ from a2a_session_manager.storage.redis.private import ways_of
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
+from tests.storage.redis.looks import connections_of, keys_of
 
 GENERAL = scripts._script("commit_rules", "commit")
 LARGE = 2**53 - 2
@@ -160,6 +161,37 @@ async def test_a_glance_tells_what_the_script_tells(redis_server: RedisServer, p
                     assert glanced.token_summary == told.token_summary
 
 
+async def test_many_heads_tell_what_the_script_tells(redis_server: RedisServer) -> None:
+    async with both_ways(redis_server) as stores:
+        store = stores[0]
+        await store.create("plain", change=SessionChange(set_state={"s": 1}, set_properties={"p": "ø"}))
+        await store.create("child", parent_id="plain")
+        await store.create("with runs")
+        await store.commit("with runs", SessionChange(runs=[SessionRun(id="run")]), write_id="w")
+        await store.create("retracted")
+        for session_id in ("plain", "child", "with runs", "retracted"):
+            await store.append(session_id, *map(plain, range(1, 4)), spent(1, 5), spent(2, 7, model="other"))
+        await store.retract("retracted", last=3)
+        names = ["retracted", "never", "plain", "with runs", "child", "plain"]
+        together = await store.get_many(names)
+        alone = [await stores[1].get(name, last=0) for name in names]
+
+    assert [session and session.model_dump() for session in together] == [each and each.model_dump() for each in alone]
+    assert [session is None for session in together] == [False, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("part", ["ids", "log", "head"])
+async def test_many_heads_are_not_read_past_damage(redis_server: RedisServer, part: str) -> None:
+    async with both_ways(redis_server) as [store, _]:
+        for name in ("talk", "whole"):
+            await store.create(name)
+            await store.append(name, plain(1))
+        await connections_of(store).read_many([("UNLINK", getattr(await keys_of(store, "talk"), part))])
+
+        with pytest.raises(CorruptSession, match="'talk': redis has lost its"):
+            await store.get_many(["whole", "talk"])
+
+
 @directly
 async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_script(*_: object, **__: object) -> None:
@@ -170,6 +202,7 @@ async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: 
         await store.append("talk", *map(plain, range(5)))
         monkeypatch.setattr(session_reader, "_load_call", no_script)
         found = await store.get("talk", last=3)
+        assert [each and each.id for each in await store.get_many(["talk", "talk"])] == ["talk", "talk"]
 
         with pytest.raises(AssertionError, match="asked the script"):
             await store.get("talk")

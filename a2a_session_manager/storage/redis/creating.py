@@ -25,11 +25,15 @@ from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 
 class Made(NamedTuple):
-    """A session that is there: how it was made, where it lies, and when it will expire, 0 for never or unknown."""
+    """A session that is there: how it was made, where it lies, and when it will expire, 0 for never.
+
+    `tree_stays`: its tree will still tell of it then.
+    """
 
     receipt: Receipt
     keys: SessionKeys
     deadline: int
+    tree_stays: bool
 
 
 class Creator:
@@ -49,7 +53,8 @@ class Creator:
         root_id = key.id if creation.parent is None else creation.parent.root_id
         keys = self._locator.keys_in(key, root_id)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        await self._locator.repair(keys, await self._index.announce(keys))
+        listed, line_stays = await self._index.announce(keys)
+        await self._locator.repair(keys, listed)
         try:
             if creation.parent is None:
                 made = await self._create_root(keys, creation, commit)
@@ -59,7 +64,8 @@ class Creator:
             await self._reaper.forget([keys])
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        self._reaper.look_after(await self._index.enter(made.keys, made.deadline))
+        stays = line_stays or made.tree_stays
+        self._reaper.look_after(await self._index.enter(made.keys, made.deadline, stays=stays))
         self._locator.remember(key, made.keys.root_id)
         return made.receipt
 
@@ -165,4 +171,4 @@ def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit) -> Made:
     receipt = receipt_of(reply[2][0], keys.key, commit)
     if isinstance(receipt, SessionManagerError):
         raise receipt
-    return Made(receipt, keys, reply[1])
+    return Made(receipt, keys, reply[1], tree_stays=len(reply) > 3 and bool(reply[3]))

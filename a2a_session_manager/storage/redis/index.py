@@ -57,20 +57,24 @@ class Index:
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._life = str(2 * ttl) if ttl else FOR_EVER
 
-    async def announce(self, keys: SessionKeys) -> list[SessionKeys]:
-        """List a session that will be made; see `enter`. Return below which roots its id is listed, too."""
+    async def announce(self, keys: SessionKeys) -> tuple[list[SessionKeys], bool]:
+        """List a session that will be made; see `enter`.
+
+        Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
+        """
         questions = map(PlainCall, self.commands_below_roots(keys.key))
         calls: list[Call] = [self._listing(*keys.index_entry, self._life), *questions]
-        _, *answers = await run_all(self._connections, calls)
-        return await self.listed_below_roots(keys.key, answers)
+        (_, _, stays), *answers = await run_all(self._connections, calls)
+        return await self.listed_below_roots(keys.key, answers), bool(stays)
 
-    async def enter(self, keys: SessionKeys, deadline: int) -> list[SessionKeys]:
+    async def enter(self, keys: SessionKeys, deadline: int, *, stays: bool) -> list[SessionKeys]:
         """List a session that was made and will expire at `deadline`, 0 for never; return others to look after.
 
         It was announced, so that nearly always it is listed; and where nothing expires, nothing is due.
+        `stays`: what tells of it does not expire with it, so that somebody must look after it, however late.
         """
         shard, member = keys.index_entry
-        due_call = self._due_call(keys, deadline)
+        due_call = self._due_call(keys, deadline, stays=stays)
         look: Call = due_call if deadline else PlainCall(("EXISTS", *due_call.keys))
         is_listed, due = await run_all(self._connections, [PlainCall(("ZSCORE", shard, member)), look])
         if is_listed is None:
@@ -180,10 +184,12 @@ class Index:
     def _listing(self, shard: bytes, member: bytes, life: str) -> ScriptCall:
         return listing(self._prefix, shard, member, life)
 
-    def _due_call(self, keys: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE) -> ScriptCall:
+    def _due_call(
+        self, keys: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE, stays: bool = False
+    ) -> ScriptCall:
         member = keys.index_entry[1] if deadline else b""
         # Where lines may stay for ever, so does the word that this one does not.
-        life = FOR_EVER if self._life == FOR_EVER else f"@{deadline}"
+        life = FOR_EVER if stays or self._life == FOR_EVER else f"@{deadline}"
         key = due_key(self._prefix, keys.key.namespace)
         return ScriptCall(scripts.KEEP, [key], [member, str(deadline), life, limit])
 
@@ -199,7 +205,7 @@ class Index:
         Raises CorruptSession when a shard of roots was lost.
         """
         answers = await run_all(self._connections, [self._listing(shard, b"", FOR_EVER) for shard in doubtful])
-        lost_ones = {shard for shard, (_, is_lost) in zip(doubtful, answers, strict=True) if is_lost}
+        lost_ones = {shard for shard, (_, is_lost, _) in zip(doubtful, answers, strict=True) if is_lost}
         for shard in lost_ones:
             if shard in index_keys(self._prefix, namespace, roots_only=True):
                 raise lost_shard(self._prefix, namespace, shard)

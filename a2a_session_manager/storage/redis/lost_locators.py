@@ -55,16 +55,17 @@ class LostLocators:
             commands += [
                 ("HGET", keys.tree, f"n:{keys.key.id}"),
                 ("HGET", keys.head, "deadline"),
+                ("EXISTS", keys.head, keys.log, keys.ids),
                 ("EXISTS", keys.tree),
                 ("EXISTS", *keys.of_root),
                 ("GET", keys.locator),  # after the line: a session that was created a moment ago has both
             ]
         replies = iter(await self._connections.read_many(commands))
         found: dict[SessionKey, Whereabouts] = {}
-        for keys, line, deadline, has_tree, has_root, claim in zip(sessions, *[replies] * 5, strict=False):
+        for keys, line, deadline, remains, has_tree, has_root, claim in zip(sessions, *[replies] * 6, strict=False):
             if line is not None and claim is not None:
                 found[keys.key] = keys.in_tree(root_of_claim(claim))
-            elif line is not None:
+            elif line is not None and (remains or not expires(line)):  # or else it has expired, and its locator, too
                 _log.warning("the locator of session %s was lost: it is made anew", shown(keys.key.id))
                 found[keys.key] = Stray(keys)
                 await self._put_back(keys, creation_of(line), int(deadline or 0) if expires(line) else 0)

@@ -104,13 +104,18 @@ class Reaper:
         await self.forget(sessions)
 
     async def remove_expired(self, sessions: Sequence[SessionKeys]) -> None:
-        """Take sessions that have expired out of their trees."""
+        """Take sessions that have expired out of their trees, and give their ids free."""
         below_roots = [keys for keys in sessions if not keys.is_root]
         lines = await self._lines(below_roots)
-        for reply in await self._run_all(
-            _burial(keys, parent_of(line)) for keys, line in zip(below_roots, lines, strict=True) if line is not None
-        ):
-            status_of(reply, "")
+        expired = [(keys, line) for keys, line in zip(below_roots, lines, strict=True) if line is not None]
+        replies = await self._run_all(_burial(keys, parent_of(line)) for keys, line in expired)
+        await self._release_all(
+            [
+                (keys, creation_of(line))
+                for (keys, line), reply in zip(expired, replies, strict=True)
+                if status_of(reply, keys.key.id) == b"OK"
+            ]
+        )
 
     async def forbid(self, keys: SessionKeys, claim_id: str) -> bool:
         """Make sure that a claim never becomes a session; False when it is one already."""
@@ -209,7 +214,8 @@ class Reaper:
 
 def _burial(keys: SessionKeys, parent_id: str) -> ScriptCall:
     parent = keys.of(parent_id)
-    return ScriptCall(scripts.REMOVE_EXPIRED, (*keys.core, parent.head, parent.children), [keys.key.id], keys.key.id)
+    touched = (*keys.core, keys.refused, parent.head, parent.children)
+    return ScriptCall(scripts.REMOVE_EXPIRED, touched, [keys.key.id], keys.key.id)
 
 
 def _sweep_call(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -12,33 +13,96 @@ import pytest
 from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store
+from a2a_session_manager.storage.redis import RedisSessionStore, create_redis_session_store, scripts
+from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import listening, said, several, spending, whole
+from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.looks import connections_of, keys_of
+from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
 OpenStore = Callable[[float | None], BaseSessionStore]
+Look = Callable[[], Awaitable[dict[str, str]]]
+LetAllExpire = Callable[[], Awaitable[None]]
+
+# Where a key was lost, the slots of the others do not matter.
+ON_A_SINGLE_SERVER = pytest.mark.parametrize("server", ["redis_server"], indirect=True)
 
 LONG = 1_000.0
 SHORT = 0.4
 
 
+@pytest.fixture(params=["redis_server", "redis_cluster"], ids=["single", "cluster"])
+def server(request: pytest.FixtureRequest) -> RedisServer | RedisCluster:
+    """Where the sessions lie."""
+    started: RedisServer | RedisCluster = request.getfixturevalue(request.param)
+    return started
+
+
 @pytest.fixture
-async def open_store(redis_server: RedisServer) -> AsyncIterator[OpenStore]:
+def prefix() -> str:
+    return f"{uuid4().hex[:12]}:"
+
+
+@pytest.fixture
+async def open_store(server: RedisServer | RedisCluster, prefix: str) -> AsyncIterator[OpenStore]:
     """Open stores over the same data, each with its own time to live."""
     opened: list[BaseSessionStore] = []
-    prefix = f"{uuid4().hex[:12]}:"
 
     def open_one(expiration_seconds: float | None) -> BaseSessionStore:
         option = "" if expiration_seconds is None else f"&expiration_seconds={expiration_seconds}"
-        opened.append(store_from_url(f"{redis_server.url}?key_prefix={prefix}{option}"))
+        opened.append(store_from_url(f"{server.url}?key_prefix={prefix}{option}"))
         return opened[-1]
 
     yield open_one
     for store in opened:
         await store.aclose()
+
+
+@pytest.fixture
+def look(server: RedisServer | RedisCluster, prefix: str) -> Look:
+    """Return all that a test has stored, whichever node holds it: each key with its value as a text."""
+    readers = {"hash": ("HGETALL",), "list": ("LRANGE", 0, -1), "zset": ("ZRANGE", 0, -1, "WITHSCORES")}
+
+    def all_of_nodes() -> dict[str, str]:
+        found: dict[str, Any] = {}
+        for node in server.nodes if isinstance(server, RedisCluster) else [server]:
+            with node.admin() as client:
+                send: Callable[..., Any] = client.execute_command
+                for name in send("KEYS", f"{prefix}*"):
+                    reader, *bounds = readers.get(send("TYPE", name).decode(), ("GET",))
+                    found[name.decode().removeprefix(prefix)] = send(reader, name, *bounds)
+        return {name: str(value) for name, value in found.items() if value}  # one that ends meanwhile reads as empty
+
+    return lambda: asyncio.to_thread(all_of_nodes)
+
+
+@pytest.fixture
+def let_all_expire(server: RedisServer | RedisCluster, prefix: str) -> LetAllExpire:
+    """Let so long a time pass that all that expires is gone."""
+
+    def pass_time() -> None:
+        for node in server.nodes if isinstance(server, RedisCluster) else [server]:
+            with node.admin() as client:
+                send: Callable[..., Any] = client.execute_command
+                for name in send("KEYS", f"{prefix}*"):
+                    if name == f"{prefix}index::due".encode():
+                        for line in send("ZRANGE", name, 0, -1):
+                            send("ZADD", name, 1, line)
+                    if name.endswith(b":tree"):
+                        for field in send("HKEYS", name):
+                            if field.startswith(b"d:"):
+                                send("HSET", name, field, 1)
+                    if client.pttl(name) >= 0:
+                        send("PEXPIRE", name, 1)
+        time.sleep(0.02)
+
+    return lambda: asyncio.to_thread(pass_time)
+
+
+def keys_below(store: BaseSessionStore, session_id: str, root_id: str) -> SessionKeys:
+    return backend_of(store)._locator.keys_in(store._key(session_id), root_id)
 
 
 def everything() -> SessionChange:
@@ -110,11 +174,203 @@ async def test_a_session_expires_whole_and_its_id_is_free_again(open_store: Open
 async def test_following_ends_when_the_session_expires(open_store: OpenStore) -> None:
     store = open_store(SHORT)
     await store.create("talk", change=SessionChange(events=several(1)))
+    await store.create("kid", parent_id="talk", change=SessionChange(events=several(1)))
 
-    async with listening(store, "talk") as take:
+    async with listening(store, "talk") as take, listening(store, "kid") as take_of_kid:
         await take(1)
-        with pytest.raises(SessionNotFound):
-            await take(1)
+        await take_of_kid(1)
+        for take_next in (take, take_of_kid):
+            with pytest.raises(SessionNotFound):
+                await take_next(1)
+
+
+async def test_a_tree_ends_from_below_and_leaves_nothing_though_nobody_looks(open_store: OpenStore, look: Look) -> None:
+    store = open_store(SHORT)
+    await store.create("root", change=everything())
+    await store.create("kid", parent_id="root", change=everything())
+    await store.create("below", parent_id="kid", change=everything())
+
+    seen: set[tuple[bool, ...]] = set()
+    while (False, False, False) not in seen:
+        # One behind the other: what is read later may only be gone if it is below.
+        seen.add(tuple([await store.get(name) is not None for name in ("root", "kid", "below")]))
+    async with asyncio.timeout(20):
+        while await look():  # noqa: ASYNC110  nobody tells when Redis removes keys
+            await asyncio.sleep(0.05)
+
+    assert seen <= {(True, True, True), (True, True, False), (True, False, False), (False, False, False)}
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+async def test_what_expired_long_ago_is_absent_and_not_damaged(
+    open_store: OpenStore, let_all_expire: LetAllExpire, *, is_cold: bool
+) -> None:
+    keeper, store = open_store(None), open_store(LONG)
+    await keeper.create("root")
+    await store.create("kid", parent_id="root")
+    [shard, _] = (await keys_of(store, "kid")).index_entry
+    others = [f"other{number}" for number in range(64)]
+    listed = [name for name in others if keys_below(store, name, "root").index_entry[0] == shard]
+    await keeper.create(listed[0], parent_id="root")  # it keeps the shard, and with it the line of the other
+    await let_all_expire()
+
+    reader = open_store(None) if is_cold else store
+
+    assert await reader.get("kid") is None
+    with pytest.raises(SessionNotFound):
+        await reader.append("kid", said())
+    await reader.create("kid", parent_id="root")
+    assert await open_store(None).children("root") == [listed[0], "kid"]
+
+
+async def creation(store: BaseSessionStore) -> None:
+    await store.create("another")
+
+
+async def refresh(store: BaseSessionStore) -> None:
+    await store.create("mortal")
+    await shorten(store, "mortal", 60_000)
+    await store.append("mortal", said())
+
+
+@pytest.mark.parametrize("then", [creation, refresh])
+async def test_nothing_stays_of_what_expired_below_a_root_that_lives_on_however_late_it_is_looked_after(
+    open_store: OpenStore, look: Look, let_all_expire: LetAllExpire, then: Callable[[BaseSessionStore], Awaitable[None]]
+) -> None:
+    store = open_store(LONG)
+    await open_store(None).create("root", change=everything())
+    await store.create("kid", parent_id="root", change=everything())
+    await store.create("below", parent_id="kid", change=everything())
+    await let_all_expire()
+
+    await then(store)
+    await store.aclose()  # it waits for what looks after others
+
+    assert_only_root_is_left(await look())
+    cold = open_store(None)
+    assert await cold.tree("root") == [("root", None)]
+    assert len((await whole(cold, "root")).events) == 3
+
+
+@pytest.mark.parametrize("is_for_ever_listed_first", [False, True])
+async def test_no_line_of_the_index_stays_of_a_root_that_expired_beside_one_that_does_not(
+    open_store: OpenStore, look: Look, let_all_expire: LetAllExpire, *, is_for_ever_listed_first: bool
+) -> None:
+    keeper, store = open_store(None), open_store(LONG)
+    shard, _ = keys_below(store, "gone", "gone").index_entry
+    beside = next(name for name in map(str, range(99)) if keys_below(store, name, name).index_entry[0] == shard)
+    for name in (beside, "gone") if is_for_ever_listed_first else ("gone", beside):
+        await (keeper if name == beside else store).create(name)
+    await let_all_expire()
+    assert "gone" in str(await look())
+
+    await store.create("another")
+    await store.aclose()
+
+    assert "gone" not in str(await look())
+    assert beside in await open_store(None).list_sessions()
+
+
+async def test_a_child_whose_creation_was_answered_at_the_second_try_leaves_nothing_either(
+    open_store: OpenStore, look: Look, let_all_expire: LetAllExpire
+) -> None:
+    store = open_store(LONG)
+    await open_store(None).create("root")
+    connections: Any = connections_of(store)
+    run = connections.run
+
+    async def sent_twice(call: Any) -> Any:
+        if call.script is scripts.CREATE_CHILD:
+            await run(call)
+        return await run(call)
+
+    connections.run = sent_twice
+    await store.create("kid", parent_id="root")
+    await let_all_expire()
+
+    await store.create("another")
+    await store.aclose()
+
+    assert "kid" not in str(await look())
+
+
+async def test_a_listing_leaves_nothing_of_what_expired(open_store: OpenStore, look: Look) -> None:
+    store = open_store(LONG)
+    await open_store(None).create("root", change=everything())
+    await store.create("kid", parent_id="root", change=everything())
+    await store.create("below", parent_id="kid", change=everything())
+    for name in ("below", "kid"):
+        await shorten(store, name, 1)
+    await asyncio.sleep(0.02)
+
+    assert await store.list_sessions() == ["root"]
+
+    assert_only_root_is_left(await look())
+
+
+def assert_only_root_is_left(found: dict[str, str]) -> None:
+    assert {name: value for name, value in found.items() if "kid" in name + value or "below" in name + value} == {}
+    assert {name.rpartition(":")[2] for name in found if "{:root}" in name} == {
+        "head", "log", "ids", "runs", "unfinished", "tree", "totals", "refused",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_seen_before", [False, True])
+async def test_an_id_that_expires_again_and_again_leaves_nothing_for_ever(
+    open_store: OpenStore, look: Look, *, is_seen_before: bool
+) -> None:
+    store = open_store(LONG)
+    await open_store(None).create("root")
+    for _ in range(3):
+        await store.create("kid", parent_id="root")
+        await shorten(store, "kid", 1)
+        await asyncio.sleep(0.02)
+        if is_seen_before:
+            assert await store.children("root") == []
+
+    assert "inf" not in (await look())["{:root}:refused"]
+
+
+async def test_the_creation_of_what_expired_does_not_come_late(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await open_store(None).create("root")
+    backend: Any = backend_of(store)
+    key, create = store._key("kid"), backend.create
+    sent: list[Any] = []
+
+    def noting(*given: Any) -> Any:
+        sent.append(given)
+        return create(*given)
+
+    backend.create = noting
+    await store.create("kid", parent_id="root")
+    await shorten(store, "kid", 1)
+    await asyncio.sleep(0.02)
+    assert await store.children("root") == []
+
+    with pytest.raises(SessionNotFound, match="deleted"):
+        await create(*sent[0])
+
+    assert await open_store(None).tree("root") == [("root", None)]
+    assert await backend.load([key], last=0, whole_head=False) == [None]
+
+
+async def test_a_root_that_lives_on_keeps_its_children(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    for name, parent_id in (("root", None), ("kid", "root"), ("below", "kid")):
+        await store.create(name, parent_id=parent_id, change=everything())
+    for name in ("root", "kid", "below"):
+        await shorten(store, name, 60_000)
+
+    await store.append("root", said())
+
+    assert min((await deadlines(store, "root")).values()) > 0.9 * LONG * 1_000
+    cold = open_store(None)
+    assert sorted(await cold.list_sessions()) == ["below", "kid", "root"]
+    assert await cold.tree("root") == [("root", None), ("kid", "root"), ("below", "kid")]
+    for name in ("kid", "below"):
+        assert len((await whole(cold, name)).events) == 3
+        assert await cold.get(name) is not None
 
 
 async def test_a_write_lets_a_session_and_its_ancestors_live_on_and_idle_siblings_expire(open_store: OpenStore) -> None:
@@ -295,6 +551,7 @@ async def test_reads_around_the_end_see_all_of_a_session_or_nothing(open_store: 
 PARTS = ["head", "log", "ids", "hidden", "retractions", "runs", "unfinished", "children", "tree", "totals"]
 
 
+@ON_A_SINGLE_SERVER
 @pytest.mark.parametrize("expiration_seconds", [None, LONG])
 @pytest.mark.parametrize("part", PARTS)
 async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
@@ -313,6 +570,7 @@ async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
         assert caught.value.session_id in ("talk", "kid")
 
 
+@ON_A_SINGLE_SERVER
 @pytest.mark.parametrize("part", ["head", "log", "ids", "hidden", "runs", "unfinished", "tree"])
 async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenStore, part: str) -> None:
     store = open_store(None)
@@ -330,6 +588,7 @@ async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenS
     assert after == before
 
 
+@ON_A_SINGLE_SERVER
 async def test_a_damaged_session_can_still_be_deleted(open_store: OpenStore) -> None:
     store = open_store(None)
     handle = await store.create("talk", change=everything())

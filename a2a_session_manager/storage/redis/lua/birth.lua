@@ -3,9 +3,9 @@
 local SESSION_KEYS = {'head', 'log', 'ids', 'hidden', 'runs', 'unfinished', 'retractions', 'children'}
 
 -- What to answer when the session is there already: its first result, if this write made it.
-local function taken(keys, commit)
-    local answer = repeated(keys, commit, head_at(keys.head))
-    if answer then return {'OK', 0, {answer}} end
+local function taken(keys, commit, head)
+    local answer = repeated(keys, commit, head)
+    if answer then return {'OK', head.deadline, {answer}, is_for_ever(keys.tree)} end
     return {'EXISTS'}
 end
 

@@ -339,6 +339,11 @@ local function set_totals_deadline(keys)
     if deadline and keys.totals then redis.call('PEXPIREAT', keys.totals, deadline) end
 end
 
+-- 1 where a tree stays though sessions of it expire.
+local function is_for_ever(tree)
+    return 1 - redis.call('HEXISTS', tree, 'deadline')
+end
+
 -- The last thing a script does: a hint to who follows, lost without harm.
 local function tell(keys, creation, what)
     if redis.call('EXISTS', keys.followers) == 1 then

@@ -16,8 +16,8 @@ local born = {
 local parent_creation, claim = take(), take()
 local commit = take_commit()
 
-local place, _, absent = living(keys, born.id, false)
-if place then return taken(keys, commit) end
+local place, head, absent = living(keys, born.id, false)
+if place then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
 if place_in(keys.tree, born.id) then return {'EXPIRED'} end
 if redis.call('ZSCORE', keys.refused, 'd:' .. born.creation) then return {'DELETED'} end
@@ -56,4 +56,5 @@ redis.call('HINCRBY', keys.parent_head, 'children', 1)
 redis.call('ZADD', keys.siblings, born.ordinal, born.id)
 if parent_expires then redis.call('PEXPIREAT', keys.siblings, text(parent.deadline)) end
 set_totals_deadline(keys)
+reply[4] = is_for_ever(keys.tree)
 return reply

@@ -15,8 +15,8 @@ local born = {
 local taken_over = take()
 local commit = take_commit()
 
-local place, _, absent = living(keys, born.id, true)
-if place then return taken(keys, commit) end
+local place, head, absent = living(keys, born.id, true)
+if place then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
 local claim = redis.call('GET', keys.locator)
 if claim and claim ~= taken_over then return {'CLAIMED', claim} end

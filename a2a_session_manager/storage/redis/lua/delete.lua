@@ -55,11 +55,11 @@ if is_cascade then gone = below() end
 if keys.siblings then redis.call('ZCARD', keys.siblings) end
 
 -- What frees memory comes first: a server that is full must let it through.
-local fields, refusals, time = {'n:' .. id, 'd:' .. id}, {'d:' .. creation}, text(now())
+local fields, refusals = {'n:' .. id, 'd:' .. id}, {creation}
 for index = 1, #gone, 2 do
     fields[#fields + 1] = 'n:' .. gone[index]
     fields[#fields + 1] = 'd:' .. gone[index]
-    refusals[#refusals + 1] = 'd:' .. gone[index + 1]
+    refusals[#refusals + 1] = gone[index + 1]
 end
 if place.parent == '' then
     redis.call('UNLINK', keys.tree, keys.totals)
@@ -69,14 +69,8 @@ else
     if redis.call('EXISTS', keys.parent_head) == 1 then redis.call('HINCRBY', keys.parent_head, 'children', -1) end
 end
 for _, index in ipairs({2, 3, 4, 5, 8, 9, 10, 11}) do redis.call('UNLINK', KEYS[index]) end
--- A creation that was sent before, and comes later, brings nothing back.
-redis.call('ZREMRANGEBYSCORE', keys.refused, '-inf', '(' .. text(tonumber(time) - 1000 * REFUSED_SECONDS))
-for _, member in ipairs(refusals) do redis.call('ZADD', keys.refused, time, member) end
-if place.parent == '' then
-    redis.call('PEXPIREAT', keys.refused, text(tonumber(time) + 1000 * REFUSED_SECONDS))
-elseif deadline then
-    redis.call('PEXPIREAT', keys.refused, deadline)
-end
+-- What is refused outlives a tree that ends here.
+refuse_creations(keys.refused, refusals, place.parent == '' and text(now() + 1000 * REFUSED_SECONDS) or deadline)
 -- Whoever comes after a lost answer or a crash reads here what is left to remove.
 if #gone > 0 then
     set_fields(keys.gone, gone)

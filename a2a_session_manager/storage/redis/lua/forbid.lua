@@ -10,12 +10,13 @@ if absent[1] ~= 'NOSESSION' then return absent end
 if is_lost_tree(keys.tree, {KEYS[6], KEYS[7]}) then return {'LOST', 'tree'} end
 -- Without its tree, a claim finds no parent and needs no forbidding.
 if redis.call('EXISTS', keys.tree) == 1 then
-    redis.call('ZADD', keys.refused, '+inf', 'c:' .. ARGV[2])
-    local deadline = redis.call('HGET', keys.tree, 'deadline')
-    if deadline then
-        redis.call('PEXPIREAT', keys.refused, deadline)
+    local expired, creations = place_in(keys.tree, ARGV[1]), {}
+    if expired and expired.creation == string.match(ARGV[2], '^[^.]+') then
+        -- It was made, and comes no later than one that was deleted: nothing of it must be kept for ever.
+        creations[1] = expired.creation
     else
-        redis.call('PERSIST', keys.refused)
+        redis.call('ZADD', keys.refused, '+inf', 'c:' .. ARGV[2])
     end
+    refuse_creations(keys.refused, creations, redis.call('HGET', keys.tree, 'deadline'))
 end
 return {'OK'}

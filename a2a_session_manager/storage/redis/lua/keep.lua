@@ -6,13 +6,13 @@ local line, score, life = ARGV[1], ARGV[2], ARGV[3]
 local time, remaining = now(), redis.call('PTTL', KEYS[1])
 local from_now = string.match(score, '^%+(%d+)$')
 if from_now then score = text(time + tonumber(from_now)) end
-if line ~= '' then
+if line ~= '' then redis.call('ZADD', KEYS[1], score, line) end
+if life == '0' then
+    if remaining >= 0 then redis.call('PERSIST', KEYS[1]) end
+elseif line ~= '' then
     local deadline = string.match(life, '^@(%d+)$')
     life = deadline and math.max(2 * (tonumber(deadline) - time), 1) or tonumber(life)
-    redis.call('ZADD', KEYS[1], score, line)
-    if life == 0 then
-        if remaining >= 0 then redis.call('PERSIST', KEYS[1]) end
-    elseif remaining ~= -1 and remaining < 0.75 * life then
+    if remaining ~= -1 and remaining < 0.75 * life then
         redis.call('PEXPIREAT', KEYS[1], text(time + life))
     end
 end

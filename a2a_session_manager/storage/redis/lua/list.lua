@@ -3,6 +3,7 @@
 -- when others are listed since: the shard is then told from one that nobody has marked even if one of the two is lost.
 -- KEYS: shard, its marks. ARGV: the line, or "" for none; how many ms the shard shall live from now, "@DEADLINE" for
 -- twice as long as until then, "0" for ever; "1" if a shard that was lost is whole again.
+-- It answers whether lines were lost, and whether those that are there stay until somebody removes them.
 
 local shard, line, life = KEYS[1], ARGV[1], ARGV[2]
 local remaining = redis.call('PTTL', shard)
@@ -13,7 +14,7 @@ if line ~= '' then
     redis.call('ZADD', shard, '0', line)
 elseif remaining == -2 then
     if not is_lost then redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4]) end
-    return {'OK', is_lost and 1 or 0}
+    return {'OK', is_lost and 1 or 0, 0}
 end
 
 -- Of a shard that was lost, the second mark is missing: so it is told from others by counting keys.
@@ -30,7 +31,7 @@ if line ~= '' and life == '0' then
     if remaining >= 0 then
         for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
     end
-    return {'OK', is_lost and 1 or 0}
+    return {'OK', is_lost and 1 or 0, 1}
 end
 local time = now()
 local deadline = string.match(life, '^@(%d+)$')
@@ -40,4 +41,4 @@ if line ~= '' and remaining ~= -1 and remaining < 0.75 * life then
 elseif not is_marked and remaining >= 0 then
     for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + remaining)) end
 end
-return {'OK', is_lost and 1 or 0}
+return {'OK', is_lost and 1 or 0, remaining == -1 and 1 or 0}

@@ -9,5 +9,5 @@ local commit = take_commit()
 local _, head, absent = living(keys, id, is_root)
 if absent then return absent end
 local answer = repeated(keys, commit, head)
-if answer then return {'OK', 0, {answer}} end
+if answer then return {'OK', head.deadline, {answer}, is_for_ever(keys.tree)} end
 return {'EXISTS'}

@@ -115,6 +115,27 @@ async def costs(usage: TokenUsage) -> dict[str, int | None]:
     }
 
 
+@pytest.mark.parametrize(
+    ("details", "media"),
+    [
+        (None, {}),
+        ({"output_tokens_details": {"image_tokens": 7}}, {"output_image_tokens": 7}),
+        (
+            {
+                "candidatesTokensDetails": [
+                    {"modality": "IMAGE", "tokenCount": 5},
+                    {"modality": "DOCUMENT", "tokenCount": 2},
+                ]
+            },
+            {"output_audio_tokens": 0, "output_image_tokens": 7, "output_video_tokens": 0},
+        ),
+        ({"output_tokens_details": {"image_tokens": "many"}, "citation_tokens": 3}, {}),
+    ],
+)
+def test_a_usage_tells_the_media_that_the_providers_object_counts(details: Any, media: dict[str, int]) -> None:
+    assert TokenUsage(prompt_tokens=1, details=details).media == media
+
+
 async def test_an_image_costs_what_images_cost_stored_and_read() -> None:
     found = await costs(usage_from(IMAGE, model="gemini-2.5-flash-image"))
 

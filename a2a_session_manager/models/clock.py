@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 # It is looked up at each call, because tests put a clock of their own here.
 time_ns = time.time_ns
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now_micros() -> int:
@@ -17,3 +19,13 @@ def now_micros() -> int:
 def utc_now() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.fromtimestamp(time_ns() / 1e9, UTC)
+
+
+def moment(micros: int) -> datetime:
+    """Return microseconds since the epoch as an aware time."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def micros(when: datetime) -> int:
+    """Return an aware time as microseconds since the epoch."""
+    return (when - _EPOCH) // timedelta(microseconds=1)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 import a2a_session_manager.hierarchy as hierarchy  # not by from: the package would import all that is public
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import Identifier, new_id
-from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.checked import CheckedModel
+from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.session_event import MessageT, SessionEvent, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally, summed
 
 # As 0.1 called it.
 NO_RUN = "no_run"
-
-# Pydantic finds a private attribute in microseconds, and every write through a session asks for some.
-_private_of = BaseModel.__dict__["__pydantic_private__"].__get__
 
 _GONE = {
     "add_child": "children link themselves: create them with parent_id=session.id",
@@ -51,9 +50,14 @@ class Session(CheckedModel, Generic[MessageT]):
     runs: list[SessionRun] = Field(default_factory=list)
     events: list[SessionEvent[MessageT]] = Field(default_factory=list)
 
-    _baseline: Baseline | None = PrivateAttr(default=None)
-    # A save whose outcome is not known yet: the store that sent it sends the same bytes again first.
-    _unsettled: Any = PrivateAttr(default=None)
+    # Slots, which a copy takes along and nothing dumps, compares or pickles: every write reads them, and pydantic's
+    # private attributes take microseconds to find. None until something is put in.
+    __slots__ = ("_pending_save", "_sync")
+
+    if TYPE_CHECKING:
+        _sync: SyncState | None = PrivateAttr(default=None)
+        # A save whose outcome is not known yet: the store that sent it sends the same bytes again first.
+        _pending_save: Any = PrivateAttr(default=None)
 
     def add_event(self, event: SessionEvent[MessageT]) -> None:
         """Put an event at the end; `save` appends it."""
@@ -72,7 +76,7 @@ class Session(CheckedModel, Generic[MessageT]):
     @property
     def token_summary(self) -> TokenSummary:
         """Spend as it was read, plus the usage of every event added since. Hidden events count."""
-        summary = TokenSummary() if self._baseline is None else self._baseline.totals
+        summary = TokenSummary() if self._sync is None else self._sync.totals
         return summary.plus_all(spent_by(self._unsaved_events()))
 
     @property
@@ -120,34 +124,34 @@ class Session(CheckedModel, Generic[MessageT]):
 
         It stays where another writer's commit came in between: read the session again to guard against it.
         """
-        return 0 if self._baseline is None else self._baseline.revision
+        return 0 if self._sync is None else self._sync.revision
 
     @property
     def last_seq(self) -> int:
         """The number of the last event seen without a gap; 0 before the session is stored."""
-        return 0 if self._baseline is None else self._baseline.last_seq
+        return 0 if self._sync is None else self._sync.last_seq
 
     @property
     def root_id(self) -> str | None:
         """The id of the tree's root, its own for a root; None for a child that was never stored."""
-        if self._baseline is not None:
-            return self._baseline.root_id
+        if self._sync is not None:
+            return self._sync.root_id
         return self.id if self.parent_id is None else None
 
     @property
     def is_partial(self) -> bool:
         """True when only the newest events were read."""
-        return self._baseline is not None and self._baseline.is_partial
+        return self._sync is not None and self._sync.is_partial
 
     @property
     def earlier_events(self) -> int:
         """How many visible events a bounded read left out, as they were then."""
-        return 0 if self._baseline is None else self._baseline.earlier_events
+        return 0 if self._sync is None else self._sync.earlier_events
 
     @property
     def creation_id(self) -> str | None:
         """Names this life of the id: one created later, after a deletion, has another. None before it is stored."""
-        return None if self._baseline is None else self._baseline.creation_id
+        return None if self._sync is None else self._sync.creation_id
 
     async def ancestors(self, *, store: TreeReader | None = None, last: int | None = 0) -> list[Session[Any]]:
         """Return the parent, its parent, and so on: nearest first, without events unless `last` asks.
@@ -166,17 +170,57 @@ class Session(CheckedModel, Generic[MessageT]):
     def _store(self, store: TreeReader | None) -> TreeReader:
         if store is not None:
             return store
-        return hierarchy.current_store() if self._baseline is None else self._baseline.store
+        return hierarchy.current_store() if self._sync is None else self._sync.store
 
     def _unsaved_events(self) -> list[SessionEvent[MessageT]]:
-        return self.events if self._baseline is None else self.events[self._baseline.event_count :]
+        return self.events if self._sync is None else self.events[len(self._sync.events) :]
+
+    def _take_next(
+        self, new: Sequence[SessionEvent[MessageT]], *, revision: int, last_seq: int, tag: str, updated_at: int
+    ) -> bool:
+        """Take in, in one step, a commit that was made now and holds nothing but the `new` events.
+
+        Returns False, and does nothing, unless it is the one after the last commit seen, and its events are few.
+        """
+        sync = self._sync
+        if sync is None or revision != sync.revision + 1 or last_seq != sync.last_seq + len(new):
+            return False
+        count = len(sync.events)
+        if len(new) > sync_state.EVENTS_AT_ONCE or (count and (sync.events[-1].seq or 0) > sync.last_seq):
+            return False
+        self.events[count:count] = new
+        sync.events += new
+        if spent := list(spent_by(new)):
+            sync.totals = sync.totals.plus_all(spent)
+        sync.revision, sync.last_seq, sync.tag = revision, last_seq, tag
+        sync.updated_at = max(sync.updated_at, updated_at)
+        sync.changes += 1
+        self._put_times(sync)
+        return True
+
+    def _put_times(self, sync: SyncState) -> None:
+        """Let the metadata say the times that are stored; one that a user assigns later is among its fields set."""
+        metadata = self.metadata
+        metadata.__dict__["created_at"] = moment(sync.created_at)
+        metadata.__dict__["updated_at"] = moment(sync.updated_at)
+        metadata.model_fields_set.discard("updated_at")
+
+    def __copy__(self) -> Self:
+        return self._with_sync(super().__copy__())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self._with_sync(super().__deepcopy__(memo))
+
+    def _with_sync(self, copy: Self) -> Self:
+        copy._sync = None if self._sync is None else self._sync.copied()
+        copy._pending_save = self._pending_save
+        return copy
 
     if not TYPE_CHECKING:  # so that type checkers report the names that are gone
 
         def __getattr__(self, name: str) -> Any:
-            private = _private_of(self)
-            if private is not None and name in private:
-                return private[name]
+            if name in Session.__slots__:
+                return None
             if name in _GONE:
                 _refuse(name)
             return super().__getattr__(name)

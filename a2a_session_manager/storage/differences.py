@@ -9,21 +9,20 @@ from typing import Any
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import hidden_id, shown
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.baseline import Baseline, CopiesAsItself
-from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.models.clock import micros, moment, now_micros
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.values import inline_or_thread
 from a2a_session_manager.storage.encoding import NOTHING_KNOWN, check_commit, encode_events, encode_runs, encode_values
-from a2a_session_manager.storage.loading import micros, moment
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Save(CopiesAsItself):
+class Save:
     """One save on its way, exactly as it is sent: kept on the session until its outcome is known.
 
     `events` are the session's own objects that the commit appends.
@@ -60,18 +59,19 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     Raises InvalidSessionOperation when stored events or runs were removed, moved or replaced, or the id or
     the parent was changed; InvalidEvent for values that cannot be stored.
     """
-    baseline = session._baseline
-    assert baseline is not None, "a session without a baseline is created, not changed"
-    _check_identity(session, baseline)
-    _check_times(session, baseline)
-    events = _appended(session, baseline)
-    encode = _encoder(session, events, limits, baseline)
+    sync = session._sync
+    assert sync is not None, "a session that is in step with no store is created, not changed"
+    known = sync.copied()  # for the thread; the loop goes on changing what is in step
+    _check_identity(session, known)
+    _check_times(session, known)
+    events = _appended(session, known)
+    encode = _encoder(session, events, limits, known)
 
     def encode_changes(check: JsonCheck) -> EncodedCommit:
-        return _changes(session.id, baseline, encode(check))
+        return _changes(known, encode(check))
 
     commit = await inline_or_thread(encode_changes, limits)
-    commit.creation_id = baseline.creation_id
+    commit.creation_id = known.creation_id
     check_commit(commit, limits)
     return None if commit.is_empty else Save(store, None, commit, events)
 
@@ -93,24 +93,26 @@ async def creation_of(session: Session[Any], parent: Parent | None, store: Sessi
 def _creation(session: Session[Any], parent: Parent | None, commit: EncodedCommit) -> Creation:
     metadata = session.metadata
     created_at = micros(metadata.created_at)
-    if session._baseline is not None or "updated_at" in metadata.model_fields_set:
+    if session._sync is not None or "updated_at" in metadata.model_fields_set:
         return Creation(hidden_id(), created_at, parent, micros(metadata.updated_at))
     return Creation(hidden_id(), created_at, parent, max(created_at, commit.written_at))
 
 
 def _encoder(
-    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits, baseline: Baseline | None = None
+    session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits, known: SyncState | None = None
 ) -> Callable[[JsonCheck], EncodedCommit]:
     """Return what encodes the session as it is now: a thread may do it while the loop changes the session."""
     state, properties, runs = dict(session.state), dict(session.metadata.properties), list(session.runs)
-    known = (NOTHING_KNOWN,) * 3 if baseline is None else (baseline.state, baseline.properties, baseline.runs)
+    known_state, known_properties, known_runs = (
+        (NOTHING_KNOWN,) * 3 if known is None else (known.state, known.properties, known.runs)
+    )
 
     def encode(check: JsonCheck) -> EncodedCommit:
         return EncodedCommit(
             events=encode_events(events, check, limits),
-            state=encode_values(state, check, limits, "state", known=known[0]),
-            properties=encode_values(properties, check, limits, "properties", known=known[1]),
-            runs=encode_runs(runs, check, limits, known=known[2]),
+            state=encode_values(state, check, limits, "state", known=known_state),
+            properties=encode_values(properties, check, limits, "properties", known=known_properties),
+            runs=encode_runs(runs, check, limits, known=known_runs),
             written_at=now_micros(),
             write_id=hidden_id(),
         )
@@ -118,25 +120,25 @@ def _encoder(
     return encode
 
 
-def _check_identity(session: Session[Any], baseline: Baseline) -> None:
-    if session.id != baseline.session_id:
+def _check_identity(session: Session[Any], known: SyncState) -> None:
+    if session.id != known.session_id:
         raise InvalidSessionOperation(
-            f"session {baseline.session_id!r} cannot be renamed to {session.id!r}: create a new Session",
-            session_id=baseline.session_id,
+            f"session {known.session_id!r} cannot be renamed to {session.id!r}: create a new Session",
+            session_id=known.session_id,
         )
-    if session.parent_id != baseline.parent_id:
+    if session.parent_id != known.parent_id:
         raise InvalidSessionOperation(
-            f"the parent of session {session.id!r} is {baseline.parent_id!r} and never changes; "
+            f"the parent of session {session.id!r} is {known.parent_id!r} and never changes; "
             f"to go below {session.parent_id!r}, create a new Session with parent_id",
             session_id=session.id,
         )
 
 
-def _check_times(session: Session[Any], baseline: Baseline) -> None:
+def _check_times(session: Session[Any], known: SyncState) -> None:
     metadata = session.metadata
     for name in ("created_at", "updated_at"):
         # Not where nobody gave a time: in metadata that were replaced as a whole, or are shared by a shallow copy.
-        if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(baseline, name)):
+        if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(known, name)):
             raise InvalidSessionOperation(
                 f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import "
                 "gives the times to a new Session before its first save; a time of your own goes into the properties",
@@ -144,10 +146,10 @@ def _check_times(session: Session[Any], baseline: Baseline) -> None:
             )
 
 
-def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[Any]]:
-    count = baseline.event_count
+def _appended(session: Session[Any], known: SyncState) -> list[SessionEvent[Any]]:
+    count = len(known.events)
     # Lists compare by identity first, so this is quick for events nobody touched.
-    if session.events[:count] != baseline.events[:count]:
+    if session.events[:count] != known.events:
         raise InvalidSessionOperation(
             f"stored events of session {session.id!r} were removed, moved or replaced: "
             "the log is append-only; hide events with retract()",
@@ -156,20 +158,20 @@ def _appended(session: Session[Any], baseline: Baseline) -> list[SessionEvent[An
     return session.events[count:]
 
 
-def _changes(session_id: str, baseline: Baseline, commit: EncodedCommit) -> EncodedCommit:
-    """Leave in `commit`, which holds all of the session's values and runs, those that differ from the baseline."""
-    _check_runs_kept(session_id, baseline, commit)
-    commit.state = _difference(baseline.state, commit.state)
-    commit.properties = _difference(baseline.properties, commit.properties)
-    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != baseline.runs.get(run_id)}
+def _changes(known: SyncState, commit: EncodedCommit) -> EncodedCommit:
+    """Leave in `commit`, which holds all of the session's values and runs, those that differ from what is known."""
+    _check_runs_kept(known, commit)
+    commit.state = _difference(known.state, commit.state)
+    commit.properties = _difference(known.properties, commit.properties)
+    commit.runs = {run_id: run for run_id, run in commit.runs.items() if run.data != known.runs.get(run_id)}
     return commit
 
 
-def _check_runs_kept(session_id: str, baseline: Baseline, commit: EncodedCommit) -> None:
-    if gone := sorted(baseline.runs.keys() - commit.runs.keys()):
+def _check_runs_kept(known: SyncState, commit: EncodedCommit) -> None:
+    if gone := sorted(known.runs.keys() - commit.runs.keys()):
         raise InvalidSessionOperation(
-            f"stored runs of session {session_id!r} were removed: {gone}; runs stay, cancel them instead",
-            session_id=session_id,
+            f"stored runs of session {known.session_id!r} were removed: {gone}; runs stay, cancel them instead",
+            session_id=known.session_id,
         )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.fields_set import put_fields
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
@@ -29,8 +29,6 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     Totals,
 )
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def load_session(
@@ -59,7 +57,7 @@ async def load_session(
         runs=await decode_runs(head.runs.values(), head.key.id),
         events=events,
     )
-    session._baseline = await _baseline(head, events, store, is_partial=is_partial)
+    session._sync = await _sync_state(head, events, store, is_partial=is_partial)
     return session
 
 
@@ -149,34 +147,21 @@ async def summary(totals: Totals, run_totals: Mapping[str, Counters] | None = No
     return TokenSummary.model_construct(by_model=by_model, by_run=by_run)
 
 
-def moment(micros: int) -> datetime:
-    """Return microseconds since the epoch as an aware time."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
-def micros(when: datetime) -> int:
-    """Return an aware time as microseconds since the epoch."""
-    return (when - _EPOCH) // timedelta(microseconds=1)
-
-
-async def _baseline(
+async def _sync_state(
     head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool
-) -> Baseline:
-    return Baseline(
+) -> SyncState:
+    return SyncState(
         store=store,
         session_id=head.key.id,
         creation_id=head.creation_id,
         parent_id=head.parent_id,
         root_id=head.root_id,
-        depth=head.depth,
         created_at=head.created_at,
         updated_at=head.updated_at,
         tag=head.tag,
         revision=head.revision,
         last_seq=head.last_seq,
         events=list(events),
-        event_count=len(events),
-        hidden=(),
         state=head.state,
         properties=head.properties,
         runs={run_id: run.data for run_id, run in head.runs.items()},

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from a2a_session_manager.exceptions import SessionConflict, SessionManagerError, StoreUnavailable
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.baseline import Baseline
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
@@ -23,7 +23,7 @@ from a2a_session_manager.storage.differences import Save, changes_of, creation_o
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
-from a2a_session_manager.storage.session_sync import MOST_TRIES, advance, new_baseline, put_times, tag_of, totals_with
+from a2a_session_manager.storage.session_sync import advance, new_sync_state, tag_of, totals_with
 
 
 class SendCommit(Protocol):
@@ -53,7 +53,7 @@ class SessionSaver:
 
     async def save(self, session: Session[Any], expected_revision: int | None) -> None:
         """Commit what changed since the session was read, or create it; then it is in step with the store."""
-        was_sent = await self._settle_unknown(session)
+        was_sent = await self._send_pending(session)
         if was_sent and expected_revision is not None:
             # What was sent before has passed the guard; what came since is guarded against what it made.
             expected_revision = session.revision
@@ -63,19 +63,20 @@ class SessionSaver:
                 raise SessionConflict(session.id, expected_revision=expected_revision, revision=0)
             save.commit.expected_revision = None if save.creation else expected_revision
             save.commit.expected_tag = tag_of(session, expected_revision)
-            session._unsettled = save
-            await self._settle(session, save)
+            session._pending_save = save
+            await self._send_until_known(session, save)
         elif expected_revision is not None and not was_sent:
             await self.store.commit(session, SessionChange(), expected_revision=expected_revision)
 
     async def _next_save(self, session: Session[Any]) -> Save | None:
         while True:
-            before = session._baseline, session._unsettled
+            sync, pending = session._sync, session._pending_save
+            changes = sync and sync.changes
             save = await self._compared(session)
-            if session._baseline is before[0] and session._unsettled is before[1]:
+            if session._sync is sync and session._pending_save is pending and (sync and sync.changes) == changes:
                 return save
-            # Another task saves the same object: theirs is settled first, and the rest is compared anew.
-            await self._settle_unknown(session)
+            # Another task saves the same object: theirs is sent first, and the rest is compared anew.
+            await self._send_pending(session)
 
     async def _compared(self, session: Session[Any]) -> Save | None:
         await _price_new_events(session, self.pricer)
@@ -87,12 +88,12 @@ class SessionSaver:
             parent = await reads.load_parent(self.backend, parent_key, None)
         return await creation_of(session, parent, self.store, self.limits)
 
-    async def _settle_unknown(self, session: Session[Any]) -> bool:
+    async def _send_pending(self, session: Session[Any]) -> bool:
         """Send again what was sent here before without an answer; tell whether there was such a thing."""
-        save: Save | None = session._unsettled
+        save: Save | None = session._pending_save
         if save is None or not await self._has_sent(save):
             return False
-        await self._settle(session, save)
+        await self._send_until_known(session, save)
         return True
 
     async def _has_sent(self, save: Save) -> bool:
@@ -104,35 +105,34 @@ class SessionSaver:
 
     async def _is_at_home(self, session: Session[Any]) -> bool:
         """Tell whether the session was read from this place: the same creation id there is the same session."""
-        baseline = session._baseline
-        if baseline is None or self.is_home(baseline.store):
-            return baseline is not None
-        head = await reads.find_head(self.backend, self.key, baseline.creation_id)
+        sync = session._sync
+        if sync is None or self.is_home(sync.store):
+            return sync is not None
+        head = await reads.find_head(self.backend, self.key, sync.creation_id)
         if head is None:
             return False
-        if head.revision < baseline.revision:
+        if head.revision < sync.revision:
             # A copy of the data, or a backup of it: what the session has seen beyond would be missing without a word.
-            raise SessionConflict(session.id, expected_revision=baseline.revision, revision=head.revision)
-        if session._baseline is baseline:
-            session._baseline = replace(baseline, store=self.store)
+            raise SessionConflict(session.id, expected_revision=sync.revision, revision=head.revision)
+        sync.store = self.store
         return True
 
-    async def _settle(self, session: Session[Any], save: Save) -> None:
+    async def _send_until_known(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
         try:
             receipt, events = await self.send(self.key, save.commit, save.events, creation=save.creation)
         except StoreUnavailable:
             raise
         except SessionManagerError:
-            session._unsettled = None
+            session._pending_save = None
             raise
-        await _settle(session, save, self.store, receipt, events)
+        await _take_in(session, save, self.store, receipt, events)
 
 
 async def _price_new_events(session: Session[Any], pricer: Pricer) -> None:
     """Put a priced event in the place of each that is not stored yet and has no price."""
-    baseline = session._baseline
-    events = session.events[0 if baseline is None else baseline.event_count :]
+    sync = session._sync
+    events = session.events[0 if sync is None else len(sync.events) :]
     with_costs = await priced_events(events, pricer)
     if with_costs is not events:
         # By identity, not by place: the list may have changed while a thread was pricing.
@@ -140,38 +140,35 @@ async def _price_new_events(session: Session[Any], pricer: Pricer) -> None:
         session.events[:] = [costs.get(id(event), event) for event in session.events]
 
 
-async def _settle(
+async def _take_in(
     session: Session[Any], save: Save, store: SessionStore, receipt: Receipt, new: Sequence[SessionEvent[Any]]
 ) -> None:
     """Bring `session` in step with the `store` that made `save`: its own event objects become the `new`, stored ones.
 
-    Another task may save the same object meanwhile: then it is settled already, and nothing is left to do.
+    Another task may save the same object meanwhile: then it has done so already, and nothing is left to do.
     """
-    tries = 0
-    while session._unsettled is save:
-        baseline = session._baseline
-        if save.creation is not None:
-            baseline = new_baseline(session, save.creation, store)
-        assert baseline is not None, "what is not created now was created before"
-        totals = await totals_with(new, baseline, may_breathe=tries < MOST_TRIES)
-        tries += 1
-        if session._unsettled is save and (save.creation is not None or session._baseline is baseline):
-            _put_settled(session, save, receipt, new, baseline, totals)
+    while session._pending_save is save:
+        sync = session._sync if save.creation is None else new_sync_state(session, save.creation, store)
+        assert sync is not None, "what is not created now was created before"
+        totals = await totals_with(sync, new)
+        if session._pending_save is save and (save.creation is not None or session._sync is sync):
+            _put_saved(session, save, receipt, new, sync, totals)
 
 
-def _put_settled(
+def _put_saved(
     session: Session[Any],
     save: Save,
     receipt: Receipt,
     new: Sequence[SessionEvent[Any]],
-    baseline: Baseline,
+    sync: SyncState,
     totals: TokenSummary,
 ) -> None:
     # No await here: two tasks that save one session must not meet halfway.
     sent = {id(event) for event in save.events}
-    start = baseline.event_count
+    start = len(sync.events)
     session.events[start:] = [event for event in session.events[start:] if id(event) not in sent]
-    known = put_in_place(session, baseline, new)
-    session._baseline = advance(baseline, save.commit, receipt, totals, known)
-    put_times(session.metadata, session._baseline)
-    session._unsettled = None
+    put_in_place(session, sync, new)
+    advance(sync, save.commit, receipt, totals)
+    session._sync = sync
+    session._pending_save = None
+    session._put_times(sync)

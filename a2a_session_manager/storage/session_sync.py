@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.baseline import Baseline
+from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, spent_by, with_seq
-from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.known_events import KnownEvents, holds, put_in_place, without_hidden
-from a2a_session_manager.storage.loading import decode_runs, decode_values, moment
+from a2a_session_manager.storage.known_events import hide, holds, put_in_place
+from a2a_session_manager.storage.loading import decode_runs, decode_values
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
 
-_EVENTS_A_SLICE = 256
 # A large batch that is overtaken so often by other tasks' commits is counted in one go.
-MOST_TRIES = 3
+_MOST_TRIES = 3
+
+
+def new_sync_state(session: Session[Any], creation: Creation, store: SessionStore) -> SyncState:
+    """Return the state of a session in the moment of its creation, before its first commit."""
+    return SyncState(
+        store=store,
+        session_id=session.id,
+        creation_id=creation.creation_id,
+        parent_id=session.parent_id,
+        root_id=session.id if creation.parent is None else creation.parent.root_id,
+        created_at=creation.created_at,
+        updated_at=creation.active_at,
+    )
 
 
 async def place_events(events: Sequence[SessionEvent[Any]], receipt: Receipt) -> list[SessionEvent[Any]]:
-    """Return `events`, which are new, with the seqs they were given; a large batch lets the loop breathe."""
-    if len(events) <= _EVENTS_A_SLICE:
-        return list(map(with_seq, events, receipt.seqs))
+    """Return `events`, which are new, with the seqs they were given; a large batch gives way to the loop."""
     new: list[SessionEvent[Any]] = []
-    for start in range(0, len(events), _EVENTS_A_SLICE):
-        await asyncio.sleep(0)
-        end = start + _EVENTS_A_SLICE
+    for start in range(0, len(events), sync_state.EVENTS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        end = start + sync_state.EVENTS_AT_ONCE
         new += map(with_seq, events[start:end], receipt.seqs[start:end])
     return new
 
@@ -46,6 +56,8 @@ async def apply_receipt(
     limits: StoreLimits,
 ) -> None:
     """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
+    sync = session._sync
+    assert sync is not None, "only a stored session is written through"
     state: Mapping[str, Any] = {}
     properties: Mapping[str, Any] = {}
     runs: Sequence[SessionRun] = ()
@@ -53,144 +65,87 @@ async def apply_receipt(
         state = await decode_values(_set(commit.state), session.id, "state", limits)
         properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
         runs = await decode_runs(commit.runs.values(), session.id)
-    baseline, totals = await _counted(session, events)
+    totals = await totals_with(sync, events)
+    if session._sync is not sync or commit.creation_id not in (None, sync.creation_id):
+        return  # saved to another place meanwhile, which knows nothing of this commit
     # No await from here on: two tasks that write through one session must not meet halfway.
-    baseline = advance(baseline, commit, receipt, totals, put_in_place(session, baseline, events))
+    put_in_place(session, sync, events)
     if receipt.hidden:
-        baseline = without_hidden(session, baseline, receipt.hidden)
-    if not commit.is_append:
-        _merge(session.state, commit.state, state)
-        _merge(session.metadata.properties, commit.properties, properties)
-        _put_runs(session, runs)
-    session._baseline = baseline
-    put_times(session.metadata, baseline)
+        hide(session, sync, receipt.hidden)
+    _merge(session.state, commit.state, state)
+    _merge(session.metadata.properties, commit.properties, properties)
+    _put_runs(session, runs)
+    advance(sync, commit, receipt, totals)
+    session._put_times(sync)
 
 
-def new_baseline(session: Session[Any], creation: Creation, store: SessionStore) -> Baseline:
-    """Return the baseline of a session in the moment of its creation, before its first commit."""
-    parent = creation.parent
-    return Baseline(
-        store=store,
-        session_id=session.id,
-        creation_id=creation.creation_id,
-        parent_id=session.parent_id,
-        root_id=session.id if parent is None else parent.root_id,
-        depth=1 if parent is None else parent.depth + 1,
-        created_at=creation.created_at,
-        updated_at=creation.active_at,
-        revision=0,
-        last_seq=0,
-        events=[],
-        event_count=0,
-        hidden=(),
-        state={},
-        properties={},
-        runs={},
-        totals=TokenSummary(),
-        is_partial=False,
-    )
-
-
-def put_times(metadata: SessionMetadata, baseline: Baseline) -> None:
-    """Let `metadata` say the times that are stored; one that is assigned later by a user is among its fields set."""
-    metadata.__dict__["created_at"] = moment(baseline.created_at)
-    metadata.__dict__["updated_at"] = moment(baseline.updated_at)
-    metadata.model_fields_set.discard("updated_at")
+def advance(sync: SyncState, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> None:
+    """Bring `sync` to where `commit` has left the session, but for its events; `totals` are the new ones."""
+    # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
+    if receipt.revision == sync.revision + 1 and (receipt.is_change or _fills_gap(sync, receipt)):
+        sync.revision, sync.last_seq, sync.tag = receipt.revision, receipt.last_seq, receipt.tag
+    # Two tasks may write through one session and hear back in the other order.
+    sync.updated_at = max(sync.updated_at, receipt.updated_at)
+    _merge(sync.state, commit.state, _set(commit.state))
+    _merge(sync.properties, commit.properties, _set(commit.properties))
+    sync.runs.update({run_id: run.data for run_id, run in commit.runs.items()})
+    sync.totals = totals
+    sync.changes += 1
 
 
 def tag_of(session: Session[Any] | str, revision: int | None) -> str:
     """Return the tag that the session's commit of this revision has left, "" where that is not known."""
-    if isinstance(session, str) or session._baseline is None or session._baseline.revision != revision:
-        return ""
-    return session._baseline.tag
+    sync = None if isinstance(session, str) else session._sync
+    return "" if sync is None or sync.revision != revision else sync.tag
 
 
-def advance(
-    baseline: Baseline, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary, known: KnownEvents
-) -> Baseline:
-    """Return the baseline after `commit`, with the new `totals` and the events that are known now."""
-    # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
-    in_step = receipt.revision == baseline.revision + 1 and (receipt.is_change or _fills_gap(baseline, receipt))
-    return replace(
-        baseline,
-        # Two tasks may write through one session and hear back in the other order.
-        updated_at=max(baseline.updated_at, receipt.updated_at),
-        revision=receipt.revision if in_step else baseline.revision,
-        tag=receipt.tag if in_step else baseline.tag,
-        last_seq=receipt.last_seq if in_step else baseline.last_seq,
-        state=_merged(baseline.state, commit.state),
-        properties=_merged(baseline.properties, commit.properties),
-        runs=_merged(baseline.runs, {run_id: run.data for run_id, run in commit.runs.items()} if commit.runs else {}),
-        totals=totals,
-        events=known.events,
-        event_count=known.event_count,
-    )
+async def totals_with(sync: SyncState, events: Sequence[SessionEvent[Any]]) -> TokenSummary:
+    """Return the totals with the usage of those `events` that they do not count yet, as it is when this returns.
 
-
-async def _counted(session: Session[Any], events: Sequence[SessionEvent[Any]]) -> tuple[Baseline, TokenSummary]:
-    """Return the session's baseline and its totals with `events` in them, both as they are when this returns."""
+    Many events give way to the loop; then another task may write through the session, and they are counted anew.
+    """
     for tries in count():
-        baseline = session._baseline
-        assert baseline is not None, "only a stored session is written through"
-        totals = await totals_with(events, baseline, may_breathe=tries < MOST_TRIES)
-        # Another task may write through the session while a large batch is counted.
-        if session._baseline is baseline:
-            return baseline, totals
-    raise AssertionError("what does not breathe is not overtaken")
+        changes = sync.changes
+        totals = sync.totals
+        new = _uncounted(sync, events)
+        for start in range(0, len(new), sync_state.EVENTS_AT_ONCE):
+            if start and tries < _MOST_TRIES:
+                await asyncio.sleep(0)
+            totals = totals.plus_all(spent_by(new[start : start + sync_state.EVENTS_AT_ONCE]))
+        if sync.changes == changes:
+            return totals
+    raise AssertionError("what does not give way is not overtaken")
 
 
-async def totals_with(
-    events: Sequence[SessionEvent[Any]], baseline: Baseline, *, may_breathe: bool = True
-) -> TokenSummary:
-    """Return the baseline's totals with those of `events` that are not in them; many let the loop breathe."""
-    totals = baseline.totals
-    new = uncounted([event for event in events if event.token_usage is not None], baseline)
-    for start in range(0, len(new), _EVENTS_A_SLICE):
-        if start and may_breathe:
-            await asyncio.sleep(0)
-        totals = totals.plus_all(spent_by(new[start : start + _EVENTS_A_SLICE]))
-    return totals
-
-
-def _fills_gap(baseline: Baseline, receipt: Receipt) -> bool:
-    """Tell whether all events since the baseline are this commit's own: then a lost reply had made them."""
-    missing = range(baseline.last_seq + 1, receipt.last_seq + 1)
-    return len(missing) > 0 and set(receipt.seqs) == set(missing)
-
-
-def _merged(known: Mapping[str, bytes], changes: Mapping[str, bytes | None]) -> Mapping[str, bytes]:
-    if not changes:
-        return known
-    merged = {**known, **_set(changes)}
-    for key in [key for key, data in changes.items() if data is None]:
-        merged.pop(key, None)
-    return merged
-
-
-def uncounted(events: Iterable[SessionEvent[Any]], baseline: Baseline) -> list[SessionEvent[Any]]:
-    """Return those of `events` whose usage is not in the baseline's totals yet, each once."""
+def _uncounted(sync: SyncState, events: Iterable[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
+    """Return those of `events` whose usage is not in the totals yet, each once."""
     by_seq: dict[int, SessionEvent[Any]] = {}
     for event in events:
-        if not _is_counted(event, baseline):
-            by_seq.setdefault(_seq(event), event)  # of two with one id, the first is the one that was stored
+        if event.token_usage is not None and not _is_counted(sync, event):
+            by_seq.setdefault(event.seq or 0, event)  # of two with one id, the first is the one that was stored
     return list(by_seq.values())
 
 
-def _is_counted(event: SessionEvent[Any], baseline: Baseline) -> bool:
-    seq = _seq(event)
-    if seq <= baseline.last_seq or ranges.contains(baseline.hidden, seq):
-        return True
-    return holds(event, baseline)
+def _is_counted(sync: SyncState, event: SessionEvent[Any]) -> bool:
+    seq = event.seq or 0
+    return seq <= sync.last_seq or ranges.contains(sync.hidden, seq) or holds(sync, event)
+
+
+def _fills_gap(sync: SyncState, receipt: Receipt) -> bool:
+    """Tell whether all events since the last one seen are this commit's own: then a lost reply had made them."""
+    missing = range(sync.last_seq + 1, receipt.last_seq + 1)
+    return len(missing) > 0 and set(receipt.seqs) == set(missing)
 
 
 def _set(changes: Mapping[str, bytes | None]) -> dict[str, bytes]:
     return {key: data for key, data in changes.items() if data is not None}
 
 
-def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], decoded: Mapping[str, Any]) -> None:
-    for key in changes.keys() - decoded.keys():
+def _merge(values: dict[str, Any], changes: Mapping[str, bytes | None], new: Mapping[str, Any]) -> None:
+    """Unset in `values` what `changes` unset, and set what they set to the `new` values."""
+    for key in changes.keys() - new.keys():
         values.pop(key, None)
-    values.update(decoded)
+    values.update(new)
 
 
 def _put_runs(session: Session[Any], runs: Sequence[SessionRun]) -> None:
@@ -211,7 +166,3 @@ def _put_run(session: Session[Any], run: SessionRun) -> None:
             session.runs[index] = run
             return
     session.runs.append(run)
-
-
-def _seq(event: SessionEvent[Any]) -> int:
-    return event.seq or 0

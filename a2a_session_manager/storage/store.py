@@ -16,6 +16,7 @@ from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -28,11 +29,11 @@ from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_append, encode_change
 from a2a_session_manager.storage.event_pages import read_events
-from a2a_session_manager.storage.loading import decode_runs, load_session, moment, summary
+from a2a_session_manager.storage.loading import decode_runs, load_session, summary
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
-from a2a_session_manager.storage.session_sync import apply_receipt, new_baseline, tag_of
+from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
 
 MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
@@ -96,7 +97,7 @@ class BaseSessionStore(AsyncResource, SessionStore):
             creation = Creation(head.creation_id, head.created_at, parent)
         session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
-        session._baseline = new_baseline(session, creation, self)
+        session._sync = new_sync_state(session, creation, self)
         await apply_receipt(session, commit, receipt, events, self._limits)
         return session
 
@@ -155,7 +156,8 @@ class BaseSessionStore(AsyncResource, SessionStore):
             )
         commit.expected_tag = tag_of(session, expected_revision)
         receipt, events = await self._send(key, commit, change.events, on_repeat=on_repeat)
-        await self._bring_in_step(session, commit, receipt, events)
+        if not isinstance(session, str):
+            await apply_receipt(session, commit, receipt, events, self._limits)
         hidden = await writes.hidden_events(self._backend, key, self._limits, receipt) if receipt.hidden else []
         return CommitResult(receipt.revision, receipt.last_seq, events, hidden)
 
@@ -177,7 +179,13 @@ class BaseSessionStore(AsyncResource, SessionStore):
             commit = await encode_append(with_costs, self._limits)
         commit.creation_id = creation_id
         receipt, new = await self._send(key, commit, with_costs, on_repeat=on_repeat)
-        await self._bring_in_step(session, commit, receipt, new)
+        if isinstance(session, str) or session.creation_id != creation_id:
+            return new  # a session that was saved to another place meanwhile knows nothing of this commit
+        took = receipt.is_change and session._take_next(
+            new, revision=receipt.revision, last_seq=receipt.last_seq, tag=receipt.tag, updated_at=receipt.updated_at
+        )
+        if not took:
+            await apply_receipt(session, commit, receipt, new, self._limits)
         return new
 
     async def retract(
@@ -314,13 +322,13 @@ class BaseSessionStore(AsyncResource, SessionStore):
         # A str first: asking a model's class about one takes long.
         if isinstance(session, str) or not isinstance(session, Session):
             return self._key(session), None
-        baseline = session._baseline
-        if baseline is None:
+        sync = session._sync
+        if sync is None:
             raise InvalidSessionOperation(
                 f"session {session.id!r} was never stored: save it first, or pass its id to mean whichever has it",
                 session_id=session.id,
             )
-        return self._key(session.id), baseline.creation_id
+        return self._key(session.id), sync.creation_id
 
     async def _priced(self, change: SessionChange) -> SessionChange:
         events = await priced_events(change.events, self._pricer)
@@ -345,16 +353,6 @@ class BaseSessionStore(AsyncResource, SessionStore):
 
     def _finished(self, write: Awaitable[ResultT]) -> Awaitable[ResultT]:
         return finish(write, patience=self._limits.cancel_seconds)
-
-    async def _bring_in_step(
-        self,
-        session: Session[Any] | str,
-        commit: EncodedCommit,
-        receipt: Receipt,
-        events: Sequence[SessionEvent[Any]],
-    ) -> None:
-        if not isinstance(session, str) and session._baseline is not None:
-            await apply_receipt(session, commit, receipt, events, self._limits)
 
     async def _read_events(
         self,

@@ -20,6 +20,7 @@ from a2a_session_manager import (
     Session,
     SessionAlreadyExists,
     SessionChange,
+    SessionConflict,
     SessionEvent,
     SessionMetadata,
     SessionRun,
@@ -300,7 +301,7 @@ async def test_a_session_that_was_read_knows_its_place(stored: Session[Any]) -> 
 
 async def test_a_dump_holds_the_fields_and_nothing_of_the_store(stored: Session[Any]) -> None:
     assert set(stored.model_dump()) == set(Session.model_fields)
-    assert "baseline" not in stored.model_dump_json()
+    assert "sync" not in stored.model_dump_json()
     assert "InMemory" not in repr(stored)
 
 
@@ -362,6 +363,44 @@ async def test_two_deep_copies_that_grow_apart_can_both_be_saved(
     await store.save(twin)
 
     assert await texts(store) == ["a", "b", "mine", "theirs", "more"]
+
+
+@pytest.mark.parametrize("written", ["original", "copy"])
+@pytest.mark.parametrize("name", ["deep model_copy", "copy.deepcopy"])
+async def test_what_is_written_through_one_of_two_copies_the_other_neither_sees_nor_takes_for_its_own(
+    name: str, written: str, store: InMemorySessionStore, stored: Session[Any]
+) -> None:
+    twin = COPIES[name](stored)
+    writer, other = (stored, twin) if written == "original" else (twin, stored)
+    before = other.model_copy(deep=True)
+
+    await store.append(writer, said("c", 4))
+    await store.commit(writer, SessionChange(set_state={"k": 1}, unset_state=["plan"], runs=[SessionRun(id="late")]))
+    await store.retract(writer, last=2)
+
+    assert other == before
+    assert (other.revision, other.last_seq, other.token_summary) == (1, 2, before.token_summary)
+    assert (writer.revision, writer.last_seq, writer.total_tokens) == (4, 3, 7)
+    with pytest.raises(SessionConflict):
+        await store.append(other, said("d"), expected_revision=other.revision)
+    other.state["k"] = 2
+    await store.save(other)  # commits its own change, and takes back nothing of the writer's
+    again = await store.get("s")
+    assert again is not None
+    assert (again.state, [run.id for run in again.runs]) == ({"k": 2}, ["r", "late"])
+
+
+@pytest.mark.parametrize("name", COPIES)
+async def test_a_copy_goes_on_from_where_the_original_was(
+    name: str, store: InMemorySessionStore, stored: Session[Any]
+) -> None:
+    await store.append(stored, said("c", 4))
+    twin = COPIES[name](stored)
+
+    await store.append(twin, said("d", 8), expected_revision=twin.revision)
+
+    assert (twin.revision, twin.last_seq, twin.total_tokens) == (3, 4, 15)
+    assert (stored.revision, stored.last_seq) == (2, 3)
 
 
 async def test_a_copy_of_a_session_still_reads_from_its_store(store: InMemorySessionStore) -> None:

@@ -370,8 +370,8 @@ class KnowsNoOtherStore(InMemorySessionStore):
     """Takes what was read through another store over the same data for a session of elsewhere."""
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        if session._baseline is not None and not self._is_home(session._baseline.store):
-            session._baseline = None
+        if session._sync is not None and not self._is_home(session._sync.store):
+            session._sync = None
         await super().save(session, expected_revision=expected_revision)
 
 

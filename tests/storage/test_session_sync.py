@@ -18,7 +18,7 @@ from a2a_session_manager import (
     TokenSummary,
     TokenUsage,
 )
-from a2a_session_manager.storage import session_sync
+from a2a_session_manager.models import sync_state
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.testing.contract.making import whole
 from tests.storage.yielding import YieldingBackend
@@ -30,7 +30,7 @@ def spending(event_id: str, model: str = "m") -> SessionEvent[Any]:
 
 
 async def test_large_batches_through_one_session_do_not_meet_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_sync, "_EVENTS_A_SLICE", 4)
+    monkeypatch.setattr(sync_state, "EVENTS_AT_ONCE", 4)
     store = BaseSessionStore(YieldingBackend())
     session = await store.create("talk")
     counts = [30, 3, 17, 1, 22]
@@ -51,7 +51,7 @@ async def test_large_batches_through_one_session_do_not_meet_halfway(monkeypatch
 async def test_saves_and_appends_of_one_session_by_several_tasks_settle_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session_sync, "_EVENTS_A_SLICE", 4)
+    monkeypatch.setattr(sync_state, "EVENTS_AT_ONCE", 4)
     store = BaseSessionStore(YieldingBackend())
     session: Session[Any] = Session(id="talk", events=[spending(f"first {n}") for n in range(100)])
     await asyncio.gather(*(store.save(session) for _ in range(4)))
@@ -107,6 +107,40 @@ def test_what_is_hidden_through_a_session_leaves_it_and_its_unsaved_events_stay(
         assert fresh.events == session.events
 
     asyncio.run(one())
+
+
+async def test_the_usage_of_a_hidden_event_that_is_sent_again_and_again_counts_once() -> None:
+    store = InMemorySessionStore()
+    session = await store.create("talk")
+    await store.append("talk", spending("unseen"), spending("hidden"))
+    await store.retract("talk", "hidden")
+
+    for _ in range(3):
+        [event] = await store.append(session, spending("hidden"))
+        assert (event.is_repeat, event.retracted) == (True, True)
+
+    assert session.token_summary.total.requests == 1
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_what_is_committed_to_a_place_that_the_session_leaves_is_taken_in_before_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(sync_state, "EVENTS_AT_ONCE", 4)
+    for turns in range(1, 40):
+        store, other = BaseSessionStore(YieldingBackend()), InMemorySessionStore()
+        session = await store.create("talk", change=SessionChange(events=[spending("first")]))
+        appending = asyncio.create_task(store.append(session, *[spending(f"{n}") for n in range(count)]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+        await other.save(session)
+        await appending
+
+        there = await whole(other, "talk")
+        assert (session.creation_id, session.revision, session.last_seq) == (there.creation_id, 1, there.last_seq)
+        assert session.events == there.events
+        assert session.token_summary == there.token_summary
 
 
 async def test_an_event_that_was_moved_in_the_list_leaves_it_too_when_it_is_hidden() -> None:

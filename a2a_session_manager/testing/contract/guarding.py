@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from a2a_session_manager.exceptions import SessionConflict
@@ -165,8 +163,8 @@ class GuardingContract(ContractBase):
         seen_by_handle = await store.create("talk")
         lost = await whole(store, "talk")
         # As after a restore, the store is at the revision that was read, but by another commit.
-        assert lost._baseline is not None
-        lost._baseline = replace(lost._baseline, tag="lost")
+        assert lost._sync is not None
+        lost._sync.tag = "lost"
         lost.state["k"] = 1
 
         again = await reopen()
@@ -202,7 +200,7 @@ class GuardingContract(ContractBase):
             await again.commit(handle, change, expected_revision=handle.revision)
             await again.append(handle, said(id=f"plain {number}"))
             fresh = await whole(await reopen(), "talk")
-            assert handle._baseline is not None
-            assert fresh._baseline is not None
-            assert handle._baseline.tag == fresh._baseline.tag != ""
+            assert handle._sync is not None
+            assert fresh._sync is not None
+            assert handle._sync.tag == fresh._sync.tag != ""
             assert handle.revision == fresh.revision

@@ -23,9 +23,9 @@ ROOTS = ("r1", "r2")
 
 
 def life_of(session: Session) -> str:
-    baseline = session._baseline
-    assert baseline is not None, "what a store returned has one"
-    return baseline.creation_id
+    sync = session._sync
+    assert sync is not None, "what a store returned has one"
+    return sync.creation_id
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""ActiveLog: the verbs that a session in use and a run share. They read other writers' events too."""
+"""ActiveLog: the verbs that an open session and a run share. They read the events of other writers as well."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _SOURCES: Final = {role: source_of(role) for role in ("user", "system", "assista
 
 
 class ActiveLog:
-    """The verbs that a session and a run share; a run's events carry its id as `task_id`.
+    """The verbs that an open session and a run share; the events of a run have its id as `task_id`.
 
-    Every verb that writes takes `id=` or `write_id=`: the same one again changes nothing.
+    Every verb that writes takes an `id`, which becomes the event's, or a `write_id`, which names the commit. Calling it
+    again with the same one changes nothing and returns the first result, so that a retry is always safe.
     """
 
     def __init__(self, store: SessionStore, session: Session[Any], run_id: str | None = None) -> None:
@@ -42,13 +43,14 @@ class ActiveLog:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """A read-only copy of the state as last seen here; `set_state` writes. A value is copied when it is read."""
+        """The state as it was last read or written here, as a read-only copy; `set_state` changes it."""
         return StateView(self.session.state)
 
     async def messages(self, *, max_tokens: int | None = None, model: str | None = None) -> list[ChatMessage]:
-        """Return the visible conversation as chat messages, as they were given; with `max_tokens` its newest part.
+        """Return the visible conversation as chat messages, oldest first, as they were given.
 
-        See `window`, which also says what was left out.
+        With `max_tokens`, return only its newest part, which takes at most so many tokens of a prompt for `model`; see
+        `window`, which also says what was left out.
         """
         if max_tokens is not None:
             return (await self.window(max_tokens=max_tokens, model=model)).messages
@@ -64,17 +66,23 @@ class ActiveLog:
     ) -> MessageWindow:
         """Return the newest part of the conversation that takes at most `max_tokens` of a prompt for `model`.
 
-        The system messages at its start stay. Then whole exchanges, newest first, up to the first that does not
-        fit: a tool call with all its results, or any other message. Without `model` the count is an estimate;
-        definitions of tools are not in it. The same log gives the same window. Raises InvalidSessionOperation
-        when the system messages and the newest exchange take more.
+        The system messages at the start stay. To them come whole exchanges, from the newest to the first that does not
+        fit: a tool call with all its results, or any other message. The definitions of tools are not counted.
+
+        Args:
+            max_tokens: None returns the whole conversation.
+            model: the model's name, which decides about the tokenizer. Without it, the count is an estimate.
+            counter: counts the tokens in place of the library's own TiktokenCounter.
+
+        Raises InvalidSessionOperation when the system messages and the newest exchange take more.
         """
         return await message_window(self._store, self.session, max_tokens=max_tokens, model=model, counter=counter)
 
     async def context_size(self) -> int | None:
-        """Return the input and output tokens of the newest request: how full the model's context is by now.
+        """Return the input and output tokens of the newest request, which is how full the model's context is.
 
-        Not what was spent (`usage`). None before the first usage, and when the newest one sums several requests.
+        That is not what was spent; see `usage`. None before the first usage, and when the newest usage is a sum of
+        several requests.
         """
         return await context_size(self._store, self.session)
 
@@ -86,32 +94,36 @@ class ActiveLog:
         include_retracted: bool = False,
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
-        """Return visible events with a seq above `after`, oldest first, other writers' too; None as limit: all.
+        """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
 
-        `include_retracted` brings the hidden ones as well; `message_type`, a pydantic model, is what messages are
-        read as.
+        With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
+        messages as, such as a pydantic model; a message that does not fit it stays plain JSON, and its event's
+        `message_error` says why.
         """
         return await self._store.events(
             self.session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
         )
 
     async def usage(self, *, tree: bool = False) -> TokenSummary:
-        """Return what the session spent, all its runs, with `tree` what it and all below it spent.
+        """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it.
 
-        What each run spent is in `by_run` of the session's own.
+        What each run spent is in `by_run`, for the session alone.
         """
         return await self._store.usage(self.session, tree=tree)
 
     def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event with a seq above `after`, then each new one; see SessionStore.follow."""
+        """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
         return self._store.follow(self.session, after=after)
 
     async def user(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
-        """Append what the user said: text, or a list of content parts; `fields` are further message keys."""
+        """Append a user's message. `content` is a text, or a list of content parts.
+
+        `id` becomes the event's; `fields` are further keys of the chat message, such as `name`.
+        """
         return await self._say("user", content, fields, id)
 
     async def system(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
-        """Append a system message."""
+        """Append a system message; the parameters are those of `user`."""
         return await self._say("system", content, fields, id)
 
     async def assistant(
@@ -124,10 +136,16 @@ class ActiveLog:
         id: str | None = None,
         **fields: Any,
     ) -> SessionEvent[Any]:
-        """Append the model's answer; `fields` are further message keys, such as `tool_calls`.
+        """Append a model's answer.
 
-        `usage` is a TokenUsage, a mapping of its fields, or a provider's usage object as it is; see `usage_from`
-        for what `provider` decides. Raises InvalidEvent for anything else.
+        Args:
+            content: a text, or a list of content parts; None for an answer of tool calls alone.
+            model: the name of the model that answered; a usage is priced and summed under it.
+            usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
+                Raises InvalidEvent for anything else.
+            provider: who served the model, where that changes what a usage means; see `usage_from`.
+            id: the event's.
+            fields: further keys of the chat message, such as `tool_calls`.
         """
         about: dict[str, Any] = {}
         if usage is not None:
@@ -145,12 +163,16 @@ class ActiveLog:
         call_id: str | None = None,
         id: str | None = None,
     ) -> list[SessionEvent[Any]]:
-        """Append a tool call and its result in one commit, and return both.
+        """Append a tool call and its result in one commit, and return their events.
 
-        With the `call_id` of a call that is recorded already, append the result alone; without `result`, the
-        call alone. A call counts as recorded when `args` are left out, or when it is among the latest events.
-        Arguments and results that are not text go in as JSON text. The call's event is named `id`, the
-        result's `id` + ":result"; a `call_id` that is not given follows from `id`, so that a retry says the same.
+        Args:
+            name: the tool's.
+            args: the arguments; what is no text is stored as JSON text.
+            result: likewise. Without it, the call alone is appended.
+            call_id: the provider's id of the call. When that call is recorded already, the result alone is appended. It
+                counts as recorded when `args` are left out, or when it is among the latest 50 events. Without a
+                `call_id`, one is derived from `id`, or else a random one.
+            id: becomes the id of the call's event; the result's is `id` + ":result".
         """
         store = self._writable
         has_result = result is not _NO_RESULT
@@ -173,11 +195,12 @@ class ActiveLog:
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        """Append events or chat messages in one commit; `id` names the event of a single item.
+        """Append `items`, which are events or chat messages, in one commit.
 
-        Returns them in order as they are stored, each with its `seq`. An id that is stored already with other content
-        is InvalidEvent, or with `on_repeat="keep"` answers with what is stored. With `expected_revision`, raises
-        SessionConflict when somebody else committed since that one. Raises InvalidEvent for what cannot be stored.
+        Returns the events in the same order as they are stored, each with its `seq`. `id` becomes the event's, and is
+        allowed for a single item only. `on_repeat` decides about an id that is stored already with other content:
+        "refuse" raises InvalidEvent, "keep" returns the stored event. With `expected_revision`, raises SessionConflict
+        when the session has another revision by then. Raises InvalidEvent for what cannot be stored.
         """
         self._check_single(items, id)
         store = self._writable
@@ -187,33 +210,39 @@ class ActiveLog:
     async def append_late(
         self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
     ) -> list[SessionEvent[Any]]:
-        """Append like `append`, and also through a run whose block has ended: for what a model said meanwhile."""
+        """Append like `append`, and also through a run whose block has ended, for what a model said meanwhile.
+
+        `items` and `id` are those of `append`.
+        """
         self._check_single(items, id)
         return await self._store.append(self.session, *[self._event(item, id) for item in items])
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
     ) -> list[SessionEvent[Any]]:
-        """Hide events, and return those this call hid, oldest first; `last=1` pops, `after=0` clears.
+        """Hide events from the conversation, and return those that this call hid, oldest first.
 
-        Raises InvalidSessionOperation for an id that was never appended, and unless one way is chosen.
+        Which ones is said in exactly one way: by `event_ids`, as the `last` ones that are visible now (1 is the
+        newest), or as all with a seq above `after` (0 means all). A repeat of a `write_id` hides nothing more and
+        returns what the first call hid. Raises InvalidSessionOperation when none or several ways are used, and for an
+        id that was never appended.
         """
         return await self._writable.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
 
     async def set_state(
         self, values: Mapping[str, Any] | None = None, /, *, write_id: str | None = None, **keys: Any
     ) -> None:
-        """Set state keys, each as a whole; other keys stay as they are in the store.
+        """Set keys of the state, given as `values` or as keyword arguments, each as a whole; other keys stay.
 
-        A retry with the same `write_id` takes back nothing that others have set since. A key that is called
-        `write_id` goes into `values`.
+        A retry with the same `write_id` undoes nothing that others have set since. A key that is called `write_id` goes
+        into `values`.
         """
         given = {} if values is None else arguments.values("values", values)
         change = SessionChange(set_state={**given, **keys})
         await self._writable.commit(self.session, change, write_id=write_id)
 
     async def unset_state(self, *keys: str, write_id: str | None = None) -> None:
-        """Remove state keys; one that is not there is fine. A retry takes the same `write_id`."""
+        """Remove `keys` from the state; one that is not there is fine. A retry takes the same `write_id`."""
         await self._writable.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
 
     async def _say(
@@ -228,7 +257,7 @@ class ActiveLog:
         return (await store.append(self.session, event))[0]
 
     def check_open(self) -> None:
-        """Raise InvalidSessionOperation where nothing can be written: through a run outside its block."""
+        """Raise InvalidSessionOperation when nothing can be written, which is so for a run outside its block."""
 
     @property
     def _writable(self) -> SessionStore:

@@ -1,4 +1,4 @@
-"""ActiveSession and ActiveRun: what `open`, `child` and `run` hand out, and how the next one is opened from it.
+"""ActiveSession and ActiveRun: what `open`, `child` and `run` give, and how children and runs are opened from them.
 
 They share a module because each opens the other.
 """
@@ -26,11 +26,12 @@ _Stage = Literal["new", "entering", "open", "left"]
 
 
 class ActiveSession(ActiveLog):
-    """A session in use, which `SessionManager.open` or `child` opened: its verbs read from the store and write to it.
+    """An open session, which `SessionManager.open` or `child` gives; its verbs read from the store and write to it.
 
-    `session` is the plain data: the head, and what was loaded or written through here. Every verb that writes
-    takes `id=` or `write_id=`: the same one again changes nothing, so a retry is always safe. Every verb raises
-    SessionNotFound when the session has been deleted meanwhile, and what SessionStore says of all its verbs.
+    `session` is the plain data: the head, and the events that were loaded or written through this object. Every verb
+    that writes takes an `id` or a `write_id`; calling it again with the same one changes nothing, so that a retry is
+    always safe. Every verb raises SessionNotFound when the session has been deleted meanwhile, and what SessionStore
+    says of all its verbs.
     """
 
     def __repr__(self) -> str:
@@ -44,10 +45,11 @@ class ActiveSession(ActiveLog):
     def run(
         self: ActiveLog, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> ActiveRun:
-        """Return a run for `async with`: it starts, or resumes the unfinished one of this id, when entered.
+        """Return a run for `async with`; it starts, or resumes the unfinished run of this `id`, when it is entered.
 
-        Entering raises InvalidSessionOperation when the run of this id has ended. What writes raises it before the
-        run is entered, and when its block has ended, with nothing written; see `append_late`.
+        `agent` is the name of the agent that runs; `metadata`, JSON values under string keys, is stored with the run.
+        Without an `id`, it gets a random one. Entering raises InvalidSessionOperation when the run of this id has
+        ended. Its verbs that write raise it before the block and after it, with nothing written; see `append_late`.
         """
         store = self._writable
         run = SessionRun(
@@ -66,11 +68,11 @@ class ActiveSession(ActiveLog):
         properties: Mapping[str, Any] | None = None,
         last: int | None = 0,
     ) -> AsyncIterator[ActiveSession]:
-        """Open a child session, or create it, with a log and totals of its own.
+        """Open the child session of this id, or create it, for `async with`; it has a log and totals of its own.
 
-        `agent`, `properties` and the run it comes from (`parent_run_id`) are kept as properties of a new one; of
-        one that exists, its newest `last` events are read. Raises InvalidSessionOperation when it is not a child of
-        this session.
+        Without an `id`, a new one gets a random id. `agent`, `properties` and the id of the run that it is opened from
+        (`parent_run_id`) become properties of a new one. Of one that exists, the newest `last` events are read; None
+        reads all. Raises InvalidSessionOperation when it exists and is not a child of this session.
         """
         store = self._writable
         about = {"agent": agent, "parent_run_id": self._run_id}
@@ -83,10 +85,10 @@ class ActiveSession(ActiveLog):
 
 
 class ActiveRun(ActiveLog):
-    """A run in use, for `async with`, with the verbs of its session: its events carry its id as `task_id`.
+    """An open run, for `async with`, with the verbs of its session; its events have its id as `task_id`.
 
-    Its record says how the block ended: completed, failed by which error, cancelled, or waiting as `mark_waiting`
-    left it. The error goes on; that the record could not be written is a note on it.
+    When the block ends, its record says how: completed, failed by which error, cancelled, or waiting, if `mark_waiting`
+    was called last. An error is raised on; if the record could not be written, the error has a note that says so.
     """
 
     # A run opens runs and children as its session does.
@@ -110,25 +112,26 @@ class ActiveRun(ActiveLog):
 
     @property
     def record(self) -> SessionRun:
-        """The run as it stands here; what is changed on it by hand is written when the block ends."""
+        """The run as it is known here; changes that you make to it are written when the block ends."""
         return self._keeper.record
 
     @property
     def status(self) -> RunStatus:
-        """Where the run stands here."""
+        """The run's status as it is known here."""
         return self.record.status
 
     async def mark_waiting(self) -> None:
-        """Record that the run waits for somebody; a block left while waiting stays so, to be resumed by id.
+        """Record that the run waits for input from outside.
 
-        Raises InvalidSessionOperation when the run has ended; so does `mark_running`.
+        When the block ends like this, the run stays waiting, and `run(id=…)` resumes it. Raises
+        InvalidSessionOperation when the run has ended.
         """
         self.check_open()
         self.record.mark_waiting()
         await self._keeper.write()
 
     async def mark_running(self) -> None:
-        """Record that the run goes on."""
+        """Record that the run continues after waiting. Raises InvalidSessionOperation when the run has ended."""
         self.check_open()
         self.record.mark_running()
         await self._keeper.write()
@@ -136,7 +139,10 @@ class ActiveRun(ActiveLog):
     async def append_late(
         self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
     ) -> list[SessionEvent[Any]]:
-        """Append like `append`, and also when the block has ended: for what a model said meanwhile."""
+        """Append like `append`, and also when the block has ended, for what a model said meanwhile.
+
+        `items` and `id` are those of `append`.
+        """
         if self._stage != "left":
             self.check_open()
         return await super().append_late(*items, id=id)

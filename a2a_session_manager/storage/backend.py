@@ -1,4 +1,4 @@
-"""What an implementer writes: a few primitives over encoded bytes. `BaseSessionStore` makes a store of them."""
+"""Backend: the primitives over encoded bytes that a store is made of. `BaseSessionStore` makes a store of them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from a2a_session_manager.storage.records import (
 
 
 class Backend(ABC):
-    """Keeps encoded bytes. Every write is one atomic, durable step: all of it or nothing, however it is cut off.
+    """Keeps encoded bytes. Every write is one atomic, durable step: it is made as a whole or not at all.
 
-    Keys arrive checked, commits encoded and within the limits. A write may be `async def`, which then runs in
-    a task of its own, or return a future. It is never cancelled by its caller. The rules of a commit are in
-    `commit_rules`; a backend that decides elsewhere keeps the same ones. Errors are those of `exceptions`.
+    Keys are checked before they come here, commits are encoded and within the limits. A write may be an `async def`,
+    which is then run in a task of its own, or return a future; its caller never cancels it. `commit_rules` has the
+    rules of a commit; a backend that decides elsewhere, such as in a script of the server, follows the same ones.
+    Errors are those of `exceptions`, raised from the foreign ones.
+
+    A creation id names one incarnation of a session id: after a deletion, a new session of that id has another one.
     """
 
     is_closed = False
 
     @property
     def place(self) -> object:
-        """What is equal for two backends that surely keep the same data; None where this cannot be told."""
+        """A value that is equal for two backends which certainly have the same data; None when this is unknown."""
         return None
 
     @property
@@ -48,42 +51,43 @@ class Backend(ABC):
 
     @abstractmethod
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
-        """Make the session, holding `commit`, as revision 1, below its parent if it has one.
+        """Create the session with `commit` as its revision 1, below the parent in `creation`, if there is one.
 
-        A session that exists and knows the commit's write id answers with its first result; one that does
-        not raises SessionAlreadyExists. Raises SessionNotFound when that life of the parent is gone.
+        When the session exists, return its first result if it knows the commit's write id, and raise
+        SessionAlreadyExists otherwise. Raises SessionNotFound when that incarnation of the parent has been deleted.
         """
 
     @abstractmethod
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
-        """Write what `commit_rules.decide` says, or answer a known write id with its first result.
+        """Write what `commit_rules.decide` says, or return the first result of a write id that is known.
 
-        Raises SessionNotFound when the session, or the life of it that is meant, is gone, and EventsKnown, as
-        `commit_rules.decide` does, for a commit with events that are stored already: then nothing is written.
+        Raises SessionNotFound when the session does not exist, or is another incarnation than the commit names; and
+        EventsKnown, like `commit_rules.decide`, for a commit with events that are stored already. Then nothing is
+        written.
         """
 
     @abstractmethod
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
-        """Delete this life of the session and, with `cascade`, all below it; gone already is fine.
+        """Delete the incarnation `creation_id` of the session and, with `cascade`, all below it.
 
-        Raises SessionConflict when the session itself is not where `guard` expects it, which is looked at in the same
-        step: no commit comes in between. Without `cascade` raises InvalidSessionOperation when it has children. What
-        a deleted session spent stays in the totals of its root. A commit that comes later finds nothing, and brings
-        nothing back.
+        When it does not exist any more, do nothing. Raises SessionConflict when the session itself is not at the
+        revision of `guard`; this is checked in the same step. Without `cascade`, raises InvalidSessionOperation when it
+        has children. What a deleted session spent stays in the totals of its root. A commit that arrives later finds no
+        session, and creates none.
         """
 
     async def creation_id_of(self, key: SessionKey) -> str | None:
-        """Return which life of the session is there, to be deleted; None when there is none.
+        """Return the creation id of the session, to delete it; None when there is none.
 
-        A backend that can tell it of a damaged session does so, for then it can be deleted.
+        A backend that can read it from a damaged session does so, so that the session can be deleted.
         """
         loaded = (await self.load([key], last=0, whole_head=False))[0]
         return None if loaded is None else loaded.head.creation_id
 
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
-        """Move what is damaged at the end of the session out of the way, where nobody's data is lost by it.
+        """Move the damaged end of the session's data elsewhere, without removing it, and return how many bytes it had.
 
-        Return how many bytes; 0 where nothing is damaged, and for a backend that has no such way out, as here.
+        Return 0 when nothing is damaged. A backend that has no such way out always does, like this one.
         """
         return _nothing()
 
@@ -91,29 +95,30 @@ class Backend(ABC):
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
-        """Return heads with their newest `last` visible events (None: all), in the order of `keys`.
+        """Return the head of each session with its newest `last` visible events (None: all), in the order of `keys`.
 
-        `whole_head` brings all runs and the child ids; without it come the unfinished runs and the last 20.
-        The caller keeps what it gets: no later write may show in it.
+        With `whole_head`, a head has all runs and the child ids; without it, the unfinished runs and the 20 newest. The
+        caller keeps the result, so no later write may change it.
         """
 
     @abstractmethod
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
-        """Return up to `limit` events behind the seq `after`; None when there is no such session.
+        """Return up to `limit` events with a seq above `after`, hidden ones too; None when there is no such session.
 
-        Together they hold no more than `max_bytes`, but one comes always, where there is one. A backend may leave
-        `max_bytes` out of account; then readers of large events hold a page of them.
+        Together they have at most `max_bytes`, but at least one is returned if there is one. A backend may ignore
+        `max_bytes`; then readers hold whole pages of large events in memory.
         """
 
     @abstractmethod
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        """Return up to `limit` (1 or more) child ids in creation order, from behind `cursor`; None without
-        the session. InvalidSessionOperation for a cursor that no page gave.
+        """Return up to `limit` (1 or more) child ids in creation order, those after `cursor`.
+
+        Return None when there is no such session. Raises InvalidSessionOperation for what is no cursor of a page.
         """
 
     @abstractmethod
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        """Return the whole tree that holds the session, in creation order; None without the session."""
+        """Return the whole tree that the session is in, in creation order; None when there is no such session."""
 
     @abstractmethod
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
@@ -123,10 +128,13 @@ class Backend(ABC):
     async def list_page(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        """Return up to `limit` (1 or more) ids that start with `prefix`, in a stable order, from behind `cursor`."""
+        """Return up to `limit` (1 or more) ids that start with `prefix`, in a stable order, those after `cursor`.
+
+        With `roots_only`, sessions that have a parent are left out.
+        """
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        """Return when this life of the session may have left `revision` or is over; early is fine."""
+        """Return when the session may have another revision than `revision`, or was deleted; too early is fine."""
         await asyncio.sleep(0.1)
 
     @abstractmethod

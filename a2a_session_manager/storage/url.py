@@ -1,4 +1,4 @@
-"""From a URL to a store: the schemes that are known, and which module opens each."""
+"""store_from_url: the schemes of URLs, and the module that opens a store for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import shown, split_url
 
-# Imported when a URL asks for it: a store brings its own libraries, and not everybody needs all of them.
+# A module is imported when a URL names its scheme, because each store needs libraries of its own.
 _MODULES: Final = {
     "memory": "a2a_session_manager.storage.memory",
     "file": "a2a_session_manager.storage.file",
@@ -25,15 +25,16 @@ _MODULES: Final = {
 def store_from_url(
     url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER
 ) -> BaseSessionStore:
-    """Return a new store for `url`; it opens on first use.
+    """Return a new store for `url`; it connects, or opens its files, on first use.
 
-    Raises InvalidSessionOperation for a bad URL, and repeats nothing of it but the scheme: it may hold a password.
+    `memory:` is an empty store at each call. `file:DIRECTORY` takes `?durability=disk`; `~` is the home directory, and
+    a relative directory is below the working directory at the time of the call. `redis://HOST:PORT/DB`, `rediss://`
+    (TLS), `redis+cluster://HOST:PORT,HOST:PORT` and `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` take
+    `?key_prefix=`, `?expiration_seconds=` and options of redis-py.
 
-    `memory:` is a fresh store of its own at each call; `file:DIRECTORY` takes `?durability=disk`
-    and is fixed at once: `~` is the home directory, and a relative one lies below the working directory of now;
-    `redis://HOST:PORT/DB`, `rediss://` (TLS), `redis+cluster://HOST:PORT,HOST:PORT` and
-    `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` take `?key_prefix=` and `?expiration_seconds=`.
-    A usage without a cost gets it from `pricer`.
+    `limits` says how large events and commits may be; `pricer` gives a usage without a cost one when it is stored.
+    Raises InvalidSessionOperation for a bad URL; the error shows nothing of it but the scheme, since it may hold a
+    password.
     """
     split_url(url)
     scheme, colon, _ = url.partition(":")

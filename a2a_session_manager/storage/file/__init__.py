@@ -25,10 +25,14 @@ _DURABILITIES: Final[Mapping[str, Durability]] = {"process": "process", "disk": 
 
 
 class FileSessionStore(BaseSessionStore):
-    """One append-only log per session.
+    """Sessions as files, one append-only log each, shared by tasks, threads and processes of one machine.
 
-    The directory is fixed at once: `~` is the home directory, and a relative one lies below the working directory of
-    now. With `durability="process"` an acknowledged write survives `kill -9`; with `"disk"` power loss too.
+    Args:
+        directory: where the files are; it is created on first use. `~` is the home directory. A relative path is below
+            the working directory at the time when the store is made.
+        durability: with "process", an acknowledged write survives `kill -9`; with "disk", power loss as well.
+        limits: how large events and commits may be.
+        pricer: gives a usage without a cost one when it is stored.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
 def create_file_session_store(
     directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **gone: object
 ) -> FileSessionStore:
-    """Return a store over `directory`, which is made on first use."""
+    """Return a store over `directory`, which is created on first use; for `durability` see FileSessionStore."""
     reject_removed_options(gone)
     return FileSessionStore(directory, durability=durability)
 

@@ -14,9 +14,10 @@ __all__ = ["InMemorySessionStore", "from_url"]
 
 
 class InMemorySessionStore(BaseSessionStore):
-    """Sessions for as long as the process lives: for tests, for scripts, and for trying things out.
+    """Sessions for as long as the process lives, for tests, scripts and trying things out.
 
-    For one event loop at a time; nothing of it is safe among threads.
+    It serves one event loop at a time, and is not safe to use from several threads. `limits` says how large events and
+    commits may be; `pricer` gives a usage without a cost one when it is stored.
     """
 
     def __init__(

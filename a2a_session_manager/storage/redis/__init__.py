@@ -33,8 +33,13 @@ DEFAULT_PREFIX = "session:"
 class RedisSessionStore(BaseSessionStore):
     """Sessions on Redis 6.2 or newer or Valkey: one server, a cluster, or a primary found by Sentinels.
 
-    Give a client (`redis.asyncio.Redis` or `RedisCluster`, used as it is, left open) or an address. A session
-    expires `expiration_seconds` after the last write to it or to one below it; None keeps it for ever.
+    Args:
+        client: a `redis.asyncio.Redis` or `RedisCluster` of your own. It is used as it is, and stays open.
+        address: in place of a client: the servers, which the store connects to and disconnects from by itself.
+        key_prefix: what all keys of the store begin with; stores with different prefixes share nothing.
+        expiration_seconds: how long a session lives after the last write to it or to one below it; None: for ever.
+        limits: how large events and commits may be.
+        pricer: gives a usage without a cost one when it is stored.
     """
 
     def __init__(
@@ -83,7 +88,10 @@ def create_redis_session_store(
     expiration_seconds: float | None = None,
     **redis_kwargs: Any,
 ) -> RedisSessionStore:
-    """Return a store on one server; `redis_kwargs` are those of `redis.asyncio.Redis`."""
+    """Return a store on one server. `redis_kwargs` are further arguments of `redis.asyncio.Redis`.
+
+    For `key_prefix` and `expiration_seconds` see RedisSessionStore.
+    """
     reject_removed_options(
         {name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")}
     )

@@ -1,4 +1,4 @@
-"""A session: the conversation's data, with thin awaitables that walk its tree."""
+"""Session: a conversation's data, with two verbs that read the sessions above and below it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally, summed
 
-# As 0.1 called it.
+# The name is that of 0.1.
 NO_RUN = "no_run"
 
 _GONE = {
@@ -34,10 +34,19 @@ _GONE = {
 
 
 class Session(CheckedModel, Generic[MessageT]):
-    """One conversation. A plain object: nothing is stored before `await store.save(session)`.
+    """One conversation, as a plain object: nothing is stored before `await store.save(session)`.
 
-    Lists and dicts are yours to change; `save` commits what changed since the session was read. `child_ids`
-    come with a full `get`, in creation order; a bounded read (`last=`) leaves them out.
+    You may change its lists and dicts; `save` commits what changed since the session was read.
+
+    Attributes:
+        id: a random one unless given.
+        parent_id: the session that this one is below; it never changes.
+        child_ids: in creation order. A read with `last=` leaves them out.
+        metadata: the times and the properties.
+        state: JSON values under string keys, which the agent works with.
+        runs: in the order in which they were first committed. A read with `last=` brings the unfinished ones and the 20
+            newest.
+        events: the visible ones, oldest first. A read with `last=n` brings the newest n.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,28 +69,28 @@ class Session(CheckedModel, Generic[MessageT]):
         _pending_save: Any = PrivateAttr(default=None)
 
     def add_event(self, event: SessionEvent[MessageT]) -> None:
-        """Put an event at the end; `save` appends it."""
+        """Add an event at the end of this object's list; `save` appends it to the stored session."""
         self.events.append(event)
 
     @property
     def active_run(self) -> SessionRun | None:
-        """The newest run that is running, or None."""
+        """The newest run whose status is running, or None."""
         return next((run for run in reversed(self.runs) if run.status is RunStatus.RUNNING), None)
 
     @property
     def last_update_time(self) -> datetime:
-        """The latest time known here: of the last commit, or of an event added since."""
+        """The time of the last activity known here: that of the last commit, or of an event added since."""
         return max([self.metadata.updated_at, *(event.timestamp for event in self.events[-1:])])
 
     @property
     def token_summary(self) -> TokenSummary:
-        """Spend as it was read, plus the usage of every event added since. Hidden events count."""
+        """What the session spent: as it was read, plus the usage of events added since. Hidden events count."""
         summary = TokenSummary() if self._sync is None else self._sync.totals
         return summary.plus_all(spent_by(self._unsaved_events()))
 
     @property
     def usage_by_model(self) -> dict[str, TokenTally]:
-        """Spend by the name of the model, "" where none was named."""
+        """What the session spent by the name of the model; "" stands for requests without one."""
         return self.token_summary.usage_by_model
 
     @property
@@ -95,13 +104,13 @@ class Session(CheckedModel, Generic[MessageT]):
         return self.token_summary.total_estimated_cost_usd
 
     def get_token_usage_by_source(self) -> Mapping[str, TokenSummary]:
-        """Return spend by `EventSource` value, each by model."""
+        """Return what the session spent by the value of the EventSource, and each by model."""
         return self.token_summary.by_source
 
     def get_token_usage_by_run(self) -> Mapping[str, TokenTally]:
-        """Return spend by run id, and below `no_run` what belongs to none.
+        """Return what the session spent by the id of the run, and as `no_run` what belongs to none.
 
-        A bounded read brings the runs it brought, and no `no_run`.
+        After a read with `last=`, only the runs that it brought are there, without `no_run`.
         """
         summary = self.token_summary
         if self.is_partial:
@@ -110,9 +119,9 @@ class Session(CheckedModel, Generic[MessageT]):
 
     @property
     def context_size(self) -> int | None:
-        """The input and output tokens of the newest request among `events`: how full the model's context is.
+        """The input and output tokens of the newest request among `events`, which is how full the model's context is.
 
-        Not what was spent, which is the sum of all requests. None when no event here has a usage, and when the
+        That is not what was spent, which is the sum of all requests. None when no event here has a usage, and when the
         newest usage is a sum of several requests.
         """
         usage = next((event.token_usage for event in reversed(self.events) if event.token_usage), None)
@@ -120,50 +129,52 @@ class Session(CheckedModel, Generic[MessageT]):
 
     @property
     def revision(self) -> int:
-        """The last revision seen without a gap, for `expected_revision=`; 0 before the session is stored.
+        """The revision that this object has seen everything up to, for `expected_revision=`; 0 before it is stored.
 
-        It stays where another writer's commit came in between: read the session again to guard against it.
+        It does not advance over a commit of another writer that this object has not seen: read the session again then.
         """
         return 0 if self._sync is None else self._sync.revision
 
     @property
     def last_seq(self) -> int:
-        """The number of the last event seen without a gap; 0 before the session is stored."""
+        """The seq that this object has seen all events up to; 0 before the session is stored."""
         return 0 if self._sync is None else self._sync.last_seq
 
     @property
     def root_id(self) -> str | None:
-        """The id of the tree's root, its own for a root; None for a child that was never stored."""
+        """The id of the root of the session's tree, which is its own for a root; None for a child not yet stored."""
         if self._sync is not None:
             return self._sync.root_id
         return self.id if self.parent_id is None else None
 
     @property
     def is_partial(self) -> bool:
-        """True when only the newest events were read."""
+        """Whether only the newest events were read, by `last=`."""
         return self._sync is not None and self._sync.is_partial
 
     @property
     def earlier_events(self) -> int:
-        """How many visible events a bounded read left out, as they were then."""
+        """How many visible events a read with `last=` left out, at the time of the read."""
         return 0 if self._sync is None else self._sync.earlier_events
 
     @property
     def creation_id(self) -> str | None:
-        """Names this life of the id: one created later, after a deletion, has another. None before it is stored."""
+        """Names this incarnation of the id: one created after a deletion has another. None before it is stored."""
         return None if self._sync is None else self._sync.creation_id
 
     async def ancestors(self, *, store: TreeReader | None = None, last: int | None = 0) -> list[Session[Any]]:
-        """Return the parent, its parent, and so on: nearest first, without events unless `last` asks.
+        """Return the parent, its parent, and so on, nearest first, each with its newest `last` events.
 
-        Raises SessionNotFound when an ancestor is missing.
+        `store` is the one to read from: by default the one that this session was read from, or the current one if it
+        was made by hand. Raises SessionNotFound when an ancestor is missing.
         """
         return await hierarchy.ancestors(self, self._store(store), last=last)
 
     async def descendants(self, *, store: TreeReader | None = None, last: int | None = 0) -> list[Session[Any]]:
-        """Return everything below, depth first, siblings in creation order, without events unless `last` asks.
+        """Return all sessions below, depth first, siblings in creation order, each with its newest `last` events.
 
-        Raises SessionNotFound when this session is not stored.
+        `store` is the one to read from: by default the one that this session was read from, or the current one if it
+        was made by hand. Raises SessionNotFound when this session is not stored.
         """
         return await hierarchy.descendants(self, self._store(store), last=last)
 

@@ -1,4 +1,4 @@
-"""The conversations of AI agents, kept: sessions, runs, trees and tokens behind one store contract."""
+"""Keeps the conversations of AI agents: sessions, runs, trees and token usage, on any store."""
 
 from __future__ import annotations
 

@@ -381,7 +381,7 @@ async def test_an_appended_event_that_was_hidden_does_not_come_back(
     assert await payloads(store) == []
 
 
-async def test_events_brings_those_of_other_writers_behind_a_seq(store: BaseSessionStore, chat: ActiveSession) -> None:
+async def test_events_returns_those_of_other_writers_after_a_seq(store: BaseSessionStore, chat: ActiveSession) -> None:
     await chat.user("a")
     await store.append("chat", SessionEvent(message="b"), SessionEvent(message="c"))
 
@@ -465,7 +465,7 @@ async def test_saving_a_handles_session_commits_nothing_new(store: BaseSessionSt
     assert (await store.get("chat")).revision == before  # type: ignore[union-attr]  # it is there
 
 
-async def test_an_unsaved_event_on_the_handle_stays_behind_what_is_written_through(
+async def test_an_unsaved_event_on_the_handle_stays_after_what_is_written_through(
     store: BaseSessionStore, chat: ActiveSession
 ) -> None:
     chat.session.add_event(SessionEvent(message="later"))

@@ -68,7 +68,7 @@ async def a_chat(messages: Sequence[ChatMessage]) -> ActiveSession:
 
 
 def orphans(messages: Sequence[ChatMessage]) -> list[str]:
-    """Return the call ids that are on one side only; every result must come behind its call."""
+    """Return the call ids that are on one side only; every result must come after its call."""
     calls = [each["id"] for message in messages for each in message.get("tool_calls") or ()]
     results = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
     open_calls: set[str] = set()

@@ -141,7 +141,7 @@ def test_the_path_leads_to_the_culprit(value: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [list, dict])
-def test_nesting_is_accepted_up_to_the_limit_and_refused_behind_it(kind: type) -> None:
+def test_nesting_is_accepted_up_to_the_limit_and_refused_above_it(kind: type) -> None:
     checked(nested(DEEPEST, kind))
 
     with pytest.raises(InvalidEvent, match="more than 100 levels of nesting: flatten it"):

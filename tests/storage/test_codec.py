@@ -327,7 +327,7 @@ def test_every_part_of_an_event_that_json_has_not_is_refused_with_its_path(event
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 513, "\ud800"])
-def test_an_event_whose_id_was_made_bad_behind_our_back_is_refused(bad: str) -> None:
+def test_an_event_whose_id_was_changed_to_a_bad_one_is_refused(bad: str) -> None:
     # model_copy validates nothing; stored, such an event could never be read again.
     for field in ("id", "task_id"):
         with pytest.raises((InvalidEvent, InvalidSessionOperation)):

@@ -41,7 +41,7 @@ limits = st.none() | st.integers(0, 13)
 
 @dataclass
 class Log:
-    """What was committed: for each commit, what it hid, behind which seq, and how many events it brought."""
+    """What was committed: for each commit, what it hid, after which seq, and how many events it brought."""
 
     size: int = 0
     hidden: set[int] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""openai-agents' items to events and back, and where the last answer ends."""
+"""Items of openai-agents to events and back, and the items after the last answer."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from a2a_session_manager.models.session_event import SessionEvent
 if TYPE_CHECKING:
     from agents import TResponseInputItem
 
-# How an event of ours is known as an item of theirs: nothing is added to the item itself.
+# This in an event's metadata says that it is an item of openai-agents; the item itself stays as it is.
 _MARK = {"framework": "openai-agents"}
 
 
 def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
-    """Return the event that keeps an item as it is. Raises InvalidEvent for what is no JSON object."""
+    """Return the event that holds an item as it is. Raises InvalidEvent for what is no JSON object."""
     if not isinstance(item, Mapping):
         raise InvalidEvent(f"an item is a JSON object, this one is a {type(item).__name__}: {item!r:.200}")
-    # A new id for each: items come again after a rewind, with the provider's ids, and a hidden id stays hidden.
+    # Each event gets a new id, and not the provider's: after a rewind, items come again, and a hidden id stays hidden.
     return SessionEvent(
         message=dict(item), source=_source(item), type=_kind(item), task_id=run_id, metadata=dict(_MARK)
     )
 
 
 def is_item(event: SessionEvent[Any]) -> bool:
-    """Tell whether an event keeps an item."""
+    """Tell whether an event holds an item."""
     return event.metadata == _MARK
 
 
 def items_of(events: Sequence[SessionEvent[Any]]) -> list[TResponseInputItem]:
-    """Return the items that events keep."""
+    """Return the items that events hold."""
     return [event.message for event in events]
 
 
-def behind_the_last_answer(events: Sequence[SessionEvent[Any]]) -> Sequence[SessionEvent[Any]]:
-    """Return the events behind the last assistant message that does not part a tool call from its result."""
+def after_the_last_answer(events: Sequence[SessionEvent[Any]]) -> Sequence[SessionEvent[Any]]:
+    """Return the events after the last assistant message, so that no tool call is separated from its result."""
     called = {event.message.get("call_id") for event in events if event.type == EventType.TOOL_CALL} - {None}
     results: set[Any] = set()
     for place in range(len(events) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""AgentsSession: openai-agents' Session, kept as one of ours."""
+"""AgentsSession: the Session of openai-agents, stored as one of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.integrations.openai_agents.items import (
-    behind_the_last_answer,
+    after_the_last_answer,
     event_from_item,
     is_item,
     items_of,
@@ -30,11 +30,16 @@ _CREATE_TRIES = 8
 
 
 class AgentsSession(AsyncResource):
-    """openai-agents' `Session` over one of ours, which is created by the first item.
+    """The `Session` of openai-agents over one of ours, which is created with its first item.
 
-    Items come back as they were given, newest last; other events of the session are none. With `run_id` the items
-    belong to that run. One made by `from_url` has a store of its own and is closed with `aclose`; a manager that
-    was handed in stays open. The verbs raise what SessionStore says, and RuntimeError once its own store is closed.
+    Items come back as they were given, newest last; other events of the session are not items. The verbs raise what
+    SessionStore says, and RuntimeError once the session's own store is closed.
+
+    Args:
+        session_id: the id of our session.
+        sessions: the manager of the store. It stays open; only what `from_url` opened is closed by `aclose`.
+        run_id: the id of a run that the items and the usage belong to.
+        session_settings: the framework's; its `limit` is the one of `get_items` without a limit.
     """
 
     def __init__(
@@ -54,18 +59,19 @@ class AgentsSession(AsyncResource):
 
     @classmethod
     def from_url(cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None) -> Self:
-        """Return a session over a store of its own, such as `file:./sessions`.
+        """Return a session over a store of its own, which `aclose` closes.
 
-        Raises InvalidSessionOperation for a bad URL or id.
+        `url` is such as `file:./sessions`; see `store_from_url`. `session_settings` are the framework's. Raises
+        InvalidSessionOperation for a bad URL or id.
         """
         session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings)
         session._owns_sessions = True
         return session
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the newest `limit` items, oldest first; without a limit that of `session_settings`, or all.
+        """Return the newest `limit` items, oldest first; without a limit, as many as `session_settings` says, or all.
 
-        Raises InvalidSessionOperation for a negative one.
+        Raises InvalidSessionOperation for a negative limit.
         """
         self._check_open()
         if limit is None and self.session_settings is not None:
@@ -75,13 +81,13 @@ class AgentsSession(AsyncResource):
         return items_of(await self._newest(limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Append all items in one commit, or none of them. Raises InvalidEvent for what is no JSON object."""
+        """Append all `items` in one commit, or none of them. Raises InvalidEvent for one that is no JSON object."""
         self._check_open()
         if items:
             await self._append([event_from_item(item, self._run_id) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Hide the newest item and return it, None when there is none; two callers never get the same one."""
+        """Hide the newest item and return it, or None when there is none. Two callers never get the same item."""
         self._check_open()
         while newest := await self._newest(1):
             if claimed := items_of(await self._retract(newest[0].id)):
@@ -89,27 +95,28 @@ class AgentsSession(AsyncResource):
         return None
 
     async def clear_session(self) -> None:
-        """Hide every event there is; the money spent stays in the totals."""
+        """Hide every event of the session; what was spent stays in the totals."""
         self._check_open()
         await self._retract(after=0)
 
     async def retract_unanswered(self) -> list[TResponseInputItem]:
-        """Hide the items behind the last assistant message, and return them, oldest first.
+        """Hide the items after the last assistant message, and return them, oldest first.
 
-        Behind a failed or cancelled run they are what nobody answered: the user's message, and the tool calls with
+        After a failed or cancelled run, these are the items without an answer: the user's message, and tool calls with
         their results. To try again, run with them as the input.
         """
         self._check_open()
-        unanswered = behind_the_last_answer(await self._newest(None))
+        unanswered = after_the_last_answer(await self._newest(None))
         return items_of(await self._retract(*(event.id for event in unanswered))) if unanswered else []
 
     async def record_usage(
         self, result: RunResultBase | RunErrorDetails, *, model: str | None = None, id: str | None = None
     ) -> list[SessionEvent[Any]]:
-        """Append an event with the usage of each model response of a run; once per result, or give an `id`.
+        """Append an event with the usage of each model response of a run, and return these events.
 
-        `result` may be a failed run's `error.run_data`. The model is that of the agent that answered; where a
-        RunConfig or the framework's default chose it, name it here, or the requests stay without a price.
+        Call it once for each result, or with an `id`, from which the ids of the events are derived, so that a repeated
+        call changes nothing. `result` may be the `run_data` of a failed run's error. `model` is needed when a RunConfig
+        or the framework's default chose the model, and not the agent: without a name, requests stay without a price.
         """
         self._check_open()
         first = new_id() if id is None else id
@@ -121,7 +128,7 @@ class AgentsSession(AsyncResource):
         return await self._append(events) if events else []
 
     async def aclose(self) -> None:
-        """Close the store if it is this session's own; then every verb raises RuntimeError."""
+        """Close the store if this session has opened it; every later verb then raises RuntimeError."""
         if self._owns_sessions:
             self._is_closed = True
             await self._sessions.aclose()
@@ -131,7 +138,7 @@ class AgentsSession(AsyncResource):
             raise RuntimeError(f"{type(self).__name__} is closed")
 
     async def _newest(self, limit: int | None) -> list[SessionEvent[Any]]:
-        """Return the newest `limit` items, reading on where other events lie between them."""
+        """Return the newest `limit` items, reading further back when other events are between them."""
         last = limit
         while last != 0:
             session = await self._sessions.store.get(self.session_id, last=last)
@@ -154,7 +161,7 @@ class AgentsSession(AsyncResource):
                     lambda: store.create(self.session_id, change=SessionChange(events=events))
                 )
             except SessionAlreadyExists:
-                continue  # somebody was faster, or we were and did not hear of it: every event has its id
+                continue  # another writer did, or our reply was lost: every event has its id
             return session.events
         raise SessionNotFound(self.session_id)
 
@@ -169,10 +176,11 @@ class AgentsSession(AsyncResource):
 
 
 class UsageHooks(RunHooks[Any]):
-    """Records the usage of every model response as it comes, so also of runs that fail or are cancelled later.
+    """Records the usage of every model response as it comes, also of runs that fail or are cancelled later.
 
-    `Runner.run(agent, "Hello", session=session, hooks=UsageHooks(session))`, instead of `session.record_usage`.
-    Agents used as tools have hooks of their own.
+    Use it in place of `session.record_usage`: `Runner.run(agent, "Hello", session=session, hooks=UsageHooks(session))`.
+    Agents that are used as tools have hooks of their own. `model` is needed when a RunConfig or the framework's default
+    chose the model, and not the agent: without a name, requests stay without a price.
     """
 
     def __init__(self, session: AgentsSession, *, model: str | None = None) -> None:
@@ -180,6 +188,6 @@ class UsageHooks(RunHooks[Any]):
         self._model = model
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
-        """Append the response's usage."""
+        """Append an event with the usage of `response`; the framework calls this."""
         if has_usage(response):
             await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])

@@ -1,4 +1,4 @@
-"""What a model response of openai-agents used, as an event."""
+"""The usage of a model response of openai-agents, as an event."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def has_usage(response: ModelResponse) -> bool:
 def usage_event(
     response: ModelResponse, agent: Agent[Any], model: str | None, run_id: str | None, id: str
 ) -> SessionEvent[Any]:
-    """Return the event that counts a response; `model` comes before the agent's own."""
-    about = {"agent": agent.name, "response_id": response.response_id}
+    """Return the event with the usage of a response; `model` wins over the agent's own."""
+    metadata = {"agent": agent.name, "response_id": response.response_id}
     return SessionEvent(
         id=id,
         source=EventSource.LLM,
         type="model_response",
         task_id=run_id,
-        metadata={name: value for name, value in about.items() if value is not None},
+        metadata={name: value for name, value in metadata.items() if value is not None},
         token_usage=usage_from(response.usage, model=model or _model_of(agent)),
     )
 
 
 def agent_of(response: ModelResponse, result: RunResultBase | RunErrorDetails) -> Agent[Any]:
-    """Return which of a run's agents got a response."""
+    """Return the agent of a run that got a response."""
     for item in result.new_items:
         if any(item.raw_item is output for output in response.output):
             return item.agent
@@ -44,6 +44,6 @@ def agent_of(response: ModelResponse, result: RunResultBase | RunErrorDetails) -
 
 
 def _model_of(agent: Agent[Any]) -> str | None:
-    """Return the name of the agent's model; None where it is left to the framework, which may choose any."""
+    """Return the name of the agent's model; None when the framework chooses the model."""
     model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "model", None)
     return model if isinstance(model, str) else None

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.file import FileSessionStore, backend, descriptors
+from a2a_session_manager.storage.file import FileSessionStore, descriptors, writes
 from a2a_session_manager.storage.file.framed_file import FramedFile
 
 Work = Callable[[FileSessionStore], Awaitable[Any]]
@@ -92,7 +92,7 @@ def listen(monkeypatch: pytest.MonkeyPatch) -> None:
         return catch_up(file, **how)
 
     monkeypatch.setattr(FramedFile, "catch_up", noted)
-    monkeypatch.setattr(backend, "BUSY_SECONDS", _BUSY_SECONDS)
+    monkeypatch.setattr(writes, "BUSY_SECONDS", _BUSY_SECONDS)
 
 
 async def outcome_of(store: FileSessionStore, work: Work) -> Outcome:

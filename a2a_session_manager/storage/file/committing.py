@@ -1,6 +1,6 @@
 """Committing to the log of a session: one write for what waits together. It runs in worker threads.
 
-Locks are taken in the order that `engine` names; what was seen before the log was held is decided again once it is.
+Locks are taken in the order that `held_trees` names; what was seen before the log was held is decided again once it is.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
-from a2a_session_manager.storage.batching import BUSY, LONG, Busy, Long
 from a2a_session_manager.storage.file.atomic_files import sync_directory, sync_file
 from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.existence import (
@@ -32,24 +31,22 @@ def commit(
     unsynced: Unsynced,
     *,
     at_once: bool = False,
-) -> Sequence[Receipt | SessionManagerError] | Busy | Long:
+) -> Sequence[Receipt | SessionManagerError]:
     """Commit several changes to one session, in order, in one write; where it must be on disk, it is `unsynced`.
 
-    `at_once` waits for nobody and reads little, since others wait for the same thread; what needs more is LONG.
+    Raises BusyError when somebody is in the way. `at_once` waits for nobody and reads little, since others wait for
+    the same thread; whatever needs more is busy too.
     """
     log = directory.log(key)
-    try:
-        if at_once:
-            creation = find_creation_at_once(directory, log)
-            with log.at_once():
-                return _commit_held(directory, log, creation, commits, unsynced, at_once=True)
-        known = remembered_creation(directory, log) or find_creation(directory, log)
-        if known is None:
-            raise SessionNotFound(key.id)
-        with log:
-            return _commit_held(directory, log, known, commits, unsynced, at_once=False)
-    except BusyError:
-        return LONG if at_once else BUSY
+    if at_once:
+        creation = find_creation_at_once(directory, log)
+        with log.at_once():
+            return _commit_held(directory, log, creation, commits, unsynced, at_once=True)
+    known = remembered_creation(directory, log) or find_creation(directory, log)
+    if known is None:
+        raise SessionNotFound(key.id)
+    with log:
+        return _commit_held(directory, log, known, commits, unsynced, at_once=False)
 
 
 def _commit_held(

@@ -36,6 +36,12 @@ def find_creation(directory: StoreDirectory, log: LogFile) -> CreationRecord | N
     return None
 
 
+def stored_creation(log: LogFile) -> CreationRecord | None:
+    """Return the creation that a log records, whether its session exists or not; None without a log."""
+    with log:
+        return log.creation if log.exists() else None
+
+
 def find_creation_at_once(directory: StoreDirectory, log: LogFile) -> CreationRecord:
     """Return the creation of a session that exists, waiting for nobody and reading little.
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from itertools import islice
 
-from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.storage.file.atomic_files import sync_directory
+from a2a_session_manager.storage.file.existence import find_creation, stored_creation
 from a2a_session_manager.storage.file.handles import BusyError, HandlePool
+from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
@@ -47,6 +50,34 @@ def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry
         for _, log, _ in purged:
             if log is not None:
                 log.remove()
+
+
+def purge_held(directory: StoreDirectory, tree: TreeFile, entries: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
+    """Purge these deleted sessions of a tree that is held, and return those that could not be purged."""
+    purge(directory, tree, entries)
+    left = [entry for entry in entries if tree.unpurged(entry.creation_id)]
+    remove_if_empty(directory, tree)
+    return left
+
+
+def purge_some(directory: StoreDirectory, tree: TreeFile, key: SessionKey) -> bool:
+    """Purge a few whose deletion was cut off, that of this id first; tell whether the tree file went with them."""
+    creation = stored_creation(directory.log(key))
+    own = None if creation is None else tree.unpurged(creation.creation_id)
+    some = islice(tree.all_unpurged(), most_at_once(directory.pool) - 1)
+    purge(directory, tree, [*([] if own is None else [own]), *(entry for entry in some if entry != own)])
+    return tree.offset > 0 and remove_if_empty(directory, tree)
+
+
+def purge_earlier(directory: StoreDirectory, key: SessionKey, root: SessionKey) -> None:
+    """Let the tree of a deleted session of this id count what it spent, before its log goes."""
+    log = directory.log(key)
+    if find_creation(directory, log) is not None:
+        return
+    creation = stored_creation(log)
+    if creation is not None and creation.root_id != root.id:
+        with suppress(SessionNotFound), held_tree(directory, SessionKey(key.namespace, creation.root_id)) as tree:
+            purge_some(directory, tree, key)
 
 
 def remove_if_empty(directory: StoreDirectory, tree: TreeFile) -> bool:

@@ -16,12 +16,12 @@ from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.commit_lines import CreationRecord, decode_line
-from a2a_session_manager.storage.file.engine import FileEngine
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
-from a2a_session_manager.storage.file.purging import most_at_once
+from a2a_session_manager.storage.file.purging import most_at_once, purge_held
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
@@ -32,20 +32,34 @@ _FIRST_RECORD_BYTES = 64_000
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
 
-def bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
+def prepare(directory: StoreDirectory) -> None:
+    """Prepare a directory to be written to. Raises StoreUnavailable with the remedy."""
+    directory.prepare()
+    if directory.is_copy:
+        bring_in_order(directory)
+
+
+def prepare_to_read(directory: StoreDirectory) -> None:
+    """Prepare a directory to be read. Raises StoreUnavailable with the remedy."""
+    directory.prepare_to_read()
+    if directory.is_copy:
+        bring_in_order(directory)
+
+
+def bring_in_order(directory: StoreDirectory) -> None:
     """Make a copy whole, once, whoever opens it first; a copy that is read-only stays as it is."""
     with translated(directory.path):
         try:
             with directory.taking_into_use() as is_first:
                 if is_first:
-                    _bring_in_order(directory, engine)
+                    _bring_in_order(directory)
         except OSError as error:
             if error.errno not in READ_ONLY:
                 raise
     directory.is_copy = False
 
 
-def _bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
+def _bring_in_order(directory: StoreDirectory) -> None:
     creations = {
         creation.key: creation for folder in directory.namespace_folders() for creation in _creations(directory, folder)
     }
@@ -55,8 +69,8 @@ def _bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
     roots = chain(by_root, *(_roots(directory, folder) for folder in directory.namespace_folders()))
     for root in dict.fromkeys(roots):
         try:
-            with engine.held_tree(root, make=True) as tree:
-                _bring_tree_in_order(directory, engine, tree, creations, by_root.get(root, ()))
+            with held_tree(directory, root, make=True) as tree:
+                _bring_tree_in_order(directory, tree, creations, by_root.get(root, ()))
         except BusyError as error:
             raise StoreUnavailable(f"{directory.path}: another process holds a file: open it again later") from error
         except CorruptSession as error:
@@ -65,7 +79,6 @@ def _bring_in_order(directory: StoreDirectory, engine: FileEngine) -> None:
 
 def _bring_tree_in_order(
     directory: StoreDirectory,
-    engine: FileEngine,
     tree: TreeFile,
     creations: dict[SessionKey, CreationRecord],
     logs: Iterable[CreationRecord],
@@ -78,7 +91,7 @@ def _bring_tree_in_order(
         tree.handle.sync()
     unpurged, most = list(tree.all_unpurged()), most_at_once(directory.pool)
     for first in range(0, len(unpurged), most):
-        engine.purge_held(tree, unpurged[first : first + most])
+        purge_held(directory, tree, unpurged[first : first + most])
 
 
 def _delete_those_without_a_log(

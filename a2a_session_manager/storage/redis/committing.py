@@ -11,12 +11,14 @@ from typing import Any, Final
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.storage.batching import BUSY, CommitQueue
+from a2a_session_manager.storage.batching import CommitQueue
+from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey
 from a2a_session_manager.storage.redis.commit_calls import commit_call
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.errors import SlotMoving
 from a2a_session_manager.storage.redis.expiry import Expiry
+from a2a_session_manager.storage.redis.halves import Halves
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Answer, CallAt, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
@@ -58,9 +60,8 @@ class Committer:
         node = self._connections.node_of(self._locator.keys_of(key).tree) if self._connections.has_nodes else ""
         queue = self._queues.get(node)
         if queue is None:
-            queue = self._queues[node] = CommitQueue(
-                self.send, busy_seconds=_SLOT_SECONDS, busy_message=_SLOT_MOVES, log_busy=_log_busy, overlaps=True
-            )
+            busy = BusyKeys(seconds=_SLOT_SECONDS, message=_SLOT_MOVES, log=_log_busy)
+            queue = self._queues[node] = CommitQueue(self.send, keys=busy, policy=Halves())
         return queue.put(key, commit, commit.size)
 
     def send(self, batch: Batch) -> asyncio.Task[Answers]:

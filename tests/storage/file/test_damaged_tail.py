@@ -15,7 +15,7 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound, StoreUnavailable
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.storage.file import FileSessionStore, backend
+from a2a_session_manager.storage.file import FileSessionStore, writes
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes.common import (
@@ -266,7 +266,7 @@ async def test_the_bytes_are_on_disk_beside_the_log_before_they_leave_it(
 
 
 async def test_a_log_that_somebody_holds_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(writes, "BUSY_SECONDS", 0.05)
     await commit_steps(tmp_path, "chat")
     log = file_of(tmp_path, "chat")
     await asyncio.to_thread(_add, log, b"nonsense")

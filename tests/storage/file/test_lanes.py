@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.storage.file import FileSessionStore, committing, engine, existence, session_reader
+from a2a_session_manager.storage.file import FileSessionStore, committing, creating, existence, purging, session_reader
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, several, spending
@@ -84,7 +84,7 @@ async def store(tmp_path: Path) -> Any:
 async def test_a_long_deletion_holds_up_nobody(
     store: FileSessionStore, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    with stopping(monkeypatch, engine, "purge", gate, lambda _, tree, __: tree.root.id == "root"):
+    with stopping(monkeypatch, purging, "purge", gate, lambda _, tree, __: tree.root.id == "root"):
         deletion = asyncio.create_task(store.delete("root", children="cascade"))
         await gate.reached()
         await _goes_on(store)
@@ -180,7 +180,7 @@ async def test_reading_a_long_log_for_the_first_time_holds_up_no_other(
 async def test_a_creation_that_waits_holds_up_no_commit(
     store: FileSessionStore, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    with stopping(monkeypatch, engine, "create_atomically", gate, lambda _, path, __: path.name == "made.log"):
+    with stopping(monkeypatch, creating, "create_atomically", gate, lambda _, path, __: path.name == "made.log"):
         creation = asyncio.create_task(store.create("made"))
         await gate.reached()
         async with asyncio.timeout(NO_HANG_SECONDS / 2):

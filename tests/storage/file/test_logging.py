@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, backend, sidecars
+from a2a_session_manager.storage.file import FileSessionStore, sidecars, writes
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file.processes.common import file_of, write_checkpoints_every
 
@@ -153,7 +153,7 @@ async def test_a_sidecar_that_cannot_be_written_is_told(
 async def test_who_waits_long_for_a_file_is_told_once_by_its_escaped_id(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "BUSY_SECONDS", 1.5)
+    monkeypatch.setattr(writes, "BUSY_SECONDS", 1.5)
     async with FileSessionStore(tmp_path) as store:
         await store.create("kid\nWARNING all is lost")
         async with held(file_of(tmp_path, "kid\nWARNING all is lost")):

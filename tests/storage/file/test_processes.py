@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, backend, watching
+from a2a_session_manager.storage.file import FileSessionStore, watching, writes
 from a2a_session_manager.testing.contract.making import listening, said
 from tests.storage.file.processes.common import file_of
 from tests.storage.file.processes.crowd import TASKS
@@ -213,7 +213,7 @@ async def test_one_id_created_by_two_processes_under_two_roots_at_once_exists_on
 async def test_a_session_whose_lock_a_stopped_process_holds_fails_after_the_bound_and_others_go_on(
     tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(writes, "BUSY_SECONDS", 0.3)
     async with FileSessionStore(tmp_path) as store:
         for name in ("held", "free"):
             await store.create(name)
@@ -257,7 +257,7 @@ async def test_a_lock_released_in_time_lets_the_waiting_writes_through_in_order(
 async def test_a_held_tree_file_stops_creations_and_deletions_and_no_commit(
     tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(writes, "BUSY_SECONDS", 0.1)
     async with FileSessionStore(tmp_path) as store:
         await store.create("root")
         await store.create("child", parent_id="root")

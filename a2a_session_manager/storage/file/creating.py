@@ -1,0 +1,119 @@
+"""Making a session: its log first, then the line of its tree that makes it exist. It runs in worker threads."""
+
+from __future__ import annotations
+
+import logging
+
+from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
+from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
+from a2a_session_manager.storage.file.commit_lines import creation_record, encode_line
+from a2a_session_manager.storage.file.existence import lost_log
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
+from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.log_commits import repeat
+from a2a_session_manager.storage.file.purging import purge_earlier, purge_some
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+
+_log = logging.getLogger("a2a_session_manager.storage.file")
+
+
+def create(directory: StoreDirectory, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
+    """Write the log, then the tree's line that makes it a session. Raises BusyError when somebody is in the way."""
+    root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
+    directory.prepare_for_new()
+    purge_earlier(directory, key, root)
+    with held_tree(directory, root, make=creation.parent is None) as tree:
+        return _create(directory, key, creation, commit, tree)
+
+
+def _create(
+    directory: StoreDirectory, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile
+) -> Receipt:
+    if purge_some(directory, tree, key):
+        raise BusyError  # its last session: the next try makes a new tree file
+    parent = creation.parent
+    if parent is not None and not tree.is_present(parent.id, parent.creation_id):
+        raise SessionNotFound(parent.id)
+    log = directory.log(key)
+    with log:
+        if _is_taken(directory, log, tree):
+            return _first_result(directory, log, commit, tree)
+        return _write_log(directory, log, creation, commit, tree)
+
+
+def _write_log(
+    directory: StoreDirectory, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile
+) -> Receipt:
+    head = heads.new_head(log.key, creation)
+    no_seqs: dict[str, int] = {}
+    outcome = commit_rules.decide(head, commit, no_seqs.get)
+    root_creation_id = creation.creation_id
+    if creation.parent is not None:
+        root_creation_id = tree.sessions[tree.root.id].creation_id
+    payload = encode_line(commit, outcome, 1, creation_record(log.key, creation, head, root_creation_id))
+    new = directory.new_path(creation.creation_id)
+    directory.make_folder(log.path.parent)
+    # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
+    data = framed(payload, 0 if directory.durable else None)
+    with create_atomically(new, log.path, data, durable=directory.durable):
+        tree.add(log.key.id, head.parent_id, creation.creation_id)
+        sync_tree(directory, tree)
+        if directory.durable:
+            log.on_disk.was_synced(data[:FIRST_BYTES], len(data))
+    return outcome.receipt
+
+
+def _is_taken(directory: StoreDirectory, log: LogFile, tree: TreeFile) -> bool:
+    """Tell whether the log's id has a session already; what a cut-off creation left goes out of the way."""
+    if not log.exists():
+        if log.key.id in tree.sessions:
+            raise lost_log(directory, log, tree)
+        return False
+    if _is_named(directory, log, tree):
+        return True
+    with log.handle.exclusive() as size:
+        # Who makes a session holds its log until its tree names it: only now is it sure that nobody will.
+        if size is None or not log.exists(held_size=size):
+            raise BusyError
+        if _is_named(directory, log, tree):
+            return True
+        _log.debug("%s: removed what a creation that was cut off has left", log.path)
+        log.remove()
+    return False
+
+
+def _is_named(directory: StoreDirectory, log: LogFile, held: TreeFile) -> bool:
+    creation = log.creation
+    assert creation is not None, "a log that exists has its first record"
+    tree = held
+    if creation.root_id != held.root.id:
+        tree = directory.tree(SessionKey(held.root.namespace, creation.root_id))
+    # Tried, not waited for: another thread may hold that tree and wait for this one.
+    if not tree.handle.lock.acquire(blocking=False):
+        raise BusyError
+    try:
+        if tree is not held:
+            tree.catch_up()
+        if tree.unpurged(creation.creation_id):
+            raise BusyError  # what it spent is nowhere else
+        return tree.names(creation)
+    finally:
+        tree.handle.lock.release()
+
+
+def _first_result(directory: StoreDirectory, log: LogFile, commit: EncodedCommit, tree: TreeFile) -> Receipt:
+    receipt = repeat(log, commit)
+    if receipt is None:
+        raise SessionAlreadyExists(log.key.id)
+    # Whoever wrote it may have died before it was on disk.
+    sync_tree(directory, tree)
+    if directory.durable:
+        log.handle.sync()
+        sync_directory(log.path.parent)
+        directory.make_folder(log.path.parent)
+    return receipt

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.log_commits import commit_all, is_checkpoint_due_after
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Unsynced
+from a2a_session_manager.storage.file.tried_locks import Tried
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 
 
@@ -40,7 +41,7 @@ def commit(
     log = directory.log(key)
     if at_once:
         creation = find_creation_at_once(directory, log)
-        with log.at_once():
+        with Tried(log):
             return _commit_held(directory, log, creation, commits, unsynced, at_once=True)
     known = remembered_creation(directory, log) or find_creation(directory, log)
     if known is None:

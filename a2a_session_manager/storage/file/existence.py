@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.commit_lines import CreationRecord
+from a2a_session_manager.storage.file.directory_format import remedy_for_a_lost_part
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.file.tried_locks import Tried
 from a2a_session_manager.storage.records import SessionKey
 
 # So many bytes are read, or written, without anybody waiting for it.
@@ -48,7 +50,7 @@ def find_creation_at_once(directory: StoreDirectory, log: LogFile) -> CreationRe
     Raises BusyError where that does not tell. For a writer, as `remembered_creation`.
     """
     if log.creation is None:
-        with log.at_once():
+        with Tried(log):
             signature = log.handle.signature()
             if signature is None or signature.size > MOST_AT_ONCE or not log.exists():
                 raise BusyError
@@ -56,7 +58,7 @@ def find_creation_at_once(directory: StoreDirectory, log: LogFile) -> CreationRe
     if creation is None:
         raise BusyError
     tree = directory.tree(SessionKey(log.key.namespace, creation.root_id))
-    with tree.at_once():
+    with Tried(tree):
         tree.catch_up(most=MOST_AT_ONCE)
         if not tree.names(creation):
             raise BusyError
@@ -80,7 +82,7 @@ def remembered_creation(directory: StoreDirectory, log: LogFile) -> CreationReco
 def lost_log(directory: StoreDirectory, log: LogFile, tree: TreeFile) -> CorruptSession:
     """What to raise for a session that a tree names and that has no log: damage, not absence."""
     return CorruptSession(
-        log.key.id, f"{log.path} is missing, but {tree.path} names it: {directory.remedy_for_a_lost_part()}"
+        log.key.id, f"{log.path} is missing, but {tree.path} names it: {remedy_for_a_lost_part(directory.path)}"
     )
 
 
@@ -112,5 +114,6 @@ def _refuse_lost_line(directory: StoreDirectory, log: LogFile, creation: Creatio
     if has_root and _creation_and_revision(log)[0] == creation:
         raise CorruptSession(
             log.key.id,
-            f"{tree.path} has lost the line of {log.path}: {directory.remedy_for_a_lost_part()}; nothing was changed",
+            f"{tree.path} has lost the line of {log.path}: {remedy_for_a_lost_part(directory.path)}; "
+            "nothing was changed",
         )

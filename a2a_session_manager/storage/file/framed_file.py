@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from bisect import bisect_right
-from contextlib import suppress
-from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from a2a_session_manager.exceptions import CorruptSession, StoreFull
-from a2a_session_manager.storage.file.atomic_files import sync_directory
+from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.file.commit_lines import UnknownFormatError
-from a2a_session_manager.storage.file.framing import FIRST_BYTES, DamagedFrameError, Frame, find_frames, read_frames
-from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, FileSignature, HandlePool
+from a2a_session_manager.storage.file.frame_reading import frames_from
+from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame
+from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handles import BusyError, FileChangedError, FileHandle, FileSignature
 from a2a_session_manager.storage.file.on_disk import OnDisk
 from a2a_session_manager.storage.file.os_errors import translation
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
 
 _CHUNK = 4_000_000
-# More than this was never under way at once: a longer tail was not lost with the power.
-_MOST_UNSYNCED = 256_000_000
-_MOMENT_SECONDS = 0.05
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
@@ -55,14 +50,6 @@ class FramedFile(ABC):
         self.handle.lock.release()
         if isinstance(error, OSError):
             raise translation(error, self.path) from error
-
-    def soon(self) -> _Tried:
-        """Be `with` it, unless another thread has it for more than a moment: raises BusyError then."""
-        return _Tried(self, _MOMENT_SECONDS)
-
-    def at_once(self) -> _Tried:
-        """Be `with` it, unless another thread has it: raises BusyError then."""
-        return _Tried(self, 0)
 
     @abstractmethod
     def forget(self) -> None:
@@ -134,9 +121,8 @@ class FramedFile(ABC):
             return True
         if not self.catch_up():
             return False
-        self._seen = (
-            signature if signature is not None and signature.is_settled and signature.size == self.offset else None
-        )
+        is_whole = signature is not None and signature.is_settled and signature.size == self.offset
+        self._seen = signature if is_whole else None
         return True
 
     def is_there(self) -> bool:
@@ -146,25 +132,6 @@ class FramedFile(ABC):
         self.start_over()
         return False
 
-    def write(self, frames: list[bytes], synced: int | None) -> int:
-        """Append records in one write and return how many are whole in the file; the rest did not fit.
-
-        `synced` is what the records say was on disk before them, None without durability=disk.
-
-        Only by who holds the file exclusively and has caught up. A short write is cut back.
-        """
-        data = b"".join(frames)
-        written = self.handle.append(data)
-        if synced:
-            with suppress(OSError):  # an older mark only tells of less
-                self.on_disk.mark.write(self._first_bytes, synced)
-        if written == len(data):
-            return len(frames)
-        ends = list(accumulate(len(frame) for frame in frames))
-        whole = bisect_right(ends, written)
-        self.handle.cut(self.offset + (ends[whole - 1] if whole else 0))
-        return whole
-
     @property
     def first_bytes(self) -> bytes:
         """Newline and checksum of the first record: they tell this content from another under the same name."""
@@ -172,11 +139,7 @@ class FramedFile(ABC):
 
     def anchor(self) -> None:
         """Bring what was read to disk, and a mark that says so: what comes after it may be lost with the power."""
-        self.handle.sync()
-        self.on_disk.mark.write(self._first_bytes, self.offset, durable=True)
-        sync_directory(self.path.parent)
-        self.on_disk.was_synced(self._first_bytes, self.offset)
-        self.on_disk.synced = self.offset
+        self.on_disk.anchor(self.handle, self._first_bytes, self.offset)
 
     def start_over(self) -> None:
         """Forget the file: the next use reads it from its start."""
@@ -186,9 +149,6 @@ class FramedFile(ABC):
         self._passed_over = None
         self._seen = None
         self.forget()
-
-    def no_room(self) -> StoreFull:
-        return StoreFull(f"{self.path}: no room is left: free some, then write again", session_id=self.session_id)
 
     def _size(self) -> int | None:
         for _ in range(2):
@@ -231,19 +191,9 @@ class FramedFile(ABC):
                 break
 
     def _read_on(self, size: int) -> bool:
-        chunk = _CHUNK
-        is_damaged = False
-        while True:
-            data = self.handle.read(self.offset, min(self.offset + chunk, size))
-            try:
-                frames = read_frames(data, self.offset, goes_on=self.offset + len(data) < size)
-            except DamagedFrameError as error:
-                frames, is_damaged = error.frames, True
-            if frames or is_damaged or self.offset + len(data) >= size:
-                break
-            chunk *= 4  # one record is longer than the chunk
+        frames, is_damaged = frames_from(self.handle, self.offset, self.offset + _CHUNK, size)
         if self.offset == 0 and frames:
-            self._first_bytes = data[:FIRST_BYTES]
+            self._first_bytes = self._read_first_bytes()
         for frame in frames:
             self._take(frame)
         if is_damaged:
@@ -256,7 +206,7 @@ class FramedFile(ABC):
         if tail == self._passed_over:
             return
         # What does not follow from a shortcut may be the shortcut's fault: no tail, but the middle of a record.
-        if self.is_where_shortcut_ends() or not self._is_lost_with_the_power(*tail):
+        if self.is_where_shortcut_ends() or not self._is_lost_with_the_power(size):
             raise self._damaged(self.offset, "damaged")
         self._passed_over = tail
         _log.warning(
@@ -265,14 +215,11 @@ class FramedFile(ABC):
             self.path, size - self.offset, self.offset,
         )  # fmt: skip
 
-    def _is_lost_with_the_power(self, start: int, size: int) -> bool:
-        """Tell whether nothing says that the bytes from `start` on were on disk; whole records after it might."""
-        if size - start > _MOST_UNSYNCED:
-            return False
+    def _is_lost_with_the_power(self, size: int) -> bool:
+        start = self.offset
         if not (self.on_disk.may_end_at(start, self._first_bytes) if start else self.may_be_lost_whole()):
             return False
-        later = find_frames(self.handle.read(start, size), start)
-        return all(frame.synced is not None and frame.synced <= start for frame in later)
+        return self.on_disk.may_have_lost(self.handle, start, size)
 
     def _take(self, frame: Frame) -> None:
         try:
@@ -292,22 +239,3 @@ class FramedFile(ABC):
             self.session_id,
             f"{self.path} is {how}, at byte {offset}: {self.remedy(offset)}; nothing was changed",
         )
-
-
-class _Tried:
-    """Is `with` a file, or raises BusyError when another thread has it for longer than so many seconds."""
-
-    __slots__ = ("_file", "_seconds")
-
-    def __init__(self, file: FramedFile, seconds: float) -> None:
-        self._file = file
-        self._seconds = seconds
-
-    def __enter__(self) -> None:
-        if not self._file.handle.lock.acquire(timeout=self._seconds):
-            raise BusyError
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._file.__exit__(kind, error, traceback)

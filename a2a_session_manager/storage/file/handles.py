@@ -1,24 +1,22 @@
-"""Open files, few at a time: each can be closed and found again, or found to be another file."""
+"""Open files, each of which can be closed and found again, or found to be another file."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import resource
 import stat
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from a2a_session_manager.storage.file import descriptors
+from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.os_errors import FULL, READ_ONLY
 
-_MOST_OPEN = 256
 _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
 # The clock that stamps files is coarse: two changes within a tick may bear the same time.
@@ -250,35 +248,3 @@ class FileHandle:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-class HandlePool:
-    """Keeps the most recently used files open, within what the process may open at all."""
-
-    def __init__(self) -> None:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.most = max(4, min(_MOST_OPEN, soft // 4))
-        self._open: OrderedDict[FileHandle, None] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def used(self, handle: FileHandle) -> None:
-        """Note that `handle` is open and in use; close others that were not used for longest."""
-        with self._lock:
-            self._open[handle] = None
-            self._open.move_to_end(handle)
-            if len(self._open) <= self.most:
-                return
-            idle = list(self._open)[: len(self._open) - self.most]
-        for other in idle:
-            # One that is in use stays open, and goes another time.
-            if other is not handle:
-                other.close_if_idle()
-
-    def closed(self, handle: FileHandle) -> None:
-        with self._lock:
-            self._open.pop(handle, None)
-
-    def close_all(self) -> None:
-        for handle in list(self._open):
-            with handle.lock:
-                handle.close()

@@ -13,7 +13,7 @@ from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame
-from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.log_records import LogRecords, MisledError
 from a2a_session_manager.storage.file.stored_shapes import check_ranges

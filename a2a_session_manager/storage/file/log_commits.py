@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.commit_lines import encode_line, encode_one
+from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
@@ -33,7 +34,7 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
     try:
         synced = log.on_disk.for_a_record(log.first_bytes)
         staged, frames, end = log.unmisled(lambda: _staged(log, commits, synced))
-        whole = log.write(frames, synced) if frames else 0
+        whole = append_frames(log, frames, synced) if frames else 0
         if (synced, log.on_disk.synced) != (None, None) and log.index.is_due(end):
             log.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
     except BaseException:
@@ -45,7 +46,7 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
         log.offset = end
         log.on_disk.synced = synced if frames else log.on_disk.synced
         _write_checkpoint_if_due(log)
-    return [answer if needed <= whole else log.no_room() for answer, needed in staged]
+    return [answer if needed <= whole else no_room(log) for answer, needed in staged]
 
 
 def _staged(

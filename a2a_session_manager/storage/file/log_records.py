@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.file.commit_lines import decode_line, events_in_line, seqs_in_line
+from a2a_session_manager.storage.file.frame_reading import frames_from
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.index import LogIndex
@@ -45,7 +46,11 @@ class LogRecords:
         # Up to the log's end where the last one is wanted, else up to about the record that holds the last wanted one.
         stop = end if last == last_seq else self._start_of(last, last_seq) + _RECORD_BYTES
         while True:
-            for frame in self._frames(start, min(start + _CHUNK_BYTES, max(stop, start + _RECORD_BYTES)), end):
+            upto = min(start + _CHUNK_BYTES, max(stop, start + _RECORD_BYTES))
+            frames, _ = frames_from(self._handle, start, upto, end)
+            if not frames:
+                raise MisledError(start)
+            for frame in frames:
                 try:
                     page = events_in_line(frame.payload, first, last)
                 except NONSENSE as error:
@@ -88,23 +93,6 @@ class LogRecords:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
         return None
-
-    def _frames(self, start: int, stop: int, end: int) -> list[Frame]:
-        """Return the whole records from `start` up to about `stop`, one at least."""
-        while True:
-            stop = min(stop, end)
-            data = self._handle.read(start, stop)
-            try:
-                frames = read_frames(data, start, goes_on=stop < end)
-            except DamagedFrameError as error:
-                if error.offset == start:
-                    raise MisledError(start) from error
-                frames = error.frames  # what comes after them may not be wanted
-            if frames:
-                return frames
-            if stop == end:
-                raise MisledError(start)
-            stop += stop - start  # one record is longer
 
     def _frame_at(self, start: int, end: int) -> Frame:
         """Return the record at `start`, and look at no other."""

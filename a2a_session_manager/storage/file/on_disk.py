@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from a2a_session_manager.storage.file.framing import Frame
+from a2a_session_manager.storage.file.atomic_files import sync_directory
+from a2a_session_manager.storage.file.framing import Frame, find_frames
+from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.sync_mark import SyncMark
+
+# More than this was never under way at once: a longer tail was not lost with the power.
+_MOST_UNSYNCED = 256_000_000
 
 
 class OnDisk:
@@ -50,6 +55,14 @@ class OnDisk:
         """Tell whether all that a new record with durability=disk rests on is known to be on disk."""
         return self.synced is not None and self.end(first_bytes) > 0
 
+    def anchor(self, handle: FileHandle, first_bytes: bytes, end: int) -> None:
+        """Bring all up to `end` to disk, and a mark that says so."""
+        handle.sync()
+        self.mark.write(first_bytes, end, durable=True)
+        sync_directory(handle.path.parent)
+        self.was_synced(first_bytes, end)
+        self.synced = end
+
     def for_a_record(self, first_bytes: bytes) -> int | None:
         """Return what a new record has to say of what is on disk before it."""
         return self.end(first_bytes) if self.durable else None
@@ -62,3 +75,10 @@ class OnDisk:
         mark = self.mark.read(first_bytes)
         is_for_disk = self.synced is not None or mark == offset
         return is_for_disk and max(mark, self.synced or 0) <= offset
+
+    def may_have_lost(self, handle: FileHandle, start: int, size: int) -> bool:
+        """Tell whether nothing says that the bytes from `start` on were on disk; whole records among them might."""
+        if size - start > _MOST_UNSYNCED:
+            return False
+        later = find_frames(handle.read(start, size), start)
+        return all(frame.synced is not None and frame.synced <= start for frame in later)

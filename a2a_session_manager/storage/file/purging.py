@@ -14,11 +14,13 @@ from itertools import islice
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.existence import find_creation, stored_creation
-from a2a_session_manager.storage.file.handles import BusyError, HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
+from a2a_session_manager.storage.file.tried_locks import MOMENT_SECONDS, Tried
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
@@ -107,7 +109,7 @@ def _taken(
     """
     log = directory.log(SessionKey(tree.root.namespace, entry.id))
     try:
-        held.enter_context(log.soon())
+        held.enter_context(Tried(log, seconds=MOMENT_SECONDS))
         if not _is_log_of(log, entry, None):
             return entry, None, {}
         size = held.enter_context(log.handle.exclusive())

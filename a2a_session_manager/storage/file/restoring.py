@@ -16,6 +16,7 @@ from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.commit_lines import CreationRecord, decode_line
+from a2a_session_manager.storage.file.directory_format import taking_into_use
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
@@ -50,7 +51,7 @@ def bring_in_order(directory: StoreDirectory) -> None:
     """Make a copy whole, once, whoever opens it first; a copy that is read-only stays as it is."""
     with translated(directory.path):
         try:
-            with directory.taking_into_use() as is_first:
+            with taking_into_use(directory.path, durable=directory.durable) as is_first:
                 if is_first:
                     _bring_in_order(directory)
         except OSError as error:

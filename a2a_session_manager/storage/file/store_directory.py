@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file import descriptors
+from a2a_session_manager.storage.file import directory_format
 from a2a_session_manager.storage.file.atomic_files import (
     make_directory,
-    read_regular,
     remove_leftovers,
     sync_directory,
-    sync_file,
 )
-from a2a_session_manager.storage.file.descriptors import private_opener
 from a2a_session_manager.storage.file.framed_file import FramedFile
-from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
@@ -37,11 +30,6 @@ FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
 _NEW_FOLDER = "new"
-_FORMAT_FILE = "format.json"
-_IN_USE = "in-use"
-_IN_USE_TEXT = "A store works here. Backups leave this file out: without it, a directory is taken for one.\n"
-_FORMAT = 1
-_FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 
 
 class StoreDirectory:
@@ -71,8 +59,8 @@ class StoreDirectory:
             return
         with translated(self.path):
             self._find()
-            if (self.path / _FORMAT_FILE).exists():
-                self._check_format()
+            if directory_format.has_format(self.path):
+                self.is_copy = directory_format.prepare_format(self.path, durable=self.durable)
                 self._is_readable = True
                 return
             try:
@@ -84,9 +72,9 @@ class StoreDirectory:
     def _prepare(self) -> None:
         make_directory(self.path, durable=self.durable)
         self._find()
-        self._check_format()
+        self.is_copy = directory_format.prepare_format(self.path, durable=self.durable)
         if self.durable:
-            self._bring_to_disk()
+            directory_format.bring_to_disk(self.path)
         self._make_folder_for_new()
         self._is_checked = True
 
@@ -96,32 +84,6 @@ class StoreDirectory:
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
-
-    @contextmanager
-    def taking_into_use(self) -> Iterator[bool]:
-        """Hold a copy against others who open it, and mark it as in use afterwards; yields whether we are the first."""
-        fd = descriptors.opened(self.path / _FORMAT_FILE, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if (self.path / _IN_USE).exists():
-                yield False
-                return
-            if not os.access(self.path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path))
-            yield True
-            self._mark_as_in_use()
-        finally:
-            fcntl.flock(fd, fcntl.LOCK_UN)
-            descriptors.close(fd)
-
-    def remedy_for_a_lost_part(self) -> str:
-        """Return what to do where files do not fit each other: damage, or a copy of several moments."""
-        if (self.path / _IN_USE).exists():
-            return (
-                f"restore it from a backup; or, if {self.path} was copied while a store worked there, remove "
-                f"{_IN_USE} from the copy and open it again"
-            )
-        return f"{self.path} is a copy that nobody has opened yet: open it once where it may be written to"
 
     def namespace_folders(self) -> list[Path]:
         """Return the folders of all namespaces."""
@@ -231,74 +193,3 @@ class StoreDirectory:
                 f"{self.path} can only be read: check the path and its permissions, or write to a copy of it"
             )
         remove_leftovers(folder)
-
-    def _check_format(self) -> None:
-        marker = self.path / _FORMAT_FILE
-        if not marker.exists():
-            self._refuse_old_data()
-            self._mark_as_in_use()  # before the format names it: nobody must take a new directory for a copy
-            # Renamed into place: another process that looks meanwhile must not find half of it.
-            new = self.path / f"{_FORMAT_FILE}.{uuid4().hex}"
-            with open(new, "x", opener=private_opener) as file:
-                file.write(_FORMAT_TEXT)
-            if self.durable:
-                sync_file(new)
-            os.replace(new, marker)
-        else:
-            with translated(marker):
-                _check_format_text(marker, read_regular(marker))
-        self.is_copy = not (self.path / _IN_USE).exists()
-
-    def _mark_as_in_use(self) -> None:
-        new = self.path / f"{_IN_USE}.{uuid4().hex}"
-        with open(new, "x", opener=private_opener) as file:
-            file.write(_IN_USE_TEXT)
-        if self.durable:
-            sync_file(new)
-        os.replace(new, self.path / _IN_USE)
-        if self.durable:
-            sync_directory(self.path)
-
-    def _bring_to_disk(self) -> None:
-        """Sync what every promise rests on: whoever made the directory may have died before that."""
-        sync_file(self.path / _FORMAT_FILE)
-        sync_directory(self.path)
-        with suppress(PermissionError):  # a folder that we may pass through, but not read, is not ours to sync
-            sync_directory(self.path.parent)
-
-    def _refuse_old_data(self) -> None:
-        old = next((each for each in self.path.glob("*.json") if each.name != _FORMAT_FILE), None)
-        if old is not None:
-            raise StoreUnavailable(
-                f"{self.path} holds sessions of release 0.1 ({old.name}): take an empty directory, "
-                "and read the old files with json to import them"
-            )
-
-
-def _check_format_text(marker: Path, data: bytes) -> None:
-    """Raise StoreUnavailable unless `marker` names the format of this release."""
-    version = _format_named(data)
-    if version is not None and version > _FORMAT:
-        raise StoreUnavailable(
-            f"{marker} names format {version}, of a newer release: upgrade a2a_session_manager, or, if none was ever "
-            "used here, restore it from a backup"
-        )
-    if version != _FORMAT:
-        raise StoreUnavailable(
-            f"{marker} is damaged, at byte {_first_difference(data)}: restore it from a backup, or write "
-            f"{_FORMAT_TEXT.strip()} into it if this release wrote the directory; nothing was changed"
-        )
-
-
-def _format_named(data: bytes) -> int | None:
-    try:
-        document = parsed(data)
-    except ValueError:
-        return None
-    version = document.get("a2a_session_manager") if isinstance(document, dict) else None
-    return version if type(version) is int else None
-
-
-def _first_difference(data: bytes) -> int:
-    pairs = enumerate(zip(data, _FORMAT_TEXT.encode(), strict=False))
-    return next((at for at, (found, right) in pairs if found != right), min(len(data), len(_FORMAT_TEXT)))

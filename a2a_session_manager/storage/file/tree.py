@@ -15,9 +15,10 @@ from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.atomic_files import read_regular
 from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, check_format
+from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
-from a2a_session_manager.storage.file.handles import HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters
 from a2a_session_manager.storage.records import SessionKey, Totals
 
@@ -172,13 +173,13 @@ class TreeFile(FramedFile):
         synced = self.on_disk.for_a_record(self._first_bytes)
         payloads = [json.dumps(record, separators=(",", ":")).encode() for record in records]
         frames = [framed(payload, synced) for payload in payloads]
-        whole = self.write(frames, synced)
+        whole = append_frames(self, frames, synced)
         if self.offset == 0 and whole:
             self._first_bytes = frames[0][:FIRST_BYTES]
         for payload, frame in zip(payloads[:whole], frames, strict=False):
             self._take(Frame(self.offset, self.offset + len(frame), payload, synced))
         if whole < len(frames):
-            raise self.no_room()
+            raise no_room(self)
 
 
 def _cells(totals: Totals) -> list[list[Any]]:

@@ -11,13 +11,13 @@ from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from a2a_session_manager.serialization.plain_json import dumped, parsed
-from a2a_session_manager.storage.commit_rules import Outcome
 from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     EncodedEvent,
     HeadRecord,
+    Range,
     SessionKey,
     StoredEvent,
     StoredRun,
@@ -74,10 +74,19 @@ def creation_record(key: SessionKey, creation: Creation, head: HeadRecord, root_
 
 
 def encode_line(
-    commit: EncodedCommit, outcome: Outcome, first_seq: int, creation: CreationRecord | None = None
+    commit: EncodedCommit,
+    revision: int,
+    first_seq: int,
+    fresh: Sequence[EncodedEvent],
+    *,
+    hidden: Sequence[Range] = (),
+    creation: CreationRecord | None = None,
 ) -> bytes:
-    """Return the payload that records what `commit` did; only what is not empty is written."""
-    header: dict[str, Any] = {"r": outcome.revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
+    """Return the payload that records what `commit` did: the events that were new, and what it hid.
+
+    Only what is not empty is written.
+    """
+    header: dict[str, Any] = {"r": revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
     if creation is not None:
         header["v"] = FORMAT
         header["birth"] = creation_fields(creation)
@@ -88,26 +97,12 @@ def encode_line(
             "state": _texts(commit.state),
             "properties": _texts(commit.properties),
             "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
-            "hidden": outcome.hidden,
+            "hidden": hidden,
         }
         header |= {name: value for name, value in optional.items() if value}
-    if outcome.fresh:
-        header["e"] = [[event.id, event.run_id, event.usage] for event in outcome.fresh]
-    return b"\t".join([dumped(header), *[event.data for event in outcome.fresh]])
-
-
-def encode_one(commit: EncodedCommit, revision: int, seq: int) -> bytes:
-    """Return what `encode_line` makes of one new event and nothing else."""
-    (event,) = commit.events
-    described = dumped([[event.id, event.run_id, event.usage]])
-    return b'{"r":%d,"s":%d,"t":%d,"g":"%b","e":%b}\t%b' % (
-        revision,
-        seq,
-        commit.written_at,
-        commit.tag.encode(),
-        described,
-        event.data,
-    )
+    if fresh:
+        header["e"] = [[event.id, event.run_id, event.usage] for event in fresh]
+    return b"\t".join([dumped(header), *[event.data for event in fresh]])
 
 
 def seqs_in_line(payload: bytes) -> dict[str, int]:

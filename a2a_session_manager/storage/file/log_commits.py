@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import commit_rules
-from a2a_session_manager.storage.file.commit_lines import encode_line, encode_one
+from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.log import LogFile
@@ -83,7 +83,7 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
         return error, None
     if not outcome.receipt.is_change and commit.write_id is None:
         return outcome.receipt, None
-    payload = encode_line(commit, outcome, head.last_seq + 1)
+    payload = encode_line(commit, outcome.revision, head.last_seq + 1, outcome.fresh, hidden=outcome.hidden)
     log.note(commit, outcome, start)
     return outcome.receipt, payload
 
@@ -92,7 +92,7 @@ def _one_appended(log: LogFile, head: HeadRecord, commit: EncodedCommit, start: 
     (event,) = commit.events
     receipt = commit_rules.append_one(head, commit)
     log.index.note_event(event.id, receipt.last_seq, start)
-    return receipt, encode_one(commit, receipt.revision, receipt.last_seq)
+    return receipt, encode_line(commit, receipt.revision, receipt.last_seq, commit.events)
 
 
 def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:

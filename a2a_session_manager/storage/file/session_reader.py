@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import commit_rules, heads, paging, ranges
-from a2a_session_manager.storage.file.existence import find_creation, lost_log
+from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
@@ -37,7 +37,7 @@ class SessionReader:
     def existing(self, key: SessionKey) -> Iterator[LogFile | None]:
         """Hold a session's log against other threads, caught up; None when there is no such session."""
         log = self._directory.log(key)
-        creation = find_creation(self._directory, log)
+        creation = remembered_creation(self._directory, log) or find_creation(self._directory, log)
         with log:
             yield log if creation is not None and log.exists() and log.creation == creation else None
 

@@ -1,0 +1,106 @@
+"""What a second road over the same keys gains on Redis; tests hold each equal to the general one.
+
+`redis/twins/append`: the short script of appends, which stands before the general one of all commits.
+`redis/twins/heads`: heads read by plain commands, where the script of all reads would do, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from redis import Redis
+
+from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.address import address_from_url
+from a2a_session_manager.storage.redis.script import Script
+from benchmarks import redis
+from benchmarks.measure import Result, Sample, outpaced
+from benchmarks.payloads import short_message
+from benchmarks.redis import Setup, one_server
+from benchmarks.scenarios import Case, Sizes, an_event, grown, in_turn
+
+_SCRIPTS: Mapping[str, Script] = {"general": scripts._script("commit_rules", "commit"), "short": scripts.COMMIT}
+_HEADS = 200
+
+
+async def short_against_general(setup: Setup, sizes: Sizes) -> Result:
+    """Appends by the general script of a commit and by the short one, in time and on the server alone."""
+    session_ids = {name: await grown(setup.store, 10) for name in _SCRIPTS}
+    constants: Any = scripts
+
+    async def append(number: int, *, by: str) -> None:
+        constants.COMMIT = _SCRIPTS[by]
+        await setup.store.append(session_ids[by], an_event(short_message()))
+
+    ways = {name: partial(append, by=name) for name in _SCRIPTS}
+    try:
+        return await _in_both_times(setup, ways, sizes.operations, sizes)
+    finally:
+        constants.COMMIT = _SCRIPTS["short"]
+
+
+async def plain_heads_against_script(setup: Setup, sizes: Sizes) -> Result:
+    """The heads of a tree's sessions by the script of all reads and by plain commands."""
+    await setup.store.create("root")
+    names = [(await setup.store.create(parent_id="root")).id for _ in range(_HEADS)]
+    backend: Any = setup.store._open_backend
+    reader = backend._reader
+    plain = reader._plain_heads
+
+    async def none(_: object) -> dict[object, object]:
+        return {}
+
+    async def read(number: int, *, by: Callable[..., Awaitable[Any]]) -> None:
+        reader._plain_heads = by
+        await setup.store.get_many(names)
+
+    ways = {"script": partial(read, by=none), "plain": partial(read, by=plain)}
+    return await _in_both_times(setup, ways, max(sizes.operations // 50, 1), sizes)
+
+
+async def _in_both_times(
+    setup: Setup, ways: Mapping[str, Callable[[int], Awaitable[None]]], operations: int, sizes: Sizes
+) -> Result:
+    """Return how many times as fast the second way is as the first; beside it, what each takes the server."""
+    with _server_clock(setup.url) as server_clock:
+        (first, slow), (second, fast) = ways.items()
+        samples: dict[str, Sample] = {
+            first: in_turn(slow, operations, clock=time.perf_counter),
+            f"{first}, server": in_turn(slow, operations, clock=server_clock),
+            f"{second}, server": in_turn(fast, operations, clock=server_clock),
+            second: in_turn(fast, operations, clock=time.perf_counter),
+        }
+        return await outpaced(samples, turns=sizes.turns)
+
+
+@contextmanager
+def _server_clock(url: str) -> Iterator[Callable[[], float]]:
+    """Give a clock of the seconds that the server has worked on commands."""
+    address, _ = address_from_url(url)
+    with Redis(host="127.0.0.1", port=address.nodes[0][1]) as client:
+
+        def seconds() -> float:
+            statistics: Any = client.info("commandstats")
+            return float(sum(each["usec"] for each in statistics.values())) / 1e6
+
+        yield seconds
+
+
+async def _alone(scenario: Callable[[Setup, Sizes], Awaitable[Result]], sizes: Sizes) -> Result:
+    async with one_server() as setup:
+        return await scenario(setup, sizes)
+
+
+# Without a redis-server there is nothing to measure.
+CASES = (
+    [
+        Case("redis/twins/append", None, partial(_alone, short_against_general)),
+        Case("redis/twins/heads", None, partial(_alone, plain_heads_against_script)),
+    ]
+    if redis.CASES
+    else []
+)

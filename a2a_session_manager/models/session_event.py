@@ -37,7 +37,7 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
         timestamp: when the event was made. It orders nothing.
         task_id: the id of the run that the event belongs to.
         metadata: JSON values under string keys, for whatever else is to be known.
-        token_usage: what the request used that the event answers.
+        token_usage: the usage of the model request that the event comes from.
         seq: the event's number in its session, 1, 2, 3 …, given by the store; None before it is stored.
         retracted: whether the event is hidden from the default view.
         is_repeat: whether a write brought the id again. Then this is the event that was stored before under it.

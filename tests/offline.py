@@ -1,4 +1,4 @@
-"""Tokens and money are counted offline: a test that reaches for the network fails."""
+"""A fixture for tests of tokens and prices, which are offline: a test that uses the network fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stores that a test of something above them runs on, each opened twice for one that reads cold."""
+"""The stores for tests of what is above them; each can be opened twice, to read with a cold one."""
 
 from __future__ import annotations
 

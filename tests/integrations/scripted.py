@@ -1,4 +1,4 @@
-"""A model that says what the test wrote: no network, no key."""
+"""A model with scripted answers, which needs no network and no key."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from redis.asyncio import Connection, ConnectionPool
 
 OURS = "a2a_session_manager."
 NEVER_DECODE = "NEVER_DECODE"
-# Each that `storage/redis/private.py` looks for in the clients that we build.
+# The private parts that `storage/redis/private.py` looks for in the clients that we build.
 PARTS = [
     "Connection._writer",
     "Connection._connect",
@@ -31,7 +31,7 @@ PARTS = [
 
 
 def take_away(patch: pytest.MonkeyPatch, part: str) -> None:
-    """Hide `Class.name` from the store; redis-py itself goes on using it under what may be another name."""
+    """Hide `Class.name` from the store; redis-py itself still uses it, as if it had renamed it."""
     if part == NEVER_DECODE:
         patch.delattr(redis.client, part)
     elif part == "read_response(disable_decoding=)":
@@ -66,7 +66,7 @@ def _refuse_the_option(patch: pytest.MonkeyPatch) -> None:
 
 
 def _want_a_command(patch: pytest.MonkeyPatch) -> None:
-    """Let a pool want the command that a connection is for, as that of redis-py 5.2 does."""
+    """Let a pool require the command that a connection is for, as the one of redis-py 5.2 does."""
     usual: Any = ConnectionPool.get_connection
     is_wanted_already = inspect.signature(usual).parameters["command_name"].default is inspect.Parameter.empty
 

@@ -1,4 +1,4 @@
-"""A Redis Cluster of three primaries, made by commands alone."""
+"""A Redis Cluster of three primaries, which is made by commands alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SLOTS = 16_384
 _OPTIONS = (
     ("cluster-enabled", "yes"),
     ("cluster-node-timeout", "2000"),
-    # A node that is away must not stop the others.
+    # With this, the other nodes go on serving when one of them is down.
     ("cluster-require-full-coverage", "no"),
     *APPEND_ONLY,
     ("save", '""'),
@@ -19,7 +19,7 @@ _OPTIONS = (
 
 
 class RedisCluster(Startable):
-    """Three nodes with a third of the slots each; a node that is killed and started again comes back whole."""
+    """Three nodes with a third of the slots each. A node that is killed and started again has all its data."""
 
     def __init__(self, directory: Path, *options: tuple[str, ...]) -> None:
         self.nodes = [RedisServer(directory / f"node{number}", *_OPTIONS, *options) for number in range(3)]

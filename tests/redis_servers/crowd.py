@@ -1,4 +1,4 @@
-"""A crowd at work on one store: it does everything again until it is told that it is done, and notes what was told."""
+"""A crowd of clients of one store: each repeats a write until it is acknowledged, and notes what was acknowledged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GIVE_UP_SECONDS = 90.0
 
 @dataclass
 class Crowd:
-    """Writers to one session and to children of it, makers of short lives, and a follower."""
+    """Tasks that write to one session and its children, tasks that create and delete sessions, and a follower."""
 
     store: BaseSessionStore
     told: dict[str, list[list[str]]] = field(default_factory=dict)  # by session, the ids of each writer in their order
@@ -33,8 +33,8 @@ class Crowd:
     _is_over: bool = False
 
     async def work(self, faults: Callable[[], Awaitable[object]]) -> None:
-        """Work while `faults` goes on, and until all that was begun is done."""
-        await self._surely(lambda: self.store.create(SHARED, write_id="shared"))
+        """Work while `faults` runs, and until every write that was begun is acknowledged."""
+        await self._until_acknowledged(lambda: self.store.create(SHARED, write_id="shared"))
         following = asyncio.create_task(self._follow())
         workers = [
             *(asyncio.create_task(self._append(SHARED, writer)) for writer in range(WRITERS)),
@@ -54,8 +54,8 @@ class Crowd:
         following.cancel()
         await asyncio.wait({following})
 
-    async def _surely(self, write: Callable[[], Awaitable[Any]]) -> None:
-        """Do the same again until it is told to be done. Any error but an outage is a failure."""
+    async def _until_acknowledged(self, write: Callable[[], Awaitable[Any]]) -> None:
+        """Repeat a write until it is acknowledged. Any error but an outage is a failure."""
         async with asyncio.timeout(GIVE_UP_SECONDS):
             while True:
                 try:
@@ -72,22 +72,22 @@ class Crowd:
         while not self._is_over:
             usage = TokenUsage(prompt_tokens=1, model="m", cost_pico_usd=7)
             event = SessionEvent(id=f"{session_id} {writer} {len(told)}", message="x" * 200, token_usage=usage)
-            await self._surely(lambda event=event: self.store.append(session_id, event))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            await self._until_acknowledged(lambda event=event: self.store.append(session_id, event))  # type: ignore[misc]  # mypy cannot infer a lambda's default
             told.append(event.id)
             await asyncio.sleep(0.002)
 
     async def _child(self, writer: int) -> None:
         name = f"child {writer}"
-        await self._surely(lambda: self.store.create(name, parent_id=SHARED, write_id=name))
+        await self._until_acknowledged(lambda: self.store.create(name, parent_id=SHARED, write_id=name))
         await self._append(name, writer)
 
     async def _live(self, writer: int) -> None:
         while not self._is_over:
             name = f"life {writer} {len(self.deleted)}"
             parent = SHARED if len(self.deleted) % 2 else None
-            await self._surely(lambda: self.store.create(name, parent_id=parent, write_id=name))  # noqa: B023  awaited at once
-            await self._surely(lambda: self.store.append(name, SessionEvent(id=name, message="z")))  # noqa: B023  the same
-            await self._surely(lambda: self.store.delete(name))  # noqa: B023  the same
+            await self._until_acknowledged(lambda: self.store.create(name, parent_id=parent, write_id=name))  # noqa: B023  awaited at once
+            await self._until_acknowledged(lambda: self.store.append(name, SessionEvent(id=name, message="z")))  # noqa: B023  the same
+            await self._until_acknowledged(lambda: self.store.delete(name))  # noqa: B023  the same
             self.deleted.append(name)
             await asyncio.sleep(0.02)
 
@@ -96,7 +96,7 @@ class Crowd:
         while not self._is_over:
             number += 1
             change = SessionChange(set_state={"number": number})
-            await self._surely(lambda: self.store.commit(SHARED, change, write_id=f"state {number}"))  # noqa: B023  the same
+            await self._until_acknowledged(lambda: self.store.commit(SHARED, change, write_id=f"state {number}"))  # noqa: B023  the same
             self.states["number"] = number
             await asyncio.sleep(0.01)
 
@@ -112,7 +112,7 @@ class Crowd:
                 await asyncio.sleep(0.05)
 
     async def check(self, cold: BaseSessionStore) -> None:
-        """See through another store that all that was told is there: once, in its order, and nothing else."""
+        """Check through another store that what was acknowledged is there: once, in order, and nothing else."""
         for name, writers in self.told.items():
             log = await cold.events(name)
             seen = [event.id for event in log]

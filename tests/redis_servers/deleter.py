@@ -1,6 +1,6 @@
 """Deletes a session and all below it, in a process of its own that may be killed. Usage: deleter.py URL SESSION.
 
-It says that it is ready, and begins when it is told to.
+It prints that it is ready, and begins when it gets a line on stdin.
 """
 
 from __future__ import annotations

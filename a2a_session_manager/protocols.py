@@ -11,6 +11,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.statistics import StoreStatistics
 
 MessageT = TypeVar("MessageT")
 ChildPolicy = Literal["refuse", "cascade"]
@@ -275,6 +276,9 @@ class SessionStore(Protocol):
         Raises SessionNotFound when the session is deleted or expires, SessionConflict when it goes back in time (a
         restore, a failover that lost commits) or never had an event `after`, StoreUnavailable when the store is closed.
         """
+
+    def statistics(self) -> StoreStatistics:
+        """Return what the store has done so far and holds open now; also when it is closed, and from any thread."""
 
     async def aclose(self) -> None:
         """Finish the writes that are under way and release what the store opened.

@@ -46,6 +46,7 @@ from a2a_session_manager.storage import (
     SessionStoreInterface,
     SessionStoreProvider,
     StoreLimits,
+    StoreStatistics,
     store_from_url,
 )
 from a2a_session_manager.tokens.counting import (
@@ -103,6 +104,7 @@ __all__ = [
     "SessionStoreProvider",
     "StoreFull",
     "StoreLimits",
+    "StoreStatistics",
     "StoreUnavailable",
     "TiktokenCounter",
     "TokenCount",

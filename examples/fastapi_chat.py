@@ -2,7 +2,8 @@
 
 To run: python examples/fastapi_chat.py (it serves itself, talks to itself, and stops)
 To serve: SESSIONS_URL=file:./sessions uvicorn fastapi_chat:app --app-dir examples
-It prints: the answer to one question, how its run ended, what a second tab sees, and the conflict of a stale one.
+It prints: the answer to one question, how its run ended, what a second tab sees, the conflict of a stale one, and what
+the store has done.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from secrets import compare_digest, token_hex
 from typing import Annotated
 
@@ -53,6 +55,13 @@ async def is_admin(authorization: Annotated[str, Header()] = "") -> None:
 
 
 app.include_router(session_router(), prefix="/read", dependencies=[Depends(is_admin)])
+
+
+@app.get("/statistics", dependencies=[Depends(is_admin)])
+async def statistics(sessions: Sessions) -> dict[str, int]:
+    """Tell whoever operates this what the store has done, and what waits: numbers, nothing of what was said."""
+    return asdict(sessions.store.statistics())
+
 
 Text = Annotated[str, Body(min_length=1)]
 RequestId = Annotated[str | None, Body()]
@@ -111,7 +120,8 @@ async def main() -> None:
             lines = [line async for line in answered.aiter_lines()]
         print("answer:", json.loads(lines[-2].removeprefix("data: "))["message"])
 
-        seen = await other_tab.get("/read/sessions/oslo-trip", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+        admin = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        seen = await other_tab.get("/read/sessions/oslo-trip", headers=admin)
         print("run:", seen.json()["runs"][0]["status"])
         print("other tab sees:", [event["source"] for event in seen.json()["events"]])
 
@@ -119,6 +129,9 @@ async def main() -> None:
         for client, text in ((tab, "In May?"), (other_tab, "In June?")):
             reply = await client.post("/messages/oslo-trip", json={"text": text}, headers=guard)
             print(text, reply.status_code, reply.json().get("missed_seqs", "is kept"))
+
+        counted = (await tab.get("/statistics", headers=admin)).json()
+        print(f"the store: {counted['commits']} commits, {counted['commits_waiting']} waiting")
 
 
 @asynccontextmanager

@@ -56,6 +56,7 @@ ESSENTIAL_LINES = {
         "other tab sees: ['user', 'llm']",
         "In May? 201 is kept",
         "In June? 409 [3]",
+        "the store: 6 commits, 0 waiting",
     ],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
     "agent_loop": [

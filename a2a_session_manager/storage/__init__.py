@@ -8,6 +8,7 @@ from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.memory import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
@@ -31,6 +32,7 @@ __all__ = [
     "SessionStoreInterface",
     "SessionStoreProvider",
     "StoreLimits",
+    "StoreStatistics",
     "create_file_session_store",
     "create_redis_session_store",
     "store_from_url",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Sequence
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -33,6 +34,8 @@ class Backend(ABC):
     """
 
     is_closed = False
+    # Streams of `follow` that wait for news; whoever follows counts itself.
+    followers = 0
 
     @property
     def place(self) -> object:
@@ -43,6 +46,10 @@ class Backend(ABC):
     def shown_place(self) -> str:
         """What a store's `repr` says of where its data is, such as a URL: never a user, a password or an option."""
         return ""
+
+    def statistics(self) -> StoreStatistics:
+        """Return what was counted, and what is open now. It may be called from any thread, and of a closed backend."""
+        return StoreStatistics(followers=self.followers)
 
     def check_open(self) -> None:
         """Raise StoreUnavailable once the store is closed."""

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.queued_jobs import LoopQueue, QueuedJob
 
 # Where grouping stops; a single larger write still goes as it is.
@@ -87,6 +88,11 @@ class CommitQueue:
         self._keys = KeyStrategy() if keys is None else keys
         self._policy = BatchPolicy() if policy is None else policy
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = WeakKeyDictionary()
+        # Of all loops. Their threads share these: Python switches between threads before and after a `+=`, not in it.
+        self._answered_writes = 0
+        self._batches = 0
+        self._largest_batch = 0
+        self._retries = 0
 
     def put(self, ordering_key: Hashable, work: Any, size: int) -> QueuedWrite[Any]:
         """Queue a write of about `size` bytes and return its outcome. Call it on a running loop."""
@@ -99,6 +105,19 @@ class CommitQueue:
         queue.unfinished += 1
         self._send_due(queue)
         return job
+
+    def statistics(self) -> StoreStatistics:
+        """Return what the queue has done, on all loops, and what it holds now. Any thread may call it."""
+        queues = [self._loops[loop] for reference in self._loops.keyrefs() if (loop := reference()) is not None]
+        waiting = sum(queue.waiting_writes for queue in queues)
+        return StoreStatistics(
+            commits=self._answered_writes,
+            batches=self._batches,
+            largest_batch=self._largest_batch,
+            retries=self._retries,
+            commits_waiting=waiting,
+            commits_in_flight=max(sum(queue.unfinished for queue in queues) - waiting, 0),
+        )
 
     async def aclose(self) -> None:
         """Wait until everything queued on this loop is settled."""
@@ -131,8 +150,13 @@ class CommitQueue:
             batch.setdefault(key, []).append(job)
             count += 1
             size += job.size
+        self._count_batches(count, len(apart))
         queue.most_in_flight = self._policy.most_in_flight(count, queue.in_flight)
         return batch, apart
+
+    def _count_batches(self, writes: int, apart: int) -> None:
+        self._batches += apart + (writes > 0)
+        self._largest_batch = max(self._largest_batch, writes, min(apart, 1))
 
     def _send_due(self, queue: LoopQueue) -> None:
         """Start whatever may leave now."""
@@ -187,6 +211,7 @@ class CommitQueue:
             else:
                 woken += job.settle(answer)
         queue.unfinished -= len(jobs) - len(unsettled)
+        self._answered_writes += len(jobs) - len(unsettled)
         if unsettled:
             self._keys.go_on(HeldKey(self, queue, key, unsettled), reason)
         else:
@@ -224,6 +249,7 @@ class HeldKey:
         for job in jobs:
             job.settle(error)
         self._queue.unfinished -= len(jobs)
+        self._owner._answered_writes += len(jobs)
         self.jobs = [job for job in self.jobs if job not in jobs]
 
     def park(self) -> None:
@@ -231,6 +257,7 @@ class HeldKey:
         for job in self.jobs:
             job.has_begun = False
         self._queue.held[self.key].extendleft(reversed(self.jobs))
+        self._owner._retries += len(self.jobs)
 
     def release(self) -> None:
         """Let what waits for the key leave, in front of all others."""

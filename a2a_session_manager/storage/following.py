@@ -52,7 +52,11 @@ async def follow(
                     yield event
         seen.advance(page)
         if page.is_last:
-            await backend.wait(key, creation_id, page.revision)
+            backend.followers += 1
+            try:
+                await backend.wait(key, creation_id, page.revision)
+            finally:
+                backend.followers -= 1
         else:
             await asyncio.sleep(0)  # a long replay must not hold up the loop
 

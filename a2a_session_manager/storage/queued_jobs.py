@@ -45,6 +45,11 @@ class LoopQueue:
     # two threads cannot be in the same context at once.
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes have not left: not yet, or not again."""
+        return len(self.waiting) + sum(map(len, list(self.held.values())))
+
     def expected(self) -> int:
         """Return how many writes are under way, or were when the callers who write together were last woken."""
         return max(self.writers, self.unfinished)

@@ -23,6 +23,7 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import ChildPolicy, EventsPage, RepeatPolicy, SessionPage, SessionStore
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
@@ -305,6 +306,9 @@ class BaseSessionStore(AsyncResource, SessionStore):
         key, creation_id = self._named(session)
         after = arguments.whole_number("after", after)
         return following.follow(self._backend, key, self._limits, creation_id=creation_id, after=after)
+
+    def statistics(self) -> StoreStatistics:
+        return self._open_backend.statistics()
 
     async def aclose(self) -> None:
         await self._open_backend.aclose()

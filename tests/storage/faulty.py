@@ -14,6 +14,7 @@ from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, Session
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, commit_rules
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
@@ -282,6 +283,57 @@ class TearsAtCancellation(BaseSessionStore):
 
     async def _finished(self, write: Awaitable[Any]) -> Any:
         return await write
+
+
+class _CountsTwice(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        self._commits += 1
+        return super().commit(key, commit)
+
+
+class CountsEveryCommitTwice(BaseSessionStore):
+    """Counts a commit when it comes and when it is answered."""
+
+    def __init__(self) -> None:
+        super().__init__(_CountsTwice())
+
+
+class _Uncounting(MemoryBackend):
+    def statistics(self) -> StoreStatistics:
+        counted, self._commits = self._commits, 0
+        return StoreStatistics(commits=counted, followers=self.followers)
+
+
+class ForgetsWhatItHasCounted(BaseSessionStore):
+    """Counts from 0 again once somebody has asked."""
+
+    def __init__(self) -> None:
+        super().__init__(_Uncounting())
+
+
+class _SilentOnceClosed(MemoryBackend):
+    def statistics(self) -> StoreStatistics:
+        self.check_open()
+        return super().statistics()
+
+
+class TellsNothingOnceClosed(BaseSessionStore):
+    """Takes its statistics for a verb, which a closed store refuses."""
+
+    def __init__(self) -> None:
+        super().__init__(_SilentOnceClosed())
+
+
+class _StillOpen(MemoryBackend):
+    def statistics(self) -> StoreStatistics:
+        return replace(super().statistics(), connections=1)
+
+
+class StaysOpenWhenClosed(BaseSessionStore):
+    """Leaves a connection open."""
+
+    def __init__(self) -> None:
+        super().__init__(_StillOpen())
 
 
 class _ByTheClock(MemoryBackend):

@@ -36,6 +36,10 @@ FAULTS = {
         "following",
         "test_following_ends_when_the_session_was_restored_and_got_other_events_since",
     ),
+    "CountsEveryCommitTwice": ("statistics", "test_each_commit_is_counted_once_and_creations_are_not"),
+    "ForgetsWhatItHasCounted": ("statistics", "test_counters_never_go_back"),
+    "TellsNothingOnceClosed": ("statistics", "test_statistics_and_repr_are_there_in_every_stage_of_a_store"),
+    "StaysOpenWhenClosed": ("statistics", "test_a_closed_store_holds_nothing_open_and_has_forgotten_nothing"),
     "GoesByTheClock": (
         "activity",
         "test_the_time_of_the_last_activity_never_goes_back_and_is_returned_as_it_is_stored",

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.file.creating import create
@@ -65,6 +67,10 @@ class FileBackend(Backend):
     @property
     def shown_place(self) -> str:
         return f"file:{quote(os.fsencode(self._directory.path))}{'?durability=disk' if self._directory.durable else ''}"
+
+    def statistics(self) -> StoreStatistics:
+        open_files = self._directory.pool.open_files
+        return replace(self._writes.statistics(), open_files=open_files, followers=self.followers)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id

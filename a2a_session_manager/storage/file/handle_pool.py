@@ -28,6 +28,11 @@ class HandlePool:
         self._open: OrderedDict[PooledFile, None] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def open_files(self) -> int:
+        """How many files are open now."""
+        return len(self._open)
+
     def used(self, handle: PooledFile) -> None:
         """Note that `handle` is open and in use; close others that were not used for longest."""
         with self._lock:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.batching import CommitQueue, Unsettled
 from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.file.committing import commit
@@ -61,6 +62,10 @@ class FileWrites:
     ) -> QueuedWrite[Any]:
         """Queue what is done to a whole session or its tree, in the order of those with the same key."""
         return self._trees.put(ordering_key, TreeWork(do, is_long), size)
+
+    def statistics(self) -> StoreStatistics:
+        """Return what the queue of commits has done and holds."""
+        return self._commits.statistics()
 
     async def settled(self) -> None:
         """Wait until all that was queued on this loop is done."""

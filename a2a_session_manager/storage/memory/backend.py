@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import commit_rules, heads, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
@@ -38,10 +39,14 @@ class MemoryBackend(Backend):
     def __init__(self) -> None:
         self._sessions: dict[SessionKey, StoredSession] = {}
         self._ids: dict[str, list[str]] = {}  # by namespace, sorted
+        self._commits = 0
 
     @property
     def shown_place(self) -> str:
         return "memory:"
+
+    def statistics(self) -> StoreStatistics:
+        return StoreStatistics(commits=self._commits, followers=self.followers)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
         stored = self._sessions.get(key)
@@ -53,6 +58,7 @@ class MemoryBackend(Backend):
         return _done(stored.write(commit, outcome))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        self._commits += 1
         stored = self._sessions.get(key)
         if stored is None:
             raise SessionNotFound(key.id)

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from contextvars import Context
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.records import (
@@ -72,6 +74,15 @@ class RedisBackend(Backend):
     @property
     def shown_place(self) -> str:
         return f"{self._connections.shown_place} key_prefix={shown(self._prefix)}"
+
+    def statistics(self) -> StoreStatistics:
+        counted = self._committer.statistics()
+        return replace(
+            counted,
+            retries=counted.retries + self._connections.retries,
+            connections=self._connections.open_connections,
+            followers=self.followers,
+        )
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))

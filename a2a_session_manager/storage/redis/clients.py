@@ -164,6 +164,13 @@ def _most_connections(client: AnyClient) -> int:
     return MAX_CONNECTIONS if limit is None else min(limit, MAX_CONNECTIONS)
 
 
+def open_connections(client: AnyClient) -> int:
+    """Return how many connections of a client are open; of one that was handed in, as far as redis-py tells."""
+    ours = our_connections.open_connections(_connection_class(client))
+    others = [] if ours else private.connections_of(client)
+    return len(ours) + sum(1 for connection in others if getattr(connection, "is_connected", False))
+
+
 def node_name(client: RedisCluster, key: bytes) -> str:
     """Return which node serves `key`; "" until the cluster's map is known."""
     asked: Any = client  # it takes bytes, too, whatever it declares
@@ -198,9 +205,11 @@ def abandon(client: AnyClient) -> None:
 
     Where its connections are redis-py's own, they are closed when nothing refers to them any more.
     """
-    if isinstance(client, RedisCluster):
-        kind: Any = client.get_connection_kwargs().get("connection_class")
-    else:
-        kind = getattr(client.connection_pool, "connection_class", None)
-    for connection in our_connections.open_connections(kind):
+    for connection in our_connections.open_connections(_connection_class(client)):
         our_connections.abandon(connection)
+
+
+def _connection_class(client: AnyClient) -> Any:
+    if isinstance(client, RedisCluster):
+        return client.get_connection_kwargs().get("connection_class")
+    return getattr(client.connection_pool, "connection_class", None)

@@ -35,9 +35,20 @@ class CommandExecutor:
     What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
     """
 
-    def __init__(self, client: AnyClient, retry_policy: RetryPolicy, ways: Ways | None = None) -> None:
-        """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in."""
+    def __init__(
+        self,
+        client: AnyClient,
+        retry_policy: RetryPolicy,
+        ways: Ways | None = None,
+        *,
+        note_retry: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Ask through `client`; `ways`: what may be done with one that we built, None for one that was handed in.
+
+        `note_retry` is called for each round trip that is made again.
+        """
         self._client = client
+        self._note_retry = note_retry
         self._retry_policy = retry_policy
         self._is_closed = False
         # Pools of redis-py raise when all their connections are taken, and there is no blocking one for a cluster.
@@ -114,6 +125,7 @@ class CommandExecutor:
             if not unanswered or not await policy.pause(attempt, deadline):
                 break
             _note_sent_again(questions[index] for index in unanswered)
+            self._note_retry()
             self._log_retry(attempt, [answers[index] for index in unanswered])
             again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
             for index, answer in zip(unanswered, again, strict=True):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.batching import CommitQueue
 from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey
@@ -63,6 +64,18 @@ class Committer:
             busy = BusyKeys(seconds=_SLOT_SECONDS, message=_SLOT_MOVES, log=_log_busy)
             queue = self._queues[node] = CommitQueue(self.send, keys=busy, policy=Halves())
         return queue.put(key, commit, commit.size)
+
+    def statistics(self) -> StoreStatistics:
+        """Return what the queues of all nodes have done and hold."""
+        parts = [queue.statistics() for queue in list(self._queues.values())]
+        return StoreStatistics(
+            commits=sum(part.commits for part in parts),
+            batches=sum(part.batches for part in parts),
+            largest_batch=max((part.largest_batch for part in parts), default=0),
+            retries=sum(part.retries for part in parts),
+            commits_waiting=sum(part.commits_waiting for part in parts),
+            commits_in_flight=sum(part.commits_in_flight for part in parts),
+        )
 
     def send(self, batch: Batch) -> asyncio.Task[Answers]:
         """Send a batch; the task returns what each session's commits came to."""

@@ -70,6 +70,7 @@ class Connections:
         self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
         self._is_closed = False
+        self.retries = 0  # round trips that were sent again
         self._retry_policy = patience or clients.patience_with(address, client)
         self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
         self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[_OpenClient]] = {}
@@ -83,6 +84,11 @@ class Connections:
     def shown_place(self) -> str:
         """Where the servers are, as a URL without the login."""
         return clients.shown_place(self._handed_in) if self._address is None else self._address.url
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, as far as the clients tell."""
+        return sum(clients.open_connections(opened.client) for opened in list(self._open_clients.values()))
 
     def node_of(self, key: bytes) -> Hashable:
         """Return which node of a cluster serves `key`, as far as is known; `has_nodes` says whether it is one."""
@@ -244,7 +250,7 @@ class Connections:
         closed on the loop they belong to even where nobody closes the store.
         """
         client, ways = (self._handed_in, None) if self._handed_in is not None else await self._built()
-        executor = CommandExecutor(client, self._retry_policy, ways)
+        executor = CommandExecutor(client, self._retry_policy, ways, note_retry=self._note_retry)
         cluster = client if isinstance(client, RedisCluster) else None
         opened = _OpenClient(client, executor, PubSubListener(client), cluster)
         try:
@@ -260,6 +266,9 @@ class Connections:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_CLOSE_SECONDS):
                             await clients.close(client)
+
+    def _note_retry(self) -> None:
+        self.retries += 1
 
     async def _built(self) -> tuple[AnyClient, Ways]:
         assert self._address is not None

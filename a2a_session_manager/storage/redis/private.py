@@ -80,6 +80,15 @@ def shared_context(kind: Any, settings: Options) -> Any:
     return context if _has(context, "get") else None
 
 
+def connections_of(client: Redis | RedisCluster) -> list[Any]:
+    """Return the connections in the pools of a client, open or not, to count them; none where they cannot be seen."""
+    if isinstance(client, RedisCluster):
+        nodes = getattr(getattr(client, "nodes_manager", None), "nodes_cache", {})
+        return [each for node in list(nodes.values()) for each in list(getattr(node, "_connections", ()))]
+    pool = client.connection_pool
+    return [*getattr(pool, "_available_connections", ()), *getattr(pool, "_in_use_connections", ())]
+
+
 def identity() -> dict[str, Any]:
     """Return what a client says of itself, which a Sentinel's client reads from redis-py's files for each connection.
 

@@ -42,9 +42,9 @@ class FileSessionStore(BaseSessionStore):
         durability: Durability = "process",
         limits: StoreLimits = DEFAULT_LIMITS,
         pricer: Pricer = DEFAULT_PRICER,
-        **gone: object,
+        **removed: object,
     ) -> None:
-        reject_removed_options(gone)
+        reject_removed_options(removed)
         if durability not in _DURABILITIES:
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
         super().__init__(FileBackend(_fixed(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
@@ -65,10 +65,10 @@ def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
 
 
 def create_file_session_store(
-    directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **gone: object
+    directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **removed: object
 ) -> FileSessionStore:
     """Return a store over `directory`, which is created on first use; for `durability` see FileSessionStore."""
-    reject_removed_options(gone)
+    reject_removed_options(removed)
     return FileSessionStore(directory, durability=durability)
 
 

@@ -21,9 +21,9 @@ class InMemorySessionStore(BaseSessionStore):
     """
 
     def __init__(
-        self, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER, **gone: object
+        self, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER, **removed: object
     ) -> None:
-        reject_removed_options(gone)
+        reject_removed_options(removed)
         super().__init__(MemoryBackend(), limits=limits, pricer=pricer)
 
 

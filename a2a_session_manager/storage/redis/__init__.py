@@ -51,9 +51,9 @@ class RedisSessionStore(BaseSessionStore):
         expiration_seconds: float | None = None,
         limits: StoreLimits = DEFAULT_LIMITS,
         pricer: Pricer = DEFAULT_PRICER,
-        **gone: object,
+        **removed: object,
     ) -> None:
-        reject_removed_options(gone)
+        reject_removed_options(removed)
         if (client is None) == (address is None):
             raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
         prefix = checked_prefix(key_prefix)

@@ -44,20 +44,6 @@ class Outcome:
         return FirstResult(self.revision, self.receipt.last_seq, self.receipt.is_change, self.hidden)
 
 
-def refuse_known(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> None:
-    """Raise EventsKnown when ids of the commit's events are stored already."""
-    seqs = [find_seq(event.id) or 0 for event in commit.events]
-    if any(seqs):
-        raise EventsKnown(
-            head.key.id,
-            revision=head.revision,
-            last_seq=head.last_seq,
-            seqs=seqs,
-            updated_at=head.updated_at,
-            tag=head.tag,
-        )
-
-
 def check_incarnation(head: HeadRecord, commit: EncodedCommit) -> None:
     """Refuse a commit that was meant for an earlier session of this id."""
     if commit.creation_id is not None and commit.creation_id != head.creation_id:
@@ -89,30 +75,34 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     SessionConflict for a stale guard (without the missed events: the verbs add them) and InvalidSessionOperation
     for a run that would leave its end or an unknown event to retract.
     """
-    refuse_known(head, commit, find_seq)
-    fresh, seqs = _numbered(commit.events, head.last_seq)
-    check_guard(head, commit.guard)
+    events = commit.events
+    known = [find_seq(event.id) for event in events]
+    if any(known):
+        raise _events_known(head, known)
+    fresh, seqs = (events, (head.last_seq + 1,)) if len(events) == 1 else _numbered(events, head.last_seq)
+    if commit.expected_revision is not None:
+        check_guard(head, commit.guard)
     if commit.runs:
         _check_runs(head, commit)
-    hidden = _newly_hidden(head, commit.retraction, find_seq) if commit.retraction is not None else ()
-    # The birth of a session is a change even when it brings nothing.
-    is_birth = head.revision == 0
-    is_change = bool(is_birth or fresh or hidden or commit.state or commit.properties or commit.runs)
+    hidden = () if commit.retraction is None else _newly_hidden(head, commit.retraction, find_seq)
+    # The creation of a session is a change even when it brings nothing.
+    is_change = bool(fresh or hidden or commit.state or commit.properties or commit.runs or head.revision == 0)
     revision = head.revision + is_change
-    updated_at = last_active(head, commit, hidden, fresh)
+    updated_at = last_active(head, commit, hidden)
     tag = commit.tag if is_change else head.tag
-    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, updated_at=updated_at, tag=tag)
+    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, False, updated_at, tag)
     return Outcome(revision, fresh, hidden, receipt)
 
 
 def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     """Bring `head` to where `outcome` says; the log, the ids and the tree's totals are the backend's."""
-    if not outcome.receipt.is_change:
+    receipt = outcome.receipt
+    if not receipt.is_change:
         return
-    head.revision = outcome.revision
-    head.tag = outcome.receipt.tag
+    head.revision = receipt.revision
+    head.tag = receipt.tag
     head.last_seq += len(outcome.fresh)
-    head.updated_at = outcome.receipt.updated_at
+    head.updated_at = receipt.updated_at
     if commit.state:
         _merge(head.state, commit.state)
     if commit.properties:
@@ -126,38 +116,17 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     if outcome.hidden:
         ranges.add(head.hidden, outcome.hidden)
     for event in outcome.fresh:
-        _count_usage(head, event)
+        if event.usage is not None:
+            _count_usage(head, event)
 
 
-def is_one_append(commit: EncodedCommit) -> bool:
-    """Tell whether `commit` is one event and nothing else, unguarded: by far the most frequent one."""
-    return len(commit.events) == 1 and commit.is_append and commit.write_id is None and commit.expected_revision is None
+def last_active(head: HeadRecord, commit: EncodedCommit, hidden: Sequence[Range]) -> int:
+    """Return when the session of `head` was last active, after `commit`, which hides the ranges `hidden`.
 
-
-def append_one(head: HeadRecord, commit: EncodedCommit) -> Receipt:
-    """Do at once what `decide` and `apply` come to for one append whose event is new."""
-    head.revision += 1
-    head.tag = commit.tag
-    head.last_seq += 1
-    head.updated_at = _moved_on(head, commit)
-    _count_usage(head, commit.events[0])
-    return Receipt(head.revision, head.last_seq, True, (head.last_seq,), updated_at=head.updated_at, tag=head.tag)
-
-
-def last_active(
-    head: HeadRecord, commit: EncodedCommit, hidden: Sequence[Range], fresh: Sequence[EncodedEvent] | None = None
-) -> int:
-    """Return when the session of `head` was last active, after `commit`, whose new events are `fresh`: all by default.
-
-    Never earlier than before, whatever the writers' clocks say. What a session is born with is not yet activity.
+    Never earlier than before, whatever the writers' clocks say. What a session is created with is not yet activity.
     """
-    events = commit.events if fresh is None else fresh
-    if head.revision == 0 or not (events or hidden or commit.state or commit.runs):
+    if head.revision == 0 or not (commit.events or hidden or commit.state or commit.runs):
         return head.updated_at
-    return _moved_on(head, commit)
-
-
-def _moved_on(head: HeadRecord, commit: EncodedCommit) -> int:
     return max(head.updated_at + 1, commit.written_at)
 
 
@@ -208,7 +177,18 @@ def _check_runs(head: HeadRecord, commit: EncodedCommit) -> None:
                 raise InvalidSessionOperation(illegal_move(run_id, current, wanted), session_id=head.key.id)
 
 
-def _numbered(events: Sequence[EncodedEvent], last_seq: int) -> tuple[list[EncodedEvent], list[int]]:
+def _events_known(head: HeadRecord, seqs: Sequence[int | None]) -> EventsKnown:
+    return EventsKnown(
+        head.key.id,
+        revision=head.revision,
+        last_seq=head.last_seq,
+        seqs=[seq or 0 for seq in seqs],
+        updated_at=head.updated_at,
+        tag=head.tag,
+    )
+
+
+def _numbered(events: Sequence[EncodedEvent], last_seq: int) -> tuple[Sequence[EncodedEvent], Sequence[int]]:
     """Return the events, each id once, and the seq of every event."""
     fresh: list[EncodedEvent] = []
     given: dict[str, int] = {}

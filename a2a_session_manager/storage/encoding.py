@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from a2a_session_manager.concurrency.threads import in_thread
-from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionManagerError
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models import arguments
@@ -14,7 +13,7 @@ from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
+from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.serialization.values import encode_value, inline_or_thread
 from a2a_session_manager.storage.codec import encode_event, encode_run
@@ -34,31 +33,32 @@ NOTHING_KNOWN: Encoded = {}
 _EVENT_VALUES = 32
 
 
-async def encode_change(
-    change: SessionChange,
+async def encode_commit(
+    session_id: str,
+    events: Sequence[SessionEvent[Any]],
+    change: SessionChange | None,
     limits: StoreLimits,
     *,
     expected_revision: int | None = None,
     creation_id: str | None = None,
     write_id: str | None = None,
 ) -> EncodedCommit:
-    """Return the commit that makes `change`. Raises InvalidEvent, and InvalidSessionOperation over the limits."""
-    commit = await inline_or_thread(lambda check: _encoded(change, check, limits), limits)
-    commit.expected_revision = arguments.limit("expected_revision", expected_revision)
-    commit.creation_id = creation_id
-    commit.write_id = None if write_id is None else checked_id(write_id, "write id")
-    if write_id is None and (expected_revision is not None or not commit.is_append):
-        commit.write_id = hidden_id()
-    return commit
+    """Return the commit that appends `events` and does what else `change` says; its own events are not looked at.
 
-
-async def encode_append(events: Sequence[SessionEvent[Any]], limits: StoreLimits) -> EncodedCommit:
-    """Return the commit that appends `events`: the short way for the most frequent change."""
+    Raises InvalidEvent, and InvalidSessionOperation over the limits.
+    """
     try:
-        encoded = encode_events(events, JsonCheck(limits.inline_bytes), limits)
-    except TooHeavy:
-        encoded = await in_thread(encode_events, events, SizeCheck(limits.event_bytes), limits)
-    return EncodedCommit(events=encoded, written_at=now_micros())
+        commit = await inline_or_thread(lambda check: _encoded(events, change, check, limits), limits)
+        commit.creation_id = creation_id
+        if change is not None or expected_revision is not None:
+            commit.expected_revision = arguments.limit("expected_revision", expected_revision)
+            commit.write_id = None if write_id is None else checked_id(write_id, "write id")
+            if write_id is None and (expected_revision is not None or not commit.is_append):
+                commit.write_id = hidden_id()
+    except SessionManagerError as error:
+        error.session_id = session_id
+        raise
+    return commit
 
 
 def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:
@@ -68,12 +68,12 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
             f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches",
             is_too_large=True,
         )
+    check.add_unchecked(0, _EVENT_VALUES * len(events))
     encoded = []
     size = 0
     for index, event in enumerate(events):
         if not isinstance(event, SessionEvent):
             raise _no_event(event, index)
-        check.add_unchecked(0, _EVENT_VALUES)
         try:
             one = encode_event(event, check, "events", index)
         except InvalidEvent as error:
@@ -82,8 +82,8 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
         if len(one.data) > limits.event_bytes:
             raise _too_large(len(one.data), limits, f"events[{index}]", event.id)
         size += len(one.data)
-        # Before the next one is encoded: 4,096 events may be far more than a commit takes.
-        _check_commit(size, limits)
+        if size > limits.commit_bytes:  # before the next one is encoded: 4,096 events may be far more
+            raise _too_large_commit(size, limits)
         encoded.append(one)
     return encoded
 
@@ -135,7 +135,11 @@ def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None
     return EncodedRetraction(tuple(retraction.event_ids), retraction.last, retraction.after)
 
 
-def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> EncodedCommit:
+def _encoded(
+    events: Sequence[SessionEvent[Any]], change: SessionChange | None, check: JsonCheck, limits: StoreLimits
+) -> EncodedCommit:
+    if change is None:
+        return EncodedCommit(events=encode_events(events, check, limits), written_at=now_micros())
     for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
         size = 0
         for key in keys:
@@ -144,7 +148,7 @@ def _encoded(change: SessionChange, check: JsonCheck, limits: StoreLimits) -> En
     state = encode_values(change.set_state, check, limits, "state")
     properties = encode_values(change.set_properties, check, limits, "properties")
     commit = EncodedCommit(
-        events=encode_events(change.events, check, limits),
+        events=encode_events(events, check, limits),
         state={**state, **dict.fromkeys(change.unset_state)},
         properties={**properties, **dict.fromkeys(change.unset_properties)},
         runs=encode_runs(change.runs, check, limits),
@@ -191,6 +195,10 @@ def _too_large(size: int, limits: StoreLimits, path: str, event_id: str | None =
 
 def _check_commit(size: int, limits: StoreLimits) -> None:
     if size > limits.commit_bytes:
-        raise InvalidSessionOperation(
-            f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches", is_too_large=True
-        )
+        raise _too_large_commit(size, limits)
+
+
+def _too_large_commit(size: int, limits: StoreLimits) -> InvalidSessionOperation:
+    return InvalidSessionOperation(
+        f"{size} bytes in one commit, more than {limits.commit_bytes}: append in batches", is_too_large=True
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from a2a_session_manager.exceptions import SessionConflict, SessionManagerError, StoreUnavailable
 from a2a_session_manager.hierarchy import TreeReader
@@ -17,26 +17,13 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage import reads
+from a2a_session_manager.storage import reads, writes
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.differences import Save, changes_of, creation_of
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import Receipt, SessionKey
 from a2a_session_manager.storage.session_sync import advance, new_sync_state, tag_of, totals_with
-
-
-class SendCommit(Protocol):
-    """Sends a commit, or the one that creates the session, with the events that it brings."""
-
-    def __call__(
-        self,
-        key: SessionKey,
-        commit: EncodedCommit,
-        events: Sequence[SessionEvent[Any]],
-        *,
-        creation: Creation | None = None,
-    ) -> Awaitable[tuple[Receipt, list[SessionEvent[Any]]]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +35,6 @@ class SessionSaver:
     key: SessionKey
     limits: StoreLimits
     pricer: Pricer
-    send: SendCommit
     is_home: Callable[[TreeReader], bool]
 
     async def save(self, session: Session[Any], expected_revision: int | None) -> None:
@@ -120,7 +106,9 @@ class SessionSaver:
     async def _send_until_known(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
         try:
-            receipt, events = await self.send(self.key, save.commit, save.events, creation=save.creation)
+            receipt, events = await writes.send(
+                self.backend, self.key, self.limits, save.commit, save.events, creation=save.creation
+            )
         except StoreUnavailable:
             raise
         except SessionManagerError:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar, overload
 
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
@@ -28,19 +26,17 @@ from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.differences import check_shape
-from a2a_session_manager.storage.encoding import encode_append, encode_change
+from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.loading import decode_runs, load_session, summary
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.records import Creation, Guard, Receipt, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
 
 MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
 
-# What a session holds that is made of nothing; to make it takes as long as to encode it.
-_NOTHING = SessionChange()
 _IDS_A_PAGE = 1_000
 
 
@@ -88,18 +84,20 @@ class BaseSessionStore(AsyncResource, SessionStore):
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
         key = self._key(new_id() if id is None else id)
-        change = await self._priced(_NOTHING if change is None else _checked_change(change))
-        commit = await encode_change(change, self._limits, write_id=hidden_id() if write_id is None else write_id)
+        change = SessionChange() if change is None else _checked_change(change)
+        events = await priced_events(change.events, self._pricer)
+        write_id = hidden_id() if write_id is None else write_id
+        commit = await encode_commit(key.id, events, change, self._limits, write_id=write_id)
         parent = None if parent_id is None else await reads.load_parent(self._backend, *self._named(parent_id))
         creation = Creation(hidden_id(), commit.written_at, parent)
-        receipt, events = await self._send(key, commit, change.events, creation=creation)
+        receipt, new = await writes.send(self._backend, key, self._limits, commit, events, creation=creation)
         if receipt.is_repeat:
             head = await reads.load_head(self._backend, key)
             creation = Creation(head.creation_id, head.created_at, parent)
         session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
         session._sync = new_sync_state(session, creation, self)
-        await apply_receipt(session, commit, receipt, events, self._limits)
+        await apply_receipt(session, commit, receipt, new, self._limits)
         return session
 
     @overload
@@ -132,7 +130,7 @@ class BaseSessionStore(AsyncResource, SessionStore):
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         check_shape(session)
         key = self._key(session.id)
-        saver = SessionSaver(self, self._backend, key, self._limits, self._pricer, self._send, self._is_home)
+        saver = SessionSaver(self, self._backend, key, self._limits, self._pricer, self._is_home)
         await saver.save(session, arguments.limit("expected_revision", expected_revision))
 
     async def commit(
@@ -144,23 +142,10 @@ class BaseSessionStore(AsyncResource, SessionStore):
         write_id: str | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
-        _check_policy(on_repeat)
-        key, creation_id = self._named(session)
-        change = await self._priced(_checked_change(change))
-        with _naming(key):
-            commit = await encode_change(
-                change,
-                self._limits,
-                expected_revision=expected_revision,
-                creation_id=creation_id,
-                write_id=write_id,
-            )
-        commit.expected_tag = tag_of(session, expected_revision)
-        receipt, events = await self._send(key, commit, change.events, on_repeat=on_repeat)
-        if not isinstance(session, str):
-            await apply_receipt(session, commit, receipt, events, self._limits)
+        events = _checked_change(change).events
+        key, receipt, new = await self._write(session, events, change, expected_revision, write_id, on_repeat)
         hidden = await writes.hidden_events(self._backend, key, self._limits, receipt) if receipt.hidden else []
-        return CommitResult(receipt.revision, receipt.last_seq, events, hidden)
+        return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
 
     async def append(
         self,
@@ -169,25 +154,7 @@ class BaseSessionStore(AsyncResource, SessionStore):
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        if expected_revision is not None:
-            change = SessionChange(events=events)
-            result = await self.commit(session, change, expected_revision=expected_revision, on_repeat=on_repeat)
-            return result.events
-        _check_policy(on_repeat)
-        key, creation_id = self._named(session)
-        with_costs = await priced_events(events, self._pricer)
-        with _naming(key):
-            commit = await encode_append(with_costs, self._limits)
-        commit.creation_id = creation_id
-        receipt, new = await self._send(key, commit, with_costs, on_repeat=on_repeat)
-        if isinstance(session, str) or session.creation_id != creation_id:
-            return new  # a session that was saved to another place meanwhile knows nothing of this commit
-        took = receipt.is_change and session._take_next(
-            new, revision=receipt.revision, last_seq=receipt.last_seq, tag=receipt.tag, updated_at=receipt.updated_at
-        )
-        if not took:
-            await apply_receipt(session, commit, receipt, new, self._limits)
-        return new
+        return (await self._write(session, events, None, expected_revision, None, on_repeat))[2]
 
     async def retract(
         self,
@@ -216,16 +183,13 @@ class BaseSessionStore(AsyncResource, SessionStore):
         if creation_id is None:
             return
         guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
-        await writes.completed(
-            lambda: self._finished(backend.delete(key, creation_id, cascade=cascade, guard=guard)),
-            backend,
-            key,
-            self._limits,
+        await writes.finished(
+            lambda: backend.delete(key, creation_id, cascade=cascade, guard=guard), backend, key, self._limits
         )
 
     async def cut_damaged_tail(self, session_id: str) -> int:
         key = self._key(session_id)
-        count = await self._finished(self._backend.cut_damaged_tail(key))
+        count = await finish(self._backend.cut_damaged_tail(key), patience=self._limits.cancel_seconds)
         await reads.load_head(self._backend, key)
         return count
 
@@ -334,29 +298,48 @@ class BaseSessionStore(AsyncResource, SessionStore):
             )
         return self._key(session.id), sync.creation_id
 
-    async def _priced(self, change: SessionChange) -> SessionChange:
-        events = await priced_events(change.events, self._pricer)
-        return change if events is change.events else replace(change, events=events)
-
-    async def _send(
+    async def _write(
         self,
-        key: SessionKey,
-        commit: EncodedCommit,
+        session: Session[Any] | str,
         events: Sequence[SessionEvent[Any]],
-        *,
-        creation: Creation | None = None,
-        on_repeat: RepeatPolicy = "refuse",
-    ) -> tuple[Receipt, list[SessionEvent[Any]]]:
-        """Send a commit, or the one that creates the session; see `writes.send`."""
-        backend = self._backend
-
-        def write(one: EncodedCommit) -> Awaitable[Receipt]:
-            return self._finished(backend.commit(key, one) if creation is None else backend.create(key, creation, one))
-
-        return await writes.send(backend, key, self._limits, commit, events, write, keeps=on_repeat == "keep")
-
-    def _finished(self, write: Awaitable[ResultT]) -> Awaitable[ResultT]:
-        return finish(write, patience=self._limits.cancel_seconds)
+        change: SessionChange | None,
+        expected_revision: int | None,
+        write_id: str | None,
+        on_repeat: RepeatPolicy,
+    ) -> tuple[SessionKey, Receipt, list[SessionEvent[Any]]]:
+        """Commit `events` and what else `change` says, and bring the session in step."""
+        if on_repeat not in ("refuse", "keep"):
+            raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
+        key, creation_id = self._named(session)
+        priced = await priced_events(events, self._pricer)
+        commit = await encode_commit(
+            key.id,
+            priced,
+            change,
+            self._limits,
+            expected_revision=expected_revision,
+            creation_id=creation_id,
+            write_id=write_id,
+        )
+        if expected_revision is not None:
+            commit.expected_tag = tag_of(session, expected_revision)
+        receipt, new = await writes.send(self._backend, key, self._limits, commit, priced, keeps=on_repeat == "keep")
+        # A session that was saved to another place meanwhile knows nothing of this commit.
+        if not isinstance(session, str) and session.creation_id == creation_id:
+            is_next = (
+                receipt.is_change
+                and commit.is_append
+                and session._take_next(
+                    new,
+                    revision=receipt.revision,
+                    last_seq=receipt.last_seq,
+                    tag=receipt.tag,
+                    updated_at=receipt.updated_at,
+                )
+            )
+            if not is_next:
+                await apply_receipt(session, commit, receipt, new, self._limits)
+        return key, receipt, new
 
     async def _read_events(
         self,
@@ -408,18 +391,3 @@ def _checked_change(change: Any) -> SessionChange:
     if not isinstance(change, SessionChange):
         raise InvalidSessionOperation(f"change={shown(change)} is none: pass a SessionChange")
     return change
-
-
-def _check_policy(on_repeat: str) -> None:
-    if on_repeat not in ("refuse", "keep"):
-        raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
-
-
-@contextmanager
-def _naming(key: SessionKey) -> Iterator[None]:
-    """Let an error say which session it is about."""
-    try:
-        yield
-    except SessionManagerError as error:
-        error.session_id = key.id
-        raise

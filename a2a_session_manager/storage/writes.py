@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey, StoredRetraction
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    EventsKnown,
+    Receipt,
+    SessionKey,
+    StoredRetraction,
+)
 from a2a_session_manager.storage.session_sync import place_events
 
 ResultT = TypeVar("ResultT")
@@ -22,38 +30,41 @@ async def send(
     limits: StoreLimits,
     commit: EncodedCommit,
     events: Sequence[SessionEvent[Any]],
-    write: repeats.SendCommit,
     *,
+    creation: Creation | None = None,
     keeps: bool = False,
 ) -> tuple[Receipt, list[SessionEvent[Any]]]:
-    """Send `commit`, which brings `events`, by `write`; return its receipt and the events as they are stored.
+    """Send `commit`, which brings `events`; return its receipt and the events as they are stored.
 
-    With `keeps`, what is stored under the id of an event counts, whatever it says. Raises InvalidEvent without it,
-    and SessionConflict with what was missed.
+    With `creation`, it is the one that creates the session. With `keeps`, what is stored under the id of an event
+    counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
+
+    def begin(rest: EncodedCommit) -> Awaitable[Receipt]:
+        return backend.commit(key, rest) if creation is None else backend.create(key, creation, rest)
+
+    def write(rest: EncodedCommit) -> Awaitable[Receipt]:
+        return finished(lambda: begin(rest), backend, key, limits)
+
     answer: Receipt | EventsKnown | None = None
-    if not repeats.has_twins(commit.events):
+    if len(events) <= 1 or not repeats.has_twins(commit.events):
         try:
-            answer = await completed(lambda: write(commit), backend, key, limits)
+            answer = await write(commit)
         except EventsKnown as known:
             answer = known
         else:
             if not (answer.is_repeat and events):
                 return answer, await place_events(events, answer)
-
-    def write_rest(rest: EncodedCommit) -> Awaitable[Receipt]:
-        return completed(lambda: write(rest), backend, key, limits)
-
     known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
-    return await known_before.send(write_rest, answer)
+    return await known_before.send(write, answer)
 
 
-async def completed(
+async def finished(
     write: Callable[[], Awaitable[ResultT]], backend: Backend, key: SessionKey, limits: StoreLimits
 ) -> ResultT:
-    """Begin and await a write; a SessionConflict that it raises is given the events that were missed."""
+    """Begin a write and finish it, however its caller is cancelled. A SessionConflict is given what was missed."""
     try:
-        return await write()
+        return await finish(write(), patience=limits.cancel_seconds)
     except SessionConflict as conflict:
         await conflicts.add_missed_events(conflict, backend, key, limits)
         raise

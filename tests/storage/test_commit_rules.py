@@ -178,30 +178,6 @@ def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit
         assert sum(total.get("prompt_tokens", 0) for total in head.totals.values()) == plain.tokens
 
 
-@given(
-    st.lists(commits(), max_size=6), st.builds(event, st.just("new"), st.integers(0, 3), st.sampled_from([None, "r0"]))
-)
-@settings(deadline=None)
-def test_the_short_way_of_an_append_comes_to_what_the_long_one_does(
-    row: list[EncodedCommit], one: EncodedEvent
-) -> None:
-    head = new_head()
-    # A session is born by a commit of its own, never by an append.
-    for before in [EncodedCommit(), *row]:
-        before.expected_revision = before.retraction = None
-        before.runs = {}
-        commit_rules.apply(head, before, commit_rules.decide(head, before, unknown))
-    short, commit = snapshot(head), EncodedCommit(events=[one], written_at=11)
-    assert commit_rules.is_one_append(commit)
-
-    receipt = commit_rules.append_one(short, commit)
-    outcome = commit_rules.decide(head, commit, unknown)
-    commit_rules.apply(head, commit, outcome)
-
-    assert short == head
-    assert receipt._replace(seqs=list(receipt.seqs)) == outcome.receipt
-
-
 ACTIVE = {
     "events": EncodedCommit(events=[event("new")]),
     "runs": EncodedCommit(runs={"r": StoredRun("running", b"")}),
@@ -230,23 +206,6 @@ def test_activity_alone_moves_the_time_of_the_last_one_and_never_back(
     commit_rules.apply(head, commit, outcome)
 
     assert outcome.receipt.updated_at == head.updated_at == (expected if what in ACTIVE else 100)
-
-
-@pytest.mark.parametrize(
-    "commit",
-    [
-        EncodedCommit(),
-        EncodedCommit(events=[event("a"), event("b")]),
-        EncodedCommit(events=[event("a")], write_id="w"),
-        EncodedCommit(events=[event("a")], expected_revision=0),
-        EncodedCommit(events=[event("a")], state={"k": None}),
-        EncodedCommit(events=[event("a")], properties={"k": b"1"}),
-        EncodedCommit(events=[event("a")], runs={"r": StoredRun("running", b"{}")}),
-        EncodedCommit(events=[event("a")], retraction=EncodedRetraction(last=1)),
-    ],
-)
-def test_only_one_event_and_nothing_else_goes_the_short_way(commit: EncodedCommit) -> None:
-    assert not commit_rules.is_one_append(commit)
 
 
 @given(st.lists(commits(), max_size=5))

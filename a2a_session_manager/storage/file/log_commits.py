@@ -10,7 +10,7 @@ from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.records import EncodedCommit, HeadRecord, Receipt
+from a2a_session_manager.storage.records import EncodedCommit, Receipt
 
 
 def repeat(log: LogFile, commit: EncodedCommit) -> Receipt | None:
@@ -72,8 +72,6 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
     try:
         commit_rules.check_incarnation(head, commit)
         seqs = log.find_seqs(_named_events(commit))
-        if commit_rules.is_one_append(commit) and not seqs:
-            return _one_appended(log, head, commit, start)
         if (receipt := _repeated(log, commit, seqs)) is not None:
             return receipt, None
         outcome = commit_rules.decide(head, commit, seqs.get)
@@ -86,13 +84,6 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
     payload = encode_line(commit, outcome.revision, head.last_seq + 1, outcome.fresh, hidden=outcome.hidden)
     log.note(commit, outcome, start)
     return outcome.receipt, payload
-
-
-def _one_appended(log: LogFile, head: HeadRecord, commit: EncodedCommit, start: int) -> tuple[Receipt, bytes | None]:
-    (event,) = commit.events
-    receipt = commit_rules.append_one(head, commit)
-    log.index.note_event(event.id, receipt.last_seq, start)
-    return receipt, encode_line(commit, receipt.revision, receipt.last_seq, commit.events)
 
 
 def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:

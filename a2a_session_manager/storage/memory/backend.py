@@ -65,8 +65,6 @@ class MemoryBackend(Backend):
         commit_rules.check_incarnation(stored.head, commit)
         if commit.write_id is not None and (first := stored.first_results.get(commit.write_id)) is not None:
             return _done(commit_rules.repeat(stored.head, commit, first, stored.seqs.get))
-        if commit_rules.is_one_append(commit) and commit.events[0].id not in stored.seqs:
-            return _done(stored.append_one(commit))
         return _done(stored.write(commit, commit_rules.decide(stored.head, commit, stored.seqs.get)))
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:

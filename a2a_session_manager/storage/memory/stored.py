@@ -48,14 +48,6 @@ class StoredSession:
             raise SessionAlreadyExists(self.head.key.id)
         return commit_rules.repeat(self.head, commit, first, self.seqs.get)
 
-    def append_one(self, commit: EncodedCommit) -> Receipt:
-        """Take the one event of a plain append, which is new: the short way for the most frequent commit."""
-        receipt = commit_rules.append_one(self.head, commit)
-        self._keep(commit.events[0], receipt.revision, receipt.last_seq)
-        if self.waiters:
-            self.wake()
-        return receipt
-
     def write(self, commit: EncodedCommit, outcome: commit_rules.Outcome) -> Receipt:
         """Make the commit that was decided."""
         after_seq = self.head.last_seq

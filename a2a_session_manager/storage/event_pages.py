@@ -11,7 +11,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import EventsPage
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import decode_events
-from a2a_session_manager.storage.ranges import behind_hidden, contains
+from a2a_session_manager.storage.ranges import after_hidden, contains
 from a2a_session_manager.storage.records import SessionKey
 
 
@@ -52,5 +52,5 @@ async def read_events(
         if len(found) == limit or (found and is_full):
             return EventsPage(found, after)
         if not include_retracted:
-            after = behind_hidden(page.hidden, after)
+            after = after_hidden(page.hidden, after)
         await asyncio.sleep(0)  # a page may be decoded faster than the loop needs its turn; many may not

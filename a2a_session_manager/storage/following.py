@@ -27,7 +27,7 @@ _WIDEST_GAP: Final = 256
 async def follow(
     backend: Backend, key: SessionKey, limits: StoreLimits, *, creation_id: str | None, after: int
 ) -> AsyncGenerator[SessionEvent[Any], None]:
-    """Yield events behind `after` and retractions in their places, for ever.
+    """Yield events with a seq above `after`, and retractions in their places, for ever.
 
     Ends with SessionNotFound, with SessionConflict when the session goes back in time, or with StoreUnavailable
     when the store is closed.
@@ -100,9 +100,9 @@ def _last_of(hidden: Range) -> int:
 class _Seen:
     """What a follower has seen of a session, to notice when the session is an earlier state of that.
 
-    A server that was restored, or a replica that lagged behind when it was promoted, has lost the newest commits; and
+    A server that was restored, or a replica that lagged when it was promoted, has lost the newest commits; and
     it may have taken others since, under the same revisions and seqs. The tag of the newest commit tells of another
-    one under the same revision; the last event seen tells of another course behind which later ones came.
+    one under the same revision; the last event seen tells of another course when later commits came after it.
     """
 
     def __init__(self, seq: int) -> None:
@@ -191,7 +191,7 @@ def _time_gone_back(key: SessionKey, seen: _Seen, page: LogPage) -> SessionConfl
 
 
 def _stretches(page: LogPage, retractions_seen: int) -> Iterator[tuple[Sequence[StoredEvent], StoredRetraction | None]]:
-    """Cut a page's events where retractions were made: each stretch with the one right behind it, if any."""
+    """Cut a page's events where retractions were made: each stretch with the one right after it, if any."""
     start = 0
     for retraction in page.retractions:
         if retraction.revision > retractions_seen:

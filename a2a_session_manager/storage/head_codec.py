@@ -1,4 +1,4 @@
-"""A whole head as one JSON document and back, for backends that keep it in one piece."""
+"""A whole head to one JSON document and back, for backends that store it in one piece."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from a2a_session_manager.storage.records import HeadRecord, SessionKey, StoredRu
 
 
 def encode_head(head: HeadRecord) -> bytes:
-    """Return everything of the head but its key. Values stay the bytes they are, as text inside the JSON."""
+    """Return the head as JSON, without its key. Values and runs, which are JSON already, are strings in it."""
     document = {
         "v": FORMAT,
         "creation_id": head.creation_id,
@@ -36,7 +36,10 @@ def encode_head(head: HeadRecord) -> bytes:
 
 
 def decode_head(data: bytes, key: SessionKey) -> HeadRecord:
-    """Return the head that was encoded. Raises CorruptSession."""
+    """Return the head of session `key` that `encode_head` made into `data`.
+
+    Raises CorruptSession for anything else, and for what a newer release has written.
+    """
     try:
         return _decoded(parsed(data), key)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

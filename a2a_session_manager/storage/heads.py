@@ -1,4 +1,4 @@
-"""Heads as backends make them and hand them out."""
+"""Head records: a new one, and a copy that a backend can hand out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from itertools import islice
 
 from a2a_session_manager.storage.records import Creation, HeadRecord, SessionKey, StoredRun
 
-# As many of the newest runs come with a bounded read; the unfinished ones come always.
+# A bounded read returns so many of the newest runs, and every unfinished one.
 BOUNDED_RUNS = 20
 
 
 def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
-    """Return the head of a session in the moment of its creation, before its first commit."""
+    """Return the head of a session that is just being created, before its first commit."""
     parent = creation.parent
     return HeadRecord(
         key=key,
@@ -26,7 +26,10 @@ def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
 
 
 def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
-    """Return a head that later commits do not change, with all runs or with the few of a bounded read."""
+    """Return a copy of a head, which later commits do not change.
+
+    With `whole_head` it has all runs, else the unfinished ones and the newest.
+    """
     shown = head.runs if whole_head else _few(head.runs, head.unfinished)
     return replace(
         head,
@@ -46,6 +49,6 @@ def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
 
 def _few(runs: dict[str, StoredRun], unfinished: dict[str, None]) -> dict[str, StoredRun]:
     newest = list(islice(reversed(runs), BOUNDED_RUNS))[::-1]
-    # Whatever is not among the newest was committed before them, and both keep the order of first commit.
+    # A run that is not among the newest was committed before them, and both dicts are in the order of first commit.
     older = [run_id for run_id in unfinished if run_id not in newest]
     return {run_id: runs[run_id] for run_id in [*older, *newest]}

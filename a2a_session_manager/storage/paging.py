@@ -1,4 +1,4 @@
-"""Pages of children and of the log: what every backend cuts the same way."""
+"""Pages of children and of the log, which every backend cuts in the same way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _DIGITS = 15
 
 
 def ordinal_of(cursor: str | None) -> int:
-    """Return the ordinal that a cursor over children names, 0 for the start."""
+    """Return the ordinal that a cursor over children stands for; 0 for None, the start.
+
+    Raises InvalidSessionOperation for what no page has returned as its cursor.
+    """
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
@@ -23,9 +26,9 @@ def ordinal_of(cursor: str | None) -> int:
 
 
 def fitting(sizes: Iterable[int], max_bytes: int) -> int:
-    """Return how many events of these sizes, the first ones, make a page of `max_bytes`: one at least."""
+    """Return how many of the first events, whose `sizes` are in bytes, fit into a page of `max_bytes`: at least one."""
     sizes = list(sizes)
-    if sum(sizes) <= max_bytes:  # as they nearly always do
+    if sum(sizes) <= max_bytes:  # nearly always
         return len(sizes)
     total = count = 0
     for size in sizes:
@@ -37,9 +40,9 @@ def fitting(sizes: Iterable[int], max_bytes: int) -> int:
 
 
 def taken(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
-    """Yield events, each of which is let go when the next one is asked for."""
+    """Yield events one by one; each can be freed when the caller asks for the next one."""
     left = deque(events)
-    del events  # or it would hold them all to the end
+    del events  # this name would keep all of them alive to the end
     while left:
         yield left.popleft()
 
@@ -47,7 +50,10 @@ def taken(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
 def retractions_of_page(
     retractions: Sequence[StoredRetraction], after: int, events: Sequence[StoredEvent], *, is_last: bool
 ) -> list[StoredRetraction]:
-    """Return the retractions that belong to a page of the log, out of all in commit order."""
+    """Return the retractions, out of all in commit order, that belong to the page of `events` after the seq `after`.
+
+    The last page also has those that were made after its last event.
+    """
     start = bisect_left(retractions, after, key=_after_seq)
     end = len(retractions) if is_last or not events else bisect_left(retractions, events[-1].seq, key=_after_seq)
     return list(retractions[start:end])

@@ -9,7 +9,7 @@ from a2a_session_manager.storage.records import Range
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
-    """Return `ranges` sorted, with those that overlap or touch made one."""
+    """Return `ranges` sorted, with those that overlap or touch joined to one."""
     result: list[Range] = []
     for first, last in sorted(ranges):
         if result and first <= result[-1][1] + 1:
@@ -20,7 +20,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 
 def add(ranges: list[Range], new: Iterable[Range]) -> None:
-    """Put `new` into `ranges` (merged), in place: each joins those that it overlaps or touches; O(log n) each."""
+    """Put `new` into `ranges` (merged), in place; each joins those that it overlaps or touches. O(log n) each."""
     for first, last in new:
         start = bisect_left(ranges, first - 1, key=_last)
         end = bisect_right(ranges, last + 1, lo=start, key=_first)
@@ -40,19 +40,19 @@ def contains(ranges: Sequence[Range], seq: int) -> bool:
     return at >= 0 and seq <= ranges[at][1]
 
 
-def behind_hidden(ranges: Sequence[Range], seq: int) -> int:
-    """Return the last seq of the hidden stretch that begins right behind `seq`, or `seq` itself."""
+def after_hidden(ranges: Sequence[Range], seq: int) -> int:
+    """Return the last seq of the hidden range that begins right after `seq`, or `seq` when there is none."""
     at = bisect_right(ranges, seq + 1, key=_first) - 1
     return max(seq, ranges[at][1]) if at >= 0 else seq
 
 
 def subtract(ranges: Sequence[Range], hidden: Sequence[Range]) -> list[Range]:
-    """Return what of `ranges` (merged) lies outside `hidden`."""
+    """Return the parts of `ranges` (merged) that are not in `hidden`."""
     return [gap for first, last in ranges for gap in gaps(first, last, hidden)]
 
 
 def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
-    """Return the visible stretches between `first` and `last`, oldest first."""
+    """Return the ranges between `first` and `last` that are not in `hidden`, oldest first."""
     result = []
     start = max(bisect_right(hidden, first, key=_first) - 1, 0)
     end = bisect_right(hidden, last, lo=start, key=_first)
@@ -66,7 +66,10 @@ def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
 
 
 def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Range]:
-    """Return the ranges of the last `count` visible seqs, oldest first; O(ranges crossed)."""
+    """Return the ranges of the last `count` seqs up to `last_seq` that are not in `hidden`, oldest first.
+
+    It takes time by the hidden ranges that it passes, not by `count`.
+    """
     result: list[Range] = []
     end = last_seq
     for hidden_first, hidden_last in reversed(hidden):
@@ -80,7 +83,7 @@ def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Ran
 
 
 def flattened(ranges: Iterable[Range]) -> list[int]:
-    """Return the bounds of ranges, one after the other."""
+    """Return the first and the last seq of each range, all in one list."""
     return [bound for each in ranges for bound in each]
 
 
@@ -97,7 +100,7 @@ def first_seqs(ranges: Iterable[Range], count: int) -> list[Range]:
 
 
 def without_first_seqs(ranges: Iterable[Range], count: int) -> list[Range]:
-    """Return what of `ranges` is left when the first `count` seqs are taken."""
+    """Return `ranges` without their first `count` seqs."""
     left: list[Range] = []
     for first, last in ranges:
         taken = min(count, last - first + 1)

@@ -1,4 +1,4 @@
-"""What crosses the border between the verbs and a backend: ids, numbers and encoded bytes, no models."""
+"""What the verbs and a backend hand to each other: ids, numbers and encoded bytes, no models."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Totals = dict[tuple[str, str], Counters]
 
 
 class SessionKey(NamedTuple):
-    """Which session; two namespaces never share one, whatever the ids look like."""
+    """Names a session. The same id in two namespaces names two sessions."""
 
     namespace: str
     id: str
 
 
 class UsageDelta(NamedTuple):
-    """What one event adds to the totals."""
+    """What the usage of one event adds to the totals."""
 
     model: str
     source: str
@@ -32,7 +32,7 @@ class UsageDelta(NamedTuple):
 
 
 class EncodedEvent(NamedTuple):
-    """An event as bytes; its seq is the store's to give, so the bytes do not hold it."""
+    """An event as bytes. They do not hold its seq, which the store assigns."""
 
     id: str
     data: bytes
@@ -41,14 +41,14 @@ class EncodedEvent(NamedTuple):
 
 
 class StoredRun(NamedTuple):
-    """A run as bytes, with the status that decides whether it may still move."""
+    """A run as bytes, with its status, which tells whether it may still change."""
 
     status: str
     data: bytes
 
 
 class EncodedRetraction(NamedTuple):
-    """Which events to hide: ids, or the last so many visible ones, or all after a seq; one of the three."""
+    """Which events to hide: by their ids, the `last` so many visible ones, or all `after` a seq; one of the three."""
 
     event_ids: tuple[str, ...] = ()
     last: int | None = None
@@ -56,7 +56,7 @@ class EncodedRetraction(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """What a write expects of the session: its revision and, if that is known, the tag that its last commit left."""
+    """What a write expects of the session: its revision and, unless it is "", the tag of its last commit."""
 
     revision: int
     tag: str = ""
@@ -64,12 +64,15 @@ class Guard(NamedTuple):
 
 @dataclass(slots=True)
 class EncodedCommit:
-    """One commit, ready to be written. A None among `state` or `properties` unsets its key.
+    """One commit, ready to be written.
 
-    `written_at` is in microseconds since the epoch, by the writer's clock. `write_id` is None only for a
-    commit of nothing but events, whose own ids make it repeatable. `creation_id` names the session's life
-    that is meant; None takes whichever is there. `tag` is random and stays in the head until the next commit: where
-    time has gone back, by a restore or a failover, a revision comes again with another one.
+    Attributes:
+        state, properties: the encoded values by key; None removes the key.
+        written_at: microseconds since the epoch, by the writer's clock.
+        write_id: None only for a commit of nothing but events, whose own ids make it repeatable.
+        creation_id: the incarnation of the session that is meant; None means whichever has the id now.
+        tag: random bits that stay in the head until the next commit. After a restore or a failover that lost commits,
+            a revision number may come a second time; then it has another tag.
     """
 
     events: Sequence[EncodedEvent] = ()
@@ -86,17 +89,17 @@ class EncodedCommit:
 
     @property
     def guard(self) -> Guard | None:
-        """What the commit expects, None for nothing."""
+        """What the commit expects of the session; None for nothing."""
         return None if self.expected_revision is None else Guard(self.expected_revision, self.expected_tag)
 
     @property
     def is_append(self) -> bool:
-        """True for events and nothing else."""
+        """True for a commit that has events and nothing else."""
         return bool(self.events) and not (self.state or self.properties or self.runs or self.retraction)
 
     @property
     def size(self) -> int:
-        """About how many bytes the commit brings, names and ids among them."""
+        """About how many bytes the commit adds, including keys and ids."""
         size = sum([len(event.data) for event in self.events])
         if not self.is_append:
             for values in (self.state, self.properties):
@@ -111,7 +114,7 @@ class EncodedCommit:
 
 
 class Parent(NamedTuple):
-    """The session a new one goes under, as it was read: the store checks that this life of it still exists."""
+    """The parent of a new session, as it was read. The store checks that this incarnation of it still exists."""
 
     id: str
     creation_id: str
@@ -120,9 +123,9 @@ class Parent(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """The birth of a session: its random creation id names this life of the id.
+    """How a session is created. Its random creation id names this incarnation of the session id.
 
-    Of one that was imported, `updated_at` is when it was last active where it comes from; else it is `created_at`.
+    Times are microseconds since the epoch. Only an imported session has an `updated_at`: when it was last active.
     """
 
     creation_id: str
@@ -132,18 +135,22 @@ class Creation(NamedTuple):
 
     @property
     def active_at(self) -> int:
-        """When the session counts as last active, at its birth."""
+        """When the session was last active, as of its creation."""
         return self.created_at if self.updated_at is None else self.updated_at
 
 
 class Receipt(NamedTuple):
-    """A commit's answer. `seqs` are those of its events, in order; `hidden` is what this commit hid. `is_change`
-    tells whether this commit made `revision`, or found it and changed nothing. `updated_at` is when the session was
-    last active, after this commit, and `tag` what its last commit left, "" where that cannot be told.
+    """The answer to a commit.
 
-    `is_repeat` tells that its write id was known: the answer is the first result, and `seqs` holds a 0 for an
-    event that is not stored. `was_sent_before` tells that this very call may have made the commit itself, by a try
-    whose answer was lost.
+    Attributes:
+        revision, last_seq: those of the session after the commit.
+        is_change: True when the commit made `revision`; False when it changed nothing.
+        seqs: the seqs of the commit's events, in their order; 0 for an event of a repeat that is not stored.
+        hidden: the seqs that this commit hid.
+        is_repeat: the write id was known already, and this is the first result.
+        updated_at: when the session was last active, in microseconds since the epoch.
+        tag: that of the session's last commit; "" when it is unknown.
+        was_sent_before: an earlier try of this very call, whose answer was lost, may have made the commit.
     """
 
     revision: int
@@ -160,8 +167,8 @@ class Receipt(NamedTuple):
 class EventsKnown(SessionManagerError):
     """The answer to a commit that brings events whose ids are stored already: nothing of it was written.
 
-    `seqs` holds the seq of each of its events, 0 for a new one; `revision`, `last_seq` and `updated_at` are the
-    session's. The verbs compare what is stored, and send the rest. `was_sent_before` as in Receipt.
+    `seqs` has the seq of each event of the commit, 0 for a new one; `revision`, `last_seq` and `updated_at` are the
+    session's. The verbs compare the stored events with these, and send the rest. `was_sent_before` is as in Receipt.
     """
 
     def __init__(
@@ -177,7 +184,7 @@ class EventsKnown(SessionManagerError):
 
 
 class FirstResult(NamedTuple):
-    """What a store remembers of a write id: enough to answer it again."""
+    """What a store remembers for a write id, to answer it again."""
 
     revision: int
     last_seq: int
@@ -186,7 +193,7 @@ class FirstResult(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event as it lies in the log, with the revision of the commit that brought it."""
+    """An event in the log, with the revision of the commit that added it."""
 
     seq: int
     revision: int
@@ -194,7 +201,7 @@ class StoredEvent(NamedTuple):
 
 
 class StoredRetraction(NamedTuple):
-    """A retraction in its place: after the event numbered `after_seq`, by the commit `revision`."""
+    """A retraction by the commit `revision`; its place in the log is after the event `after_seq`."""
 
     revision: int
     after_seq: int
@@ -203,11 +210,15 @@ class StoredRetraction(NamedTuple):
 
 @dataclass(slots=True)
 class HeadRecord:
-    """All of a session but its log. Depth is 1 for a root; times are microseconds since the epoch.
+    """All of a session but its log.
 
-    `updated_at` is moved by commits with events, runs, state or retractions, and by no others.
-    `runs` keeps the order of first commit, and so does `unfinished`: the ids of those that may still move.
-    A backend that loads a head without its ranges of `hidden` counts `hidden_events` instead.
+    Attributes:
+        depth: 1 for a root.
+        created_at, updated_at: microseconds since the epoch. Commits with events, runs, state or retractions move
+            `updated_at`; others do not.
+        runs, unfinished: the runs, and the ids of those that may still change; both in the order of first commit.
+        hidden: the seqs of retracted events.
+        hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
     """
 
     key: SessionKey
@@ -232,9 +243,9 @@ class HeadRecord:
 
 @dataclass(slots=True)
 class LoadedSession:
-    """A head with the events that were asked for, oldest first, and the child ids of a full read.
+    """A head with the requested events, oldest first, and for a whole head the child ids.
 
-    The events are taken once: a backend may make each of them only then.
+    `events` can be iterated once: a backend may make each event only then.
     """
 
     head: HeadRecord
@@ -243,11 +254,16 @@ class LoadedSession:
 
 
 class LogPage(NamedTuple):
-    """A stretch of the log: events in order, hidden ones included, and what the session hides now.
+    """A page of the log.
 
-    `retractions` are those placed at or after the page's start and before its last event, or up to the end
-    of the log when `is_last`. `revision` is the session's, and `tag` what the commit that made it left; "" where a
-    backend keeps none, and then a follower does not notice another commit that comes under the same revision.
+    Attributes:
+        creation_id, revision: those of the session.
+        events: in order, hidden ones too.
+        retractions: those made from the page's start until before its last event; on the last page, all later ones too.
+        hidden: the seqs of all events that are hidden now.
+        is_last: there are no events after these.
+        tag: that of the session's last commit. A backend that has none returns ""; then a follower does not notice when
+            another commit gets the same revision.
     """
 
     creation_id: str
@@ -260,14 +276,14 @@ class LogPage(NamedTuple):
 
 
 class TreeTotals(NamedTuple):
-    """What a root's tree has spent, and which life of the root it is."""
+    """What a root's tree has spent, and the creation id of the root."""
 
     creation_id: str
     totals: Totals
 
 
 class TreeNode(NamedTuple):
-    """A place in a tree; a tree lists them in creation order, the root first."""
+    """A session in a tree. A tree lists them in creation order, the root first."""
 
     id: str
     parent_id: str | None

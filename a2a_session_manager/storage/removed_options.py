@@ -1,4 +1,4 @@
-"""Options of 0.1 that stores no longer take: refused by name, with the remedy."""
+"""Options of release 0.1 that stores no longer take: an error names the option and the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEDIES: Final = {
 
 
 def reject_removed_options(options: Mapping[str, object]) -> None:
-    """Raise InvalidSessionOperation for an option of 0.1, TypeError for one that never was."""
+    """Raise InvalidSessionOperation for an option of 0.1, and TypeError for one that never existed."""
     for name in options:
         if name in _REMEDIES:
             raise InvalidSessionOperation(f"{name}= is gone since 0.2: {_REMEDIES[name]}")

@@ -1,4 +1,4 @@
-"""Taking a store's URL apart, without ever repeating it: a password may stand anywhere in one that was mistyped."""
+"""The parts of a store's URL. No error repeats any of them: in a mistyped URL, a password may stand anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def shown(url: str) -> str:
-    """Return what may be said of a URL in an error: its scheme, and that more came behind it."""
+    """Return what an error may say of a URL: its scheme, and an ellipsis when more follows."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         return "store URL"
@@ -25,8 +25,8 @@ def shown(url: str) -> str:
 def split_url(url: object) -> SplitResult:
     """Return the parts of a URL. Raises InvalidSessionOperation, which holds nothing of the URL but its scheme.
 
-    It is stricter than `urlsplit`, which drops line breaks and fragments without a word: the URL would then name
-    another place than the one that was written.
+    This function refuses what `urlsplit` drops without a word: line breaks and fragments. The URL would otherwise name
+    another place than the one that the user wrote.
     """
     if not isinstance(url, str):
         raise InvalidSessionOperation(
@@ -45,10 +45,13 @@ def split_url(url: object) -> SplitResult:
 
 
 def options_of(url: str, query: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the options of a URL, each as it was written. Raises InvalidSessionOperation for one that is not known."""
+    """Return the options in the `query` of a URL, unescaped; their values are not read further.
+
+    Raises InvalidSessionOperation for an option that is not among `known`, and for one that comes twice.
+    """
     options: dict[str, str] = {}
     for number, (name, value) in enumerate(_pairs(url, query), start=1):
-        # The name is not repeated: a password with a bare '&' in it goes on as the name of an option.
+        # The error does not repeat the name: what follows a bare '&' in a password is read as the name of an option.
         if name not in known:
             raise InvalidSessionOperation(f"{shown(url)}: its option {number} is unknown: known: {', '.join(known)}")
         if name in options:
@@ -58,7 +61,7 @@ def options_of(url: str, query: str, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def unescaped(url: str, text: str) -> str:
-    """Return a part of a URL without its percent-encoding. Raises InvalidSessionOperation where it is no UTF-8."""
+    """Return a part of a URL without its percent-encoding. Raises InvalidSessionOperation when it is not UTF-8."""
     with _unreadable_refused(url):
         plain = unquote(text, errors="strict")
         plain.encode()
@@ -75,5 +78,5 @@ def _pairs(url: str, query: str) -> list[tuple[str, str]]:
 def _unreadable_refused(url: str) -> Iterator[None]:
     try:
         yield
-    except UnicodeError:  # it repeats the text
+    except UnicodeError:  # its message repeats the text
         raise InvalidSessionOperation(f"{shown(url)}: its percent-encoding is no UTF-8: encode the text anew") from None

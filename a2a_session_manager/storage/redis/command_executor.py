@@ -120,17 +120,17 @@ class CommandExecutor:
         policy = self._retry_policy
         deadline = asyncio.get_running_loop().time() + policy.seconds
         answers = await self._in_time(ask, questions, 0, deadline)
-        unanswered = [index for index, answer in enumerate(answers) if _is_worth_asking_again(answer)]
+        unanswered = _indexes(questions, answers, _is_worth_asking_again)
         for attempt in range(1, policy.tries):
             if not unanswered or not await policy.pause(attempt, deadline):
                 break
             _note_sent_again(questions[index] for index in unanswered)
             self._note_retry()
-            self._log_retry(attempt, [answers[index] for index in unanswered])
+            self._log_retry(attempt, [answer for answer in answers if _is_worth_asking_again(answer)])
             again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
             for index, answer in zip(unanswered, again, strict=True):
                 answers[index] = answer
-            unanswered = [index for index in unanswered if _is_worth_asking_again(answers[index])]
+            unanswered = _indexes(questions, answers, _is_worth_asking_again)
         return answers
 
     def _log_retry(self, attempt: int, faults: Sequence[Exception]) -> None:
@@ -199,7 +199,7 @@ class CommandExecutor:
             answers = await self._send([call.by_sha() for call in calls], attempt, skips_moving=skips_moving)
         # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
         for spelled in (_first_by_source, _by_source):
-            unknown = [index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)]
+            unknown = _indexes(calls, answers, _is_unknown)
             if not unknown:
                 break
             again = await self._send(spelled([calls[index] for index in unknown]), attempt, skips_moving=skips_moving)
@@ -227,6 +227,21 @@ async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:
         return await answers
     except Exception as error:
         return [outage(error)] * count
+
+
+def _indexes(calls: Sequence[Any], answers: Sequence[Any], is_missing: Callable[[Any], bool]) -> list[int]:
+    """Return the indexes of missing answers, and of plain commands sent along after the first of them.
+
+    Such a command reads what the script before it has written.
+    """
+    missing = [index for index, answer in enumerate(answers) if is_missing(answer)]
+    if missing:
+        missing += [index for index in range(missing[0], len(calls)) if isinstance(calls[index], PlainCall)]
+    return sorted(set(missing))
+
+
+def _is_unknown(answer: Any) -> bool:
+    return isinstance(answer, redis_errors.NoScriptError)
 
 
 def _first_by_source(calls: Sequence[Call]) -> list[Command]:

@@ -1,4 +1,4 @@
-"""The birth of a session: listed, claimed on its id's own slot, made in its tree's slot, listed again.
+"""The creation of a session: listed, claimed in its id's own slot, created in its tree's slot, looked for in the index.
 
 A crash in between leaves a claim or a line of the index that leads nowhere. Readers pass over it, the next
 creation of the id takes it over, and listings remove it.
@@ -6,6 +6,7 @@ creation of the id takes it over, and listings remove it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
@@ -21,19 +22,26 @@ from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.receipts import receipt_of
 from a2a_session_manager.storage.redis.replies import Flat, status_of
-from a2a_session_manager.storage.redis.script import Script, ScriptCall
+from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.shards import run_all
 
 
 class Made(NamedTuple):
-    """A session that is there: how it was made, where it lies, and when it will expire, 0 for never.
+    """A session that is there.
 
-    `tree_stays`: its tree will still tell of it then.
+    Attributes:
+        receipt: What its first commit came to.
+        keys: Where it lies.
+        deadline: When it will expire, 0 for never.
+        tree_stays: Whether its tree will still tell of it then.
+        looked: What `Index.look` told right after the creation; empty where it was not sent along.
     """
 
     receipt: Receipt
     keys: SessionKeys
     deadline: int
     tree_stays: bool
+    looked: Sequence[Any]
 
 
 class Creator:
@@ -65,7 +73,7 @@ class Creator:
             raise
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
         stays = line_stays or made.tree_stays
-        self._reaper.look_after(await self._index.enter(made.keys, made.deadline, stays=stays))
+        self._reaper.look_after(await self._index.enter(made.keys, made.deadline, made.looked, stays=stays))
         self._locator.remember(key, made.keys.root_id)
         return made.receipt
 
@@ -74,9 +82,9 @@ class Creator:
         while True:
             arguments = [*self._birth_args(keys, creation), taken_over, *commit_args(commit)]
             touched = (*keys.all_of_birth, keys.locator)
-            reply = await self._run(scripts.CREATE_ROOT, keys, touched, arguments)
+            reply, *looked = await self._created(ScriptCall(scripts.CREATE_ROOT, touched, arguments, keys.key.id), keys)
             if status_of(reply, keys.key.id) != b"CLAIMED":
-                return _made(reply, keys, commit)
+                return _made(reply, keys, commit, looked)
             taken_over = reply[1]
             elsewhere = await self._existing(keys.key, taken_over, commit)
             if elsewhere is not None:
@@ -90,7 +98,7 @@ class Creator:
             elsewhere = await self._claim(keys, claim_id, commit)
             if elsewhere is not None:
                 return elsewhere
-            reply = await self._bear_child(keys, creation, parent, claim_id, commit)
+            reply, *looked = await self._created(self._child_call(keys, creation, parent, claim_id, commit), keys)
             status = status_of(reply, keys.key.id)
             if status == b"REFUSED":
                 attempt += 1
@@ -103,19 +111,25 @@ class Creator:
                 await self._locator.refuse_lost_tree(keys.of(parent.id))
                 raise SessionNotFound(parent.id)
             else:
-                made = _made(reply, keys, commit)
+                made = _made(reply, keys, commit, looked)
                 if made.deadline:
                     await self._expiry.bound_locator(keys, made.deadline)
                 return made
 
-    async def _bear_child(
+    async def _created(self, call: ScriptCall, keys: SessionKeys) -> Sequence[Any]:
+        """Return what a creation answers and, where one server does both in turn, what `Index.look` tells after it."""
+        if self._connections.has_nodes or self._expiry.ttl:
+            return [await self._connections.run(call)]
+        return await run_all(self._connections, [call, *self._index.look(keys)])
+
+    def _child_call(
         self, keys: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
-    ) -> Flat:
+    ) -> ScriptCall:
         below = keys.of(parent.id)
         birth = self._birth_args(keys, creation)
         arguments = [*birth, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
         touched = (*keys.all_of_birth, below.head, below.children)
-        return await self._run(scripts.CREATE_CHILD, keys, touched, arguments)
+        return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)
 
     def _birth_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
         return [keys.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
@@ -151,17 +165,14 @@ class Creator:
         Raises SessionAlreadyExists for another's.
         """
         arguments = [keys.key.id, int(keys.is_root), *commit_args(commit)]
-        reply = await self._run(scripts.RECALL, keys, (*keys.core, keys.hidden), arguments)
+        call = ScriptCall(scripts.RECALL, (*keys.core, keys.hidden), arguments, keys.key.id)
+        reply: Flat = await self._connections.run(call)
         if status_of(reply, keys.key.id) == b"NOSESSION":
             return None
         return _made(reply, keys, commit)
 
-    async def _run(self, script: Script, keys: SessionKeys, touched: tuple[bytes, ...], arguments: list[Any]) -> Flat:
-        answer: Flat = await self._connections.run(ScriptCall(script, touched, arguments, keys.key.id))
-        return answer
 
-
-def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit) -> Made:
+def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit, looked: Sequence[Any] = ()) -> Made:
     if reply[0] == b"EXISTS":
         raise SessionAlreadyExists(keys.key.id)
     if reply[0] == b"DELETED":
@@ -171,4 +182,4 @@ def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit) -> Made:
     receipt = receipt_of(reply[2][0], keys.key, commit)
     if isinstance(receipt, SessionManagerError):
         raise receipt
-    return Made(receipt, keys, reply[1], tree_stays=len(reply) > 3 and bool(reply[3]))
+    return Made(receipt, keys, reply[1], len(reply) > 3 and bool(reply[3]), looked)

@@ -67,18 +67,31 @@ class Index:
         (_, _, stays), *answers = await run_all(self._connections, calls)
         return await self.listed_below_roots(keys.key, answers), bool(stays)
 
-    async def enter(self, keys: SessionKeys, deadline: int, *, stays: bool) -> list[SessionKeys]:
-        """List a session that was made and will expire at `deadline`, 0 for never; return others to look after.
+    def look(self, keys: SessionKeys) -> list[Call]:
+        """Return the calls whose answers `enter` takes, to be sent along with a creation, after it."""
+        shard, member = keys.index_entry
+        return [PlainCall(("ZSCORE", shard, member)), PlainCall(("EXISTS", due_key(self._prefix, keys.key.namespace)))]
+
+    async def enter(
+        self, keys: SessionKeys, deadline: int, looked: Sequence[Any] = (), *, stays: bool
+    ) -> list[SessionKeys]:
+        """List a session that was created and return others to look after.
 
         It was announced, so that nearly always it is listed; and where nothing expires, nothing is due.
-        `stays`: what tells of it does not expire with it, so that somebody must look after it, however late.
+
+        Args:
+            keys: Where the session lies.
+            deadline: When it will expire, 0 for never.
+            looked: The answers to `look`, if they came along with the creation.
+            stays: What tells of it does not expire with it, so that somebody must look after it, however late.
         """
-        shard, member = keys.index_entry
         due_call = self._due_call(keys, deadline, stays=stays)
-        look: Call = due_call if deadline else PlainCall(("EXISTS", *due_call.keys))
-        is_listed, due = await run_all(self._connections, [PlainCall(("ZSCORE", shard, member)), look])
+        if deadline or not looked:
+            listed, due_exist = self.look(keys)
+            looked = await run_all(self._connections, [listed, due_call if deadline else due_exist])
+        is_listed, due = looked
         if is_listed is None:
-            await run_all(self._connections, [self._listing(shard, member, self._life)])
+            await run_all(self._connections, [self._listing(*keys.index_entry, self._life)])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
         return self._due_sessions(keys, due) if due else []

@@ -22,7 +22,7 @@ from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
-from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.script import PlainCall, ScriptCall
 from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.scripts import FAILING, IMPATIENT, connected, handed, list_of, push, pushed
@@ -73,6 +73,20 @@ async def test_many_scripts_travel_in_one_round_trip(connections: Connections, p
 
     assert [answer[0] for answer in answers] == [str(number + 2).encode() for number in range(100)]
     assert proxy.round_trips - before == 1
+
+
+async def test_a_command_sent_after_a_script_is_run_after_it_even_where_the_script_is_not_known(
+    connections: Connections, proxy: FaultyProxy, redis_server: RedisServer, name: str
+) -> None:
+    length = PlainCall(("LLEN", list_of(name)))
+    for number in range(1, 4):
+        await asyncio.to_thread(redis_server.call, "SCRIPT", "FLUSH")
+
+        assert await connections.run_many([length, push(name, f"{number}"), length]) == [
+            number - 1,
+            [f"{number}".encode(), b"new"],
+            number,
+        ]
 
 
 async def test_who_asks_nothing_sends_nothing(connections: Connections, proxy: FaultyProxy) -> None:

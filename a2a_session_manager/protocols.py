@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload, runtime_checkable
 
 from a2a_session_manager.models.change import CommitResult, SessionChange
+from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -32,6 +33,19 @@ class EventsPage(NamedTuple):
 
     events: list[SessionEvent[Any]]
     next_after: int | None
+
+
+@runtime_checkable
+class MessageReader(Protocol):
+    """What a store has that reads messages without their events, as prompts need them; of others, events are read."""
+
+    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
+        """Return the newest `last` visible messages, one of each event; None brings all, 0 none.
+
+        What they hold belongs to whoever reads them, but for the metadata, which several may share. Raises
+        SessionNotFound, CorruptSession on damage as `events` does, and StoreUnavailable on outage.
+        """
+        ...
 
 
 class SessionStore(Protocol):

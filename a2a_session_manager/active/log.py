@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.active.state_view import StateView
-from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message, source_of
+from a2a_session_manager.context.messages import ChatMessage, event_from_message, source_of
+from a2a_session_manager.context.reading import conversation
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
 from a2a_session_manager.context.window import MessageWindow, message_window
@@ -24,7 +24,6 @@ from a2a_session_manager.usage.provider_usage import usage_from
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50
-_EVENTS_A_SLICE = 500
 _NO_RESULT: Any = object()
 _SOURCES: Final = {role: source_of(role) for role in ("user", "system", "assistant")}
 
@@ -54,12 +53,7 @@ class ActiveLog:
         """
         if max_tokens is not None:
             return (await self.window(max_tokens=max_tokens, model=model)).messages
-        messages: list[ChatMessage] = []
-        events = await self._store.events(self.session)
-        for start in range(0, len(events), _EVENTS_A_SLICE):
-            messages += chat_messages(events[start : start + _EVENTS_A_SLICE])
-            await asyncio.sleep(0)  # a long conversation must not hold up the loop
-        return messages
+        return await conversation(self._store, self.session)
 
     async def window(
         self, *, max_tokens: int | None = None, model: str | None = None, counter: TokenCounter | None = None

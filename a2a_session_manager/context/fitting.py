@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from a2a_session_manager.context.exchanges import exchanges
 from a2a_session_manager.context.messages import ChatMessage, message_from_event
-from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, count_message
 from a2a_session_manager.tokens.counting import Count, weakest_basis
 from a2a_session_manager.tokens.token_count import TokenCount
 
-Events = Sequence[SessionEvent[Any]]
+Messages = Sequence[EventMessage]
 
 
 class Fit(NamedTuple):
@@ -28,8 +28,8 @@ class Fit(NamedTuple):
     lacking: str | None = None
 
 
-def fitted(head: Events, tail: Events, max_tokens: int | None, count: Count) -> Fit:
-    """Return what of `tail` fits into `max_tokens` behind `head`, which is always in; None for all of it."""
+def fitted(head: Messages, tail: Messages, max_tokens: int | None, count: Count) -> Fit:
+    """Return what of `tail` fits into `max_tokens` after `head`, which is always in; None for all of it."""
     said = [(place, message) for place, event in enumerate(tail) if (message := message_from_event(event)) is not None]
     told = [message for event in head if (message := message_from_event(event)) is not None]
     heading = [count_message(message, count) for message in told]

@@ -7,6 +7,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
@@ -35,7 +36,7 @@ def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEven
     return SessionEvent(message=dict(message), source=source_of(role), type=_kind(message, role), **fields)
 
 
-def chat_messages(events: Iterable[SessionEvent[Any]]) -> list[ChatMessage]:
+def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[ChatMessage]:
     """Return the chat messages that `events` hold, in order; what was never said to a model is left out.
 
     Raises InvalidEvent for a message that JSON cannot hold.
@@ -44,7 +45,7 @@ def chat_messages(events: Iterable[SessionEvent[Any]]) -> list[ChatMessage]:
     return [message for message in found if message is not None]
 
 
-def message_from_event(event: SessionEvent[Any]) -> ChatMessage | None:
+def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage | None:
     """Return the chat message of an event, or None for a reference, a bridge, an own type, or no payload.
 
     Plain text speaks with the role of its source, a summary as the system; other JSON goes in as text.
@@ -75,7 +76,7 @@ def _kind(message: Mapping[str, Any], role: str) -> EventType:
     return EventType.TOOL_CALL if role == "assistant" and calls else EventType.MESSAGE
 
 
-def _role(event: SessionEvent[Any]) -> str:
+def _role(event: SessionEvent[Any] | EventMessage) -> str:
     if event.type in (EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT):
         return "system"  # a tool's part without its call id would be refused by every provider
     return _ROLES[event.source]

@@ -11,11 +11,14 @@ from a2a_session_manager.protocols import SessionStore
 _FIRST_LOOK = 20
 
 
-async def newest(store: SessionStore, session: Session[Any] | str, *, last: int) -> Session[Any]:
-    """Return a fresh read of `session` with its newest `last` events. Raises SessionNotFound, of another life too."""
-    session_id, life = (session.id, session.creation_id) if isinstance(session, Session) else (session, None)
+async def newest(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> Session[Any]:
+    """Return a fresh read of `session` with its newest `last` events, None for all of them.
+
+    Raises SessionNotFound, also when the id belongs to a later session by now.
+    """
+    session_id, creation_id = (session.id, session.creation_id) if isinstance(session, Session) else (session, None)
     found = await store.get(session_id, last=last)
-    if found is None or life not in (None, found.creation_id):
+    if found is None or creation_id not in (None, found.creation_id):
         raise SessionNotFound(session_id)
     return found
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from a2a_session_manager.context.fitting import Events, Fit, fitted
+from a2a_session_manager.context.fitting import Fit, Messages, fitted
 from a2a_session_manager.context.messages import ChatMessage, message_from_event
-from a2a_session_manager.context.tail import newest
+from a2a_session_manager.context.reading import first_messages, newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.models.event_message import EventMessage, MessageTail
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.tokens.counting import TokenCounter, counting
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
@@ -20,7 +20,6 @@ from a2a_session_manager.tokens.token_count import Basis, TokenCount
 # How many events the first look at the tail brings: a few more than there are likely to fit.
 _TOKENS_AN_EVENT = 64
 _FEWEST, _MOST = 16, 512
-_HEAD_EVENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,52 +51,53 @@ async def message_window(
 ) -> MessageWindow:
     """Return the window of a session; see ActiveSession.window. It reads from the end, no further than it needs."""
     _check(max_tokens)
-    head: Events | None = None
+    head: Messages | None = None
     last = _MOST if max_tokens is None else max(_FEWEST, min(max_tokens // _TOKENS_AN_EVENT, _MOST))
     while True:
-        found = await newest(store, session, last=last)
+        found = await newest_messages(store, session, last=last)
         if head is None or not found.earlier_events:
-            head = await _head(store, session) if found.earlier_events else _instructions(found.events)
-        work = partial(fitted, head, _behind(head, found.events), max_tokens)
-        texts = [event.message for event in [*head, *found.events]]
+            head = await _head(store, session) if found.earlier_events else _instructions(found.messages)
+        work = partial(fitted, head, _after(head, found.messages), max_tokens)
+        texts = [each.message for each in [*head, *found.messages]]
         fit = await counting(work, texts, model or "", counter=counter)
         if fit.is_full or not found.earlier_events:
-            return _window(found, head, fit)
-        last = found.earlier_events + len(found.events) if max_tokens is None else 2 * last
+            return _window(session.id, found, head, fit)
+        last = found.earlier_events + len(found.messages) if max_tokens is None else 2 * last
 
 
-def _window(found: Session[Any], head: Events, fit: Fit) -> MessageWindow:
+def _window(session_id: str, found: MessageTail, head: Messages, fit: Fit) -> MessageWindow:
     if fit.lacking is not None:
-        raise InvalidSessionOperation(f"session {found.id!r}: {fit.lacking}", session_id=found.id)
-    before = found.earlier_events + len(found.events) - len(head) - fit.seen if fit.is_full else 0
+        raise InvalidSessionOperation(f"session {session_id!r}: {fit.lacking}", session_id=session_id)
+    before = found.earlier_events + len(found.messages) - len(head) - fit.seen if fit.is_full else 0
     return MessageWindow(fit.messages, fit.token_count, before + fit.refused)
 
 
-async def _head(store: SessionStore, session: Session[Any]) -> Events:
+async def _head(store: SessionStore, session: Session[Any]) -> Messages:
     """Return the system messages that the visible conversation begins with."""
-    events: list[SessionEvent[Any]] = []
-    while True:
-        page = await store.events(session, after=(events[-1].seq or 0) if events else 0, limit=_HEAD_EVENTS)
-        events += page
-        if len(page) < _HEAD_EVENTS or not all(map(_is_instruction, page)):
-            return _instructions(events)
+    head: list[EventMessage] = []
+    while more := await first_messages(store, session, after=head[-1].seq if head else 0):
+        told = _instructions(more)
+        head += told
+        if len(told) < len(more):
+            break
+    return head
 
 
-def _instructions(events: Events) -> Events:
-    end = next((index for index, event in enumerate(events) if not _is_instruction(event)), len(events))
-    return events[:end]
+def _instructions(messages: Messages) -> Messages:
+    end = next((index for index, each in enumerate(messages) if not _is_instruction(each)), len(messages))
+    return messages[:end]
 
 
-def _is_instruction(event: SessionEvent[Any]) -> bool:
-    message = message_from_event(event) if event.type is EventType.MESSAGE else None
+def _is_instruction(said: EventMessage) -> bool:
+    message = message_from_event(said) if said.type is EventType.MESSAGE else None
     return message is not None and message["role"] in ("system", "developer")
 
 
-def _behind(head: Events, tail: Events) -> Events:
+def _after(head: Messages, tail: Messages) -> Messages:
     """Return what of `tail` comes after `head`, which it may hold the end of."""
     if not head:
         return tail
-    return [event for event in tail if (event.seq or 0) > (head[-1].seq or 0)]
+    return [each for each in tail if each.seq > head[-1].seq]
 
 
 def _check(max_tokens: object) -> None:

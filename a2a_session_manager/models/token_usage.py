@@ -201,13 +201,23 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
     return usage.model_copy(update={"details": {**details, UNPRICED: reason}})
 
 
+_FIELDS = tuple(TokenUsage.model_fields)
+
+
 def is_sound(usage: object) -> TypeGuard[TokenUsage]:
     """Tell whether a usage holds what its class would take: model_copy and model_construct check nothing."""
-    if not isinstance(usage, TokenUsage):
-        return False
-    held = usage.__dict__.get
+    return isinstance(usage, TokenUsage) and _are_sound(usage.__dict__)
+
+
+def is_sound_record(fields: object) -> bool:
+    """Tell whether plain JSON is a usage as its model is dumped, every field in its place; then it can be read back."""
+    return isinstance(fields, dict) and tuple(fields) == _FIELDS and _are_sound(fields)
+
+
+def _are_sound(fields: Mapping[str, Any]) -> bool:
+    held = fields.get
     try:
-        counts: tuple[Any, ...] = _counts_of(usage.__dict__)
+        counts: tuple[Any, ...] = _counts_of(fields)
     except KeyError:
         return False
     if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:

@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Sequence
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
+from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
     LoadedSession,
     LogPage,
+    LogTail,
     Receipt,
     SessionKey,
     TreeNode,
@@ -107,6 +109,19 @@ class Backend(ABC):
         With `whole_head`, a head has all runs and the child ids; without it, the unfinished runs and the 20 newest. The
         caller keeps the result, so no later write may change it.
         """
+
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        """Return the newest `last` visible events (None: all) without the head; None when there is no such session.
+
+        A backend that loads heads at a cost has a shorter way.
+        """
+        loaded = (await self.load([key], last=last, whole_head=False))[0]
+        if loaded is None:
+            return None
+        head = loaded.head
+        hidden = ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events
+        visible = head.last_seq - hidden
+        return LogTail(head.creation_id, loaded.events, 0 if last is None else max(visible - last, 0))
 
     @abstractmethod
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:

@@ -1,4 +1,4 @@
-"""Events, runs and values to bytes and back: the one format that every store keeps.
+"""Events and values to bytes and back: the one format that every store keeps. `run_codec` does so with runs.
 
 Pydantic straight to bytes. Text with a lone surrogate, which UTF-8 has not, goes through `json` with ASCII
 escapes. Every event and run begins with its format version; a value's is that of the head it belongs to.
@@ -22,26 +22,22 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import share_fields_set
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage, is_sound
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.serialization.values import escaped_whole
-from a2a_session_manager.storage.records import EncodedEvent, StoredRun, UsageDelta
+from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 
 FORMAT = 1
 _MINUTE = timedelta(minutes=1)
-_MARK = b'{"v":%d,' % FORMAT
+MARK = b'{"v":%d,' % FORMAT
 
 # The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
 _EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
 _EVENT_FIELDS = len(SessionEvent.model_fields)
 # Other texts, such as a foreign enum's, are pydantic's to judge.
 _PLAIN_TYPES = (EventType, str)
-_RUN_SERIALIZER = SessionRun.__pydantic_serializer__
-
-# What reading bytes back may raise: the models' own checks raise our errors.
-_UNREADABLE = (ValueError, InvalidSessionOperation)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 # A place is the store's to give; bytes do not hold it.
@@ -62,11 +58,11 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
     # From here: a model's attributes are slow to read.
     fields = event.__dict__
     if not _holds_its_fields(fields):
-        _validated(event, SessionEvent)
+        validated(event, SessionEvent)
         raise InvalidEvent(f"a field of event {shown(event.id)} was changed to another type: make it anew, as an event")
     message, metadata, task_id, usage = fields["message"], fields["metadata"], fields["task_id"], fields["token_usage"]
     event_id = checked_id(fields["id"], "event id")
-    if fields["timestamp"].tzinfo is not UTC and _is_inexact(fields["timestamp"]):
+    if fields["timestamp"].tzinfo is not UTC and is_inexact(fields["timestamp"]):
         event = event.model_copy(update={"timestamp": _exact(event)})
     plain = check.check(message, *path, "message")
     if plain is not message:
@@ -84,7 +80,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = usage is None and len(fields) == _EVENT_FIELDS and type(fields["type"]) in _PLAIN_TYPES
-    return EncodedEvent(event_id, _marked(_dumped(event, _EVENT_SERIALIZER, left_out, is_checked)), task_id, delta)
+    return EncodedEvent(event_id, marked(dumped(event, _EVENT_SERIALIZER, left_out, is_checked)), task_id, delta)
 
 
 def decode_event(
@@ -95,7 +91,7 @@ def decode_event(
     A payload that is not what `model` wants stays plain JSON, and `message_error` says why.
     """
     try:
-        event: SessionEvent[Any] = _loaded(data, model)
+        event: SessionEvent[Any] = loaded(data, model)
     except Exception as error:  # a validator of the caller's may raise anything
         event = _as_plain_json(data, session_id, seq, model, error)
     # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
@@ -107,32 +103,12 @@ def decode_event(
     return event
 
 
-def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
-    """Return the run as bytes. Raises InvalidEvent when its metadata is not JSON."""
-    if not _run_holds_its_fields(run):
-        run = _validated(run, SessionRun)
-    checked_id(run.id, "run id")
-    plain = check.check(run.metadata, f"runs[{run.id}]", "metadata")
-    if plain is not run.metadata:
-        run = run.model_copy(update={"metadata": plain})
-    return StoredRun(run.status.value, _marked(_dumped(run, _RUN_SERIALIZER, set())))
-
-
-def decode_run(run: StoredRun, session_id: str) -> SessionRun:
-    """Return the run that was encoded. Raises CorruptSession."""
-    try:
-        decoded: SessionRun = _loaded(run.data, SessionRun)
-    except _UNREADABLE as error:
-        raise _damaged(session_id, "a run", run.data) from error
-    return decoded
-
-
 def decode_value(data: bytes, session_id: str, what: str) -> Any:
     """Return the value that was encoded. Raises CorruptSession, naming `what`."""
     try:
         return parsed(data)
     except ValueError as error:
-        raise _damaged(session_id, what, data) from error
+        raise damaged(session_id, what, data) from error
 
 
 def event_model(message_type: Any) -> type[SessionEvent[Any]]:
@@ -158,7 +134,8 @@ def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
     return model
 
 
-def _dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
+def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
+    """Return a model as JSON without its mark; `is_checked` if pydantic need not warn. Raises InvalidEvent."""
     try:
         # Of pydantic's switch, the text takes a third of the whole call.
         return serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
@@ -189,18 +166,7 @@ def _holds_its_fields(fields: Mapping[str, Any]) -> bool:
     )
 
 
-def _run_holds_its_fields(run: SessionRun) -> bool:
-    held = run.__dict__.get
-    return (
-        isinstance(held("status"), RunStatus)
-        and all(isinstance(held(name), str | None) for name in ("agent", "error", "error_type"))
-        and isinstance(held("metadata"), dict)
-        and not _is_inexact(held("started_at"))
-        and not _is_inexact(held("ended_at"))
-    )
-
-
-def _is_inexact(moment: object) -> bool:
+def is_inexact(moment: object) -> bool:
     """Tell whether a time is none, is naive, or has an offset that JSON cannot say; None is exact."""
     if moment is None:
         return False
@@ -215,7 +181,7 @@ def _exact(event: SessionEvent[Any]) -> datetime:
         raise InvalidEvent(f"the timestamp of event {shown(event.id)}: {error}", path="timestamp") from error
 
 
-def _validated(model: ModelT, kind: type[ModelT]) -> ModelT:
+def validated(model: ModelT, kind: type[ModelT]) -> ModelT:
     """Return `model` with each field as its class holds it. Raises InvalidEvent for what that cannot hold."""
     fields = {name: value for name, value in model.__dict__.items() if name in kind.model_fields}
     usage = fields.get("token_usage")
@@ -235,10 +201,11 @@ def _cannot_hold(model: BaseModel, error: Exception) -> InvalidEvent:
     return InvalidEvent(f"a field of this {what} was changed to what it cannot hold: {reason}", path=what)
 
 
-def _loaded(data: bytes, model: type[Any]) -> Any:
-    if not data.startswith(_MARK):
+def loaded(data: bytes, model: type[Any]) -> Any:
+    """Return the model in marked JSON. Raises ValueError, and whatever the model's own validators do."""
+    if not data.startswith(MARK):
         raise ValueError("the format mark is missing")
-    data = b"{" + data[len(_MARK) :]
+    data = b"{" + data[len(MARK) :]
     try:
         return model.__pydantic_validator__.validate_json(data)
     except ValidationError as error:
@@ -248,22 +215,24 @@ def _loaded(data: bytes, model: type[Any]) -> Any:
         return model.__pydantic_validator__.validate_python(json.loads(data))
 
 
-def _marked(data: bytes) -> bytes:
-    return _MARK + data[1:]
+def marked(data: bytes) -> bytes:
+    """Return a JSON object that begins with the version of the format."""
+    return MARK + data[1:]
 
 
 def _as_plain_json(
     data: bytes, session_id: str, seq: int, model: type[SessionEvent[Any]], error: Exception
 ) -> SessionEvent[Any]:
     if model is SessionEvent:
-        raise _damaged(session_id, f"event {seq}", data, seq=seq) from error
+        raise damaged(session_id, f"event {seq}", data, seq=seq) from error
     event = decode_event(data, session_id, seq, retracted=False)
     reason = invalid_fields(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
     event.__dict__["message_error"] = str(reason)
     return event
 
 
-def _damaged(session_id: str, what: str, data: bytes, *, seq: int | None = None) -> CorruptSession:
+def damaged(session_id: str, what: str, data: bytes, *, seq: int | None = None) -> CorruptSession:
+    """Return the error for bytes that cannot be read: they are of a newer release, or damaged."""
     version = _version(data)
     if version is not None and version > FORMAT:
         text = f"was written in format {version} by a newer release: upgrade a2a_session_manager"

@@ -16,13 +16,14 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.serialization.values import encode_value, inline_or_thread
-from a2a_session_manager.storage.codec import encode_event, encode_run
+from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
     EncodedRetraction,
     StoredRun,
 )
+from a2a_session_manager.storage.run_codec import encode_run
 
 EncodedT = TypeVar("EncodedT")
 Encoded = Mapping[str, bytes]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.clock import moment
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.models.fields_set import put_fields
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -19,7 +20,8 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.codec import decode_event, decode_run, decode_value, event_model
+from a2a_session_manager.storage.codec import decode_event, decode_value, event_model
+from a2a_session_manager.storage.message_codec import decode_messages
 from a2a_session_manager.storage.records import (
     Counters,
     HeadRecord,
@@ -29,6 +31,11 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     Totals,
 )
+from a2a_session_manager.storage.run_codec import decode_run
+
+# Decoded in one go: some tenths of a millisecond.
+_MESSAGES_A_BATCH = 128
+_BYTES_A_BATCH = 64_000
 
 
 async def load_session(
@@ -72,6 +79,34 @@ async def decode_events(
     """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
     decoder = EventDecoder(session_id, limits, hidden=hidden, message_type=message_type)
     return [decoder.decode_now(event) or await decoder.decode(event) for event in stored]
+
+
+async def load_messages(stored: Iterable[StoredEvent], session_id: str, limits: StoreLimits) -> list[EventMessage]:
+    """Return the messages of events from bytes. Raises CorruptSession."""
+    messages: list[EventMessage] = []
+    slices = Slices()
+    for batch in _batches(stored):
+        if len(batch[0].data) > limits.inline_bytes:  # then it is alone
+            messages += await in_thread(decode_messages, batch, session_id)
+        else:
+            messages += decode_messages(batch, session_id)
+        if slices.is_over():
+            await slices.give_way()
+    return messages
+
+
+def _batches(stored: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
+    """Yield events by the batch; one that is larger than a batch may be makes one of its own."""
+    batch: list[StoredEvent] = []
+    size = 0
+    for event in stored:
+        size += len(event.data)
+        if batch and (size > _BYTES_A_BATCH or len(batch) == _MESSAGES_A_BATCH):
+            yield batch
+            batch, size = [], len(event.data)
+        batch.append(event)
+    if batch:
+        yield batch
 
 
 class EventDecoder:

@@ -253,6 +253,17 @@ class LoadedSession:
     child_ids: Sequence[str] = ()
 
 
+class LogTail(NamedTuple):
+    """The newest visible events of a session, oldest first, without its head; `earlier_events` are visible, too.
+
+    The events are taken once, as those of a LoadedSession.
+    """
+
+    creation_id: str
+    events: Iterable[StoredEvent]
+    earlier_events: int
+
+
 class LogPage(NamedTuple):
     """A page of the log.
 

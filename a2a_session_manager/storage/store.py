@@ -15,12 +15,20 @@ from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
 from a2a_session_manager.models.clock import moment
+from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
-from a2a_session_manager.protocols import ChildPolicy, EventsPage, RepeatPolicy, SessionPage, SessionStore
+from a2a_session_manager.protocols import (
+    ChildPolicy,
+    EventsPage,
+    MessageReader,
+    RepeatPolicy,
+    SessionPage,
+    SessionStore,
+)
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
@@ -28,7 +36,7 @@ from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
-from a2a_session_manager.storage.loading import decode_runs, load_session, summary
+from a2a_session_manager.storage.loading import decode_runs, load_messages, load_session, summary
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, Guard, Receipt, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
@@ -40,7 +48,7 @@ ResultT = TypeVar("ResultT")
 _IDS_A_PAGE = 1_000
 
 
-class BaseSessionStore(AsyncResource, SessionStore):
+class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
     """A store over a backend; what each of its verbs promises is said in SessionStore.
 
     Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
@@ -237,6 +245,13 @@ class BaseSessionStore(AsyncResource, SessionStore):
     ) -> EventsPage:
         limit = arguments.whole_number("limit", limit)
         return await self._read_events(session, after, limit, self._limits.page_bytes, include_retracted, None)
+
+    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
+        key, creation_id = self._named(session)
+        tail = await self._backend.read_tail(key, last=arguments.limit("last", last))
+        if tail is None or creation_id not in (None, tail.creation_id):
+            raise SessionNotFound(key.id)
+        return MessageTail(await load_messages(tail.events, key.id, self._limits), tail.earlier_events)
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         head = await reads.load_head(self._backend, self._key(session_id), whole_head=True)

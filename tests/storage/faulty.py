@@ -26,6 +26,7 @@ from a2a_session_manager.storage.records import (
     Guard,
     LoadedSession,
     LogPage,
+    LogTail,
     Receipt,
     SessionKey,
     StoredEvent,
@@ -103,6 +104,35 @@ class ShortensACorruptSession(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Shows(_readable))
+
+
+class _ShowsHidden(MemoryBackend):
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        tail = await super().read_tail(key, last=last)
+        if tail is None:
+            return None
+        events = list(self._sessions[key].events(1, self._sessions[key].head.last_seq))
+        return tail._replace(events=events if last is None else events[len(events) - min(last, len(events)) :])
+
+
+class ShowsHiddenMessages(BaseSessionStore):
+    """Messages come without a look at what was retracted."""
+
+    def __init__(self) -> None:
+        super().__init__(_ShowsHidden())
+
+
+class _LeavesOutDamaged(MemoryBackend):
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        tail = await super().read_tail(key, last=last)
+        return tail and tail._replace(events=_readable(tail.events))
+
+
+class LeavesOutDamagedMessages(BaseSessionStore):
+    """Leaves out the messages that it cannot read."""
+
+    def __init__(self) -> None:
+        super().__init__(_LeavesOutDamaged())
 
 
 class _LeavesOutHidden(MemoryBackend):

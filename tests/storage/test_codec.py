@@ -35,13 +35,12 @@ from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import (
     decode_event,
-    decode_run,
     decode_value,
     encode_event,
-    encode_run,
     event_model,
 )
 from a2a_session_manager.storage.records import EncodedEvent, StoredRun
+from a2a_session_manager.storage.run_codec import decode_run, encode_run
 
 # Any code point at all, lone surrogates included: models say such things. Two that would come back as one are refused,
 # which has a test of its own.

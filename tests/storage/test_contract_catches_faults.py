@@ -23,6 +23,11 @@ FAULTS = {
         "reading",
         "test_hidden_events_come_when_they_are_asked_for_wherever_a_page_ends",
     ),
+    "ShowsHiddenMessages": ("reading_messages", "test_messages_are_those_of_the_newest_visible_events"),
+    "LeavesOutDamagedMessages": (
+        "reading_messages",
+        "test_a_damaged_event_is_corruption_to_who_reads_messages",
+    ),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_after_another_writer_doubles_nothing"),

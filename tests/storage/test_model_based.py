@@ -33,6 +33,7 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
+from a2a_session_manager.models.event_message import message_of
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -346,6 +347,10 @@ class StoreMachine(RuleBasedStateMachine):
         newest = await store.get(plain.id, last=2)
         assert newest is not None
         assert newest.events == session.events[-2:]
+        for last, events in ((2, newest.events), (None, session.events)):
+            tail = await store.read_messages(session, last=last)
+            assert tail.messages == [message_of(event) for event in events]
+            assert tail.earlier_events == len(session.events) - len(events)
         assert session.token_summary.total_tokens == plain.tokens
         assert (await store.usage(plain.id)).total_tokens == plain.tokens
         assert (await store.usage(plain.id, tree=True)).total_tokens == model.tree_tokens(plain.id)

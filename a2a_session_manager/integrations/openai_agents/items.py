@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
@@ -27,17 +28,17 @@ def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
     )
 
 
-def is_item(event: SessionEvent[Any]) -> bool:
+def is_item(event: SessionEvent[Any] | EventMessage) -> bool:
     """Tell whether an event holds an item."""
     return event.metadata == _MARK
 
 
-def items_of(events: Sequence[SessionEvent[Any]]) -> list[TResponseInputItem]:
+def items_of(events: Sequence[SessionEvent[Any] | EventMessage]) -> list[TResponseInputItem]:
     """Return the items that events hold."""
     return [event.message for event in events]
 
 
-def after_the_last_answer(events: Sequence[SessionEvent[Any]]) -> Sequence[SessionEvent[Any]]:
+def after_the_last_answer(events: Sequence[EventMessage]) -> Sequence[EventMessage]:
     """Return the events after the last assistant message, so that no tool call is separated from its result."""
     called = {event.message.get("call_id") for event in events if event.type == EventType.TOOL_CALL} - {None}
     results: set[Any] = set()

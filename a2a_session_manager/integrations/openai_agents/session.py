@@ -9,6 +9,7 @@ from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown
+from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.integrations.openai_agents.items import (
@@ -20,6 +21,7 @@ from a2a_session_manager.integrations.openai_agents.items import (
 from a2a_session_manager.integrations.openai_agents.usage import agent_of, has_usage, usage_event
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.models.session_event import SessionEvent
 
 if TYPE_CHECKING:
@@ -137,15 +139,19 @@ class AgentsSession(AsyncResource):
         if self._is_closed:
             raise RuntimeError(f"{type(self).__name__} is closed")
 
-    async def _newest(self, limit: int | None) -> list[SessionEvent[Any]]:
+    async def _newest(self, limit: int | None) -> list[EventMessage]:
         """Return the newest `limit` items, reading further back when other events are between them."""
         last = limit
         while last != 0:
-            session = await self._sessions.store.get(self.session_id, last=last)
-            events = [] if session is None else session.events
-            items = [event for event in events if is_item(event)]
-            if limit is None or last is None or len(items) >= limit or len(events) < last:
-                return items if limit is None else items[-limit:]
+            try:
+                tail = await newest_messages(self._sessions.store, self.session_id, last=last)
+            except SessionNotFound:
+                break
+            items = list(filter(is_item, tail.messages))
+            if limit is None or last is None:
+                return items
+            if len(items) >= limit or not tail.earlier_events:
+                return items[-limit:]
             last *= 2
         return []
 

@@ -34,6 +34,7 @@ from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
+from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
 from a2a_session_manager.testing.contract.repeating import RepeatingContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
@@ -65,6 +66,7 @@ class StoreContract(
     TreesContract,
     DeletingContract,
     ReadingContract,
+    ReadingMessagesContract,
     ListingContract,
     IncarnationsContract,
     FollowingContract,

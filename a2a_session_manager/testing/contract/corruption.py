@@ -25,6 +25,10 @@ class CorruptionContract(ContractBase):
             await again.get_many(["talk"], last=None)
         with pytest.raises(CorruptSession):
             await again.get("talk", last=3)
+        with pytest.raises(CorruptSession):
+            await again.read_messages("talk")
+        with pytest.raises(CorruptSession):
+            await again.read_messages("talk", last=3)
         assert failure.value.session_id == "talk"
 
     async def test_corruption_never_makes_a_shorter_conversation(self, store: BaseSessionStore, reopen: Reopen) -> None:

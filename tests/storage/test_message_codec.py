@@ -1,0 +1,227 @@
+"""Messages without events: whatever is stored, they say what the events do, and damage is the same damage."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2a_session_manager import CorruptSession, EventSource, SessionEvent, TokenUsage
+from a2a_session_manager.limits import DEFAULT_LIMITS
+from a2a_session_manager.models.event_message import EventMessage, message_of
+from a2a_session_manager.serialization.json_check import JsonCheck
+from a2a_session_manager.storage import loading, message_codec
+from a2a_session_manager.storage.codec import decode_event, encode_event
+from a2a_session_manager.storage.loading import load_messages
+from a2a_session_manager.storage.message_codec import decode_messages
+from a2a_session_manager.storage.records import StoredEvent
+from tests.storage.test_codec import events, exactly
+
+# Written like those of a store: most of the same shape and of one day, so that a batch is of one kind.
+plain_events = st.builds(
+    SessionEvent[Any],
+    message=st.dictionaries(st.text(), st.text() | st.integers()) | st.text(),
+    source=st.sampled_from(EventSource),
+    task_id=st.none() | st.just("r1"),
+    metadata=st.just({}) | st.just({"framework": "x"}),
+    token_usage=st.none()
+    | st.builds(
+        TokenUsage,
+        prompt_tokens=st.integers(3, 10**12),
+        cache_read_tokens=st.integers(0, 3),
+        cost_pico_usd=st.none() | st.integers(0, 10**9),
+    ),
+)
+
+
+def stored(*found: SessionEvent[Any]) -> list[StoredEvent]:
+    return [StoredEvent(seq, seq, encode_event(event, JsonCheck(math.inf)).data) for seq, event in enumerate(found, 1)]
+
+
+def by_the_events(records: list[StoredEvent]) -> list[EventMessage]:
+    return [message_of(decode_event(data, "s", seq, retracted=False)) for seq, _, data in records]
+
+
+def outcome(read: Callable[[], list[EventMessage]]) -> Any:
+    try:
+        return [
+            (*message[:2], exactly(message.message), *message[3:6], exactly(message.metadata)) for message in read()
+        ]
+    except CorruptSession as error:
+        return error.session_id, error.seq, str(error)
+
+
+def same_as_by_the_events(records: list[StoredEvent]) -> Any:
+    found = outcome(lambda: decode_messages(records, "s"))
+    assert found == outcome(lambda: by_the_events(records))
+    return found
+
+
+@given(st.lists(events() | plain_events, max_size=12))
+@settings(deadline=None)
+def test_messages_say_what_their_events_do(found: list[SessionEvent[Any]]) -> None:
+    same_as_by_the_events(stored(*found))
+
+
+@given(st.lists(plain_events, min_size=1, max_size=6), st.data())
+@settings(deadline=None, max_examples=400)
+def test_damaged_bytes_are_the_damage_that_they_are_to_the_events(
+    found: list[SessionEvent[Any]], data: st.DataObject
+) -> None:
+    records = stored(*found)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(records) - 1))
+        text = records[at].data
+        first = data.draw(st.integers(0, len(text)))
+        last = data.draw(st.integers(first, min(len(text), first + 3)))
+        piece = data.draw(st.binary(max_size=2) | st.sampled_from([b",", b"]", b"[", b"{", b"}", b'"', b"9", b"{},"]))
+        records[at] = records[at]._replace(data=text[:first] + piece + text[last:])
+
+    same_as_by_the_events(records)
+
+
+FIELDS = [
+    ("v", 2),
+    ("v", "1"),
+    ("id", ""),
+    ("id", "x" * 513),
+    ("id", 5),
+    ("id", "\ud800"),
+    ("source", "nobody"),
+    ("source", []),
+    ("source", None),
+    ("type", 5),
+    ("type", None),
+    ("type", {}),
+    ("timestamp", "yesterday"),
+    ("timestamp", "2026-02-30T10:00:00.000000Z"),
+    ("timestamp", "2026-02-29T10:00:00.000000Z"),
+    ("timestamp", "2024-02-29T10:00:00.000000Z"),
+    ("timestamp", "2026-W09-1T10:00:00.000000Z"),
+    ("timestamp", "2026-01-30T24:00:00.000000Z"),
+    ("timestamp", "2026-01-30T10:60:00.000000Z"),
+    ("timestamp", "2026-01-30T10:00:60.000000Z"),
+    ("timestamp", "2026-01-30T10:00:00"),
+    ("timestamp", "0000-01-30T10:00:00.000000Z"),
+    ("timestamp", 5),
+    ("timestamp", None),
+    ("task_id", ""),
+    ("task_id", 5),
+    ("task_id", None),
+    ("metadata", None),
+    ("metadata", []),
+    ("token_usage", None),
+    ("token_usage", 5),
+    ("token_usage", {}),
+    ("token_usage", {"prompt_tokens": -1}),
+    ("seq", 3),
+    ("retracted", True),
+    ("more", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), FIELDS, ids=str)
+def test_a_record_that_is_json_but_no_event_is_damage_among_good_ones(name: str, value: Any) -> None:
+    usage = TokenUsage(prompt_tokens=3, model="m")
+    records = stored(
+        *(SessionEvent(message={"n": n}, task_id="r", metadata={"a": 1}, token_usage=usage) for n in range(5))
+    )
+    fields = json.loads(records[2].data)
+    records[2] = records[2]._replace(data=json.dumps({**fields, name: value}, separators=(",", ":")).encode())
+
+    found = same_as_by_the_events(records)
+
+    if isinstance(found, tuple):
+        assert found[1] == 3
+
+
+ODD: list[Any] = [-1, 10**13, "1", True, None, "no basis", 1.5, {"a": 1}, []]
+
+
+@pytest.mark.parametrize("name", TokenUsage.model_fields)
+@pytest.mark.parametrize("value", ODD, ids=str)
+def test_a_usage_that_is_none_is_damage_and_an_odd_one_is_read_as_the_events_do(name: str, value: Any) -> None:
+    records = stored(*(SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=3)) for _ in range(3)))
+    fields = json.loads(records[1].data)
+    fields["token_usage"][name] = value
+    records[1] = records[1]._replace(data=json.dumps(fields, separators=(",", ":")).encode())
+
+    same_as_by_the_events(records)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2024, 2, 29, tzinfo=UTC),
+        datetime(2000, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 1, tzinfo=timezone(timedelta(hours=-14, minutes=-45))),
+    ],
+    ids=str,
+)
+def test_no_time_is_too_rare_for_a_message(moment: datetime) -> None:
+    assert len(same_as_by_the_events(stored(*(SessionEvent(message="m", timestamp=moment) for _ in range(3))))) == 3
+
+
+def test_records_that_are_whole_only_together_are_damaged_each() -> None:
+    good, torn, rest, two = stored(*(SessionEvent(message={"n": n}) for n in range(4)))
+    half = len(torn.data) - 1
+    records = [
+        good,
+        torn._replace(data=torn.data[:half] + b',"x":[1'),
+        rest._replace(data=b'{"v":1,"a":1}]}'),
+        two._replace(data=two.data + b"," + two.data),
+    ]
+
+    assert same_as_by_the_events(records)[1] == 2
+
+
+def test_a_newer_format_is_named() -> None:
+    records = stored(SessionEvent(message="a"), SessionEvent(message="b"))
+    records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1', b'"v":2'))
+
+    with pytest.raises(CorruptSession, match="event 2 was written in format 2 by a newer release") as failure:
+        decode_messages(records, "s")
+    assert failure.value.seq == 2
+
+
+def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise AssertionError("an event was made")
+
+    usage = TokenUsage(prompt_tokens=3, cache_read_tokens=2, model="m", details={"a": [None]})
+    records = stored(
+        SessionEvent(message={"role": "user", "content": "Zoë"}, id="é"),
+        SessionEvent(message=None, type="own", task_id="r"),
+        SessionEvent(message=[1.5, 10**40], metadata={"a": {"b": []}}, token_usage=usage),
+        SessionEvent(message="x", timestamp=datetime(2024, 2, 29, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
+    )
+    expected = by_the_events(records)
+    monkeypatch.setattr(message_codec, "decode_event", refused)
+
+    assert decode_messages(records, "s") == expected
+
+
+async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[tuple[int, bool]] = []
+
+    def noted(batch: list[StoredEvent], session_id: str) -> list[EventMessage]:
+        threads.append((batch[0].seq, threading.current_thread() is threading.main_thread()))
+        return decode_messages(batch, session_id)
+
+    records = stored(*(SessionEvent(message="x" * size) for size in (10, 5_000, 10)))
+    monkeypatch.setattr(loading, "decode_messages", noted)
+    monkeypatch.setattr(loading, "_BYTES_A_BATCH", 1_000)
+
+    found = await load_messages(records, "s", replace(DEFAULT_LIMITS, inline_bytes=4_000))
+
+    assert [message.seq for message in found] == [1, 2, 3]
+    assert threads == [(1, True), (2, False), (3, True)]

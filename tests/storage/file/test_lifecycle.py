@@ -15,7 +15,7 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionConflict, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.file import FileSessionStore, handles, store_directory
+from a2a_session_manager.storage.file import FileSessionStore, handle_pool, store_directory
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes.common import file_of, looked, picture, write_checkpoints_every
@@ -277,7 +277,7 @@ async def test_a_cascade_over_more_sessions_than_a_store_keeps_at_hand_is_one_st
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_directory, "_MOST_KNOWN", 12)
-    monkeypatch.setattr(handles, "_MOST_OPEN", 6)
+    monkeypatch.setattr(handle_pool, "_MOST_OPEN", 6)
     async with FileSessionStore(tmp_path) as store:
         await store.create("root")
         for number in range(40):
@@ -376,7 +376,7 @@ async def test_durability_process_syncs_nothing(tmp_path: Path, syncs: dict[str,
 async def test_every_session_of_a_batch_is_synced_and_no_file_stays_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: dict[str, int], most_open: int
 ) -> None:
-    monkeypatch.setattr(handles, "_MOST_OPEN", most_open)
+    monkeypatch.setattr(handle_pool, "_MOST_OPEN", most_open)
     async with FileSessionStore(tmp_path, durability="disk") as store:
         await _created(store, *(f"s{number}" for number in range(20)))
         before = syncs["fdatasync"]

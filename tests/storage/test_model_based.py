@@ -35,6 +35,7 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.models.event_message import message_of
 from a2a_session_manager.protocols import RepeatPolicy
+from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
@@ -74,6 +75,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.place = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner()
         self.store = self.run(self.open_store(self.place))
+        self.told = StoreStatistics()
         self.model = PlainStore()
         self.held: dict[str, tuple[int, Session[Any]]] = {}  # with the life of the session it was read from
         self.sent: list[tuple[str, int, SessionChange, str, int]] = []
@@ -301,7 +303,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.run(self.store.aclose())
-        self.store = self.run(self.open_store(self.place))
+        told = self.store.statistics()
+        assert (told.connections, told.open_files) == (0, 0)
+        self.store, self.told = self.run(self.open_store(self.place)), StoreStatistics()
         self.held.clear()
 
     # What must hold after each step
@@ -309,6 +313,13 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_store_shows_what_the_model_holds(self) -> None:
         self.run(self._compare())
+
+    @invariant()
+    def the_store_tells_of_what_it_did_and_that_nothing_waits(self) -> None:
+        before, self.told = self.told, self.store.statistics()
+        assert (self.told.commits, self.told.batches) >= (before.commits, before.batches)
+        assert (self.told.commits_waiting, self.told.commits_in_flight, self.told.followers) == (0, 0, 0)
+        assert repr(self.store).startswith(f"<{type(self.store).__name__} ")
 
     async def _compare(self) -> None:
         model, store = self.model, self.store

@@ -231,6 +231,26 @@ class SessionStore(Protocol):
         The ids are read `page_size` at a time. With `roots_only`, sessions that have a parent are left out.
         """
 
+    @overload
+    async def events(
+        self,
+        session: Session[Any] | str,
+        *,
+        message_type: type[MessageT],
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+    ) -> list[SessionEvent[MessageT]]: ...
+    @overload
+    async def events(
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
+    ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
         session: Session[Any] | str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
 from a2a_session_manager.active.state_view import StateView
 from a2a_session_manager.context.messages import ChatMessage, event_from_message, source_of
@@ -21,6 +21,8 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 from a2a_session_manager.tokens.counting import TokenCounter
 from a2a_session_manager.usage.provider_usage import usage_from
+
+MessageT = TypeVar("MessageT")
 
 # How far back `tool(call_id=…)` looks for its call, here and then in the store.
 _CALLS_SEARCHED = 50
@@ -80,6 +82,24 @@ class ActiveLog:
         """
         return await context_size(self._store, self.session)
 
+    @overload
+    async def events(
+        self,
+        *,
+        message_type: type[MessageT],
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+    ) -> list[SessionEvent[MessageT]]: ...
+    @overload
+    async def events(
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
+    ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
         *,

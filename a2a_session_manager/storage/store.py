@@ -49,10 +49,13 @@ _IDS_A_PAGE = 1_000
 
 
 class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
-    """A store over a backend; what each of its verbs promises is said in SessionStore.
+    """A store over a backend; SessionStore says what each of its verbs promises.
 
-    Where a verb takes a session, an id means whichever session has it now; a Session means the one that was
-    read, is refused once that is gone, and is in step with the store when the verb returns.
+    Args:
+        backend: keeps the sessions. The store closes it.
+        namespace: the one whose sessions the verbs mean; "" is the default namespace.
+        limits: how large events and commits may be.
+        pricer: gives a usage without a cost one when it is stored.
     """
 
     def __init__(
@@ -226,6 +229,26 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
             lambda cursor: self.list_page(prefix, cursor=cursor, limit=page_size, roots_only=roots_only)
         )
 
+    @overload
+    async def events(
+        self,
+        session: Session[Any] | str,
+        *,
+        message_type: type[MessageT],
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+    ) -> list[SessionEvent[MessageT]]: ...
+    @overload
+    async def events(
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        include_retracted: bool = False,
+        message_type: Any = None,
+    ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
         session: Session[Any] | str,

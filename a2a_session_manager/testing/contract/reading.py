@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from pydantic import BaseModel
@@ -214,7 +214,7 @@ class ReadingContract(ContractBase):
         [event] = await again.events("talk", message_type=Fare)
 
         assert session is not None
-        assert session.events[0].message == event.message == fare
+        assert assert_type(session.events[0].message, Fare) == assert_type(event.message, Fare) == fare
         assert (await whole(again, "talk")).events[0].message == {"to": "OSL", "eur": 120.5}
 
     async def test_a_payload_of_another_type_comes_back_as_plain_json_with_the_reason(

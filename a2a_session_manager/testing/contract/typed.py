@@ -28,7 +28,7 @@ from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import said, whole
+from a2a_session_manager.testing.contract.making import Event, said, whole
 
 BYTES = b"\xff\x00\x80"
 
@@ -235,10 +235,10 @@ class TypedContract(ContractBase):
         newer = Dog.model_construct(kind="wolf", name="Rex")  # as clients of providers do
         await store.create("talk", change=SessionChange(events=[said(newer)]))
 
-        [event] = await (await reopen()).events("talk", message_type=Dog)
+        events: list[Event] = await (await reopen()).events("talk", message_type=Dog)
 
-        assert event.message == {"kind": "wolf", "Name": "Rex"}
-        assert event.message_error is not None
+        assert [event.message for event in events] == [{"kind": "wolf", "Name": "Rex"}]
+        assert events[0].message_error is not None
 
     async def test_the_check_does_not_exhaust_iterators_in_a_model(self, store: BaseSessionStore) -> None:
         lines = Lines(lines=[1, 2, 3])

@@ -6,9 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
-from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
+from a2a_session_manager.exceptions import SessionConflict, SessionNotFound, StoreFull, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -22,18 +23,27 @@ GIVE_UP_SECONDS = 90.0
 
 @dataclass
 class Crowd:
-    """Tasks that write to one session and its children, tasks that create and delete sessions, and a follower."""
+    """Tasks that write to one session and its children, tasks that create and delete sessions, and a follower.
+
+    `server_forgets`: a kill may lose the last of what the server has acknowledged; `take_back` finds out what.
+    """
 
     store: BaseSessionStore
+    server_forgets: bool = False
     told: dict[str, list[list[str]]] = field(default_factory=dict)  # by session, the ids of each writer in their order
     states: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    told_at: dict[str, float] = field(default_factory=dict)  # of events and of deletions, by the loop's clock
+    forgotten: int = 0
     heard: list[str] = field(default_factory=list)
     outages: Counter[str] = field(default_factory=Counter)
     _is_over: bool = False
+    _goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    _under_way: int = 0
 
     async def work(self, faults: Callable[[], Awaitable[object]]) -> None:
         """Work while `faults` runs, and until every write that was begun is acknowledged."""
+        self._goes_on.set()
         await self._until_acknowledged(lambda: self.store.create(SHARED, write_id="shared"))
         following = asyncio.create_task(self._follow())
         workers = [
@@ -49,30 +59,39 @@ class Crowd:
         await asyncio.gather(*workers)
         last = len(await self.store.events(SHARED))
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            while len(self.heard) < last:  # noqa: ASYNC110  what is heard is a list
+            while len(self.heard) < last and not following.done():  # noqa: ASYNC110  what is heard is a list
                 await asyncio.sleep(0.05)
-        following.cancel()
+        if not following.cancel():
+            following.result()  # it never ends but by an error
         await asyncio.wait({following})
 
     async def _until_acknowledged(self, write: Callable[[], Awaitable[Any]]) -> None:
         """Repeat a write until it is acknowledged. Any error but an outage is a failure."""
-        async with asyncio.timeout(GIVE_UP_SECONDS):
-            while True:
-                try:
-                    await write()
-                except (StoreUnavailable, StoreFull) as error:
-                    self.outages[type(error).__name__] += 1
-                    await asyncio.sleep(0.05)
-                else:
-                    return
+        await self._goes_on.wait()
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                while True:
+                    try:
+                        await write()
+                    except (StoreUnavailable, StoreFull) as error:
+                        self.outages[type(error).__name__] += 1
+                        await asyncio.sleep(0.05)
+                    else:
+                        return
+        finally:
+            self._under_way -= 1
 
     async def _append(self, session_id: str, writer: int) -> None:
         told: list[str] = []
         self.told.setdefault(session_id, []).append(told)
-        while not self._is_over:
+        for number in count():
+            if self._is_over:
+                return
             usage = TokenUsage(prompt_tokens=1, model="m", cost_pico_usd=7)
-            event = SessionEvent(id=f"{session_id} {writer} {len(told)}", message="x" * 200, token_usage=usage)
+            event = SessionEvent(id=f"{session_id} {writer} {number}", message="x" * 200, token_usage=usage)
             await self._until_acknowledged(lambda event=event: self.store.append(session_id, event))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            self._note(event.id)
             told.append(event.id)
             await asyncio.sleep(0.002)
 
@@ -86,8 +105,14 @@ class Crowd:
             name = f"life {writer} {len(self.deleted)}"
             parent = SHARED if len(self.deleted) % 2 else None
             await self._until_acknowledged(lambda: self.store.create(name, parent_id=parent, write_id=name))  # noqa: B023  awaited at once
-            await self._until_acknowledged(lambda: self.store.append(name, SessionEvent(id=name, message="z")))  # noqa: B023  the same
-            await self._until_acknowledged(lambda: self.store.delete(name))  # noqa: B023  the same
+            try:
+                await self._until_acknowledged(lambda: self.store.append(name, SessionEvent(id=name, message="z")))  # noqa: B023  the same
+                await self._until_acknowledged(lambda: self.store.delete(name))  # noqa: B023  the same
+            except SessionNotFound:
+                if not self.server_forgets:
+                    raise
+                continue  # its creation was forgotten
+            self._note(name)
             self.deleted.append(name)
             await asyncio.sleep(0.02)
 
@@ -110,6 +135,39 @@ class Crowd:
                     self.heard.append(event.id)
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
+            except SessionConflict:
+                if not self.server_forgets:
+                    raise
+                self.heard.clear()  # some of it was forgotten
+                after = 0
+
+    def _note(self, what: str) -> None:
+        self.told_at[what] = asyncio.get_running_loop().time()
+
+    async def take_back(self, restarted: BaseSessionStore, since: float) -> None:
+        """Forget what a killed server has forgotten; fail if any of it was acknowledged before `since`.
+
+        The tasks wait meanwhile: a write that began before the kill may be acknowledged after it.
+        """
+        self._goes_on.clear()
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            while self._under_way:  # noqa: ASYNC110  a count
+                await asyncio.sleep(0.01)
+        for name, writers in self.told.items():
+            kept = {event.id for event in await restarted.events(name)}
+            for told in writers:
+                self._forget(set(told) - kept, since)
+                told[:] = [event_id for event_id in told if event_id in kept]
+        come_back = set(self.deleted) & set(await restarted.list_sessions())
+        self._forget(come_back, since)
+        for name in come_back:
+            await restarted.delete(name)
+        self._goes_on.set()
+
+    def _forget(self, lost: set[str], since: float) -> None:
+        too_old = {what: since - self.told_at[what] for what in lost if self.told_at[what] < since}
+        assert not too_old, f"lost, though told so many seconds before what may be lost: {too_old}"
+        self.forgotten += len(lost)
 
     async def check(self, cold: BaseSessionStore) -> None:
         """Check through another store that what was acknowledged is there: once, in order, and nothing else."""

@@ -22,9 +22,12 @@ from redis.retry import Retry
 
 from tests.redis_servers.startable import START_SECONDS, Startable
 
-# Each write is on the disk before it is acknowledged. With the default, `everysec`, a server with a slow disk
-# acknowledges first, and may lose two seconds when it is killed.
+# Each write is on the disk before it is acknowledged.
 APPEND_ONLY = (("appendonly", "yes"), ("appendfsync", "always"))
+# With this, the default, a server with a busy disk acknowledges first. It writes when the fsync that is under way is
+# done, or this many seconds later, and a kill before that loses what it has acknowledged.
+EVERYSEC = (("appendonly", "yes"), ("appendfsync", "everysec"), ("auto-aof-rewrite-percentage", "0"))
+POSTPONED_SECONDS = 2.0
 # A cluster's nodes talk to each other on their port + 10,000.
 _BUS_OFFSET = 10_000
 _PORTS = range(10_000, 22_768)
@@ -76,6 +79,8 @@ class RedisServer(Startable):
         self._command = [binary, str(directory / "redis.conf"), *(["--sentinel"] if is_sentinel else [])]
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+        # By time.monotonic(): what was answered before is written, but for what is postponed.
+        self.written_until = 0.0
 
     @property
     def url(self) -> str:
@@ -113,7 +118,21 @@ class RedisServer(Startable):
 
     def restart(self) -> None:
         """Kill the server and start it again on what it has written."""
+        self.written_until = time.monotonic()
         self.kill()
+        self.start()
+
+    def restart_without_the_last(self, seconds: float) -> None:
+        """Kill the server so many seconds from now, and start it on what it has written until now.
+
+        So does a server whose disk is busy for so long, with EVERYSEC.
+        """
+        [log] = [*self.directory.glob("appendonly.aof"), *self.directory.glob("appendonlydir/*.incr.aof")]
+        written_until, size = time.monotonic(), log.stat().st_size
+        time.sleep(seconds)
+        self.kill()
+        os.truncate(log, size)
+        self.written_until = written_until
         self.start()
 
     @contextmanager

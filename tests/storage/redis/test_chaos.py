@@ -15,14 +15,13 @@ from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.crowd import Crowd
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.proxy import FaultyProxy
-from tests.redis_servers.server import APPEND_ONLY, RedisServer
+from tests.redis_servers.server import APPEND_ONLY, EVERYSEC, POSTPONED_SECONDS, RedisServer
 from tests.storage.redis.test_demoted import Moving, moving
 from tests.storage.redis.test_moving_slots import move_slots
 
 pytestmark = pytest.mark.soak
 
 SECONDS = 20
-EVERYSEC = (("appendonly", "yes"), ("appendfsync", "everysec"))
 
 Fault = Callable[[RedisServer, FaultyProxy], Awaitable[object]]
 
@@ -30,6 +29,11 @@ Fault = Callable[[RedisServer, FaultyProxy], Awaitable[object]]
 async def kill(server: RedisServer, _: FaultyProxy) -> None:
     await asyncio.sleep(2)
     await asyncio.to_thread(server.restart)
+
+
+async def kill_while_the_disk_is_busy(server: RedisServer, _: FaultyProxy) -> None:
+    await asyncio.sleep(2)
+    await asyncio.to_thread(server.restart_without_the_last, random.uniform(0.1, 1.5))
 
 
 async def stop(server: RedisServer, _: FaultyProxy) -> None:
@@ -95,10 +99,15 @@ async def anything(server: RedisServer, proxy: FaultyProxy) -> None:
     await random.choice([kill, stop, kill_clients, flush_scripts, lose_replies, cut, half_close, reset])(server, proxy)
 
 
-@pytest.mark.parametrize("persistence", [APPEND_ONLY, EVERYSEC], ids=["always", "everysec"])
 @pytest.mark.parametrize("fault", [kill, anything])
-async def test_kills(fault: Fault, persistence: tuple[tuple[str, str], ...], server_with: StartServer) -> None:
-    await under(fault, await server_with(*persistence))
+async def test_kills_of_a_server_that_writes_before_it_answers(fault: Fault, server_with: StartServer) -> None:
+    await under(fault, await server_with(*APPEND_ONLY))
+
+
+@pytest.mark.parametrize("fault", [kill, kill_while_the_disk_is_busy, anything])
+async def test_kills_of_a_server_that_may_answer_before_it_writes(fault: Fault, server_with: StartServer) -> None:
+    crowd = await under(fault, await server_with(*EVERYSEC), server_forgets=True)
+    assert crowd.forgotten or fault is not kill_while_the_disk_is_busy
 
 
 @pytest.mark.parametrize(
@@ -109,21 +118,23 @@ async def test_a_fault_of_the_server_or_of_the_way_to_it(fault: Fault, server_wi
     await under(fault, await server_with())
 
 
-async def under(fault: Fault, server: RedisServer) -> None:
+async def under(fault: Fault, server: RedisServer, *, server_forgets: bool = False) -> Crowd:
+    """Let a crowd work while `fault` comes again and again; `server_forgets`: see `Crowd`."""
     tasks = asyncio.all_tasks()
     async with FaultyProxy(server.port) as proxy:
 
         async def faults() -> None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SECONDS):
-                    while True:
-                        await fault(server, proxy)
-            proxy.is_black_hole = False
-            server.resume()
-            await asyncio.to_thread(server.call, "CONFIG", "SET", "maxmemory", "0")
+            loop = asyncio.get_running_loop()
+            end = loop.time() + SECONDS
+            while loop.time() < end:
+                written_until = server.written_until
+                await fault(server, proxy)
+                if server_forgets and server.written_until != written_until:
+                    async with store_from_url(server.url) as restarted:
+                        await crowd.take_back(restarted, server.written_until - POSTPONED_SECONDS)
 
         async with store_from_url(proxy.url) as store:
-            crowd = Crowd(store)
+            crowd = Crowd(store, server_forgets)
             await crowd.work(faults)
         await until_none_is_open(proxy)
         assert {task for task in asyncio.all_tasks() - tasks if "Proxy" not in repr(task)} == set()
@@ -131,6 +142,7 @@ async def under(fault: Fault, server: RedisServer) -> None:
         await crowd.check(cold)
     left: list[bytes] = await asyncio.to_thread(server.call, "KEYS", "*life*")
     assert [key for key in left if not key.endswith(b":refused")] == []
+    return crowd
 
 
 async def until_none_is_open(proxy: FaultyProxy) -> None:

@@ -36,7 +36,7 @@ def claim_call(own: SessionKeys, claim: bytes, taken_over: bytes = b"") -> Scrip
 
 def forbid_call(keys: SessionKeys, claim_id: str) -> ScriptCall:
     """Return the call that forbids a claim ever to become a session of the tree."""
-    touched = (*keys.core, keys.refused, *keys.of_root)
+    touched = (*keys.core, keys.refused, *keys.of_root, keys.gone)
     return ScriptCall(scripts.FORBID, touched, [keys.key.id, claim_id], keys.key.id)
 
 

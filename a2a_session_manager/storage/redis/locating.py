@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.redis import lost_trees
 from a2a_session_manager.storage.redis.claims import root_of_claim
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.index import Index
@@ -80,9 +81,8 @@ class Locator:
         await self._lost_locators.repair(keys, listed)
 
     async def refuse_lost_tree(self, keys: SessionKeys) -> None:
-        """Raise CorruptSession when the session's tree is missing while its root is there."""
-        has_tree, has_root = await self._connections.read_many([("EXISTS", keys.tree), ("EXISTS", *keys.of_root)])
-        if has_root and not has_tree:
+        """Raise CorruptSession when the session's tree is missing while its root or the session itself is there."""
+        if lost_trees.is_lost(keys, await self._connections.read_many(lost_trees.questions(keys))):
             raise lost(keys.key.id, "tree")
 
     async def ask(self, key: SessionKey, call_at: CallAt) -> Found | None:

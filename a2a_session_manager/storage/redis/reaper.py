@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis import lost_trees, scripts
 from a2a_session_manager.storage.redis.claims import claim_id_of, forbid_call, release_call, root_of_claim
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires, parent_of
@@ -46,15 +47,14 @@ class Reaper:
         questions: list[Command] = []
         for keys, line in zip(sessions, lines, strict=True):
             if line is None:
-                questions += [("EXISTS", keys.tree), ("EXISTS", *keys.of_root)]
+                questions += lost_trees.questions(keys)
             elif expires(line) and not keys.is_root:
                 # It may be gone while its line is there. Its keys expire together; a root's, with the tree.
                 questions += [("EXISTS", keys.head, keys.log, keys.ids)]
         answers = iter(await self._connections.read_many(questions))
         for at, line in enumerate(lines):
             if line is None:
-                has_tree, has_root = next(answers), next(answers)
-                alive[at] = bool(has_root) and not has_tree
+                alive[at] = lost_trees.is_lost(sessions[at], list(islice(answers, lost_trees.COUNT_OF_QUESTIONS)))
             elif expires(line) and not sessions[at].is_root:
                 alive[at] = bool(next(answers))
         return alive

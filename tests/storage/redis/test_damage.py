@@ -239,6 +239,46 @@ async def test_a_tree_that_lost_one_or_two_keys_is_an_error_or_mended_and_never_
     assert wrong == []
 
 
+@pytest.mark.parametrize("verb", [*VERBS[:9], *WRITES])
+async def test_a_session_below_a_root_of_which_nothing_tells_is_an_error_while_it_is_there_itself(
+    store: BaseSessionStore, verb: Verb
+) -> None:
+    await full(store)
+    await store.create("other")
+    keys = await keys_of(store, "kid")
+    read_many = connections_of(store).read_many
+    before = await shown(store, verb, "kid")
+    await read_many([("UNLINK", keys.tree, *keys.of_root)])
+
+    seen = await shown(store, verb, "kid")
+
+    assert seen in (before, CorruptSession)
+    assert await read_many([("EXISTS", keys.head, keys.log, keys.ids)]) == [3]
+
+
+async def test_what_a_cascade_took_along_is_absent_and_not_damaged_until_it_is_removed(store: BaseSessionStore) -> None:
+    await full(store)
+    keys = await keys_of(store, "kid")
+    backend: Any = backend_of(store)
+    forgotten: list[Any] = []
+
+    async def dies(taken: Any) -> None:
+        forgotten.extend(taken)
+
+    reaper = backend._deleter._reaper
+    reaper.remove_below, remove_below = dies, reaper.remove_below
+    reaper.finish_cascades, finish_cascades = dies, reaper.finish_cascades
+    await store.delete("talk", children="cascade")
+    reaper.remove_below, reaper.finish_cascades = remove_below, finish_cascades
+    assert forgotten
+    assert await connections_of(store).read_many([("EXISTS", keys.head, keys.log, keys.ids)]) == [3]
+
+    assert await shown(store, VERBS[0], "kid") is None
+    assert await store.list_sessions() == []
+    assert await connections_of(store).read_many([("EXISTS", *keys.all_of_session, keys.gone)]) == [0]
+    await store.create("kid")
+
+
 @pytest.mark.parametrize("part", ["head", "log", "ids", "hidden", "runs"])
 async def test_a_session_that_lost_a_part_is_deleted_by_its_id_as_the_error_says(
     store: BaseSessionStore, part: str

@@ -41,7 +41,7 @@ class _OpenClient:
     executor: CommandExecutor
     wakeups: PubSubListener
     cluster: RedisCluster | None  # the client, if it is one's; asking its type takes long
-    life: AsyncGenerator[_OpenClient, None] = field(init=False)
+    lifetime: AsyncGenerator[_OpenClient, None] = field(init=False)
 
 
 class Connections:
@@ -179,7 +179,7 @@ class Connections:
         if opened is not None:
             if not waits:
                 opened.executor.hurry()
-            await opened.life.aclose()
+            await opened.lifetime.aclose()
 
     def _ready_now(self) -> _OpenClient | None:
         """Return what `_ready` would, if that takes no waiting."""
@@ -217,12 +217,12 @@ class Connections:
         return opened
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _OpenClient:
-        life = self._life(loop)
+        lifetime = self._lifetime(loop)
         try:
-            opened = await anext(life)
-            opened.life = life
+            opened = await anext(lifetime)
+            opened.lifetime = lifetime
             if self._is_closed:
-                await life.aclose()
+                await lifetime.aclose()
                 self._check_open()
             self._open_clients[loop] = opened
         finally:
@@ -243,7 +243,7 @@ class Connections:
         if self._is_closed:
             raise StoreUnavailable("the store is closed: open a new one")
 
-    async def _life(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[_OpenClient, None]:
+    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[_OpenClient, None]:
         """Yield a client and, when closed, close it.
 
         A generator, since a loop that ends (`asyncio.run`) closes those that are left: so connections are

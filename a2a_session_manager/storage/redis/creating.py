@@ -80,8 +80,8 @@ class Creator:
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
         while True:
-            arguments = [*self._birth_args(keys, creation), taken_over, *commit_args(commit)]
-            touched = (*keys.all_of_birth, keys.locator)
+            arguments = [*self._creation_args(keys, creation), taken_over, *commit_args(commit)]
+            touched = (*keys.all_of_creation, keys.locator)
             reply, *looked = await self._created(ScriptCall(scripts.CREATE_ROOT, touched, arguments, keys.key.id), keys)
             if status_of(reply, keys.key.id) != b"CLAIMED":
                 return _made(reply, keys, commit, looked)
@@ -126,12 +126,12 @@ class Creator:
         self, keys: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
     ) -> ScriptCall:
         below = keys.of(parent.id)
-        birth = self._birth_args(keys, creation)
-        arguments = [*birth, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
-        touched = (*keys.all_of_birth, below.head, below.children)
+        created = self._creation_args(keys, creation)
+        arguments = [*created, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
+        touched = (*keys.all_of_creation, below.head, below.children)
         return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)
 
-    def _birth_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
+    def _creation_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
         return [keys.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
 
     async def _claim(self, keys: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:

@@ -33,7 +33,7 @@ class Deleter:
         self._reaper = reaper
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
-        """Delete this life of the session; see `Backend.delete`."""
+        """Delete this incarnation of the session; see `Backend.delete`."""
         keys, line = await self._reader.line(key)
         below: list[tuple[SessionKeys, str]] | None = None
         if line is not None:
@@ -82,7 +82,7 @@ class Deleter:
     async def _end(
         self, keys: SessionKeys, parent_id: str, creation_id: str, *, cascade: bool, guard: Guard | None
     ) -> Flat:
-        touched = (*keys.all_of_birth, keys.gone)
+        touched = (*keys.all_of_creation, keys.gone)
         if parent_id:
             parent = keys.of(parent_id)
             touched = (*touched, parent.head, parent.children)

@@ -37,7 +37,7 @@ class Followers:
         self._announced: WeakKeyDictionary[asyncio.AbstractEventLoop, _Announced] = WeakKeyDictionary()
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        """Return when this life of the session may have left `revision` or is over; early is fine."""
+        """Return when this incarnation of the session may have left `revision` or is over; early is fine."""
         keys = self._locator.keys_of(key)
         channel = keys.followers + b":" + creation_id.encode()
         if not await self._announce(keys, channel, creation_id, revision):

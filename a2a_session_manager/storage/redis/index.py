@@ -37,7 +37,7 @@ _DUE_AT_ONCE: Final = 20
 _ROOTS_A_PIPELINE: Final = 100
 # A delete that is not done within this time has died.
 _DELETE_SECONDS: Final = 60
-# Lines of one id below roots: those of its former lives are removed.
+# Lines of one id below roots: those of its former incarnations are removed.
 _LINES_OF_AN_ID: Final = 16
 
 
@@ -55,7 +55,7 @@ class Index:
         self._connections = connections
         self._prefix = prefix
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
-        self._life = str(2 * ttl) if ttl else FOR_EVER
+        self._lifetime = str(2 * ttl) if ttl else FOR_EVER
 
     async def announce(self, keys: SessionKeys) -> tuple[list[SessionKeys], bool]:
         """List a session that will be made; see `enter`.
@@ -63,7 +63,7 @@ class Index:
         Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
         """
         questions = map(PlainCall, self.commands_below_roots(keys.key))
-        calls: list[Call] = [self._listing(*keys.index_entry, self._life), *questions]
+        calls: list[Call] = [self._listing(*keys.index_entry, self._lifetime), *questions]
         (_, _, stays), *answers = await run_all(self._connections, calls)
         return await self.listed_below_roots(keys.key, answers), bool(stays)
 
@@ -91,7 +91,7 @@ class Index:
             looked = await run_all(self._connections, [listed, due_call if deadline else due_exist])
         is_listed, due = looked
         if is_listed is None:
-            await run_all(self._connections, [self._listing(*keys.index_entry, self._life)])
+            await run_all(self._connections, [self._listing(*keys.index_entry, self._lifetime)])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
         return self._due_sessions(keys, due) if due else []
@@ -110,8 +110,8 @@ class Index:
 
         `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
         """
-        life = str(max(int(self._life), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
-        arguments: list[Value] = [keys.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", life, _DUE_AT_ONCE]
+        lifetime = str(max(int(self._lifetime), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
+        arguments: list[Value] = [keys.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", lifetime, _DUE_AT_ONCE]
         call = ScriptCall(scripts.KEEP, [due_key(self._prefix, keys.key.namespace)], arguments)
         return self._due_sessions(keys, (await run_all(self._connections, [call]))[0])
 
@@ -125,7 +125,7 @@ class Index:
     async def add(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
         entries = [keys.index_entry for keys in sessions]
-        await run_all(self._connections, [self._listing(shard, member, self._life) for shard, member in entries])
+        await run_all(self._connections, [self._listing(shard, member, self._lifetime) for shard, member in entries])
 
     async def remove(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions no more."""
@@ -194,17 +194,17 @@ class Index:
     def _listed(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:
         return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
-    def _listing(self, shard: bytes, member: bytes, life: str) -> ScriptCall:
-        return listing(self._prefix, shard, member, life)
+    def _listing(self, shard: bytes, member: bytes, lifetime: str) -> ScriptCall:
+        return listing(self._prefix, shard, member, lifetime)
 
     def _due_call(
         self, keys: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE, stays: bool = False
     ) -> ScriptCall:
         member = keys.index_entry[1] if deadline else b""
         # Where lines may stay for ever, so does the word that this one does not.
-        life = FOR_EVER if stays or self._life == FOR_EVER else f"@{deadline}"
+        lifetime = FOR_EVER if stays or self._lifetime == FOR_EVER else f"@{deadline}"
         key = due_key(self._prefix, keys.key.namespace)
-        return ScriptCall(scripts.KEEP, [key], [member, str(deadline), life, limit])
+        return ScriptCall(scripts.KEEP, [key], [member, str(deadline), lifetime, limit])
 
     def _not_due(self, keys: SessionKeys) -> Command:
         return ("ZREM", due_key(self._prefix, keys.key.namespace), keys.index_entry[1])
@@ -245,7 +245,7 @@ class Index:
                 for name, value in pairs(flat(tree)):
                     shard, member = line.keys.of(name[2:].decode()).index_entry
                     if name.startswith(b"n:") and shard in shards:
-                        calls.append(self._listing(shard, member, self._life if expires(value) else FOR_EVER))
+                        calls.append(self._listing(shard, member, self._lifetime if expires(value) else FOR_EVER))
             await run_all(self._connections, calls)
             cursor = lines[-1].cursor if lines else cursor
         whole = [listing(self._prefix, shard, b"", FOR_EVER, is_whole=True) for shard in shards]

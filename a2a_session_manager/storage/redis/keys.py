@@ -5,7 +5,7 @@
 | `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`; |
 | | | `d:ID` → deadline of a session below the root, `deadline`: of the root |
 | `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
-| `{tag}:refused` | sorted set | claims and creation ids that must not be born any more |
+| `{tag}:refused` | sorted set | claims and creation ids that must not be created any more |
 | `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |
 | `{tag}:followers` | string | there while somebody follows a session of the tree |
 | `{tag}:locator` | string | of a session below a root: its claim and its root's id |
@@ -123,7 +123,7 @@ class SessionKeys:
         )
 
     @cached_property
-    def all_of_birth(self) -> tuple[bytes, ...]:
+    def all_of_creation(self) -> tuple[bytes, ...]:
         return (
             *self.plain,
             self.totals,

@@ -22,7 +22,7 @@ from a2a_session_manager.storage.redis.shards import run_all
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
 
-_SESSIONS_A_SWEEP: Final = 100
+_SESSIONS_A_CALL: Final = 100
 # A failover may bring back what was removed; not for ever.
 _LOOKS: Final = 3
 # Begins a task that ends before the store is closed.
@@ -99,7 +99,7 @@ class Reaper:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""
         await self.finish_cascades(sessions)
         await self.remove_expired(sessions)
-        await self._sweep([(keys, "") for keys in sessions])
+        await self._remove_keys([(keys, "") for keys in sessions])
         await self._release_dangling([keys for keys in sessions if not keys.is_root])
         await self.forget(sessions)
 
@@ -141,11 +141,11 @@ class Reaper:
 
     async def remove_below(self, taken: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove what is left of sessions that cascades took along, each given with its creation id."""
-        for at in range(0, len(taken), _SESSIONS_A_SWEEP):
-            some = taken[at : at + _SESSIONS_A_SWEEP]
+        for at in range(0, len(taken), _SESSIONS_A_CALL):
+            some = taken[at : at + _SESSIONS_A_CALL]
             await self.remove(some)
             # The last step: until then, whoever looks after their tree is told of them.
-            await self._sweep(some)
+            await self._remove_keys(some)
 
     async def remove(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
         """Remove what is left of deleted sessions but for their keys, each given with its creation id."""
@@ -186,8 +186,8 @@ class Reaper:
             if status_of(answer, keys.key.id) == b"OK"
         )
 
-    async def _sweep(self, dead: Sequence[tuple[SessionKeys, str]]) -> None:
-        """Remove the keys of sessions that are gone, and the word that a cascade took these lives of them along.
+    async def _remove_keys(self, dead: Sequence[tuple[SessionKeys, str]]) -> None:
+        """Remove the keys of sessions that are gone, and the word that a cascade took these incarnations of them along.
 
         A root's keys have gone with its tree.
         """
@@ -196,9 +196,9 @@ class Reaper:
             if not keys.is_root:
                 by_tree.setdefault(keys.tree, []).append((keys, creation_id))
         await self._run_all(
-            _sweep_call(some[at : at + _SESSIONS_A_SWEEP])
+            _removal(some[at : at + _SESSIONS_A_CALL])
             for some in by_tree.values()
-            for at in range(0, len(some), _SESSIONS_A_SWEEP)
+            for at in range(0, len(some), _SESSIONS_A_CALL)
         )
 
     async def _gone(self, sessions: Sequence[SessionKeys]) -> list[SessionKeys]:
@@ -218,9 +218,9 @@ def _burial(keys: SessionKeys, parent_id: str) -> ScriptCall:
     return ScriptCall(scripts.REMOVE_EXPIRED, touched, [keys.key.id], keys.key.id)
 
 
-def _sweep_call(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:
+def _removal(dead: Sequence[tuple[SessionKeys, str]]) -> ScriptCall:
     first, _ = dead[0]
     touched = [first.tree, *first.of_root, first.gone, *(key for keys, _ in dead for key in keys.all_of_session)]
     return ScriptCall(
-        scripts.SWEEP, touched, [value for keys, creation_id in dead for value in (keys.key.id, creation_id)]
+        scripts.REMOVE_KEYS, touched, [value for keys, creation_id in dead for value in (keys.key.id, creation_id)]
     )

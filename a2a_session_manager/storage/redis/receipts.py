@@ -35,7 +35,7 @@ def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list
 def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt | SessionManagerError:
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
-        return _refusal(answer, key, commit)
+        return _error_of(answer, key, commit)
     revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag = answer
     return Receipt(
         revision,
@@ -49,7 +49,7 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     )
 
 
-def _refusal(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
+def _error_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionManagerError:
     status = answer[0]
     if status == b"KNOWN":
         return EventsKnown(

@@ -100,8 +100,8 @@ def trial(scripts: Iterable[Script], key: bytes, plain: Iterable[str] = ()) -> S
 
 def refuse_missing_rights(answer: Sequence[Any], key: bytes) -> None:
     """Raise StoreUnavailable, naming the commands, when the trial's answer tells of missing rights."""
-    refusals = [text.decode(errors="replace").split("|", 1) for text in answer]
-    missing = [(command, why) for command, why in refusals if any(mark in why for mark in _MARKS)]
+    reasons = [text.decode(errors="replace").split("|", 1) for text in answer]
+    missing = [(command, why) for command, why in reasons if any(mark in why for mark in _MARKS)]
     if missing:
         names = ", ".join(command for command, _ in missing)
         grants = " ".join(f"+{command.lower()}" for command, _ in missing)

@@ -120,7 +120,7 @@ class Reader:
         return SessionPage(await self._living(found.keys, names) if may_expire else names, cursor)
 
     async def living_children(self, keys: SessionKeys) -> list[str]:
-        """Return the children that have not expired, and bury the others."""
+        """Return the children that have not expired; the others leave the tree."""
         names = await self._connections.read_many([("ZRANGE", keys.children, 0, -1)])
         return await self._living(keys, [name.decode() for name in names[0]])
 
@@ -202,7 +202,7 @@ class Reader:
         return events
 
     async def _living(self, keys: SessionKeys, names: Sequence[str]) -> list[str]:
-        """Return those of `names`, of sessions in the same tree, that have not expired, and bury the others."""
+        """Return those of `names`, of sessions in the same tree, that have not expired; the others leave the tree."""
         sessions = [keys.of(name) for name in names]
         living: list[str] = []
         for at in range(0, len(sessions), _NODES_A_PIPELINE):

@@ -21,12 +21,12 @@ def is_doubtful(count_of_keys: int) -> bool:
     return count_of_keys not in _WELL
 
 
-def listing(prefix: str, shard: bytes, line: bytes, life: str, *, is_whole: bool = False) -> ScriptCall:
-    """Return the call of `list.lua`, which says how `life` is written and what `is_whole` does.
+def listing(prefix: str, shard: bytes, line: bytes, lifetime: str, *, is_whole: bool = False) -> ScriptCall:
+    """Return the call of `list.lua`, which says how `lifetime` is written and what `is_whole` does.
 
     It answers whether lines of the shard were lost.
     """
-    return ScriptCall(scripts.LIST, _all_keys(prefix, shard), [line, life, int(is_whole)])
+    return ScriptCall(scripts.LIST, _all_keys(prefix, shard), [line, lifetime, int(is_whole)])
 
 
 def unlisting(prefix: str, shard: bytes, lines: Sequence[Value]) -> ScriptCall:

@@ -197,7 +197,7 @@ async def test_a_tree_is_whole_or_gone_and_the_next_verb_removes_what_is_left(
     stride: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reaper, "_SESSIONS_A_SWEEP", 2)
+    monkeypatch.setattr(reaper, "_SESSIONS_A_CALL", 2)
     doomed = VICTIMS[victim]
     others = {"near", "below", "talk", *PARENTS} - doomed
     commands = 0

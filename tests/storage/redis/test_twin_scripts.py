@@ -87,7 +87,7 @@ class Sessions:
         self.keys = SessionKeys(self.prefix, KEY, KEY.id)
         first = EncodedCommit(written_at=1, tag="00", write_id="created")
         arguments = [KEY.id, 0, CREATION, 1, 1, b"", *commit_args(first)]
-        touched = (*self.keys.all_of_birth, self.keys.locator)
+        touched = (*self.keys.all_of_creation, self.keys.locator)
         self.call(*ScriptCall(scripts.CREATE_ROOT, touched, arguments).by_source())
 
     def commit(self, source: str, batch: Batch) -> list[object]:

@@ -1,4 +1,4 @@
--- The quick way of a commit, put before everything else: Redis runs a script's definitions at each call, and they
+-- The short script of appends, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
 -- guard and no write id among them, with what they spend. Whatever is otherwise, it has only read, and `commit.lua` decides.
 

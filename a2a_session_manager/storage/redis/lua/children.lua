@@ -3,7 +3,7 @@
 
 local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], children = KEYS[5]}
 
-local _, _, absent = living(keys, ARGV[1], ARGV[2] == '1')
+local _, _, absent = find_session(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
 if redis.call('ZCARD', keys.children) ~= tonumber(redis.call('HGET', keys.head, 'children') or 0) then
     return {'LOST', 'children'}

@@ -11,7 +11,7 @@ local root, ttl, count = string.match(take(), '^(%d) (%d+) (%d+)$')
 local is_root = root == '1'
 ttl = tonumber(ttl)
 
-local place, head, absent = living(keys, id, is_root)
+local entry, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 if keys.totals then
     local has_totals = redis.call('HEXISTS', keys.tree, 'has_totals') == 1

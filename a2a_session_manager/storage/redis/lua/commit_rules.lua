@@ -1,4 +1,4 @@
--- One commit: read from the arguments, decided, written, answered. Put behind `common.lua` where it is needed.
+-- One commit: read from the arguments, decided, written, answered. It is put after `common.lua`.
 
 local argument = 0
 
@@ -72,7 +72,7 @@ end
 
 -- Checks
 
--- Which events are new, each id once, and the seq of every event; or nil and the refusal: events are known.
+-- Which events are new, each id once, and the seq of every event; or nil and the reason: events are known.
 local function number_events(head, keys, commit)
     local stored, is_known = seqs_of(keys.ids, commit.event_ids), false
     for _, seq in ipairs(stored) do is_known = is_known or seq > 0 end
@@ -106,7 +106,7 @@ local function check_runs(keys, commit)
     return nil
 end
 
--- The ranges that the retraction hides and that were visible; or nil and the refusal.
+-- The ranges that the retraction hides and that were visible; or nil and the reason.
 local function newly_hidden(head, keys, retraction)
     local found = {}
     if retraction.kind == 'last' then
@@ -138,7 +138,7 @@ local function newly_hidden(head, keys, retraction)
     return found, nil
 end
 
--- The sums to write: by key, how much to add to which field; or nil and the refusal.
+-- The sums to write: by key, how much to add to which field; or nil and the reason.
 local function sums_of(keys, fresh)
     local sums = {}
     local function add(key, field, delta)
@@ -242,7 +242,7 @@ local function write(head, keys, commit, fresh, newly, sums)
         write_sums(sums)
         if sums[keys.totals] then redis.call('HSET', keys.tree, 'has_totals', '1') end
     end
-    -- A retraction's place is behind the events that were there before this commit.
+    -- A retraction's place is after the events that were there before this commit.
     if #newly > 0 then write_hidden(head, keys, newly, head.revision) end
     if #fresh > 0 then write_events(head, keys, fresh, head.revision) end
     if #commit.runs > 0 then write_runs(head, keys, commit.runs) end
@@ -252,7 +252,7 @@ local function write(head, keys, commit, fresh, newly, sums)
         redis.call('HDEL', keys.head, unpack(commit.unset, first, last))
     end)
     head.last_seq = head.last_seq + #fresh
-    -- What a session is born with is not yet activity, and new properties are none: its times stay.
+    -- What a session is created with is not yet activity, and new properties are none: its times stay.
     local is_activity = #fresh > 0 or #newly > 0 or #commit.runs > 0 or commit.has_state
     if is_activity and head.revision > 1 then
         head.updated = text(math.max(tonumber(head.updated) + 1, tonumber(commit.written_at)))
@@ -280,22 +280,22 @@ local function repeated(keys, commit, head)
         tonumber(revision) == head.revision and head.tag or '')
 end
 
--- Commits to the session whose head is `head`, and brings it on; returns the receipt or the refusal.
+-- Commits to the session whose head is `head`, and brings it on; returns the receipt or the reason.
 local function committed(head, keys, commit)
     -- Before anything else: events that are there already are a retry, whoever came in between, and never stale.
     local fresh, seqs = number_events(head, keys, commit)
     if not fresh then return seqs end
     if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
-    local refusal = check_runs(keys, commit)
-    if refusal then return refusal end
+    local reason = check_runs(keys, commit)
+    if reason then return reason end
     local newly, sums = {}, nil
     if commit.retraction then
-        newly, refusal = newly_hidden(head, keys, commit.retraction)
-        if refusal then return refusal end
+        newly, reason = newly_hidden(head, keys, commit.retraction)
+        if reason then return reason end
     end
-    sums, refusal = sums_of(keys, fresh)
-    if refusal then return refusal end
-    -- The birth of a session is a change even when it brings nothing.
+    sums, reason = sums_of(keys, fresh)
+    if reason then return reason end
+    -- The creation of a session is a change even when it brings nothing.
     local is_change = head.revision == 0 or #fresh > 0 or #newly > 0
         or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
     local last_seq = head.last_seq + #fresh
@@ -344,7 +344,7 @@ local function is_for_ever(tree)
     return 1 - redis.call('HEXISTS', tree, 'deadline')
 end
 
--- The last thing a script does: a hint to who follows, lost without harm.
+-- The last thing a script does: a hint to followers, which may be lost without harm.
 local function tell(keys, creation, what)
     if redis.call('EXISTS', keys.followers) == 1 then
         redis.pcall('PUBLISH', keys.followers .. ':' .. creation, what)

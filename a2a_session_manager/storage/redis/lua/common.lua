@@ -1,4 +1,4 @@
--- What the scripts share that work on sessions; it is put before each of them, behind `clock.lua`. The rules of a
+-- What the scripts share that work on sessions; it is put before each of them, after `clock.lua`. The rules of a
 -- commit are those of `storage/commit_rules.py`. A script reads and checks everything before its first write: Redis takes
 -- nothing back.
 
@@ -33,9 +33,9 @@ local function set_fields(key, pairs_of_fields)
     end)
 end
 
--- Places in a tree
+-- Entries of a tree
 
--- A line of a tree: which session is where, how long it lives without a write, which life of its id it is.
+-- A line of a tree: which session it is of, how long that lives without a write, which incarnation of the id it is, and its parent.
 local function line_of(ordinal, ttl, creation, parent)
     return ordinal .. ' ' .. ttl .. ' ' .. creation .. ' ' .. parent
 end
@@ -45,7 +45,7 @@ local function is_lost_tree(tree, of_root)
     return redis.call('EXISTS', tree) == 0 and redis.call('EXISTS', unpack(of_root)) > 0
 end
 
-local function place_in(tree, id)
+local function entry_in(tree, id)
     local line = redis.call('HGET', tree, 'n:' .. id)
     if not line then return nil end
     local ordinal, ttl, creation, parent = string.match(line, '^(%d+) (%d+) (%S+) (.*)$')
@@ -98,24 +98,24 @@ local function lost(head, keys)
     return nil
 end
 
--- The session's place and head; or nil, nil and the reply that says why there is none.
-local function living(keys, id, is_root)
-    local place = place_in(keys.tree, id)
-    if not place then
-        -- A root's own keys go in the same step as its tree; below a root, they may wait to be swept.
+-- The session's entry and head; or nil, nil and the reply that says why there is none.
+local function find_session(keys, id, is_root)
+    local entry = entry_in(keys.tree, id)
+    if not entry then
+        -- A root's own keys go in the same step as its tree; below a root, they may wait to be removed.
         if is_root and redis.call('EXISTS', keys.head, keys.log, keys.ids) > 0 then return nil, nil, {'LOST', 'tree'} end
         return nil, nil, {'NOSESSION'}
     end
     local head = head_at(keys.head)
-    if head and head.creation == place.creation then
+    if head and head.creation == entry.creation then
         if head.format ~= '1' then return nil, nil, {'NEWER', head.format} end
         local what = lost(head, keys)
         if what then return nil, nil, {'LOST', what} end
-        return place, head, nil
+        return entry, head, nil
     end
     -- All keys of a session expire in the same millisecond, those of a tree with its root's; one that is left
     -- tells that another was evicted.
-    if place.ttl == 0 or place.parent == '' or redis.call('EXISTS', keys.log, keys.ids) > 0
+    if entry.ttl == 0 or entry.parent == '' or redis.call('EXISTS', keys.log, keys.ids) > 0
         or tonumber(redis.call('HGET', keys.tree, 'd:' .. id) or 0) > now() then
         return nil, nil, {'LOST', 'head'}
     end
@@ -189,12 +189,12 @@ end
 local function hide(hidden, first, last)
     local joined_first, joined_last = first, last
     local before_first, before_last = range_before(hidden, first - 1)
-    local behind = redis.call('ZRANGEBYSCORE', hidden, text(last + 1), text(last + 1))[1]
+    local after = redis.call('ZRANGEBYSCORE', hidden, text(last + 1), text(last + 1))[1]
     if before_last == first - 1 then joined_first = before_first else before_first = nil end
-    if behind then joined_last = select(2, bounds_of(behind)) end
+    if after then joined_last = select(2, bounds_of(after)) end
     redis.call('ZADD', hidden, text(joined_first), text(joined_first) .. '-' .. text(joined_last))
     if before_first then redis.call('ZREM', hidden, text(before_first) .. '-' .. text(before_last)) end
-    if behind then redis.call('ZREM', hidden, behind) end
+    if after then redis.call('ZREM', hidden, after) end
 end
 
 local function flat(ranges)

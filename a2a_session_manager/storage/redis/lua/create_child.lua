@@ -9,25 +9,25 @@ local keys = {
     totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
     refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14]
 }
-local born = {
+local session = {
     id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(), depth = take(),
     parent = take(), deadline = 0
 }
 local parent_creation, claim = take(), take()
 local commit = take_commit()
 
-local place, head, absent = living(keys, born.id, false)
-if place then return taken(keys, commit, head) end
+local entry, head, absent = find_session(keys, session.id, false)
+if entry then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
-if place_in(keys.tree, born.id) then return {'EXPIRED'} end
-if redis.call('ZSCORE', keys.refused, 'd:' .. born.creation) then return {'DELETED'} end
+if entry_in(keys.tree, session.id) then return {'EXPIRED'} end
+if redis.call('ZSCORE', keys.refused, 'd:' .. session.creation) then return {'DELETED'} end
 if redis.call('ZSCORE', keys.refused, 'c:' .. claim) then return {'REFUSED'} end
 
-local parent_place = place_in(keys.tree, born.parent)
-if not parent_place or parent_place.creation ~= parent_creation then return {'NOPARENT'} end
+local parent_entry = entry_in(keys.tree, session.parent)
+if not parent_entry or parent_entry.creation ~= parent_creation then return {'NOPARENT'} end
 local parent = head_at(keys.parent_head)
 if not parent or parent.creation ~= parent_creation then
-    if parent_place.ttl == 0 then return {'LOST', 'head of the parent'} end
+    if parent_entry.ttl == 0 then return {'LOST', 'head of the parent'} end
     return {'NOPARENT'}
 end
 local siblings = tonumber(redis.call('HGET', keys.parent_head, 'children') or 0)
@@ -37,23 +37,23 @@ if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'tot
 
 local parent_expires = parent.ttl > 0 and redis.call('PTTL', keys.parent_head) >= 0
 -- Below a parent that expires, nothing stays for ever.
-if parent_expires and born.ttl == 0 then born.ttl = parent.ttl end
-if born.ttl > 0 then
+if parent_expires and session.ttl == 0 then session.ttl = parent.ttl end
+if session.ttl > 0 then
     local time = now()
-    born.deadline = time + born.ttl
-    -- A parent outlives its children: it is refreshed before one is born, or that one is as old as it.
-    if parent_expires and parent.deadline < born.deadline then
-        if parent.deadline - time < 0.9 * born.ttl then return {'FIRST', born.deadline} end
-        born.deadline = parent.deadline
+    session.deadline = time + session.ttl
+    -- A parent outlives its children: it is refreshed before one is created, or both expire together.
+    if parent_expires and parent.deadline < session.deadline then
+        if parent.deadline - time < 0.9 * session.ttl then return {'FIRST', session.deadline} end
+        session.deadline = parent.deadline
     end
 end
 
-born.ordinal = text(tonumber(redis.call('HGET', keys.tree, 'count') or 0) + 1)
-local reply = bear(keys, born, commit)
+session.ordinal = text(tonumber(redis.call('HGET', keys.tree, 'count') or 0) + 1)
+local reply = create(keys, session, commit)
 if type(reply[3][1][1]) == 'string' then return reply end
-redis.call('HSET', keys.tree, 'count', born.ordinal)
+redis.call('HSET', keys.tree, 'count', session.ordinal)
 redis.call('HINCRBY', keys.parent_head, 'children', 1)
-redis.call('ZADD', keys.siblings, born.ordinal, born.id)
+redis.call('ZADD', keys.siblings, session.ordinal, session.id)
 if parent_expires then redis.call('PEXPIREAT', keys.siblings, text(parent.deadline)) end
 set_totals_deadline(keys)
 reply[4] = is_for_ever(keys.tree)

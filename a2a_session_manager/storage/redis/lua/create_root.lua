@@ -8,27 +8,27 @@ local keys = {
     totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
     refused = KEYS[12], locator = KEYS[13]
 }
-local born = {
+local session = {
     id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(),
     ordinal = '0', depth = '1', parent = '', deadline = 0
 }
 local taken_over = take()
 local commit = take_commit()
 
-local place, head, absent = living(keys, born.id, true)
-if place then return taken(keys, commit, head) end
+local entry, head, absent = find_session(keys, session.id, true)
+if entry then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
 local claim = redis.call('GET', keys.locator)
 if claim and claim ~= taken_over then return {'CLAIMED', claim} end
-if redis.call('ZSCORE', keys.refused, 'd:' .. born.creation) then return {'DELETED'} end
+if redis.call('ZSCORE', keys.refused, 'd:' .. session.creation) then return {'DELETED'} end
 
-if born.ttl > 0 then born.deadline = now() + born.ttl end
-local reply = bear(keys, born, commit)
+if session.ttl > 0 then session.deadline = now() + session.ttl end
+local reply = create(keys, session, commit)
 if reply[3][1] and type(reply[3][1][1]) == 'string' then return reply end
 if claim then redis.call('UNLINK', keys.locator) end
-if born.ttl > 0 then
-    redis.call('HSET', keys.tree, 'deadline', text(born.deadline))
-    redis.call('PEXPIREAT', keys.tree, text(born.deadline))
-    redis.call('PEXPIREAT', keys.totals, text(born.deadline))
+if session.ttl > 0 then
+    redis.call('HSET', keys.tree, 'deadline', text(session.deadline))
+    redis.call('PEXPIREAT', keys.tree, text(session.deadline))
+    redis.call('PEXPIREAT', keys.totals, text(session.deadline))
 end
 return reply

@@ -1,4 +1,4 @@
--- Ends a session and all below it in one step; their keys are swept afterwards, its own go at once.
+-- Ends a session and all below it in one step; their keys are removed afterwards, its own at once.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused gone,
 -- and below a parent the parent's head and children.
 -- ARGV: session id, creation id, "1" to take all below it along, where it is expected.
@@ -35,13 +35,13 @@ local function below()
     return found
 end
 
-local place = place_in(keys.tree, id)
-if not place or place.creation ~= creation then return {'NOSESSION'} end
+local entry = entry_in(keys.tree, id)
+if not entry or entry.creation ~= creation then return {'NOSESSION'} end
 if guard ~= '-' then
     local head = head_at(keys.head)
     if head and head.creation == creation then
         if is_late(head, guard) then return {'CONFLICT', head.revision} end
-    elseif place.ttl == 0 then
+    elseif entry.ttl == 0 then
         return {'LOST', 'head'}
     end
 end
@@ -55,13 +55,13 @@ if is_cascade then gone = below() end
 if keys.siblings then redis.call('ZCARD', keys.siblings) end
 
 -- What frees memory comes first: a server that is full must let it through.
-local fields, refusals = {'n:' .. id, 'd:' .. id}, {creation}
+local fields, creations = {'n:' .. id, 'd:' .. id}, {creation}
 for index = 1, #gone, 2 do
     fields[#fields + 1] = 'n:' .. gone[index]
     fields[#fields + 1] = 'd:' .. gone[index]
-    refusals[#refusals + 1] = gone[index + 1]
+    creations[#creations + 1] = gone[index + 1]
 end
-if place.parent == '' then
+if entry.parent == '' then
     redis.call('UNLINK', keys.tree, keys.totals)
 else
     in_slices(#fields, function(first, last) redis.call('HDEL', keys.tree, unpack(fields, first, last)) end)
@@ -70,7 +70,7 @@ else
 end
 for _, index in ipairs({2, 3, 4, 5, 8, 9, 10, 11}) do redis.call('UNLINK', KEYS[index]) end
 -- What is refused outlives a tree that ends here.
-refuse_creations(keys.refused, refusals, place.parent == '' and text(now() + 1000 * REFUSED_SECONDS) or deadline)
+refuse_creations(keys.refused, creations, entry.parent == '' and text(now() + 1000 * REFUSED_SECONDS) or deadline)
 -- Whoever comes after a lost answer or a crash reads here what is left to remove.
 if #gone > 0 then
     set_fields(keys.gone, gone)

@@ -4,8 +4,8 @@
 
 local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], refused = KEYS[5]}
 
-local place, _, absent = living(keys, ARGV[1], false)
-if place then return {'EXISTS'} end
+local entry, _, absent = find_session(keys, ARGV[1], false)
+if entry then return {'EXISTS'} end
 if absent[1] ~= 'NOSESSION' then return absent end
 if is_lost_tree(keys.tree, {KEYS[6], KEYS[7]}) then return {'LOST', 'tree'} end
 if redis.call('EXISTS', keys.tree) == 0 then
@@ -15,7 +15,7 @@ if redis.call('EXISTS', keys.tree) == 0 then
     if not was_taken and redis.call('EXISTS', keys.head, keys.log, keys.ids) > 0 then return {'LOST', 'tree'} end
     return {'OK'}
 end
-local expired, creations = place_in(keys.tree, ARGV[1]), {}
+local expired, creations = entry_in(keys.tree, ARGV[1]), {}
 if expired and expired.creation == string.match(ARGV[2], '^[^.]+') then
     -- It was made, and comes no later than one that was deleted: nothing of it must be kept for ever.
     creations[1] = expired.creation

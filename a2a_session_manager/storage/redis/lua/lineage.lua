@@ -2,9 +2,9 @@
 
 local found, id = {}, ARGV[1]
 while id ~= '' do
-    local place = place_in(KEYS[1], id)
-    if not place then break end
+    local entry = entry_in(KEYS[1], id)
+    if not entry then break end
     table.insert(found, 1, id)
-    id = place.parent
+    id = entry.parent
 end
 return {'OK', found}

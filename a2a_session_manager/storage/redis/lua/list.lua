@@ -5,7 +5,7 @@
 -- twice as long as until then, "0" for ever; "1" if a shard that was lost is whole again.
 -- It answers whether lines were lost, and whether those that are there stay until somebody removes them.
 
-local shard, line, life = KEYS[1], ARGV[1], ARGV[2]
+local shard, line, lifetime = KEYS[1], ARGV[1], ARGV[2]
 local remaining = redis.call('PTTL', shard)
 local first, second, third = redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3]), redis.call('GET', KEYS[4])
 local was_lost = first == 'lost' or third == 'lost'
@@ -27,17 +27,17 @@ for index, found in ipairs({first, second, third}) do
         if mark then redis.call('SET', key, mark) else redis.call('UNLINK', key) end
     end
 end
-if line ~= '' and life == '0' then
+if line ~= '' and lifetime == '0' then
     if remaining >= 0 then
         for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
     end
     return {'OK', is_lost and 1 or 0, 1}
 end
 local time = now()
-local deadline = string.match(life, '^@(%d+)$')
-life = deadline and math.max(2 * (tonumber(deadline) - time), 1) or tonumber(life)
-if line ~= '' and remaining ~= -1 and remaining < 0.75 * life then
-    for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + life)) end
+local deadline = string.match(lifetime, '^@(%d+)$')
+lifetime = deadline and math.max(2 * (tonumber(deadline) - time), 1) or tonumber(lifetime)
+if line ~= '' and remaining ~= -1 and remaining < 0.75 * lifetime then
+    for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + lifetime)) end
 elseif not is_marked and remaining >= 0 then
     for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(time + remaining)) end
 end

@@ -45,7 +45,7 @@ local function few_runs(count, newest)
     return ids
 end
 
-local place, head, absent = living(keys, id, is_root)
+local entry, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 
 local ranges = {}

@@ -7,13 +7,13 @@ local keys = {
 }
 local after, limit, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local _, head, absent = living(keys, ARGV[1], ARGV[2] == '1')
+local _, head, absent = find_session(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
 
 local entries = page_of(keys.log, {{after + 1, head.last_seq}}, math.min(limit, EVENTS_A_PAGE), most_bytes)
 local final = after + #entries
 local hidden = {}
--- One more than the page: who reads on jumps over what is hidden right behind it.
+-- One more than the page: a reader that goes on jumps over what is hidden right after it.
 each_hidden(keys.hidden, after + 1, final + 1, function(first, last)
     hidden[#hidden + 1] = {first, last}
 end)

@@ -6,7 +6,7 @@ local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidd
 local id, is_root = take(), take() == '1'
 local commit = take_commit()
 
-local _, head, absent = living(keys, id, is_root)
+local _, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 local answer = repeated(keys, commit, head)
 if answer then return {'OK', head.deadline, {answer}, is_for_ever(keys.tree)} end

@@ -1,4 +1,4 @@
--- Refuses creations that were sent before and come later. Put behind `common.lua` where it is needed.
+-- Refuses creations that were sent before and come later. It is put after `common.lua` where it is needed.
 
 -- For the time in which they may come, or as long as the tree is there: it ends at `deadline`, nil for never.
 local function refuse_creations(refused, creations, deadline)

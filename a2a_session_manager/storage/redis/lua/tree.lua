@@ -2,6 +2,6 @@
 
 local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4]}
 
-local _, _, absent = living(keys, ARGV[1], ARGV[2] == '1')
+local _, _, absent = find_session(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
 return {'OK', redis.call('HGETALL', keys.tree)}

@@ -10,7 +10,7 @@ for index = 1, #ARGV / 2 do
     local id, creation = ARGV[2 * index - 1], ARGV[2 * index]
     local is_known_dead = has_tree or creation ~= '' or redis.call('HEXISTS', KEYS[4], id) == 1
     -- Another session may have the id by now.
-    if is_known_dead and not place_in(KEYS[1], id) then
+    if is_known_dead and not entry_in(KEYS[1], id) then
         for key = 5 + (index - 1) * keys_each, 4 + index * keys_each do redis.call('UNLINK', KEYS[key]) end
     end
     if redis.call('HGET', KEYS[4], id) == creation then redis.call('HDEL', KEYS[4], id) end

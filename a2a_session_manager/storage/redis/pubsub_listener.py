@@ -170,7 +170,7 @@ class PubSubListener:
         if message["type"] == "subscribe":
             if self._is_silent:
                 self._is_silent = False
-                _log.info("news come by pub/sub again")
+                _log.info("pub/sub brings news again")
             self._subscribed.add(name)
             channel.wake()
         elif message["type"] == "message":
@@ -197,7 +197,7 @@ class PubSubListener:
     def _log_silence(self, reason: str) -> None:
         if not self._is_silent:
             self._is_silent = True
-            _log.warning("no news come by pub/sub (%s): followers look every two seconds", reason)
+            _log.warning("pub/sub brings no news (%s): followers look every two seconds", reason)
 
     def _wake_all(self) -> None:
         for channel in self._channels.values():

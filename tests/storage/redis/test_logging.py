@@ -11,7 +11,7 @@ import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.redis import clients, retry_policy
+from a2a_session_manager.storage.redis import backend, clients, retry_policy
 from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.scripts import connected, push
@@ -118,12 +118,12 @@ async def test_a_follower_that_looks_by_the_clock_is_told_once_and_so_is_the_end
         news = await follower_of(store)
         await asyncio.sleep(0.2)
         await kill_clients(own_redis, "pubsub")
-        await until_told(caplog, "INFO", "news come by pub/sub again")
+        await until_told(caplog, "INFO", "pub/sub brings news again")
         await store.append("talk", said())
         await news
 
     assert told(caplog, logging.WARNING) == [
-        ("WARNING", "no news come by pub/sub (ConnectionError): followers look every two seconds")
+        ("WARNING", "pub/sub brings no news (ConnectionError): followers look every two seconds")
     ]
 
 
@@ -133,7 +133,7 @@ async def test_who_may_not_subscribe_is_told_once_that_it_looks_by_the_clock(
     server = await server_with(("user", "ann", "on", ">s3cret", "~session:*", *RIGHTS))
     async with store_from_url(server.url.replace("//", "//ann:s3cret@")) as store:
         news = await follower_of(store)
-        await until_told(caplog, "WARNING", "no news come by pub/sub (NoPermissionError)")
+        await until_told(caplog, "WARNING", "pub/sub brings no news (NoPermissionError)")
         await store.append("talk", said())
         await asyncio.wait_for(news, 15)
 
@@ -155,6 +155,50 @@ async def test_a_follower_on_a_full_server_is_told_once(
         await stream.aclose()
 
     assert len(told(caplog, logging.WARNING)) == 1
+
+
+async def test_a_primary_that_was_demoted_is_told(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry_policy, "_LONGEST_PAUSE", 0.01)
+    async with store_from_url(own_redis.url) as store:
+        await store.create("talk")
+        await asyncio.to_thread(own_redis.call, "REPLICAOF", "127.0.0.1", 1)
+        with pytest.raises(StoreUnavailable, match="read-only replica"):
+            await store.append("talk", said())
+
+    replica = "a replica answered: idle connections are closed, to look for the primary anew"
+    assert ("WARNING", replica) in told(caplog)
+    assert any("try 3 of 8: " in text for level, text in told(caplog) if level == "WARNING")
+
+
+async def test_a_server_that_hangs_when_the_store_is_closed_is_told(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_CLOSE_SECONDS", 0.1)
+    store = store_from_url(own_redis.url)
+    await store.create("talk")
+    own_redis.pause()
+    late = asyncio.create_task(store.append("talk", said()))
+    await asyncio.sleep(0)
+    await store.aclose()
+    own_redis.resume()
+
+    assert isinstance((await asyncio.gather(late, return_exceptions=True))[0], StoreUnavailable)
+    assert ("WARNING", "redis did not answer within 0.1 s of closing: what is under way fails") in told(caplog)
+
+
+async def test_a_user_without_multi_is_told_once_what_it_costs(
+    server_with: StartServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await server_with(("user", "ann", "on", ">s3cret", "~session:*", *RIGHTS))
+    async with store_from_url(server.url.replace("//", "//ann:s3cret@")) as store:
+        await store.create("talk")
+        await store.append("talk", said())
+        for _ in range(2):
+            await store.get("talk", last=1)
+
+    assert told(caplog) == [("INFO", "the user may not run MULTI: reading the newest events takes two round trips")]
 
 
 async def test_damage_that_is_mended_is_told_with_the_id_escaped(

@@ -86,23 +86,31 @@ def encode_line(
 
     Only what is not empty is written.
     """
-    header: dict[str, Any] = {"r": revision, "s": first_seq, "t": commit.written_at, "g": commit.tag}
+    is_plain = creation is None and commit.write_id is None and commit.is_append
+    more = b"" if is_plain else _more_of(commit, hidden, creation)
+    numbers = (revision, first_seq, commit.written_at, commit.tag.encode(), more)
+    if not fresh:
+        return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b}' % numbers
+    described = dumped([(event.id, event.run_id, event.usage) for event in fresh])
+    data = b"\t".join([event.data for event in fresh])
+    return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b,"e":%b}\t%b' % (*numbers, described, data)
+
+
+def _more_of(commit: EncodedCommit, hidden: Sequence[Range], creation: CreationRecord | None) -> bytes:
+    """Return what the header of a line that is more than new events says beside them."""
+    fields: dict[str, Any] = {}
     if creation is not None:
-        header["v"] = FORMAT
-        header["birth"] = creation_fields(creation)
-    if commit.write_id is not None:
-        header["w"] = commit.write_id
-    if not commit.is_append:
-        optional = {
-            "state": _texts(commit.state),
-            "properties": _texts(commit.properties),
-            "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
-            "hidden": hidden,
-        }
-        header |= {name: value for name, value in optional.items() if value}
-    if fresh:
-        header["e"] = [[event.id, event.run_id, event.usage] for event in fresh]
-    return b"\t".join([dumped(header), *[event.data for event in fresh]])
+        fields = {"v": FORMAT, "birth": creation_fields(creation)}
+    fields |= {
+        "w": commit.write_id,
+        "state": _texts(commit.state),
+        "properties": _texts(commit.properties),
+        "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
+        "hidden": hidden,
+    }
+    # A write id may be empty text, which is one.
+    written = {name: value for name, value in fields.items() if value or value == ""}
+    return b"," + dumped(written)[1:-1] if written else b""
 
 
 def seqs_in_line(payload: bytes) -> dict[str, int]:

@@ -19,7 +19,7 @@ ID_CHARACTERS = 512
 # Asking the system for random bits takes ten times as long. The generator is our own, because a program may seed the
 # one of the module `random`, and then tags would come again.
 _tags = random.Random()
-_random_bits = _tags.getrandbits
+random_bits = _tags.getrandbits
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_tags.seed)
 
@@ -28,11 +28,6 @@ def hidden_id() -> str:
     """Return a random id of 32 hex digits (128 random bits), for what users do not name: write and creation ids."""
     # These are the bits of a UUID without the object, which took as long as all the rest of making an event.
     return os.urandom(16).hex()
-
-
-def commit_tag() -> str:
-    """Return 32 random bits as hex digits, which tell two commits of the same revision apart."""
-    return f"{_random_bits(32):08x}"
 
 
 # It is looked up at each call, because tests put a function here that numbers ids.

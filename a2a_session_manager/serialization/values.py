@@ -26,15 +26,19 @@ def encode_value(value: Any, check: JsonCheck, *path: str) -> bytes:
 
 
 async def inline_or_thread(
-    encode: Callable[[JsonCheck], EncodedT], limits: StoreLimits, heavy_check: JsonCheck | None = None
+    encode: Callable[[JsonCheck], EncodedT],
+    limits: StoreLimits,
+    heavy_check: JsonCheck | None = None,
+    *,
+    values_beside: int = 0,
 ) -> EncodedT:
     """Return `encode(check)`: on the event loop for a light payload, in a thread for one that would hold it up.
 
     In the thread, `heavy_check` is used. By default that is one that refuses what is over the limits before it is
-    encoded.
+    encoded. `values_beside` is how many values' time `encode` takes for all that it does beside its payloads.
     """
     try:
-        return encode(JsonCheck(limits.inline_bytes))
+        return encode(JsonCheck(limits.inline_bytes - values_beside * JsonCheck.VALUE_WEIGHT))
     except TooHeavy:
         return await in_thread(encode, heavy_check or SizeCheck(limits.event_bytes))
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
-from a2a_session_manager.identifiers import checked_id, shown
+from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, shown
 from a2a_session_manager.models.checked import exact_offset, invalid_fields
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
@@ -61,7 +61,9 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         validated(event, SessionEvent)
         raise InvalidEvent(f"a field of event {shown(event.id)} was changed to another type: make it anew, as an event")
     message, metadata, task_id, usage = fields["message"], fields["metadata"], fields["task_id"], fields["token_usage"]
-    event_id = checked_id(fields["id"], "event id")
+    event_id = fields["id"]
+    if type(event_id) is not str or not (event_id.isascii() and 0 < len(event_id) <= ID_CHARACTERS):
+        checked_id(event_id, "event id")  # the plain ones, which most are, are not worth a call
     if fields["timestamp"].tzinfo is not UTC and is_inexact(fields["timestamp"]):
         event = event.model_copy(update={"timestamp": _exact(event)})
     plain = check.check(message, *path, "message")

@@ -17,7 +17,14 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.values import inline_or_thread
-from a2a_session_manager.storage.encoding import NOTHING_KNOWN, check_commit, encode_events, encode_runs, encode_values
+from a2a_session_manager.storage.encoding import (
+    EVENT_VALUES,
+    NOTHING_KNOWN,
+    check_commit,
+    encode_events,
+    encode_runs,
+    encode_values,
+)
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent
 
 
@@ -70,7 +77,7 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
     def encode_changes(check: JsonCheck) -> EncodedCommit:
         return _changes(known, encode(check))
 
-    commit = await inline_or_thread(encode_changes, limits)
+    commit = await inline_or_thread(encode_changes, limits, values_beside=EVENT_VALUES * len(events))
     commit.creation_id = known.creation_id
     check_commit(commit, limits)
     return None if commit.is_empty else Save(store, None, commit, events)
@@ -85,7 +92,8 @@ async def creation_of(session: Session[Any], parent: Parent | None, store: Sessi
             session_id=session.id,
         )
     events = list(session.events)
-    commit = await inline_or_thread(_encoder(session, events, limits), limits)
+    encode = _encoder(session, events, limits)
+    commit = await inline_or_thread(encode, limits, values_beside=EVENT_VALUES * len(events))
     check_commit(commit, limits)
     return Save(store, _creation(session, parent, commit), commit, events)
 

@@ -30,8 +30,8 @@ Encoded = Mapping[str, bytes]
 
 NOTHING_KNOWN: Encoded = {}
 
-# Building and dumping an event takes about as long as walking so many values.
-_EVENT_VALUES = 32
+# Building and dumping an event, or a run, takes about as long as walking so many values.
+EVENT_VALUES = 32
 
 
 async def encode_commit(
@@ -48,8 +48,13 @@ async def encode_commit(
 
     Raises InvalidEvent, and InvalidSessionOperation over the limits.
     """
+    written_at = now_micros()
     try:
-        commit = await inline_or_thread(lambda check: _encoded(events, change, check, limits), limits)
+        commit = await inline_or_thread(
+            lambda check: _encoded(events, change, check, limits, written_at),
+            limits,
+            values_beside=EVENT_VALUES * len(events),
+        )
         commit.creation_id = creation_id
         if change is not None or expected_revision is not None:
             commit.expected_revision = arguments.limit("expected_revision", expected_revision)
@@ -69,7 +74,6 @@ def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits:
             f"{len(events)} events in one commit, more than {limits.commit_events}: append in batches",
             is_too_large=True,
         )
-    check.add_unchecked(0, _EVENT_VALUES * len(events))
     encoded = []
     size = 0
     for index, event in enumerate(events):
@@ -118,7 +122,7 @@ def encode_runs(
     for run in runs:
         if not isinstance(run, SessionRun):
             raise InvalidEvent(f"runs: a {type(run).__name__} is no run: give SessionRun(…)", path="runs")
-        check.add_unchecked(0, _EVENT_VALUES)
+        check.add_unchecked(0, EVENT_VALUES)
         checked_id(run.id, "run id")
         check.check(run.error, f"runs[{run.id}]", "error")
         encoded[run.id] = encode_run(run, check)
@@ -137,10 +141,14 @@ def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None
 
 
 def _encoded(
-    events: Sequence[SessionEvent[Any]], change: SessionChange | None, check: JsonCheck, limits: StoreLimits
+    events: Sequence[SessionEvent[Any]],
+    change: SessionChange | None,
+    check: JsonCheck,
+    limits: StoreLimits,
+    written_at: int,
 ) -> EncodedCommit:
     if change is None:
-        return EncodedCommit(events=encode_events(events, check, limits), written_at=now_micros())
+        return EncodedCommit(events=encode_events(events, check, limits), written_at=written_at)
     for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
         size = 0
         for key in keys:
@@ -154,7 +162,7 @@ def _encoded(
         properties={**properties, **dict.fromkeys(change.unset_properties)},
         runs=encode_runs(change.runs, check, limits),
         retraction=encode_retraction(change.retraction),
-        written_at=now_micros(),
+        written_at=written_at,
     )
     check_commit(commit, limits)
     return commit

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.identifiers import commit_tag
+from a2a_session_manager.identifiers import random_bits
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
@@ -62,6 +62,11 @@ class Guard(NamedTuple):
     tag: str = ""
 
 
+def _new_tag() -> str:
+    """Return 32 random bits as hex digits, which tell two commits of the same revision apart."""
+    return f"{random_bits(32):08x}"
+
+
 @dataclass(slots=True)
 class EncodedCommit:
     """One commit, ready to be written.
@@ -85,7 +90,7 @@ class EncodedCommit:
     expected_revision: int | None = None
     expected_tag: str = ""
     creation_id: str | None = None
-    tag: str = field(default_factory=commit_tag)
+    tag: str = field(default_factory=_new_tag)
 
     @property
     def guard(self) -> Guard | None:

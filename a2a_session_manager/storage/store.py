@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
@@ -33,6 +33,7 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
+from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
@@ -189,14 +190,17 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
             raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
         expected_revision = arguments.limit("expected_revision", expected_revision)
         key, creation_id = self._named(session)
-        backend, cascade = self._backend, children == "cascade"
+        backend = self._backend
         creation_id = creation_id or await backend.creation_id_of(key)
         if creation_id is None:
             return
         guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
-        await writes.finished(
-            lambda: backend.delete(key, creation_id, cascade=cascade, guard=guard), backend, key, self._limits
-        )
+        try:
+            deletion = backend.delete(key, creation_id, cascade=children == "cascade", guard=guard)
+            await finish(deletion, patience=self._limits.cancel_seconds)
+        except SessionConflict as conflict:
+            await add_missed_events(conflict, backend, key, self._limits)
+            raise
 
     async def cut_damaged_tail(self, session_id: str) -> int:
         key = self._key(session_id)
@@ -334,6 +338,8 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
                 f"session {session.id!r} was never stored: save it first, or pass its id to mean whichever has it",
                 session_id=session.id,
             )
+        if session.id == sync.session_id:  # checked when it was stored
+            return SessionKey(self._namespace, session.id), sync.creation_id
         return self._key(session.id), sync.creation_id
 
     async def _write(
@@ -361,12 +367,13 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         )
         if expected_revision is not None:
             commit.expected_tag = tag_of(session, expected_revision)
+        is_append = commit.is_append
         receipt, new = await writes.send(self._backend, key, self._limits, commit, priced, keeps=on_repeat == "keep")
         # A session that was saved to another place meanwhile knows nothing of this commit.
         if not isinstance(session, str) and session.creation_id == creation_id:
-            is_next = (
-                receipt.is_change
-                and commit.is_append
+            is_taken = (
+                is_append
+                and receipt.is_change
                 and session._take_next(
                     new,
                     revision=receipt.revision,
@@ -375,7 +382,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
                     updated_at=receipt.updated_at,
                 )
             )
-            if not is_next:
+            if not is_taken:
                 await apply_receipt(session, commit, receipt, new, self._limits)
         return key, receipt, new
 

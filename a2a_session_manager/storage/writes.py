@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models import sync_state
+from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.records import (
@@ -20,8 +22,6 @@ from a2a_session_manager.storage.records import (
     StoredRetraction,
 )
 from a2a_session_manager.storage.session_sync import place_events
-
-ResultT = TypeVar("ResultT")
 
 
 async def send(
@@ -40,31 +40,27 @@ async def send(
     counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
 
-    def begin(rest: EncodedCommit) -> Awaitable[Receipt]:
-        return backend.commit(key, rest) if creation is None else backend.create(key, creation, rest)
-
-    def write(rest: EncodedCommit) -> Awaitable[Receipt]:
-        return finished(lambda: begin(rest), backend, key, limits)
-
     answer: Receipt | EventsKnown | None = None
     if len(events) <= 1 or not repeats.has_twins(commit.events):
         try:
-            answer = await write(commit)
+            answer = await _write(backend, key, limits, creation, commit)
         except EventsKnown as known:
             answer = known
         else:
             if not (answer.is_repeat and events):
-                return answer, await place_events(events, answer)
+                few = len(events) <= sync_state.EVENTS_AT_ONCE
+                return answer, [*map(with_seq, events, answer.seqs)] if few else await place_events(events, answer)
     known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
-    return await known_before.send(write, answer)
+    return await known_before.send(partial(_write, backend, key, limits, creation), answer)
 
 
-async def finished(
-    write: Callable[[], Awaitable[ResultT]], backend: Backend, key: SessionKey, limits: StoreLimits
-) -> ResultT:
-    """Begin a write and finish it, however its caller is cancelled. A SessionConflict is given what was missed."""
+async def _write(
+    backend: Backend, key: SessionKey, limits: StoreLimits, creation: Creation | None, commit: EncodedCommit
+) -> Receipt:
+    """Have the commit written, and finish it, however the caller is cancelled."""
     try:
-        return await finish(write(), patience=limits.cancel_seconds)
+        begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
+        return await finish(begun, patience=limits.cancel_seconds)
     except SessionConflict as conflict:
         await conflicts.add_missed_events(conflict, backend, key, limits)
         raise

@@ -63,7 +63,7 @@ class YieldingBackend(MemoryBackend):
                 return commit_rules.repeat(stored.head, commit, first, stored.seqs.get)
             draft = _draft(stored)
             await turn()
-            receipt = draft.write(commit, commit_rules.decide(draft.head, commit, draft.seqs.get))
+            receipt = draft.write(commit)
             await turn()
             self._put(key, stored, draft)
             await turn()

@@ -12,7 +12,6 @@ from a2a_session_manager.exceptions import SessionAlreadyExists
 from a2a_session_manager.storage import commit_rules, heads, ranges
 from a2a_session_manager.storage.records import (
     EncodedCommit,
-    EncodedEvent,
     FirstResult,
     HeadRecord,
     LoadedSession,
@@ -48,12 +47,20 @@ class StoredSession:
             raise SessionAlreadyExists(self.head.key.id)
         return commit_rules.repeat(self.head, commit, first, self.seqs.get)
 
-    def write(self, commit: EncodedCommit, outcome: commit_rules.Outcome) -> Receipt:
-        """Make the commit that was decided."""
+    def write(self, commit: EncodedCommit) -> Receipt:
+        """Do what the rules say that the commit does, or answer it with the first result of its write id."""
+        commit_rules.check_incarnation(self.head, commit)
+        if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
+            return commit_rules.repeat(self.head, commit, first, self.seqs.get)
+        outcome = commit_rules.decide(self.head, commit, self.seqs.get)
         after_seq = self.head.last_seq
         commit_rules.apply(self.head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
-            self._keep(event, outcome.revision, seq)
+            self.log.append(event.data)
+            self.revisions.append(outcome.revision)
+            self.seqs[event.id] = seq
+            if event.usage is not None:
+                commit_rules.add_usage(self.tree.totals, event)
         if outcome.hidden:
             self.retractions.append(StoredRetraction(outcome.revision, after_seq, outcome.hidden))
         if commit.write_id is not None:
@@ -82,13 +89,6 @@ class StoredSession:
             if not waiter.done():
                 waiter.set_result(None)
         self.waiters.clear()
-
-    def _keep(self, event: EncodedEvent, revision: int, seq: int) -> None:
-        self.log.append(event.data)
-        self.revisions.append(revision)
-        self.seqs[event.id] = seq
-        if event.usage is not None:
-            commit_rules.add_usage(self.tree.totals, event)
 
 
 @dataclass(slots=True)

@@ -146,17 +146,16 @@ class CommitQueue:
             job.has_begun = True
             if leaves_apart:
                 apart.append(HeldKey(self, queue, key, [job]))
+                self._largest_batch = self._largest_batch or 1
                 continue
             batch.setdefault(key, []).append(job)
             count += 1
             size += job.size
-        self._count_batches(count, len(apart))
+        self._batches += len(apart) + (count > 0)
+        if count > self._largest_batch:
+            self._largest_batch = count
         queue.most_in_flight = self._policy.most_in_flight(count, queue.in_flight)
         return batch, apart
-
-    def _count_batches(self, writes: int, apart: int) -> None:
-        self._batches += apart + (writes > 0)
-        self._largest_batch = max(self._largest_batch, writes, min(apart, 1))
 
     def _send_due(self, queue: LoopQueue) -> None:
         """Start whatever may leave now."""

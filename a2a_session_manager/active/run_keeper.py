@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown, write_at_end
+from a2a_session_manager.concurrency.cancellation import finish_after
+from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import SessionChange
@@ -58,7 +59,7 @@ class RunKeeper:
         if self.record == self._written:
             return
         failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
-        await write_at_end(self.write(), exc, failed=failed)
+        await finish_after(exc, self.write(), failed=failed)
 
     async def write(self) -> None:
         """Commit the record as it is."""

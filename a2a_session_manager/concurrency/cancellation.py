@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 import anyio
 
+from a2a_session_manager.limits import DEFAULT_LIMITS
+
 ResultT = TypeVar("ResultT")
+
+_END_SECONDS = DEFAULT_LIMITS.cancel_seconds
 
 
 class QueuedWrite(Generic[ResultT]):
     """A write that waits in a queue; until it has begun, it can be withdrawn.
 
-    Its one caller awaits `outcome`. A cancellation takes that future away without touching the write, and who
-    still wants to know awaits another: what a shield does, at a fraction of its cost.
+    Its one caller awaits `outcome`. A cancellation of that caller cancels the future alone, not the write; whoever
+    still waits for the write awaits another future. That is what a shield does, at a fraction of its cost.
     """
 
     __slots__ = ("has_begun", "outcome")
@@ -27,8 +31,8 @@ class QueuedWrite(Generic[ResultT]):
     def __await__(self) -> Generator[Any, None, ResultT]:
         return self.outcome.__await__()
 
-    def settle(self, answer: ResultT | BaseException) -> bool:
-        """Say how the write ended; tell whether that wakes somebody."""
+    def set_outcome(self, answer: ResultT | BaseException) -> bool:
+        """Set the result or the error that the write ended with; tell whether somebody waits for it."""
         is_awaited = not self.outcome.done()
         outcome = self.outcome if is_awaited else self.outcome_again()
         if isinstance(answer, BaseException):
@@ -38,7 +42,7 @@ class QueuedWrite(Generic[ResultT]):
         return is_awaited
 
     def outcome_again(self) -> asyncio.Future[ResultT]:
-        """Return the outcome, anew if a cancellation took it away."""
+        """Return the future of the outcome: another one if a cancellation has cancelled the first."""
         if self.outcome.cancelled():
             self.outcome = self.outcome.get_loop().create_future()
             self.outcome.add_done_callback(_failure)
@@ -69,15 +73,21 @@ async def finish(write: Awaitable[ResultT], *, patience: float) -> ResultT:
         raise
 
 
-async def finish_behind(exc: BaseException, write: asyncio.Future[Any], *, patience: float, failed: str) -> bool:
-    """Wait for `write` while `exc` is on its way: not for long, and never instead of it.
+async def finish_after(exc: BaseException | None, write: Coroutine[Any, Any, None], *, failed: str) -> bool:
+    """Finish the write that records how a block ended, `exc` being its error; tell whether it was written.
 
-    Returns whether it was written; a failure is a note on `exc` that begins with `failed`.
+    After an error the write is not waited for long, and it never takes the place of the error: a failure becomes a note
+    on `exc` that begins with `failed`.
     """
-    await wait_out(write, patience)
-    failure: object = _failure(write)
-    if not write.done() or write.cancelled():
-        failure = f"the store did not answer in {patience:g} s"
+    # In a task of its own, because a cancelled scope would withdraw the write that says so.
+    outcome = asyncio.ensure_future(write)
+    if exc is None:
+        await finish(outcome, patience=_END_SECONDS)
+        return True
+    await wait_out(outcome, _END_SECONDS)
+    failure: object = _failure(outcome)
+    if not outcome.done() or outcome.cancelled():
+        failure = f"the store did not answer in {_END_SECONDS:g} s"
     if failure is not None:
         exc.add_note(f"{failed}: {failure}")
     return failure is None

@@ -208,7 +208,7 @@ class CommitQueue:
                 unsettled.append(job)
                 reason = answer
             else:
-                woken += job.settle(answer)
+                woken += job.set_outcome(answer)
         queue.unfinished -= len(jobs) - len(unsettled)
         self._answered_writes += len(jobs) - len(unsettled)
         if unsettled:
@@ -246,7 +246,7 @@ class HeldKey:
     def fail(self, jobs: Sequence[QueuedJob], error: Exception) -> None:
         """Fail some of the jobs; the key stays held."""
         for job in jobs:
-            job.settle(error)
+            job.set_outcome(error)
         self._queue.unfinished -= len(jobs)
         self._owner._answered_writes += len(jobs)
         self.jobs = [job for job in self.jobs if job not in jobs]

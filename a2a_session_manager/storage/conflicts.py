@@ -25,7 +25,7 @@ async def add_missed_events(conflict: SessionConflict, backend: Backend, key: Se
         return
     last_seq = loaded.head.last_seq
     read = partial(backend.read_log, key, max_bytes=limits.page_bytes)
-    first = await _first_behind(conflict.expected_revision, last_seq, read)
+    first = await _first_after(conflict.expected_revision, last_seq, read)
     if first > last_seq:
         return
     page = await read(after=first - 1, limit=MISSED_EVENTS)
@@ -36,7 +36,7 @@ async def add_missed_events(conflict: SessionConflict, backend: Backend, key: Se
         conflict.missed_events = await decode_events(page.events[:count], key.id, limits, hidden=page.hidden)
 
 
-async def _first_behind(revision: int, last_seq: int, read: ReadLog) -> int:
+async def _first_after(revision: int, last_seq: int, read: ReadLog) -> int:
     """Return the first seq that a later revision brought; one above `last_seq` when there is none."""
     low, high = 1, last_seq + 1
     # Most that came late missed a few; else the rest is halved by single events.

@@ -29,7 +29,7 @@ async def read_events(
 ) -> EventsPage:
     """Return up to `limit` (1 or more) events with a seq above `after`; with `max_bytes`, what fits, and one at least.
 
-    Raises SessionNotFound, also when another life of the id comes between two pages of the log.
+    Raises SessionNotFound, also when another session takes the id between two pages of the log.
     """
     found: list[SessionEvent[Any]] = []
     size = 0

@@ -71,7 +71,7 @@ class Repeats:
         self._stored: dict[str, SessionEvent[Any]] = {}
 
     async def send(self, write: SendCommit, answer: Receipt | EventsKnown | None) -> tuple[Receipt, list[Any]]:
-        """Go on behind the first `answer`, if the commit was sent already; return the receipt, and the events.
+        """Go on after the first `answer`, if the commit was sent already; return the receipt, and the events.
 
         Raises InvalidEvent when an id is taken by other content; then nothing of the commit was written.
         """

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from a2a_session_manager import BaseSessionStore, RunStatus, SessionManager
-from a2a_session_manager.concurrency import unknown_outcomes
+from a2a_session_manager.concurrency import cancellation
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 
@@ -15,7 +15,7 @@ from a2a_session_manager.testing.contract.lossy import LossyBackend
 async def test_a_cancelled_block_is_left_in_time_when_the_store_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unknown_outcomes, "_END_SECONDS", 0.05)
+    monkeypatch.setattr(cancellation, "_END_SECONDS", 0.05)
     backend = LossyBackend(MemoryBackend())
     started = asyncio.Event()
 

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from a2a_session_manager.active import ActiveLog
-from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown, write_at_end
+from a2a_session_manager.concurrency.cancellation import finish_after
+from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, derived_id, new_id
 from a2a_session_manager.integrations.fastapi.chunks import Chunk, texts_of
@@ -106,7 +107,7 @@ class StreamedAnswer:
     ) -> None:
         self._stage = "ended"
         failed = f"the answer {self._id!r} of session {self._log.session.id!r} could not be kept"
-        was_kept = await write_at_end(self._append(self._event_after(exc)), exc, failed=failed)
+        was_kept = await finish_after(exc, self._append(self._event_after(exc)), failed=failed)
         if exc is not None and not was_kept:
             # The failure is a note on the exception, and nobody reads that when the client has gone.
             _logger.error("%s", exc.__notes__[-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.concurrency.unknown_outcomes import retry_if_unknown
+from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id

@@ -106,8 +106,8 @@ class MemoryBackend(Backend):
         if stored is None:
             return None
         start = paging.ordinal_of(cursor)
-        behind = (child_id for child_id, ordinal in stored.children.items() if ordinal > start)
-        found = list(islice(behind, limit + 1))
+        later = (child_id for child_id, ordinal in stored.children.items() if ordinal > start)
+        found = list(islice(later, limit + 1))
         page = found[:limit]
         return SessionPage(page, str(stored.children[page[-1]]) if len(found) > limit else None)
 

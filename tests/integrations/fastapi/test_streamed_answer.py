@@ -22,7 +22,7 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
-from a2a_session_manager.concurrency import unknown_outcomes
+from a2a_session_manager.concurrency import cancellation
 from a2a_session_manager.integrations.fastapi import StreamedAnswer, sse_frame, stream_answer, streaming
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing.contract.lossy import LossyBackend
@@ -419,7 +419,7 @@ async def test_an_answer_that_cannot_be_kept_after_an_error_is_a_note_and_a_log_
 async def test_a_client_that_left_is_not_held_by_a_store_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(unknown_outcomes, "_END_SECONDS", 0.05)
+    monkeypatch.setattr(cancellation, "_END_SECONDS", 0.05)
     backend, sessions = lossy()
     async with sessions.open("talk") as chat:
         backend.hold()

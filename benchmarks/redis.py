@@ -79,18 +79,19 @@ class Unqueued(RedisBackend):
         return receipt
 
 
-class WithWays(Connections):
-    """Connections to a server in some of the ways only, whatever this redis-py offers."""
+def connections_with(url: str, ways: Ways) -> Connections:
+    """Return connections to a server by some ways only, whatever this redis-py has."""
+    address, _ = address_from_url(url)
+    connections = Connections(address, None, scripts=scripts.ALL, probe_key=probe_key("session:"))
+    loop_clients: Any = connections._loop_clients
+    built = loop_clients._built
 
-    def __init__(self, url: str, ways: Ways) -> None:
-        address, _ = address_from_url(url)
-        super().__init__(address, None, scripts=scripts.ALL, probe_key=probe_key("session:"))
-        self._ways = ways
-
-    async def _built(self) -> tuple[AnyClient, Ways]:
-        client, found = await super()._built()
-        ways = self._ways
+    async def built_with() -> tuple[AnyClient, Ways]:
+        client, found = await built()
         return client, Ways(found.sends_directly and ways.sends_directly, found.sends_at_once and ways.sends_at_once)
+
+    loop_clients._built = built_with
+    return connections
 
 
 async def append_against_rpush(setup: Setup, sizes: Sizes, *, message: Message) -> Result:
@@ -285,7 +286,7 @@ async def descendants_in_trips(setup: Setup, sizes: Sizes) -> Result:
 async def _counting_trips(store: BaseSessionStore) -> list[int]:
     """Return a list that grows by 1 with each round trip of the store from now on."""
     backend: Any = store._open_backend
-    opened = await backend._connections._opened()
+    opened = await backend._connections._loop_clients.opened()
     wire, trips = opened.executor._wire, []
     send = wire.send
 
@@ -366,7 +367,7 @@ async def _by_private_parts(
     async with AsyncExitStack() as stack:
         samples = {}
         for name, way in ways.items():
-            backend = RedisBackend(WithWays(setup.url, way), prefix="session:", ttl=0)
+            backend = RedisBackend(connections_with(setup.url, way), prefix="session:", ttl=0)
             samples[name] = await sample(await stack.enter_async_context(BaseSessionStore(backend)))
         return await outpaced(samples, turns=sizes.turns)
 

@@ -29,7 +29,7 @@ def _is_true(text: str) -> bool:
     return text.lower() in ("1", "true", "yes")
 
 
-# What a URL may say behind its question mark, and how it is read.
+# What a URL may say after its question mark, and how it is read.
 _CLIENT_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "db": int,
     "username": str,

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_read_only, is_transient, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
-from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall
+from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, by_source, first_by_source
 from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent, Wire
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -30,9 +30,9 @@ Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
 
 
 class CommandExecutor:
-    """Asks the servers of one client, on one event loop.
+    """Sends commands to the servers of one client, on one event loop.
 
-    What is asked must be harmless to ask twice: a reply that is lost leads to the same question again.
+    They must be harmless to send twice: where a reply is lost, the same command is sent again.
     """
 
     def __init__(
@@ -198,8 +198,8 @@ class CommandExecutor:
         else:
             answers = await self._send([call.by_sha() for call in calls], attempt, skips_moving=skips_moving)
         # Where one source is enough for all, it is not sent a thousand times; nodes of a cluster need one each.
-        for spelled in (_first_by_source, _by_source):
-            unknown = _indexes(calls, answers, _is_unknown)
+        for spelled in (first_by_source, by_source):
+            unknown = _indexes(calls, answers, lambda answer: isinstance(answer, redis_errors.NoScriptError))
             if not unknown:
                 break
             again = await self._send(spelled([calls[index] for index in unknown]), attempt, skips_moving=skips_moving)
@@ -238,24 +238,6 @@ def _indexes(calls: Sequence[Any], answers: Sequence[Any], is_missing: Callable[
     if missing:
         missing += [index for index in range(missing[0], len(calls)) if isinstance(calls[index], PlainCall)]
     return sorted(set(missing))
-
-
-def _is_unknown(answer: Any) -> bool:
-    return isinstance(answer, redis_errors.NoScriptError)
-
-
-def _first_by_source(calls: Sequence[Call]) -> list[Command]:
-    """Return calls of which the first of each script brings its source."""
-    first = {_name(call): call for call in reversed(calls)}
-    return [call.by_source() if first[_name(call)] is call else call.by_sha() for call in calls]
-
-
-def _name(call: Call) -> str:
-    return "" if call.script is None else call.script.sha
-
-
-def _by_source(calls: Sequence[Call]) -> list[Command]:
-    return [call.by_source() for call in calls]
 
 
 def _note_sent_again(questions: Iterable[Any]) -> None:

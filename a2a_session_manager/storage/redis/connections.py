@@ -1,47 +1,24 @@
-"""The connections of a store to Redis: the client of the running loop, one we build or the one that was handed in."""
+"""Scripts and commands to the servers of a store, by the client of whichever event loop is running."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
-from contextlib import suppress
-from contextvars import Context
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 from redis.asyncio import RedisCluster
 
-from a2a_session_manager.concurrency.threads import in_thread
-from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
+from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
-from a2a_session_manager.storage.redis.command_executor import CommandExecutor
 from a2a_session_manager.storage.redis.errors import translated
+from a2a_session_manager.storage.redis.loop_clients import LoopClients, OpenClient
 from a2a_session_manager.storage.redis.options import check_options
-from a2a_session_manager.storage.redis.private import Ways, ways_of
-from a2a_session_manager.storage.redis.pubsub_listener import PubSubListener
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
 from a2a_session_manager.storage.redis.wire import Sent
-
-_log = logging.getLogger("a2a_session_manager.storage.redis")
-
-# A server that hangs does not take what is left to say.
-_CLOSE_SECONDS: Final = 1.0
-
-
-@dataclass(slots=True, eq=False, repr=False)  # redis-py's older releases show passwords in theirs
-class _OpenClient:
-    """What belongs to one event loop."""
-
-    client: AnyClient
-    executor: CommandExecutor
-    wakeups: PubSubListener
-    cluster: RedisCluster | None  # the client, if it is one's; asking its type takes long
-    lifetime: AsyncGenerator[_OpenClient, None] = field(init=False)
 
 
 class Connections:
@@ -69,11 +46,8 @@ class Connections:
         self.has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
         self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
-        self._is_closed = False
-        self.retries = 0  # round trips that were sent again
-        self._retry_policy = patience or clients.patience_with(address, client)
-        self._open_clients: dict[asyncio.AbstractEventLoop, _OpenClient] = {}
-        self._openings: dict[asyncio.AbstractEventLoop, asyncio.Task[_OpenClient]] = {}
+        self._loop_clients = LoopClients(address, client, patience or clients.patience_with(address, client))
+        self._open_now = self._loop_clients.open_now
 
     @property
     def place(self) -> object:
@@ -88,16 +62,21 @@ class Connections:
     @property
     def open_connections(self) -> int:
         """How many connections are open, as far as the clients tell."""
-        return sum(clients.open_connections(opened.client) for opened in list(self._open_clients.values()))
+        return sum(clients.open_connections(opened.client) for opened in list(self._open_now.values()))
+
+    @property
+    def retries(self) -> int:
+        """How many round trips were made again."""
+        return self._loop_clients.retries
 
     def node_of(self, key: bytes) -> Hashable:
         """Return which node of a cluster serves `key`, as far as is known; `has_nodes` says whether it is one."""
-        opened = self._open_clients.get(asyncio.get_running_loop())
+        opened = self._open_now.get(asyncio.get_running_loop())
         return "" if opened is None or opened.cluster is None else clients.node_name(opened.cluster, key)
 
     async def client(self) -> AnyClient:
         """Return the running loop's client."""
-        return (await self._opened()).client
+        return (await self._loop_clients.opened()).client
 
     async def run(self, call: ScriptCall) -> Any:
         """Run a script, which must be harmless to run twice, and return its answer."""
@@ -155,128 +134,40 @@ class Connections:
 
     async def wait(self, channel: bytes, seen: int, seconds: float) -> None:
         """Return when a number above `seen` is published on `channel`, or after `seconds`; early is possible."""
-        await (await self._opened()).wakeups.wait(channel, seen, seconds)
+        await (await self._loop_clients.opened()).wakeups.wait(channel, seen, seconds)
 
     async def doubtful(self, channel: bytes, seen: int) -> float | None:
         """Return the number above `seen` that `wait` has told of before, and that may be lost, if any."""
-        return (await self._opened()).wakeups.doubtful(channel, seen)
+        return (await self._loop_clients.opened()).wakeups.doubtful(channel, seen)
 
     async def correct(self, channel: bytes, heard: float, current: int) -> None:
         """Take note that there was nothing above `current` after `heard` was published."""
-        (await self._opened()).wakeups.correct(channel, heard, current)
+        (await self._loop_clients.opened()).wakeups.correct(channel, heard, current)
 
     async def aclose(self, *, waits: bool = True) -> None:
         """Stop listening, and close the running loop's client if we built it, within seconds.
 
         What is asked is answered before, or fails when the server takes its time; at once where `waits` is false.
         """
-        self._is_closed = True
-        loop = asyncio.get_running_loop()
-        self._forget_closed_loops()
-        if (opening := self._openings.get(loop)) is not None:
-            await asyncio.wait({opening})
-        opened = self._open_clients.get(loop)
-        if opened is not None:
-            if not waits:
-                opened.executor.hurry()
-            await opened.lifetime.aclose()
+        await self._loop_clients.aclose(waits=waits)
 
-    def _ready_now(self) -> _OpenClient | None:
+    def _ready_now(self) -> OpenClient | None:
         """Return what `_ready` would, if that takes no waiting."""
-        return self._open_clients.get(asyncio.get_running_loop()) if self._has_rights else None
+        return self._open_now.get(asyncio.get_running_loop()) if self._has_rights else None
 
-    async def _ready(self) -> _OpenClient:
+    async def _ready(self) -> OpenClient:
         """Return what belongs to the running loop, once it is known that the server takes our writes.
 
         Before the first read, too: a replica would answer it, and with what the primary had a while ago.
         """
-        opened = await self._opened()
+        opened = await self._loop_clients.opened()
         if not self._has_rights:
             await self._check_rights(opened)
         return opened
 
-    async def _check_rights(self, opened: _OpenClient) -> None:
+    async def _check_rights(self, opened: OpenClient) -> None:
         [answer] = await opened.executor.run([self._trial])
         if isinstance(answer, Exception):
             raise translated(answer)
         refuse_missing_rights(answer, self._trial.keys[0])
         self._has_rights = True
-
-    async def _opened(self) -> _OpenClient:
-        loop = asyncio.get_running_loop()
-        opened = self._open_clients.get(loop)
-        if opened is None:
-            self._check_open()
-            opening = self._openings.get(loop)
-            if opening is None:
-                self._forget_closed_loops()
-                # In a task, since whoever comes first may be cancelled, and the others wait for the same client.
-                opening = self._openings[loop] = loop.create_task(self._open(loop), context=Context())
-                opening.add_done_callback(_take_note)
-            opened = await asyncio.shield(opening)
-        return opened
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> _OpenClient:
-        lifetime = self._lifetime(loop)
-        try:
-            opened = await anext(lifetime)
-            opened.lifetime = lifetime
-            if self._is_closed:
-                await lifetime.aclose()
-                self._check_open()
-            self._open_clients[loop] = opened
-        finally:
-            del self._openings[loop]
-        return opened
-
-    def _forget_closed_loops(self) -> None:
-        """Close what loops have left behind that were closed without ending their generators, unlike `asyncio.run`."""
-        for loop in [*self._openings, *self._open_clients]:
-            if loop.is_closed():
-                self._openings.pop(loop, None)
-                opened = self._open_clients.pop(loop, None)
-                if opened is not None and self._handed_in is None:
-                    _log.warning("an event loop was closed without `aclose` of the store: its connections are dropped")
-                    clients.abandon(opened.client)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise StoreUnavailable("the store is closed: open a new one")
-
-    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[_OpenClient, None]:
-        """Yield a client and, when closed, close it.
-
-        A generator, since a loop that ends (`asyncio.run`) closes those that are left: so connections are
-        closed on the loop they belong to even where nobody closes the store.
-        """
-        client, ways = (self._handed_in, None) if self._handed_in is not None else await self._built()
-        executor = CommandExecutor(client, self._retry_policy, ways, note_retry=self._note_retry)
-        cluster = client if isinstance(client, RedisCluster) else None
-        opened = _OpenClient(client, executor, PubSubListener(client), cluster)
-        try:
-            yield opened
-        finally:
-            if self._open_clients.get(loop) is opened:
-                del self._open_clients[loop]
-            try:
-                await opened.wakeups.aclose()
-                await opened.executor.aclose()
-            finally:
-                if self._handed_in is None:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_CLOSE_SECONDS):
-                            await clients.close(client)
-
-    def _note_retry(self) -> None:
-        self.retries += 1
-
-    async def _built(self) -> tuple[AnyClient, Ways]:
-        assert self._address is not None
-        client = await in_thread(clients.built, self._address)
-        return client, await in_thread(ways_of, client)
-
-
-def _take_note(opening: asyncio.Task[_OpenClient]) -> None:
-    """Let asyncio not complain about an error that nobody waits for any more."""
-    if not opening.cancelled():
-        opening.exception()

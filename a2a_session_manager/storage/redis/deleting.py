@@ -21,7 +21,7 @@ from a2a_session_manager.storage.redis.session_reader import Reader
 
 
 class Deleter:
-    """Deletes sessions. A crash behind the first step leaves keys that nobody reads, and that are removed later."""
+    """Deletes sessions. A crash after the first step leaves keys that nobody reads and that are removed later."""
 
     def __init__(
         self, connections: Connections, locator: Locator, index: Index, reader: Reader, reaper: Reaper

@@ -138,7 +138,7 @@ def translated(error: Exception, session_id: str = "") -> SessionManagerError:
     if isinstance(error, SessionManagerError):
         return error
     if isinstance(error, MasterNotFoundError):
-        # Behind the colon stand the clients of the Sentinels, with their passwords in some releases of redis-py.
+        # After the colon stand the clients of the Sentinels, with their passwords in some releases of redis-py.
         error = MasterNotFoundError(str(error).partition(" : ")[0])
     ours = _ours(error, session_id)
     ours.__cause__ = error

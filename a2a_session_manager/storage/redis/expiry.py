@@ -1,4 +1,4 @@
-"""Expiry slides with writes: a session that lives on lets its ancestors live on first, the root before all."""
+"""Expiry slides with writes: before a session's deadline moves, those of its ancestors do, the root's first."""
 
 from __future__ import annotations
 

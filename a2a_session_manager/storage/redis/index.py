@@ -1,7 +1,7 @@
 """The listing index: every session's id in a sorted set of its namespace, in shards, read a page at a time.
 
-A line is written before its session is made and again afterwards; one that leads nowhere is passed over and
-removed. Lines of sessions that expire are in a second sorted set, too, by the end of the session: who makes or
+A line is written before its session is created, and looked for afterwards; one that leads nowhere is passed over and
+removed. Lines of sessions that expire are in a second sorted set, too, by the end of the session: whoever creates or
 refreshes a session there is told of those whose end has passed.
 """
 
@@ -14,12 +14,11 @@ from typing import Any, Final, NamedTuple
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.storage.records import SessionKey
-from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.due_lines import DueLines
 from a2a_session_manager.storage.redis.heads import expires
 from a2a_session_manager.storage.redis.keys import (
     SessionKeys,
-    due_key,
     escaped,
     index_keys,
     index_range_below_roots,
@@ -32,17 +31,13 @@ from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, list
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
 
-_BEHIND_ALL = b"\xff"
-_DUE_AT_ONCE: Final = 20
+_AFTER_ALL = b"\xff"
 _ROOTS_A_PIPELINE: Final = 100
-# A delete that is not done within this time has died.
-_DELETE_SECONDS: Final = 60
-# Lines of one id below roots: those of its former incarnations are removed.
-_LINES_OF_AN_ID: Final = 16
+_LINES_OF_AN_ID: Final = 16  # below roots: those of its former incarnations are removed
 
 
 class Line(NamedTuple):
-    """A line of the index: which session it lists, and the cursor that leads behind it."""
+    """A line of the index: which session it lists, and the cursor of what comes after it."""
 
     keys: SessionKeys
     cursor: str
@@ -54,11 +49,12 @@ class Index:
     def __init__(self, connections: Connections, prefix: str, ttl: int) -> None:
         self._connections = connections
         self._prefix = prefix
+        self._due = DueLines(prefix, ttl)
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._lifetime = str(2 * ttl) if ttl else FOR_EVER
 
     async def announce(self, keys: SessionKeys) -> tuple[list[SessionKeys], bool]:
-        """List a session that will be made; see `enter`.
+        """List a session that will be created; see `enter`.
 
         Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
         """
@@ -70,7 +66,7 @@ class Index:
     def look(self, keys: SessionKeys) -> list[Call]:
         """Return the calls whose answers `enter` takes, to be sent along with a creation, after it."""
         shard, member = keys.index_entry
-        return [PlainCall(("ZSCORE", shard, member)), PlainCall(("EXISTS", due_key(self._prefix, keys.key.namespace)))]
+        return [PlainCall(("ZSCORE", shard, member)), self._due.exist(keys)]
 
     async def enter(
         self, keys: SessionKeys, deadline: int, looked: Sequence[Any] = (), *, stays: bool
@@ -85,7 +81,7 @@ class Index:
             looked: The answers to `look`, if they came along with the creation.
             stays: What tells of it does not expire with it, so that somebody must look after it, however late.
         """
-        due_call = self._due_call(keys, deadline, stays=stays)
+        due_call = self._due.add(keys, deadline, stays=stays)
         if deadline or not looked:
             listed, due_exist = self.look(keys)
             looked = await run_all(self._connections, [listed, due_call if deadline else due_exist])
@@ -94,33 +90,31 @@ class Index:
             await run_all(self._connections, [self._listing(*keys.index_entry, self._lifetime)])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
-        return self._due_sessions(keys, due) if due else []
+        return self._due.sessions(keys, due) if due else []
 
     async def extend(self, sessions: Sequence[SessionKeys], deadline: int) -> list[SessionKeys]:
         """Keep the lines of sessions that will expire at `deadline` now; return others to look after."""
         calls: list[ScriptCall] = []
         for keys in sessions:
             shard, member = keys.index_entry
-            calls += [self._listing(shard, member, f"@{deadline}"), self._due_call(keys, deadline)]
+            calls += [self._listing(shard, member, f"@{deadline}"), self._due.add(keys, deadline)]
         due = zip(sessions, (await run_all(self._connections, calls))[1::2], strict=True)
-        return [each for keys, answer in due for each in self._due_sessions(keys, answer)]
+        return [each for keys, answer in due for each in self._due.sessions(keys, answer)]
 
     async def watch(self, keys: SessionKeys, *, is_mortal: bool) -> list[SessionKeys]:
         """Let somebody look after a session that is about to be deleted; return others to look after.
 
         `is_mortal`: it expires, and so does all below it; what is left of others stays until somebody has looked.
         """
-        lifetime = str(max(int(self._lifetime), 4_000 * _DELETE_SECONDS)) if is_mortal else FOR_EVER
-        arguments: list[Value] = [keys.index_entry[1], f"+{1_000 * _DELETE_SECONDS}", lifetime, _DUE_AT_ONCE]
-        call = ScriptCall(scripts.KEEP, [due_key(self._prefix, keys.key.namespace)], arguments)
-        return self._due_sessions(keys, (await run_all(self._connections, [call]))[0])
+        answers = await run_all(self._connections, [self._due.watch(keys, is_mortal=is_mortal)])
+        return self._due.sessions(keys, answers[0])
 
     async def look_later(self, keys: SessionKeys, deadline: int) -> None:
         """Look after a session no more before `deadline`, 0 for never."""
         if deadline:
-            await run_all(self._connections, [self._due_call(keys, deadline, limit=0)])
+            await run_all(self._connections, [self._due.add(keys, deadline, limit=0)])
         else:
-            await self._connections.read_many([self._not_due(keys)])
+            await self._connections.read_many([self._due.remove(keys)])
 
     async def add(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
@@ -134,23 +128,23 @@ class Index:
             by_shard.setdefault(shard, []).append(member)
         calls = [unlisting(self._prefix, shard, members) for shard, members in by_shard.items()]
         await run_all(self._connections, calls)
-        await self._connections.read_many([self._not_due(keys) for keys in sessions])
+        await self._connections.read_many([self._due.remove(keys) for keys in sessions])
 
     async def lines(
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> tuple[list[Line], bool]:
-        """Return lines whose ids begin with `prefix`, from behind `cursor`, and whether these are all there are.
+        """Return lines whose ids begin with `prefix`, after `cursor`, and whether these are all there are.
 
         At most `limit` lines; fewer, and yet not all, when some were removed meanwhile. Raises CorruptSession when
         a shard of roots was lost; one of those below them is made anew.
         """
         keys = index_keys(self._prefix, namespace, roots_only=roots_only)
-        number, behind = _position(cursor, len(keys))
+        number, after = _position(cursor, len(keys))
         first = escaped(prefix).encode()
-        highest = b"(" + first + _BEHIND_ALL
+        highest = b"(" + first + _AFTER_ALL
         lowest = [b"[" + first] * len(keys)
-        if behind and behind >= first:
-            lowest[number] = b"(" + behind
+        if after and after >= first:
+            lowest[number] = b"(" + after
         open_shards = range(number, len(keys))
         questions: list[Command] = []
         for at in open_shards:
@@ -189,28 +183,10 @@ class Index:
             shard, _, _ = index_range_below_roots(self._prefix, key)
             if await self._mend(key.namespace, [shard]):
                 members = (await self._connections.read_many(self.commands_below_roots(key)))[0]
-        return self._listed(key, members)
-
-    def _listed(self, key: SessionKey, members: Sequence[bytes]) -> list[SessionKeys]:
         return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
     def _listing(self, shard: bytes, member: bytes, lifetime: str) -> ScriptCall:
         return listing(self._prefix, shard, member, lifetime)
-
-    def _due_call(
-        self, keys: SessionKeys, deadline: int, *, limit: int = _DUE_AT_ONCE, stays: bool = False
-    ) -> ScriptCall:
-        member = keys.index_entry[1] if deadline else b""
-        # Where lines may stay for ever, so does the word that this one does not.
-        lifetime = FOR_EVER if stays or self._lifetime == FOR_EVER else f"@{deadline}"
-        key = due_key(self._prefix, keys.key.namespace)
-        return ScriptCall(scripts.KEEP, [key], [member, str(deadline), lifetime, limit])
-
-    def _not_due(self, keys: SessionKeys) -> Command:
-        return ("ZREM", due_key(self._prefix, keys.key.namespace), keys.index_entry[1])
-
-    def _due_sessions(self, keys: SessionKeys, answer: Any) -> list[SessionKeys]:
-        return self._listed(keys.key, answer[1])
 
     async def _mend(self, namespace: str, doubtful: Sequence[bytes]) -> bool:
         """Write marks that are missing, and make lost shards of sessions below roots anew; tell whether any was lost.

@@ -13,7 +13,7 @@
 | `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
 | `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result |
 | `{tag}:hidden` | sorted set | merged ranges of retracted seqs, `first-last` by first |
-| `{tag}:retractions` | sorted set | each retraction: its revision and ranges, by the seq behind which it was made |
+| `{tag}:retractions` | sorted set | each retraction: its revision and ranges, by the seq after which it was made |
 | `{tag}:runs` | hash | `r:RUN ID` → ordinal, status, JSON; `o:ORDINAL` → run id; `u:COUNTER:RUN ID`; `count` |
 | `{tag}:unfinished` | sorted set | ids of runs that may still move, by ordinal |
 | `{tag}:children` | sorted set | child ids by ordinal |
@@ -24,7 +24,7 @@
 | `{index:NAMESPACE:…:SHARD}:mark:lost` | string | that it was lost |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
-Each stands behind the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
+Each stands after the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
 id of the root: `{NAMESPACE:ROOT}`; keys of a session below the root end in `:ID`. A locator has its own
 session's tag: one slot decides that an id exists once.
 """
@@ -159,7 +159,7 @@ class SessionKeys:
 
     @cached_property
     def ends(self) -> tuple[bytes, bytes]:
-        """Return what stands before and behind the kind in each key: escaping takes most of what a key takes."""
+        """Return what stands before and after the kind in each key: escaping takes most of what a key takes."""
         of_tree = f"{self.prefix}{{{tag(SessionKey(self.key.namespace, self.root_id))}}}:"
         return of_tree.encode(), b"" if self.is_root else b":" + escaped(self.key.id).encode()
 

@@ -11,7 +11,7 @@ from a2a_session_manager.storage.redis.reaper import Reaper
 
 
 class Listing:
-    """Lists what lives, and removes what does not."""
+    """Lists the sessions that are there, and removes what is left of others."""
 
     def __init__(self, index: Index, reaper: Reaper) -> None:
         self._index = index

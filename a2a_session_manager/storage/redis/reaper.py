@@ -1,4 +1,4 @@
-"""What is left of sessions that are gone, and how it goes: claims, lines of trees and of the index, keys."""
+"""Removes what is left of sessions that are gone: claims, lines of trees and of the index, keys."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reaper:
     async def are_alive(self, sessions: Sequence[SessionKeys]) -> list[bool]:
         """Tell of each session whether it lives, in two round trips at most.
 
-        One that has lost a part counts as alive: it is listed, and who reads it is told what is missing.
+        One that has lost a part counts as alive: it is listed, and its reader is told what is missing.
         """
         lines = await self._lines(sessions)
         alive = [line is not None for line in lines]

@@ -76,3 +76,18 @@ def encoded(command: Command) -> Command:
     """Return a command whose texts, but for its name, are bytes: a client may have an encoding of its own."""
     name, *values = command
     return (name, *[value.encode() if isinstance(value, str) else value for value in values])
+
+
+def first_by_source(calls: Sequence[Call]) -> list[Command]:
+    """Return calls of which the first of each script brings its source."""
+    first = {_sha(call): call for call in reversed(calls)}
+    return [call.by_source() if first[_sha(call)] is call else call.by_sha() for call in calls]
+
+
+def by_source(calls: Sequence[Call]) -> list[Command]:
+    """Return calls that bring their sources, each for itself."""
+    return [call.by_source() for call in calls]
+
+
+def _sha(call: Call) -> str:
+    return "" if call.script is None else call.script.sha

@@ -104,7 +104,7 @@ class Reader:
         )
 
     async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:
-        """Return a page of children behind the ordinal `after`; see `Backend.children`."""
+        """Return a page of children after the ordinal `after`; see `Backend.children`."""
 
         def call_at(keys: SessionKeys) -> ScriptCall:
             arguments: list[Value] = [key.id, int(keys.is_root), after, limit + 1]

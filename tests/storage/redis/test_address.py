@@ -243,7 +243,7 @@ def test_two_stores_know_that_they_keep_the_same_data(url: str, same: str, other
     assert places[0] != places[2]
 
 
-def test_a_client_that_was_handed_in_is_a_keys_of_its_own() -> None:
+def test_a_client_that_was_handed_in_is_a_place_of_its_own() -> None:
     client = redis.asyncio.Redis()
     places = [RedisSessionStore(each)._open_backend.place for each in (client, client, redis.asyncio.Redis())]
 

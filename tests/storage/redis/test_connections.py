@@ -509,7 +509,7 @@ class TestClients:
 
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(answer, StoreUnavailable)
-        assert not connections._open_clients
+        assert not connections._loop_clients.open_now
 
     # A loop that is closed with open transports is a mistake of its owner's, and Python says so.
     @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -523,10 +523,10 @@ class TestClients:
         async def look() -> tuple[int, int]:
             await connections.read_many([("PING",)])
             lines: list[object] = await asyncio.to_thread(own_redis.call, "CLIENT LIST", "TYPE", "normal")
-            return len(lines), len(connections._open_clients)
+            return len(lines), len(connections._loop_clients.open_now)
 
         assert asyncio.run(look()) == (2, 1)  # ours, and the one that asks
-        assert not connections._open_clients
+        assert not connections._loop_clients.open_now
         gc.collect()  # while what asyncio says of it is expected
 
     @pytest.mark.parametrize("is_handed_in", [False, True])

@@ -11,7 +11,7 @@ import pytest
 
 from a2a_session_manager import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.redis import index, scripts
+from a2a_session_manager.storage.redis import due_lines, scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.store import BaseSessionStore
@@ -158,7 +158,7 @@ async def test_a_session_that_lost_the_list_of_its_children_is_not_deleted_witho
 async def test_the_next_creation_finishes_what_a_process_that_died_in_a_cascade_has_left(
     open_store: OpenStore, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "_DELETE_SECONDS", 0)
+    monkeypatch.setattr(due_lines, "_DELETE_SECONDS", 0)
     await died_deleting(open_store(), "talk")
     store = open_store()
 

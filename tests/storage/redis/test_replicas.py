@@ -60,7 +60,7 @@ async def test_a_replica_is_refused_by_reads_too_and_loses_nobodys_lines(server_
         await store.create("talk")
         for read in (reading, listing):
             lagging = store_from_url(replica.url)
-            connections_of(lagging)._retry_policy = IMPATIENT
+            connections_of(lagging)._loop_clients._retry_policy = IMPATIENT
 
             with pytest.raises(StoreUnavailable, match="use the primary's address"):
                 await read(lagging)

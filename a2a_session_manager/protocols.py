@@ -37,13 +37,13 @@ class EventsPage(NamedTuple):
 
 @runtime_checkable
 class MessageReader(Protocol):
-    """What a store has that reads messages without their events, as prompts need them; of others, events are read."""
+    """A store that can read messages without their events, as prompts need them. From other stores, events are read."""
 
     async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
-        """Return the newest `last` visible messages, one of each event; None brings all, 0 none.
+        """Return the messages of the newest `last` visible events, oldest first; None returns all, 0 none.
 
-        What they hold belongs to whoever reads them, but for the metadata, which several may share. Raises
-        SessionNotFound, CorruptSession on damage as `events` does, and StoreUnavailable on outage.
+        The caller may change the messages, but not their metadata, which several may share. Raises SessionNotFound,
+        CorruptSession for a damaged event, as `events` does, and StoreUnavailable.
         """
         ...
 
@@ -312,7 +312,10 @@ class SessionStore(Protocol):
         """
 
     def statistics(self) -> StoreStatistics:
-        """Return what the store has done so far and holds open now; also when it is closed, and from any thread."""
+        """Return what the store has done so far and holds open now.
+
+        It may be called from any thread, and when the store is closed.
+        """
 
     async def aclose(self) -> None:
         """Finish the writes that are under way and release what the store opened.

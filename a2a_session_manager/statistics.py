@@ -1,4 +1,4 @@
-"""StoreStatistics: what a store says of its work, for those who operate it."""
+"""StoreStatistics: what a store has done and holds open, for those who operate it."""
 
 from __future__ import annotations
 

@@ -133,3 +133,14 @@ def test_every_file_and_name_it_speaks_of_exists() -> None:
 
     missing = {name for name in names_of_classes if not hasattr(a2a_session_manager, name)}
     assert missing - {*fastapi_names, *openai_agents_names} <= {"StoreContract", "ActiveSession", "ActiveRun"}
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = [ROOT / name for name in ("a2a_session_manager", "tests", "examples")]
+    there = {f"/{path.relative_to(ROOT).as_posix()}" for folder in folders for path in folder.rglob("*.*")}
+
+    named = set(re.findall(r"[\w/]+\.(?:py|lua)\b", text))
+
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in there)] == []
+    assert len(named) > 30

@@ -1,4 +1,4 @@
-"""EventMessage: what a view of a conversation asks about an event, without the event."""
+"""EventMessage: the message of a stored event, without the event, for prompts and other views of a conversation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from a2a_session_manager.models.session_event import SessionEvent
 
 
 class EventMessage(NamedTuple):
-    """A stored event's message with its place in the log, and those fields of the event that decide how it is shown.
+    """The message of a stored event, its seq, and the fields of the event that decide how the message is shown.
 
-    They are made by the thousand for every prompt: a SessionEvent of each would take twice as long. The metadata may be
-    shared and is not to be changed.
+    Thousands are made for a prompt, and making a SessionEvent of each would take twice as long. The metadata may be
+    shared by several, and must not be changed.
     """
 
     seq: int

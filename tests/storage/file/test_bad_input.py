@@ -181,7 +181,7 @@ async def test_folders_are_not_made_through_a_symlink(tmp_path: Path) -> None:
     assert await asyncio.to_thread(os.listdir, outside) == []
 
 
-async def test_a_directory_behind_a_symlink_of_the_users_own_is_fine(tmp_path: Path) -> None:
+async def test_a_directory_that_a_symlink_of_the_users_own_leads_to_is_fine(tmp_path: Path) -> None:
     await asyncio.to_thread((tmp_path / "real").mkdir)
     await asyncio.to_thread((tmp_path / "link").symlink_to, tmp_path / "real")
     async with FileSessionStore(tmp_path / "link") as store:

@@ -42,7 +42,7 @@ def _flipped(data: bytes, at: int) -> bytes:
 
 
 def _with_nonsense(data: bytes, at: int) -> bytes:
-    """The right checksum over what no commit is, in front of the record at or behind `at`."""
+    """Put a record with a right checksum that is no commit in front of the first record at or after `at`."""
     at = next((frame.start for frame in read_frames(data, 0) if frame.start >= at), len(data))
     return data[:at] + framed(b'{"r":-1,"s":"one"}') + data[at:]
 
@@ -79,7 +79,7 @@ def _cuts(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("checkpoint_bytes", [200, 256_000])
 @pytest.mark.parametrize("damage", [_zeroed, _flipped, _with_nonsense])
-def test_the_session_goes_on_behind_its_last_whole_commit_and_what_was_cut_can_be_sent_again(
+def test_the_session_goes_on_after_its_last_whole_commit_and_what_was_cut_can_be_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Damage, checkpoint_bytes: int
 ) -> None:
     write_checkpoints_every(monkeypatch, checkpoint_bytes)
@@ -123,7 +123,7 @@ async def test_a_second_cut_keeps_the_first_ones_file_and_a_deletion_takes_both(
     assert await asyncio.to_thread(_cuts, tmp_path) == {}
 
 
-async def test_stores_that_have_the_log_open_see_the_cut_and_what_comes_behind_it(tmp_path: Path) -> None:
+async def test_stores_that_have_the_log_open_see_the_cut_and_what_comes_after_it(tmp_path: Path) -> None:
     async with FileSessionStore(tmp_path) as warm, FileSessionStore(tmp_path) as other:
         await warm.create("root")
         await warm.create("chat", parent_id="root")
@@ -295,7 +295,7 @@ async def test_a_session_with_durability_disk_is_cut_and_goes_on(tmp_path: Path)
             assert await cold.cut_damaged_tail("chat") > 0
             left = len(await cold.events("chat"))
             assert 0 < left < 5
-            await cold.append("chat", said(id="behind"))
+            await cold.append("chat", said(id="after"))
         await store.append("chat", said(id="last"))
     async with FileSessionStore(tmp_path, durability="disk") as cold:
-        assert [event.id for event in await cold.events("chat")][left:] == ["behind", "last"]
+        assert [event.id for event in await cold.events("chat")][left:] == ["after", "last"]

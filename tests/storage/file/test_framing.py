@@ -92,7 +92,7 @@ def test_the_right_checksum_over_nonsense_is_damage(rest: bytes) -> None:
         read_frames(b"\n%08x %b\n" % (zlib.crc32(rest), rest), 0)
 
 
-def test_whole_records_are_found_behind_whatever_was_lost() -> None:
+def test_whole_records_are_found_after_whatever_was_lost() -> None:
     lost = bytes(5_000) + b'\n{"half'
 
     assert [frame.payload for frame in find_frames(lost + WHOLE[3:] + lost + WHOLE, 0)] == [*PAYLOADS[1:], *PAYLOADS]

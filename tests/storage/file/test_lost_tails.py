@@ -181,7 +181,7 @@ def test_a_mark_that_cannot_be_used_tells_nothing_and_holds_up_nobody(tmp_path: 
 
 
 @pytest.mark.parametrize("is_cut_by_hand", [False, True])
-def test_what_comes_behind_a_lost_tail_is_read_again_though_the_tail_was_known_to_be_on_disk(
+def test_what_comes_after_a_lost_tail_is_read_again_though_the_tail_was_known_to_be_on_disk(
     tmp_path: Path, is_cut_by_hand: bool
 ) -> None:
     log = _made(tmp_path, "disk", ["e0"], ["e1"])

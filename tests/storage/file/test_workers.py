@@ -24,7 +24,7 @@ from a2a_session_manager.testing.contract.making import said
 
 NO_HANG_SECONDS = 20
 
-# Ends while one piece of work is under way and another one waits behind it.
+# Ends while one piece of work is under way and another one waits for it.
 ENDING = """
 import asyncio, sys, time
 from contextvars import Context
@@ -88,13 +88,13 @@ async def test_closed_workers_finish_what_was_begun_and_take_no_more() -> None:
     may_end = threading.Event()
     workers = Workers(1, name="test-workers")
     begun = told(workers.start(lambda: str(may_end.wait())))
-    waiting = told(workers.start(lambda: "behind it"))
+    waiting = told(workers.start(lambda: "after it"))
     workers.close()
     with pytest.raises(StoreUnavailable, match="the store is closed"):
         workers.start(lambda: "too late")
     may_end.set()
 
-    assert [await begun, await waiting] == ["True", "behind it"]
+    assert [await begun, await waiting] == ["True", "after it"]
     assert await asyncio.to_thread(have_ended, "test-workers")
 
 

@@ -1,4 +1,4 @@
-"""What tests need to see behind a Redis store: its connections, and where a session lies."""
+"""What tests look at inside a Redis store: its connections, and where a session is."""
 
 from __future__ import annotations
 

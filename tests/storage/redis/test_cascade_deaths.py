@@ -94,13 +94,13 @@ class Dying:
     def __init__(self, store: BaseSessionStore, commands: int) -> None:
         connections: Any = connections_of(store)
         self._connections = connections
-        self._run_behind, self._read_behind = connections.run_many, connections.read_many
+        self._original_run, self._original_read = connections.run_many, connections.read_many
         self._left = commands
         connections.run_many, connections.read_many = self._run_many, self._read_many
 
     def revive(self) -> None:
         """Let the store be closed as usual."""
-        self._connections.run_many, self._connections.read_many = self._run_behind, self._read_behind
+        self._connections.run_many, self._connections.read_many = self._original_run, self._original_read
 
     def _step(self) -> None:
         if self._left == 0:
@@ -111,12 +111,12 @@ class Dying:
         answers: list[Any] = []
         for call in calls:
             self._step()
-            answers += await self._run_behind([call])
+            answers += await self._original_run([call])
         return answers
 
     async def _read_many(self, commands: Sequence[Any]) -> list[Any]:
         self._step()
-        answers: list[Any] = await self._read_behind(commands)
+        answers: list[Any] = await self._original_read(commands)
         return answers
 
 

@@ -135,16 +135,16 @@ async def test_a_commit_refused_in_a_batch_harms_none_of_those_beside_it(store: 
 async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store: BaseSessionStore) -> None:
     await store.create("talk", change=SessionChange(events=several(1_200)))
     connections: Any = connections_of(store)
-    behind, calls = connections.run_many, 0
+    original, calls = connections.run_many, 0
 
     async def replacing(*some: Any, **options: Any) -> list[Any]:
         nonlocal calls
         calls += 1
         if calls == 2:
-            connections.run_many = behind
+            connections.run_many = original
             await store.delete("talk")
             await store.create("talk", change=SessionChange(events=several(3, "later")))
-        answers: list[Any] = await behind(*some, **options)
+        answers: list[Any] = await original(*some, **options)
         return answers
 
     connections.run_many = replacing

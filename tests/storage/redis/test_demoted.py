@@ -1,4 +1,4 @@
-"""One address, and behind it another primary: the one that was demoted lives on, and its connections stay open."""
+"""One address that leads to another primary now: the demoted one is still running, and its connections stay open."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ async def test_a_tree_ends_from_below_and_leaves_nothing_though_nobody_looks(ope
 
     seen: set[tuple[bool, ...]] = set()
     while (False, False, False) not in seen:
-        # One behind the other: what is read later may only be gone if it is below.
+        # One after the other: what is read later may only be gone if it is below.
         seen.add(tuple([await store.get(name) is not None for name in ("root", "kid", "below")]))
     async with asyncio.timeout(20):
         while await look():  # noqa: ASYNC110  nobody tells when Redis removes keys

@@ -131,12 +131,12 @@ async def test_a_deletion_that_was_lost_while_it_went_on_takes_no_part_of_what_i
 def when_run(store: BaseSessionStore, script: Script, then: Callable[[], Awaitable[None]]) -> None:
     """Do something once, right after a script of this kind was answered."""
     connections: Any = connections_of(store)
-    behind = connections.run_many
+    original = connections.run_many
 
     async def run_many(calls: Any, *some: Any, **options: Any) -> list[Any]:
-        answers: list[Any] = await behind(calls, *some, **options)
+        answers: list[Any] = await original(calls, *some, **options)
         if any(call.script is script for call in calls):
-            connections.run_many = behind
+            connections.run_many = original
             await then()
         return answers
 

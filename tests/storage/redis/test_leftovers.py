@@ -70,7 +70,7 @@ class Breaking:
 
     def __init__(self, store: BaseSessionStore, script: Script, *, is_end: bool) -> None:
         connections: Any = connections_of(store)
-        self._behind = connections.run_many
+        self._original = connections.run_many
         self._script, self._is_end = script, is_end
         self.is_lost = False
         connections.run_many = self._run_many
@@ -78,7 +78,7 @@ class Breaking:
     async def _run_many(self, calls: Sequence[ScriptCall], *sent: Any, **options: Any) -> list[Any]:
         if self.is_lost and self._is_end:
             raise Died
-        answers: list[Any] = await self._behind(calls, *sent, **options)
+        answers: list[Any] = await self._original(calls, *sent, **options)
         if not self.is_lost and any(call.script is self._script for call in calls):
             self.is_lost = True
             if self._is_end:
@@ -286,7 +286,7 @@ async def test_a_lost_part_of_the_index_is_told_whatever_was_made_since(open_sto
 @pytest.mark.parametrize("deleted", [0, 1, 2])
 @pytest.mark.parametrize("mark", [b"0", b"1", b"lost"])
 @pytest.mark.parametrize("family", ["roots", "children"])
-async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_behind_the_other(
+async def test_a_part_of_the_index_and_a_mark_of_it_are_lost_one_after_the_other(
     open_store: OpenStore, prefix: str, family: str, mark: bytes, deleted: int
 ) -> None:
     store, parent = open_store(), None if family == "roots" else "root"

@@ -49,7 +49,7 @@ class Stall:
         self.reached, self.go = asyncio.Event(), asyncio.Event()
         self._script = script
         connections: Any = connections_of(store)
-        self._behind = connections.run_many
+        self._original = connections.run_many
         connections.run_many = self._run_many
         connections.send_now = lambda calls: None  # nothing gets past the stall
 
@@ -57,13 +57,13 @@ class Stall:
         if any(call.script is self._script for call in calls):
             self.reached.set()
             await self.go.wait()
-        answers: list[Any] = await self._behind(calls, **options)
+        answers: list[Any] = await self._original(calls, **options)
         return answers
 
 
 @asynccontextmanager
 async def stalled(store: BaseSessionStore, script: Script, work: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    """Begin `work`, which stalls before `script`; it goes on behind the block."""
+    """Begin `work`, which stalls before `script`; it goes on after the block."""
     stall = Stall(store, script)
     task = asyncio.ensure_future(work)
     await asyncio.wait_for(stall.reached.wait(), 10)
@@ -262,28 +262,28 @@ class recorded:  # noqa: N801  reads as a verb in `with`
         self._calls = calls
 
     def __enter__(self) -> None:
-        behind = self._behind = self._connections.run_many
+        original = self._original = self._connections.run_many
 
         async def run_many(calls: Sequence[ScriptCall], *sent: Any, **options: Any) -> list[Any]:
             self._calls += calls
-            answers: list[Any] = await behind(calls, *sent, **options)
+            answers: list[Any] = await original(calls, *sent, **options)
             return answers
 
         self._connections.run_many = run_many
 
     def __exit__(self, *_: object) -> None:
-        self._connections.run_many = self._behind
+        self._connections.run_many = self._original
 
 
 def _stop_after_forbidding(stall: Stall, forbidden: asyncio.Event, go_on: asyncio.Event) -> None:
     """Let a store that stalls before FORBID stop again when its first one was answered."""
-    behind = stall._behind
+    original = stall._original
 
     async def then_stop(calls: Sequence[ScriptCall], **options: Any) -> list[Any]:
-        answers: list[Any] = await behind(calls, **options)
+        answers: list[Any] = await original(calls, **options)
         if calls[0].script is scripts.FORBID and not forbidden.is_set():
             forbidden.set()
             await go_on.wait()
         return answers
 
-    stall._behind = then_stop
+    stall._original = then_stop

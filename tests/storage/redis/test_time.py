@@ -105,12 +105,12 @@ async def test_who_follows_after_the_loss_waits_for_news_and_does_not_ask_withou
         await waiting
         await restore(store, before)
     connections: Any = connections_of(store)
-    behind, calls = connections.run_many, 0
+    original, calls = connections.run_many, 0
 
     async def counting(*some: Any, **options: Any) -> list[Any]:
         nonlocal calls
         calls += 1
-        answers: list[Any] = await behind(*some, **options)
+        answers: list[Any] = await original(*some, **options)
         return answers
 
     connections.run_many = counting

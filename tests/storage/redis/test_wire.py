@@ -77,7 +77,7 @@ async def test_an_error_that_breaks_a_batch_off_leaves_no_reply_for_the_next(ope
 
     for number in range(BROKEN_OFF):
         with pytest.raises(RedisConnectionError):
-            await opened.wire.send([("ECHO", "before"), failing, ("ECHO", "behind"), ("ECHO", "last")])
+            await opened.wire.send([("ECHO", "before"), failing, ("ECHO", "after"), ("ECHO", "last")])
 
         assert await opened.echo(f"next {number}") == [f"next {number}".encode()]
 
@@ -85,9 +85,9 @@ async def test_an_error_that_breaks_a_batch_off_leaves_no_reply_for_the_next(ope
 async def test_an_error_of_one_command_is_its_answer_and_breaks_nothing_off(
     opened: OpenWire, proxy: FaultyProxy
 ) -> None:
-    answers = await opened.wire.send([("ECHO", "before"), ("GET",), ("ECHO", "behind")])
+    answers = await opened.wire.send([("ECHO", "before"), ("GET",), ("ECHO", "after")])
 
-    assert (answers[0], answers[2]) == (b"before", b"behind")
+    assert (answers[0], answers[2]) == (b"before", b"after")
     assert "wrong number of arguments" in str(answers[1])
     assert await opened.echo("next") == [b"next"]
     assert proxy.open_lines == 1
@@ -188,7 +188,7 @@ async def test_two_batches_are_under_way_at_once_each_with_its_own_answers(opene
 async def test_what_was_sent_and_dropped_leaves_no_reply_for_the_next(opened: OpenWire, proxy: FaultyProxy) -> None:
     await opened.echo("first")
     for number in range(BROKEN_OFF):
-        proxy.delay = 0.005 * (number % 2)  # the reply comes before the drop, or behind it
+        proxy.delay = 0.005 * (number % 2)  # the reply comes before the drop, or after it
         sent = opened.wire.send_now([("ECHO", "lost")])
         assert sent is not None
         await asyncio.sleep(0.002)
@@ -228,7 +228,7 @@ async def test_nothing_is_sent_at_once_where_the_connection_is_to_be_looked_at_f
     assert opened.wire.send_now([]) is None
 
     connection._reader.feed_data(b"+stray\r\n")
-    assert opened.wire.send_now([("ECHO", "behind stray data")]) is None
+    assert opened.wire.send_now([("ECHO", "after stray data")]) is None
     assert await opened.echo("anew") == [b"anew"]
 
 

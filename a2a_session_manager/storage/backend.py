@@ -121,7 +121,9 @@ class Backend(ABC):
         head = loaded.head
         hidden = ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events
         visible = head.last_seq - hidden
-        return LogTail(head.creation_id, loaded.events, 0 if last is None else max(visible - last, 0))
+        events = list(loaded.events)
+        seqs, records = [event.seq for event in events], [event.data for event in events]
+        return LogTail(head.creation_id, seqs, records, visible - len(events))
 
     @abstractmethod
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:

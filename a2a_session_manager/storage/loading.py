@@ -81,32 +81,34 @@ async def decode_events(
     return [decoder.decode_now(event) or await decoder.decode(event) for event in stored]
 
 
-async def load_messages(stored: Iterable[StoredEvent], session_id: str, limits: StoreLimits) -> list[EventMessage]:
-    """Return the messages of events from bytes. Raises CorruptSession."""
+async def load_messages(
+    seqs: Sequence[int], records: Sequence[bytes], session_id: str, limits: StoreLimits
+) -> list[EventMessage]:
+    """Return the messages of events from their bytes. Raises CorruptSession."""
     messages: list[EventMessage] = []
     slices = Slices()
-    for batch in _batches(stored):
-        if len(batch[0].data) > limits.inline_bytes:  # then it is alone
-            messages += await in_thread(decode_messages, batch, session_id)
+    for batch in _batches(list(map(len, records))):
+        here, data = seqs[batch], records[batch]
+        if len(data[0]) > limits.inline_bytes:  # then it is alone
+            messages += await in_thread(decode_messages, here, data, session_id)
         else:
-            messages += decode_messages(batch, session_id)
+            messages += decode_messages(here, data, session_id)
         if slices.is_over():
             await slices.give_way()
     return messages
 
 
-def _batches(stored: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
-    """Yield events by the batch; one that is larger than a batch may be makes one of its own."""
-    batch: list[StoredEvent] = []
-    size = 0
-    for event in stored:
-        size += len(event.data)
-        if batch and (size > _BYTES_A_BATCH or len(batch) == _MESSAGES_A_BATCH):
-            yield batch
-            batch, size = [], len(event.data)
-        batch.append(event)
-    if batch:
-        yield batch
+def _batches(sizes: Sequence[int]) -> Iterator[slice]:
+    """Yield which records make a batch; one that is larger than a batch may be makes one of its own."""
+    start = 0
+    while start < len(sizes):
+        size = sum(sizes[start : start + _MESSAGES_A_BATCH])
+        end = min(start + _MESSAGES_A_BATCH, len(sizes))
+        while size > _BYTES_A_BATCH and end - start > 1:
+            end -= 1
+            size -= sizes[end]
+        yield slice(start, end)
+        start = end
 
 
 class EventDecoder:

@@ -21,7 +21,6 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.token_usage import is_sound_record
 from a2a_session_manager.storage.codec import MARK, decode_event
-from a2a_session_manager.storage.records import StoredEvent
 
 _REQUIRED: Final = ("id", "message", "source", "type", "timestamp")
 _OPTIONAL: Final = ("task_id", "metadata", "token_usage")
@@ -52,28 +51,29 @@ _DIGITS_AS_0 = str.maketrans("123456789", "0" * 9)
 _made = partial(tuple.__new__, EventMessage)
 
 
-def decode_messages(stored: Sequence[StoredEvent], session_id: str) -> list[EventMessage]:
-    """Return the messages of a few events. Raises CorruptSession, which names the first damaged one.
+def decode_messages(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> list[EventMessage]:
+    """Return the messages of a few events, given by their seqs and bytes.
 
-    To take another than a plain record costs about what a model would, and halves the batch around it.
+    Another than a plain record takes about what a model would, and halves the batch around it. Raises CorruptSession,
+    which names the first damaged one.
     """
-    if not stored:
-        return []
-    messages = _plain_messages(stored)
+    messages = _plain_messages(seqs, data)
     if messages is not None:
         return messages
-    if len(stored) == 1:
-        [(seq, _, data)] = stored
-        return [message_of(decode_event(data, session_id, seq, retracted=False))]
-    middle = len(stored) // 2
-    return decode_messages(stored[:middle], session_id) + decode_messages(stored[middle:], session_id)
+    if len(data) == 1:
+        return [message_of(decode_event(data[0], session_id, seqs[0], retracted=False))]
+    middle = len(data) // 2
+    older = decode_messages(seqs[:middle], data[:middle], session_id)
+    return older + decode_messages(seqs[middle:], data[middle:], session_id)
 
 
-def _plain_messages(stored: Sequence[StoredEvent]) -> list[EventMessage] | None:
+def _plain_messages(seqs: Sequence[int], data: Sequence[bytes]) -> list[EventMessage] | None:
     """Return the messages of events that all are as they are written; None if any may be otherwise."""
-    records = _records_in([event.data for event in stored])
+    if not data:
+        return []
+    records = _records_in(data)
     try:
-        return None if records is None else _messages_in(records, [event.seq for event in stored])
+        return None if records is None else _messages_in(records, seqs)
     except (KeyError, TypeError):  # a field that is missing, or is of another type
         return None
 

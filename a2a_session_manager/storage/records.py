@@ -261,11 +261,12 @@ class LoadedSession:
 class LogTail(NamedTuple):
     """The newest visible events of a session, oldest first, without its head; `earlier_events` are visible, too.
 
-    The events are taken once, as those of a LoadedSession.
+    `records` are their bytes, in step with `seqs`: no object an event, for they come by the thousand.
     """
 
     creation_id: str
-    events: Iterable[StoredEvent]
+    seqs: Sequence[int]
+    records: Sequence[bytes]
     earlier_events: int
 
 

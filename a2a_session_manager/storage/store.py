@@ -278,7 +278,8 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         tail = await self._backend.read_tail(key, last=arguments.limit("last", last))
         if tail is None or creation_id not in (None, tail.creation_id):
             raise SessionNotFound(key.id)
-        return MessageTail(await load_messages(tail.events, key.id, self._limits), tail.earlier_events)
+        messages = await load_messages(tail.seqs, tail.records, key.id, self._limits)
+        return MessageTail(messages, tail.earlier_events)
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         head = await reads.load_head(self._backend, self._key(session_id), whole_head=True)

@@ -111,8 +111,9 @@ class _ShowsHidden(MemoryBackend):
         tail = await super().read_tail(key, last=last)
         if tail is None:
             return None
-        events = list(self._sessions[key].events(1, self._sessions[key].head.last_seq))
-        return tail._replace(events=events if last is None else events[len(events) - min(last, len(events)) :])
+        log = self._sessions[key].log
+        count = len(log) if last is None else min(last, len(log))
+        return tail._replace(seqs=range(len(log) - count + 1, len(log) + 1), records=log[len(log) - count :])
 
 
 class ShowsHiddenMessages(BaseSessionStore):
@@ -125,7 +126,10 @@ class ShowsHiddenMessages(BaseSessionStore):
 class _LeavesOutDamaged(MemoryBackend):
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         tail = await super().read_tail(key, last=last)
-        return tail and tail._replace(events=_readable(tail.events))
+        if tail is None:
+            return None
+        readable = _readable(map(StoredEvent, tail.seqs, tail.seqs, tail.records))
+        return tail._replace(seqs=[event.seq for event in readable], records=[event.data for event in readable])
 
 
 class LeavesOutDamagedMessages(BaseSessionStore):

@@ -59,8 +59,12 @@ def outcome(read: Callable[[], list[EventMessage]]) -> Any:
         return error.session_id, error.seq, str(error)
 
 
+def by_the_batch(records: list[StoredEvent]) -> list[EventMessage]:
+    return decode_messages([record.seq for record in records], [record.data for record in records], "s")
+
+
 def same_as_by_the_events(records: list[StoredEvent]) -> Any:
-    found = outcome(lambda: decode_messages(records, "s"))
+    found = outcome(lambda: by_the_batch(records))
     assert found == outcome(lambda: by_the_events(records))
     return found
 
@@ -189,7 +193,7 @@ def test_a_newer_format_is_named() -> None:
     records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1', b'"v":2'))
 
     with pytest.raises(CorruptSession, match="event 2 was written in format 2 by a newer release") as failure:
-        decode_messages(records, "s")
+        by_the_batch(records)
     assert failure.value.seq == 2
 
 
@@ -207,21 +211,23 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
     expected = by_the_events(records)
     monkeypatch.setattr(message_codec, "decode_event", refused)
 
-    assert decode_messages(records, "s") == expected
+    assert by_the_batch(records) == expected
 
 
 async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[tuple[int, bool]] = []
 
-    def noted(batch: list[StoredEvent], session_id: str) -> list[EventMessage]:
-        threads.append((batch[0].seq, threading.current_thread() is threading.main_thread()))
-        return decode_messages(batch, session_id)
+    def noted(seqs: list[int], data: list[bytes], session_id: str) -> list[EventMessage]:
+        threads.append((seqs[0], threading.current_thread() is threading.main_thread()))
+        return decode_messages(seqs, data, session_id)
 
     records = stored(*(SessionEvent(message="x" * size) for size in (10, 5_000, 10)))
     monkeypatch.setattr(loading, "decode_messages", noted)
     monkeypatch.setattr(loading, "_BYTES_A_BATCH", 1_000)
 
-    found = await load_messages(records, "s", replace(DEFAULT_LIMITS, inline_bytes=4_000))
+    found = await load_messages(
+        [1, 2, 3], [record.data for record in records], "s", replace(DEFAULT_LIMITS, inline_bytes=4_000)
+    )
 
     assert [message.seq for message in found] == [1, 2, 3]
     assert threads == [(1, True), (2, False), (3, True)]

@@ -20,6 +20,7 @@ from a2a_session_manager.storage.records import (
     Guard,
     LoadedSession,
     LogPage,
+    LogTail,
     Receipt,
     SessionKey,
     Totals,
@@ -89,6 +90,10 @@ class MemoryBackend(Backend):
             None if stored is None else stored.load(last, whole_head=whole_head)
             for stored in map(self._sessions.get, keys)
         ]
+
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        stored = self._sessions.get(key)
+        return None if stored is None else stored.tail(last)
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         stored = self._sessions.get(key)

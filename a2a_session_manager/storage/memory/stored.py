@@ -15,6 +15,7 @@ from a2a_session_manager.storage.records import (
     FirstResult,
     HeadRecord,
     LoadedSession,
+    LogTail,
     Receipt,
     StoredEvent,
     StoredRetraction,
@@ -78,6 +79,19 @@ class StoredSession:
         return LoadedSession(
             heads.copied(head, whole_head=whole_head), events, list(self.children) if whole_head else ()
         )
+
+    def tail(self, last: int | None) -> LogTail:
+        """Return the newest visible events as they lie in the log: its list is copied, and nothing of an event."""
+        head = self.head
+        visible = head.last_seq - ranges.size(head.hidden)
+        tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+        if len(tail) == 1:
+            [(first, final)] = tail
+            return LogTail(
+                head.creation_id, range(first, final + 1), self.log[first - 1 : final], visible - (final - first + 1)
+            )
+        seqs = [seq for first, final in tail for seq in range(first, final + 1)]
+        return LogTail(head.creation_id, seqs, [self.log[seq - 1] for seq in seqs], visible - len(seqs))
 
     def events(self, first: int, final: int) -> Iterator[StoredEvent]:
         """Return the events from seq `first` to `final`, hidden ones too."""

@@ -22,6 +22,7 @@ from a2a_session_manager.storage.records import (
     Guard,
     LoadedSession,
     LogPage,
+    LogTail,
     Receipt,
     SessionKey,
     TreeNode,
@@ -109,6 +110,9 @@ class RedisBackend(Backend):
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         return await self._reader.load(keys, last=last, whole_head=whole_head)
+
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        return await self._reader.read_tail(key, last=last)
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._reader.read_log(key, after=after, limit=limit, max_bytes=max_bytes)

@@ -45,7 +45,7 @@ async def seen(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSe
     entries = logs[0] if logs else []
     first_seq = length - len(entries) + 1
     record = await head_of(keys.key, keys.root_id, fields, (), ())
-    return LoadedSession(record, list(events_of(keys.key, first_seq, entries)), [])
+    return LoadedSession(record, events_of(keys.key, first_seq, entries), [])
 
 
 def _has_none(fields: Mapping[bytes, bytes], *counts: bytes) -> bool:

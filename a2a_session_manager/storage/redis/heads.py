@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -33,23 +33,34 @@ async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_cou
     return record
 
 
-def events_of(key: SessionKey, first_seq: int, entries: Iterable[bytes]) -> Iterator[StoredEvent]:
-    """Yield events from the entries of a log, the first of which is numbered `first_seq`."""
-    for seq, entry in enumerate(entries, first_seq):
-        revision, _, data = entry.partition(b" ")
-        try:
-            yield StoredEvent(seq, int(revision), data)
-        except ValueError as error:
-            raise damaged(key.id, f"event {seq}", seq=seq) from error
+def events_of(key: SessionKey, first_seq: int, entries: Sequence[bytes]) -> list[StoredEvent]:
+    """Return events from the entries of a log, the first of which is numbered `first_seq`."""
+    seqs = range(first_seq, first_seq + len(entries))
+    records = records_of(key, seqs, entries)
+    revisions = [int(entry[: entry.index(b" ")]) for entry in entries]
+    return list(map(StoredEvent, seqs, revisions, records))
 
 
-def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> Iterator[StoredEvent]:
-    """Yield events from entries, which lie in `ranges`, as far as they go."""
+def records_of(key: SessionKey, seqs: Sequence[int], entries: Sequence[bytes]) -> list[bytes]:
+    """Return the bytes of events from their entries in the log, which begin with the revision."""
+    records: list[bytes] = []
+    for seq, entry in zip(seqs, entries, strict=True):
+        at = entry.find(b" ")
+        if at < 1 or not entry[:at].isdigit():
+            raise damaged(key.id, f"event {seq}", seq=seq)
+        records.append(entry[at + 1 :])
+    return records
+
+
+def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> list[StoredEvent]:
+    """Return events from entries, which lie in `ranges`, as far as they go."""
+    events: list[StoredEvent] = []
     start = 0
     for first, last in ranges:
         here = entries[start : start + last - first + 1]
-        yield from events_of(key, first, here)
+        events += events_of(key, first, here)
         start += len(here)
+    return events
 
 
 def retraction_of(key: SessionKey, after_seq: int, member: bytes) -> StoredRetraction:

@@ -18,9 +18,9 @@ from a2a_session_manager.storage.ranges import first_seqs, flattened, without_fi
 from a2a_session_manager.storage.records import (
     LoadedSession,
     LogPage,
+    LogTail,
     Range,
     SessionKey,
-    StoredEvent,
     StoredRetraction,
     TreeNode,
     TreeTotals,
@@ -34,6 +34,7 @@ from a2a_session_manager.storage.redis.heads import (
     numbered,
     ordinal_of,
     parent_of,
+    records_of,
     retraction_of,
     totals_of,
 )
@@ -44,7 +45,7 @@ from a2a_session_manager.storage.redis.replies import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 _COUNTER_NAMES: Final = " ".join(COUNTERS)
-_EVENTS_A_PAGE: Final = 500
+_EVENTS_A_PAGE: Final = 10_000
 _NODES_A_PIPELINE: Final = 1_000
 
 
@@ -87,6 +88,20 @@ class Reader:
                 loaded.append(None)
         return loaded
 
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        """Return the newest visible events, without the head; see `Backend.read_tail`."""
+        call_at = partial(_tail_call, last=last)
+        while (found := await self._locator.ask(key, call_at)) is not None:
+            _, creation_id, visible, flat_ranges, entries = found.reply
+            ranges = ranges_of(flat_ranges)
+            all_entries = await self._all_entries(found.keys, creation_id, ranges, entries)
+            if all_entries is not None:
+                seqs = [seq for first, final in ranges for seq in range(first, final + 1)]
+                records = records_of(key, seqs, all_entries)
+                return LogTail(creation_id.decode(), seqs, records, visible - len(seqs))
+            # Deleted between two pages; another session may have the id by now.
+        return None
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
         found = await self._locator.ask(key, partial(_read_log_call, after=after, limit=limit, max_bytes=max_bytes))
@@ -96,7 +111,7 @@ class Reader:
         return LogPage(
             creation_id.decode(),
             revision,
-            list(events_of(key, after + 1, entries)),
+            events_of(key, after + 1, entries),
             _retractions(key, retractions),
             ranges_of(hidden),
             bool(is_last),
@@ -178,17 +193,19 @@ class Reader:
         keys = found.keys
         _, fields, ranges, entries, runs, run_counters, children, expiring = found.reply
         head = await head_of(keys.key, keys.root_id, fields, runs, run_counters)
-        events = await self._all_events(keys, head.creation_id, ranges_of(ranges), entries)
-        if events is None:
+        parts = ranges_of(ranges)
+        all_entries = await self._all_entries(keys, head.creation_id, parts, entries)
+        if all_entries is None:
             return None
+        events = paging.taken(numbered(keys.key, parts, all_entries))
         names = [name.decode() for name in children]
-        return LoadedSession(head, paging.taken(events), await self._living(keys, names) if expiring else names)
+        return LoadedSession(head, events, await self._living(keys, names) if expiring else names)
 
-    async def _all_events(
+    async def _all_entries(
         self, keys: SessionKeys, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
-    ) -> Sequence[StoredEvent] | None:
-        """Return the events of `ranges`, the first of which are `entries`; None when the session is gone."""
-        events = list(numbered(keys.key, ranges, entries))
+    ) -> Flat | None:
+        """Return the entries of `ranges`, the first of which are `entries`; None when the session is gone."""
+        found = list(entries)
         left = without_first_seqs(ranges, len(entries))
         while left:
             page = first_seqs(left, _EVENTS_A_PAGE)
@@ -197,9 +214,9 @@ class Reader:
             reply = await self._connections.run(call)
             if reply[0] != b"OK" or not reply[1]:
                 return None
-            events += numbered(keys.key, left, reply[1])
+            found += reply[1]
             left = without_first_seqs(left, len(reply[1]))
-        return events
+        return found
 
     async def _living(self, keys: SessionKeys, names: Sequence[str]) -> list[str]:
         """Return those of `names`, of sessions in the same tree, that have not expired; the others leave the tree."""
@@ -237,6 +254,12 @@ def _load_call(keys: SessionKeys, *, last: int | None, whole_head: bool) -> Scri
     count = -1 if last is None else last
     arguments: list[Value] = [keys.key.id, int(keys.is_root), count, int(whole_head), _COUNTER_NAMES, BOUNDED_RUNS]
     return ScriptCall(scripts.LOAD, touched, arguments, keys.key.id)
+
+
+def _tail_call(keys: SessionKeys, *, last: int | None) -> ScriptCall:
+    touched = (*keys.core, keys.hidden, keys.retractions)
+    arguments: list[Value] = [keys.key.id, int(keys.is_root), -1 if last is None else last]
+    return ScriptCall(scripts.TAIL, touched, arguments, keys.key.id)
 
 
 def _read_log_call(keys: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:

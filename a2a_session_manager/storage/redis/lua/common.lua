@@ -5,7 +5,7 @@
 local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers
 local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
 local ARGUMENTS_A_CALL = 1000 -- Lua's stack holds no more than 8000
-local EVENTS_A_PAGE, BYTES_A_PAGE = 500, 1000000
+local EVENTS_A_PAGE, BYTES_A_PAGE = 10000, 4000000 -- some milliseconds of the server's time
 local FIRST_STEP = 4 -- so many events are read before it is known how large they are
 local RANGES_A_READ = 100
 local FINAL = {completed = true, failed = true, cancelled = true}
@@ -182,6 +182,14 @@ local function visible_tail(hidden, last_seq, count)
             break
         end
     end
+    return found
+end
+
+-- The ranges of the last `count` visible seqs, oldest first; of all of them where `count` is negative.
+local function visible_ranges(hidden, last_seq, count)
+    local newest_first = visible_tail(hidden, last_seq, count < 0 and last_seq or count)
+    local found = {}
+    for index = #newest_first, 1, -1 do found[#found + 1] = newest_first[index] end
     return found
 end
 

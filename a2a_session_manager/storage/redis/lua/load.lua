@@ -48,11 +48,7 @@ end
 local entry, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 
-local ranges = {}
-if last ~= 0 then
-    local newest_first = visible_tail(keys.hidden, head.last_seq, last < 0 and head.last_seq or last)
-    for index = #newest_first, 1, -1 do ranges[#ranges + 1] = newest_first[index] end
-end
+local ranges = visible_ranges(keys.hidden, head.last_seq, last)
 local entries = page_of(keys.log, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
 
 local children, expiring, runs, totals = {}, {}, {}, {}

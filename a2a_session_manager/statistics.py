@@ -9,20 +9,21 @@ from dataclasses import dataclass
 class StoreStatistics:
     """What a store has done in this process since it was made, and what it holds open at this moment.
 
-    A store's views of namespaces tell of the store as a whole. A backend that does not count something leaves it 0.
+    A view of a namespace returns the numbers of the whole store. What a backend does not count stays 0.
 
     Attributes:
-        commits: commits that are answered, those that were refused among them. Creations and deletions do not count.
-        batches: round trips (Redis) or jobs of a thread (files) that took commits along. Memory makes none.
-        largest_batch: how many commits the largest of these took along.
-        retries: how often something was tried again: a round trip after a fault that passes by itself (Redis), or a
-            commit that found its file held, or its slot on the move.
-        commits_waiting: commits that have not left yet, since others of their session, or a whole batch, are on their
-            way, or since their file is held.
-        commits_in_flight: commits that have left, and are not answered.
-        connections: connections to Redis that are open, as far as the client tells.
-        open_files: logs and trees that are kept open between two uses.
-        followers: streams of `follow` that have yielded all there was, and wait for news.
+        commits: how many commits were answered, including those that were refused. Creations and deletions do not
+            count.
+        batches: how many round trips (Redis) or jobs of a thread (files) carried these commits. Memory makes none.
+        largest_batch: how many commits the largest of these carried.
+        retries: how often something was tried again: a round trip after a transient fault (Redis), or a commit whose
+            file was locked or whose slot was being moved.
+        commits_waiting: commits that are not sent yet, because others of their session or a whole batch are under way,
+            or because their file is locked.
+        commits_in_flight: commits that were sent and are not answered yet.
+        connections: open connections to Redis, as far as the client shows them.
+        open_files: logs and trees that are kept open for their next use.
+        followers: streams of `follow` that have yielded everything and wait for the next event.
     """
 
     commits: int = 0
@@ -37,5 +38,5 @@ class StoreStatistics:
 
     @property
     def mean_batch(self) -> float:
-        """How many commits a batch took along on average; 0.0 before the first."""
+        """How many commits a batch carried on average; 0.0 before the first."""
         return self.commits / self.batches if self.batches else 0.0

@@ -33,13 +33,13 @@ def test_a_store_on_redis_shows_its_place_without_the_login(url: str) -> None:
     assert SECRET not in shown
 
 
-def test_a_store_with_a_client_of_its_owners_shows_where_that_leads_to_without_the_login() -> None:
+def test_a_store_with_a_users_client_shows_its_address_without_the_login() -> None:
     shown = repr(RedisSessionStore(Redis(host="db", port=6380, db=2, username="ines", password=SECRET)))
 
     assert shown == "<RedisSessionStore redis://db:6380/2 key_prefix='session:'>"
 
 
-def test_a_client_that_does_not_tell_where_it_leads_is_shown_without_an_address() -> None:
+def test_a_client_without_a_known_address_is_shown_without_one() -> None:
     shown = repr(RedisSessionStore(Redis.from_url(f"unix:///run/redis.sock?password={SECRET}")))
 
     assert shown == "<RedisSessionStore redis://… key_prefix='session:'>"
@@ -61,7 +61,7 @@ def test_a_store_of_files_shows_a_url_that_opens_the_same_directory(tmp_path: Pa
 
 
 @pytest.mark.parametrize("make", [InMemorySessionStore, lambda: store_from_url("memory:")])
-async def test_a_closed_store_says_so_and_so_do_its_views(make: Callable[[], InMemorySessionStore]) -> None:
+async def test_a_closed_store_and_its_views_are_shown_as_closed(make: Callable[[], InMemorySessionStore]) -> None:
     store = make()
     view = store.namespace("acme\n")
     before = repr(store), repr(view)
@@ -79,12 +79,12 @@ def test_a_manager_shows_its_store() -> None:
     assert SECRET not in repr(sessions.namespace("acme"))
 
 
-def test_what_was_never_made_whole_has_a_repr() -> None:
+def test_an_object_whose_init_has_failed_has_a_repr() -> None:
     assert repr(InMemorySessionStore.__new__(InMemorySessionStore)) == "<InMemorySessionStore>"
     assert repr(SessionManager.__new__(SessionManager)) == "<SessionManager over None>"
 
 
-async def test_a_session_and_a_run_show_ids_and_where_the_run_stands_but_nothing_that_was_said() -> None:
+async def test_a_session_and_a_run_show_their_ids_and_the_runs_status_and_no_message() -> None:
     sessions = SessionManager(InMemorySessionStore(limits=StoreLimits()))
     shown: list[str] = []
     async with sessions.open("oslo\ttrip", properties={"k": SECRET}) as chat:

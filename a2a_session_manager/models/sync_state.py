@@ -9,20 +9,25 @@ from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_summary import TokenSummary
 
-# More events are placed and counted in slices, between which the loop has its turn.
+# More events than these are placed and counted in slices, between which the event loop runs other tasks.
 EVENTS_AT_ONCE = 256
 
 
 @dataclass(slots=True, eq=False)
 class SyncState:
-    """The store's side of one session object, as far as that has seen it. A session holds it privately and alone.
+    """What one session object knows of its stored session; each object has one of its own. `save` compares with it.
 
-    `save` compares with it: `events` are the shown ones that are stored, by seq; `state`, `properties` and `runs` are
-    encoded bytes by key. `revision` and `last_seq` are the last ones seen without a gap, so that a guarded commit
-    never passes over an unseen change; `tag` is what the commit of that revision has left, for where the revision
-    comes again. `totals` count every event up to `last_seq`, the `events`, and the ranges of seqs in `hidden`, whose
-    events are shown no more. `earlier_events` are the visible ones that a bounded read left out. Times are in
-    microseconds. `changes` counts up whenever something here changes.
+    Attributes:
+        created_at, updated_at: in microseconds since the epoch.
+        revision, last_seq: the object has seen everything up to these, so that a guarded commit never passes over a
+            change that it has not seen.
+        tag: the tag of the commit that made `revision`, since that number comes again after a restore.
+        events: those in the session's list that are stored, by seq.
+        hidden: ranges of seqs that were hidden through this object; `totals` still counts their events.
+        state, properties, runs: encoded bytes by key.
+        totals: what all events up to `last_seq` and those in `events` spent.
+        earlier_events: how many visible events a read with `last=` left out.
+        changes: a counter of the changes to this state.
     """
 
     store: TreeReader
@@ -46,7 +51,7 @@ class SyncState:
     changes: int = 0
 
     def copied(self) -> SyncState:
-        """Return the state for a copy of the session, which later writes through either do not change for the other."""
+        """Return the state for a copy of the session; later writes through one do not change that of the other."""
         return replace(
             self,
             events=list(self.events),

@@ -26,7 +26,7 @@ FAULTS = {
     "ShowsHiddenMessages": ("reading_messages", "test_messages_are_those_of_the_newest_visible_events"),
     "LeavesOutDamagedMessages": (
         "reading_messages",
-        "test_a_damaged_event_is_corruption_to_who_reads_messages",
+        "test_a_damaged_event_is_corruption_when_messages_are_read",
     ),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),

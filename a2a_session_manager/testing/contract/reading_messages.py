@@ -1,4 +1,4 @@
-"""Reading messages without their events: they say what the events do, hidden ones are none, and damage is damage."""
+"""Reading messages without their events: they equal those of the visible events, and damage is an error."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ReadingMessagesContract(ContractBase):
 
         assert ([each.id for each in tail.messages], tail.earlier_events) == (["f2", "f3"], 1)
 
-    async def test_a_damaged_event_is_corruption_to_who_reads_messages(
+    async def test_a_damaged_event_is_corruption_when_messages_are_read(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=SessionChange(events=several(3)))

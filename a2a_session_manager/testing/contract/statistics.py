@@ -1,4 +1,4 @@
-"""What a store says of itself, its statistics and its `repr`: right while it works, and there in every stage."""
+"""A store's statistics and its `repr`: right while it works, and available in every stage of its life."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shown(store: BaseSessionStore) -> StoreStatistics:
 
 
 class StatisticsContract(ContractBase):
-    """A store that counts nothing passes; one that counts must count right."""
+    """A store that counts nothing passes; one that counts has to count correctly."""
 
     async def test_each_commit_is_counted_once_and_creations_are_not(self, store: BaseSessionStore) -> None:
         await store.create("talk")

@@ -15,7 +15,6 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 
 from a2a_session_manager import EventSource, Session, SessionEvent, TokenUsage
-from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
@@ -169,8 +168,10 @@ async def together_against_calls(setup: Setup, sizes: Sizes, *, is_apart: bool) 
     async def unqueued(number: int) -> None:
         await unqueued_store.append(session_ids[number], an_event(message))
 
+    target = unqueued_store._target(session_ids[0])
+
     async def call_per_append(number: int) -> None:
-        commit = await encode_commit(session_ids[number], [an_event(message)], None, DEFAULT_LIMITS)
+        commit = await encode_commit(target, [an_event(message)], None)
         arguments = [session_ids[number], "1 0 1", *commit_args(commit)]
         call = ScriptCall(scripts.COMMIT, commit_keys(homes[number], [commit]), arguments)
         reply = await setup.raw.execute_command(*call.by_sha())

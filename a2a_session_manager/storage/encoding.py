@@ -24,6 +24,7 @@ from a2a_session_manager.storage.records import (
     StoredRun,
 )
 from a2a_session_manager.storage.run_codec import encode_run
+from a2a_session_manager.storage.target import Target
 
 EncodedT = TypeVar("EncodedT")
 Encoded = Mapping[str, bytes]
@@ -35,34 +36,32 @@ EVENT_VALUES = 32
 
 
 async def encode_commit(
-    session_id: str,
+    target: Target,
     events: Sequence[SessionEvent[Any]],
     change: SessionChange | None,
-    limits: StoreLimits,
     *,
     expected_revision: int | None = None,
-    creation_id: str | None = None,
     write_id: str | None = None,
 ) -> EncodedCommit:
     """Return the commit that appends `events` and does what else `change` says; its own events are not looked at.
 
     Raises InvalidEvent, and InvalidSessionOperation over the limits.
     """
-    written_at = now_micros()
+    written_at, limits = now_micros(), target.limits
     try:
         commit = await inline_or_thread(
             lambda check: _encoded(events, change, check, limits, written_at),
             limits,
             values_beside=EVENT_VALUES * len(events),
         )
-        commit.creation_id = creation_id
+        commit.creation_id = target.creation_id
         if change is not None or expected_revision is not None:
             commit.expected_revision = arguments.limit("expected_revision", expected_revision)
             commit.write_id = None if write_id is None else checked_id(write_id, "write id")
             if write_id is None and (expected_revision is not None or not commit.is_append):
                 commit.write_id = hidden_id()
     except SessionManagerError as error:
-        error.session_id = session_id
+        error.session_id = target.key.id
         raise
     return commit
 

@@ -6,33 +6,35 @@ import asyncio
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
-from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import EventsPage
-from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.loading import decode_events
 from a2a_session_manager.storage.ranges import after_hidden, contains
-from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.reads import load_head
+from a2a_session_manager.storage.target import Target
 
 
 async def read_events(
-    backend: Backend,
-    key: SessionKey,
-    limits: StoreLimits,
+    target: Target,
     *,
-    creation_id: str | None,
     after: int,
     limit: int | None,
     max_bytes: int | None = None,
     include_retracted: bool = False,
     message_type: Any = None,
 ) -> EventsPage:
-    """Return up to `limit` (1 or more) events with a seq above `after`; with `max_bytes`, what fits, and one at least.
+    """Return up to `limit` events with a seq above `after`; with `max_bytes`, what fits, and one at least.
 
     Raises SessionNotFound, also when another session takes the id between two pages of the log.
     """
+    event_model(message_type)  # before anything is read: it may be no type
+    backend, key, limits, creation_id = target
     found: list[SessionEvent[Any]] = []
     size = 0
+    if limit == 0:
+        await load_head(target)
+        return EventsPage(found, after)
     while True:
         wanted = limits.page_events if limit is None else min(limit - len(found), limits.page_events)
         most = limits.page_bytes if max_bytes is None else max(max_bytes - size, 0)

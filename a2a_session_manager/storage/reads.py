@@ -12,6 +12,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_rules import add_counters
 from a2a_session_manager.storage.records import HeadRecord, LoadedSession, Parent, SessionKey, Totals
+from a2a_session_manager.storage.target import Target
 
 _SESSIONS_A_LOAD = 1_000
 
@@ -24,63 +25,61 @@ async def load_batches(
         yield await backend.load(keys[start : start + _SESSIONS_A_LOAD], last=last, whole_head=whole_head)
 
 
-async def find_head(
-    backend: Backend, key: SessionKey, creation_id: str | None = None, *, whole_head: bool = False
-) -> HeadRecord | None:
-    """Return the head of the session that has this creation id, or of any that has the key; None when absent."""
-    loaded = (await backend.load([key], last=0, whole_head=whole_head))[0]
-    return loaded.head if loaded is not None and creation_id in (None, loaded.head.creation_id) else None
+async def find_head(target: Target, *, whole_head: bool = False) -> HeadRecord | None:
+    """Return the head of the session, None when it is not there."""
+    loaded = (await target.backend.load([target.key], last=0, whole_head=whole_head))[0]
+    return loaded.head if loaded is not None and target.creation_id in (None, loaded.head.creation_id) else None
 
 
-async def load_head(
-    backend: Backend, key: SessionKey, creation_id: str | None = None, *, whole_head: bool = False
-) -> HeadRecord:
-    """Return what `find_head` finds. Raises SessionNotFound when absent."""
-    head = await find_head(backend, key, creation_id, whole_head=whole_head)
+async def load_head(target: Target, *, whole_head: bool = False) -> HeadRecord:
+    """Return what `find_head` finds. Raises SessionNotFound when it finds nothing."""
+    head = await find_head(target, whole_head=whole_head)
     if head is None:
-        raise SessionNotFound(key.id)
+        raise SessionNotFound(target.key.id)
     return head
 
 
-async def load_parent(backend: Backend, key: SessionKey, creation_id: str | None) -> Parent:
-    """Return the session of `key` as the parent of a new one.
+async def load_parent(target: Target) -> Parent:
+    """Return the session as the parent of a new one.
 
-    Raises SessionNotFound when absent, InvalidSessionOperation when it is as deep as a session may be.
+    Raises SessionNotFound when it is not there, InvalidSessionOperation when it is as deep as a session may be.
     """
-    head = await find_head(backend, key, creation_id)
+    head = await find_head(target)
+    session_id = target.key.id
     if head is None:
         raise SessionNotFound(
-            key.id, f"no session {key.id!r} to be the parent: save the parent first, in the same namespace"
+            session_id, f"no session {session_id!r} to be the parent: save the parent first, in the same namespace"
         )
     if head.depth >= DEEPEST_TREE:
         raise InvalidSessionOperation(
-            f"session {key.id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
+            f"session {session_id!r} is {head.depth} levels deep, and {DEEPEST_TREE} are allowed: "
             "start a new root and name the old one in its properties",
-            session_id=key.id,
+            session_id=session_id,
         )
-    return Parent(key.id, head.creation_id, head.root_id, head.depth)
+    return Parent(session_id, head.creation_id, head.root_id, head.depth)
 
 
-async def load_tree(backend: Backend, key: SessionKey) -> list[tuple[str, str | None]]:
-    """Return (id, parent id) of every session of the tree that holds `key`. Raises SessionNotFound."""
-    nodes = await backend.tree(key)
+async def load_tree(target: Target) -> list[tuple[str, str | None]]:
+    """Return (id, parent id) of every session of the tree that holds the session. Raises SessionNotFound."""
+    nodes = await target.backend.tree(target.key)
     if nodes is None:
-        raise SessionNotFound(key.id)
+        raise SessionNotFound(target.key.id)
     return [(node.id, node.parent_id) for node in nodes]
 
 
-async def totals_below(backend: Backend, key: SessionKey, creation_id: str | None) -> Totals:
-    """Return what the session and all below it spent: a root's in one read, else all heads added up.
+async def totals_below(target: Target) -> Totals:
+    """Return what the session and all below it spent: a root's in one read, else the sum over all heads.
 
     Raises SessionNotFound.
     """
+    backend, key, _, creation_id = target
     root = await backend.tree_totals(key)
     if root is not None:
         if creation_id not in (None, root.creation_id):
             raise SessionNotFound(key.id)
         return root.totals
-    await load_head(backend, key, creation_id)
-    below = [key.id, *depth_first(key.id, await load_tree(backend, key))]
+    await load_head(target)
+    below = [key.id, *depth_first(key.id, await load_tree(target))]
     keys = [SessionKey(key.namespace, session_id) for session_id in below]
     totals: Totals = {}
     async for batch in load_batches(backend, keys, last=0, whole_head=False):

@@ -9,7 +9,6 @@ from typing import Any
 from a2a_session_manager.exceptions import SessionConflict, SessionManagerError, StoreUnavailable
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import checked_id
-from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -18,22 +17,20 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import reads, writes
-from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.differences import Save, changes_of, creation_of
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Receipt, SessionKey
 from a2a_session_manager.storage.session_sync import advance, new_sync_state, tag_of, totals_with
+from a2a_session_manager.storage.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSaver:
-    """Saves sessions to the place of `key`. `is_home` tells whether another store keeps the same sessions."""
+    """Saves a session to `target`. `is_home` tells whether another store keeps the same sessions."""
 
     store: SessionStore
-    backend: Backend
-    key: SessionKey
-    limits: StoreLimits
+    target: Target
     pricer: Pricer
     is_home: Callable[[TreeReader], bool]
 
@@ -67,12 +64,12 @@ class SessionSaver:
     async def _compared(self, session: Session[Any]) -> Save | None:
         await _price_new_events(session, self.pricer)
         if await self._is_at_home(session):
-            return await changes_of(session, self.store, self.limits)
+            return await changes_of(session, self.store, self.target.limits)
         parent = None
         if session.parent_id is not None:
-            parent_key = SessionKey(self.key.namespace, checked_id(session.parent_id, "session id"))
-            parent = await reads.load_parent(self.backend, parent_key, None)
-        return await creation_of(session, parent, self.store, self.limits)
+            key = SessionKey(self.target.key.namespace, checked_id(session.parent_id, "session id"))
+            parent = await reads.load_parent(self.target._replace(key=key))
+        return await creation_of(session, parent, self.store, self.target.limits)
 
     async def _send_pending(self, session: Session[Any]) -> bool:
         """Send again what was sent here before without an answer; tell whether there was such a thing."""
@@ -87,14 +84,16 @@ class SessionSaver:
         if self.is_home(save.store):
             return True
         creation_id = save.commit.creation_id if save.creation is None else save.creation.creation_id
-        return creation_id is not None and await reads.find_head(self.backend, self.key, creation_id) is not None
+        return (
+            creation_id is not None and await reads.find_head(self.target._replace(creation_id=creation_id)) is not None
+        )
 
     async def _is_at_home(self, session: Session[Any]) -> bool:
         """Tell whether the session was read from this place: the same creation id there is the same session."""
         sync = session._sync
         if sync is None or self.is_home(sync.store):
             return sync is not None
-        head = await reads.find_head(self.backend, self.key, sync.creation_id)
+        head = await reads.find_head(self.target._replace(creation_id=sync.creation_id))
         if head is None:
             return False
         if head.revision < sync.revision:
@@ -106,9 +105,7 @@ class SessionSaver:
     async def _send_until_known(self, session: Session[Any], save: Save) -> None:
         """Send `save`, the same bytes each time, until its outcome is known."""
         try:
-            receipt, events = await writes.send(
-                self.backend, self.key, self.limits, save.commit, save.events, creation=save.creation
-            )
+            receipt, events = await writes.send(self.target, save.commit, save.events, creation=save.creation)
         except StoreUnavailable:
             raise
         except SessionManagerError:

@@ -39,9 +39,10 @@ from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.loading import decode_runs, load_messages, load_session, summary
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.records import Creation, Guard, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
+from a2a_session_manager.storage.target import Target
 
 MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
@@ -95,18 +96,17 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
     ) -> Session[Any]:
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
-        key = self._key(new_id() if id is None else id)
+        target = self._target(new_id() if id is None else id)
         change = SessionChange() if change is None else _checked_change(change)
         events = await priced_events(change.events, self._pricer)
-        write_id = hidden_id() if write_id is None else write_id
-        commit = await encode_commit(key.id, events, change, self._limits, write_id=write_id)
-        parent = None if parent_id is None else await reads.load_parent(self._backend, *self._named(parent_id))
+        commit = await encode_commit(target, events, change, write_id=hidden_id() if write_id is None else write_id)
+        parent = None if parent_id is None else await reads.load_parent(self._target(parent_id))
         creation = Creation(hidden_id(), commit.written_at, parent)
-        receipt, new = await writes.send(self._backend, key, self._limits, commit, events, creation=creation)
+        receipt, new = await writes.send(target, commit, events, creation=creation)
         if receipt.is_repeat:
-            head = await reads.load_head(self._backend, key)
+            head = await reads.load_head(target)
             creation = Creation(head.creation_id, head.created_at, parent)
-        session: Session[Any] = Session(id=key.id, parent_id=None if parent is None else parent.id)
+        session: Session[Any] = Session(id=target.key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
         session._sync = new_sync_state(session, creation, self)
         await apply_receipt(session, commit, receipt, new, self._limits)
@@ -141,8 +141,8 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         check_shape(session)
-        key = self._key(session.id)
-        saver = SessionSaver(self, self._backend, key, self._limits, self._pricer, self._is_home)
+        target = Target(self._backend, self._key(session.id), self._limits)
+        saver = SessionSaver(self, target, self._pricer, self._is_home)
         await saver.save(session, arguments.limit("expected_revision", expected_revision))
 
     async def commit(
@@ -154,9 +154,18 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         write_id: str | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
-        events = _checked_change(change).events
-        key, receipt, new = await self._write(session, events, change, expected_revision, write_id, on_repeat)
-        hidden = await writes.hidden_events(self._backend, key, self._limits, receipt) if receipt.hidden else []
+        target, events = self._target(session), _checked_change(change).events
+        receipt, new = await writes.commit_change(
+            target,
+            session,
+            events,
+            change,
+            self._pricer,
+            expected_revision=expected_revision,
+            write_id=write_id,
+            on_repeat=on_repeat,
+        )
+        hidden = await writes.hidden_events(target, receipt) if receipt.hidden else []
         return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
 
     async def append(
@@ -166,7 +175,11 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
-        return (await self._write(session, events, None, expected_revision, None, on_repeat))[2]
+        target, revision = self._target(session), expected_revision
+        _, new = await writes.commit_change(
+            target, session, events, None, self._pricer, expected_revision=revision, on_repeat=on_repeat
+        )
+        return new
 
     async def retract(
         self,
@@ -189,23 +202,22 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         if children not in ("refuse", "cascade"):
             raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
         expected_revision = arguments.limit("expected_revision", expected_revision)
-        key, creation_id = self._named(session)
-        backend = self._backend
+        backend, key, limits, creation_id = self._target(session)
         creation_id = creation_id or await backend.creation_id_of(key)
         if creation_id is None:
             return
         guard = None if expected_revision is None else Guard(expected_revision, tag_of(session, expected_revision))
         try:
             deletion = backend.delete(key, creation_id, cascade=children == "cascade", guard=guard)
-            await finish(deletion, patience=self._limits.cancel_seconds)
+            await finish(deletion, patience=limits.cancel_seconds)
         except SessionConflict as conflict:
-            await add_missed_events(conflict, backend, key, self._limits)
+            await add_missed_events(conflict, backend, key, limits)
             raise
 
     async def cut_damaged_tail(self, session_id: str) -> int:
-        key = self._key(session_id)
-        count = await finish(self._backend.cut_damaged_tail(key), patience=self._limits.cancel_seconds)
-        await reads.load_head(self._backend, key)
+        target = self._target(session_id)
+        count = await finish(target.backend.cut_damaged_tail(target.key), patience=self._limits.cancel_seconds)
+        await reads.load_head(target)
         return count
 
     async def list_sessions(self, prefix: str = "") -> list[str]:
@@ -262,27 +274,36 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         include_retracted: bool = False,
         message_type: Any = None,
     ) -> list[SessionEvent[Any]]:
-        page = await self._read_events(
-            session, after, arguments.limit("limit", limit), None, include_retracted, message_type
+        page = await read_events(
+            self._target(session),
+            after=arguments.whole_number("after", after),
+            limit=arguments.limit("limit", limit),
+            include_retracted=include_retracted,
+            message_type=message_type,
         )
         return page.events
 
     async def events_page(
         self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
     ) -> EventsPage:
-        limit = arguments.whole_number("limit", limit)
-        return await self._read_events(session, after, limit, self._limits.page_bytes, include_retracted, None)
+        return await read_events(
+            self._target(session),
+            after=arguments.whole_number("after", after),
+            limit=arguments.whole_number("limit", limit),
+            max_bytes=self._limits.page_bytes,
+            include_retracted=include_retracted,
+        )
 
     async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
-        key, creation_id = self._named(session)
-        tail = await self._backend.read_tail(key, last=arguments.limit("last", last))
+        backend, key, limits, creation_id = self._target(session)
+        tail = await backend.read_tail(key, last=arguments.limit("last", last))
         if tail is None or creation_id not in (None, tail.creation_id):
             raise SessionNotFound(key.id)
-        messages = await load_messages(tail.seqs, tail.records, key.id, self._limits)
+        messages = await load_messages(tail.seqs, tail.records, key.id, limits)
         return MessageTail(messages, tail.earlier_events)
 
     async def runs(self, session_id: str) -> list[SessionRun]:
-        head = await reads.load_head(self._backend, self._key(session_id), whole_head=True)
+        head = await reads.load_head(self._target(session_id), whole_head=True)
         return await decode_runs(head.runs.values(), head.key.id)
 
     async def children(self, session_id: str) -> list[str]:
@@ -300,19 +321,19 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         return page
 
     async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
-        return await reads.load_tree(self._backend, self._key(session_id))
+        return await reads.load_tree(self._target(session_id))
 
     async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:
-        key, creation_id = self._named(session)
+        target = self._target(session)
         if tree:
-            return await summary(await reads.totals_below(self._backend, key, creation_id))
-        head = await reads.load_head(self._backend, key, creation_id, whole_head=True)
+            return await summary(await reads.totals_below(target))
+        head = await reads.load_head(target, whole_head=True)
         return await summary(head.totals, head.run_totals)
 
     def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        key, creation_id = self._named(session)
+        backend, key, limits, creation_id = self._target(session)
         after = arguments.whole_number("after", after)
-        return following.follow(self._backend, key, self._limits, creation_id=creation_id, after=after)
+        return following.follow(backend, key, limits, creation_id=creation_id, after=after)
 
     def statistics(self) -> StoreStatistics:
         return self._open_backend.statistics()
@@ -328,91 +349,21 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
     def _key(self, session_id: str) -> SessionKey:
         return SessionKey(self._namespace, checked_id(session_id, "session id"))
 
-    def _named(self, session: Session[Any] | str) -> tuple[SessionKey, str | None]:
-        """Return which session is meant and, of one that was read, the creation id that it had then."""
+    def _target(self, session: Session[Any] | str) -> Target:
+        """Return which session is meant: the one that was read, or whichever has the id now."""
         # A str first: asking a model's class about one takes long.
         if isinstance(session, str) or not isinstance(session, Session):
-            return self._key(session), None
+            return Target(self._backend, self._key(session), self._limits)
         sync = session._sync
         if sync is None:
             raise InvalidSessionOperation(
                 f"session {session.id!r} was never stored: save it first, or pass its id to mean whichever has it",
                 session_id=session.id,
             )
-        if session.id == sync.session_id:  # checked when it was stored
-            return SessionKey(self._namespace, session.id), sync.creation_id
-        return self._key(session.id), sync.creation_id
-
-    async def _write(
-        self,
-        session: Session[Any] | str,
-        events: Sequence[SessionEvent[Any]],
-        change: SessionChange | None,
-        expected_revision: int | None,
-        write_id: str | None,
-        on_repeat: RepeatPolicy,
-    ) -> tuple[SessionKey, Receipt, list[SessionEvent[Any]]]:
-        """Commit `events` and what else `change` says, and bring the session in step."""
-        if on_repeat not in ("refuse", "keep"):
-            raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
-        key, creation_id = self._named(session)
-        priced = await priced_events(events, self._pricer)
-        commit = await encode_commit(
-            key.id,
-            priced,
-            change,
-            self._limits,
-            expected_revision=expected_revision,
-            creation_id=creation_id,
-            write_id=write_id,
-        )
-        if expected_revision is not None:
-            commit.expected_tag = tag_of(session, expected_revision)
-        is_append = commit.is_append
-        receipt, new = await writes.send(self._backend, key, self._limits, commit, priced, keeps=on_repeat == "keep")
-        # A session that was saved to another place meanwhile knows nothing of this commit.
-        if not isinstance(session, str) and session.creation_id == creation_id:
-            is_taken = (
-                is_append
-                and receipt.is_change
-                and session._take_next(
-                    new,
-                    revision=receipt.revision,
-                    last_seq=receipt.last_seq,
-                    tag=receipt.tag,
-                    updated_at=receipt.updated_at,
-                )
-            )
-            if not is_taken:
-                await apply_receipt(session, commit, receipt, new, self._limits)
-        return key, receipt, new
-
-    async def _read_events(
-        self,
-        session: Session[Any] | str,
-        after: int,
-        limit: int | None,
-        max_bytes: int | None,
-        include_retracted: bool,
-        message_type: Any,
-    ) -> EventsPage:
-        key, creation_id = self._named(session)
-        after = arguments.whole_number("after", after)
-        event_model(message_type)
-        if limit == 0:
-            await reads.load_head(self._backend, key, creation_id)
-            return EventsPage([], after)
-        return await read_events(
-            self._backend,
-            key,
-            self._limits,
-            creation_id=creation_id,
-            after=after,
-            limit=limit,
-            max_bytes=max_bytes,
-            include_retracted=include_retracted,
-            message_type=message_type,
-        )
+        # An id that is stored was checked.
+        is_checked = session.id == sync.session_id
+        key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
+        return Target(self._backend, key, self._limits, sync.creation_id)
 
     def _is_home(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

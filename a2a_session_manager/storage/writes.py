@@ -1,4 +1,4 @@
-"""How a commit is sent: its conflict is completed, and of its events those that are stored already answer."""
+"""How a commit is made and sent: its conflict is completed, and of its events those that are stored already answer."""
 
 from __future__ import annotations
 
@@ -7,27 +7,65 @@ from functools import partial
 from typing import Any
 
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import SessionConflict
-from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import sync_state
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, with_seq
+from a2a_session_manager.pricing.pricer import Pricer
+from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
-from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.encoding import encode_commit
+from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     EventsKnown,
     Receipt,
-    SessionKey,
     StoredRetraction,
 )
-from a2a_session_manager.storage.session_sync import place_events
+from a2a_session_manager.storage.session_sync import apply_receipt, place_events, tag_of
+from a2a_session_manager.storage.target import Target
+
+
+async def commit_change(
+    target: Target,
+    session: Session[Any] | str,
+    events: Sequence[SessionEvent[Any]],
+    change: SessionChange | None,
+    pricer: Pricer,
+    *,
+    expected_revision: int | None,
+    write_id: str | None = None,
+    on_repeat: RepeatPolicy,
+) -> tuple[Receipt, list[SessionEvent[Any]]]:
+    """Commit `events` and what else `change` says, and bring the session in step.
+
+    Returns the receipt and the events as they are stored.
+    """
+    if on_repeat not in ("refuse", "keep"):
+        raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
+    priced = await priced_events(events, pricer)
+    commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
+    if expected_revision is not None:
+        commit.expected_tag = tag_of(session, expected_revision)
+    is_append = commit.is_append
+    receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")
+    # A session that was saved to another place meanwhile knows nothing of this commit.
+    if isinstance(session, str) or session.creation_id != target.creation_id:
+        return receipt, new
+    revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
+    may_be_next = is_append and receipt.is_change
+    if not may_be_next or not session._take_next(
+        new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
+    ):
+        await apply_receipt(session, commit, receipt, new, target.limits)
+    return receipt, new
 
 
 async def send(
-    backend: Backend,
-    key: SessionKey,
-    limits: StoreLimits,
+    target: Target,
     commit: EncodedCommit,
     events: Sequence[SessionEvent[Any]],
     *,
@@ -39,25 +77,24 @@ async def send(
     With `creation`, it is the one that creates the session. With `keeps`, what is stored under the id of an event
     counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
-
     answer: Receipt | EventsKnown | None = None
     if len(events) <= 1 or not repeats.has_twins(commit.events):
         try:
-            answer = await _write(backend, key, limits, creation, commit)
+            answer = await _write(target, creation, commit)
         except EventsKnown as known:
             answer = known
         else:
             if not (answer.is_repeat and events):
                 few = len(events) <= sync_state.EVENTS_AT_ONCE
                 return answer, [*map(with_seq, events, answer.seqs)] if few else await place_events(events, answer)
+    backend, key, limits, _ = target
     known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
-    return await known_before.send(partial(_write, backend, key, limits, creation), answer)
+    return await known_before.send(partial(_write, target, creation), answer)
 
 
-async def _write(
-    backend: Backend, key: SessionKey, limits: StoreLimits, creation: Creation | None, commit: EncodedCommit
-) -> Receipt:
+async def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> Receipt:
     """Have the commit written, and finish it, however the caller is cancelled."""
+    backend, key, limits, _ = target
     try:
         begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
         return await finish(begun, patience=limits.cancel_seconds)
@@ -66,9 +103,8 @@ async def _write(
         raise
 
 
-async def hidden_events(
-    backend: Backend, key: SessionKey, limits: StoreLimits, receipt: Receipt
-) -> list[SessionEvent[Any]]:
+async def hidden_events(target: Target, receipt: Receipt) -> list[SessionEvent[Any]]:
     """Return the events that a commit hid, oldest first."""
     retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
-    return [event async for event in following.read_ranges(backend, key, limits, retraction)]
+    hidden = following.read_ranges(target.backend, target.key, target.limits, retraction)
+    return [event async for event in hidden]

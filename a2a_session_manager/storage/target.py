@@ -1,0 +1,18 @@
+"""Target: which session a verb means, and where it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.records import SessionKey
+
+
+class Target(NamedTuple):
+    """A session in a backend; `creation_id` names the incarnation that is meant, None takes whichever is there."""
+
+    backend: Backend
+    key: SessionKey
+    limits: StoreLimits
+    creation_id: str | None = None

@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def first_result(self) -> FirstResult:
-        """What to remember under the commit's write id."""
+        """What a backend remembers under the commit's write id."""
         return FirstResult(self.revision, self.receipt.last_seq, self.receipt.is_change, self.hidden)
 
 
@@ -151,7 +151,7 @@ def _count_usage(head: HeadRecord, event: EncodedEvent) -> None:
 
 
 def check_guard(head: HeadRecord, guard: Guard | None) -> None:
-    """Raise SessionConflict when the session is not where a write expects it; None expects nothing."""
+    """Raise SessionConflict when the session is not at the revision that `guard` expects; None expects none."""
     if guard is not None and (guard.revision != head.revision or (head.tag and guard.tag not in ("", head.tag))):
         raise late(head.key.id, guard, head.revision)
 

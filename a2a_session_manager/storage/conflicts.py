@@ -1,4 +1,4 @@
-"""What a stale writer missed, found by its revision."""
+"""Which events a writer has missed that expected an older revision."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def add_missed_events(conflict: SessionConflict, backend: Backend, key: Se
         return
     page = await read(after=first - 1, limit=MISSED_EVENTS)
     if page is not None:
-        # A backend may leave the bytes out of account; what an error carries along does not.
+        # A backend may bring more bytes than it was asked for; an error must not carry them along.
         count = paging.fitting((len(event.data) for event in page.events), limits.page_bytes)
         conflict.first_missed_seq, conflict.last_missed_seq = first, last_seq
         conflict.missed_events = await decode_events(page.events[:count], key.id, limits, hidden=page.hidden)
@@ -39,7 +39,7 @@ async def add_missed_events(conflict: SessionConflict, backend: Backend, key: Se
 async def _first_after(revision: int, last_seq: int, read: ReadLog) -> int:
     """Return the first seq that a later revision brought; one above `last_seq` when there is none."""
     low, high = 1, last_seq + 1
-    # Most that came late missed a few; else the rest is halved by single events.
+    # Most writers that are late missed a few events; otherwise the rest is searched by halves, an event at a time.
     middle, limit = max(high - MISSED_EVENTS, 1), MISSED_EVENTS
     while low < high:
         page = await read(after=middle - 1, limit=limit)

@@ -30,7 +30,7 @@ from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Save:
-    """One save on its way, exactly as it is sent: kept on the session until its outcome is known.
+    """One save, exactly as it is sent: the session keeps it until its outcome is known.
 
     `events` are the session's own objects that the commit appends.
     """
@@ -42,7 +42,7 @@ class Save:
 
 
 def check_shape(session: object) -> None:
-    """Refuse what is no session, or holds what no session does: a Session lets anything be assigned.
+    """Refuse what is no session, and a session whose fields hold something else: they let anything be assigned.
 
     Raises InvalidSessionOperation.
     """
@@ -109,7 +109,7 @@ def _creation(session: Session[Any], parent: Parent | None, commit: EncodedCommi
 def _encoder(
     session: Session[Any], events: Sequence[SessionEvent[Any]], limits: StoreLimits, known: SyncState | None = None
 ) -> Callable[[JsonCheck], EncodedCommit]:
-    """Return what encodes the session as it is now: a thread may do it while the loop changes the session."""
+    """Return the function that encodes the session as it is now, also in a thread while the session changes."""
     state, properties, runs = dict(session.state), dict(session.metadata.properties), list(session.runs)
     known_state, known_properties, known_runs = (
         (NOTHING_KNOWN,) * 3 if known is None else (known.state, known.properties, known.runs)
@@ -145,7 +145,7 @@ def _check_identity(session: Session[Any], known: SyncState) -> None:
 def _check_times(session: Session[Any], known: SyncState) -> None:
     metadata = session.metadata
     for name in ("created_at", "updated_at"):
-        # Not where nobody gave a time: in metadata that were replaced as a whole, or are shared by a shallow copy.
+        # A time that nobody gave is not compared: the metadata may have been replaced, or a shallow copy shares them.
         if name in metadata.model_fields_set and getattr(metadata, name) != moment(getattr(known, name)):
             raise InvalidSessionOperation(
                 f"metadata.{name} of session {session.id!r} cannot be changed, for it is stored already: an import "

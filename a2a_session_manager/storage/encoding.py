@@ -1,4 +1,4 @@
-"""A change to bytes: checked, within the limits, and off the loop when it is heavy."""
+"""Encoding a commit: the change is checked, held to the limits, and encoded in a thread when it is heavy."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ async def encode_commit(
     expected_revision: int | None = None,
     write_id: str | None = None,
 ) -> EncodedCommit:
-    """Return the commit that appends `events` and does what else `change` says; its own events are not looked at.
+    """Return the commit that appends `events` and makes the rest of `change`, whose own events are not looked at.
 
+    `change` is None for a commit of nothing but events. Without a `write_id` the commit gets one when it needs it.
     Raises InvalidEvent, and InvalidSessionOperation over the limits.
     """
     written_at, limits = now_micros(), target.limits
@@ -133,7 +134,7 @@ def encode_runs(
 
 
 def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None:
-    """Return the same choice, with its ids fixed."""
+    """Return the retraction as it goes to a backend."""
     if retraction is None:
         return None
     return EncodedRetraction(tuple(retraction.event_ids), retraction.last, retraction.after)

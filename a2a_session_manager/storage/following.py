@@ -64,7 +64,7 @@ async def follow(
 async def read_ranges(
     backend: Backend, key: SessionKey, limits: StoreLimits, retraction: StoredRetraction
 ) -> AsyncGenerator[SessionEvent[Any], None]:
-    """Yield the events a retraction hid, marked so, oldest first, a page at a time."""
+    """Yield the events that a retraction hid, marked `retracted`, oldest first, a page at a time."""
     hidden = retraction.hidden
     decoder = EventDecoder(key.id, limits, hidden=hidden)
     after = 0
@@ -130,7 +130,7 @@ class _Seen:
         return page._replace(events=events, retractions=retractions)
 
     def advance(self, page: LogPage) -> None:
-        """Take note of a page that was told."""
+        """Remember what a page has brought, all of which was yielded."""
         brings_nothing = not (self.unseen(page).events or page.is_last)
         self.revision, self._tag, self._is_end = page.revision, page.tag, page.is_last
         if page.events:

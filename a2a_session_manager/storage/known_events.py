@@ -1,4 +1,4 @@
-"""The events that a session knows to be stored: put in their places, and taken out again when they are hidden."""
+"""The events that a session knows to be stored: how they get in, and how hidden ones are taken out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def put_in_place(session: Session[Any], sync: SyncState, events: Sequence[Sessio
 
 
 def hide(session: Session[Any], sync: SyncState, hidden: Sequence[Range]) -> None:
-    """Take what was hidden out of the session and of the known events; nothing is looked at that stays."""
+    """Take hidden events out of the session and of the known events, without a look at those that stay."""
     known = sync.events
     count = len(known)
     cuts = [(bisect_left(known, first, key=_seq), bisect_right(known, last, key=_seq)) for first, last in hidden]
@@ -70,7 +70,7 @@ def _missing(sync: SyncState, events: Iterable[SessionEvent[Any]]) -> list[tuple
     for event in events:
         at = _place(sync, event)
         if not event.retracted and not _is_at(sync, at, event):
-            # To the session, one that was sent again is an event like any other.
+            # In the session, an event that was sent again is one like any other.
             places.setdefault(_seq(event), (at, with_seq(event, _seq(event)) if event.is_repeat else event))
     return [places[seq] for seq in sorted(places)]
 

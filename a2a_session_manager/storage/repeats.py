@@ -1,4 +1,4 @@
-"""Known event ids: what is stored answers, and other content under such an id is refused, or kept quietly."""
+"""Events whose ids are known: the stored event is the answer; other content is refused or, on request, dropped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SendCommit = Callable[[EncodedCommit], Awaitable[Receipt]]
 
 # Known events that lie so close to each other are read together with what lies between them.
 _WIDEST_GAP = 16
-# What two events of one id must have in common. When it was made, what it cost and about it is the first one's.
+# What two events of one id must have in common. The time, the usage and the metadata stay those of the first one.
 _CONTENT = ("message", "source", "type", "task_id")
 
 
@@ -41,7 +41,7 @@ def has_twins(events: Sequence[EncodedEvent]) -> bool:
 
 
 class _Given(NamedTuple):
-    """An event of the commit: its place there, as it was given, and as it is sent."""
+    """An event of the commit: its index there, the event that was given, and its bytes."""
 
     place: int
     event: SessionEvent[Any]
@@ -49,7 +49,7 @@ class _Given(NamedTuple):
 
 
 class Repeats:
-    """One commit of which some events may be stored already: they answer as they are stored, the others are sent."""
+    """One commit of which some events may be stored already: those are read, and only the others are sent."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Repeats:
                 answer = known
 
     async def _part_twins(self) -> None:
-        """Leave each id once in the commit. Raises InvalidEvent for two contents under one."""
+        """Leave only the first event of each id in the commit. Raises InvalidEvent when a later one says otherwise."""
         slices = Slices()
         for index, (event, encoded) in enumerate(zip(self._events, self._commit.events, strict=True)):
             first = self._given.setdefault(event.id, _Given(index, event, encoded))
@@ -101,7 +101,7 @@ class Repeats:
             self._leave([given.encoded for given in self._given.values()])
 
     async def _take(self, seqs: Sequence[int], *, was_sent_before: bool) -> None:
-        """Take what is stored for the events of the commit that have a seq, and leave the others in it."""
+        """Read the stored events in the place of those that have a seq, and leave the others in the commit."""
         sent = self._commit.events
         known = {seq: self._given[event.id] for event, seq in zip(sent, seqs, strict=True) if seq}
         async for page in self._pages(sorted(known)):
@@ -116,8 +116,8 @@ class Repeats:
             if given is None:
                 continue
             if stored.data == given.encoded.data:
-                # As it was given, so the caller's own object says it as well. Only if this call sent it before, and
-                # did not hear that it was stored, is it no repeat.
+                # The bytes are equal, so the caller's own object says the same. It is no repeat if this call sent it
+                # before and did not hear that it was stored.
                 is_hidden = ranges.contains(page.hidden, stored.seq)
                 self._stored[given.event.id] = with_seq(
                     given.event, stored.seq, retracted=is_hidden, is_repeat=not was_sent_before
@@ -225,7 +225,7 @@ class Repeats:
 
 
 def _found(known: EventsKnown) -> Receipt:
-    """Return the receipt of a commit of which nothing is left to write."""
+    """Return the receipt of a commit whose events are all stored already."""
     return Receipt(known.revision, known.last_seq, False, (), updated_at=known.updated_at, tag=known.tag)
 
 
@@ -238,7 +238,7 @@ def _is_same(given: bytes, stored: bytes) -> bool:
 
 
 def _are_equal(one: Any, other: Any) -> bool:
-    """Compare JSON values: to Python, True is 1."""
+    """Compare JSON values; Python alone would take True for 1."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_are_equal(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):

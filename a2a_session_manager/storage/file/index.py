@@ -55,12 +55,6 @@ class LogIndex:
     def remove(self) -> None:
         self._sidecars.remove()
 
-    def note_event(self, event_id: str, seq: int, start: int) -> None:
-        """Remember the one event of the record at `start`."""
-        self._recent_records += 1
-        self._recent_starts.append(start)
-        self._recent_seqs[event_id] = seq
-
     def note_events(self, events: Sequence[EncodedEvent], first_seq: int, start: int) -> None:
         """Remember the events of the record at `start`."""
         self._recent_records += 1

@@ -32,15 +32,15 @@ def list_of(name: str) -> bytes:
     return f"test:{{{name}}}:list".encode()
 
 
-def connected(url: str, *, patience: RetryPolicy | None = None) -> Connections:
+def connected(url: str, *, retry_policy: RetryPolicy | None = None) -> Connections:
     """Return connections of our own to `url`."""
     address, _ = address_from_url(url)
-    return Connections(address, None, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, patience=patience)
+    return Connections(address, None, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, retry_policy=retry_policy)
 
 
-def handed(client: AnyClient, *, patience: RetryPolicy | None = None) -> Connections:
+def handed(client: AnyClient, *, retry_policy: RetryPolicy | None = None) -> Connections:
     """Return connections over a client that the test has made."""
-    return Connections(None, client, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, patience=patience)
+    return Connections(None, client, scripts=[PUSH_ONCE, FAILING], probe_key=PROBE_KEY, retry_policy=retry_policy)
 
 
 async def pushed(connections: Connections, name: str) -> list[bytes]:

@@ -58,7 +58,7 @@ def _built(address: RedisAddress) -> AnyClient:
     options.pop("decode_responses", None)  # what is stored is bytes
     if address.kind == "cluster":
         return _cluster(address.nodes, options)
-    options["socket_timeout"] = None  # `patience_with` has it: in redis-py it costs a task for each command
+    options["socket_timeout"] = None  # `retry_policy_for` has it: in redis-py it costs a task for each command
     if address.kind == "sentinel":
         sentinels = _DEFAULTS | {"retry": Retry(NoBackoff(), 0)} | dict(address.sentinel_options)
         asked: Any = Sentinel
@@ -130,7 +130,7 @@ def shown_place(client: AnyClient | None) -> str:
     return RedisAddress("server", ((host, port),), options={"db": db}).url
 
 
-def patience_with(address: RedisAddress | None, client: AnyClient | None) -> RetryPolicy:
+def retry_policy_for(address: RedisAddress | None, client: AnyClient | None) -> RetryPolicy:
     """Return how long to wait for answers, from servers at `address` or of a client that was handed in."""
     if client is not None or address is None:
         # Its own timeout may be any, or none.

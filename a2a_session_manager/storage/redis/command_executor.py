@@ -25,7 +25,7 @@ _log = logging.getLogger("a2a_session_manager.storage.redis")
 # How long a store that is closed waits for answers that are under way.
 _CLOSE_SECONDS: Final = 2.5
 
-# Takes questions and the number of the attempt.
+# Takes calls or commands, and the number of the attempt.
 Ask = Callable[[Sequence[Any], int], Awaitable[list[Any]]]
 
 
@@ -116,21 +116,21 @@ class CommandExecutor:
             if not timeout.expired():
                 timeout.reschedule(now)
 
-    async def _asked(self, questions: Sequence[Any], ask: Ask) -> list[Any]:
+    async def _asked(self, commands: Sequence[Any], ask: Ask) -> list[Any]:
         policy = self._retry_policy
         deadline = asyncio.get_running_loop().time() + policy.seconds
-        answers = await self._in_time(ask, questions, 0, deadline)
-        unanswered = _indexes(questions, answers, _is_worth_asking_again)
+        answers = await self._in_time(ask, commands, 0, deadline)
+        unanswered = _indexes(commands, answers, _is_worth_asking_again)
         for attempt in range(1, policy.tries):
             if not unanswered or not await policy.pause(attempt, deadline):
                 break
-            _note_sent_again(questions[index] for index in unanswered)
+            _note_sent_again(commands[index] for index in unanswered)
             self._note_retry()
             self._log_retry(attempt, [answer for answer in answers if _is_worth_asking_again(answer)])
-            again = await self._in_time(ask, [questions[index] for index in unanswered], attempt, deadline)
+            again = await self._in_time(ask, [commands[index] for index in unanswered], attempt, deadline)
             for index, answer in zip(unanswered, again, strict=True):
                 answers[index] = answer
-            unanswered = _indexes(questions, answers, _is_worth_asking_again)
+            unanswered = _indexes(commands, answers, _is_worth_asking_again)
         return answers
 
     def _log_retry(self, attempt: int, faults: Sequence[Exception]) -> None:
@@ -145,12 +145,12 @@ class CommandExecutor:
     async def _in_time(
         self,
         ask: Ask,
-        questions: Sequence[Any],
+        commands: Sequence[Any],
         attempt: int,
         deadline: float,
     ) -> list[Any]:
         if self._is_closed:
-            return [StoreUnavailable("the store was closed meanwhile: open a new one")] * len(questions)
+            return [StoreUnavailable("the store was closed meanwhile: open a new one")] * len(commands)
         gate = self._gate
         now = asyncio.get_running_loop().time()
         if gate.locked():
@@ -160,7 +160,7 @@ class CommandExecutor:
                 async with waiting:
                     await gate.acquire()
             except TimeoutError:
-                return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(questions)
+                return [redis_errors.MaxConnectionsError("no connection became free in time")] * len(commands)
             finally:
                 self._timeouts.discard(waiting)
         else:
@@ -170,14 +170,14 @@ class CommandExecutor:
         self._timeouts.add(asking)
         try:
             async with asking:
-                answers = await ask(questions, attempt)
+                answers = await ask(commands, attempt)
                 failures = [answer for answer in answers if isinstance(answer, Exception)]
                 if failures and any(map(is_read_only, failures)):
                     _log.warning("a replica answered: idle connections are closed, to look for the primary anew")
                     await self._drop_idle_connections()
                 return answers
         except TimeoutError:
-            return [redis_errors.TimeoutError("no answer in time")] * len(questions)
+            return [redis_errors.TimeoutError("no answer in time")] * len(commands)
         finally:
             self._timeouts.discard(asking)
             gate.release()
@@ -240,8 +240,8 @@ def _indexes(calls: Sequence[Any], answers: Sequence[Any], is_missing: Callable[
     return sorted(set(missing))
 
 
-def _note_sent_again(questions: Iterable[Any]) -> None:
-    for question in questions:
+def _note_sent_again(commands: Iterable[Any]) -> None:
+    for question in commands:
         if isinstance(question, ScriptCall | PlainCall) and question.note_sent_again is not None:
             question.note_sent_again()
 

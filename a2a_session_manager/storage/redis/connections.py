@@ -35,7 +35,7 @@ class Connections:
         scripts: Sequence[Script],
         probe_key: bytes,
         plain_commands: Iterable[str] = (),
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         if address is not None:
             check_options(address)
@@ -46,7 +46,7 @@ class Connections:
         self.has_nodes = isinstance(client, RedisCluster) or (address is not None and address.kind == "cluster")
         self._trial = trial(scripts, probe_key, plain_commands)
         self._has_rights = False
-        self._loop_clients = LoopClients(address, client, patience or clients.patience_with(address, client))
+        self._loop_clients = LoopClients(address, client, retry_policy or clients.retry_policy_for(address, client))
         self._open_now = self._loop_clients.open_now
 
     @property
@@ -134,15 +134,15 @@ class Connections:
 
     async def wait(self, channel: bytes, seen: int, seconds: float) -> None:
         """Return when a number above `seen` is published on `channel`, or after `seconds`; early is possible."""
-        await (await self._loop_clients.opened()).wakeups.wait(channel, seen, seconds)
+        await (await self._loop_clients.opened()).listener.wait(channel, seen, seconds)
 
     async def doubtful(self, channel: bytes, seen: int) -> float | None:
         """Return the number above `seen` that `wait` has told of before, and that may be lost, if any."""
-        return (await self._loop_clients.opened()).wakeups.doubtful(channel, seen)
+        return (await self._loop_clients.opened()).listener.doubtful(channel, seen)
 
     async def correct(self, channel: bytes, heard: float, current: int) -> None:
         """Take note that there was nothing above `current` after `heard` was published."""
-        (await self._loop_clients.opened()).wakeups.correct(channel, heard, current)
+        (await self._loop_clients.opened()).listener.correct(channel, heard, current)
 
     async def aclose(self, *, waits: bool = True) -> None:
         """Stop listening, and close the running loop's client if we built it, within seconds.

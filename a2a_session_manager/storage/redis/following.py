@@ -59,8 +59,8 @@ class Followers:
             if not self._is_full:
                 _log.warning("redis is full: writers do not learn of followers, which look every two seconds")
             self._is_full = True
-            questions: list[Command] = [("HGET", keys.head, "creation"), ("HGET", keys.head, "revision")]
-            current = await self._connections.read_many(questions)
+            commands: list[Command] = [("HGET", keys.head, "creation"), ("HGET", keys.head, "revision")]
+            current = await self._connections.read_many(commands)
         else:
             while len(announced) >= _SESSIONS_REMEMBERED:
                 del announced[next(iter(announced))]

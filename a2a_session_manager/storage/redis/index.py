@@ -58,8 +58,8 @@ class Index:
 
         Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
         """
-        questions = map(PlainCall, self.commands_below_roots(keys.key))
-        calls: list[Call] = [self._listing(*keys.index_entry, self._lifetime), *questions]
+        commands = map(PlainCall, self.commands_below_roots(keys.key))
+        calls: list[Call] = [self._listing(*keys.index_entry, self._lifetime), *commands]
         (_, _, stays), *answers = await run_all(self._connections, calls)
         return await self.listed_below_roots(keys.key, answers), bool(stays)
 
@@ -146,13 +146,13 @@ class Index:
         if after and after >= first:
             lowest[number] = b"(" + after
         open_shards = range(number, len(keys))
-        questions: list[Command] = []
+        commands: list[Command] = []
         for at in open_shards:
-            questions += [
+            commands += [
                 ("ZLEXCOUNT", keys[at], lowest[at], highest),
                 ("EXISTS", *shard_with_marks(self._prefix, keys[at])),
             ]
-        answers = await self._connections.read_many(questions)
+        answers = await self._connections.read_many(commands)
         counts = answers[::2]
         doubtful = [keys[at] for at, parts in zip(open_shards, answers[1::2], strict=True) if is_doubtful(parts)]
         if doubtful and await self._mend(namespace, doubtful):
@@ -169,7 +169,7 @@ class Index:
         return lines[:limit], sum(counts) <= limit
 
     def commands_below_roots(self, key: SessionKey) -> list[Command]:
-        """Return the questions whose answers `listed_below_roots` takes, to be asked along with others."""
+        """Return the commands whose answers `listed_below_roots` takes, to be asked along with others."""
         shard, lowest, highest = index_range_below_roots(self._prefix, key)
         return [
             ("ZRANGEBYLEX", shard, lowest, highest, "LIMIT", 0, _LINES_OF_AN_ID),
@@ -210,10 +210,10 @@ class Index:
             lines, is_all = await self.lines(
                 namespace, prefix="", cursor=cursor, limit=_ROOTS_A_PIPELINE, roots_only=True
             )
-            questions: list[Command] = []
+            commands: list[Command] = []
             for line in lines:
-                questions += [("HGETALL", line.keys.tree), ("EXISTS", *line.keys.of_root)]
-            answers = iter(await self._connections.read_many(questions))
+                commands += [("HGETALL", line.keys.tree), ("EXISTS", *line.keys.of_root)]
+            answers = iter(await self._connections.read_many(commands))
             calls: list[ScriptCall] = []
             for line, tree, has_root in zip(lines, answers, answers, strict=False):
                 if has_root and not tree:

@@ -82,7 +82,7 @@ class Locator:
 
     async def refuse_lost_tree(self, keys: SessionKeys) -> None:
         """Raise CorruptSession when the session's tree is missing while its root or the session itself is there."""
-        if lost_trees.is_lost(keys, await self._connections.read_many(lost_trees.questions(keys))):
+        if lost_trees.is_lost(keys, await self._connections.read_many(lost_trees.commands(keys))):
             raise lost(keys.key.id, "tree")
 
     async def ask(self, key: SessionKey, call_at: CallAt) -> Found | None:

@@ -34,7 +34,7 @@ class OpenClient:
 
     client: AnyClient
     executor: CommandExecutor
-    wakeups: PubSubListener
+    listener: PubSubListener
     cluster: RedisCluster | None  # the client, if it is one's; asking its type takes long
     lifetime: AsyncGenerator[OpenClient, None] = field(init=False)
 
@@ -127,7 +127,7 @@ class LoopClients:
             if self.open_now.get(loop) is opened:
                 del self.open_now[loop]
             try:
-                await opened.wakeups.aclose()
+                await opened.listener.aclose()
                 await opened.executor.aclose()
             finally:
                 if self._handed_in is None:

@@ -8,11 +8,11 @@ from typing import Final
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Command
 
-COUNT_OF_QUESTIONS: Final = 5
+COUNT_OF_COMMANDS: Final = 5
 
 
-def questions(keys: SessionKeys) -> list[Command]:
-    """Return the questions, for one round trip, whose answers `is_lost` takes.
+def commands(keys: SessionKeys) -> list[Command]:
+    """Return the commands, for one round trip, whose answers `is_lost` takes.
 
     In this order: a tree goes before the word that a cascade took a session along, and that one before the session's
     keys. The last tells of a tree that was made meanwhile.

@@ -24,7 +24,7 @@ _log = logging.getLogger("a2a_session_manager.storage.redis")
 
 _SESSIONS_A_CALL: Final = 100
 # A failover may bring back what was removed; not for ever.
-_LOOKS: Final = 3
+_ATTEMPTS: Final = 3
 # Begins a task that ends before the store is closed.
 Begun = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -44,17 +44,17 @@ class Reaper:
         """
         lines = await self._lines(sessions)
         alive = [line is not None for line in lines]
-        questions: list[Command] = []
+        commands: list[Command] = []
         for keys, line in zip(sessions, lines, strict=True):
             if line is None:
-                questions += lost_trees.questions(keys)
+                commands += lost_trees.commands(keys)
             elif expires(line) and not keys.is_root:
                 # It may be gone while its line is there. Its keys expire together; a root's, with the tree.
-                questions += [("EXISTS", keys.head, keys.log, keys.ids)]
-        answers = iter(await self._connections.read_many(questions))
+                commands += [("EXISTS", keys.head, keys.log, keys.ids)]
+        answers = iter(await self._connections.read_many(commands))
         for at, line in enumerate(lines):
             if line is None:
-                alive[at] = lost_trees.is_lost(sessions[at], list(islice(answers, lost_trees.COUNT_OF_QUESTIONS)))
+                alive[at] = lost_trees.is_lost(sessions[at], list(islice(answers, lost_trees.COUNT_OF_COMMANDS)))
             elif expires(line) and not sessions[at].is_root:
                 alive[at] = bool(next(answers))
         return alive
@@ -128,7 +128,7 @@ class Reaper:
     async def finish_cascades(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove what cascades took along in the trees of `sessions` and have not removed, as when a process died."""
         trees = list({keys.tree: keys for keys in sessions}.values())
-        for _ in range(_LOOKS):
+        for _ in range(_ATTEMPTS):
             answers = await self._connections.read_many([("HGETALL", keys.gone) for keys in trees])
             taken = [
                 (keys.of(name.decode()), creation_id.decode())
@@ -154,10 +154,10 @@ class Reaper:
 
     async def _release_all(self, deleted: Sequence[tuple[SessionKeys, str]]) -> None:
         below_roots = [(keys, creation_id) for keys, creation_id in deleted if not keys.is_root]
-        questions: list[Command] = []
+        commands: list[Command] = []
         for keys, _ in below_roots:
-            questions += [("GET", keys.locator), ("HGET", keys.tree, f"n:{keys.key.id}")]
-        replies = iter(await self._connections.read_many(questions))
+            commands += [("GET", keys.locator), ("HGET", keys.tree, f"n:{keys.key.id}")]
+        replies = iter(await self._connections.read_many(commands))
         # A deleted creation id is refused, so nobody makes a session of its claim any more. A failover, though, may
         # have lost the deletion.
         await self._run_all(
@@ -169,10 +169,10 @@ class Reaper:
 
     async def _release_dangling(self, sessions: Sequence[SessionKeys]) -> None:
         """Give the ids of sessions that are gone free, where a locator would keep them for ever."""
-        questions: list[Command] = []
+        commands: list[Command] = []
         for keys in sessions:
-            questions += [("GET", keys.locator), ("PTTL", keys.locator)]
-        replies = iter(await self._connections.read_many(questions))
+            commands += [("GET", keys.locator), ("PTTL", keys.locator)]
+        replies = iter(await self._connections.read_many(commands))
         dangling = [
             (keys, claim)
             for keys, claim, remaining in zip(sessions, replies, replies, strict=False)

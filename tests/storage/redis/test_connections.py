@@ -171,7 +171,7 @@ async def test_connections_that_are_killed_are_made_anew(
 
 
 async def test_no_server_is_an_error_with_the_remedy_and_the_cause() -> None:
-    connections = connected("redis://127.0.0.1:1", patience=IMPATIENT)
+    connections = connected("redis://127.0.0.1:1", retry_policy=IMPATIENT)
 
     with pytest.raises(StoreUnavailable, match="check its address") as refused:
         await connections.run(push("nowhere", "one"))
@@ -181,7 +181,7 @@ async def test_no_server_is_an_error_with_the_remedy_and_the_cause() -> None:
 
 
 async def test_a_black_hole_ends_in_time_and_harms_nothing_afterwards(proxy: FaultyProxy, name: str) -> None:
-    connections = connected(proxy.url, patience=RetryPolicy(tries=8, try_seconds=0.5, seconds=1))
+    connections = connected(proxy.url, retry_policy=RetryPolicy(tries=8, try_seconds=0.5, seconds=1))
     await connections.run(push(name, "one"))
     proxy.is_black_hole = True
 
@@ -369,7 +369,7 @@ async def test_who_asks_first_while_all_is_closed_is_refused(proxy: FaultyProxy,
 
 def test_a_server_that_hangs_keeps_no_connection_open(own_redis: RedisServer, name: str) -> None:
     async def write_much_and_leave() -> None:
-        connections = connected(own_redis.url, patience=IMPATIENT)
+        connections = connected(own_redis.url, retry_policy=IMPATIENT)
         await connections.run(push(name, "one"))
         own_redis.pause()
         with pytest.raises(StoreUnavailable):

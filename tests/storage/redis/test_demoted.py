@@ -106,7 +106,7 @@ async def test_the_next_try_reaches_the_new_primary(kind: str, server_with: Star
 
 async def test_a_try_that_gave_up_has_dropped_the_connection_too(server_with: StartServer) -> None:
     async with moving(server_with) as servers:
-        once = connected(servers.proxy.url, patience=RetryPolicy(tries=1))
+        once = connected(servers.proxy.url, retry_policy=RetryPolicy(tries=1))
         await once.run(push("talk", "before"))
         await servers.move()
 

@@ -189,7 +189,7 @@ async def test_a_replica_that_takes_no_writes(server_with: StartServer) -> None:
     primary = await server_with()
     replica = await server_with(("replicaof", "127.0.0.1", str(primary.port)))
 
-    await refused(connected(replica.url, patience=IMPATIENT), StoreUnavailable, "use the primary's address")
+    await refused(connected(replica.url, retry_policy=IMPATIENT), StoreUnavailable, "use the primary's address")
 
 
 async def test_a_server_that_is_full(server_with: StartServer) -> None:
@@ -234,7 +234,7 @@ async def test_a_loading_server_is_waited_for(server_with: StartServer) -> None:
 async def test_a_node_of_a_cluster_is_none_to_talk_to_alone(server_with: StartServer) -> None:
     server = await server_with(("cluster-enabled", "yes"))
 
-    await refused(connected(server.url, patience=IMPATIENT), StoreUnavailable, "cluster")
+    await refused(connected(server.url, retry_policy=IMPATIENT), StoreUnavailable, "cluster")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ async def test_an_address_of_something_else_is_told(address: str, remedy: str, s
 async def test_a_cluster_that_cannot_be_reached_is_unavailable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # nobody listens there
-        connections = connected(f"redis+cluster://127.0.0.1:{free.getsockname()[1]}", patience=IMPATIENT)
+        connections = connected(f"redis+cluster://127.0.0.1:{free.getsockname()[1]}", retry_policy=IMPATIENT)
 
         await refused(connections, StoreUnavailable, "did not answer")
 

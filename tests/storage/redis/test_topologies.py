@@ -131,7 +131,7 @@ async def test_closing_after_a_node_has_failed_closes_the_connections_to_the_oth
     redis_cluster: RedisCluster,
 ) -> None:
     names = [uuid4().hex for _ in range(60)]
-    connections = connected(f"{redis_cluster.url}?client_name={names[0]}", patience=IMPATIENT)
+    connections = connected(f"{redis_cluster.url}?client_name={names[0]}", retry_policy=IMPATIENT)
     await connections.run_many([push(name, "one") for name in names])
     failed, *others = redis_cluster.nodes
     lost = next(name for name in names if str(connections.node_of(list_of(name))).endswith(f":{failed.port}"))
@@ -176,7 +176,7 @@ async def test_writes_go_on_when_sentinels_change_the_primary(sentinels: Sentine
 
 
 async def test_no_sentinel_is_an_error_in_time() -> None:
-    connections = connected("redis+sentinel://127.0.0.1:1/sessions", patience=IMPATIENT)
+    connections = connected("redis+sentinel://127.0.0.1:1/sessions", retry_policy=IMPATIENT)
 
     with pytest.raises(StoreUnavailable, match="check its address"):
         await connections.run(push("nowhere", "one"))

@@ -160,7 +160,7 @@ class CommitQueue:
     def _send_due(self, queue: LoopQueue) -> None:
         """Start whatever may leave now."""
         if queue.is_sending:
-            return  # what cannot start is answered at once, and whoever starts it goes on
+            return  # what cannot start is answered at once, and the call that starts it goes on
         queue.is_sending = True
         try:
             while queue.waiting and queue.in_flight < queue.most_in_flight:
@@ -194,7 +194,7 @@ class CommitQueue:
         woken = sum([self._settle(queue, key, jobs, answers[key]) for key, jobs in batch.items()])
         queue.note_woken(woken)
         if woken > 1 and not queue.is_start_due:
-            # Who wrote together is likely to write again at once: after one turn of the loop they leave together.
+            # Callers that wrote together are likely to write again at once: in a turn of the loop they leave together.
             queue.is_start_due = True
             asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
         self._send_due(queue)

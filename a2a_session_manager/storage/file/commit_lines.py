@@ -1,6 +1,6 @@
 """One commit as one line of a log: a JSON header, then the events as they were encoded, apart by tabs.
 
-Encoded events hold neither newline nor tab (JSON escapes both), so their bytes stay readable in the file.
+Encoded events hold neither newline nor tab, since JSON escapes both, so their bytes stay readable in the file.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def _commit_held(
     try:
         if at_once and _takes_long(directory, log, size, commits):
             raise BusyError
-        # Deleted, and perhaps made again, since: the next try finds out.
+        # The session was deleted since, and perhaps made again: the next try finds out.
         if not log.exists(held_size=size) or log.creation != creation:
             raise BusyError
         if not directory.durable:
@@ -74,7 +74,7 @@ def _commit_held(
         _anchor(directory, log)
         first_bytes = log.first_bytes
         answers = commit_all(log, commits)
-        # Also when all was written before: whoever wrote it may have failed to sync.
+        # It is synced also when all was written before: the process that wrote it may have failed to sync.
         unsynced.add(log, first_bytes)
         return answers
     finally:
@@ -90,7 +90,7 @@ def _takes_long(directory: StoreDirectory, log: LogFile, size: int, commits: Seq
 def _anchor(directory: StoreDirectory, log: LogFile) -> None:
     """Bring to disk all that the next record of a log rests on, unless it is known to be there.
 
-    Whoever made the session may have died before that was done, or have had no need of it (durability=process).
+    The process that made the session may have died before that, or have had no need of it (durability=process).
     """
     if log.on_disk.is_anchored(log.first_bytes):
         return

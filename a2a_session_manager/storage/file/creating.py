@@ -59,7 +59,7 @@ def _write_log(
     payload = encode_line(commit, outcome.revision, 1, outcome.fresh, hidden=outcome.hidden, creation=record)
     new = directory.new_path(creation.creation_id)
     directory.make_folder(log.path.parent)
-    # Held until the tree names it, so that nobody takes it for what a cut-off creation left.
+    # The log is held until the tree names it, so that nobody takes it for what a cut-off creation left.
     data = framed(payload, 0 if directory.durable else None)
     with create_atomically(new, log.path, data, durable=directory.durable):
         tree.add(log.key.id, head.parent_id, creation.creation_id)
@@ -78,7 +78,7 @@ def _is_taken(directory: StoreDirectory, log: LogFile, tree: TreeFile) -> bool:
     if _is_named(directory, log, tree):
         return True
     with log.handle.exclusive() as size:
-        # Who makes a session holds its log until its tree names it: only now is it sure that nobody will.
+        # A process that makes a session holds its log until the tree names it: only now is it sure that none will.
         if size is None or not log.exists(held_size=size):
             raise BusyError
         if _is_named(directory, log, tree):
@@ -94,7 +94,7 @@ def _is_named(directory: StoreDirectory, log: LogFile, held: TreeFile) -> bool:
     tree = held
     if creation.root_id != held.root.id:
         tree = directory.tree(SessionKey(held.root.namespace, creation.root_id))
-    # Tried, not waited for: another thread may hold that tree and wait for this one.
+    # The lock is tried, not waited for: another thread may hold that tree and wait for this one.
     if not tree.handle.lock.acquire(blocking=False):
         raise BusyError
     try:
@@ -111,7 +111,7 @@ def _first_result(directory: StoreDirectory, log: LogFile, commit: EncodedCommit
     receipt = repeat(log, commit)
     if receipt is None:
         raise SessionAlreadyExists(log.key.id)
-    # Whoever wrote it may have died before it was on disk.
+    # The process that wrote it may have died before it was on disk.
     sync_tree(directory, tree)
     if directory.durable:
         log.handle.sync()

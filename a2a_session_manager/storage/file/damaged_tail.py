@@ -81,7 +81,7 @@ def _cut(directory: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
     log.remove_derived()
     sync_directory(folder)
     if kept < size:
-        # As a new file, and not by cutting this one: so everybody who has read it notices.
+        # The rest becomes a new file, so that everybody who has read the old one notices.
         new = directory.new_path(uuid4().hex)
         _copy(log, 0, kept, new)
         os.replace(new, log.path)

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import Guard, SessionKey
 
-# Between two chunks of a long purge: longer than others wait between two tries for a file.
+# The pause between two chunks of a purge is longer than others wait between two tries for a file.
 _PAUSE_SECONDS = 0.001
 _PURGE_TRIES = 3
 
@@ -65,7 +65,7 @@ def _delete(directory: StoreDirectory, key: SessionKey, creation_id: str, tree: 
                 session_id=key.id,
             )
         tree.delete(key.id)
-    # Also when it was ended before: whoever wrote that may have died before it was on disk.
+    # It is synced also when it was deleted before: the process that wrote that may have died before it was on disk.
     sync_tree(directory, tree)
 
 

@@ -34,9 +34,9 @@ def prepare_format(path: Path, *, durable: bool) -> bool:
     marker = path / _FORMAT_FILE
     if not marker.exists():
         _refuse_old_data(path)
-        # Before the format names it: nobody must take a new directory for a copy.
+        # The mark comes before the format file: nobody must take a new directory for a copy.
         _mark_as_in_use(path, durable=durable)
-        # Renamed into place: another process that looks meanwhile must not find half of it.
+        # It is renamed into place: another process must not find half of it.
         new = path / f"{_FORMAT_FILE}.{uuid4().hex}"
         with open(new, "x", opener=private_opener) as file:
             file.write(_FORMAT_TEXT)
@@ -78,7 +78,7 @@ def remedy_for_a_lost_part(path: Path) -> str:
 
 
 def bring_to_disk(path: Path) -> None:
-    """Sync what every promise rests on: whoever made the directory may have died before that."""
+    """Sync what every promise rests on: the process that made the directory may have died before that."""
     sync_file(path / _FORMAT_FILE)
     sync_directory(path)
     with suppress(PermissionError):  # a folder that we may pass through, but not read, is not ours to sync

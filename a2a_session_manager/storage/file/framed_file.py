@@ -83,18 +83,20 @@ class FramedFile(ABC):
 
         Raises BusyError, and reads nothing, when that is more than `most`.
 
-        Only a writer, who holds the file exclusively, knows its size (`hold` returned it) and may cut a torn tail;
+        Only a writer, which holds the file exclusively, knows its size (`hold` returned it) and may cut a torn tail;
         readers leave it and pass over it.
         """
         size = self._size() if held_size is None else held_size
         if size is None:
             self.start_over()
             return False
+        if size == self.offset > 0:
+            return True
         if most is not None and size - self.offset > most:
             raise BusyError
         covered = 0
         if self.offset == 0 and size > 0:
-            # Before the size is looked at again, so that the file holds whatever the mark tells of.
+            # The mark is read before the size is looked at again, so that the file holds whatever it tells of.
             covered = self.on_disk.mark.read(self._read_first_bytes()) if self.on_disk.durable else 0
             self.take_shortcut()
             size = self._size()  # others may have written since, and covered it by what was taken

@@ -50,10 +50,10 @@ class FileHandle:
         self.lock = threading.RLock()
         self._pool = pool
         self._fd: int | None = None
-        # Of the file that was read, and of the one that is open.
+        # Device and inode of the file that was read, and of the one that is open.
         self._identity: tuple[int, int] | None = None
         self._opened: tuple[int, int] | None = None
-        # Opened since somebody last compared it with what had been read of it.
+        # Whether it was opened since somebody last compared it with what had been read of it.
         self.is_fresh = True
         self.is_held = False
         self._is_read_only = False
@@ -117,7 +117,7 @@ class FileHandle:
     def _named_status(self) -> os.stat_result | None:
         """Return the status of the open file; None when it is not the one of its path any more."""
         try:
-            # Not by the count of its names: one of a backup made of links may be left.
+            # The count of its names does not tell: a backup made of links may hold one.
             status = os.stat(self._name, follow_symlinks=False)
         except FileNotFoundError:
             return None
@@ -167,7 +167,7 @@ class FileHandle:
     def cut(self, size: int, *, durable: bool = False) -> None:
         os.ftruncate(self.fd, size)
         if durable:
-            # Before anything is written there: what was cut must not come back after it when the power fails.
+            # The cut is on disk before anything is written there: what was cut must not come back when the power fails.
             os.fsync(self.fd)
 
     def sync(self) -> None:
@@ -192,7 +192,7 @@ class FileHandle:
     def _try_to_hold(self) -> bool:
         if self._is_read_only:
             raise PermissionError(errno.EACCES, "it can only be read", str(self.path))
-        # For a moment: who writes all the time lets go for less than it takes to come back later.
+        # It is tried for a moment: a process that writes all the time lets go for less than a later try would take.
         for _ in range(_HOLD_TRIES):
             if self._is_free():
                 return True

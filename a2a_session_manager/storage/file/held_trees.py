@@ -1,4 +1,4 @@
-"""Holding a tree file against all others: whoever makes sessions, ends them or purges them does so.
+"""Holding a tree file against all others, which making, deleting and purging sessions begin with.
 
 Lock order: tree, then log, never two logs. Each is a thread lock and a file lock; file locks are tried, not
 waited for: BusyError sends the work back to the queue. What was seen before a file was held is decided again then.

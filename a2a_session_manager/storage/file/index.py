@@ -89,7 +89,7 @@ class LogIndex:
     def has_newer(self, offset: int, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers what is remembered here record by record.
 
-        Looked for only when much is remembered, and ever more rarely when there is none.
+        It looks only when much is remembered, and ever more rarely where there is none.
         """
         if offset - self.covered <= self._much:
             return False
@@ -147,7 +147,7 @@ class LogIndex:
     def _begin_after(self, checkpoint: Checkpoint | None) -> None:
         """Remember nothing but what this checkpoint covers; None when the sidecars are not used."""
         self._checkpoint = checkpoint
-        # Up to which byte of the log the sidecars know it.
+        # Up to this byte the sidecars know the log.
         self.covered = 0 if checkpoint is None else checkpoint.covers
         self._due_bytes = max(CHECKPOINT_BYTES, 0 if checkpoint is None else checkpoint.size)
         self._recent_records = 0

@@ -56,7 +56,7 @@ class LogFile(FramedFile):
     def exists(self, *, held_size: int | None = None) -> bool:
         """Catch up and tell whether there is a log. A log without its first record is damage, not absence.
 
-        A writer, who holds the log exclusively and so knows its size, cuts a torn tail.
+        A writer, which holds the log exclusively and so knows its size, cuts a torn tail.
         """
         if not self.catch_up(held_size=held_size, cut_torn_tail=held_size is not None):
             return False

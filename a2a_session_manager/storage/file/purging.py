@@ -46,7 +46,7 @@ def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry
             return
         tree.purge(spent)
         if directory.durable:
-            # Also of those who spent nothing: a deleted session without its log and without this line is damage.
+            # The lines of those that spent nothing are synced too: without log and line, a deleted session is damage.
             tree.handle.sync()
             tree.on_disk.was_synced(tree.first_bytes, tree.offset)
         for _, log, _ in purged:
@@ -88,8 +88,8 @@ def remove_if_empty(directory: StoreDirectory, tree: TreeFile) -> bool:
         return False
     tree.on_disk.mark.remove()
     if directory.durable:
-        # Before the tree file goes: after a loss of power the root's log without it would be damage, and so would be
-        # the beginning of the next tree file beside the mark of this one.
+        # The folders are synced before the tree file goes: after a loss of power the root's log without it would be
+        # damage, and so would be the beginning of the next tree file beside the mark of this one.
         for folder in (directory.log(tree.root).path.parent, tree.path.parent):
             if folder.is_dir():
                 sync_directory(folder)
@@ -136,7 +136,7 @@ def _is_root_log_gone(directory: StoreDirectory, tree: TreeFile) -> bool:
         if not log.catch_up() or log.creation is None or log.creation.root_id != tree.root.id:
             return True
         with log.handle.exclusive() as size:
-            # Nobody makes a root while its tree is held, so it is the log that was found.
+            # Nobody makes a root while its tree is held, so this is the log that was found.
             if size is not None:
                 log.remove()
             return size is not None

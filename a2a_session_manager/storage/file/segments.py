@@ -26,7 +26,7 @@ _FINGERPRINTS = 1 << 8 * _WORD
 _SORTED_AT_ONCE = 2_000
 
 
-@lru_cache(maxsize=4_096)  # asked when an id comes, and again when a table takes it in
+@lru_cache(maxsize=4_096)  # it is asked for when an id comes, and again when a table takes it in
 def fingerprint(kind: str, identifier: str) -> int:
     """Return 64 bits that stand for an id of a kind; the record it leads to tells whether it is that id."""
     return int.from_bytes(hashlib.blake2b(f"{kind}{identifier}".encode(), digest_size=_WORD).digest(), "little")

@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 class Sidecars:
-    """Reads and writes the sidecars of one log. Only who holds the log exclusively writes them."""
+    """Reads and writes the sidecars of one log. Only the exclusive holder of the log writes them."""
 
     def __init__(self, log_path: Path) -> None:
         self.checkpoint_path = log_path.with_suffix(".ckpt")

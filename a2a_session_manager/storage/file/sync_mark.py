@@ -5,10 +5,10 @@ That may go, for nobody was promised it. The same bytes in front of this mark ar
 where a whole block of records is damaged, only a file beside them can still tell. The mark is never synced: an older
 one, or none, tells of less, which is right as well.
 
-A second line says what was synced since, so that a writer who comes newly knows it. It judges nothing: the newest write
-is always taken for one that may have been under way.
+A second line says what was synced since, so that a writer that has just opened the file knows it. It judges nothing:
+the newest write is always taken for one that may have been under way.
 
-The name sorts in front of `.log` and `.tree`, so that a copy of the folder holds no mark that is newer than its file.
+Its name sorts in front of `.log` and `.tree`, so that a copy of the folder holds no mark that is newer than its file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SyncMark:
         return max(_offset(lines[:_SIZE], first_bytes), _offset(lines[_SIZE:], first_bytes))
 
     def write(self, first_bytes: bytes, offset: int, *, durable: bool = False) -> None:
-        """Write that the file that begins so is on disk up to `offset`. Only by who holds that file exclusively."""
+        """Write that the file that begins so is on disk up to `offset`. Only its exclusive holder calls this."""
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600)
         try:
             os.pwrite(fd, _line(first_bytes, offset), 0)

@@ -42,16 +42,16 @@ class Unsynced:
     def __init__(self, syncer: Syncer, *, most: int) -> None:
         self._syncer = syncer
         self._most = most
-        # Each with a file of our own: the log's may be closed meanwhile.
+        # Each by a descriptor of our own: the log's may be closed meanwhile.
         self._logs: dict[int, tuple[LogFile, bytes, int]] = {}
         self.failures: dict[SessionKey, SessionManagerError] = {}
 
     def add(self, log: LogFile, first_bytes: bytes) -> None:
-        """Take a log that begins so while it is held; its answers count once `sync` has returned."""
+        """Take a log that begins so, while it is held; its answers count once `sync` has returned."""
         self._logs[descriptors.duplicated(log.handle.fd)] = (log, first_bytes, log.handle.size())
 
     def make_room(self) -> None:
-        """Sync now when as many files are open as may be. Hold no log meanwhile, as for `sync`."""
+        """Sync now when as many files are open as may be. The caller holds no log meanwhile, as for `sync`."""
         if len(self._logs) >= self._most:
             self.sync()
 

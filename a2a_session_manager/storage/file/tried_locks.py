@@ -1,4 +1,4 @@
-"""Being `with` a file only if no other thread has it: who waits for nobody does so."""
+"""Entering a file only if no other thread has it, for work that must not wait."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _State: TypeAlias = "tuple[str, int] | None"
 _Signature: TypeAlias = "tuple[tuple[int, int, int, int] | None, ...]"
 
 _PAUSE_SECONDS = 0.25
-# However many are followed: other processes' events are promised within a second.
+# However many are followed, other processes' events are promised within a second.
 _LONGEST_PAUSE_SECONDS = 0.7
 _REST = 30  # a pause is at least so many times as long as the poll before it
 
@@ -52,7 +52,7 @@ class Watch:
             root_id = self.key.id if log.creation is None else log.creation.root_id
         tree = directory.tree(SessionKey(self.key.namespace, root_id))
         self.paths = (str(log.path), str(tree.path))
-        # Before the session is read: what is written meanwhile shows in the next poll.
+        # It is taken before the session is read: what is written meanwhile shows in the next poll.
         self.signature = _signature(self.paths)
         with suppress(SessionManagerError), reader.existing(self.key) as found:
             if found is not None and found.head is not None:

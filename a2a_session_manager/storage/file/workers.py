@@ -38,7 +38,7 @@ class Work(Generic[ResultT]):
         self._error: BaseException | None = None
 
     def add_done_callback(self, tell: Callable[[Work[ResultT]], object], /, *, context: Context) -> None:
-        """Have the loop call `tell`. For the one who has started this, before the loop goes on."""
+        """Have the loop call `tell`. The caller of `start` does this before it lets the loop go on."""
         self._tell = tell
         self._context = context
 
@@ -59,7 +59,7 @@ class Work(Generic[ResultT]):
             self._error = error
 
     def wake_loop(self) -> None:
-        """Say that the work is done."""
+        """Tell the loop that the work is done."""
         with suppress(RuntimeError):  # the loop was closed: nobody waits
             self._loop.call_soon_threadsafe(self._tell_now)
 

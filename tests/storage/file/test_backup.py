@@ -241,9 +241,9 @@ def test_a_directory_that_is_taken_for_a_copy_loses_nothing_that_others_write_me
     other = FileSessionStore(tmp_path)
     asyncio.run(make_children(other))  # it works here, and goes on to
 
-    def roots_after_others_wrote(shelf: StoreDirectory, folder: Path) -> Iterator[SessionKey]:
+    def roots_after_others_wrote(directory: StoreDirectory, folder: Path) -> Iterator[SessionKey]:
         asyncio.run(make_again(other))
-        return roots(shelf, folder)
+        return roots(directory, folder)
 
     monkeypatch.setattr(restoring, "_roots", roots_after_others_wrote)
     (tmp_path / "in-use").unlink()  # as earlier releases left a directory

@@ -132,9 +132,11 @@ FIELDS = [
 ]
 
 
+@pytest.mark.parametrize("usage", [None, TokenUsage(prompt_tokens=3, model="m")], ids=["metadata is last", "usage is"])
 @pytest.mark.parametrize(("name", "value"), FIELDS, ids=str)
-def test_a_record_that_is_json_but_no_event_is_damage_among_good_ones(name: str, value: Any) -> None:
-    usage = TokenUsage(prompt_tokens=3, model="m")
+def test_a_record_that_is_json_but_no_event_is_damage_among_good_ones(
+    name: str, value: Any, usage: TokenUsage | None
+) -> None:
     records = stored(
         *(SessionEvent(message={"n": n}, task_id="r", metadata={"a": 1}, token_usage=usage) for n in range(5))
     )
@@ -177,15 +179,42 @@ def test_no_time_is_too_rare_for_a_message(moment: datetime) -> None:
 
 def test_records_that_are_whole_only_together_are_damaged_each() -> None:
     good, torn, rest, two = stored(*(SessionEvent(message={"n": n}) for n in range(4)))
-    half = len(torn.data) - 1
+    # In one list they are four good events: the second swallows the third, and the fourth is two.
     records = [
         good,
-        torn._replace(data=torn.data[:half] + b',"x":[1'),
-        rest._replace(data=b'{"v":1,"a":1}]}'),
-        two._replace(data=two.data + b"," + two.data),
+        torn._replace(data=torn.data.replace(b'{"n":1}', b'[{"n":1')),
+        rest._replace(data=rest.data.replace(b'{"n":2}', b'{"n":2}}]')),
+        two._replace(data=two.data[:-1] + b"},5,{" + two.data[len(b'{"v":1,') :]),
     ]
 
     assert same_as_by_the_events(records)[1] == 2
+
+
+METADATA = b',"metadata":{"framework":"x"}}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (METADATA, b',"metadata":[]' + METADATA),
+        (METADATA, b',"metadata":{"a":1}' + METADATA),
+        (METADATA, b',"token_usage":null' + METADATA),
+        (METADATA, b',"source":"user"' + METADATA),
+        (METADATA, b',"more":1' + METADATA),
+        (METADATA, b'"' + METADATA),
+        (METADATA, b"]" + METADATA),
+        (b"{", b'[{"x":1},{'),
+        (b'"message":', b'"message":{"a":'),
+    ],
+)
+@pytest.mark.parametrize("damaged", [[0], [1], [0, 1, 2]])
+def test_records_that_end_alike_are_read_as_the_events_do(before: bytes, after: bytes, damaged: list[int]) -> None:
+    records = stored(*(SessionEvent(message={"n": n}, metadata={"framework": "x"}) for n in range(3)))
+    for at in damaged:
+        assert before in records[at].data
+        records[at] = records[at]._replace(data=records[at].data.replace(before, after, 1))
+
+    same_as_by_the_events(records)
 
 
 def test_a_newer_format_is_named() -> None:
@@ -208,10 +237,12 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
         SessionEvent(message=[1.5, 10**40], metadata={"a": {"b": []}}, token_usage=usage),
         SessionEvent(message="x", timestamp=datetime(2024, 2, 29, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
     )
-    expected = by_the_events(records)
+    alike = stored(*(SessionEvent(message={"n": n}, metadata={"framework": "x"}, task_id="r") for n in range(3)))
+    expected, alike_expected = by_the_events(records), by_the_events(alike)
     monkeypatch.setattr(message_codec, "decode_event", refused)
 
     assert by_the_batch(records) == expected
+    assert by_the_batch(alike) == alike_expected
 
 
 async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,8 @@ from operator import itemgetter
 from typing import Final
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.models.token_tally import COUNTERS
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
-from a2a_session_manager.storage.heads import BOUNDED_RUNS
 from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.records import (
     LoadedSession,
@@ -25,7 +23,7 @@ from a2a_session_manager.storage.records import (
     TreeNode,
     TreeTotals,
 )
-from a2a_session_manager.storage.redis import fast_load, scripts
+from a2a_session_manager.storage.redis import fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
     events_of,
@@ -44,7 +42,6 @@ from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, pairs, ranges_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
-_COUNTER_NAMES: Final = " ".join(COUNTERS)
 _EVENTS_A_PAGE: Final = 10_000
 _NODES_A_PIPELINE: Final = 1_000
 
@@ -67,7 +64,7 @@ class Reader:
                 return [glanced]
         heads = await self._plain_heads(keys) if last == 0 and not whole_head and len(keys) > 1 else {}
         others = [key for key in keys if key not in heads]
-        call_at = partial(_load_call, last=last, whole_head=whole_head)
+        call_at = partial(read_calls.load, last=last, whole_head=whole_head)
         answers = iter(await self._locator.ask_many(others, call_at) if others else ())
         loaded: list[LoadedSession | None] = []
         for key in keys:
@@ -90,7 +87,7 @@ class Reader:
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         """Return the newest visible events, without the head; see `Backend.read_tail`."""
-        call_at = partial(_tail_call, last=last)
+        call_at = partial(read_calls.tail, last=last)
         while (found := await self._locator.ask(key, call_at)) is not None:
             _, creation_id, visible, flat_ranges, entries = found.reply
             ranges = ranges_of(flat_ranges)
@@ -104,7 +101,9 @@ class Reader:
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
-        found = await self._locator.ask(key, partial(_read_log_call, after=after, limit=limit, max_bytes=max_bytes))
+        found = await self._locator.ask(
+            key, partial(read_calls.read_log, after=after, limit=limit, max_bytes=max_bytes)
+        )
         if found is None:
             return None
         _, creation_id, revision, tag, is_last, hidden, retractions, entries = found.reply
@@ -247,25 +246,6 @@ class Reader:
         for node in nodes:
             self._locator.remember(SessionKey(keys.key.namespace, node.id), keys.root_id)
         return nodes
-
-
-def _load_call(keys: SessionKeys, *, last: int | None, whole_head: bool) -> ScriptCall:
-    touched = (*keys.core, keys.hidden, keys.runs, keys.unfinished, keys.children, keys.retractions)
-    count = -1 if last is None else last
-    arguments: list[Value] = [keys.key.id, int(keys.is_root), count, int(whole_head), _COUNTER_NAMES, BOUNDED_RUNS]
-    return ScriptCall(scripts.LOAD, touched, arguments, keys.key.id)
-
-
-def _tail_call(keys: SessionKeys, *, last: int | None) -> ScriptCall:
-    touched = (*keys.core, keys.hidden, keys.retractions)
-    arguments: list[Value] = [keys.key.id, int(keys.is_root), -1 if last is None else last]
-    return ScriptCall(scripts.TAIL, touched, arguments, keys.key.id)
-
-
-def _read_log_call(keys: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
-    touched = (*keys.core, keys.hidden, keys.retractions)
-    arguments: list[Value] = [keys.key.id, int(keys.is_root), after, limit, max_bytes]
-    return ScriptCall(scripts.READ_LOG, touched, arguments, keys.key.id)
 
 
 def _retractions(key: SessionKey, members: Flat) -> list[StoredRetraction]:

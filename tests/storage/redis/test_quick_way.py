@@ -20,7 +20,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
-from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, scripts, session_reader
+from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.private import ways_of
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
@@ -200,7 +200,7 @@ async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: 
     async with both_ways(redis_server) as [store, _]:
         await store.create("talk")
         await store.append("talk", *map(plain, range(5)))
-        monkeypatch.setattr(session_reader, "_load_call", no_script)
+        monkeypatch.setattr(read_calls, "load", no_script)
         found = await store.get("talk", last=3)
         assert [each and each.id for each in await store.get_many(["talk", "talk"])] == ["talk", "talk"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionManagerError
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
 from a2a_session_manager.limits import StoreLimits
@@ -13,9 +14,9 @@ from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.serialization.json_check import JsonCheck
+from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
 from a2a_session_manager.serialization.plain_json import has_split_character
-from a2a_session_manager.serialization.values import encode_value, inline_or_thread
+from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.records import (
     EncodedCommit,
@@ -50,11 +51,12 @@ async def encode_commit(
     """
     written_at, limits = now_micros(), target.limits
     try:
-        commit = await inline_or_thread(
-            lambda check: _encoded(events, change, check, limits, written_at),
-            limits,
-            values_beside=EVENT_VALUES * len(events),
-        )
+        try:  # as inline_or_thread does; here its layers would be a twentieth of an append
+            check = JsonCheck(limits.inline_bytes - EVENT_VALUES * JsonCheck.VALUE_WEIGHT * len(events))
+            commit = _encoded(events, change, check, limits, written_at)
+        except TooHeavy:
+            heavy = SizeCheck(limits.event_bytes)
+            commit = await in_thread(_encoded, events, change, heavy, limits, written_at)
         commit.creation_id = target.creation_id
         if change is not None or expected_revision is not None:
             commit.expected_revision = arguments.limit("expected_revision", expected_revision)

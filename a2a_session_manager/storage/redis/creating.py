@@ -7,6 +7,7 @@ creation of the id takes it over, and listings remove it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
@@ -103,7 +104,8 @@ class Creator:
             if status == b"REFUSED":
                 attempt += 1
             elif status == b"FIRST":
-                self._reaper.look_after(await self._expiry.refresh(keys.of(parent.id), reply[1]))
+                with suppress(SessionNotFound):  # the next try is told that the parent is gone
+                    self._reaper.look_after(await self._expiry.refresh(keys.of(parent.id), reply[1]))
             elif status == b"EXPIRED":
                 await self._reaper.remove_expired([keys])
             elif status == b"NOPARENT":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.claims import touch_locator
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.shards import run_all
 
 
 class Expiry:
@@ -22,7 +23,8 @@ class Expiry:
     async def refresh(self, keys: SessionKeys, deadline: int) -> list[SessionKeys]:
         """Let a session and its ancestors live until `deadline` at least, those that expire at all.
 
-        Returns others of the namespace that should have expired, to look after.
+        Returns others of the namespace that should have expired, to look after. Raises SessionNotFound when the
+        session has expired meanwhile.
         """
         _, lineage = await self._connections.run(ScriptCall(scripts.LINEAGE, [keys.tree], [keys.key.id]))
         sessions = [keys.of(session_id.decode()) for session_id in lineage]
@@ -31,9 +33,9 @@ class Expiry:
         overdue = await self._index.extend(sessions, deadline)
         calls = [touch_locator(each, deadline, is_new=False) for each in sessions if not each.is_root]
         calls += [_refresh(each, deadline) for each in sessions]
-        for answer in await self._connections.run_many(calls):
-            if isinstance(answer, SessionManagerError):
-                raise answer
+        answers = await run_all(self._connections, calls)
+        if not answers or answers[-1][0] == b"NOSESSION":
+            raise SessionNotFound(keys.key.id)
         return overdue
 
     async def bound_locator(self, keys: SessionKeys, deadline: int) -> None:

@@ -392,6 +392,31 @@ async def test_a_write_lets_a_session_and_its_ancestors_live_on_and_idle_sibling
     assert busy + 5 >= below
 
 
+@pytest.mark.parametrize("name", ["root", "kid"])
+async def test_a_write_that_comes_too_late_to_keep_its_session_is_not_acknowledged(
+    open_store: OpenStore, name: str
+) -> None:
+    store = open_store(LONG)
+    await store.create("root")
+    await store.create("kid", parent_id="root")
+    await shorten(store, name, 60_000)
+    connections: Any = connections_of(store)
+    run = connections.run
+
+    async def expiring_first(call: Any) -> Any:
+        if call.script is scripts.LINEAGE:
+            await shorten(store, name, 1)
+            await asyncio.sleep(0.02)
+        return await run(call)
+
+    connections.run = expiring_first
+
+    with pytest.raises(SessionNotFound):
+        await store.append(name, said())
+
+    assert await open_store(None).get(name) is None
+
+
 async def loaded_children(store: BaseSessionStore) -> list[str]:
     return (await whole(store, "root")).child_ids
 

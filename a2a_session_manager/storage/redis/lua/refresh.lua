@@ -2,7 +2,8 @@
 -- KEYS: head, tree, its other keys and, of a root, those of its tree. ARGV: session id, deadline, "1" for a root.
 
 local head = head_at(KEYS[1])
-if not head or head.ttl == 0 or redis.call('PTTL', KEYS[1]) < 0 then return {'OK'} end
+if not head then return {'NOSESSION'} end
+if head.ttl == 0 or redis.call('PTTL', KEYS[1]) < 0 then return {'OK'} end
 if head.deadline >= tonumber(ARGV[2]) then return {'OK'} end
 local is_root = ARGV[3] == '1'
 redis.call('HSET', KEYS[1], 'deadline', ARGV[2])

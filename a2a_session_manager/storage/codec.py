@@ -82,7 +82,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
     left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = usage is None and len(fields) == _EVENT_FIELDS and type(fields["type"]) in _PLAIN_TYPES
-    return EncodedEvent(event_id, marked(dumped(event, _EVENT_SERIALIZER, left_out, is_checked)), task_id, delta)
+    return EncodedEvent(event_id, dumped(event, _EVENT_SERIALIZER, left_out, is_checked), task_id, delta)
 
 
 def decode_event(
@@ -137,12 +137,13 @@ def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
 
 
 def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
-    """Return a model as JSON without its mark; `is_checked` if pydantic need not warn. Raises InvalidEvent."""
+    """Return a model as JSON after the format's version; `is_checked`: pydantic need not warn. Raises InvalidEvent."""
     try:
         # Of pydantic's switch, the text takes a third of the whole call.
-        return serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
+        data = serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
     except (PydanticSerializationError, UnicodeEncodeError):
-        return escaped_whole(_python(serializer, model, left_out), type(model).__name__)
+        data = escaped_whole(_python(serializer, model, left_out), type(model).__name__)
+    return MARK + data[1:]
 
 
 def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:
@@ -215,11 +216,6 @@ def loaded(data: bytes, model: type[Any]) -> Any:
             raise
         # pydantic's parser knows no lone surrogates; if it is not that, json raises in its turn.
         return model.__pydantic_validator__.validate_python(json.loads(data))
-
-
-def marked(data: bytes) -> bytes:
-    """Return a JSON object that begins with the version of the format."""
-    return MARK + data[1:]
 
 
 def _as_plain_json(

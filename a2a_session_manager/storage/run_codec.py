@@ -6,7 +6,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.serialization.json_check import JsonCheck
-from a2a_session_manager.storage.codec import damaged, dumped, is_inexact, loaded, marked, validated
+from a2a_session_manager.storage.codec import damaged, dumped, is_inexact, loaded, validated
 from a2a_session_manager.storage.records import StoredRun
 
 _RUN_SERIALIZER = SessionRun.__pydantic_serializer__
@@ -22,7 +22,7 @@ def encode_run(run: SessionRun, check: JsonCheck) -> StoredRun:
     plain = check.check(run.metadata, f"runs[{run.id}]", "metadata")
     if plain is not run.metadata:
         run = run.model_copy(update={"metadata": plain})
-    return StoredRun(run.status.value, marked(dumped(run, _RUN_SERIALIZER, set())))
+    return StoredRun(run.status.value, dumped(run, _RUN_SERIALIZER, set()))
 
 
 def decode_run(run: StoredRun, session_id: str) -> SessionRun:

@@ -39,7 +39,7 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
-from a2a_session_manager.storage.redis.session_reader import Reader
+from a2a_session_manager.storage.redis.session_reader import SessionReader
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
 
@@ -60,7 +60,7 @@ class RedisBackend(Backend):
         self._locator = Locator(connections, prefix, index)
         self._reaper = reaper = Reaper(connections, index, self._begun)
         self._expiry = Expiry(connections, index, ttl)
-        self._reader = Reader(connections, self._locator, reaper)
+        self._reader = SessionReader(connections, self._locator, reaper)
         self._creator = Creator(connections, self._locator, index, self._expiry, reaper)
         self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
         self._listing = Listing(index, reaper)

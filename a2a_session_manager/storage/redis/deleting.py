@@ -17,14 +17,14 @@ from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, pairs, status_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
-from a2a_session_manager.storage.redis.session_reader import Reader
+from a2a_session_manager.storage.redis.session_reader import SessionReader
 
 
 class Deleter:
     """Deletes sessions. A crash after the first step leaves keys that nobody reads and that are removed later."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, index: Index, reader: Reader, reaper: Reaper
+        self, connections: Connections, locator: Locator, index: Index, reader: SessionReader, reaper: Reaper
     ) -> None:
         self._connections = connections
         self._locator = locator

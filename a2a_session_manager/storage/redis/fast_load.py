@@ -19,20 +19,20 @@ from a2a_session_manager.storage.redis.script import Command
 FEW: Final = 32
 
 
-def questions(keys: SessionKeys, last: int) -> list[Command]:
-    """Return what to ask, in one atomic step."""
-    asked: list[Command] = [
+def commands(keys: SessionKeys, last: int) -> list[Command]:
+    """Return the commands that read the session. They belong into one transaction, unless `last` is 0."""
+    reads: list[Command] = [
         ("HGET", keys.tree, f"n:{keys.key.id}".encode()),
         ("HGETALL", keys.head),
         ("LLEN", keys.log),
         ("EXISTS", keys.ids),
         ("EXISTS", keys.hidden, keys.retractions, keys.runs, keys.unfinished),
     ]
-    return [*asked, ("LRANGE", keys.log, -last, -1)] if last else asked
+    return [*reads, ("LRANGE", keys.log, -last, -1)] if last else reads
 
 
-async def seen(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
-    """Return what the answers tell of a plain session; None for any other, or none. Raises CorruptSession."""
+async def parse(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
+    """Return the session that the answers hold; None when it is not plain, or not there. Raises CorruptSession."""
     line, head, length, has_ids, others, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
         return None

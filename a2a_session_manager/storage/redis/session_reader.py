@@ -46,7 +46,7 @@ _EVENTS_A_PAGE: Final = 10_000
 _NODES_A_PIPELINE: Final = 1_000
 
 
-class Reader:
+class SessionReader:
     """Reads sessions wherever they lie."""
 
     def __init__(self, connections: Connections, locator: Locator, reaper: Reaper) -> None:
@@ -59,9 +59,9 @@ class Reader:
     ) -> list[LoadedSession | None]:
         """Return heads with their newest events; see `Backend.load`."""
         if len(keys) == 1 and not whole_head and last is not None and last <= fast_load.FEW:
-            glanced = await self._glanced(keys[0], last)
-            if glanced is not None:
-                return [glanced]
+            loaded_fast = await self._loaded_fast(keys[0], last)
+            if loaded_fast is not None:
+                return [loaded_fast]
         heads = await self._plain_heads(keys) if last == 0 and not whole_head and len(keys) > 1 else {}
         others = [key for key in keys if key not in heads]
         call_at = partial(read_calls.load, last=last, whole_head=whole_head)
@@ -173,19 +173,19 @@ class Reader:
         No transaction is needed: a head comes in one command, and what does not fit to it is left to the script.
         """
         sessions = list(map(self._locator.keys_of, wanted))
-        commands = [fast_load.questions(keys, 0) for keys in sessions]
+        commands = [fast_load.commands(keys, 0) for keys in sessions]
         replies = iter(await self._connections.read_many([each for some in commands for each in some]))
         heads: dict[SessionKey, LoadedSession] = {}
         for keys, some in zip(sessions, commands, strict=True):
-            loaded = await fast_load.seen(keys, 0, list(islice(replies, len(some))))
+            loaded = await fast_load.parse(keys, 0, list(islice(replies, len(some))))
             if loaded is not None:
                 heads[keys.key] = loaded
         return heads
 
-    async def _glanced(self, key: SessionKey, last: int) -> LoadedSession | None:
+    async def _loaded_fast(self, key: SessionKey, last: int) -> LoadedSession | None:
         keys = self._locator.keys_of(key)
-        answers = await self._connections.read_at_once(fast_load.questions(keys, last))
-        return None if answers is None else await fast_load.seen(keys, last, answers)
+        answers = await self._connections.read_at_once(fast_load.commands(keys, last))
+        return None if answers is None else await fast_load.parse(keys, last, answers)
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""

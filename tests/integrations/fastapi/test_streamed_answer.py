@@ -54,7 +54,7 @@ async def test_an_answer_that_is_cut_off_is_kept_once_and_says_so(stop: Stop, tm
             async with StreamedAnswer(chat) as answer:
                 answer.write("Day 1: ")
                 answer.write("muse")
-                # Keeps the session's lane busy: what a cancelled caller has waiting there would be withdrawn.
+                # They keep the session busy: a commit of a cancelled caller that waits for its turn is withdrawn.
                 meanwhile.extend(asyncio.ensure_future(chat.user(f"meanwhile {each}")) for each in range(20))
                 await asyncio.sleep(0)
                 reached()

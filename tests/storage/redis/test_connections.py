@@ -380,7 +380,7 @@ def test_a_server_that_hangs_keeps_no_connection_open(own_redis: RedisServer, na
     gc.collect()  # a connection left open would warn, and warnings are errors
 
 
-class TestWakeups:
+class TestPubSubListener:
     """A published number wakes; a hint that is lost costs time and nothing else."""
 
     async def test_who_waits_is_woken_by_a_higher_number(self, connections: Connections, name: str) -> None:

@@ -1,6 +1,6 @@
 """The quick way of an append leaves the same keys behind as the way that every other commit takes.
 
-And a glance at the newest events tells the same as the script.
+And the fast load of the newest events tells the same as the script.
 """
 
 from __future__ import annotations
@@ -127,15 +127,15 @@ def test_the_quick_way_is_really_taken(redis_server: RedisServer) -> None:
 
 @asynccontextmanager
 async def both_ways(server: RedisServer, protocol: int = 2) -> AsyncIterator[list[BaseSessionStore]]:
-    """Open two stores over the same sessions: one that glances, one that asks the script."""
+    """Open two stores over the same sessions: one that loads fast, one that asks the script."""
     prefix = f"test-{uuid4().hex}:"
     client = await asyncio.to_thread(Redis, host="127.0.0.1", port=server.port)
-    async with client, store_from_url(f"{server.url}?key_prefix={prefix}&protocol={protocol}") as glancing:
-        yield [glancing, RedisSessionStore(client, key_prefix=prefix)]
+    async with client, store_from_url(f"{server.url}?key_prefix={prefix}&protocol={protocol}") as fast:
+        yield [fast, RedisSessionStore(client, key_prefix=prefix)]
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-async def test_a_glance_tells_what_the_script_tells(redis_server: RedisServer, protocol: int) -> None:
+async def test_a_fast_load_tells_what_the_script_tells(redis_server: RedisServer, protocol: int) -> None:
     async with both_ways(redis_server, protocol) as stores:
         store = stores[0]
         await store.create("empty")
@@ -152,13 +152,13 @@ async def test_a_glance_tells_what_the_script_tells(redis_server: RedisServer, p
         await store.delete("deleted")
         for session_id in ("empty", "plain", "child", "with runs", "retracted", "deleted", "never"):
             for last in (0, 1, 3, fast_load.FEW, fast_load.FEW + 1, 100):
-                glanced, told = [await each.get(session_id, last=last) for each in stores]
+                loaded, told = [await each.get(session_id, last=last) for each in stores]
 
-                assert (glanced is None) == (told is None) == (session_id in ("deleted", "never"))
-                if glanced is not None and told is not None:
-                    assert glanced.model_dump() == told.model_dump()
-                    assert [event.seq for event in glanced.events] == [event.seq for event in told.events]
-                    assert glanced.token_summary == told.token_summary
+                assert (loaded is None) == (told is None) == (session_id in ("deleted", "never"))
+                if loaded is not None and told is not None:
+                    assert loaded.model_dump() == told.model_dump()
+                    assert [event.seq for event in loaded.events] == [event.seq for event in told.events]
+                    assert loaded.token_summary == told.token_summary
 
 
 async def test_many_heads_tell_what_the_script_tells(redis_server: RedisServer) -> None:
@@ -193,7 +193,7 @@ async def test_many_heads_are_not_read_past_damage(redis_server: RedisServer, pa
 
 
 @directly
-async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fast_load_asks_no_script(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_script(*_: object, **__: object) -> None:
         raise AssertionError("asked the script")
 
@@ -211,11 +211,11 @@ async def test_a_glance_is_really_taken(redis_server: RedisServer, monkeypatch: 
     assert [event.seq for event in found.events] == [3, 4, 5]
 
 
-async def test_a_glance_is_one_moment(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, seen = fast_load.questions, fast_load.seen
+async def test_a_fast_load_is_one_moment(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands, parse = fast_load.commands, fast_load.parse
     long = ("EXISTS", b"x" * 1_000_000)  # of which the server reads a piece at a time, and serves others between
-    monkeypatch.setattr(fast_load, "questions", lambda *which: [*asked(*which)[:-1], long, asked(*which)[-1]])
-    monkeypatch.setattr(fast_load, "seen", lambda keys, last, answers: seen(keys, last, [*answers[:-2], answers[-1]]))
+    monkeypatch.setattr(fast_load, "commands", lambda *which: [*commands(*which)[:-1], long, commands(*which)[-1]])
+    monkeypatch.setattr(fast_load, "parse", lambda keys, last, answers: parse(keys, last, [*answers[:-2], answers[-1]]))
     async with both_ways(redis_server) as [store, other]:
         await store.create("talk")
         await store.append("talk", plain(1))

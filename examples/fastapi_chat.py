@@ -1,6 +1,7 @@
 """A chat over HTTP: answers are streamed, and kept once, whole or marked as interrupted. The model is scripted.
 
-To run: python examples/fastapi_chat.py (it serves itself, talks to itself, and stops)
+To run: python examples/fastapi_chat.py  (pip install 'a2a_session_manager[fastapi]' uvicorn httpx2)
+        It serves itself, talks to itself, and stops.
 To serve: SESSIONS_URL=file:./sessions uvicorn fastapi_chat:app --app-dir examples
 It prints: the answer to one question, how its run ended, what a second tab sees, the conflict of a stale one, and what
 the store has done.

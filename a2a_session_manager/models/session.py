@@ -191,13 +191,16 @@ class Session(CheckedModel, Generic[MessageT]):
     ) -> bool:
         """Take in, in one step, a commit that was made now and holds nothing but the `new` events.
 
-        Returns False, and does nothing, unless it is the one after the last commit seen, and its events are few.
+        Returns False, and does nothing, unless it is the one after the last commit seen, its events are few, and no
+        later event was seen, nor was any hidden.
         """
         sync = self._sync
         if sync is None or revision != sync.revision + 1 or last_seq != sync.last_seq + len(new):
             return False
         count = len(sync.events)
         if len(new) > sync_state.EVENTS_AT_ONCE or (count and (sync.events[-1].seq or 0) > sync.last_seq):
+            return False
+        if sync.retracted and sync.retracted[-1][1] > sync.last_seq:
             return False
         self.events[count:count] = new
         sync.events += new

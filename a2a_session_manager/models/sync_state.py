@@ -24,6 +24,8 @@ class SyncState:
         tag: the tag of the commit that made `revision`, since that number comes again after a restore.
         events: those in the session's list that are stored, by seq.
         hidden: ranges of seqs that were hidden through this object; `totals` still counts their events.
+        retracted: all ranges of seqs that were hidden through this object, also those of events that are not counted
+            yet, since the answer to their append comes after that to the retraction.
         state, properties, runs: encoded bytes by key.
         totals: what all events up to `last_seq` and those in `events` spent.
         earlier_events: how many visible events a read with `last=` left out.
@@ -42,6 +44,7 @@ class SyncState:
     tag: str = ""
     events: list[SessionEvent[Any]] = field(default_factory=list)
     hidden: list[tuple[int, int]] = field(default_factory=list)
+    retracted: list[tuple[int, int]] = field(default_factory=list)
     state: dict[str, bytes] = field(default_factory=dict)
     properties: dict[str, bytes] = field(default_factory=dict)
     runs: dict[str, bytes] = field(default_factory=dict)
@@ -56,6 +59,7 @@ class SyncState:
             self,
             events=list(self.events),
             hidden=list(self.hidden),
+            retracted=list(self.retracted),
             state=dict(self.state),
             properties=dict(self.properties),
             runs=dict(self.runs),

@@ -16,7 +16,7 @@ from a2a_session_manager.storage.records import Range
 
 def put_in_place(session: Session[Any], sync: SyncState, events: Sequence[SessionEvent[Any]]) -> None:
     """Put stored events where their seqs say, in the session and among the known ones: each once, if it is visible."""
-    ranges.add(sync.hidden, [(_seq(event), _seq(event)) for event in events if event.retracted])
+    ranges.add(sync.hidden, [(_seq(event), _seq(event)) for event in events if _is_hidden(sync, event)])
     places = _missing(sync, events)
     if not places:
         return
@@ -34,6 +34,7 @@ def put_in_place(session: Session[Any], sync: SyncState, events: Sequence[Sessio
 
 def hide(session: Session[Any], sync: SyncState, hidden: Sequence[Range]) -> None:
     """Take hidden events out of the session and of the known events, without a look at those that stay."""
+    ranges.add(sync.retracted, hidden)
     known = sync.events
     count = len(known)
     cuts = [(bisect_left(known, first, key=_seq), bisect_right(known, last, key=_seq)) for first, last in hidden]
@@ -50,6 +51,11 @@ def hide(session: Session[Any], sync: SyncState, hidden: Sequence[Range]) -> Non
 def holds(sync: SyncState, event: SessionEvent[Any]) -> bool:
     """Tell whether the event of this seq is known."""
     return _is_at(sync, _place(sync, event), event)
+
+
+def _is_hidden(sync: SyncState, event: SessionEvent[Any]) -> bool:
+    """Tell whether the event was hidden when it was sent again, or through this session before its answer came."""
+    return event.retracted or ranges.contains(sync.retracted, _seq(event))
 
 
 def _is_at(sync: SyncState, place: int, event: SessionEvent[Any]) -> bool:
@@ -69,7 +75,7 @@ def _missing(sync: SyncState, events: Iterable[SessionEvent[Any]]) -> list[tuple
     places: dict[int, tuple[int, SessionEvent[Any]]] = {}
     for event in events:
         at = _place(sync, event)
-        if not event.retracted and not _is_at(sync, at, event):
+        if not _is_hidden(sync, event) and not _is_at(sync, at, event):
             # In the session, an event that was sent again is one like any other.
             places.setdefault(_seq(event), (at, with_seq(event, _seq(event)) if event.is_repeat else event))
     return [places[seq] for seq in sorted(places)]

@@ -19,6 +19,8 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.models import sync_state
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.testing.contract.making import whole
 from tests.storage.yielding import YieldingBackend
@@ -107,6 +109,51 @@ def test_what_is_hidden_through_a_session_leaves_it_and_its_unsaved_events_stay(
         assert fresh.events == session.events
 
     asyncio.run(one())
+
+
+class AnswersAppendsLate(MemoryBackend):
+    """Writes at once, and answers a commit of events only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_written, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        receipt = super().commit(key, commit)
+        if not commit.events:
+            return receipt
+        self.has_written.set()
+        return asyncio.ensure_future(self._answered_late(receipt))
+
+    async def _answered_late(self, receipt: asyncio.Future[Receipt]) -> Receipt:
+        await self.may_answer.wait()
+        return await receipt
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_event_that_was_hidden_before_its_append_was_answered_does_not_come_back(count: int) -> None:
+    backend = AnswersAppendsLate()
+    store = BaseSessionStore(backend)
+    session = await store.create("talk", change=SessionChange(events=[spending("first")]))
+    appending = asyncio.create_task(store.append(session, *[spending(f"{n}") for n in range(count)]))
+    await backend.has_written.wait()
+
+    await store.retract(session, last=1)
+    backend.may_answer.set()
+    await appending
+
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert len(fresh.events) == count
+    assert session.token_summary == fresh.token_summary
+
+    # Nor does it count twice when it is sent again, and what follows goes in.
+    await store.append(session, spending(f"{count - 1}"))
+    await store.append(session, spending("next"))
+    await store.save(session)
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert session.token_summary == fresh.token_summary
 
 
 async def test_the_usage_of_a_hidden_event_that_is_sent_again_and_again_counts_once() -> None:

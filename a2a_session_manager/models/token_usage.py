@@ -54,6 +54,9 @@ _counts_of = itemgetter(
 class TokenUsage(TokenCounts):
     """What one request used. Inclusive: cached and audio tokens are part of their side, reasoning of the output.
 
+    `cache_read_tokens` of the prompt came out of the provider's cache, `cache_write_tokens` were put into it, and
+    `cache_write_1h_tokens` of these for an hour. `requests` is more than 1 where a provider's object is a sum itself.
+
     `basis` says where the numbers come from: the provider (`reported`), a tokenizer (`counted`) or a guess
     (`estimated`). `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names
     the source of the price. `details` keeps the provider's own object. `input_tokens` and `output_tokens`

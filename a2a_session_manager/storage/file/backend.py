@@ -34,6 +34,7 @@ from a2a_session_manager.storage.records import (
     Guard,
     LoadedSession,
     LogPage,
+    LogTail,
     Receipt,
     SessionKey,
     TreeNode,
@@ -92,6 +93,9 @@ class FileBackend(Backend):
     ) -> list[LoadedSession | None]:
         load = partial(self._reader.load, last=last, whole_head=whole_head)
         return await self._read(keys, last, lambda: [load(key) for key in keys])
+
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        return await self._read([key], last, lambda: self._reader.read_tail(key, last))
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._read([key], 0, lambda: self._reader.read_log(key, after, limit, max_bytes))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from a2a_session_manager.serialization.plain_json import dumped, parsed
@@ -19,7 +18,6 @@ from a2a_session_manager.storage.records import (
     HeadRecord,
     Range,
     SessionKey,
-    StoredEvent,
     StoredRun,
     UsageDelta,
 )
@@ -119,8 +117,8 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
 
 
-def events_in_line(payload: bytes, first: int, last: int) -> list[StoredEvent]:
-    """Return those events of the line that are numbered `first` to `last`. Raises ValueError for another line.
+def events_in_line(payload: bytes, first: int, last: int) -> tuple[int, list[bytes]]:
+    """Return the line's revision and the bytes of its events numbered `first` to `last`. Raises ValueError for another.
 
     Of the header only the numbers are read, for whole conversations are read so: `decode_line` checked the rest, here
     or in the process that wrote the checkpoint. A line that begins after `first` is another one.
@@ -131,8 +129,7 @@ def events_in_line(payload: bytes, first: int, last: int) -> list[StoredEvent]:
     revision, first_seq = map(int, numbers.groups())
     if first_seq > first:
         raise ValueError("the line of later events")
-    data = payload.split(b"\t")[first - first_seq + 1 : last - first_seq + 2]
-    return list(map(StoredEvent, count(first), repeat(revision), data))
+    return revision, payload.split(b"\t")[first - first_seq + 1 : last - first_seq + 2]
 
 
 def decode_line(payload: bytes) -> CommitLine:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from itertools import count
+from typing import NamedTuple, TypeVar
 
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.file.commit_lines import decode_line, events_in_line, seqs_in_line
@@ -28,6 +29,22 @@ class MisledError(Exception):
         self.start = start
 
 
+class EventColumns(NamedTuple):
+    """Events in their order, from the seq `first` on: their bytes and, in step, the revisions that brought them."""
+
+    first: int
+    revisions: list[int]
+    data: list[bytes]
+
+    def cut(self, count: int) -> EventColumns:
+        """Return the first `count` of the events."""
+        return EventColumns(self.first, self.revisions[:count], self.data[:count])
+
+    def events(self) -> list[StoredEvent]:
+        """Return the events one by one."""
+        return list(map(StoredEvent, count(self.first), self.revisions, self.data))
+
+
 class LogRecords:
     """Reads records of a log up to the byte `end`, as far as it was read; raises MisledError."""
 
@@ -35,12 +52,13 @@ class LogRecords:
         self._handle = handle
         self._index = index
 
-    def events(self, first: int, last: int, *, last_seq: int, end: int, max_bytes: int | None) -> list[StoredEvent]:
+    def events(self, first: int, last: int, *, last_seq: int, end: int, max_bytes: int | None) -> EventColumns:
         """Return the events numbered `first` to `last`, of a log of `last_seq` events, or those first that fit.
 
         One comes always, whatever its size. The tail of a log is one read, and a long log one read a chunk.
         """
-        events: list[StoredEvent] = []
+        found = EventColumns(first, [], [])
+        _, revisions, data = found
         size = 0
         start = self._start_of(first, last_seq)
         # Up to the log's end where the last one is wanted, else up to about the record that holds the last wanted one.
@@ -52,17 +70,18 @@ class LogRecords:
                 raise MisledError(start)
             for frame in frames:
                 try:
-                    page = events_in_line(frame.payload, first, last)
+                    revision, page = events_in_line(frame.payload, first, last)
                 except NONSENSE as error:
                     raise MisledError(frame.start) from error
-                events += page
+                data += page
+                revisions += [revision] * len(page)
                 first += len(page)
                 if max_bytes is not None:
-                    size += sum([len(event.data) for event in page])
+                    size += sum(map(len, page))
                     if size > max_bytes:
-                        return events[: paging.fitting([len(event.data) for event in events], max_bytes)]
+                        return found.cut(paging.fitting(map(len, data), max_bytes))
                 if first > last:
-                    return events
+                    return found
             start = frame.end
 
     def seqs(self, event_ids: Iterable[str], *, end: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
@@ -15,7 +16,15 @@ from a2a_session_manager.storage.file.existence import find_creation, lost_log, 
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
-from a2a_session_manager.storage.records import LoadedSession, LogPage, SessionKey, Totals, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import (
+    LoadedSession,
+    LogPage,
+    LogTail,
+    SessionKey,
+    Totals,
+    TreeNode,
+    TreeTotals,
+)
 
 # More than this takes long to read, and so does a file that another thread has for longer than a moment.
 MOST_BYTES_AT_ONCE = 4_000_000
@@ -79,6 +88,18 @@ class SessionReader:
             with self.tree_of(key) as tree:
                 loaded.child_ids = [] if tree is None else [entry.id for entry in tree.children(key.id)]
         return loaded
+
+    def read_tail(self, key: SessionKey, last: int | None) -> LogTail | None:
+        """Return the newest `last` visible events as columns; None when there is no such session."""
+        with suppress(SessionNotFound), self.existing(key) as log:
+            if log is not None and log.head is not None:
+                head = log.head
+                visible = head.last_seq - ranges.size(head.hidden)
+                tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+                seqs = list(chain.from_iterable(range(first, final + 1) for first, final in tail))
+                records = list(chain.from_iterable(log.read_columns(first, final).data for first, final in tail))
+                return LogTail(head.creation_id, seqs, records, visible - len(seqs))
+        return None
 
     def read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a page of the log after the seq `after`; None when there is no such session."""

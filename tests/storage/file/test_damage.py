@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.testing.contract.making import said, spending
@@ -220,6 +221,29 @@ def test_no_flipped_bit_at_all_changes_data(
 ) -> None:
     write_checkpoints_every(monkeypatch, checkpoint_bytes)
     _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=0)
+
+
+@pytest.mark.usefixtures("small_checkpoints")
+def test_a_flipped_bit_in_a_log_is_an_error_or_changes_no_message(tmp_path: Path) -> None:
+    async def messages() -> MessageTail:
+        async with FileSessionStore(tmp_path) as cold:
+            return await cold.read_messages("chat")
+
+    asyncio.run(commit_steps(tmp_path, "chat"))
+    before = asyncio.run(messages())
+    assert covered_bytes(tmp_path, "chat") > 0
+    assert [message.id for message in before.messages] == ["e0", "e2", "e5", "e6"]
+    log = file_of(tmp_path, "chat")
+    whole = log.read_bytes()
+    errors: list[str] = []
+    for at, bit in _flips(len(whole), step=7):
+        log.write_bytes(_flipped(whole, at, bit))
+        try:
+            assert asyncio.run(messages()) == before
+        except CorruptSession as error:
+            errors.append(str(error))
+    assert errors
+    assert [error for error in errors if not NAMES_FILE_AND_OFFSET.search(error)] == []
 
 
 @pytest.mark.usefixtures("small_checkpoints")

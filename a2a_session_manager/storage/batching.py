@@ -88,7 +88,7 @@ class CommitQueue:
         self._keys = KeyStrategy() if keys is None else keys
         self._policy = BatchPolicy() if policy is None else policy
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = WeakKeyDictionary()
-        # Of all loops. Their threads share these: Python switches between threads before and after a `+=`, not in it.
+        # The threads of all loops share these: Python switches between threads before and after a `+=`, not in it.
         self._answered_writes = 0
         self._batches = 0
         self._largest_batch = 0

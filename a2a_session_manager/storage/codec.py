@@ -96,7 +96,7 @@ def decode_event(
         event: SessionEvent[Any] = loaded(data, model)
     except Exception as error:  # a validator of the caller's may raise anything
         event = _as_plain_json(data, session_id, seq, model, error)
-    # Not through model_copy: nobody has seen this event yet, and loading is all about these microseconds.
+    # This avoids model_copy: nobody has seen the event yet, and each microsecond counts once for every event loaded.
     event.__dict__["seq"] = seq
     event.__dict__["retracted"] = retracted
     share_fields_set(event)
@@ -139,7 +139,7 @@ def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
 def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
     """Return a model as JSON after the format's version; `is_checked`: pydantic need not warn. Raises InvalidEvent."""
     try:
-        # Of pydantic's switch, the text takes a third of the whole call.
+        # `warnings="error"` takes a third of the whole call.
         data = serializer.to_json(model, exclude=left_out, warnings=False if is_checked else "error")
     except (PydanticSerializationError, UnicodeEncodeError):
         data = escaped_whole(_python(serializer, model, left_out), type(model).__name__)

@@ -52,5 +52,5 @@ def _encoded(model: BaseModel, payloads: Iterable[Any], check: JsonCheck) -> byt
     try:
         return to_json(model)
     except (PydanticSerializationError, UnicodeEncodeError):
-        # Not with mode="json", which refuses a key with a lone surrogate.
+        # `mode="json"` would refuse a key with a lone surrogate.
         return escaped(model.model_dump(), allow_nan=False)

@@ -92,7 +92,7 @@ def _fixed(directory: str | os.PathLike[str]) -> Path:
         raise InvalidSessionOperation(f"the directory {path!r} cannot exist: take another one, such as ./sessions")
     if path.startswith("~"):
         raise InvalidSessionOperation(f"the directory {path!r} is in nobody's home: write ./~ for one called so")
-    # Not resolved: that takes reading directories.
+    # The path is not resolved, because that would read directories.
     with translated(Path(path)):
         return Path(path) if os.path.isabs(path) else Path(os.getcwd(), path)
 

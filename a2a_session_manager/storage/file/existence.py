@@ -16,7 +16,7 @@ from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.file.tried_locks import Tried
 from a2a_session_manager.storage.records import SessionKey
 
-# So many bytes are read, or written, without anybody waiting for it.
+# Reading or writing so many bytes is too quick for anybody to notice.
 MOST_AT_ONCE = 256_000
 
 

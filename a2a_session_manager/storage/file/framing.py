@@ -123,6 +123,6 @@ def _is_torn(tail: bytes) -> bool:
         is_right = int(header[1], 16) == zlib.crc32(memoryview(tail)[FIRST_BYTES:])
         return missing > 0 or (missing == 0 and is_right)
     if _WITHOUT_LENGTH.match(tail):
-        # Whole, but for a damaged newline at its end?
+        # It may be whole but for its last byte, a damaged newline.
         return int(tail[1:9], 16) != zlib.crc32(memoryview(tail)[FIRST_BYTES:-1])
     return _TORN_HEADER.fullmatch(tail) is not None

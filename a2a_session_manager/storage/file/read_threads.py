@@ -59,7 +59,7 @@ class ReadThreads:
 
     async def close(self) -> None:
         """Close the directory's files in a thread, and end the threads."""
-        # Not prepared: a directory that is refused, or was never used, is closed as well.
+        # The directory is not prepared: one that is refused, or was never used, is closed as well.
         try:
             await aiofiles.os.wrap(self._directory.close)(executor=self._executor)
         except RuntimeError:  # no thread can be had

@@ -43,7 +43,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage.records import SessionKey
 
 INDEX_SHARDS: Final = 16
-# Of shards and namespaces, of which there are few.
+# The names of shards and namespaces are remembered; there are few of either.
 _NAMES_REMEMBERED: Final = 1_024
 FAMILIES: Final = ("roots", "children")
 

@@ -28,10 +28,10 @@ _REFUSED_SECONDS: Final = 60.0
 
 @dataclass(slots=True, eq=False)
 class _Channel:
-    """Who waits on one channel, and the highest number heard on it."""
+    """The callers that wait on one channel, and the highest number heard on it."""
 
     last_heard: float = 0
-    told: set[int] = field(default_factory=set)  # who had seen this much was told of `last_heard` without waiting
+    told: set[int] = field(default_factory=set)  # callers at these were told of `last_heard` at once
     used_at: float = 0.0
     waiting: set[asyncio.Future[None]] = field(default_factory=set)
 

@@ -9,7 +9,7 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 
 # What follows the key in a harmless call of each command. A server checks the rights before all else.
-# Not PUBLISH: without it, who follows a session learns of news by looking.
+# PUBLISH is not tried: without it, a follower of a session learns of news by looking.
 ARGUMENTS: Final = {
     "DEL": "",
     "EXISTS": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from a2a_session_manager.storage.records import (
     FirstResult,
     HeadRecord,
     Parent,
+    Range,
     Receipt,
     SessionKey,
     StoredEvent,
@@ -144,6 +145,10 @@ class LogFile(FramedFile):
         """Return the same events as columns, which thousands are read by."""
         return self.unmisled(lambda: self._read_columns(first, last, max_bytes))
 
+    def read_ranges(self, wanted: Sequence[Range]) -> list[EventColumns]:
+        """Return the events in each of these ranges of seqs, which are there. Raises CorruptSession."""
+        return self.unmisled(lambda: self._read_ranges(wanted))
+
     def unmisled(self, work: Callable[[], ResultT]) -> ResultT:
         """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
         while True:
@@ -210,6 +215,10 @@ class LogFile(FramedFile):
         if first > last:
             return EventColumns(first, [], [])
         return self._records.events(first, last, last_seq=last_seq, end=self.offset, max_bytes=max_bytes)
+
+    def _read_ranges(self, wanted: Sequence[Range]) -> list[EventColumns]:
+        assert self.head is not None, "only a log that exists has events"
+        return self._records.ranges(wanted, last_seq=self.head.last_seq, end=self.offset)
 
 
 def creation_of(creation: CreationRecord) -> Creation:

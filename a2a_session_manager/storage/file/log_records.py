@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -13,12 +13,13 @@ from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, r
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.records import FirstResult, StoredEvent
+from a2a_session_manager.storage.records import FirstResult, Range, StoredEvent
 
 ResultT = TypeVar("ResultT")
 
 _RECORD_BYTES = 4_000  # most records fit, so that one read brings one
 _CHUNK_BYTES = 1_000_000  # so much is read and taken apart at a time
+_NEAR_BYTES = 16_000  # to read over so much takes no longer than to read in another place
 
 
 class MisledError(Exception):
@@ -39,6 +40,11 @@ class EventColumns(NamedTuple):
     def cut(self, count: int) -> EventColumns:
         """Return the first `count` of the events."""
         return EventColumns(self.first, self.revisions[:count], self.data[:count])
+
+    def part(self, first: int, last: int) -> EventColumns:
+        """Return the events numbered `first` to `last`."""
+        part = slice(first - self.first, last - self.first + 1)
+        return EventColumns(first, self.revisions[part], self.data[part])
 
     def events(self) -> list[StoredEvent]:
         """Return the events one by one."""
@@ -84,6 +90,14 @@ class LogRecords:
                     return found
             start = frame.end
 
+    def ranges(self, wanted: Sequence[Range], *, last_seq: int, end: int) -> list[EventColumns]:
+        """Return the events in each of these ranges, of a log of `last_seq` events; each record is read once."""
+        found: list[EventColumns] = []
+        for near in self._near(wanted, last_seq):
+            events = self.events(near[0][0], near[-1][1], last_seq=last_seq, end=end, max_bytes=None)
+            found += [events.part(first, last) for first, last in near]
+        return found
+
     def seqs(self, event_ids: Iterable[str], *, end: int) -> dict[str, int]:
         """Return the seqs of those events that were ever appended, exactly; each record is read once."""
         found: dict[str, int] = {}
@@ -112,6 +126,18 @@ class LogRecords:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
         return None
+
+    def _near(self, wanted: Sequence[Range], last_seq: int) -> list[list[Range]]:
+        """Divide ranges into those that are read at a time, since they share records or lie close to each other."""
+        stretches: list[list[Range]] = []
+        for each in wanted:
+            if stretches:
+                before, start = stretches[-1][-1][1], self._start_of(each[0], last_seq)
+                if start - self._start_of(before, last_seq) <= _NEAR_BYTES:
+                    stretches[-1].append(each)
+                    continue
+            stretches.append([each])
+        return stretches
 
     def _frame_at(self, start: int, end: int) -> Frame:
         """Return the record at `start`, and look at no other."""

@@ -82,7 +82,7 @@ class SessionReader:
             if log is not None and log.head is not None:
                 head = heads.copied(log.head, whole_head=whole_head)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                events = [event for first, final in tail for event in log.read_events(first, final)]
+                events = [event for columns in log.read_ranges(tail) for event in columns.events()]
                 loaded = LoadedSession(head, paging.taken(events))
         if loaded is not None and whole_head:
             with self.tree_of(key) as tree:
@@ -97,7 +97,7 @@ class SessionReader:
                 visible = head.last_seq - ranges.size(head.hidden)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
                 seqs = list(chain.from_iterable(range(first, final + 1) for first, final in tail))
-                records = list(chain.from_iterable(log.read_columns(first, final).data for first, final in tail))
+                records = list(chain.from_iterable(columns.data for columns in log.read_ranges(tail)))
                 return LogTail(head.creation_id, seqs, records, visible - len(seqs))
         return None
 

@@ -95,6 +95,16 @@ class CommandExecutor:
             return None
         return answer
 
+    async def read_in_order(self, commands: Sequence[Command]) -> Any:
+        """Return the answers to commands that are run in their order, or what failed; None where this cannot be.
+
+        All of them are sent again where one has to be.
+        """
+        if self._wire is None:
+            return None
+        [answer] = await self._asked([commands], self._read_in_order)
+        return answer
+
     async def aclose(self) -> None:
         """Refuse what is asked from now on, and wait until what is under way is answered or, after a while, has failed.
 
@@ -209,6 +219,10 @@ class CommandExecutor:
 
     async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
         return [(await self._send([("MULTI",), *commands, ("EXEC",)], attempt))[-1] for commands in groups]
+
+    async def _read_in_order(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
+        found = [await self._send(commands, attempt) for commands in groups]
+        return [next(filter(_is_worth_asking_again, answers), answers) for answers in found]
 
     async def _send(self, commands: Sequence[Command], attempt: int, *, skips_moving: bool = False) -> list[Any]:
         if self._wire is not None:

@@ -132,6 +132,18 @@ class Connections:
         answers: list[Any] | None = answer
         return answers
 
+    async def read_in_order(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Send commands that only read and are run one after the other, among those of others; None if this cannot be.
+
+        The server's errors are among the answers.
+        """
+        opened = self._ready_now() or await self._ready()
+        answer = await opened.executor.read_in_order(commands)
+        if isinstance(answer, Exception):
+            raise translated(answer)
+        answers: list[Any] | None = answer
+        return answers
+
     async def wait(self, channel: bytes, seen: int, seconds: float) -> None:
         """Return when a number above `seen` is published on `channel`, or after `seconds`; early is possible."""
         await (await self._loop_clients.opened()).listener.wait(channel, seen, seconds)

@@ -43,12 +43,11 @@ def events_of(key: SessionKey, first_seq: int, entries: Sequence[bytes]) -> list
 
 def records_of(key: SessionKey, seqs: Sequence[int], entries: Sequence[bytes]) -> list[bytes]:
     """Return the bytes of events from their entries in the log, which begin with the revision."""
-    records: list[bytes] = []
-    for seq, entry in zip(seqs, entries, strict=True):
-        at = entry.find(b" ")
-        if at < 1 or not entry[:at].isdigit():
-            raise damaged(key.id, f"event {seq}", seq=seq)
-        records.append(entry[at + 1 :])
+    parts = [entry.partition(b" ") for entry in entries]
+    records = [record for revision, space, record in parts if space and revision.isdigit()]
+    if len(records) < len(parts):
+        at = next(at for at, (revision, space, _) in enumerate(parts) if not (space and revision.isdigit()))
+        raise damaged(key.id, f"event {seqs[at]}", seq=seqs[at])
     return records
 
 

@@ -53,6 +53,7 @@ class SessionReader:
         self._connections = connections
         self._locator = locator
         self._reaper = reaper
+        self._may_ask_sizes = True  # until a user turns out to have no right to
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -87,6 +88,9 @@ class SessionReader:
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         """Return the newest visible events, without the head; see `Backend.read_tail`."""
+        tail = await self._tail_fast(self._locator.keys_of(key), last)
+        if tail is not None:
+            return tail
         call_at = partial(read_calls.tail, last=last)
         while (found := await self._locator.ask(key, call_at)) is not None:
             _, creation_id, visible, flat_ranges, entries = found.reply
@@ -186,6 +190,20 @@ class SessionReader:
         keys = self._locator.keys_of(key)
         answers = await self._connections.read_at_once(fast_load.commands(keys, last))
         return None if answers is None else await fast_load.parse(keys, last, answers)
+
+    async def _tail_fast(self, keys: SessionKeys, last: int | None) -> LogTail | None:
+        """Return the newest events of a plain session, read by plain commands; None where the script has to."""
+        if not self._may_ask_sizes if last is None else not 0 < last <= fast_load.FEW:
+            return None
+        answers = await self._connections.read_in_order(fast_load.tail_commands(keys, last))
+        if answers is None:
+            return None
+        if last is not None:
+            return fast_load.tail_in(keys, last, answers)
+        self._may_ask_sizes = not isinstance(answers[2], Exception)
+        commands = fast_load.log_commands(keys, answers)
+        log = None if commands is None else await self._connections.read_in_order(commands)
+        return None if log is None else fast_load.log_in(keys, answers, log)
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""

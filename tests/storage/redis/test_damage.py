@@ -134,8 +134,8 @@ async def test_a_commit_refused_in_a_batch_harms_none_of_those_beside_it(store: 
 
 @pytest.mark.parametrize("verb", ["get", "read_messages"])
 async def test_a_session_replaced_between_two_pages_of_a_read_is_read_anew(store: BaseSessionStore, verb: str) -> None:
-    large = "x" * 1_000_000  # a page holds four
-    await store.create("talk", change=SessionChange(events=[said(large) for _ in range(6)]))
+    large = "x" * 1_000_000  # a page holds four, and as many as these are not read in one command
+    await store.create("talk", change=SessionChange(events=[said(large) for _ in range(10)]))
     connections: Any = connections_of(store)
     original, calls = connections.run_many, 0
 

@@ -6,7 +6,7 @@ And the fast load of the newest events tells the same as the script.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +15,14 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation, SessionConflict
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.private import ways_of
+from a2a_session_manager.storage.redis.script import Command
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
@@ -244,3 +245,126 @@ async def test_who_may_not_use_transactions_reads_all_the_same(server_with: Star
     assert [session and [event.seq for event in session.events] for session in found] == [[1]] * 3
     commands = await asyncio.to_thread(server.call, "INFO", "commandstats")
     assert commands["cmdstat_multi"]["rejected_calls"] == 1
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_messages_read_by_plain_commands_are_those_that_the_script_tells(
+    redis_server: RedisServer, protocol: int
+) -> None:
+    async with both_ways(redis_server, protocol) as stores:
+        store = stores[0]
+        for session_id in ("empty", "plain", "retracted", "deleted", "again"):
+            await store.create(session_id)
+        await store.create("child", parent_id="plain")
+        for session_id in ("plain", "child", "retracted", "deleted", "again"):
+            await store.append(session_id, *map(plain, range(1, 41)))
+        await store.retract("retracted", last=3)
+        for session_id in ("deleted", "again"):
+            await store.delete(session_id)
+        await store.create("again", change=SessionChange(events=[plain(50)]))
+        for session_id in ("empty", "plain", "child", "retracted", "again"):
+            for last in (None, 0, 1, 3, fast_load.FEW, fast_load.FEW + 1, 100):
+                glanced, told = [await each.read_messages(session_id, last=last) for each in stores]
+
+                assert glanced == told
+        for each in stores:
+            with pytest.raises(SessionNotFound):
+                await each.read_messages("deleted")
+
+
+@directly
+async def test_messages_of_a_plain_session_are_really_read_without_the_script(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_script(*_: object, **__: object) -> None:
+        raise AssertionError("asked the script")
+
+    async with both_ways(redis_server) as [store, _]:
+        await store.create("talk")
+        await store.append("talk", *map(plain, range(50)))
+        monkeypatch.setattr(read_calls, "tail", no_script)
+
+        assert [message.seq for message in (await store.read_messages("talk", last=3)).messages] == [48, 49, 50]
+        assert len((await store.read_messages("talk")).messages) == 50
+        for limit in ("_MOST_BYTES", "_MOST_EVENTS"):
+            with monkeypatch.context() as smaller:
+                smaller.setattr(fast_load, limit, 49)
+                with pytest.raises(AssertionError, match="asked the script"):
+                    await store.read_messages("talk")
+
+
+@pytest.mark.parametrize("part", ["ids", "log", "head"])
+@pytest.mark.parametrize("last", [3, None])
+async def test_messages_are_not_read_past_damage(redis_server: RedisServer, part: str, last: int | None) -> None:
+    async with both_ways(redis_server) as [store, _]:
+        await store.create("talk")
+        await store.append("talk", plain(1))
+        await connections_of(store).read_many([("UNLINK", getattr(await keys_of(store, "talk"), part))])
+
+        with pytest.raises(CorruptSession, match="'talk': redis has lost its"):
+            await store.read_messages("talk", last=last)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+async def test_messages_are_those_of_one_moment_whatever_others_write_between_the_commands(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    asked, seen = fast_load.tail_commands, fast_load.tail_in
+    long = ("EXISTS", b"x" * 1_000_000)  # of which the server reads a piece at a time, and serves others between
+
+    def with_long(*which: Any) -> list[Command]:
+        commands = asked(*which)
+        return [*commands[:at], long, *commands[at:]]
+
+    monkeypatch.setattr(fast_load, "tail_commands", with_long)
+    monkeypatch.setattr(
+        fast_load, "tail_in", lambda keys, last, found: seen(keys, last, [*found[:at], *found[at + 1 :]])
+    )
+    async with both_ways(redis_server) as [store, other]:
+        await store.create("talk")
+        await store.append("talk", plain(1))
+
+        async def write() -> None:
+            for number in range(2, 150):
+                await other.append("talk", plain(number))
+
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            tail = await store.read_messages("talk", last=5)
+            assert [each.message for each in tail.messages] == [f"text {each.seq}" for each in tail.messages]
+            assert tail.earlier_events + len(tail.messages) == tail.messages[-1].seq
+        await writing
+
+
+@directly
+async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(redis_server: RedisServer) -> None:
+    async with both_ways(redis_server) as [store, _]:
+        await store.create("talk", change=SessionChange(events=[plain(1), plain(2)]))
+        connections: Any = connections_of(store)
+        original = connections.read_in_order
+
+        async def replacing(commands: Sequence[Command]) -> Any:
+            answers = await original(commands)
+            if connections.read_in_order is replacing:  # not yet
+                connections.read_in_order = original
+                await store.delete("talk")
+                await store.create("talk", change=SessionChange(events=[plain(3), plain(4)]))
+                await store.retract("talk", last=1)
+            return answers
+
+        connections.read_in_order = replacing
+        tail = await store.read_messages("talk")
+
+    assert [message.message for message in tail.messages] == ["text 3"]
+
+
+@directly
+async def test_who_may_not_ask_for_sizes_reads_messages_all_the_same(server_with: StartServer) -> None:
+    server = await server_with(("user", "ines", "on", ">secret", "~*", "&*", "+@all", "-memory"))
+    async with store_from_url(f"redis://ines:secret@127.0.0.1:{server.port}/0") as store:
+        await store.create("talk")
+        await store.append("talk", plain(1), plain(2))
+
+        found = [await store.read_messages("talk") for _ in range(3)]
+
+    assert [[message.seq for message in tail.messages] for tail in found] == [[1, 2]] * 3

@@ -42,7 +42,6 @@ _BETWEEN_TEXTS: Final = f"-{_NUMBER}-"  # a hyphen cannot be escaped
 
 _SOURCES: Final = {source.value.encode(): source for source in EventSource}
 _TYPES: Final[dict[str, EventType | str]] = {kind.value: kind for kind in EventType}
-_NO_METADATA: Final[dict[str, Any]] = {}
 _NOTHING_MORE: Final = b"}"
 
 # As they are written, in the years 1000 to 9999. A leap day of a year that ends in 00 is left to `decode_event`.
@@ -132,7 +131,9 @@ def _kind_in(part: bytes) -> tuple[EventSource, EventType | str]:
 
 def _details_in(parts: Sequence[bytes]) -> dict[bytes, tuple[str | None, Mapping[str, Any]]]:
     """Return the task id and the metadata that stand in each part, the end of a record."""
-    found: dict[bytes, tuple[str | None, Mapping[str, Any]]] = {_NOTHING_MORE: (None, _NO_METADATA)}
+    # Made here: what somebody puts into it must not be in each message that is read later.
+    no_metadata: dict[str, Any] = {}
+    found: dict[bytes, tuple[str | None, Mapping[str, Any]]] = {_NOTHING_MORE: (None, no_metadata)}
     more = [part for part in parts if part != _NOTHING_MORE]
     if not more:
         return found
@@ -140,7 +141,7 @@ def _details_in(parts: Sequence[bytes]) -> dict[bytes, tuple[str | None, Mapping
     if not set(map(tuple, records)) <= _SHAPES:
         raise ValueError
     task_ids = [record["task_id"] for record in records if "task_id" in record]
-    metadata = [record.get("metadata", _NO_METADATA) for record in records]
+    metadata = [record.get("metadata", no_metadata) for record in records]
     usages = [record["token_usage"] for record in records if "token_usage" in record]
     if (
         (task_ids and not _are_ids(task_ids))

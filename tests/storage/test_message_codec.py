@@ -262,3 +262,13 @@ async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkey
 
     assert [message.seq for message in found] == [1, 2, 3]
     assert threads == [(1, True), (2, False), (3, True)]
+
+
+def test_what_is_put_into_the_metadata_of_a_message_is_in_none_that_is_read_later() -> None:
+    for event in (SessionEvent(message="a"), SessionEvent(message="a", task_id="r1")):
+        data = [each.data for each in stored(event)]
+        [message] = decode_messages([1], data, "s")
+        assert isinstance(message.metadata, dict)
+        message.metadata["new"] = True
+
+        assert decode_messages([1], data, "s")[0].metadata == {}

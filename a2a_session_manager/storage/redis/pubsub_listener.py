@@ -51,6 +51,7 @@ class PubSubListener:
         self._requested: set[bytes] = set()
         self._subscribed: set[bytes] = set()
         self._is_hearing = False
+        self._is_closed = False
         self._is_silent = False  # said so: it is logged once, and once more when it ends
         self._pubsub: Any = None
         self._reader: asyncio.Task[None] | None = None
@@ -97,6 +98,7 @@ class PubSubListener:
 
     async def aclose(self) -> None:
         """Stop listening, within a second or two, and wake everybody."""
+        self._is_closed = True
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.cancel()
@@ -122,7 +124,8 @@ class PubSubListener:
         """Hear messages until nobody has listened for a while, connecting again where that is needed."""
         loop = asyncio.get_running_loop()
         try:
-            while self._drop_idle(loop.time()):
+            # Before Python 3.12, a wait with a timeout may swallow the cancellation that `aclose` sends.
+            while not self._is_closed and self._drop_idle(loop.time()):
                 try:
                     await self._hear()
                 except Exception as error:

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.redis import RedisSessionStore, backend, client
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.pubsub_listener import PubSubListener
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.script import PlainCall, ScriptCall
 from a2a_session_manager.testing.contract.making import said
@@ -425,6 +426,36 @@ class TestPubSubListener:
         await asyncio.sleep(0.02)
         await connections.read_many([("PUBLISH", channel, 4)])
         await asyncio.wait_for(waiting, timeout=5)
+
+    async def test_a_cancellation_that_is_swallowed_while_a_message_is_awaited_does_not_keep_the_listener(
+        self, redis_server: RedisServer, name: str
+    ) -> None:
+        client = await users_client(redis_server)
+        listener = PubSubListener(client)
+        await listener.wait(name.encode(), 3, 5)
+        assert listener._pubsub is not None
+        get_message = listener._pubsub.get_message
+
+        async def swallowing(**options: Any) -> Any:
+            try:
+                return await get_message(**options)
+            except asyncio.CancelledError:  # as `asyncio.wait_for` may do before Python 3.12
+                return None
+
+        listener._pubsub.get_message = swallowing
+        waiting = asyncio.create_task(listener.wait(name.encode(), 3, 60))
+        await listener.wait(name.encode(), 3, 0.05)
+        reader = listener._reader
+        # The message that the listener waits for now is awaited by the original; the next one is not.
+        await asyncio.to_thread(redis_server.call, "PUBLISH", name, 3)
+        await asyncio.sleep(0.05)
+
+        await listener.aclose()
+
+        assert reader is not None
+        assert reader.done()
+        await asyncio.wait_for(waiting, timeout=5)
+        await client.aclose()
 
     async def test_many_channels_share_a_connection(
         self, connections: Connections, redis_server: RedisServer, name: str

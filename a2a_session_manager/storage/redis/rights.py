@@ -58,7 +58,7 @@ ARGUMENTS: Final = {
 }
 # What is sent outside of scripts, by readers and by the index. A test holds the two together.
 PLAIN: Final = frozenset(
-    {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "LLEN", "LRANGE", "PTTL"}
+    {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HMGET", "LLEN", "LRANGE", "PTTL"}
     | {"ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZREM", "ZSCORE"}
 )
 _MARKS: Final = ("NOPERM", "no permission", "No permission", "can't run this command", "can't access")

@@ -116,10 +116,10 @@ async def test_a_large_commit_holds_up_nobody_and_keeps_its_place(
 async def test_a_session_that_a_reader_of_this_process_is_busy_with_holds_up_no_other(
     store: FileSessionStore, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    def is_slow(log: LogFile, *_: int) -> bool:
+    def is_slow(log: LogFile, *_: object) -> bool:
         return log.key.id == "slow"
 
-    with stopping(monkeypatch, LogFile, "read_events", gate, is_slow):
+    with stopping(monkeypatch, LogFile, "read_ranges", gate, is_slow):
         reading = asyncio.create_task(store.get("slow"))
         await gate.reached()
         write = asyncio.create_task(store.append("slow", said(id="meanwhile")))
@@ -139,10 +139,10 @@ async def test_long_reads_hold_up_nobody_who_reads_little_or_writes(
         await store.create(name)
         await store.append(name, said("x" * 20_000))
 
-    def is_slow(log: LogFile, *_: int) -> bool:
+    def is_slow(log: LogFile, *_: object) -> bool:
         return log.key.id in slow
 
-    with stopping(monkeypatch, LogFile, "read_events", gate, is_slow):
+    with stopping(monkeypatch, LogFile, "read_ranges", gate, is_slow):
         # Whole sessions, and a little of one that another thread is reading.
         reading = [asyncio.create_task(store.get(name)) for name in slow]
         await gate.reached()

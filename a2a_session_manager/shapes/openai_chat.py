@@ -1,0 +1,223 @@
+"""OpenAI's chat format, and what others add to it: DeepSeek, OpenRouter, vLLM, Mistral, Cohere and Ollama.
+
+Plain messages of other formats, of a role and a text, are read as this one: there they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from a2a_session_manager.shapes.normal_form import (
+    Call,
+    Instruction,
+    Media,
+    MediaKind,
+    Message,
+    Other,
+    Part,
+    Reasoning,
+    Result,
+    Text,
+    text_of,
+)
+from a2a_session_manager.shapes.shape import (
+    Losses,
+    RawMessage,
+    Shape,
+    mappings,
+    parts_of,
+    role_named,
+    text_for,
+    text_or_none,
+    value_of,
+)
+
+NAME: Final = "openai"
+
+# Where DeepSeek, OpenRouter, vLLM and Ollama put what the model thought.
+_REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
+_KEYS: Final = frozenset({"content", "tool_calls", "function_call", "refusal", "images", "audio", *_REASONING_KEYS})
+_TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
+_MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
+    "image_url": "image",
+    "input_audio": "audio",
+    "video_url": "video",
+    "file": "file",
+}
+_AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def _is_mine(message: Mapping[str, Any]) -> bool:
+    return isinstance(message.get("role"), str) and not _KEYS.isdisjoint(message)
+
+
+def _read(message: Mapping[str, Any]) -> Message:
+    role = role_named(message.get("role"))
+    content = parts_of(message.get("content"), _read_part, lambda text: Text(text, text))
+    name = text_or_none(message.get("name"))
+    if role == "tool":
+        call_id = text_or_none(message.get("tool_call_id"))
+        result = Result(call_id, name or text_or_none(message.get("tool_name")), tuple(content), raw=message)
+        return Message(role, (result,), NAME, name, message)
+    parts = [*_reasoning_in(message), *content]
+    if refusal := text_or_none(message.get("refusal")):
+        parts.append(Text(refusal, {"refusal": refusal}))
+    parts += [_media_in(each) for each in mappings(message.get("images"))]
+    parts += [
+        Media("image", data=each, raw=each) for each in message.get("images") or () if isinstance(each, str)
+    ]  # Ollama's
+    if role == "assistant":
+        parts += _calls_in(message)
+    return Message(role, tuple(parts), NAME, name, message)
+
+
+def _write(message: Message, losses: Losses) -> list[RawMessage]:
+    if message.shape == NAME and message.raw is not None:
+        return _written_again(message)
+    results = [part for part in message.parts if isinstance(part, Result)]
+    if results:
+        rest = message._replace(parts=tuple(part for part in message.parts if not isinstance(part, Result)))
+        return [*(_result_message(each, losses) for each in results), *(_write(rest, losses) if rest.parts else [])]
+    role = message.role if message.role in ("system", "user", "assistant") else "user"
+    written: RawMessage = {"role": role, "content": _content(message.parts, role, losses)}
+    if message.name is not None:
+        written["name"] = message.name
+    calls = [_tool_call(part) for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+    if calls and role == "assistant":
+        written["tool_calls"] = calls
+    return [written]
+
+
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+
+
+def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
+    found = ((key, text_or_none(message.get(key))) for key in _REASONING_KEYS)
+    return [Reasoning(text, {key: text}) for key, text in found if text is not None]
+
+
+def _read_part(part: Mapping[str, Any]) -> Part:
+    kind = part.get("type")
+    if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
+        return Text(part["text"], part)
+    if kind == "refusal" and isinstance(part.get("refusal"), str):
+        return Text(part["refusal"], part)
+    if kind == "thinking" and isinstance(part.get("thinking"), list):  # Mistral's
+        texts = parts_of(part["thinking"], _read_part, Text)
+        return Reasoning(text_of(texts), part)
+    if kind == "document" and isinstance(part.get("document"), Mapping):  # Cohere's
+        return Media("file", text=text_for(part["document"].get("data")), raw=part)
+    return _media_in(part) if kind in _MEDIA_KINDS else Other(part)
+
+
+def _media_in(part: Mapping[str, Any]) -> Part:
+    kind = _MEDIA_KINDS.get(str(part.get("type")))
+    body = part.get(str(part.get("type")))
+    if kind is None or not isinstance(body, Mapping | str):
+        return Other(part)
+    given = {"url": body} if isinstance(body, str) else body
+    url = given.get("url") or given.get("file_data")
+    data, mime_type = given.get("data"), None
+    if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
+        mime_type, _, data = url[len("data:") :].partition(";base64,")
+        url = None
+    if isinstance(given.get("format"), str):
+        mime_type = f"audio/{given['format']}"
+    url = url or given.get("file_id")
+    return Media(kind, mime_type, text_or_none(data), text_or_none(url), text_or_none(given.get("filename")), raw=part)
+
+
+def _calls_in(message: Mapping[str, Any]) -> list[Part]:
+    calls: list[Part] = []
+    for call in mappings(message.get("tool_calls")):
+        made = call.get(str(call.get("type") or "function"))
+        function = made if isinstance(made, Mapping) else {}
+        arguments = function.get("input") if "input" in function else value_of(function.get("arguments"))
+        calls.append(Call(text_or_none(call.get("id")), str(function.get("name") or ""), arguments, raw=call))
+    oldest = message.get("function_call")
+    if isinstance(oldest, Mapping):
+        calls.append(Call(None, str(oldest.get("name") or ""), value_of(oldest.get("arguments")), raw=oldest))
+    return calls
+
+
+def _written_again(message: Message) -> list[RawMessage]:
+    """Return a message of this format, without the parts that were taken out of it."""
+    if len(message.parts) == len(_read(message.raw).parts):
+        return [message.raw]
+    raw: RawMessage = dict(message.raw)
+    kept = {id(part.raw) for part in message.parts}
+    for key in ("content", "tool_calls", "images"):
+        if isinstance(raw.get(key), list):
+            raw[key] = [each for each in raw[key] if id(each) in kept]
+    if not raw.get("tool_calls", True):
+        del raw["tool_calls"]
+    if isinstance(raw.get("content"), str) and not any(part.raw is raw["content"] for part in message.parts):
+        raw["content"] = None if message.role == "assistant" else ""
+    if "function_call" in raw and id(raw["function_call"]) not in kept:
+        del raw["function_call"]
+    return [raw] if message.role != "tool" else []
+
+
+def _result_message(result: Result, losses: Losses) -> RawMessage:
+    content = _content(result.content, "tool", losses)
+    written: RawMessage = {"role": "tool", "tool_call_id": result.call_id or result.name or "", "content": content}
+    if result.name is not None:
+        written["name"] = result.name
+    return written
+
+
+def _tool_call(call: Call) -> RawMessage:
+    arguments = "{}" if call.arguments is None else text_for(call.arguments)
+    return {
+        "id": call.id or call.name,
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments},
+    }
+
+
+def _content(parts: Sequence[Part], role: str, losses: Losses) -> Any:
+    """Return the content that the parts make: a text where that is enough, None where there is nothing to say."""
+    written = [content for part in parts if (content := _content_part(part, role, losses)) is not None]
+    if not written:
+        return None if role == "assistant" else ""
+    if len(written) == 1 and set(written[0]) == {"type", "text"}:
+        return written[0]["text"]
+    return written
+
+
+def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
+    if isinstance(part, Text | Instruction):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Media):
+        if part.text is not None:
+            return {"type": "text", "text": part.text}
+        if role == "user":
+            return _media_part(part, losses)
+    if isinstance(part, Call):
+        if part.is_hosted:
+            losses.append(f"hosted call {part.name}")
+        return None
+    if isinstance(part, Other):
+        losses.append("unknown part")
+        return {"type": "text", "text": text_for(part.raw)}
+    if not isinstance(part, Reasoning) or part.text or part.raw:
+        losses.append(part.kind if isinstance(part, Media) else type(part).__name__.lower())
+    return None
+
+
+def _media_part(media: Media, losses: Losses) -> RawMessage | None:
+    url = (
+        media.url if media.data is None else f"data:{media.mime_type or 'application/octet-stream'};base64,{media.data}"
+    )
+    if media.kind == "image":
+        return {"type": "image_url", "image_url": {"url": url}}
+    if media.kind == "audio" and media.data is not None:
+        kind = media.mime_type or "audio/wav"
+        sound = {"data": media.data, "format": _AUDIO_FORMATS.get(kind, kind.rpartition("/")[2])}
+        return {"type": "input_audio", "input_audio": sound}
+    if media.kind == "file":
+        name = {} if media.name is None else {"filename": media.name}
+        return {"type": "file", "file": {**name, **({"file_id": url} if media.data is None else {"file_data": url})}}
+    losses.append(media.kind)
+    return None

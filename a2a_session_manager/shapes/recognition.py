@@ -1,0 +1,34 @@
+"""Which shape a message is of, and its normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from a2a_session_manager.shapes import openai_chat
+from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
+from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
+
+# Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
+SHAPES: Final[tuple[Shape, ...]] = (openai_chat.SHAPE,)
+BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
+
+_PLAIN_KEYS: Final = frozenset({"role", "content"})
+
+
+def shape_of(message: Mapping[str, Any]) -> Shape | None:
+    """Return the shape of a message; None for one that no shape knows."""
+    return next((shape for shape in SHAPES if shape.is_mine(message)), None)
+
+
+def read_message(message: Mapping[str, Any]) -> Message:
+    """Return the normal form of a message. One that no shape knows is a single `Other`, with the role that it names."""
+    content = message.get("content")
+    if type(content) is str and message.keys() == _PLAIN_KEYS:  # most messages
+        role = ROLES.get(message["role"]) if isinstance(message["role"], str) else None
+        if role is not None and role != "tool":
+            return Message(role, (Text(content, content),), openai_chat.NAME, None, message)
+    shape = shape_of(message)
+    if shape is not None:
+        return shape.read(message)
+    return Message(role_named(message.get("role")), (Other(message),), UNKNOWN_SHAPE, None, message)

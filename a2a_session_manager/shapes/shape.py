@@ -1,0 +1,106 @@
+"""Shape: what is known of one message format; every format has one in a module of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from a2a_session_manager.shapes.normal_form import Message, Other, Part, Role
+
+# A message as JSON: with whatever keys the provider adds.
+RawMessage: TypeAlias = dict[str, Any]
+# Names what a format cannot hold, such as "reasoning" or "image"; the view's report says it.
+Losses: TypeAlias = list[str]
+
+ROLES: Final[Mapping[str, Role]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "model": "assistant",
+    "agent": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A message format.
+
+    Args:
+        name: what the format is called here.
+        is_mine: tells whether a JSON object is a message of this format, and not of another one as well.
+        read: returns the normal form of such a message. It never raises: what it does not know becomes `Other`.
+        write: returns a message of the normal form as messages of this format, mostly one, and adds to the list what
+            of it the format cannot hold. Of a message that was read from this format, all comes back as it was, but for
+            parts that were taken away: `write(read(m))` is `[m]`.
+        joins_results: all results of one message's calls have to stand in one message.
+        has_system_apart: the system's text goes beside the messages, and not among them.
+        begins_with_user: the first message has to be the user's.
+        alternates: two messages of one role must not follow each other.
+    """
+
+    name: str
+    is_mine: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Mapping[str, Any]], Message]
+    write: Callable[[Message, Losses], list[RawMessage]]
+    joins_results: bool = False
+    has_system_apart: bool = False
+    begins_with_user: bool = False
+    alternates: bool = False
+
+
+def role_named(name: Any) -> Role:
+    """Return the role that a provider's name for it means; "other" for one that nobody knows."""
+    return ROLES.get(name, "other") if isinstance(name, str) else "other"
+
+
+def mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects in a list; nothing for what is no list."""
+    for item in value if isinstance(value, list | tuple) else ():
+        if isinstance(item, Mapping):
+            yield item
+
+
+def parts_of(content: Any, read_part: Callable[[Mapping[str, Any]], Part], text: Callable[[str], Part]) -> list[Part]:
+    """Return content that is a text, a list of parts, or anything else, which is kept as `Other`."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [text(content)]
+    if not isinstance(content, list | tuple):
+        return [Other(content)]
+    return [
+        read_part(each) if isinstance(each, Mapping) else text(each) if isinstance(each, str) else Other(each)
+        for each in content
+    ]
+
+
+def value_of(arguments: Any) -> Any:
+    """Return the JSON value that text holds, or the text itself where it holds none; other values as they are."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def text_for(value: Any) -> str:
+    """Return text as it is, and any other JSON value as JSON text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a text that is not empty; None for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def raws(parts: Sequence[Part]) -> list[Any]:
+    """Return what the parts were read from."""
+    return [part.raw for part in parts]

@@ -30,6 +30,7 @@ from a2a_session_manager.shapes.shape import (
     role_named,
     text_for,
     text_or_none,
+    type_of,
     value_of,
 )
 
@@ -63,10 +64,8 @@ def _read(message: Mapping[str, Any]) -> Message:
     parts = [*_reasoning_in(message), *content]
     if refusal := text_or_none(message.get("refusal")):
         parts.append(Text(refusal, {"refusal": refusal}))
-    parts += [_media_in(each) for each in mappings(message.get("images"))]
-    parts += [
-        Media("image", data=each, raw=each) for each in message.get("images") or () if isinstance(each, str)
-    ]  # Ollama's
+    # OpenRouter's are parts of the content, Ollama's base64.
+    parts += parts_of(message.get("images"), _media_in, lambda data: Media("image", data=data, raw=data))
     if role == "assistant":
         parts += _calls_in(message)
     return Message(role, tuple(parts), NAME, name, message)
@@ -98,7 +97,7 @@ def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
 
 
 def _read_part(part: Mapping[str, Any]) -> Part:
-    kind = part.get("type")
+    kind = type_of(part)
     if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
         return Text(part["text"], part)
     if kind == "refusal" and isinstance(part.get("refusal"), str):

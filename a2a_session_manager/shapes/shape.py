@@ -101,6 +101,12 @@ def text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def type_of(part: Mapping[str, Any]) -> str | None:
+    """Return what a part calls its own type; None for nothing, "" for what is no text."""
+    kind = part.get("type")
+    return kind if isinstance(kind, str) or kind is None else ""
+
+
 def raws(parts: Sequence[Part]) -> list[Any]:
     """Return what the parts were read from."""
     return [part.raw for part in parts]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager.shapes.normal_form import Call, Media, Message, Other, Part, Reasoning, Result, Text
@@ -105,6 +105,7 @@ def test_a_message_has_its_normal_form_and_is_written_as_it_was(message: dict[st
     check_row(SHAPE, message, expected)
 
 
+@settings(deadline=None)
 @given(st.one_of([mangled(message) for message, _ in ROWS]))
 def test_whatever_a_message_holds_is_read_and_written_as_it_was(message: dict[str, Any]) -> None:
     check_any(SHAPE, message)

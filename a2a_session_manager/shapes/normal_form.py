@@ -52,8 +52,8 @@ class Media(NamedTuple):
 class Call(NamedTuple):
     """A call of a tool.
 
-    `id` is None where the shape has none: then its result goes by the name. `arguments` are a JSON value, or text that
-    is no JSON. A hosted tool is run by the provider, which brings the result: nobody else is to answer it.
+    `id` is None where the shape has none: then its result goes by the name. `arguments` are as the shape has them: a
+    JSON value, or its text. A hosted tool is run by the provider, which brings the result: nobody else is to answer it.
     """
 
     id: str | None

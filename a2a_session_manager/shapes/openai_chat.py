@@ -31,7 +31,6 @@ from a2a_session_manager.shapes.shape import (
     text_for,
     text_or_none,
     type_of,
-    value_of,
 )
 
 NAME: Final = "openai"
@@ -132,11 +131,11 @@ def _calls_in(message: Mapping[str, Any]) -> list[Part]:
     for call in mappings(message.get("tool_calls")):
         made = call.get(str(call.get("type") or "function"))
         function = made if isinstance(made, Mapping) else {}
-        arguments = function.get("input") if "input" in function else value_of(function.get("arguments"))
+        arguments = function.get("input") if "input" in function else function.get("arguments")
         calls.append(Call(text_or_none(call.get("id")), str(function.get("name") or ""), arguments, raw=call))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
-        calls.append(Call(None, str(oldest.get("name") or ""), value_of(oldest.get("arguments")), raw=oldest))
+        calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))
     return calls
 
 

@@ -43,6 +43,8 @@ class Shape:
         has_system_apart: the system's text goes beside the messages, and not among them.
         begins_with_user: the first message has to be the user's.
         alternates: two messages of one role must not follow each other.
+        splits_answers: one answer of a model may be several messages: its thoughts, its texts, and each call.
+        refuses_blank_text: a text part must not be empty, also beside others.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Shape:
     has_system_apart: bool = False
     begins_with_user: bool = False
     alternates: bool = False
+    splits_answers: bool = False
+    refuses_blank_text: bool = False
 
 
 def role_named(name: Any) -> Role:

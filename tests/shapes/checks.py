@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from a2a_session_manager.shapes import recognition
 from a2a_session_manager.shapes.normal_form import Call, Message, Part, Result, Text
-from a2a_session_manager.shapes.shape import Shape
+from a2a_session_manager.shapes.shape import Shape, value_of
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 json_values = st.recursive(
@@ -66,7 +66,7 @@ def without_raws(parts: tuple[Part, ...]) -> list[Any]:
 def spoken(message: Message) -> list[Any]:
     """Return what every shape can hold of a message: its texts, and its calls and results by name and id."""
     texts: list[Any] = [part.text for part in message.parts if isinstance(part, Text) and part.text]
-    calls = [(part.id, part.name, part.arguments) for part in message.parts if isinstance(part, Call)]
+    calls = [(part.id, part.name, value_of(part.arguments)) for part in message.parts if isinstance(part, Call)]
     results = [
         (part.call_id, [each.text for each in part.content if isinstance(each, Text)])
         for part in message.parts

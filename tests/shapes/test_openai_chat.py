@@ -22,7 +22,7 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
     ({"role": "assistant", "content": None, "refusal": "no"}, Message("assistant", (Text("no"),))),
     (
         {"role": "assistant", "content": "Wait.", "tool_calls": [SEARCH, PATCH]},
-        Message("assistant", (Text("Wait."), Call("c1", "search", {"to": "OSL"}), Call("c2", "patch", "*** Begin"))),
+        Message("assistant", (Text("Wait."), Call("c1", "search", '{"to": "OSL"}'), Call("c2", "patch", "*** Begin"))),
     ),
     (
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "not JSON"}},

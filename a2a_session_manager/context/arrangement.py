@@ -1,0 +1,139 @@
+"""The order in which messages may be given to a model: each call with its results behind it, and nothing empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from a2a_session_manager.context.findings import INTERRUPTED, Finding
+from a2a_session_manager.context.matching import Answer, Matching, OpenCall, Said, named
+from a2a_session_manager.shapes.normal_form import Message, Reasoning, Result, Text
+from a2a_session_manager.shapes.recognition import BY_NAME
+from a2a_session_manager.shapes.shape import RawMessage, Shape
+
+
+@dataclass(slots=True)
+class Arranged:
+    """Messages in an order that a model takes, with the seq of each one's event; one made here has that of its call.
+
+    `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
+    itself. `made` are the indexes of messages that are not stored as they are here.
+    """
+
+    messages: list[RawMessage] = field(default_factory=list)
+    seqs: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    made: set[int] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, messages: Sequence[RawMessage], seq: int, *, is_made: bool = False) -> None:
+        """Put messages behind the others."""
+        if is_made:
+            self.made.update(range(len(self.messages), len(self.messages) + len(messages)))
+        self.messages += messages
+        self.seqs += [seq] * len(messages)
+
+
+def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
+    """Return the messages in an order that a model takes, and what was done for it.
+
+    With `has_earlier`, there are earlier messages that are not among these: a result without its call may answer one of
+    them, and is left out without a finding.
+    """
+    matching = Matching(said)
+    if not has_earlier:
+        for index, result in matching.orphans:
+            call = repr(result.call_id or result.name)
+            matching.find("orphan_result", f"answers the call {call}, which was not made, and is left out", index)
+    for call in matching.open_calls():
+        matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.index)
+        matching.answers[call.index].append(Answer(call.index, interrupted(call, matching.read[call.index].shape)))
+    return _Arranging(matching).done()
+
+
+def interrupted(call: OpenCall, shape: str) -> Message:
+    """Return the result that stands for one that never came, in the call's own shape."""
+    made = Result(call.call.id, call.call.name, (Text(INTERRUPTED),), is_error=True)
+    return Message("tool", (made,), shape)
+
+
+class _Arranging:
+    def __init__(self, matching: Matching) -> None:
+        self._matching = matching
+        self._said = matching.said
+        self._found = Arranged()
+        self._pending: list[Answer] = []  # to the calls of an answer that may go on
+        self._is_thinking = False
+
+    def done(self) -> Arranged:
+        matching, said, found = self._matching, self._said, self._found
+        if not matching.read and len(matching.order) == len(said.messages):  # all are in their place
+            found.messages, found.seqs = list(said.messages), list(said.seqs)
+            found.starts = [index for index in matching.order if index not in matching.follows]
+        else:
+            for before, index in zip(chain((None,), matching.order), matching.order, strict=False):
+                self._put(before, index)
+            self._end_answer()
+        found.findings = sorted(matching.findings, key=lambda each: each.seqs)
+        return found
+
+    def _put(self, before: int | None, index: int) -> None:
+        matching, found = self._matching, self._found
+        message = matching.read.get(index)
+        if not self._goes_on(before, index):
+            self._end_answer()
+            if index not in matching.follows:
+                found.starts.append(len(found.messages))
+        if message is None:
+            found.add([self._said.messages[index]], self._said.seqs[index])
+            return
+        self._add(message, index)
+        self._pending += matching.answers.get(index, ())
+
+    def _goes_on(self, before: int | None, index: int) -> bool:
+        """Tell whether a message is part of the answer that the one before belongs to, as each call item is."""
+        if before is None:
+            return False
+        one, other = self._matching.read.get(before), self._matching.read.get(index)
+        if one is None or other is None or one.shape != other.shape or not one.role == other.role == "assistant":
+            return False
+        shape = BY_NAME.get(one.shape)
+        is_same_run = self._said.run_ids[before] == self._said.run_ids[index]
+        return shape is not None and shape.splits_answers and is_same_run and index == before + 1
+
+    def _end_answer(self) -> None:
+        """Put the results of an answer's calls behind it."""
+        pending, self._pending = self._pending, []
+        shape = BY_NAME.get(pending[0].message.shape) if pending else None
+        if shape is not None and shape.joins_results and len(pending) > 1:
+            self._add_joined(shape, pending)
+            return
+        for answer in pending:
+            self._add(answer.message, answer.index)
+
+    def _add(self, message: Message, index: int) -> None:
+        shape = BY_NAME.get(message.shape)
+        seq, raw = self._said.seqs[index], self._said.messages[index]
+        if shape is not None and shape.refuses_blank_text:
+            message = _without_blank_texts(message)
+        is_stored = message.raw is raw and (shape is None or shape.write(message, []) == [raw])
+        written = [raw] if is_stored or shape is None else shape.write(message, [])
+        if not is_stored and message.raw is not None:
+            self._matching.find("empty_part", "has parts that say nothing, which are left out", index)
+        self._found.add(written, seq, is_made=not is_stored)
+
+    def _add_joined(self, shape: Shape, answers: Sequence[Answer]) -> None:
+        """Put the results of several messages into one, in front of what else these say."""
+        parts = [part for answer in answers for part in answer.message.parts]
+        results = [part for part in parts if isinstance(part, Result)]
+        others = [part for part in parts if not isinstance(part, Result)]
+        indexes = [answer.index for answer in answers]
+        joined = answers[0].message._replace(parts=(*results, *others), raw=None)
+        self._matching.find("joined_results", "holds the results of other messages, too", *indexes)
+        self._found.add(shape.write(joined, []), self._said.seqs[indexes[0]], is_made=True)
+
+
+def _without_blank_texts(message: Message) -> Message:
+    kept = tuple(part for part in message.parts if not isinstance(part, Text) or part.text.strip())
+    return message if len(kept) == len(message.parts) else message._replace(parts=kept)

@@ -1,0 +1,216 @@
+"""Which result answers which call, message after message, by the rules that providers publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from a2a_session_manager.context.findings import Finding, FindingCode
+from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, Text, is_blank
+from a2a_session_manager.shapes.recognition import BY_NAME, read_message
+from a2a_session_manager.shapes.shape import RawMessage, text_or_none
+
+# What calls and results go by: the id, or the name where there is none.
+CallKey: TypeAlias = str | tuple[str | None]
+
+_TEXT_ROLES: Final = frozenset({"user", "assistant", "system", "developer"})
+_PLAIN_KEYS: Final = frozenset({"role", "content"})
+_CALL_KEYS: Final = frozenset({"role", "content", "tool_calls"})
+_RESULT_KEYS: Final = frozenset({"role", "content", "tool_call_id", "name"})
+
+
+class Said(NamedTuple):
+    """What was said, oldest first, in parallel lists: the messages, the seqs of their events, and their runs' ids."""
+
+    messages: Sequence[RawMessage]
+    seqs: Sequence[int]
+    run_ids: Sequence[str | None]
+
+
+class OpenCall(NamedTuple):
+    """A call that has no result yet; `index` is that of its message."""
+
+    index: int
+    call: Call
+    run_id: str | None
+
+
+class Answer(NamedTuple):
+    """What answers the calls of a message: the results in one other message, with what else it says."""
+
+    index: int
+    message: Message
+
+
+class Matching:
+    """What was said, with each result at its call.
+
+    `order` are the indexes of the messages that do not answer a call elsewhere, in their order; `follows` are those of
+    them that belong to the one before. `read` has the normal form of those that were looked into, `answers` what goes
+    behind a message with calls.
+    """
+
+    def __init__(self, said: Said) -> None:
+        self.said = said
+        self.order: list[int] = []
+        self.follows: set[int] = set()
+        self.read: dict[int, Message] = {}
+        self.answers: dict[int, list[Answer]] = {}
+        self.findings: list[Finding] = []
+        self.orphans: list[tuple[int, Result]] = []
+        self._open: dict[CallKey, list[OpenCall]] = {}
+        self._answered: set[CallKey] = set()
+        index = 0
+        while (index := self._pass_regular(index)) < len(said.messages):
+            self._take(index, read_message(said.messages[index]))
+            index += 1
+
+    def open_calls(self) -> list[OpenCall]:
+        """Return the calls without a result, in the order in which they were made."""
+        return sorted((each for some in self._open.values() for each in some), key=lambda each: each.index)
+
+    def find(self, code: FindingCode, text: str, *indexes: int) -> None:
+        """Note what is done with messages, of which the first is what `text` says something about."""
+        seqs = tuple(self.said.seqs[each] for each in indexes)
+        self.findings.append(Finding(code, seqs, f"event {seqs[0]} {text}"))
+
+    def _pass_regular(self, index: int) -> int:
+        """Take the messages from `index` on that are in their place, and return the index of the first other one.
+
+        These are texts, and calls of the chat format with all their results right behind: nearly all there is. To read
+        them as the others are takes ten times as long.
+        """
+        messages, order = self.said.messages, self.order
+        while index < len(messages):
+            message = messages[index]
+            content, role = message.get("content"), message.get("role")
+            if (
+                type(content) is str
+                and message.keys() == _PLAIN_KEYS
+                and role in _TEXT_ROLES
+                and content
+                and not content.isspace()
+            ):
+                order.append(index)
+                index += 1
+                continue
+            end = self._end_of_regular_calls(index) if role == "assistant" else index
+            if end == index:
+                return index
+            order.extend(range(index, end))
+            self.follows.update(range(index + 1, end))
+            index = end
+        return index
+
+    def _end_of_regular_calls(self, index: int) -> int:
+        """Return where the results of the calls at `index` end, `index` itself if they are not all right behind it."""
+        messages = self.said.messages
+        message = messages[index]
+        calls, content = message.get("tool_calls"), message.get("content")
+        if type(calls) is not list or not message.keys() <= _CALL_KEYS or not (content is None or type(content) is str):
+            return index
+        ids = [call.get("id") for call in calls if type(call) is dict and "function" in call]
+        end = index + 1 + len(calls)
+        if len(ids) != len(calls) or end > len(messages) or not all(type(each) is str and each for each in ids):
+            return index
+        wanted = set(ids)
+        for result in messages[index + 1 : end]:
+            if result.get("role") != "tool" or not result.keys() <= _RESULT_KEYS:
+                return index
+            wanted.discard(text_or_none(result.get("tool_call_id")))
+        return index if wanted or len(set(ids)) < len(ids) or any(each in self._open for each in ids) else end
+
+    def _take(self, index: int, message: Message) -> None:
+        calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+        results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
+        if any(isinstance(part, Other) for part in message.parts):
+            code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
+            self.find(code, "holds what is not understood, and is passed on as it is", index)
+        if calls and self._is_repeated(message, calls):
+            self.find("repeated_call", f"makes the call {named(calls[0])} again, and is left out", index)
+            return
+        if calls:
+            self._stand(index, message)
+            self.answers[index] = []
+            for call in calls:
+                made = OpenCall(index, call, self.said.run_ids[index])
+                self._open.setdefault(_key(call.id, call.name), []).append(made)
+        if results:
+            self._answer(index, message, results)
+        elif not calls and _says_nothing(message):
+            self.find("empty_message", "says nothing, and is left out", index)
+        elif not calls:
+            self._stand(index, message)
+
+    def _stand(self, index: int, message: Message) -> None:
+        self.order.append(index)
+        self.read[index] = message
+
+    def _answer(self, index: int, message: Message, results: Sequence[Result]) -> None:
+        """Give each result to the call that it answers; what answers none is left out."""
+        given: dict[int, list[Part]] = {}
+        for result in results:
+            call = self._answered_call(result, index)
+            if call is not None:
+                given.setdefault(call.index, []).append(result)
+        if set(given) == {index}:
+            return  # the calls are in the same message
+        others = [part for part in message.parts if not isinstance(part, Result) or part.is_hosted]
+        for call_index, parts in given.items():
+            answer = message._replace(parts=(*parts, *others)) if len(parts) < len(results) else message
+            self.answers[call_index].append(Answer(index, answer))
+            others = []
+            if self.order[-1] > call_index:
+                self.find("moved_result", f"goes behind its call in the event {self.said.seqs[call_index]}", index)
+        rest = message._replace(parts=tuple(others))
+        if not given and others and not _says_nothing(rest):
+            self._stand(index, rest)
+
+    def _answered_call(self, result: Result, index: int) -> OpenCall | None:
+        """Return the call that a result answers, which is open no longer: the newest one, if possible of the same run.
+
+        Of several calls of one id in a message, that is the first.
+        """
+        key = _key(result.call_id, result.name)
+        calls = self._open.get(key)
+        if not calls:
+            if key in self._answered or self._is_answered_before(key, index):
+                self.find("repeated_result", f"answers the call {key!r} again, and is left out", index)
+            else:
+                self.orphans.append((index, result))
+            return None
+        own = [each for each in calls if each.run_id == self.said.run_ids[index]] or calls
+        call = next(each for each in own if each.index == own[-1].index)
+        calls.remove(call)
+        if not calls:
+            del self._open[key]
+        self._answered.add(key)
+        return call
+
+    def _is_answered_before(self, key: CallKey, index: int) -> bool:
+        return any(each.get("tool_call_id") == key for each in self.said.messages[:index])
+
+    def _is_repeated(self, message: Message, calls: Sequence[Call]) -> bool:
+        """Tell whether all calls are open, and were made by a message like this one."""
+        for call in calls:
+            known = self._open.get(_key(call.id, call.name))
+            if call.id is None or not known or self.read[known[-1].index].parts != message.parts:
+                return False
+        return True
+
+
+def named(call: Call) -> str:
+    """Return how findings name a call."""
+    return f"{call.name!r} ({call.id})" if call.id else repr(call.name)
+
+
+def _key(call_id: str | None, name: str | None) -> CallKey:
+    return call_id or (name,)
+
+
+def _says_nothing(message: Message) -> bool:
+    shape = BY_NAME.get(message.shape)
+    if message.role == "assistant" and not (shape is not None and shape.splits_answers):
+        # Thoughts without an answer are refused as an empty one; where they are a message, what follows decides.
+        message = message._replace(parts=tuple(part for part in message.parts if not isinstance(part, Reasoning)))
+    return is_blank(message)

@@ -49,6 +49,13 @@ class Media(NamedTuple):
     raw: Any = None
 
 
+class Json(NamedTuple):
+    """A JSON value that a model reads as JSON text, such as the object that a tool returned."""
+
+    value: Any
+    raw: Any = None
+
+
 class Call(NamedTuple):
     """A call of a tool.
 
@@ -80,7 +87,7 @@ class Other(NamedTuple):
     raw: Any
 
 
-Part: TypeAlias = Text | Instruction | Reasoning | Media | Call | Result | Other
+Part: TypeAlias = Text | Instruction | Reasoning | Media | Json | Call | Result | Other
 
 
 class Message(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
+    Json,
     Media,
     MediaKind,
     Message,
@@ -25,7 +26,10 @@ from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
     Shape,
+    base64_of,
+    data_url,
     mappings,
+    media_at,
     parts_of,
     role_named,
     text_for,
@@ -116,14 +120,11 @@ def _media_in(part: Mapping[str, Any]) -> Part:
         return Other(part)
     given = {"url": body} if isinstance(body, str) else body
     url = given.get("url") or given.get("file_data")
-    data, mime_type = given.get("data"), None
-    if isinstance(url, str) and url.startswith("data:") and ";base64," in url:
-        mime_type, _, data = url[len("data:") :].partition(";base64,")
-        url = None
-    if isinstance(given.get("format"), str):
-        mime_type = f"audio/{given['format']}"
-    url = url or given.get("file_id")
-    return Media(kind, mime_type, text_or_none(data), text_or_none(url), text_or_none(given.get("filename")), raw=part)
+    mime_type = f"audio/{given['format']}" if isinstance(given.get("format"), str) else None
+    name, data = text_or_none(given.get("filename")), text_or_none(given.get("data"))
+    if data is not None:
+        return Media(kind, mime_type, data, text_or_none(url), name, raw=part)
+    return media_at(url or given.get("file_id"), kind, mime_type, name, part)
 
 
 def _calls_in(message: Mapping[str, Any]) -> list[Part]:
@@ -187,6 +188,8 @@ def _content(parts: Sequence[Part], role: str, losses: Losses) -> Any:
 def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
     if isinstance(part, Text | Instruction):
         return {"type": "text", "text": part.text}
+    if isinstance(part, Json):
+        return {"type": "text", "text": text_for(part.value)}
     if isinstance(part, Media):
         if part.text is not None:
             return {"type": "text", "text": part.text}
@@ -205,14 +208,12 @@ def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
 
 
 def _media_part(media: Media, losses: Losses) -> RawMessage | None:
-    url = (
-        media.url if media.data is None else f"data:{media.mime_type or 'application/octet-stream'};base64,{media.data}"
-    )
+    url = data_url(media)
     if media.kind == "image":
         return {"type": "image_url", "image_url": {"url": url}}
     if media.kind == "audio" and media.data is not None:
         kind = media.mime_type or "audio/wav"
-        sound = {"data": media.data, "format": _AUDIO_FORMATS.get(kind, kind.rpartition("/")[2])}
+        sound = {"data": base64_of(media), "format": _AUDIO_FORMATS.get(kind, kind.rpartition("/")[2])}
         return {"type": "input_audio", "input_audio": sound}
     if media.kind == "file":
         name = {} if media.name is None else {"filename": media.name}

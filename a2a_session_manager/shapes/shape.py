@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from a2a_session_manager.shapes.normal_form import Message, Other, Part, Role
+from a2a_session_manager.shapes.normal_form import Media, MediaKind, Message, Other, Part, Role
 
 # A message as JSON: with whatever keys the provider adds.
 RawMessage: TypeAlias = dict[str, Any]
@@ -26,6 +26,11 @@ ROLES: Final[Mapping[str, Role]] = {
     "tool": "tool",
     "function": "tool",
 }
+
+_DATA: Final = "data:"
+_BASE64: Final = ";base64,"
+_LONGEST_MIME_TYPE: Final = 300  # more is not looked through: the rest of a data URL is megabytes
+_KINDS: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,41 @@ def type_of(part: Mapping[str, Any]) -> str | None:
     """Return what a part calls its own type; None for nothing, "" for what is no text."""
     kind = part.get("type")
     return kind if isinstance(kind, str) or kind is None else ""
+
+
+def media_at(
+    url: Any, kind: MediaKind, mime_type: str | None = None, name: str | None = None, raw: Any = None
+) -> Media:
+    """Return the media at a URL; one whose URL is a data URL has its base64 in `data`."""
+    if isinstance(url, str) and url.startswith(_DATA):
+        end = url.find(_BASE64, len(_DATA), _LONGEST_MIME_TYPE)
+        if end >= 0:
+            return Media(kind, url[len(_DATA) : end] or mime_type, url[end + len(_BASE64) :], name=name, raw=raw)
+    return Media(kind, mime_type, url=text_or_none(url), name=name, raw=raw)
+
+
+def data_url(media: Media) -> str | None:
+    """Return the URL of media; a data URL where its base64 is here."""
+    if media.data is None:
+        return media.url
+    return f"{_DATA}{media.mime_type or 'application/octet-stream'}{_BASE64}{base64_of(media)}"
+
+
+def base64_of(media: Media) -> str | None:
+    """Return the base64 of media in the standard alphabet: what pydantic dumped is in the one for URLs."""
+    data = media.data
+    return data.replace("-", "+").replace("_", "/") if data and ("-" in data or "_" in data) else data
+
+
+def media_kind(mime_type: Any) -> MediaKind:
+    """Return what kind of media a MIME type names; a file for all that is no picture, sound or film."""
+    return _KINDS.get(mime_type.partition("/")[0], "file") if isinstance(mime_type, str) else "file"
+
+
+def kept_in(items: Any, parts: Sequence[Part]) -> list[Any]:
+    """Return those of `items` that some part was read from: the others were taken out of the message."""
+    kept = {id(part.raw) for part in parts}
+    return [each for each in items if id(each) in kept]
 
 
 def raws(parts: Sequence[Part]) -> list[Any]:

@@ -54,7 +54,7 @@ def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
 
 def interrupted(call: OpenCall, shape: str) -> Message:
     """Return the result that stands for one that never came, in the call's own shape."""
-    made = Result(call.call.id, call.call.name, (Text(INTERRUPTED),), is_error=True)
+    made = Result(call.call.id, call.call.name, (Text(INTERRUPTED),), is_error=True, kind=call.call.kind)
     return Message("tool", (made,), shape)
 
 

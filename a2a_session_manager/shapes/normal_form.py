@@ -61,12 +61,14 @@ class Call(NamedTuple):
 
     `id` is None where the shape has none: then its result goes by the name. `arguments` are as the shape has them: a
     JSON value, or its text. A hosted tool is run by the provider, which brings the result: nobody else is to answer it.
+    `kind` says what kind of tool it is, where a format tells kinds apart, such as "custom": the result is of it too.
     """
 
     id: str | None
     name: str
     arguments: Any = None
     is_hosted: bool = False
+    kind: str | None = None
     raw: Any = None
 
 
@@ -78,6 +80,14 @@ class Result(NamedTuple):
     content: tuple[Part, ...] = ()
     is_error: bool = False
     is_hosted: bool = False
+    kind: str | None = None
+    raw: Any = None
+
+
+class Opaque(NamedTuple):
+    """What only its own provider can read, such as a history that it has compacted; `what` says what it is."""
+
+    what: str
     raw: Any = None
 
 
@@ -87,7 +97,7 @@ class Other(NamedTuple):
     raw: Any
 
 
-Part: TypeAlias = Text | Instruction | Reasoning | Media | Json | Call | Result | Other
+Part: TypeAlias = Text | Instruction | Reasoning | Media | Json | Call | Result | Opaque | Other
 
 
 class Message(NamedTuple):

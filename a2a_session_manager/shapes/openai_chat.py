@@ -15,6 +15,7 @@ from a2a_session_manager.shapes.normal_form import (
     Media,
     MediaKind,
     Message,
+    Opaque,
     Other,
     Part,
     Reasoning,
@@ -130,10 +131,13 @@ def _media_in(part: Mapping[str, Any]) -> Part:
 def _calls_in(message: Mapping[str, Any]) -> list[Part]:
     calls: list[Part] = []
     for call in mappings(message.get("tool_calls")):
-        made = call.get(str(call.get("type") or "function"))
+        kind = str(call.get("type") or "function")
+        made = call.get(kind)
         function = made if isinstance(made, Mapping) else {}
         arguments = function.get("input") if "input" in function else function.get("arguments")
-        calls.append(Call(text_or_none(call.get("id")), str(function.get("name") or ""), arguments, raw=call))
+        name = str(function.get("name") or "")
+        kind_apart = None if kind == "function" else kind
+        calls.append(Call(text_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
         calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))
@@ -168,6 +172,12 @@ def _result_message(result: Result, losses: Losses) -> RawMessage:
 
 def _tool_call(call: Call) -> RawMessage:
     arguments = "{}" if call.arguments is None else text_for(call.arguments)
+    if call.kind == "custom":
+        return {
+            "id": call.id or call.name,
+            "type": "custom",
+            "custom": {"name": call.name, "input": text_for(call.arguments or "")},
+        }
     return {
         "id": call.id or call.name,
         "type": "function",
@@ -198,6 +208,9 @@ def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
     if isinstance(part, Call):
         if part.is_hosted:
             losses.append(f"hosted call {part.name}")
+        return None
+    if isinstance(part, Opaque):
+        losses.append(part.what)
         return None
     if isinstance(part, Other):
         losses.append("unknown part")

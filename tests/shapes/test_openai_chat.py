@@ -22,7 +22,10 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
     ({"role": "assistant", "content": None, "refusal": "no"}, Message("assistant", (Text("no"),))),
     (
         {"role": "assistant", "content": "Wait.", "tool_calls": [SEARCH, PATCH]},
-        Message("assistant", (Text("Wait."), Call("c1", "search", '{"to": "OSL"}'), Call("c2", "patch", "*** Begin"))),
+        Message(
+            "assistant",
+            (Text("Wait."), Call("c1", "search", '{"to": "OSL"}'), Call("c2", "patch", "*** Begin", kind="custom")),
+        ),
     ),
     (
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "not JSON"}},
@@ -116,7 +119,7 @@ def test_whatever_a_message_holds_is_read_and_written_as_it_was(message: dict[st
     [
         ((Text("Wait."),), {"role": "assistant", "content": "Wait."}),
         (
-            (Call("c2", "patch", "*** Begin"),),
+            (Call("c2", "patch", "*** Begin", kind="custom"),),
             {"role": "assistant", "content": None, "tool_calls": [PATCH]},
         ),
         ((), {"role": "assistant", "content": None}),

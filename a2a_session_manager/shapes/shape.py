@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from a2a_session_manager.shapes.normal_form import Media, MediaKind, Message, Other, Part, Role
+from a2a_session_manager.shapes.normal_form import Media, MediaKind, Message, Opaque, Other, Part, Role
 
 # A message as JSON: with whatever keys the provider adds.
 RawMessage: TypeAlias = dict[str, Any]
@@ -30,6 +30,7 @@ ROLES: Final[Mapping[str, Role]] = {
 _DATA: Final = "data:"
 _BASE64: Final = ";base64,"
 _LONGEST_MIME_TYPE: Final = 300  # more is not looked through: the rest of a data URL is megabytes
+_IMAGES: Final = {"iVBORw": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 _KINDS: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
@@ -143,6 +144,36 @@ def base64_of(media: Media) -> str | None:
 def media_kind(mime_type: Any) -> MediaKind:
     """Return what kind of media a MIME type names; a file for all that is no picture, sound or film."""
     return _KINDS.get(mime_type.partition("/")[0], "file") if isinstance(mime_type, str) else "file"
+
+
+def image_type(media: Media) -> str | None:
+    """Return the MIME type of a picture; what its base64 begins with tells it where nothing else does."""
+    if media.mime_type is not None or media.data is None:
+        return media.mime_type
+    return next((kind for start, kind in _IMAGES.items() if media.data.startswith(start)), None)
+
+
+def content_again(content: Any, parts: Sequence[Part], write: Callable[[Part], list[RawMessage]]) -> Any:
+    """Return a message's content without the items that none of `parts` was read from, and with the parts added to it.
+
+    It comes in the order of the parts, and is the content itself where nothing has changed.
+
+    Args:
+        content: the items that the parts were read from, or a single one.
+        parts: what is to be in the content. `Opaque` is not written: it is a mark on an item, or one of them.
+        write: returns the items for a part that was added.
+    """
+    items = content if isinstance(content, list | tuple) else [] if content is None else [content]
+    own = {id(item) for item in items}
+    made: list[Any] = []
+    for part in parts:
+        if id(part.raw) in own and (part.raw is not None or isinstance(part, Other)):
+            if not made or made[-1] is not part.raw or not isinstance(part.raw, Mapping):  # one item, several parts
+                made.append(part.raw)
+        elif not isinstance(part, Opaque):
+            made += write(part)
+    is_whole = len(made) == len(items) and all(one is other for one, other in zip(made, items, strict=True))
+    return content if is_whole else made
 
 
 def kept_in(items: Any, parts: Sequence[Part]) -> list[Any]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes import anthropic, openai_chat, responses
+from a2a_session_manager.shapes import a2a, ag_ui, anthropic, openai_chat, otel, responses
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
 # Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
-SHAPES: Final[tuple[Shape, ...]] = (responses.SHAPE, anthropic.SHAPE, openai_chat.SHAPE)
+SHAPES: Final[tuple[Shape, ...]] = (
+    responses.SHAPE,
+    a2a.SHAPE,
+    otel.SHAPE,
+    ag_ui.SHAPE,
+    anthropic.SHAPE,
+    openai_chat.SHAPE,
+)
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
 _PLAIN_KEYS: Final = frozenset({"role", "content"})

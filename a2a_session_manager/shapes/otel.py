@@ -1,0 +1,200 @@
+"""OpenTelemetry's messages of generative AI, as traces hold them: `gen_ai.input.messages` and `gen_ai.output.messages`.
+
+Several instrumentations wrote parts of their own before there were published ones; pydantic-ai's are read, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from a2a_session_manager.shapes.normal_form import (
+    Call,
+    Instruction,
+    Json,
+    Media,
+    MediaKind,
+    Message,
+    Opaque,
+    Other,
+    Part,
+    Reasoning,
+    Result,
+    Text,
+)
+from a2a_session_manager.shapes.shape import (
+    Losses,
+    RawMessage,
+    Shape,
+    base64_of,
+    kept_in,
+    mappings,
+    media_kind,
+    parts_of,
+    role_named,
+    text_for,
+    text_or_none,
+    type_of,
+    value_of,
+)
+
+NAME: Final = "otel"
+
+_URLS: Final[Mapping[str, MediaKind]] = {
+    "image-url": "image",
+    "audio-url": "audio",
+    "video-url": "video",
+    "document-url": "file",
+}
+_MODALITIES: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video", "document": "file"}
+# Types that no other format has. Those that others have, too, are told by where they have their text.
+_OWN_TYPES: Final = frozenset(
+    ["tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response", "blob", "uri", "compaction"]
+).union(_URLS)
+_TEXT_TYPES: Final = frozenset({"text", "compaction"})
+_REASONING_TYPES: Final = frozenset({"reasoning", "thinking"})
+
+
+def _is_mine(message: Mapping[str, Any]) -> bool:
+    parts = message.get("parts")
+    if not isinstance(parts, list) or not isinstance(message.get("role"), str):
+        return False
+    return isinstance(message.get("finish_reason"), str) or any(map(_is_part, mappings(parts)))
+
+
+def _read(message: Mapping[str, Any]) -> Message:
+    role = role_named(message.get("role"))
+    parts = parts_of(message.get("parts"), _read_part, lambda text: Text(text, text))
+    if role in ("user", "tool") and parts:
+        role = "tool" if all(isinstance(part, Result) for part in parts) else "user"
+    return Message(role, tuple(parts), NAME, text_or_none(message.get("name")), message)
+
+
+def _write(message: Message, losses: Losses) -> list[RawMessage]:
+    if message.shape == NAME and message.raw is not None:
+        return _written_again(message)
+    parts = [written for part in message.parts if (written := _written(part, losses)) is not None]
+    if not parts:
+        return []
+    made: RawMessage = {"role": "user" if message.role == "other" else message.role, "parts": parts}
+    return [made if message.name is None else {**made, "name": message.name}]
+
+
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    kind = type_of(part)
+    if not kind:
+        return False
+    return kind in _OWN_TYPES or "file_id" in part or "content" in part
+
+
+def _read_part(part: Mapping[str, Any]) -> Part:
+    kind, content = type_of(part), part.get("content")
+    if kind in _TEXT_TYPES and isinstance(content, str):
+        return Text(content, part)
+    if kind in _REASONING_TYPES and isinstance(content, str):
+        return Reasoning(content, part)
+    name, call_id = text_or_none(part.get("name")), text_or_none(part.get("id"))
+    is_hosted = part.get("builtin") is True
+    if kind == "tool_call":
+        return Call(call_id, name or "", part.get("arguments"), is_hosted, raw=part)
+    if kind == "server_tool_call":
+        return Call(call_id, name or "", part.get(kind), True, raw=part)
+    if kind == "tool_call_response":
+        answer = part.get("response", part.get("result"))
+        return Result(call_id, name, _answered(answer), is_hosted=is_hosted, raw=part)
+    if kind == "server_tool_call_response":
+        return Result(call_id, name, _answered(part.get(kind)), is_hosted=True, raw=part)
+    return _read_media(part, kind)
+
+
+def _answered(answer: Any) -> tuple[Part, ...]:
+    """Return what a tool answered: any JSON value, among them a list of parts."""
+    if answer is None:
+        return ()
+    if isinstance(answer, list) and answer and all(isinstance(each, Mapping) and _is_part(each) for each in answer):
+        return tuple(map(_read_part, answer))
+    return (Text(answer, answer) if isinstance(answer, str) else Json(answer, answer),)
+
+
+def _read_media(part: Mapping[str, Any], kind: str | None) -> Part:
+    content, mime_type = text_or_none(part.get("content")), text_or_none(part.get("mime_type"))
+    modality = part.get("modality")
+    media = _MODALITIES.get(modality, "file") if isinstance(modality, str) else media_kind(mime_type)
+    if kind == "blob" and content is not None:
+        return Media(media, mime_type, content, raw=part)
+    if kind == "binary" and content is not None:
+        mime_type = text_or_none(part.get("media_type"))
+        return Media(media_kind(mime_type), mime_type, content, raw=part)
+    url = text_or_none(part.get("file_id" if kind == "file" else "url" if kind in _URLS else "uri"))
+    if url is None or kind is None:
+        return Other(part)
+    return Media(_URLS.get(kind, media), mime_type, url=url, raw=part)
+
+
+def _written_again(message: Message) -> list[RawMessage]:
+    """Return a message of this format, without the parts that were taken out of it."""
+    parts = message.raw.get("parts")
+    if not isinstance(parts, list) or len(message.parts) == len(parts):
+        return [message.raw]
+    kept = kept_in(parts, message.parts)
+    return [{**message.raw, "parts": kept}] if kept else []
+
+
+def _written(part: Part, losses: Losses) -> RawMessage | None:
+    if isinstance(part, Text | Instruction):
+        return {"type": "text", "content": part.text}
+    if isinstance(part, Reasoning):
+        if not part.text and part.raw:
+            losses.append("reasoning")
+        return {"type": "reasoning", "content": part.text} if part.text else None
+    if isinstance(part, Media):
+        return _media_part(part)
+    if isinstance(part, Json):
+        return {"type": "text", "content": text_for(part.value)}
+    if isinstance(part, Opaque):
+        losses.append(part.what)
+        return None
+    if isinstance(part, Call):
+        return _call_part(part)
+    if isinstance(part, Result):
+        return _result_part(part, losses)
+    losses.append("unknown part")
+    return {"type": "text", "content": text_for(part.raw)}
+
+
+def _call_part(call: Call) -> RawMessage:
+    given = {"id": call.id or call.name, "name": call.name}
+    if not call.is_hosted:
+        return {"type": "tool_call", **given, "arguments": value_of(call.arguments)}
+    details = call.arguments if isinstance(call.arguments, Mapping) else {"arguments": call.arguments}
+    return {"type": "server_tool_call", **given, "server_tool_call": {"type": call.name, **details}}
+
+
+def _result_part(result: Result, losses: Losses) -> RawMessage:
+    answer = _answer(result.content, losses)
+    given = {"id": result.call_id or result.name, **({} if result.name is None else {"name": result.name})}
+    if not result.is_hosted:
+        return {"type": "tool_call_response", **given, "response": answer}
+    details = {"type": result.name or "", "content": answer}
+    return {"type": "server_tool_call_response", **given, "server_tool_call_response": details}
+
+
+def _answer(content: Sequence[Part], losses: Losses) -> Any:
+    if len(content) == 1 and isinstance(content[0], Json):
+        return content[0].value
+    written = [each for part in content if (each := _written(part, losses)) is not None]
+    is_text = len(written) == 1 and written[0]["type"] == "text"
+    return written[0]["content"] if is_text else written or ""
+
+
+def _media_part(media: Media) -> RawMessage:
+    if media.text is not None:
+        return {"type": "text", "content": media.text}
+    modality = "document" if media.kind == "file" else media.kind
+    mime_type = {} if media.mime_type is None else {"mime_type": media.mime_type}
+    if media.data is not None:
+        return {"type": "blob", "modality": modality, **mime_type, "content": base64_of(media)}
+    return {"type": "uri", "modality": modality, **mime_type, "uri": media.url or ""}

@@ -75,7 +75,7 @@ def _is_mine(message: Mapping[str, Any]) -> bool:
 def _read(message: Mapping[str, Any]) -> Message:
     role, parts = role_named(message.get("role")), read_content(message.get("content"))
     if role == "user" and parts and all(isinstance(part, Result | Opaque) for part in parts):
-        role = "tool"
+        role = "tool" if any(isinstance(part, Result) for part in parts) else role
     return Message(role, tuple(parts), NAME, None, message)
 
 

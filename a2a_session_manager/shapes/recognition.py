@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes import a2a, ag_ui, anthropic, openai_chat, otel, responses
+from a2a_session_manager.shapes import a2a, ag_ui, anthropic, bedrock, openai_chat, otel, responses
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
@@ -16,6 +16,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     otel.SHAPE,
     ag_ui.SHAPE,
     anthropic.SHAPE,
+    bedrock.SHAPE,
     openai_chat.SHAPE,
 )
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes import a2a, ag_ui, anthropic, bedrock, openai_chat, otel, responses
+from a2a_session_manager.shapes import a2a, ag_ui, anthropic, bedrock, gemini, openai_chat, otel, responses
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
 # Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
 SHAPES: Final[tuple[Shape, ...]] = (
     responses.SHAPE,
+    gemini.SHAPE,
     a2a.SHAPE,
     otel.SHAPE,
     ag_ui.SHAPE,

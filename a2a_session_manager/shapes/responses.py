@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.shapes.normal_form import Call, Instruction, Media, Message, Opaque, Part, Reasoning, Result
-from a2a_session_manager.shapes.responses_content import read_content, write_content
+from a2a_session_manager.shapes.responses_content import read_content, write_content, write_parts
 from a2a_session_manager.shapes.responses_items import RESULT_KEYS, is_item, read_item
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
     Shape,
+    content_again,
     data_url,
-    kept_in,
     mappings,
     role_named,
     text_for,
@@ -59,7 +59,7 @@ def _read(message: Mapping[str, Any]) -> Message:
 
 def _write(message: Message, losses: Losses) -> list[RawMessage]:
     if message.shape == NAME and message.raw is not None:
-        return _written_again(message)
+        return _written_again(message, losses)
     if message.name is not None and message.role != "tool":
         losses.append("name")
     items: list[RawMessage] = []
@@ -78,14 +78,15 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
 SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True)
 
 
-def _written_again(message: Message) -> list[RawMessage]:
+def _written_again(message: Message, losses: Losses) -> list[RawMessage]:
     """Return an item, without the parts that were taken out of it."""
     item: RawMessage = message.raw
+    if item.get("type") in (None, "message"):
+        content, is_output = item.get("content"), message.role == "assistant"
+        written = content_again(content, message.parts, lambda part: write_parts([part], losses, is_output=is_output))
+        return [item] if written is content else [{**item, "content": written}] if written else []
     if len(message.parts) == len(_read(item).parts):
         return [item]
-    if isinstance(item.get("content"), list) and item.get("type") in (None, "message"):
-        kept = kept_in(item["content"], message.parts)
-        return [{**item, "content": kept}] if kept else []
     if any(isinstance(part, Call) for part in message.parts):
         return [{**item, **{key: None for key in RESULT_KEYS if key in item}}]
     return []

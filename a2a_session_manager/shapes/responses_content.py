@@ -34,12 +34,17 @@ def read_content(content: Any) -> list[Part]:
 
 def write_content(parts: Sequence[Part], losses: Losses, *, is_output: bool = False) -> str | list[RawMessage]:
     """Return parts as a content, a text where that is enough. `is_output` is for what a model said."""
-    written = [content for part in parts if (content := _content_part(part, losses, is_output=is_output)) is not None]
+    written = write_parts(parts, losses, is_output=is_output)
     if not written:
         return ""
     if len(written) == 1 and set(written[0]) == {"type", "text"}:
         return str(written[0]["text"])
     return written
+
+
+def write_parts(parts: Sequence[Part], losses: Losses, *, is_output: bool) -> list[RawMessage]:
+    """Return the parts of a content, without those that it cannot hold."""
+    return [content for part in parts if (content := _content_part(part, losses, is_output=is_output)) is not None]
 
 
 def _read_part(part: Mapping[str, Any]) -> Part:

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from a2a_session_manager.shapes.normal_form import Media, MediaKind, Message, Opaque, Other, Part, Role
+from a2a_session_manager.shapes.normal_form import (
+    Instruction,
+    Json,
+    Media,
+    MediaKind,
+    Message,
+    Opaque,
+    Other,
+    Part,
+    Role,
+    Text,
+)
 
 # A message as JSON: with whatever keys the provider adds.
 RawMessage: TypeAlias = dict[str, Any]
@@ -31,7 +42,13 @@ ROLES: Final[Mapping[str, Role]] = {
 _DATA: Final = "data:"
 _BASE64: Final = ";base64,"
 _LONGEST_MIME_TYPE: Final = 300  # more is not looked through: the rest of a data URL is megabytes
-_IMAGES: Final = {"iVBORw": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+_IMAGES: Final = {
+    "iVBORw": "image/png",
+    "/9j/": "image/jpeg",
+    "_9j_": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+}
 _KINDS: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
@@ -107,6 +124,15 @@ def text_for(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def text_said(part: Part) -> str | None:
+    """Return the text that a model reads of a part; None for a picture, a call, a thought, or a result."""
+    if isinstance(part, Text | Instruction | Media):
+        return part.text
+    if isinstance(part, Json):
+        return text_for(part.value)
+    return text_for(part.raw) if isinstance(part, Other) else None
+
+
 def text_or_none(value: Any) -> str | None:
     """Return a text that is not empty; None for anything else."""
     return value if isinstance(value, str) and value else None
@@ -133,7 +159,7 @@ def data_url(media: Media) -> str | None:
     """Return the URL of media; a data URL where its base64 is here."""
     if media.data is None:
         return media.url
-    return f"{_DATA}{media.mime_type or 'application/octet-stream'}{_BASE64}{base64_of(media)}"
+    return f"{_DATA}{image_type(media) or 'application/octet-stream'}{_BASE64}{base64_of(media)}"
 
 
 def base64_of(media: Media) -> str | None:

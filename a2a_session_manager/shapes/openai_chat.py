@@ -13,7 +13,6 @@ from a2a_session_manager.shapes.normal_form import (
     Instruction,
     Json,
     Media,
-    MediaKind,
     Message,
     Opaque,
     Other,
@@ -21,21 +20,18 @@ from a2a_session_manager.shapes.normal_form import (
     Reasoning,
     Result,
     Text,
-    text_of,
 )
+from a2a_session_manager.shapes.openai_parts import calls_in, media_in, read_part
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
     Shape,
     base64_of,
     data_url,
-    mappings,
-    media_at,
     parts_of,
     role_named,
     text_for,
     text_or_none,
-    type_of,
 )
 
 NAME: Final = "openai"
@@ -43,13 +39,6 @@ NAME: Final = "openai"
 # Where DeepSeek, OpenRouter, vLLM and Ollama put what the model thought.
 _REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 _KEYS: Final = frozenset({"content", "tool_calls", "function_call", "refusal", "images", "audio", *_REASONING_KEYS})
-_TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
-_MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
-    "image_url": "image",
-    "input_audio": "audio",
-    "video_url": "video",
-    "file": "file",
-}
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -59,7 +48,7 @@ def _is_mine(message: Mapping[str, Any]) -> bool:
 
 def _read(message: Mapping[str, Any]) -> Message:
     role = role_named(message.get("role"))
-    content = parts_of(message.get("content"), _read_part, lambda text: Text(text, text))
+    content = parts_of(message.get("content"), read_part, lambda text: Text(text, text))
     name = text_or_none(message.get("name"))
     if role == "tool":
         call_id = text_or_none(message.get("tool_call_id"))
@@ -69,9 +58,9 @@ def _read(message: Mapping[str, Any]) -> Message:
     if refusal := text_or_none(message.get("refusal")):
         parts.append(Text(refusal, {"refusal": refusal}))
     # OpenRouter's are parts of the content, Ollama's base64.
-    parts += parts_of(message.get("images"), _media_in, lambda data: Media("image", data=data, raw=data))
+    parts += parts_of(message.get("images"), media_in, lambda data: Media("image", data=data, raw=data))
     if role == "assistant":
-        parts += _calls_in(message)
+        parts += calls_in(message)
     return Message(role, tuple(parts), NAME, name, message)
 
 
@@ -100,56 +89,16 @@ def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
     return [Reasoning(text, {key: text}) for key, text in found if text is not None]
 
 
-def _read_part(part: Mapping[str, Any]) -> Part:
-    kind = type_of(part)
-    if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
-        return Text(part["text"], part)
-    if kind == "refusal" and isinstance(part.get("refusal"), str):
-        return Text(part["refusal"], part)
-    if kind == "thinking" and isinstance(part.get("thinking"), list):  # Mistral's
-        texts = parts_of(part["thinking"], _read_part, Text)
-        return Reasoning(text_of(texts), part)
-    if kind == "document" and isinstance(part.get("document"), Mapping):  # Cohere's
-        return Media("file", text=text_for(part["document"].get("data")), raw=part)
-    return _media_in(part) if kind in _MEDIA_KINDS else Other(part)
-
-
-def _media_in(part: Mapping[str, Any]) -> Part:
-    kind = _MEDIA_KINDS.get(str(part.get("type")))
-    body = part.get(str(part.get("type")))
-    if kind is None or not isinstance(body, Mapping | str):
-        return Other(part)
-    given = {"url": body} if isinstance(body, str) else body
-    url = given.get("url") or given.get("file_data")
-    mime_type = f"audio/{given['format']}" if isinstance(given.get("format"), str) else None
-    name, data = text_or_none(given.get("filename")), text_or_none(given.get("data"))
-    if data is not None:
-        return Media(kind, mime_type, data, text_or_none(url), name, raw=part)
-    return media_at(url or given.get("file_id"), kind, mime_type, name, part)
-
-
-def _calls_in(message: Mapping[str, Any]) -> list[Part]:
-    calls: list[Part] = []
-    for call in mappings(message.get("tool_calls")):
-        kind = str(call.get("type") or "function")
-        made = call.get(kind)
-        function = made if isinstance(made, Mapping) else {}
-        arguments = function.get("input") if "input" in function else function.get("arguments")
-        name = str(function.get("name") or "")
-        kind_apart = None if kind == "function" else kind
-        calls.append(Call(text_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
-    oldest = message.get("function_call")
-    if isinstance(oldest, Mapping):
-        calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))
-    return calls
-
-
 def _written_again(message: Message) -> list[RawMessage]:
     """Return a message of this format, without the parts that were taken out of it."""
     if len(message.parts) == len(_read(message.raw).parts):
         return [message.raw]
     raw: RawMessage = dict(message.raw)
     kept = {id(part.raw) for part in message.parts}
+    beside = {key for part in message.parts if isinstance(part.raw, dict) and len(part.raw) == 1 for key in part.raw}
+    for key in ("refusal", *_REASONING_KEYS):
+        if text_or_none(raw.get(key)) and key not in beside:
+            del raw[key]
     for key in ("content", "tool_calls", "images"):
         if isinstance(raw.get(key), list):
             raw[key] = [each for each in raw[key] if id(each) in kept]

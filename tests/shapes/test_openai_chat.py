@@ -132,6 +132,15 @@ def test_what_was_taken_out_of_a_message_is_not_written(parts: tuple[Part, ...],
     assert SHAPE.write(message._replace(parts=kept), []) == [written]
 
 
+def test_a_thought_and_a_refusal_that_were_taken_out_are_not_written() -> None:
+    message = SHAPE.read({"role": "assistant", "content": "4", "reasoning": "2 and 2", "refusal": "no"})
+
+    assert SHAPE.write(message._replace(parts=message.parts[1:2]), []) == [{"role": "assistant", "content": "4"}]
+    assert SHAPE.write(message._replace(parts=message.parts[:2]), []) == [
+        {"role": "assistant", "content": "4", "reasoning": "2 and 2"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("message", "written", "lost"),
     [

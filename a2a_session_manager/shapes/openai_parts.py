@@ -1,0 +1,64 @@
+"""The parts of contents and the calls of OpenAI's chat format, read into parts of the normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from a2a_session_manager.shapes.normal_form import Call, Media, MediaKind, Other, Part, Reasoning, Text, text_of
+from a2a_session_manager.shapes.shape import mappings, media_at, parts_of, text_for, text_or_none, type_of
+
+_TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
+_MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
+    "image_url": "image",
+    "input_audio": "audio",
+    "video_url": "video",
+    "file": "file",
+}
+
+
+def read_part(part: Mapping[str, Any]) -> Part:
+    """Return a part of a content; one that is not known becomes `Other`."""
+    kind = type_of(part)
+    if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
+        return Text(part["text"], part)
+    if kind == "refusal" and isinstance(part.get("refusal"), str):
+        return Text(part["refusal"], part)
+    if kind == "thinking" and isinstance(part.get("thinking"), list):  # Mistral's
+        texts = parts_of(part["thinking"], read_part, Text)
+        return Reasoning(text_of(texts), part)
+    if kind == "document" and isinstance(part.get("document"), Mapping):  # Cohere's
+        return Media("file", text=text_for(part["document"].get("data")), raw=part)
+    return media_in(part) if kind in _MEDIA_KINDS else Other(part)
+
+
+def media_in(part: Mapping[str, Any]) -> Part:
+    """Return a picture, sound, film or file."""
+    kind = _MEDIA_KINDS.get(str(part.get("type")))
+    body = part.get(str(part.get("type")))
+    if kind is None or not isinstance(body, Mapping | str):
+        return Other(part)
+    given = {"url": body} if isinstance(body, str) else body
+    url = given.get("url") or given.get("file_data")
+    mime_type = f"audio/{given['format']}" if isinstance(given.get("format"), str) else None
+    name, data = text_or_none(given.get("filename")), text_or_none(given.get("data"))
+    if data is not None:
+        return Media(kind, mime_type, data, text_or_none(url), name, raw=part)
+    return media_at(url or given.get("file_id"), kind, mime_type, name, part)
+
+
+def calls_in(message: Mapping[str, Any]) -> list[Part]:
+    """Return the calls of a message, in today's form and in the first one."""
+    calls: list[Part] = []
+    for call in mappings(message.get("tool_calls")):
+        kind = str(call.get("type") or "function")
+        made = call.get(kind)
+        function = made if isinstance(made, Mapping) else {}
+        arguments = function.get("input") if "input" in function else function.get("arguments")
+        name = str(function.get("name") or "")
+        kind_apart = None if kind == "function" else kind
+        calls.append(Call(text_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
+    oldest = message.get("function_call")
+    if isinstance(oldest, Mapping):
+        calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))
+    return calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes import a2a, ag_ui, anthropic, bedrock, gemini, openai_chat, otel, responses
+from a2a_session_manager.shapes import a2a, ag_ui, ai_sdk, anthropic, bedrock, gemini, openai_chat, otel, responses
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
@@ -16,6 +16,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     a2a.SHAPE,
     otel.SHAPE,
     ag_ui.SHAPE,
+    ai_sdk.SHAPE,
     anthropic.SHAPE,
     bedrock.SHAPE,
     openai_chat.SHAPE,

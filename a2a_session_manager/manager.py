@@ -13,6 +13,8 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.active.opening import open_session
+from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.repair import findings_of, repaired
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
@@ -249,6 +251,20 @@ class SessionManager(AsyncResource):
     async def context_size(self, id: str) -> int | None:
         """Return the input and output tokens of the newest request; see ActiveSession.context_size."""
         return await context_size(self._store, id)
+
+    async def check(self, id: str) -> list[Finding]:
+        """Return what a model would not be given as it is stored, and runs that have not ended; nothing is written.
+
+        An empty list says that the conversation is sound. Raises SessionNotFound.
+        """
+        return await findings_of(self.store, id)
+
+    async def repair(self, id: str) -> list[SessionEvent[Any]]:
+        """Append a result that says "interrupted" to each open call, as views show it, and return these events.
+
+        Doing it twice changes nothing. Raises SessionNotFound.
+        """
+        return await repaired(self.store, await self.get(id, last=0))
 
     async def aclose(self) -> None:
         """Close the store if this manager opened it."""

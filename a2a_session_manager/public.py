@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
+from a2a_session_manager.context.conversion import MessageFormat
+from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
+from a2a_session_manager.context.repair import OpenToolCall
+from a2a_session_manager.context.view import MessageView, PrefixCheck
 from a2a_session_manager.context.window import MessageWindow
 from a2a_session_manager.exceptions import (
     BudgetExceeded,
@@ -76,12 +80,17 @@ __all__ = [
     "EventType",
     "EventsPage",
     "FileSessionStore",
+    "Finding",
     "InMemorySessionStore",
     "InvalidEvent",
     "InvalidSessionOperation",
     "ListPricer",
+    "MessageFormat",
+    "MessageView",
     "MessageWindow",
     "MissingDependency",
+    "OpenToolCall",
+    "PrefixCheck",
     "PricedCost",
     "Pricer",
     "Prices",

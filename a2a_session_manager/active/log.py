@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 from a2a_session_manager.active.state_view import StateView
-from a2a_session_manager.context.messages import ChatMessage, event_from_message, source_of
-from a2a_session_manager.context.reading import conversation
+from a2a_session_manager.context.conversion import MessageFormat
+from a2a_session_manager.context.messages import chat_messages, event_from_message, source_of
+from a2a_session_manager.context.reading import conversation, newest_messages
 from a2a_session_manager.context.tail import context_size
-from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
+from a2a_session_manager.context.tools import as_content, as_text, call_message, is_open, result_message
 from a2a_session_manager.context.window import MessageWindow, message_window
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, derived_id, new_id, shown
@@ -17,14 +18,14 @@ from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
+from a2a_session_manager.shapes.client_objects import plain_message
 from a2a_session_manager.tokens.counting import TokenCounter
 from a2a_session_manager.usage.provider_usage import usage_from
 
 MessageT = TypeVar("MessageT")
 
-# How far back `tool(call_id=…)` looks for its call, here and then in the store.
+# How far back `tool(call_id=…)` looks for its call at first.
 _CALLS_SEARCHED = 50
 _NO_RESULT: Any = object()
 _SOURCES: Final = {role: source_of(role) for role in ("user", "system", "assistant")}
@@ -47,32 +48,31 @@ class ActiveLog:
         """The state as it was last read or written here, as a read-only copy; `set_state` changes it."""
         return StateView(self.session.state)
 
-    async def messages(self, *, max_tokens: int | None = None, model: str | None = None) -> list[ChatMessage]:
-        """Return the visible conversation as chat messages, oldest first, as they were given.
-
-        With `max_tokens`, return only its newest part, which takes at most so many tokens of a prompt for `model`; see
-        `window`, which also says what was left out.
-        """
-        if max_tokens is not None:
-            return (await self.window(max_tokens=max_tokens, model=model)).messages
-        return await conversation(self._store, self.session)
-
     async def window(
-        self, *, max_tokens: int | None = None, model: str | None = None, counter: TokenCounter | None = None
+        self,
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        counter: TokenCounter | None = None,
+        format: MessageFormat | None = None,
     ) -> MessageWindow:
         """Return the newest part of the conversation that takes at most `max_tokens` of a prompt for `model`.
 
-        The system messages at the start stay. To them come whole exchanges, from the newest to the first that does not
-        fit: a tool call with all its results, or any other message. The definitions of tools are not counted.
+        The system messages at the start stay. To them come whole turns, from the newest to the first that does not fit:
+        what the user says, with all that follows to where the user speaks again. Of a turn that alone takes more, what
+        is asked stays, with the newest exchanges that fit. The definitions of tools are not counted.
 
         Args:
             max_tokens: None returns the whole conversation.
             model: the model's name, which decides about the tokenizer. Without it, the count is an estimate.
             counter: counts the tokens in place of the library's own TiktokenCounter.
+            format: see ActiveSession.messages.
 
-        Raises InvalidSessionOperation when the system messages and the newest exchange take more.
+        Raises InvalidSessionOperation when the system messages, what the user asks and the newest exchange take more.
         """
-        return await message_window(self._store, self.session, max_tokens=max_tokens, model=model, counter=counter)
+        return await message_window(
+            self._store, self.session, max_tokens=max_tokens, model=model, counter=counter, format=format
+        )
 
     async def context_size(self) -> int | None:
         """Return the input and output tokens of the newest request, which is how full the model's context is.
@@ -118,27 +118,42 @@ class ActiveLog:
             self.session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
         )
 
-    async def usage(self, *, tree: bool = False) -> TokenSummary:
-        """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it.
-
-        What each run spent is in `by_run`, for the session alone.
-        """
-        return await self._store.usage(self.session, tree=tree)
-
     def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
         return self._store.follow(self.session, after=after)
 
-    async def user(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
-        """Append a user's message. `content` is a text, or a list of content parts.
+    async def user(
+        self,
+        content: Any,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> SessionEvent[Any]:
+        """Append a user's message.
 
-        `id` becomes the event's; `fields` are further keys of the chat message, such as `name`.
+        Args:
+            content: a text, or a list of content parts.
+            name: tells users of one conversation apart; it is sent to the model.
+            metadata: of the event; no model is given it.
+            extra: further keys of the chat message, which are sent to the model. Raises InvalidEvent for `role` and
+                `content`.
+            id: the event's.
         """
-        return await self._say("user", content, fields, id)
+        return await self._say("user", content, {"name": name}, extra, id, metadata=metadata)
 
-    async def system(self, content: Any, *, id: str | None = None, **fields: Any) -> SessionEvent[Any]:
+    async def system(
+        self,
+        content: Any,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> SessionEvent[Any]:
         """Append a system message; the parameters are those of `user`."""
-        return await self._say("system", content, fields, id)
+        return await self._say("system", content, {"name": name}, extra, id, metadata=metadata)
 
     async def assistant(
         self,
@@ -147,8 +162,13 @@ class ActiveLog:
         model: str | None = None,
         usage: object = None,
         provider: str | None = None,
+        tool_calls: Sequence[Mapping[str, Any]] | None = None,
+        refusal: str | None = None,
+        reasoning_content: str | None = None,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
         id: str | None = None,
-        **fields: Any,
     ) -> SessionEvent[Any]:
         """Append a model's answer.
 
@@ -158,15 +178,26 @@ class ActiveLog:
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
                 Raises InvalidEvent for anything else.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
+            tool_calls: the calls in OpenAI's chat format. `tool` and `append` take others.
+            refusal: what the model says in place of an answer that it refuses.
+            reasoning_content: what the model thought, for models that want it back, such as DeepSeek's.
+            name: of the participant, where several agents talk.
+            metadata: of the event; no model is given it.
+            extra: further keys of the chat message, which are sent to the model.
             id: the event's.
-            fields: further keys of the chat message, such as `tool_calls`.
         """
-        about: dict[str, Any] = {}
+        about: dict[str, Any] = {"metadata": metadata}
         if usage is not None:
             about["token_usage"] = usage_from(usage, model=model, provider=provider)
         elif model is not None:
-            about["metadata"] = {"model": model}
-        return await self._say("assistant", content, fields, id, **about)
+            about["metadata"] = {"model": model, **(metadata or {})}
+        known = {
+            "name": name,
+            "tool_calls": None if tool_calls is None else [dict(call) for call in tool_calls],
+            "refusal": refusal,
+            "reasoning_content": reasoning_content,
+        }
+        return await self._say("assistant", content, known, extra, id, **about)
 
     async def tool(
         self,
@@ -175,6 +206,7 @@ class ActiveLog:
         *,
         result: Any = _NO_RESULT,
         call_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         id: str | None = None,
     ) -> list[SessionEvent[Any]]:
         """Append a tool call and its result in one commit, and return their events.
@@ -182,34 +214,41 @@ class ActiveLog:
         Args:
             name: the tool's.
             args: the arguments; what is no text is stored as JSON text.
-            result: likewise. Without it, the call alone is appended.
-            call_id: the provider's id of the call. When that call is recorded already, the result alone is appended. It
-                counts as recorded when `args` are left out, or when it is among the latest 50 events. Without a
-                `call_id`, one is derived from `id`, or else a random one.
+            result: likewise, but for a list of content parts, such as texts and pictures, which stays one. Without it,
+                the call alone is appended.
+            call_id: the provider's id of the call. While a call of this id is open, which means recorded without a
+                result, the result alone is appended; it is looked for among the latest 50 events, and in the whole
+                conversation when `args` are left out. Without a `call_id`, one is derived from `id`, or else random.
+            metadata: of both events; no model is given it.
             id: becomes the id of the call's event; the result's is `id` + ":result".
         """
         store = self._writable
         has_result = result is not _NO_RESULT
-        is_recorded = call_id is not None and ((args is None and has_result) or await self._holds_call(call_id))
+        is_recorded = has_result and call_id is not None and await self._has_open(call_id, is_recent=args is not None)
         if call_id is None:
             call_id = new_id() if id is None else derived_id(checked_id(id))
+        about = {} if metadata is None else {"metadata": dict(metadata)}
         events = []
-        if not (is_recorded and has_result):
+        if not is_recorded:
             message = call_message(name, await as_text({} if args is None else args, "args"), call_id)
-            events.append(event_from_message(message, **self._fields(id)))
+            events.append(event_from_message(message, **self._fields(id), **about))
         if has_result:
-            message = result_message(name, await as_text(result, "result"), call_id)
-            events.append(event_from_message(message, **self._fields(None if id is None else f"{id}:result")))
+            message = result_message(name, await as_content(result), call_id)
+            result_id = None if id is None else f"{id}:result"
+            events.append(event_from_message(message, **self._fields(result_id), **about))
         return await store.append(self.session, *events)
 
     async def append(
         self,
-        *items: SessionEvent[Any] | Mapping[str, Any],
+        *items: object,
         id: str | None = None,
         expected_revision: int | None = None,
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         """Append `items`, which are events or chat messages, in one commit.
+
+        A chat message is a mapping of any known shape, or a message object of the clients of OpenAI, Anthropic, Google,
+        LangChain, pydantic-ai, A2A and AG-UI.
 
         Returns the events in the same order as they are stored, each with its `seq`. `id` becomes the event's, and is
         allowed for a single item only. `on_repeat` decides about an id that is stored already with other content:
@@ -221,9 +260,7 @@ class ActiveLog:
         events = [self._event(item, id) for item in items]
         return await store.append(self.session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
 
-    async def append_late(
-        self, *items: SessionEvent[Any] | Mapping[str, Any], id: str | None = None
-    ) -> list[SessionEvent[Any]]:
+    async def append_late(self, *items: object, id: str | None = None) -> list[SessionEvent[Any]]:
         """Append like `append`, and also through a run whose block has ended, for what a model said meanwhile.
 
         `items` and `id` are those of `append`.
@@ -260,14 +297,27 @@ class ActiveLog:
         await self._writable.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
 
     async def _say(
-        self, role: str, content: Any, message_fields: Mapping[str, Any], id: str | None, **about: Any
+        self,
+        role: str,
+        content: Any,
+        known: Mapping[str, Any],
+        extra: Mapping[str, Any] | None,
+        id: str | None,
+        *,
+        metadata: Mapping[str, Any] | None,
+        **about: Any,
     ) -> SessionEvent[Any]:
         store = self._writable
         about |= self._fields(id)
-        if isinstance(content, str | list) and not message_fields:
+        if metadata is not None:
+            about["metadata"] = dict(metadata)
+        more = {key: value for key, value in known.items() if value is not None}
+        if extra is not None:
+            more |= _extra_keys(extra)
+        if isinstance(content, str | list) and not more:
             event = SessionEvent(message=content, source=_SOURCES[role], **about)
         else:
-            event = event_from_message({"role": role, "content": content, **message_fields}, **about)
+            event = event_from_message({"role": role, "content": content, **more}, **about)
         return (await store.append(self.session, event))[0]
 
     def check_open(self) -> None:
@@ -282,11 +332,16 @@ class ActiveLog:
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
 
-    def _event(self, item: SessionEvent[Any] | Mapping[str, Any], id: str | None) -> SessionEvent[Any]:
-        if isinstance(item, Mapping):
-            return event_from_message(item, **self._fields(id))
+    def _event(self, item: object, id: str | None) -> SessionEvent[Any]:
         if not isinstance(item, SessionEvent):
-            raise InvalidEvent(f"{shown(item)} is no event: append a SessionEvent or a chat message", path="events")
+            message = item if isinstance(item, Mapping) else plain_message(item)
+            if message is None:
+                raise InvalidEvent(
+                    f"{shown(item)} is no event: append a SessionEvent, a chat message, or a message of an official "
+                    "client such as reply.choices[0].message",
+                    path="events",
+                )
+            return event_from_message(message, **self._fields(id))
         changes: dict[str, Any] = {} if id is None else {"id": id}
         if item.task_id is None and self._run_id is not None:
             changes["task_id"] = self._run_id
@@ -295,8 +350,19 @@ class ActiveLog:
     def _fields(self, id: str | None) -> dict[str, Any]:
         return {"task_id": self._run_id, **({} if id is None else {"id": id})}
 
-    async def _holds_call(self, call_id: str) -> bool:
-        if any(is_call_of(event, call_id) for event in self.session.events[-_CALLS_SEARCHED:]):
-            return True
-        recent = await self._store.get(self.session.id, last=_CALLS_SEARCHED)
-        return recent is not None and any(is_call_of(event, call_id) for event in recent.events)
+    async def _has_open(self, call_id: str, *, is_recent: bool) -> bool:
+        """Tell whether a call of this id waits for its result; with `is_recent`, no further back than it must be."""
+        recent = (await newest_messages(self._store, self.session, last=_CALLS_SEARCHED)).messages
+        if is_recent or is_open(call_id, chat_messages(recent)):
+            return is_open(call_id, chat_messages(recent))
+        return is_open(call_id, await conversation(self._store, self.session, format=None, repair=False))
+
+
+def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:
+    refused = sorted({"role", "content"} & set(extra))
+    if refused:
+        raise InvalidEvent(
+            f"extra={{{refused[0]!r}: …}} is no further key of a message: the verb says who speaks, and what",
+            path=f"extra.{refused[0]}",
+        )
+    return dict(extra)

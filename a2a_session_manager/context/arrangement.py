@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
+from typing import Any
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
-from a2a_session_manager.context.matching import Answer, Matching, OpenCall, Said, named
-from a2a_session_manager.shapes.normal_form import Message, Reasoning, Result, Text
+from a2a_session_manager.context.matching import Answer, Matching, Said, named
+from a2a_session_manager.shapes.normal_form import Call, Message, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
 from a2a_session_manager.shapes.shape import RawMessage, Shape
 
@@ -18,7 +19,8 @@ class Arranged:
     """Messages in an order that a model takes, with the seq of each one's event; one made here has that of its call.
 
     `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
-    itself. `made` are the indexes of messages that are not stored as they are here.
+    itself. `made` are the indexes of messages that are not stored as they are here. `system` is what goes beside the
+    messages, in a format that has it there.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -26,6 +28,23 @@ class Arranged:
     starts: list[int] = field(default_factory=list)
     made: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    system: Any = None
+
+    def units(self) -> list[tuple[int, int]]:
+        """Return where each thing that belongs together begins and ends."""
+        return list(pairwise([*self.starts, len(self.messages)]))
+
+    def only(self, indexes: Sequence[int]) -> Arranged:
+        """Return those messages alone; their findings are those of all."""
+        places = {index: place for place, index in enumerate(indexes)}
+        return Arranged(
+            [self.messages[index] for index in indexes],
+            [self.seqs[index] for index in indexes],
+            [places[index] for index in self.starts if index in places],
+            {places[index] for index in self.made if index in places},
+            self.findings,
+            self.system,
+        )
 
     def add(self, messages: Sequence[RawMessage], seq: int, *, is_made: bool = False) -> None:
         """Put messages behind the others."""
@@ -44,17 +63,17 @@ def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
     matching = Matching(said)
     if not has_earlier:
         for index, result in matching.orphans:
-            call = repr(result.call_id or result.name)
-            matching.find("orphan_result", f"answers the call {call}, which was not made, and is left out", index)
+            name = repr(result.call_id or result.name)
+            matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)
     for call in matching.open_calls():
-        matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.index)
-        matching.answers[call.index].append(Answer(call.index, interrupted(call, matching.read[call.index].shape)))
+        matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.at)
+        matching.answers[call.at].append(Answer(call.at, interrupted(call.call, matching.read[call.at].shape)))
     return _Arranging(matching).done()
 
 
-def interrupted(call: OpenCall, shape: str) -> Message:
+def interrupted(call: Call, shape: str) -> Message:
     """Return the result that stands for one that never came, in the call's own shape."""
-    made = Result(call.call.id, call.call.name, (Text(INTERRUPTED),), is_error=True, kind=call.call.kind)
+    made = Result(call.id, call.name or None, (Text(INTERRUPTED),), is_error=True, kind=call.kind)
     return Message("tool", (made,), shape)
 
 
@@ -110,7 +129,7 @@ class _Arranging:
             self._add_joined(shape, pending)
             return
         for answer in pending:
-            self._add(answer.message, answer.index)
+            self._add(answer.message, answer.at)
 
     def _add(self, message: Message, index: int) -> None:
         shape = BY_NAME.get(message.shape)
@@ -128,7 +147,7 @@ class _Arranging:
         parts = [part for answer in answers for part in answer.message.parts]
         results = [part for part in parts if isinstance(part, Result)]
         others = [part for part in parts if not isinstance(part, Result)]
-        indexes = [answer.index for answer in answers]
+        indexes = [answer.at for answer in answers]
         joined = answers[0].message._replace(parts=(*results, *others), raw=None)
         self._matching.find("joined_results", "holds the results of other messages, too", *indexes)
         self._found.add(shape.write(joined, []), self._said.seqs[indexes[0]], is_made=True)

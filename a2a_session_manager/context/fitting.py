@@ -1,62 +1,158 @@
-"""Which messages fit a budget of tokens, without I/O: the instructions, then whole exchanges, newest first."""
+"""Which messages fit a budget of tokens, without I/O: the instructions, then whole turns, newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from a2a_session_manager.context.exchanges import exchanges
-from a2a_session_manager.context.messages import ChatMessage, message_from_event
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.context.arrangement import Arranged
+from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.shapes.normal_form import Result
+from a2a_session_manager.shapes.recognition import read_message
 from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, count_message
 from a2a_session_manager.tokens.counting import Count, weakest_basis
 from a2a_session_manager.tokens.token_count import TokenCount
 
-Messages = Sequence[EventMessage]
+Unit = tuple[int, int]
 
 
 class Fit(NamedTuple):
-    """What fits of a tail. `seen` of its newest events are in or refused, and `is_full` when there was an older
-    exchange that did not fit; `lacking` says why nothing fits.
+    """What fits of arranged messages, and what it takes. `is_full` when there was something older that did not fit.
+
+    `lacking` says why nothing fits; `is_sure` is false when what is not among the messages may change that.
     """
 
-    messages: list[ChatMessage]
+    found: Arranged
     token_count: TokenCount
-    seen: int
-    refused: int
     is_full: bool
+    is_sure: bool
     lacking: str | None = None
 
 
-def fitted(head: Messages, tail: Messages, max_tokens: int | None, count: Count) -> Fit:
-    """Return what of `tail` fits into `max_tokens` after `head`, which is always in; None for all of it."""
-    said = [(place, message) for place, event in enumerate(tail) if (message := message_from_event(event)) is not None]
-    told = [message for event in head if (message := message_from_event(event)) is not None]
-    heading = [count_message(message, count) for message in told]
-    counts, total = [count(""), *heading], TOKENS_FOR_REPLY + sum(heading)
-    kept: list[int] = []
-    start, is_full, lacking = 0, False, _lack(max_tokens, total - TOKENS_FOR_REPLY, None)
-    for exchange in reversed(exchanges([message for _, message in said])):
-        costs = [count_message(said[index][1], count) for index in exchange.indexes]
-        if max_tokens is not None and total + sum(costs) > max_tokens:
-            start, is_full = exchange.indexes[0] + 1, True
-            lacking = None if kept else _lack(max_tokens, total - TOKENS_FOR_REPLY, sum(costs))
-            break
-        kept += exchange.indexes
-        counts += costs
-        total += sum(costs)
-    token_count = TokenCount(total, weakest_basis(*counts), counts[0].encoding)
-    seen = len(tail) - said[start - 1][0] - 1 if start else len(tail)
-    messages = [*told, *(said[index][1] for index in sorted(kept))]
-    return Fit(messages, token_count, seen, len(said) - start - len(kept), is_full, lacking)
+def fitted(found: Arranged, max_tokens: int | None, count: Count, *, has_earlier: bool) -> Fit:
+    """Return what of `found` fits into `max_tokens`, None for all of it.
+
+    With `has_earlier`, there are earlier messages between the instructions at the start and the others.
+    """
+    return _Fitting(found, max_tokens, count, has_earlier).done()
 
 
-def _lack(max_tokens: int | None, head: int, exchange: int | None) -> str | None:
-    needed = TOKENS_FOR_REPLY + head + (exchange or 0)
-    if max_tokens is None or needed <= max_tokens:
-        return None
-    newest_one = "" if exchange is None else f", the newest exchange {exchange}"
-    return (
-        f"max_tokens={max_tokens} is too small: the system messages take {head} tokens{newest_one}, the reply's "
-        f"beginning {TOKENS_FOR_REPLY}: allow {needed} or more"
-    )
+def begins_turn(found: Arranged, unit: Unit) -> bool:
+    """Tell whether the user speaks in a unit, and a conversation may begin with it."""
+    message = read_message(found.messages[unit[0]])
+    return message.role == "user" and not any(isinstance(part, Result) for part in message.parts)
+
+
+class _Fitting:
+    def __init__(self, found: Arranged, max_tokens: int | None, count: Count, has_earlier: bool) -> None:
+        self._found = found
+        self._max_tokens = max_tokens
+        self._count = count
+        self._has_earlier = has_earlier
+        self._counts = [count("")]
+        self._total = TOKENS_FOR_REPLY
+
+    def done(self) -> Fit:
+        found = self._found
+        units = found.units()
+        head = self._head(units)
+        if found.system is not None:
+            self._take(count_message({"role": "system", "content": found.system}, self._count))
+        for start, _ in head:
+            self._take(count_message(found.messages[start], self._count))
+        heading = self._total
+        turns, opening = self._turns(units[len(head) :])
+        kept: list[Unit] = []
+        is_full = False
+        while turns and not is_full:
+            is_full = not self._fit_turn(turns[-1])
+            if not is_full:
+                kept = [*turns.pop(), *kept]
+        if is_full and not kept:
+            return self._shortened(head, turns[-1], heading)
+        if not is_full and opening and not self._has_earlier:
+            # What was said before the user spoke for the first time.
+            is_full = not self._fit_turn(opening)
+            kept = kept if is_full else [*opening, *kept]
+        if not kept and opening:
+            return self._shortened(head, opening, heading)
+        lacking = self._lack(heading, 0) if not kept else None
+        return self._fit([*head, *kept], is_full=is_full, lacking=lacking)
+
+    def _head(self, units: list[Unit]) -> list[Unit]:
+        found = self._found
+        end = 0
+        while end < len(units) and read_message(found.messages[units[end][0]]).role == "system":
+            end += 1
+        return units[:end]
+
+    def _turns(self, units: list[Unit]) -> tuple[list[list[Unit]], list[Unit]]:
+        """Return the turns, each from where the user speaks to where the next one begins, and what is before them."""
+        turns: list[list[Unit]] = []
+        opening: list[Unit] = []
+        for unit in units:
+            if begins_turn(self._found, unit):
+                turns.append([])
+            (turns[-1] if turns else opening).append(unit)
+        return turns, opening
+
+    def _fit_turn(self, turn: list[Unit]) -> bool:
+        """Take a whole turn, if it fits."""
+        taken, counts = self._total, list(self._counts)
+        for unit in reversed(turn):
+            if not self._fit_unit(unit):
+                self._total, self._counts = taken, counts
+                return False
+        return True
+
+    def _fit_unit(self, unit: Unit) -> bool:
+        costs = [count_message(self._found.messages[index], self._count) for index in range(*unit)]
+        if self._max_tokens is not None and self._total + sum(costs) > self._max_tokens:
+            return False
+        for cost in costs:
+            self._take(cost)
+        return True
+
+    def _take(self, cost: TokenCount) -> None:
+        self._counts.append(cost)
+        self._total += cost
+
+    def _shortened(self, head: list[Unit], turn: list[Unit], heading: int) -> Fit:
+        """Return what fits of the turn that is under way: what the user asks, and the newest done for it."""
+        asked = turn[:1] if begins_turn(self._found, turn[0]) else []
+        done = turn[len(asked) :]
+        lacking = self._lack(heading, self._cost([*asked, *done[-1:]]))
+        if lacking is not None:
+            return self._fit(head, is_full=True, lacking=lacking)
+        for unit in asked:
+            self._fit_unit(unit)
+        kept: list[Unit] = []
+        while done and self._fit_unit(done[-1]):
+            kept.insert(0, done.pop())
+        if done:
+            self._note_shortened(done)
+        return self._fit([*head, *asked, *kept], is_full=True, is_sure=bool(asked) or not self._has_earlier)
+
+    def _cost(self, units: list[Unit]) -> int:
+        messages = self._found.messages
+        return sum(count_message(messages[index], self._count) for unit in units for index in range(*unit))
+
+    def _note_shortened(self, units: list[Unit]) -> None:
+        seqs = tuple(dict.fromkeys(self._found.seqs[index] for unit in units for index in range(*unit)))
+        text = f"the turn that is under way takes more than {self._max_tokens} tokens: its first exchanges are left out"
+        self._found.findings.append(Finding("shortened_turn", seqs, text))
+
+    def _fit(self, units: list[Unit], *, is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
+        counts = self._counts
+        token_count = TokenCount(self._total, weakest_basis(*counts), counts[0].encoding)
+        indexes = [index for unit in units for index in range(*unit)]
+        return Fit(self._found.only(indexes), token_count, is_full, is_sure, lacking)
+
+    def _lack(self, heading: int, turn: int) -> str | None:
+        needed = heading + turn
+        if self._max_tokens is None or needed <= self._max_tokens:
+            return None
+        newest = "" if not turn else f", what is asked for and the newest exchange {turn}"
+        return (
+            f"max_tokens={self._max_tokens} is too small: the system messages take {heading - TOKENS_FOR_REPLY} "
+            f"tokens{newest}, the reply's beginning {TOKENS_FOR_REPLY}: allow {needed} or more"
+        )

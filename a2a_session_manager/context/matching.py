@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from a2a_session_manager.context.findings import Finding, FindingCode
-from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, Text, is_blank
+from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
+from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage, text_or_none
 
@@ -28,17 +28,17 @@ class Said(NamedTuple):
 
 
 class OpenCall(NamedTuple):
-    """A call that has no result yet; `index` is that of its message."""
+    """A call that has no result yet; `at` is the index of its message."""
 
-    index: int
+    at: int
     call: Call
     run_id: str | None
 
 
 class Answer(NamedTuple):
-    """What answers the calls of a message: the results in one other message, with what else it says."""
+    """What answers the calls of a message: the results in the message at an index, with what else that says."""
 
-    index: int
+    at: int
     message: Message
 
 
@@ -60,6 +60,7 @@ class Matching:
         self.orphans: list[tuple[int, Result]] = []
         self._open: dict[CallKey, list[OpenCall]] = {}
         self._answered: set[CallKey] = set()
+        self._interruptions: dict[CallKey, int] = {}  # the calls that were answered so, by the index of their message
         index = 0
         while (index := self._pass_regular(index)) < len(said.messages):
             self._take(index, read_message(said.messages[index]))
@@ -67,7 +68,7 @@ class Matching:
 
     def open_calls(self) -> list[OpenCall]:
         """Return the calls without a result, in the order in which they were made."""
-        return sorted((each for some in self._open.values() for each in some), key=lambda each: each.index)
+        return sorted((each for some in self._open.values() for each in some), key=lambda each: each.at)
 
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
@@ -152,11 +153,13 @@ class Matching:
         for result in results:
             call = self._answered_call(result, index)
             if call is not None:
-                given.setdefault(call.index, []).append(result)
+                given.setdefault(call.at, []).append(result)
         if set(given) == {index}:
             return  # the calls are in the same message
         others = [part for part in message.parts if not isinstance(part, Result) or part.is_hosted]
         for call_index, parts in given.items():
+            if _is_interruption(parts):
+                self._interruptions[_key_of(parts[0])] = call_index
             answer = message._replace(parts=(*parts, *others)) if len(parts) < len(results) else message
             self.answers[call_index].append(Answer(index, answer))
             others = []
@@ -174,18 +177,29 @@ class Matching:
         key = _key(result.call_id, result.name)
         calls = self._open.get(key)
         if not calls:
+            if key in self._interruptions and not _is_interruption([result]):
+                return self._reopened(key)
             if key in self._answered or self._is_answered_before(key, index):
                 self.find("repeated_result", f"answers the call {key!r} again, and is left out", index)
             else:
                 self.orphans.append((index, result))
             return None
         own = [each for each in calls if each.run_id == self.said.run_ids[index]] or calls
-        call = next(each for each in own if each.index == own[-1].index)
+        call = next(each for each in own if each.at == own[-1].at)
         calls.remove(call)
         if not calls:
             del self._open[key]
         self._answered.add(key)
         return call
+
+    def _reopened(self, key: CallKey) -> OpenCall:
+        """Return the call whose answer was that it is interrupted: that was not the end of it."""
+        at = self._interruptions.pop(key)
+        interruption = next(each for each in self.answers[at] if key in map(_key_of, each.message.parts))
+        self.answers[at].remove(interruption)
+        self.find("repeated_result", f"says that the call {key!r} was interrupted: its result came", interruption.at)
+        call = next(part for part in self.read[at].parts if isinstance(part, Call) and _key(part.id, part.name) == key)
+        return OpenCall(at, call, self.said.run_ids[at])
 
     def _is_answered_before(self, key: CallKey, index: int) -> bool:
         return any(each.get("tool_call_id") == key for each in self.said.messages[:index])
@@ -194,7 +208,7 @@ class Matching:
         """Tell whether all calls are open, and were made by a message like this one."""
         for call in calls:
             known = self._open.get(_key(call.id, call.name))
-            if call.id is None or not known or self.read[known[-1].index].parts != message.parts:
+            if call.id is None or not known or self.read[known[-1].at].parts != message.parts:
                 return False
         return True
 
@@ -206,6 +220,17 @@ def named(call: Call) -> str:
 
 def _key(call_id: str | None, name: str | None) -> CallKey:
     return call_id or (name,)
+
+
+def _key_of(part: Part) -> CallKey:
+    return _key(part.call_id, part.name) if isinstance(part, Result) else (None,)
+
+
+def _is_interruption(parts: Sequence[Part]) -> bool:
+    """Tell whether these are one result, which says that the call was interrupted."""
+    if len(parts) != 1 or not isinstance(parts[0], Result):
+        return False
+    return text_of(parts[0].content) == INTERRUPTED
 
 
 def _says_nothing(message: Message) -> bool:

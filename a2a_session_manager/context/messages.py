@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.identifiers import shown
@@ -13,27 +13,33 @@ from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.serialization.json_check import unlimited
 from a2a_session_manager.serialization.values import encode_value
+from a2a_session_manager.shapes.normal_form import Call, Message, Result, Role
+from a2a_session_manager.shapes.recognition import read_message, shape_of
 
-# An OpenAI chat message: {"role": …, "content": …} with whatever keys the provider adds.
+# A chat message of any shape, with whatever keys the provider adds.
 ChatMessage = dict[str, Any]
 
-_SOURCES = {"user": EventSource.USER, "assistant": EventSource.LLM}
-_ROLES = {EventSource.USER: "user", EventSource.LLM: "assistant", EventSource.SYSTEM: "system"}
-_SPOKEN = frozenset({EventType.MESSAGE, EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT})
+_SOURCES: Final[Mapping[Role, EventSource]] = {"user": EventSource.USER, "assistant": EventSource.LLM}
+_ROLES: Final = {EventSource.USER: "user", EventSource.LLM: "assistant", EventSource.SYSTEM: "system"}
+_SPOKEN: Final = frozenset({EventType.MESSAGE, EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT})
 
 
 def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEvent[Any]:
-    """Return the event that keeps a chat message as it is: every key, in its order, nulls and unknown ones too.
+    """Return the event that keeps a chat message of any shape as it is: every key, in its order, nulls too.
 
-    `fields` are further fields of the event: `id`, `task_id`, `token_usage` and so on. Raises InvalidEvent
-    for a message without a role.
+    `fields` are further fields of the event: `id`, `task_id`, `token_usage` and so on. Raises InvalidEvent for what has
+    no role and is of no shape that is known here.
     """
     role = message.get("role")
-    if not isinstance(role, str) or not role:
+    if not (isinstance(role, str) and role) and shape_of(message) is None:
         raise InvalidEvent(
-            f"a chat message needs a role, this one has {shown(role)}: {shown(dict(message))}", path="role"
+            f"a chat message needs a role, this one has {shown(role)}, and is of no other known shape: "
+            f"{shown(dict(message))}",
+            path="role",
         )
-    return SessionEvent(message=dict(message), source=source_of(role), type=_kind(message, role), **fields)
+    read = read_message(message)
+    source = _SOURCES.get(read.role, EventSource.SYSTEM)
+    return SessionEvent(message=dict(message), source=source, type=_kind(read), **fields)
 
 
 def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[ChatMessage]:
@@ -48,12 +54,12 @@ def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[Ch
 def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage | None:
     """Return the chat message of an event, or None for a reference, a bridge, an own type, or no payload.
 
-    Plain text speaks with the role of its source, a summary as the system; other JSON goes in as text.
+    Plain text speaks with the role of its source, but for what tools and summaries say; other JSON goes in as text.
     """
     message = event.message
     if message is None or event.type not in _SPOKEN:
         return None
-    if isinstance(message, dict) and isinstance(message.get("role"), str):
+    if isinstance(message, dict) and (isinstance(message.get("role"), str) or shape_of(message) is not None):
         return message
     is_content = isinstance(message, str | list)
     return {"role": _role(event), "content": message if is_content else json_text(message, "message")}
@@ -61,7 +67,7 @@ def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage |
 
 def source_of(role: str) -> EventSource:
     """Return who speaks in a role; tools, developers and unknown roles speak as SYSTEM."""
-    return _SOURCES.get(role, EventSource.SYSTEM)
+    return {"user": EventSource.USER, "assistant": EventSource.LLM}.get(role, EventSource.SYSTEM)
 
 
 def json_text(value: Any, what: str) -> str:
@@ -69,14 +75,19 @@ def json_text(value: Any, what: str) -> str:
     return encode_value(value, unlimited(), what).decode()
 
 
-def _kind(message: Mapping[str, Any], role: str) -> EventType:
-    if role in ("tool", "function"):
-        return EventType.TOOL_RESULT
-    calls = message.get("tool_calls") or message.get("function_call")
-    return EventType.TOOL_CALL if role == "assistant" and calls else EventType.MESSAGE
+def _kind(message: Message) -> EventType:
+    if any(isinstance(part, Result) and not part.is_hosted for part in message.parts):
+        has_calls = message.role == "assistant"
+        return EventType.TOOL_CALL if has_calls else EventType.TOOL_RESULT
+    has_calls = any(isinstance(part, Call) for part in message.parts)
+    return EventType.TOOL_CALL if message.role == "assistant" and has_calls else EventType.MESSAGE
 
 
 def _role(event: SessionEvent[Any] | EventMessage) -> str:
-    if event.type in (EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT):
-        return "system"  # a tool's part without its call id would be refused by every provider
+    # Neither a tool nor a model may speak with the system's authority. A tool's text without its call cannot be given
+    # in the tool's own role: every provider would refuse it.
+    if event.type == EventType.TOOL_CALL:
+        return "assistant"
+    if event.type == EventType.TOOL_RESULT or (event.type == EventType.SUMMARY and event.source is EventSource.LLM):
+        return "user"
     return _ROLES[event.source]

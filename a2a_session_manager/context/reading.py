@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from a2a_session_manager.concurrency.slices import Slices
-from a2a_session_manager.context.messages import ChatMessage, chat_messages
+from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.context.conversion import shape_of_format
+from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.tail import newest
+from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageTail, message_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import MessageReader, SessionStore
 
-_MESSAGES_A_SLICE = 500
-_FIRST_MESSAGES = 8
+# More take longer than the loop may be held up for.
+_MESSAGES_AT_ONCE: Final = 500
+_FIRST_MESSAGES: Final = 8
 
 
 async def newest_messages(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> MessageTail:
@@ -23,19 +27,27 @@ async def newest_messages(store: SessionStore, session: Session[Any] | str, *, l
     return MessageTail([message_of(event) for event in found.events], found.earlier_events)
 
 
-async def conversation(store: SessionStore, session: Session[Any] | str) -> list[ChatMessage]:
-    """Return the whole visible conversation as chat messages. Raises SessionNotFound."""
+async def conversation(
+    store: SessionStore, session: Session[Any], *, format: str | None, repair: bool = True, run_id: str | None = None
+) -> MessageView:
+    """Return the whole visible conversation, with `run_id` that of one run alone; see ActiveSession.messages.
+
+    Raises SessionNotFound, InvalidSessionOperation for an unknown format.
+    """
+    if format is not None:
+        shape_of_format(format)
     events = (await newest_messages(store, session, last=None)).messages
-    messages: list[ChatMessage] = []
-    slices = Slices()
-    for start in range(0, len(events), _MESSAGES_A_SLICE):
-        messages += chat_messages(events[start : start + _MESSAGES_A_SLICE])
-        if slices.is_over():
-            await slices.give_way()
-    return messages
+    if run_id is not None:
+        events = [each for each in events if each.task_id == run_id]
+    view = partial(_view, events, session.id, format, repair=repair)
+    return view() if len(events) <= _MESSAGES_AT_ONCE else await in_thread(view)
 
 
 async def first_messages(store: SessionStore, session: Session[Any] | str, *, after: int = 0) -> list[EventMessage]:
     """Return the few oldest visible messages with a seq above `after`, none after the last one."""
     events = await store.events(session, after=after, limit=_FIRST_MESSAGES)
     return [message_of(event) for event in events]
+
+
+def _view(events: list[EventMessage], session_id: str, format: str | None, *, repair: bool) -> MessageView:
+    return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)

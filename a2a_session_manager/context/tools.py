@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.limits import DEFAULT_LIMITS
-from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.serialization.values import encode_value, inline_or_thread
+from a2a_session_manager.shapes.normal_form import Call, Media, Result, Text
+from a2a_session_manager.shapes.recognition import read_message
 
 
 async def as_text(value: Any, what: str) -> str:
@@ -18,19 +20,38 @@ async def as_text(value: Any, what: str) -> str:
     return data.decode()
 
 
+async def as_content(result: Any) -> str | list[Any]:
+    """Return a list of content parts, such as texts and pictures, as it is; anything else as `as_text` does."""
+    if isinstance(result, list) and result and all(map(_is_part, result)):
+        return result
+    return await as_text(result, "result")
+
+
 def call_message(name: str, arguments: str, call_id: str) -> ChatMessage:
     """Return the assistant's message that calls one tool; `arguments` are JSON text."""
     call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
     return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-def result_message(name: str, content: str, call_id: str) -> ChatMessage:
-    """Return the tool's answer to a call."""
+def result_message(name: str, content: str | list[Any], call_id: str) -> ChatMessage:
+    """Return the tool's answer to a call; `content` is a text, or content parts."""
     return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
 
 
-def is_call_of(event: SessionEvent[Any], call_id: str) -> bool:
-    """Tell whether `event` holds the call that `call_id` names."""
-    message = event.message
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
-    return isinstance(calls, list) and any(isinstance(call, dict) and call.get("id") == call_id for call in calls)
+def is_open(call_id: str, messages: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether the newest call of this id among `messages`, given oldest first, has no result yet."""
+    open_calls = 0
+    for message in map(read_message, messages):
+        for part in message.parts:
+            if isinstance(part, Call) and part.id == call_id:
+                open_calls += 1
+            elif isinstance(part, Result) and part.call_id == call_id:
+                open_calls = 0
+    return open_calls > 0
+
+
+def _is_part(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
+        return False
+    [part] = read_message({"role": "user", "content": [value]}).parts or [None]
+    return isinstance(part, Text | Media)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from a2a_session_manager.shapes.normal_form import Call, Instruction, Json, Media, Part, Reasoning, Result, Text
+from a2a_session_manager.shapes.recognition import read_message
+from a2a_session_manager.tokens.media import media_tokens
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
 
 # These are the figures of OpenAI's cookbook ("How to count tokens with tiktoken"). No provider promises them, so the
@@ -17,15 +19,13 @@ TOKENS_FOR_REPLY = 3
 
 _Count = Callable[[str], TokenCount]
 
-_MEDIA = ("image", "audio", "video", "file", "document", "media")
-_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]*)*;base64,[A-Za-z0-9+/=_-]*")
-
 
 def count_messages(messages: Iterable[Mapping[str, Any]], count: _Count) -> TokenCount:
     """Return what `messages` take as a prompt, up to where the reply begins.
 
-    `count` counts one text. Media and data URLs are left out: providers bill them by size, not as text. The sum is
-    `estimated` as soon as something was left out, or a tool call is there, whose true format nobody publishes.
+    `count` counts one text. Every text that is sent is counted, whatever the shape; media are estimated, as `media.py`
+    says. The sum is `estimated` as soon as media are there, a tool call, whose true format nobody publishes, or what
+    no shape knows.
     """
     tally = _Tally(count)
     tally.tokens += TOKENS_FOR_REPLY
@@ -71,59 +71,50 @@ class _Tally:
         if not isinstance(message, Mapping):
             raise TypeError(f"a chat message is a mapping with role and content, not {type(message).__name__}")
         self.tokens += TOKENS_PER_MESSAGE
-        self._text(message.get("role"))
-        self._content(message.get("content"))
-        self._text(message.get("refusal"))
-        if message.get("name"):
+        read = read_message(message)
+        role = message.get("role")
+        self._text(role if isinstance(role, str) else read.role)
+        for part in read.parts:
+            self._part(part)
+        if read.name is not None:
             self.tokens += TOKENS_PER_NAME
-            self._text(message["name"])
-        for key in ("tool_calls", "function_call", "tool_call_id"):
-            if message.get(key):
-                self._guess(message[key])
+            self._text(read.name)
 
-    def _content(self, content: Any) -> None:
-        if isinstance(content, list | tuple):
-            for part in content:
-                self._part(part)
-        elif isinstance(content, str):
-            self._text(content)
-        elif content is not None:
-            self._guess(content)
-
-    def _part(self, part: Any) -> None:
-        if not isinstance(part, Mapping):
-            self._content(part)
-        elif any(kind in str(part.get("type")) for kind in _MEDIA):
-            self._basis = "estimated"
-        elif texts := [part[key] for key in ("text", "refusal", "thinking") if isinstance(part.get(key), str)]:
-            for text in texts:
-                self._text(text)
-        elif isinstance(part.get("content"), str | list | tuple):  # a tool's result among the parts
-            self._basis = "estimated"
-            self._content(part["content"])
+    def _part(self, part: Part) -> None:
+        if isinstance(part, Text | Instruction | Reasoning) or (isinstance(part, Media) and part.text is not None):
+            self._text(part.text)
         else:
-            self._guess(part)
+            self._basis = "estimated"
+            self._structured(part)
 
-    def _text(self, text: Any) -> None:
-        if not isinstance(text, str):
-            if text is not None:
-                self._guess(text)
+    def _structured(self, part: Part) -> None:
+        """Count what is no plain text, by the texts in it."""
+        if isinstance(part, Media):
+            self.tokens += media_tokens(part)
+        elif isinstance(part, Call):
+            for value in (part.id, part.name, part.arguments):
+                self._text(None if value is None else _json_text(value))
+        elif isinstance(part, Result):
+            self._text(part.call_id)
+            for inner in part.content:
+                self._part(inner)
+        elif isinstance(part, Json):
+            self._text(_json_text(part.value))
+        else:
+            self._text(_json_text(part.raw))
+
+    def _text(self, text: str | None) -> None:
+        if not text:
             return
-        if ";base64," in text:
-            plain = _DATA_URL.sub("", text)
-            if plain != text:
-                text, self._basis = plain, "estimated"
         counted = self._count(text)
         self.tokens += counted
         if counted.basis == "estimated":
             self._basis = "estimated"
 
-    def _guess(self, value: Any) -> None:
-        self._basis = "estimated"
-        self._text(value if isinstance(value, str) else _json_text(value))
 
-
-def _json_text(value: Mapping[str, Any] | Sequence[Any]) -> str:
+def _json_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     except (TypeError, ValueError, RecursionError):

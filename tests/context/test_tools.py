@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager import InvalidEvent, SessionEvent, event_from_message
-from a2a_session_manager.context.tools import as_text, call_message, is_call_of, result_message
+from a2a_session_manager import InvalidEvent
+from a2a_session_manager.context.tools import as_text, call_message, is_open, result_message
 
 
 def test_a_call_carries_its_id_and_its_arguments() -> None:
@@ -54,9 +54,4 @@ async def test_what_is_not_json_is_refused_with_the_path(what: str, value: Any, 
     ],
 )
 def test_a_call_is_known_by_its_id(message: dict[str, Any], is_call: bool) -> None:
-    assert is_call_of(event_from_message(message), "c1") is is_call
-
-
-@pytest.mark.parametrize("message", [None, "c1", ["c1"], {"id": "c1"}])
-def test_other_payloads_are_no_calls(message: Any) -> None:
-    assert not is_call_of(SessionEvent(message=message), "c1")
+    assert is_open("c1", [message]) is is_call

@@ -23,6 +23,7 @@ from a2a_session_manager import (
     count_chat_tokens,
 )
 from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.records import LoadedSession
 from tests.stores import OpenStore, open_store
@@ -128,8 +129,8 @@ async def check_budgets(messages: list[ChatMessage], chat: ActiveSession, other:
         assert await chat.messages(max_tokens=budget, model=MODEL) == window.messages
         assert await other.window(max_tokens=budget, model=MODEL) == window
         shown = len(window.messages)
-    assert window.messages == messages
-    assert window.left_out_events == 0
+    assert window.messages == await chat.messages()
+    assert window.left_out_events == len(messages) - len(window.messages)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -144,7 +145,7 @@ async def test_any_log_of_calls_has_whole_windows_as_if_it_were_read_at_once(
         messages += rng.choice(mixed)
     chat = await a_chat(messages)
     await chat.retract(*(event.id for event in await chat.events() if rng.random() < 0.2))
-    visible = await chat.messages()
+    log, visible = await chat.messages(repair=False), await chat.messages()
     most = await tokens(visible)
 
     budgets = [most * step // 20 for step in range(3, 21)]
@@ -157,7 +158,8 @@ async def test_any_log_of_calls_has_whole_windows_as_if_it_were_read_at_once(
     for budget, window in zip(budgets, paged, strict=True):
         assert await tokens(window.messages) == window.token_count <= budget
         assert orphans(window.messages) == []
-        assert len(window.messages) + window.left_out_events == len(visible)
+        stored = [message for message in window.messages if message.get("content") != INTERRUPTED]
+        assert len(stored) + window.left_out_events == len(log)
         assert all(message in visible for message in window.messages)
 
 
@@ -169,8 +171,8 @@ async def test_the_newest_messages_stay_in_their_order_and_the_rest_is_counted()
 
     window = await chat.window(max_tokens=await tokens([SYSTEM, *said(3, first=7)]), model=MODEL)
 
-    assert window.messages == [SYSTEM, *said(3, first=7)]
-    assert window.left_out_events == 7
+    assert window.messages == [SYSTEM, *said(2, first=8)]  # a turn begins with the user
+    assert window.left_out_events == 8
     assert window.basis == "counted"
 
 
@@ -189,7 +191,7 @@ async def test_what_was_left_out_can_be_told_in_tokens() -> None:
 
     whole, part = await chat.window(model=MODEL), await chat.window(max_tokens=40, model=MODEL)
 
-    left_out = await chat.messages()
+    left_out = list(await chat.messages())
     left_out = left_out[1 : 1 + part.left_out_events]
     assert whole.token_count - part.token_count == await tokens(left_out) - 3
 
@@ -203,14 +205,16 @@ async def test_an_exchange_that_does_not_fit_ends_the_window_though_older_ones_w
     assert window.left_out_events == 4
 
 
-async def test_a_call_without_its_result_is_left_out_and_so_is_a_result_without_its_call() -> None:
+async def test_a_call_without_its_result_is_closed_and_a_result_without_its_call_left_out() -> None:
     first, second = call("a"), call("b")
     chat = await a_chat([SYSTEM, first[0], second[1], *said(1)])
 
     window = await chat.window(max_tokens=10_000, model=MODEL)
 
-    assert window.messages == [SYSTEM, *said(1)]
-    assert window.left_out_events == 2
+    made = {"role": "tool", "tool_call_id": "a", "content": INTERRUPTED, "name": "search"}
+    assert window.messages == [SYSTEM, first[0], made, *said(1)]
+    assert [(each.code, each.seqs) for each in window.report] == [("closed_call", (2,)), ("orphan_result", (3,))]
+    assert window.left_out_events == 1
 
 
 async def test_all_instructions_at_the_start_stay_and_later_ones_are_messages_like_others() -> None:
@@ -241,7 +245,6 @@ async def test_a_run_sees_the_window_of_its_session() -> None:
 
     async with chat.run() as run:
         assert await run.window(max_tokens=40, model=MODEL) == await chat.window(max_tokens=40, model=MODEL)
-        assert await run.messages(max_tokens=40, model=MODEL) == await chat.messages(max_tokens=40, model=MODEL)
 
 
 async def test_nothing_said_is_an_empty_window() -> None:
@@ -334,12 +337,13 @@ async def test_a_budget_below_the_instructions_is_an_error_with_the_numbers() ->
 
 
 async def test_what_the_error_asks_for_is_enough() -> None:
-    chat = await a_chat([SYSTEM, *said(3), *call("a", 50)])
-    enough = await tokens([SYSTEM, *call("a", 50)])
+    asked = said(1, first=2)
+    chat = await a_chat([SYSTEM, *said(2), *asked, *call("a", 50)])
+    enough = await tokens([SYSTEM, *asked, *call("a", 50)])
 
     with pytest.raises(InvalidSessionOperation, match=f"allow {enough} or more"):
         await chat.messages(max_tokens=enough - 1, model=MODEL)
-    assert await chat.messages(max_tokens=enough, model=MODEL) == [SYSTEM, *call("a", 50)]
+    assert await chat.messages(max_tokens=enough, model=MODEL) == [SYSTEM, *asked, *call("a", 50)]
 
 
 async def test_instructions_alone_may_be_too_much() -> None:

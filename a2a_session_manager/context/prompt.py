@@ -1,0 +1,75 @@
+"""From what was said to what a model may be given: pure functions of events, so that a log always gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from a2a_session_manager.context.arrangement import Arranged, arranged
+from a2a_session_manager.context.conversion import converted, shape_of_format
+from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.fitting import begins_turn
+from a2a_session_manager.context.matching import Said
+from a2a_session_manager.context.messages import message_from_event
+from a2a_session_manager.context.view import MessageView
+from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.shapes.recognition import read_message
+
+
+def said_in(events: Iterable[EventMessage]) -> Said:
+    """Return what was said in events, as chat messages; what was never said to a model is left out."""
+    found = [
+        (message, event.seq, event.task_id) for event in events if (message := message_from_event(event)) is not None
+    ]
+    return Said(*map(list, zip(*found, strict=True))) if found else Said([], [], [])
+
+
+def prompt_of(said: Said, format: str | None, *, repair: bool = True, has_earlier: bool = False) -> Arranged:
+    """Return messages in `format`, None for as they are stored; without `repair`, in the order of the log.
+
+    With `has_earlier`, they are the newest ones only.
+    """
+    found = arranged(said, has_earlier=has_earlier) if repair else _as_stored(said)
+    if format is None:
+        return found
+    shape = shape_of_format(format)
+    if repair and shape.begins_with_user and not has_earlier:
+        found = _without_opening(found)
+    return converted(found, shape)
+
+
+def view_of(found: Arranged, format: str | None, session_id: str, *, is_cut: bool = False) -> MessageView:
+    """Return arranged messages as a caller gets them."""
+    return MessageView(
+        found.messages,
+        seqs=found.seqs,
+        system=found.system,
+        report=found.findings,
+        format=format,
+        session_id=session_id,
+        made=frozenset(found.made),
+        is_cut=is_cut,
+    )
+
+
+def _as_stored(said: Said) -> Arranged:
+    return Arranged(list(said.messages), list(said.seqs), list(range(len(said.messages))))
+
+
+def _without_opening(found: Arranged) -> Arranged:
+    """Leave out what is said before the user speaks for the first time, but not what the system says."""
+    kept: list[int] = []
+    opening: list[int] = []
+    units = found.units()
+    for unit in units:
+        if read_message(found.messages[unit[0]]).role == "system":
+            kept += range(*unit)
+        elif begins_turn(found, unit):
+            kept += range(unit[0], len(found.messages))
+            break
+        else:
+            opening += range(*unit)
+    if not opening:
+        return found
+    seqs = tuple(dict.fromkeys(found.seqs[index] for index in opening))
+    found.findings.append(Finding("opening", seqs, f"event {seqs[0]} is said before the user speaks, and is left out"))
+    return found.only(kept)

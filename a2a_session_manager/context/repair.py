@@ -1,0 +1,104 @@
+"""What is wrong with a stored conversation, and writing once what views assume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from a2a_session_manager.context.arrangement import interrupted
+from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.matching import Matching
+from a2a_session_manager.context.messages import event_from_message
+from a2a_session_manager.context.prompt import prompt_of, said_in
+from a2a_session_manager.context.reading import newest_messages
+from a2a_session_manager.context.tail import newest
+from a2a_session_manager.exceptions import SessionConflict
+from a2a_session_manager.identifiers import derived_id
+from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_run import SessionRun
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.shapes.normal_form import Call
+from a2a_session_manager.shapes.recognition import BY_NAME
+
+_TRIES: Final = 8
+# In the metadata of the events that repairing writes.
+_MARK: Final = {"repair": "interrupted"}
+
+
+class OpenToolCall(NamedTuple):
+    """A tool call without a result.
+
+    Args:
+        call_id: the provider's id of the call; None where its format has none.
+        name: the tool's.
+        arguments: as they are stored: JSON text in OpenAI's formats, a JSON value in others.
+        seq: of the event that holds the call.
+        event_id: of that event.
+        run_id: of the run that made the call.
+    """
+
+    call_id: str | None
+    name: str
+    arguments: Any
+    seq: int
+    event_id: str
+    run_id: str | None
+
+
+async def open_calls_of(store: SessionStore, session: Session[Any] | str) -> list[OpenToolCall]:
+    """Return the calls of a session that have no result. Raises SessionNotFound."""
+    events = (await newest_messages(store, session, last=None)).messages
+    matching, by_seq = _matched(events)
+    return [_open_call(each.call, by_seq[matching.said.seqs[each.at]]) for each in matching.open_calls()]
+
+
+async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
+    """Return what a view does to messages of the session, and runs that have not ended. Raises SessionNotFound."""
+    events = (await newest_messages(store, session_id, last=None)).messages
+    unfinished = [run for run in await store.runs(session_id) if not run.status.is_final]
+    return [*prompt_of(said_in(events), None).findings, *(_unfinished(run, events) for run in unfinished)]
+
+
+async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEvent[Any]]:
+    """Append what views assume for the open calls of a session, and return it.
+
+    Raises SessionNotFound, and SessionConflict when others write all the time.
+    """
+    for attempt in range(_TRIES):
+        revision = (await newest(store, session, last=0)).revision
+        results = _results((await newest_messages(store, session, last=None)).messages)
+        if not results:
+            return []
+        try:
+            return await store.append(session, *results, expected_revision=revision)
+        except SessionConflict:  # a result may have come meanwhile
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _matched(events: Sequence[EventMessage]) -> tuple[Matching, dict[int, EventMessage]]:
+    return Matching(said_in(events)), {each.seq: each for each in events}
+
+
+def _open_call(call: Call, event: EventMessage) -> OpenToolCall:
+    return OpenToolCall(call.id, call.name, call.arguments, event.seq, event.id, event.task_id)
+
+
+def _results(events: Sequence[EventMessage]) -> list[SessionEvent[Any]]:
+    """Return the events that answer the open calls: their ids name the calls, so that a repeat changes nothing."""
+    matching, by_seq = _matched(events)
+    results = []
+    for number, each in enumerate(matching.open_calls()):
+        event, shape = by_seq[matching.said.seqs[each.at]], BY_NAME[matching.read[each.at].shape]
+        for place, message in enumerate(shape.write(interrupted(each.call, shape.name), [])):
+            event_id = derived_id(f"{event.id}:{each.call.id or number}:{place}:interrupted")
+            results.append(event_from_message(message, id=event_id, task_id=event.task_id, metadata=dict(_MARK)))
+    return results
+
+
+def _unfinished(run: SessionRun, events: Sequence[EventMessage]) -> Finding:
+    seqs = tuple(each.seq for each in events if each.task_id == run.id)
+    return Finding("unfinished_run", seqs[-1:], f"run {run.id!r} is {run.status}: it has not ended")

@@ -7,19 +7,22 @@ otherwise is left to the script, which knows what to make of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from a2a_session_manager.storage.records import LoadedSession, LogTail
 from a2a_session_manager.storage.redis.heads import creation_of, events_of, head_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.replies import flat, pairs
-from a2a_session_manager.storage.redis.script import Command
+from a2a_session_manager.storage.redis.script import Command, PackedCommands, packed
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
 # So much of a log is read in one command: some milliseconds of the server's time.
 _MOST_EVENTS: Final = 10_000
 _MOST_BYTES: Final = 8_000_000
+# Of so many sessions the packed commands are remembered: the same ones are read again and again.
+_SESSIONS_REMEMBERED: Final = 1_024
 
 
 def commands(keys: SessionKeys, last: int) -> list[Command]:
@@ -51,6 +54,12 @@ async def parse(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedS
     return LoadedSession(record, events_of(keys.key, first_seq, entries), [])
 
 
+@lru_cache(maxsize=_SESSIONS_REMEMBERED)
+def packed_tail(keys: SessionKeys, last: int | None) -> PackedCommands:
+    """Return the packed `tail_commands`."""
+    return packed(tail_commands(keys, last))
+
+
 def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
     """Return what to ask for the newest `last` events, and for the size of the whole log where `last` is None.
 
@@ -76,12 +85,12 @@ def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LogTail | N
     return _tail_of(keys, creation_of(answers[0]), length, entries)
 
 
-def log_commands(keys: SessionKeys, answers: Sequence[Any]) -> list[Command] | None:
+def log_commands(keys: SessionKeys, answers: Sequence[Any]) -> PackedCommands | None:
     """Return how to read the whole log of a plain session; None where that may hold up the server."""
     length, size = answers[1:3]
     if not _is_plain(answers) or length > _MOST_EVENTS or (size or 0) > _MOST_BYTES:
         return None
-    return [("LRANGE", keys.log, 0, length - 1), _line_command(keys)]
+    return packed([("LRANGE", keys.log, 0, length - 1), _line_command(keys)])
 
 
 def log_in(keys: SessionKeys, answers: Sequence[Any], log: Sequence[Any]) -> LogTail | None:

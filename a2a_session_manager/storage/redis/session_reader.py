@@ -195,7 +195,7 @@ class SessionReader:
         """Return the newest events of a plain session, read by plain commands; None where the script has to."""
         if not self._may_ask_sizes if last is None else not 0 < last <= fast_load.FEW:
             return None
-        answers = await self._connections.read_in_order(fast_load.tail_commands(keys, last))
+        answers = await self._connections.read_in_order(fast_load.packed_tail(keys, last))
         if answers is None:
             return None
         if last is not None:

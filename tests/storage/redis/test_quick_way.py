@@ -6,7 +6,7 @@ And the fast load of the newest events tells the same as the script.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.private import ways_of
-from a2a_session_manager.storage.redis.script import Command
+from a2a_session_manager.storage.redis.script import Command, PackedCommands
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
@@ -343,7 +343,7 @@ async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(redis_se
         connections: Any = connections_of(store)
         original = connections.read_in_order
 
-        async def replacing(commands: Sequence[Command]) -> Any:
+        async def replacing(commands: PackedCommands) -> Any:
             answers = await original(commands)
             if connections.read_in_order is replacing:  # not yet
                 connections.read_in_order = original

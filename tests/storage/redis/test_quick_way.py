@@ -193,6 +193,24 @@ async def test_many_heads_are_not_read_past_damage(redis_server: RedisServer, pa
             await store.get_many(["whole", "talk"])
 
 
+@pytest.mark.parametrize("part", ["hidden", "retractions", "runs", "unfinished"])
+@pytest.mark.parametrize("has_ids", [True, False])
+async def test_many_heads_are_not_read_past_a_key_that_they_do_not_tell_of(
+    redis_server: RedisServer, part: str, has_ids: bool
+) -> None:
+    async with both_ways(redis_server) as [store, _]:
+        for name in ("talk", "whole"):
+            await store.create(name)
+            await store.append(name, plain(1))
+        keys = await keys_of(store, "talk")
+        stray = ("HSET", keys.runs, "count", 0) if part == "runs" else ("ZADD", getattr(keys, part), 1, "1-1")
+        lost = () if has_ids else (("UNLINK", keys.ids),)
+        await connections_of(store).read_many([stray, *lost])
+
+        with pytest.raises(CorruptSession, match="'talk': redis has lost its"):
+            await store.get_many(["whole", "talk"])
+
+
 @directly
 async def test_a_fast_load_asks_no_script(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_script(*_: object, **__: object) -> None:

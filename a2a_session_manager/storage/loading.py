@@ -36,8 +36,6 @@ from a2a_session_manager.storage.run_codec import decode_run
 # Decoded in one go: some tenths of a millisecond.
 _MESSAGES_A_BATCH = 128
 _BYTES_A_BATCH = 64_000
-# This sets the attribute without pydantic's `__setattr__`, which takes ten times as long.
-_put_sync = Session.__dict__["_sync"].__set__
 
 
 async def load_session(
@@ -64,7 +62,8 @@ async def load_session(
     }
     session = model_of(model, fields, set(fields))
     totals = await summary(head.totals, head.run_totals) if head.totals or head.run_totals else NO_SPEND
-    _put_sync(session, _sync_state(head, events, totals, store, is_partial=is_partial))
+    # Not by pydantic's `__setattr__`, which takes ten times as long.
+    object.__setattr__(session, "_sync", _sync_state(head, events, totals, store, is_partial=is_partial))
     return session
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from a2a_session_manager.concurrency.slices import Slices
-from a2a_session_manager.context.messages import ChatMessage, chat_messages
+from a2a_session_manager.context.messages import ChatMessage, chat_messages_of
 from a2a_session_manager.context.tail import newest
-from a2a_session_manager.models.event_message import EventMessage, MessageTail, message_of
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import MessageReader, SessionStore
 
@@ -20,16 +20,16 @@ async def newest_messages(store: SessionStore, session: Session[Any] | str, *, l
     if isinstance(store, MessageReader):
         return await store.read_messages(session, last=last)
     found = await newest(store, session, last=last)
-    return MessageTail([message_of(event) for event in found.events], found.earlier_events)
+    return MessageTail(MessageColumns.of(map(message_of, found.events)), found.earlier_events)
 
 
 async def conversation(store: SessionStore, session: Session[Any] | str) -> list[ChatMessage]:
     """Return the whole visible conversation as chat messages. Raises SessionNotFound."""
-    events = (await newest_messages(store, session, last=None)).messages
+    found = (await newest_messages(store, session, last=None)).messages
     messages: list[ChatMessage] = []
     slices = Slices()
-    for start in range(0, len(events), _MESSAGES_A_SLICE):
-        messages += chat_messages(events[start : start + _MESSAGES_A_SLICE])
+    for start in range(0, len(found), _MESSAGES_A_SLICE):
+        messages += chat_messages_of(found[start : start + _MESSAGES_A_SLICE])
         if slices.is_over():
             await slices.give_way()
     return messages

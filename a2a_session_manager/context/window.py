@@ -55,14 +55,15 @@ async def message_window(
     last = _MOST if max_tokens is None else max(_FEWEST, min(max_tokens // _TOKENS_AN_EVENT, _MOST))
     while True:
         found = await newest_messages(store, session, last=last)
+        tail = list(found.messages)
         if head is None or not found.earlier_events:
-            head = await _head(store, session) if found.earlier_events else _instructions(found.messages)
-        work = partial(fitted, head, _after(head, found.messages), max_tokens)
-        texts = [each.message for each in [*head, *found.messages]]
+            head = await _head(store, session) if found.earlier_events else _instructions(tail)
+        work = partial(fitted, head, _after(head, tail), max_tokens)
+        texts = [each.message for each in [*head, *tail]]
         fit = await counting(work, texts, model or "", counter=counter)
         if fit.is_full or not found.earlier_events:
             return _window(session.id, found, head, fit)
-        last = found.earlier_events + len(found.messages) if max_tokens is None else 2 * last
+        last = found.earlier_events + len(tail) if max_tokens is None else 2 * last
 
 
 def _window(session_id: str, found: MessageTail, head: Messages, fit: Fit) -> MessageWindow:

@@ -9,7 +9,7 @@ from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.clock import moment
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.models.fields_set import model_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -95,16 +95,16 @@ async def decode_events(
 
 async def load_messages(
     seqs: Sequence[int], records: Sequence[bytes], session_id: str, limits: StoreLimits
-) -> list[EventMessage]:
+) -> MessageColumns:
     """Return the messages of events from their bytes. Raises CorruptSession."""
-    messages: list[EventMessage] = []
+    messages = MessageColumns()
     slices = Slices()
     for batch in _batches(list(map(len, records))):
         here, data = seqs[batch], records[batch]
         if len(data[0]) > limits.inline_bytes:  # then it is alone
-            messages += await in_thread(decode_messages, here, data, session_id)
+            messages.extend(await in_thread(decode_messages, here, data, session_id))
         else:
-            messages += decode_messages(here, data, session_id)
+            messages.extend(decode_messages(here, data, session_id))
         if slices.is_over():
             await slices.give_way()
     return messages

@@ -19,7 +19,8 @@ from a2a_session_manager import (
     chat_messages,
     event_from_message,
 )
-from a2a_session_manager.context.messages import ChatMessage, message_from_event
+from a2a_session_manager.context.messages import ChatMessage, chat_messages_of, message_from_event
+from a2a_session_manager.models.event_message import MessageColumns, message_of
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 json_values = st.recursive(
@@ -150,6 +151,44 @@ def test_content_parts_stay_parts_and_other_json_becomes_text() -> None:
     assert message_from_event(SessionEvent(message={"a": 1})) == {"role": "assistant", "content": '{"a":1}'}
     assert message_from_event(SessionEvent(message=7)) == {"role": "assistant", "content": "7"}
     assert message_from_event(SessionEvent(message=False)) == {"role": "assistant", "content": "false"}
+
+
+spoken = st.builds(event_from_message, messages())
+unspoken = st.builds(
+    SessionEvent[Any],
+    message=scalars | messages() | st.just({"role": None}) | st.just({"content": "no role"}),
+    source=st.sampled_from(EventSource),
+    type=st.sampled_from(EventType) | st.just("own"),
+)
+
+
+@given(st.lists(spoken, max_size=4), st.lists(unspoken, max_size=1), st.lists(spoken, max_size=2))
+@settings(deadline=None)
+def test_columns_say_what_their_events_do(
+    first: list[SessionEvent[Any]], odd: list[SessionEvent[Any]], last: list[SessionEvent[Any]]
+) -> None:
+    events = [*first, *odd, *last]
+    columns = MessageColumns.of(map(message_of, events))
+
+    assert [in_order(message) for message in chat_messages_of(columns)] == [
+        in_order(message) for message in chat_messages(events)
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionEvent(message={"role": None, "content": "x"}),
+        SessionEvent(message={"content": "x"}),
+        SessionEvent(message=None),
+        SessionEvent(message="x", source=EventSource.USER),
+        SessionEvent(message={"role": "user", "content": "x"}, type="own"),
+    ],
+)
+def test_columns_of_what_is_no_chat_message_say_what_its_event_does(event: SessionEvent[Any]) -> None:
+    columns = MessageColumns.of([message_of(event)])
+
+    assert chat_messages_of(columns) == chat_messages([event]) != [event.message]
 
 
 @pytest.mark.parametrize("message", ["x", {"a": 1}, {"role": "admin", "name": "Ann"}, ["x"]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from a2a_session_manager.storage.redis.commit_calls import commit_args, commit_k
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
-from a2a_session_manager.storage.redis.script import Command, ScriptCall
+from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall
 from benchmarks import scenarios, spending
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -87,7 +87,11 @@ def connections_with(url: str, ways: Ways) -> Connections:
 
     async def built_with() -> tuple[AnyClient, Ways]:
         client, found = await built()
-        return client, Ways(found.sends_directly and ways.sends_directly, found.sends_at_once and ways.sends_at_once)
+        return client, Ways(
+            found.sends_directly and ways.sends_directly,
+            found.sends_at_once and ways.sends_at_once,
+            found.hears_directly and ways.hears_directly,
+        )
 
     loop_clients._built = built_with
     return connections
@@ -291,7 +295,7 @@ async def _counting_trips(store: BaseSessionStore) -> list[int]:
     wire, trips = opened.executor._wire, []
     send = wire.send
 
-    async def counting(commands: Sequence[Command]) -> list[Any]:
+    async def counting(commands: PackedCommands) -> list[Any]:
         trips.append(1)
         answers: list[Any] = await send(commands)
         return answers
@@ -364,6 +368,7 @@ async def _by_private_parts(
         "public": Ways(),
         "sent directly": Ways(sends_directly=True),
         "and at once": Ways(sends_directly=True, sends_at_once=True),
+        "and heard directly": Ways(sends_directly=True, sends_at_once=True, hears_directly=True),
     }
     async with AsyncExitStack() as stack:
         samples = {}

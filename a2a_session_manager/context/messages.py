@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
@@ -49,6 +49,15 @@ def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[Ch
     """
     found = (message_from_event(event) for event in events)
     return [message for message in found if message is not None]
+
+
+def are_chat_messages(columns: MessageColumns) -> bool:
+    """Tell whether all events hold a message with a role, which is sent as it is; without a look at each event."""
+    # By identity first: the hash of an enum's member takes longer than all the rest.
+    types = {id(kind): kind for kind in columns.types}.values()
+    if not (set(map(type, columns.messages)) <= {dict} and _SPOKEN.issuperset(types)):
+        return False
+    return {type(message.get("role")) for message in columns.messages} <= {str}
 
 
 def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage | None:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import compress
 
 from a2a_session_manager.context.arrangement import Arranged, arranged
 from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import begins_turn
 from a2a_session_manager.context.matching import Said
-from a2a_session_manager.context.messages import message_from_event
+from a2a_session_manager.context.messages import are_chat_messages, message_from_event
 from a2a_session_manager.context.view import MessageView
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.shapes.recognition import read_message
 
 
-def said_in(events: Iterable[EventMessage]) -> Said:
+def said_in(events: MessageColumns) -> Said:
     """Return what was said in events, as chat messages; what was never said to a model is left out."""
-    found = [
-        (message, event.seq, event.task_id) for event in events if (message := message_from_event(event)) is not None
-    ]
-    return Said(*map(list, zip(*found, strict=True))) if found else Said([], [], [])
+    if are_chat_messages(events):
+        return Said(events.messages, events.seqs, events.task_ids)
+    messages = list(map(message_from_event, events))
+    is_said = [message is not None for message in messages]
+    said = [message for message in messages if message is not None]
+    return Said(said, list(compress(events.seqs, is_said)), list(compress(events.task_ids, is_said)))
 
 
 def prompt_of(said: Said, format: str | None, *, repair: bool = True, has_earlier: bool = False) -> Arranged:

@@ -10,7 +10,7 @@ from a2a_session_manager.context.conversion import shape_of_format
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.context.view import MessageView
-from a2a_session_manager.models.event_message import EventMessage, MessageTail, message_of
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import MessageReader, SessionStore
 
@@ -24,7 +24,7 @@ async def newest_messages(store: SessionStore, session: Session[Any] | str, *, l
     if isinstance(store, MessageReader):
         return await store.read_messages(session, last=last)
     found = await newest(store, session, last=last)
-    return MessageTail([message_of(event) for event in found.events], found.earlier_events)
+    return MessageTail(MessageColumns.of(map(message_of, found.events)), found.earlier_events)
 
 
 async def conversation(
@@ -38,7 +38,7 @@ async def conversation(
         shape_of_format(format)
     events = (await newest_messages(store, session, last=None)).messages
     if run_id is not None:
-        events = [each for each in events if each.task_id == run_id]
+        events = events.where([each == run_id for each in events.task_ids])
     view = partial(_view, events, session.id, format, repair=repair)
     return view() if len(events) <= _MESSAGES_AT_ONCE else await in_thread(view)
 
@@ -49,5 +49,5 @@ async def first_messages(store: SessionStore, session: Session[Any] | str, *, af
     return [message_of(event) for event in events]
 
 
-def _view(events: list[EventMessage], session_id: str, format: str | None, *, repair: bool) -> MessageView:
+def _view(events: MessageColumns, session_id: str, format: str | None, *, repair: bool) -> MessageView:
     return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)

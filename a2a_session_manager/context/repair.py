@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.context.arrangement import interrupted
@@ -14,7 +13,7 @@ from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.identifiers import derived_id
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -79,7 +78,7 @@ async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEv
     raise AssertionError("unreachable")
 
 
-def _matched(events: Sequence[EventMessage]) -> tuple[Matching, dict[int, EventMessage]]:
+def _matched(events: MessageColumns) -> tuple[Matching, dict[int, EventMessage]]:
     return Matching(said_in(events)), {each.seq: each for each in events}
 
 
@@ -87,7 +86,7 @@ def _open_call(call: Call, event: EventMessage) -> OpenToolCall:
     return OpenToolCall(call.id, call.name, call.arguments, event.seq, event.id, event.task_id)
 
 
-def _results(events: Sequence[EventMessage]) -> list[SessionEvent[Any]]:
+def _results(events: MessageColumns) -> list[SessionEvent[Any]]:
     """Return the events that answer the open calls: their ids name the calls, so that a repeat changes nothing."""
     matching, by_seq = _matched(events)
     results = []
@@ -99,6 +98,6 @@ def _results(events: Sequence[EventMessage]) -> list[SessionEvent[Any]]:
     return results
 
 
-def _unfinished(run: SessionRun, events: Sequence[EventMessage]) -> Finding:
+def _unfinished(run: SessionRun, events: MessageColumns) -> Finding:
     seqs = tuple(each.seq for each in events if each.task_id == run.id)
     return Finding("unfinished_run", seqs[-1:], f"run {run.id!r} is {run.status}: it has not ended")

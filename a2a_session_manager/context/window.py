@@ -13,7 +13,7 @@ from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.reading import first_messages, newest_messages
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.models.event_message import EventMessage, MessageTail
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
@@ -67,13 +67,14 @@ async def message_window(
     last = _MOST if max_tokens is None else max(_FEWEST, min(max_tokens // _TOKENS_AN_EVENT, _MOST))
     while True:
         found = await newest_messages(store, session, last=last)
+        tail = list(found.messages)
         if head is None or not found.earlier_events:
-            head = await _head(store, session) if found.earlier_events else _instructions(list(found.messages))
-        events = [*head, *_after(head, found.messages)]
+            head = await _head(store, session) if found.earlier_events else _instructions(tail)
+        events = [*head, *_after(head, tail)]
         has_earlier = bool(found.earlier_events)
 
         def work(count: Count, events: Messages = events, has_earlier: bool = has_earlier) -> Fit:
-            prompt = prompt_of(said_in(events), format, has_earlier=has_earlier)
+            prompt = prompt_of(said_in(MessageColumns.of(events)), format, has_earlier=has_earlier)
             return fitted(prompt, max_tokens, count, has_earlier=has_earlier)
 
         fit = await counting(work, [each.message for each in events], model or "", counter=counter)

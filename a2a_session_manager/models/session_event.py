@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, Self, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -13,15 +13,11 @@ from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
-from a2a_session_manager.models.fields_set import SharedFieldsSet, put_fields_set
+from a2a_session_manager.models.fields_set import SharedFieldsSet, put_extra, put_fields_set, put_private
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
-
-# These set attributes without `SessionEvent.__setattr__`, which refuses to.
-_put_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_put_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 class SessionEvent(SharedFieldsSet, Generic[MessageT]):
@@ -114,6 +110,6 @@ def with_seq(
     fields["retracted"] = retracted
     fields["is_repeat"] = is_repeat
     put_fields_set(copy, event.__pydantic_fields_set__)
-    _put_extra(copy, event.__pydantic_extra__)
-    _put_private(copy, event.__pydantic_private__)
+    put_extra(copy, event.__pydantic_extra__)
+    put_private(copy, event.__pydantic_private__)
     return copy

@@ -117,6 +117,10 @@ class TokenSummary(BaseModel):
         )
 
 
+# A constant: what is added to it makes another one.
+NO_SPEND = TokenSummary()
+
+
 def _merged(mine: Tallies, theirs: Tallies) -> dict[str, TokenTally]:
     return {
         name: mine.get(name, NOTHING_SPENT) + theirs.get(name, NOTHING_SPENT)

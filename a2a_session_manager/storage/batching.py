@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
@@ -58,20 +59,16 @@ class BatchPolicy:
         return 1
 
 
-class KeyStrategy:
-    """What becomes of keys that batches do not serve: by this one there are none."""
+class KeyStrategy(ABC):
+    """What becomes of jobs that a batch does not serve."""
 
-    def leaves_apart(self, job: QueuedJob) -> bool:
-        """Tell whether a job must not be in a batch with others."""
-        return False
+    def answer_before(self, job: QueuedJob) -> Unsettled | None:
+        """Return how a job that must not be in a batch is answered instead of leaving in one; None if it may be."""
+        return None
 
-    def start_apart(self, held: HeldKey) -> None:
-        """Begin what leaves apart, and see to it that `held` is answered."""
-        raise NotImplementedError
-
+    @abstractmethod
     def go_on(self, held: HeldKey, answer: Unsettled) -> None:
         """See to it that jobs which were answered so are answered, or parked and released later."""
-        raise NotImplementedError
 
 
 class CommitQueue:
@@ -81,11 +78,11 @@ class CommitQueue:
         self,
         start: StartBatch,
         *,
-        keys: KeyStrategy | None = None,
+        keys: KeyStrategy,
         policy: BatchPolicy | None = None,
     ) -> None:
         self._start = start
-        self._keys = KeyStrategy() if keys is None else keys
+        self._keys = keys
         self._policy = BatchPolicy() if policy is None else policy
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopQueue] = WeakKeyDictionary()
         # The threads of all loops share these: Python switches between threads before and after a `+=`, not in it.
@@ -101,9 +98,13 @@ class CommitQueue:
         if queue is None:
             queue = self._loops[loop] = LoopQueue()
         job = QueuedJob(loop, ordering_key, work, size)
-        queue.waiting.append(job)
         queue.unfinished += 1
-        self._send_due(queue)
+        held = queue.held.get(ordering_key)
+        if held is not None and not queue.waiting:
+            held.append(job)  # nothing waits before it, and it cannot leave before its key is released
+        else:
+            queue.waiting.append(job)
+            self._send_due(queue)
         return job
 
     def statistics(self) -> StoreStatistics:
@@ -125,10 +126,10 @@ class CommitQueue:
         if queue is not None:
             await queue.settled()
 
-    def _next_batch(self, queue: LoopQueue) -> tuple[dict[Hashable, list[QueuedJob]], list[HeldKey]]:
-        """Decide what leaves now: a batch, and the works whose turn has come to leave apart. Nothing is started."""
+    def _next_batch(self, queue: LoopQueue) -> tuple[dict[Hashable, list[QueuedJob]], list[tuple[HeldKey, Unsettled]]]:
+        """Decide what leaves now: a batch, and the jobs whose turn has come to leave apart. Nothing is started."""
         batch: dict[Hashable, list[QueuedJob]] = {}
-        apart: list[HeldKey] = []
+        apart: list[tuple[HeldKey, Unsettled]] = []
         limit = self._policy.batch_limit(queue.expected())
         count = size = 0
         while queue.waiting and count < limit and size < BATCH_BYTES:
@@ -137,18 +138,22 @@ class CommitQueue:
             if job.outcome.cancelled():
                 queue.unfinished -= 1
                 continue  # withdrawn by its caller
-            jobs = batch.get(key)
-            leaves_apart = self._keys.leaves_apart(job)
-            if key in queue.held and (jobs is None or leaves_apart or queue.held[key]):
-                queue.held[key].append(job)
+            jobs, held = batch.get(key), queue.held.get(key)
+            answer = self._keys.answer_before(job)
+            if held is None:
+                queue.held[key] = deque()
+            elif held or jobs is None or answer is not None:
+                held.append(job)
                 continue
-            queue.held.setdefault(key, deque())
             job.has_begun = True
-            if leaves_apart:
-                apart.append(HeldKey(self, queue, key, [job]))
+            if answer is not None:
+                apart.append((HeldKey(self, queue, key, [job]), answer))
                 self._largest_batch = self._largest_batch or 1
                 continue
-            batch.setdefault(key, []).append(job)
+            if jobs is None:
+                batch[key] = [job]
+            else:
+                jobs.append(job)
             count += 1
             size += job.size
         self._batches += len(apart) + (count > 0)
@@ -164,18 +169,19 @@ class CommitQueue:
         queue.is_sending = True
         try:
             while queue.waiting and queue.in_flight < queue.most_in_flight:
-                if queue.is_start_due and len(queue.waiting) < self._policy.batch_limit(queue.expected()):
+                if len(queue.waiting) < queue.start_size:
                     break  # more will come in this turn of the loop
                 batch, apart = self._next_batch(queue)
-                for held in apart:
-                    self._keys.start_apart(held)
+                for held, answer in apart:
+                    self._keys.go_on(held, answer)
                 if batch:
                     self._send(queue, batch)
                 elif not apart:
                     break
         finally:
             queue.is_sending = False
-        queue.tell_if_settled()
+        if queue.settled_waiters:
+            queue.tell_if_settled()
 
     def _send(self, queue: LoopQueue, batch: Batch) -> None:
         queue.in_flight += 1
@@ -193,10 +199,11 @@ class CommitQueue:
         queue.in_flight -= 1
         woken = sum([self._settle(queue, key, jobs, answers[key]) for key, jobs in batch.items()])
         queue.note_woken(woken)
-        if woken > 1 and not queue.is_start_due:
+        if woken > 1:
             # Callers that wrote together are likely to write again at once: in a turn of the loop they leave together.
-            queue.is_start_due = True
-            asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
+            if not queue.start_size:
+                asyncio.get_running_loop().call_soon(self._start_due, queue, context=queue.context)
+            queue.start_size = self._policy.batch_limit(queue.expected())
         self._send_due(queue)
 
     def _settle(self, queue: LoopQueue, key: Hashable, jobs: Sequence[QueuedJob], answers: Sequence[Any]) -> int:
@@ -218,7 +225,7 @@ class CommitQueue:
         return woken
 
     def _start_due(self, queue: LoopQueue) -> None:
-        queue.is_start_due = False
+        queue.start_size = 0
         self._send_due(queue)
 
 

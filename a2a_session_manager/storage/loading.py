@@ -9,14 +9,14 @@ from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.clock import moment
-from a2a_session_manager.models.event_message import EventMessage
-from a2a_session_manager.models.fields_set import put_fields
+from a2a_session_manager.models.event_message import MessageColumns
+from a2a_session_manager.models.fields_set import model_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.sync_state import SyncState
-from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_summary import NO_SPEND, TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
@@ -47,25 +47,37 @@ async def load_session(
     message_type: Any = None,
 ) -> Session[Any]:
     """Return the session that the records hold, which remembers `store`. Raises CorruptSession."""
-    head = loaded.head
-    events = await decode_events(loaded.events, head.key.id, limits, message_type=message_type)
+    head, session_id = loaded.head, loaded.head.key.id
     model: type[Session[Any]] = Session if message_type is None else Session[message_type]
-    metadata = SessionMetadata(
-        created_at=moment(head.created_at),
-        updated_at=moment(head.updated_at),
-        properties=await decode_values(head.properties, head.key.id, "properties", limits),
-    )
-    metadata.model_fields_set.discard("updated_at")  # as long as no user assigns one
-    session = model(id=head.key.id, parent_id=head.parent_id, metadata=metadata)
-    put_fields(
-        session,
-        child_ids=list(loaded.child_ids),
-        state=await decode_values(head.state, head.key.id, "state", limits),
-        runs=await decode_runs(head.runs.values(), head.key.id),
-        events=events,
-    )
-    session._sync = await _sync_state(head, events, store, is_partial=is_partial)
+    events = await decode_events(loaded.events, session_id, limits, message_type=message_type) if loaded.events else []
+    properties = await decode_values(head.properties, session_id, "properties", limits) if head.properties else {}
+    fields = {
+        "id": session_id,
+        "parent_id": head.parent_id,
+        "child_ids": list(loaded.child_ids),
+        "metadata": _metadata(head, properties),
+        "state": await decode_values(head.state, session_id, "state", limits) if head.state else {},
+        "runs": await decode_runs(head.runs.values(), session_id) if head.runs else [],
+        "events": events,
+    }
+    session = model_of(model, fields, set(fields))
+    totals = await summary(head.totals, head.run_totals) if head.totals or head.run_totals else NO_SPEND
+    # Not by pydantic's `__setattr__`, which takes ten times as long.
+    object.__setattr__(session, "_sync", _sync_state(head, events, totals, store, is_partial=is_partial))
     return session
+
+
+async def load_sessions(
+    loaded: Iterable[LoadedSession | None], store: SessionStore, limits: StoreLimits, *, is_partial: bool
+) -> list[Session[Any] | None]:
+    """Return the sessions as `load_session` does, None for None. Raises CorruptSession."""
+    sessions: list[Session[Any] | None] = []
+    slices = Slices()
+    for each in loaded:
+        sessions.append(None if each is None else await load_session(each, store, limits, is_partial=is_partial))
+        if slices.is_over():
+            await slices.give_way()
+    return sessions
 
 
 async def decode_events(
@@ -83,16 +95,16 @@ async def decode_events(
 
 async def load_messages(
     seqs: Sequence[int], records: Sequence[bytes], session_id: str, limits: StoreLimits
-) -> list[EventMessage]:
+) -> MessageColumns:
     """Return the messages of events from their bytes. Raises CorruptSession."""
-    messages: list[EventMessage] = []
+    messages = MessageColumns()
     slices = Slices()
     for batch in _batches(list(map(len, records))):
         here, data = seqs[batch], records[batch]
         if len(data[0]) > limits.inline_bytes:  # then it is alone
-            messages += await in_thread(decode_messages, here, data, session_id)
+            messages.extend(await in_thread(decode_messages, here, data, session_id))
         else:
-            messages += decode_messages(here, data, session_id)
+            messages.extend(decode_messages(here, data, session_id))
         if slices.is_over():
             await slices.give_way()
     return messages
@@ -184,8 +196,18 @@ async def summary(totals: Totals, run_totals: Mapping[str, Counters] | None = No
     return TokenSummary.model_construct(by_model=by_model, by_run=by_run)
 
 
-async def _sync_state(
-    head: HeadRecord, events: list[SessionEvent[Any]], store: SessionStore, *, is_partial: bool
+def _metadata(head: HeadRecord, properties: dict[str, Any]) -> SessionMetadata:
+    fields = {
+        "created_at": moment(head.created_at),
+        "updated_at": moment(head.updated_at),
+        "properties": properties,
+    }
+    # `updated_at` is not among the fields given as long as no user assigns one.
+    return model_of(SessionMetadata, fields, {"created_at", "properties"})
+
+
+def _sync_state(
+    head: HeadRecord, events: list[SessionEvent[Any]], totals: TokenSummary, store: SessionStore, *, is_partial: bool
 ) -> SyncState:
     return SyncState(
         store=store,
@@ -202,7 +224,7 @@ async def _sync_state(
         state=head.state,
         properties=head.properties,
         runs={run_id: run.data for run_id, run in head.runs.items()},
-        totals=await summary(head.totals, head.run_totals),
+        totals=totals,
         is_partial=is_partial,
         earlier_events=head.last_seq - _hidden_events(head) - len(events),
     )

@@ -7,8 +7,8 @@ to `decode_event`, which alone tells damage from what is merely rare.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from operator import methodcaller
 from random import getrandbits
@@ -17,7 +17,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from a2a_session_manager.identifiers import ID_CHARACTERS
-from a2a_session_manager.models.event_message import EventMessage, message_of
+from a2a_session_manager.models.event_message import MessageColumns, message_of
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.token_usage import is_sound_record
@@ -25,11 +25,13 @@ from a2a_session_manager.storage.codec import MARK, decode_event
 
 # What stands in each record beside its values, in this order.
 _BEFORE_ID: Final = MARK + b'"id":"'
-_at_message = methodcaller("partition", b'","message":')
-# The last one: a message may have fields of the same names, and metadata hardly ever has.
-_at_source = methodcaller("rsplit", b',"source":"', 1)
-_at_timestamp = methodcaller("partition", b'","timestamp":"')
-_at_end_of_timestamp = methodcaller("partition", b'"')
+_BEFORE_MESSAGE: Final = b'","message":'
+_BEFORE_SOURCE: Final = b',"source":"'
+_BEFORE_TIMESTAMP: Final = b'","timestamp":"'
+_ID_AT, _TO_MESSAGE, _TO_SOURCE, _TO_TIMESTAMP = map(
+    len, (_BEFORE_ID, _BEFORE_MESSAGE, _BEFORE_SOURCE, _BEFORE_TIMESTAMP)
+)
+_at_end_of_moment = methodcaller("partition", b'"')
 
 _OPTIONAL: Final = ("task_id", "metadata", "token_usage")
 _SHAPES: Final = frozenset(names for count in range(1, len(_OPTIONAL) + 1) for names in combinations(_OPTIONAL, count))
@@ -51,18 +53,17 @@ _is_moment = re.compile(
     rb"|[1-9][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
     rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 ).fullmatch
-# The time of nearly all events: in UTC, to the microsecond.
-_MOMENT: Final = b"0000-00-00T00:00:00.000000Z"
+# The time of nearly all events, up to the quote behind it: in UTC, to the microsecond.
+_MOMENT: Final = b'0000-00-00T00:00:00.000000Z"'
 _MINUTE_AT, _SECOND_AT = 14, 17
 _DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _SIX: Final = ord("6")
 # What comes again from batch to batch, such as hours; a longer kind than anybody gives is not worth the memory.
 _REMEMBERED: Final = 1_024
 _LONGEST_KIND: Final = 256
-_made = partial(tuple.__new__, EventMessage)
 
 
-def decode_messages(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> list[EventMessage]:
+def decode_messages(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> MessageColumns:
     """Return the messages of a few events, given by their seqs and bytes.
 
     Another than a plain record takes about what a model would, and halves the batch around it. Raises CorruptSession,
@@ -72,34 +73,65 @@ def decode_messages(seqs: Sequence[int], data: Sequence[bytes], session_id: str)
     if messages is not None:
         return messages
     if len(data) == 1:
-        return [message_of(decode_event(data[0], session_id, seqs[0], retracted=False))]
+        return MessageColumns.of([message_of(decode_event(data[0], session_id, seqs[0], retracted=False))])
     middle = len(data) // 2
-    older = decode_messages(seqs[:middle], data[:middle], session_id)
-    return older + decode_messages(seqs[middle:], data[middle:], session_id)
+    messages = decode_messages(seqs[:middle], data[:middle], session_id)
+    messages.extend(decode_messages(seqs[middle:], data[middle:], session_id))
+    return messages
 
 
-def _plain_messages(seqs: Sequence[int], data: Sequence[bytes]) -> list[EventMessage] | None:
+def _plain_messages(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns | None:
     """Return the messages of events that all are as they are written; None if any may be otherwise."""
     try:
-        return _messages_in(data, seqs) if data else []
+        return _messages_in(seqs, data) if data else MessageColumns()
     except (KeyError, TypeError, ValueError):  # a part that is missing, is no JSON, or is of another type
         return None
 
 
-def _messages_in(data: Sequence[bytes], seqs: Iterable[int]) -> list[EventMessage]:
+def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
     # By the column: to look at record after record takes twice as long. What stands around the messages is nearly the
     # same in each, and is not parsed each time: where every part is sound, so is the record that they make.
-    heads, tails = zip(*map(_at_source, data), strict=True)
-    befores, _, messages = zip(*map(_at_message, heads), strict=True)
-    kinds, _, ends = zip(*map(_at_timestamp, tails), strict=True)
-    moments, _, details = zip(*map(_at_end_of_timestamp, ends), strict=True)
-    ids = _texts([before[len(_BEFORE_ID) :] for before in befores if before.startswith(_BEFORE_ID)])
-    if not (len(ids) == len(data) and _are_ids(ids) and _are_moments(moments)):
+    ids, messages, kinds, ends = zip(*_cut(data), strict=True)
+    sources, types = _kinds_in(set(kinds))
+    details = _after_moments(ends)
+    task_ids, metadata = _details_in(set(details))
+    return MessageColumns(
+        list(seqs),
+        _ids_in(ids),
+        _values(messages),
+        list(map(sources.__getitem__, kinds)),
+        list(map(types.__getitem__, kinds)),
+        list(map(task_ids.__getitem__, details)),
+        list(map(metadata.__getitem__, details)),
+    )
+
+
+def _cut(data: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
+    """Yield the pieces of each record: the id, the message, source and type, and the rest from the time on.
+
+    Raises ValueError where what stands between them is missing.
+    """
+    for record in data:
+        if not record.startswith(_BEFORE_ID):
+            raise ValueError
+        id_end = record.index(_BEFORE_MESSAGE)
+        # The last one: a message may have fields of the same names, and metadata hardly ever has.
+        message_end = record.rindex(_BEFORE_SOURCE)
+        kind_end = record.index(_BEFORE_TIMESTAMP, message_end)
+        yield (
+            record[_ID_AT:id_end],
+            record[id_end + _TO_MESSAGE : message_end],
+            record[message_end + _TO_SOURCE : kind_end],
+            record[kind_end + _TO_TIMESTAMP :],
+        )
+
+
+def _ids_in(parts: Sequence[bytes]) -> list[str]:
+    ids = _texts(parts)
+    lengths = set(map(len, ids))
+    if min(lengths) < 1 or max(lengths) > ID_CHARACTERS:
         raise ValueError
-    sources, types = zip(*map(_kind_in, kinds), strict=True)
-    task_ids, metadata = zip(*map(_details_in(list(set(details))).__getitem__, details), strict=True)
-    columns = (seqs, ids, _values(messages), sources, types, task_ids, metadata)
-    return list(map(_made, zip(*columns, strict=True)))
+    return ids
 
 
 def _values(parts: Sequence[bytes]) -> list[Any]:
@@ -120,6 +152,12 @@ def _texts(parts: Sequence[bytes]) -> list[str]:
     return texts
 
 
+def _kinds_in(parts: Iterable[bytes]) -> tuple[dict[bytes, EventSource], dict[bytes, EventType | str]]:
+    """Return the source and the type that stand in each part."""
+    found = {part: _kind_in(part) for part in parts}
+    return {part: source for part, (source, _) in found.items()}, {part: kind for part, (_, kind) in found.items()}
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _kind_in(part: bytes) -> tuple[EventSource, EventType | str]:
     source, name, kind = part.partition(b'","type":"')
@@ -129,46 +167,44 @@ def _kind_in(part: bytes) -> tuple[EventSource, EventType | str]:
     return _SOURCES[source], _TYPES.get(text, text)
 
 
-def _details_in(parts: Sequence[bytes]) -> dict[bytes, tuple[str | None, Mapping[str, Any]]]:
+def _details_in(parts: set[bytes]) -> tuple[dict[bytes, str | None], dict[bytes, Mapping[str, Any]]]:
     """Return the task id and the metadata that stand in each part, the end of a record."""
     # Made here: what somebody puts into it must not be in each message that is read later.
     no_metadata: dict[str, Any] = {}
-    found: dict[bytes, tuple[str | None, Mapping[str, Any]]] = {_NOTHING_MORE: (None, no_metadata)}
-    more = [part for part in parts if part != _NOTHING_MORE]
-    if not more:
-        return found
-    records = _values([b"{" + part[1:] for part in more if part.startswith(b",")])
+    more = list(parts - {_NOTHING_MORE})
+    records = _values([b"{" + part[1:] for part in more if part.startswith(b",")]) if more else []
     if not set(map(tuple, records)) <= _SHAPES:
         raise ValueError
-    task_ids = [record["task_id"] for record in records if "task_id" in record]
-    metadata = [record.get("metadata", no_metadata) for record in records]
+    task_ids = {part: record.get("task_id") for part, record in zip(more, records, strict=True)}
+    metadata = {part: record.get("metadata", no_metadata) for part, record in zip(more, records, strict=True)}
+    ids = [record["task_id"] for record in records if "task_id" in record]
     usages = [record["token_usage"] for record in records if "token_usage" in record]
-    if (
-        (task_ids and not _are_ids(task_ids))
-        or set(map(type, metadata)) != {dict}
-        or not all(map(is_sound_record, usages))
-    ):
+    if not (_are_ids(ids) and set(map(type, metadata.values())) <= {dict} and all(map(is_sound_record, usages))):
         raise ValueError
-    for part, record, each in zip(more, records, metadata, strict=True):
-        found[part] = record.get("task_id"), each
-    return found
+    task_ids[_NOTHING_MORE], metadata[_NOTHING_MORE] = None, no_metadata
+    return task_ids, metadata
 
 
 def _are_ids(ids: Sequence[Any]) -> bool:
     # No lone surrogates: the parser refuses them.
-    lengths = set(map(len, ids))
-    return set(map(type, ids)) == {str} and min(lengths) > 0 and max(lengths) <= ID_CHARACTERS
+    return all(type(each) is str and 0 < len(each) <= ID_CHARACTERS for each in ids)
 
 
-def _are_moments(parts: Sequence[bytes]) -> bool:
-    """Tell whether all parts are times as they are written."""
-    whole = b"".join(parts)
-    if whole.translate(_DIGITS_AS_0) != _MOMENT * len(parts):
-        return all(map(_is_moment, parts))
+def _after_moments(ends: Sequence[bytes]) -> Sequence[bytes]:
+    """Return what stands after the time that each end begins with. Raises ValueError unless it is as it is written."""
+    whole = b"".join([end[: len(_MOMENT)] for end in ends])
+    if whole.translate(_DIGITS_AS_0) != _MOMENT * len(ends):
+        moments, _, details = zip(*map(_at_end_of_moment, ends), strict=True)
+        if not all(map(_is_moment, moments)):
+            raise ValueError
+        return details
     # The hours of a batch are few; minutes and seconds are looked at all at once.
     minutes, seconds = whole[_MINUTE_AT :: len(_MOMENT)], whole[_SECOND_AT :: len(_MOMENT)]
-    hours = {part[:_MINUTE_AT] for part in parts}
-    return max(minutes) < _SIX and max(seconds) < _SIX and all(map(_is_hour, hours))
+    is_one_hour = whole.count(whole[:_MINUTE_AT]) == len(ends)
+    hours = {end[:_MINUTE_AT] for end in (ends[:1] if is_one_hour else ends)}
+    if not (max(minutes) < _SIX and max(seconds) < _SIX and all(map(_is_hour, hours))):
+        raise ValueError
+    return [end[len(_MOMENT) :] for end in ends]
 
 
 @lru_cache(maxsize=_REMEMBERED)

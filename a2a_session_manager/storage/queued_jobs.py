@@ -38,7 +38,8 @@ class LoopQueue:
     writers: int = 0  # when a batch was last done: who was woken by it, and who waited
     in_flight: int = 0
     most_in_flight: int = 1
-    is_start_due: bool = False
+    # Until the writes of a turn of the loop leave, so many that wait leave at once; 0 at other times.
+    start_size: int = 0
     is_sending: bool = False
     settled_waiters: list[asyncio.Future[None]] = field(default_factory=list)
     # What the first caller has set in its context must not stick to everybody's writes. One for each loop:
@@ -72,7 +73,7 @@ class LoopQueue:
             await waiter
 
     def tell_if_settled(self) -> None:
-        if self.settled_waiters and self.is_settled:
+        if self.is_settled:
             for waiter in self.settled_waiters:
                 if not waiter.done():
                     waiter.set_result(None)

@@ -105,7 +105,9 @@ class EncodedCommit:
     @property
     def size(self) -> int:
         """About how many bytes the commit adds, including keys and ids."""
-        size = sum([len(event.data) for event in self.events])
+        size = 0
+        for event in self.events:  # a plain loop: each commit is measured when it is queued, and most bring one event
+            size += len(event.data)
         if not self.is_append:
             for values in (self.state, self.properties):
                 size += sum(len(key) + len(data or b"") for key, data in values.items())

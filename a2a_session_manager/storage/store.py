@@ -37,7 +37,7 @@ from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
-from a2a_session_manager.storage.loading import decode_runs, load_messages, load_session, summary
+from a2a_session_manager.storage.loading import decode_runs, load_messages, load_session, load_sessions, summary
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, Guard, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
@@ -132,11 +132,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         last = arguments.limit("last", last)
         found: list[Session[Any] | None] = []
         async for batch in reads.load_batches(self._backend, keys, last=last, whole_head=last is None):
-            for loaded in batch:
-                session = None
-                if loaded is not None:
-                    session = await load_session(loaded, self, self._limits, is_partial=last is not None)
-                found.append(session)
+            found += await load_sessions(batch, self, self._limits, is_partial=last is not None)
         return found
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.encoding import encode_commit
-from a2a_session_manager.storage.priced_events import priced_events
+from a2a_session_manager.storage.priced_events import needs_price, priced_events
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -46,17 +46,16 @@ async def commit_change(
     """
     if on_repeat not in ("refuse", "keep"):
         raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
-    priced = await priced_events(events, pricer)
+    priced = await priced_events(events, pricer) if any(map(needs_price, events)) else events
     commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)
-    is_append = commit.is_append
     receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")
     # A session that was saved to another place meanwhile knows nothing of this commit.
     if isinstance(session, str) or session.creation_id != target.creation_id:
         return receipt, new
     revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
-    may_be_next = is_append and receipt.is_change
+    may_be_next = commit.is_append and receipt.is_change
     if not may_be_next or not session._take_next(
         new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
     ):
@@ -77,30 +76,30 @@ async def send(
     With `creation`, it is the one that creates the session. With `keeps`, what is stored under the id of an event
     counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
+    backend, key, limits, _ = target
     answer: Receipt | EventsKnown | None = None
-    if len(events) <= 1 or not repeats.has_twins(commit.events):
-        try:
-            answer = await _write(target, creation, commit)
-        except EventsKnown as known:
-            answer = known
-        else:
-            if not (answer.is_repeat and events):
-                few = len(events) <= sync_state.EVENTS_AT_ONCE
-                return answer, [*map(with_seq, events, answer.seqs)] if few else await place_events(events, answer)
-    backend, key, limits, _ = target
-    known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
-    return await known_before.send(partial(_write, target, creation), answer)
-
-
-async def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> Receipt:
-    """Have the commit written, and finish it, however the caller is cancelled."""
-    backend, key, limits, _ = target
     try:
-        begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
-        return await finish(begun, patience=limits.cancel_seconds)
+        if len(events) <= 1 or not repeats.has_twins(commit.events):
+            try:
+                answer = await _write(target, creation, commit)
+            except EventsKnown as known:
+                answer = known
+            else:
+                if not (answer.is_repeat and events):
+                    few = len(events) <= sync_state.EVENTS_AT_ONCE
+                    return answer, [*map(with_seq, events, answer.seqs)] if few else await place_events(events, answer)
+        known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
+        return await known_before.send(partial(_write, target, creation), answer)
     except SessionConflict as conflict:
         await conflicts.add_missed_events(conflict, backend, key, limits)
         raise
+
+
+def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> Awaitable[Receipt]:
+    """Begin to write the commit; awaiting it finishes that, however the caller is cancelled."""
+    backend, key, limits, _ = target
+    begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
+    return finish(begun, patience=limits.cancel_seconds)
 
 
 async def hidden_events(target: Target, receipt: Receipt) -> list[SessionEvent[Any]]:

@@ -12,6 +12,7 @@ from a2a_session_manager import InMemorySessionStore, SessionChange, SessionEven
 from a2a_session_manager.concurrency import slices
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.heads import head_of, totals_of
+from a2a_session_manager.storage.redis.replies import hash_of
 
 MANY = 30
 
@@ -41,6 +42,7 @@ async def turns_during(work: Coroutine[Any, Any, object]) -> int:
         pytest.param(lambda store: store.runs("runs"), id="runs"),
         pytest.param(lambda store: store.get("keys", last=0), id="state"),
         pytest.param(lambda store: store.events("runs"), id="events"),
+        pytest.param(lambda store: store.get_many(["runs"] * MANY), id="many sessions"),
     ],
 )
 async def test_a_long_head_gives_way_to_the_loop(read: Any) -> None:
@@ -65,6 +67,11 @@ async def test_what_redis_answered_is_taken_apart_in_slices() -> None:
     counters = [part for n in range(MANY) for part in (b"u:requests:%d" % n, b"1")]
     totals = [part for n in range(MANY) for part in (b't:requests:["m%d","llm"]' % n, b"1")]
 
-    for fields in ([head + state, [], []], [head, runs, []], [head, runs + counters, []], [head, runs, counters]):
-        assert await turns_during(head_of(key, "talk", *fields)) >= MANY
+    for fields, *of_runs in (
+        [head + state, [], []],
+        [head, runs, []],
+        [head, runs + counters, []],
+        [head, runs, counters],
+    ):
+        assert await turns_during(head_of(key, "talk", hash_of(fields), *of_runs)) >= MANY
     assert await turns_during(totals_of(key, totals)) >= MANY

@@ -20,6 +20,8 @@ from a2a_session_manager import (
     event_from_message,
 )
 from a2a_session_manager.context.messages import ChatMessage, message_from_event
+from a2a_session_manager.context.prompt import said_in
+from a2a_session_manager.models.event_message import MessageColumns, message_of
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 json_values = st.recursive(
@@ -64,7 +66,9 @@ async def test_messages_come_back_key_for_key_from_a_store(conversation: list[Ch
     async with SessionManager(InMemorySessionStore()).open("chat") as chat:
         await chat.append(*conversation)
 
-        assert [in_order(message) for message in await chat.messages()] == [in_order(each) for each in conversation]
+        assert [in_order(message) for message in await chat.messages(repair=False)] == [
+            in_order(each) for each in conversation
+        ]
 
 
 @given(messages())
@@ -135,12 +139,20 @@ def test_plain_text_speaks_with_the_role_of_its_source(source: EventSource, role
     assert message_from_event(event) == {"role": role, "content": "hello"}
 
 
-@pytest.mark.parametrize("source", list(EventSource))
-@pytest.mark.parametrize("kind", [EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT])
-def test_a_summary_and_a_bare_tool_part_speak_as_the_system(kind: EventType, source: EventSource) -> None:
+@pytest.mark.parametrize(
+    ("kind", "source", "role"),
+    [
+        (EventType.SUMMARY, EventSource.SYSTEM, "system"),
+        (EventType.SUMMARY, EventSource.USER, "user"),
+        (EventType.SUMMARY, EventSource.LLM, "user"),
+        *((EventType.TOOL_CALL, source, "assistant") for source in EventSource),
+        *((EventType.TOOL_RESULT, source, "user") for source in EventSource),
+    ],
+)
+def test_neither_a_tool_nor_a_model_speaks_as_the_system(kind: EventType, source: EventSource, role: str) -> None:
     event = SessionEvent(message="so far: Oslo", source=source, type=kind)
 
-    assert message_from_event(event) == {"role": "system", "content": "so far: Oslo"}
+    assert message_from_event(event) == {"role": role, "content": "so far: Oslo"}
 
 
 def test_content_parts_stay_parts_and_other_json_becomes_text() -> None:
@@ -150,6 +162,44 @@ def test_content_parts_stay_parts_and_other_json_becomes_text() -> None:
     assert message_from_event(SessionEvent(message={"a": 1})) == {"role": "assistant", "content": '{"a":1}'}
     assert message_from_event(SessionEvent(message=7)) == {"role": "assistant", "content": "7"}
     assert message_from_event(SessionEvent(message=False)) == {"role": "assistant", "content": "false"}
+
+
+spoken = st.builds(event_from_message, messages())
+unspoken = st.builds(
+    SessionEvent[Any],
+    message=scalars | messages() | st.just({"role": None}) | st.just({"content": "no role"}),
+    source=st.sampled_from(EventSource),
+    type=st.sampled_from(EventType) | st.just("own"),
+)
+
+
+@given(st.lists(spoken, max_size=4), st.lists(unspoken, max_size=1), st.lists(spoken, max_size=2))
+@settings(deadline=None)
+def test_columns_say_what_their_events_do(
+    first: list[SessionEvent[Any]], odd: list[SessionEvent[Any]], last: list[SessionEvent[Any]]
+) -> None:
+    events = [*first, *odd, *last]
+    columns = MessageColumns.of(map(message_of, events))
+
+    assert [in_order(message) for message in said_in(columns).messages] == [
+        in_order(message) for message in chat_messages(events)
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionEvent(message={"role": None, "content": "x"}),
+        SessionEvent(message={"content": "x"}),
+        SessionEvent(message=None),
+        SessionEvent(message="x", source=EventSource.USER),
+        SessionEvent(message={"role": "user", "content": "x"}, type="own"),
+    ],
+)
+def test_columns_of_what_is_no_chat_message_say_what_its_event_does(event: SessionEvent[Any]) -> None:
+    columns = MessageColumns.of([message_of(event)])
+
+    assert said_in(columns).messages == chat_messages([event]) != [event.message]
 
 
 @pytest.mark.parametrize("message", ["x", {"a": 1}, {"role": "admin", "name": "Ann"}, ["x"]])

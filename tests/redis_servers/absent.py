@@ -16,6 +16,7 @@ NEVER_DECODE = "NEVER_DECODE"
 PARTS = [
     "Connection._writer",
     "Connection._connect",
+    "Connection._parser",
     "Connection.is_connected",
     "Connection.can_read",
     "Connection.next_health_check",

@@ -9,6 +9,7 @@ from typing import Any
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.storage.batching import BatchPolicy, CommitQueue, KeyStrategy
+from a2a_session_manager.storage.busy_keys import BusyKeys
 
 
 class Starter:
@@ -20,9 +21,9 @@ class Starter:
         self._started: list[Mapping[Hashable, Sequence[Any]]] = []
         self.queue = CommitQueue(self.start, keys=self.keys(), policy=policy)
 
-    def keys(self) -> KeyStrategy | None:
+    def keys(self) -> KeyStrategy:
         """Return the strategy of the keys that is tested."""
-        return None
+        return BusyKeys(seconds=1, message="")
 
     def start(self, batch: Mapping[Hashable, Sequence[Any]]) -> asyncio.Future[dict[Hashable, list[Any]]]:
         self.batches.append([work for works in batch.values() for work in works])

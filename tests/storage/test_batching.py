@@ -67,6 +67,18 @@ async def test_a_batch_stops_where_grouping_stops(size: int, count: int) -> None
     assert len(starter.batches[2]) == 3
 
 
+async def test_a_write_comes_after_those_of_its_key_that_found_no_room_in_the_batch() -> None:
+    starter = Starter()
+    starter.put("first")
+    early = [str(number) for number in range(batching.BATCH_WRITES + 1)]
+    starter.put(*early)
+    await starter.answer()
+    starter.put("late")
+    await starter.answer()
+
+    assert starter.batches == [["first"], early[:-1], [early[-1], "late"]]
+
+
 async def test_one_write_above_the_limit_still_goes() -> None:
     starter = Starter()
     (large,) = starter.put("large", size=10 * batching.BATCH_BYTES)
@@ -131,7 +143,7 @@ async def test_a_start_that_raises_fails_its_batch_alone() -> None:
             raise RuntimeError("no threads")
         return start(batch)
 
-    queue = CommitQueue(refuse)
+    queue = CommitQueue(refuse, keys=starter.keys())
     failed = queue.put("key", "a", 1)
     with pytest.raises(RuntimeError, match="no threads"):
         failed.outcome.result()

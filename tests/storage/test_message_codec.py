@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from a2a_session_manager import CorruptSession, EventSource, SessionEvent, TokenUsage
 from a2a_session_manager.limits import DEFAULT_LIMITS
-from a2a_session_manager.models.event_message import EventMessage, message_of
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns, message_of
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage import loading, message_codec
 from a2a_session_manager.storage.codec import decode_event, encode_event
@@ -60,7 +60,7 @@ def outcome(read: Callable[[], list[EventMessage]]) -> Any:
 
 
 def by_the_batch(records: list[StoredEvent]) -> list[EventMessage]:
-    return decode_messages([record.seq for record in records], [record.data for record in records], "s")
+    return list(decode_messages([record.seq for record in records], [record.data for record in records], "s"))
 
 
 def same_as_by_the_events(records: list[StoredEvent]) -> Any:
@@ -234,6 +234,7 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
     records = stored(
         SessionEvent(message={"role": "user", "content": "Zoë"}, id="é"),
         SessionEvent(message=None, type="own", task_id="r"),
+        SessionEvent(message={"cited": [{"a": 1, "source": "x"}], "message": "y", "timestamp": "z"}),
         SessionEvent(message=[1.5, 10**40], metadata={"a": {"b": []}}, token_usage=usage),
         SessionEvent(message="x", timestamp=datetime(2024, 2, 29, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
     )
@@ -248,7 +249,7 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
 async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[tuple[int, bool]] = []
 
-    def noted(seqs: list[int], data: list[bytes], session_id: str) -> list[EventMessage]:
+    def noted(seqs: list[int], data: list[bytes], session_id: str) -> MessageColumns:
         threads.append((seqs[0], threading.current_thread() is threading.main_thread()))
         return decode_messages(seqs, data, session_id)
 

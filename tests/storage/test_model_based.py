@@ -360,7 +360,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert newest.events == session.events[-2:]
         for last, events in ((2, newest.events), (None, session.events)):
             tail = await store.read_messages(session, last=last)
-            assert tail.messages == [message_of(event) for event in events]
+            assert list(tail.messages) == [message_of(event) for event in events]
             assert tail.earlier_events == len(session.events) - len(events)
         assert session.token_summary.total_tokens == plain.tokens
         assert (await store.usage(plain.id)).total_tokens == plain.tokens

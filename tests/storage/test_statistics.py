@@ -14,7 +14,7 @@ from a2a_session_manager import SessionManager, StoreStatistics, store_from_url
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.batching import CommitQueue
-from a2a_session_manager.storage.busy_keys import BUSY
+from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.file.long_works import LONG
 from a2a_session_manager.storage.redis import RedisSessionStore
@@ -245,7 +245,7 @@ class TestTheQueue:
         def refuse(_: object) -> Any:
             raise StoreUnavailable("closed")
 
-        queue = CommitQueue(refuse)
+        queue = CommitQueue(refuse, keys=BusyKeys(seconds=1, message=""))
         write = queue.put("key", "work", 1)
 
         assert isinstance(write.outcome.exception(), StoreUnavailable)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
@@ -28,12 +28,14 @@ def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
     )
 
 
-def is_item(event: SessionEvent[Any] | EventMessage) -> bool:
-    """Tell whether an event holds an item."""
-    return event.metadata == _MARK
+def items_in(messages: MessageColumns) -> MessageColumns:
+    """Return the messages that are items."""
+    if messages.metadata.count(_MARK) == len(messages):
+        return messages
+    return messages.where([metadata == _MARK for metadata in messages.metadata])
 
 
-def items_of(events: Sequence[SessionEvent[Any] | EventMessage]) -> list[TResponseInputItem]:
+def items_of(events: Iterable[SessionEvent[Any]]) -> list[TResponseInputItem]:
     """Return the items that events hold."""
     return [event.message for event in events]
 

@@ -15,13 +15,13 @@ from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.integrations.openai_agents.items import (
     after_the_last_answer,
     event_from_item,
-    is_item,
+    items_in,
     items_of,
 )
 from a2a_session_manager.integrations.openai_agents.usage import agent_of, has_usage, usage_event
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.models.event_message import EventMessage
+from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.models.session_event import SessionEvent
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class AgentsSession(AsyncResource):
             limit = self.session_settings.limit
         if limit is not None and limit < 0:
             raise InvalidSessionOperation(f"limit={limit} cannot be negative: take 0 or more")
-        return items_of(await self._newest(limit))
+        return (await self._newest(limit)).messages
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append all `items` in one commit, or none of them. Raises InvalidEvent for one that is no JSON object."""
@@ -92,7 +92,7 @@ class AgentsSession(AsyncResource):
         """Hide the newest item and return it, or None when there is none. Two callers never get the same item."""
         self._check_open()
         while newest := await self._newest(1):
-            if claimed := items_of(await self._retract(newest[0].id)):
+            if claimed := items_of(await self._retract(newest.ids[0])):
                 return claimed[0]
         return None
 
@@ -108,7 +108,7 @@ class AgentsSession(AsyncResource):
         their results. To try again, run with them as the input.
         """
         self._check_open()
-        unanswered = after_the_last_answer(await self._newest(None))
+        unanswered = after_the_last_answer(list(await self._newest(None)))
         return items_of(await self._retract(*(event.id for event in unanswered))) if unanswered else []
 
     async def record_usage(
@@ -139,7 +139,7 @@ class AgentsSession(AsyncResource):
         if self._is_closed:
             raise RuntimeError(f"{type(self).__name__} is closed")
 
-    async def _newest(self, limit: int | None) -> list[EventMessage]:
+    async def _newest(self, limit: int | None) -> MessageColumns:
         """Return the newest `limit` items, reading further back when other events are between them."""
         last = limit
         while last != 0:
@@ -147,13 +147,13 @@ class AgentsSession(AsyncResource):
                 tail = await newest_messages(self._sessions.store, self.session_id, last=last)
             except SessionNotFound:
                 break
-            items = list(filter(is_item, tail.messages))
+            items = items_in(tail.messages)
             if limit is None or last is None:
                 return items
             if len(items) >= limit or not tail.earlier_events:
                 return items[-limit:]
             last *= 2
-        return []
+        return MessageColumns()
 
     async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
         store = self._sessions.store

@@ -5,9 +5,8 @@ Encoded events hold neither newline nor tab, since JSON escapes both, so their b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
@@ -25,7 +24,7 @@ from a2a_session_manager.storage.records import (
 FORMAT = 1
 
 # Every header begins with the revision and the seq after the last event before it.
-_NUMBERS = re.compile(rb'\{"r":([1-9][0-9]{0,18}),"s":([1-9][0-9]{0,18}),"t":')
+NUMBERS: Final = rb'\{"r":([1-9][0-9]{0,18}),"s":([1-9][0-9]{0,18}),"t":'
 
 
 class CreationRecord(NamedTuple):
@@ -115,21 +114,6 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     """Return the seqs of the events that the line brought, without decoding any of them. Raises like decode_line."""
     header = _header(payload.partition(b"\t")[0])
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
-
-
-def events_in_line(payload: bytes, first: int, last: int) -> tuple[int, list[bytes]]:
-    """Return the line's revision and the bytes of its events numbered `first` to `last`. Raises ValueError for another.
-
-    Of the header only the numbers are read, for whole conversations are read so: `decode_line` checked the rest, here
-    or in the process that wrote the checkpoint. A line that begins after `first` is another one.
-    """
-    numbers = _NUMBERS.match(payload)
-    if numbers is None:
-        raise ValueError("no line of a log")
-    revision, first_seq = map(int, numbers.groups())
-    if first_seq > first:
-        raise ValueError("the line of later events")
-    return revision, payload.split(b"\t")[first - first_seq + 1 : last - first_seq + 2]
 
 
 def decode_line(payload: bytes) -> CommitLine:

@@ -11,11 +11,12 @@ from typing import TypeVar
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
+from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
-from a2a_session_manager.storage.file.log_records import EventColumns, LogRecords, MisledError
+from a2a_session_manager.storage.file.log_records import LogRecords, MisledError
 from a2a_session_manager.storage.file.stored_shapes import check_ranges
 from a2a_session_manager.storage.records import (
     Creation,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from a2a_session_manager.storage import paging
-from a2a_session_manager.storage.file.commit_lines import decode_line, events_in_line, seqs_in_line
-from a2a_session_manager.storage.file.frame_reading import frames_from
+from a2a_session_manager.storage.file.commit_lines import decode_line, seqs_in_line
+from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.records import FirstResult, Range, StoredEvent
+from a2a_session_manager.storage.records import FirstResult, Range
 
 ResultT = TypeVar("ResultT")
 
@@ -30,27 +29,6 @@ class MisledError(Exception):
         self.start = start
 
 
-class EventColumns(NamedTuple):
-    """Events in their order, from the seq `first` on: their bytes and, in step, the revisions that brought them."""
-
-    first: int
-    revisions: list[int]
-    data: list[bytes]
-
-    def cut(self, count: int) -> EventColumns:
-        """Return the first `count` of the events."""
-        return EventColumns(self.first, self.revisions[:count], self.data[:count])
-
-    def part(self, first: int, last: int) -> EventColumns:
-        """Return the events numbered `first` to `last`."""
-        part = slice(first - self.first, last - self.first + 1)
-        return EventColumns(first, self.revisions[part], self.data[part])
-
-    def events(self) -> list[StoredEvent]:
-        """Return the events one by one."""
-        return list(map(StoredEvent, count(self.first), self.revisions, self.data))
-
-
 class LogRecords:
     """Reads records of a log up to the byte `end`, as far as it was read; raises MisledError."""
 
@@ -64,31 +42,14 @@ class LogRecords:
         One comes always, whatever its size. The tail of a log is one read, and a long log one read a chunk.
         """
         found = EventColumns(first, [], [])
-        _, revisions, data = found
-        size = 0
         start = self._start_of(first, last_seq)
         # Up to the log's end where the last one is wanted, else up to about the record that holds the last wanted one.
         stop = end if last == last_seq else self._start_of(last, last_seq) + _RECORD_BYTES
-        while True:
-            upto = min(start + _CHUNK_BYTES, max(stop, start + _RECORD_BYTES))
-            frames, _ = frames_from(self._handle, start, upto, end)
-            if not frames:
-                raise MisledError(start)
-            for frame in frames:
-                try:
-                    revision, page = events_in_line(frame.payload, first, last)
-                except NONSENSE as error:
-                    raise MisledError(frame.start) from error
-                data += page
-                revisions += [revision] * len(page)
-                first += len(page)
-                if max_bytes is not None:
-                    size += sum(map(len, page))
-                    if size > max_bytes:
-                        return found.cut(paging.fitting(map(len, data), max_bytes))
-                if first > last:
-                    return found
-            start = frame.end
+        while found.next_seq <= last:
+            start += self._take_into(found, last, start, stop, end)
+            if max_bytes is not None and sum(map(len, found.data)) > max_bytes:
+                return found.cut(paging.fitting(map(len, found.data), max_bytes))
+        return found
 
     def ranges(self, wanted: Sequence[Range], *, last_seq: int, end: int) -> list[EventColumns]:
         """Return the events in each of these ranges, of a log of `last_seq` events; each record is read once."""
@@ -126,6 +87,24 @@ class LogRecords:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
         return None
+
+    def _take_into(self, found: EventColumns, last: int, start: int, stop: int, end: int) -> int:
+        """Take what comes next from the records from `start` up to about `stop`; return how many bytes brought it.
+
+        One record is read at least: a long one makes it read on.
+        """
+        size = max(min(stop - start, _CHUNK_BYTES), _RECORD_BYTES)
+        while True:
+            upto = min(start + size, end)
+            try:
+                taken = found.take(self._handle.read(start, upto), last)
+            except ValueError as error:
+                raise MisledError(start) from error
+            if taken:
+                return taken
+            if upto == end:
+                raise MisledError(start)
+            size *= 4
 
     def _near(self, wanted: Sequence[Range], last_seq: int) -> list[list[Range]]:
         """Divide ranges into those that are read at a time, since they share records or lie close to each other."""

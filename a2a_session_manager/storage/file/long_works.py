@@ -12,7 +12,7 @@ from a2a_session_manager.storage.queued_jobs import QueuedJob
 
 
 class Long(Unsettled):
-    """The answer to the works of a key that turned out to take long: they are started again, apart."""
+    """The answer to works that take long, or turned out to: they are started apart."""
 
 
 LONG: Final = Long()
@@ -29,22 +29,22 @@ class LongWorks(KeyStrategy):
         self._busy = busy
         self._is_long = is_long
 
-    def leaves_apart(self, job: QueuedJob) -> bool:
-        return self._is_long(job)
+    def answer_before(self, job: QueuedJob) -> Unsettled | None:
+        return LONG if self._is_long(job) else None
 
-    def start_apart(self, held: HeldKey) -> None:
+    def go_on(self, held: HeldKey, answer: Unsettled) -> None:
+        if answer is LONG:
+            self._start_apart(held)
+        else:
+            self._busy.go_on(held, answer)
+
+    def _start_apart(self, held: HeldKey) -> None:
         try:
             answers = self._start({held.key: [job.work for job in held.jobs]})
         except Exception as error:
             held.answer([error] * len(held.jobs))
         else:
             answers.add_done_callback(partial(_answered, held), context=held.context)
-
-    def go_on(self, held: HeldKey, answer: Unsettled) -> None:
-        if answer is LONG:
-            self.start_apart(held)
-        else:
-            self._busy.go_on(held, answer)
 
 
 def _answered(held: HeldKey, answers: Answers) -> None:

@@ -17,7 +17,16 @@ from a2a_session_manager.storage.redis.clients import AnyClient, connection_limi
 from a2a_session_manager.storage.redis.errors import is_read_only, is_transient, outage
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
-from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, by_source, first_by_source
+from a2a_session_manager.storage.redis.script import (
+    Call,
+    Command,
+    PackedCommands,
+    PlainCall,
+    ScriptCall,
+    by_source,
+    first_by_source,
+    packed,
+)
 from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent, Wire
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -67,9 +76,8 @@ class CommandExecutor:
 
     def send_now(self, calls: Sequence[Call]) -> Sent | None:
         """Send calls if that takes no waiting; what this returns, `run` is given with the same calls."""
-        if self._wire is None or not self._beyond_gate or self._is_closed or self._gate.locked():
-            return None
-        return self._wire.send_now([call.by_sha() for call in calls])
+        wire = self._wire_now()
+        return None if wire is None else wire.send_now(packed([call.by_sha() for call in calls]))
 
     def run(
         self, calls: Sequence[Call], sent: Sent | None = None, *, skips_moving: bool = False
@@ -95,14 +103,20 @@ class CommandExecutor:
             return None
         return answer
 
-    async def read_in_order(self, commands: Sequence[Command]) -> Any:
+    async def read_in_order(self, commands: PackedCommands) -> Any:
         """Return the answers to commands that are run in their order, or what failed; None where this cannot be.
 
         All of them are sent again where one has to be.
         """
         if self._wire is None:
             return None
-        [answer] = await self._asked([commands], self._read_in_order)
+        wire = self._wire_now()
+        sent = None if wire is None else wire.send_now(commands)
+        try:
+            [answer] = await self._asked([commands], partial(self._read_in_order, self._wire, sent))
+        finally:
+            if sent is not None:
+                sent.drop()
         return answer
 
     async def aclose(self) -> None:
@@ -220,20 +234,30 @@ class CommandExecutor:
     async def _read_at_once(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
         return [(await self._send([("MULTI",), *commands, ("EXEC",)], attempt))[-1] for commands in groups]
 
-    async def _read_in_order(self, groups: Sequence[Sequence[Command]], attempt: int) -> list[Any]:
-        found = [await self._send(commands, attempt) for commands in groups]
-        return [next(filter(_is_worth_asking_again, answers), answers) for answers in found]
+    async def _read_in_order(
+        self, wire: Wire, sent: Sent | None, groups: Sequence[PackedCommands], attempt: int
+    ) -> list[Any]:
+        [commands] = groups
+        answering = sent.answers() if sent is not None and attempt == 0 else wire.send(commands)
+        answers = await _or_errors(answering, commands.count)
+        return [next(filter(_is_worth_asking_again, answers), answers)]
+
+    def _wire_now(self) -> Wire | None:
+        """Return what can send without waiting for a turn, if there is such a thing now."""
+        if not self._beyond_gate or self._is_closed or self._gate.locked():
+            return None
+        return self._wire
 
     async def _send(self, commands: Sequence[Command], attempt: int, *, skips_moving: bool = False) -> list[Any]:
         if self._wire is not None:
-            return await _or_errors(self._wire.send(commands), len(commands))
+            return await _or_errors(self._wire.send(packed(commands)), len(commands))
         return await self._pipelines.send(commands, is_first_try=attempt == 0, skips_moving=skips_moving)
 
 
 def _wire_of(client: AnyClient, ways: Ways | None) -> Wire | None:
     if ways is None or not ways.sends_directly or not isinstance(client, Redis):
         return None
-    return Wire(client, sends_at_once=ways.sends_at_once)
+    return Wire(client, sends_at_once=ways.sends_at_once, hears_directly=ways.hears_directly)
 
 
 async def _or_errors(answers: Awaitable[list[Any]], count: int) -> list[Any]:

@@ -41,20 +41,24 @@ def commit_keys(keys: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[by
 
 def commit_args(commit: EncodedCommit) -> list[Value]:
     """Return a commit as `take_commit` in `commit_rules.lua` reads it."""
-    usages = [event.usage for event in commit.events]
-    has_usage = any(usages)
+    events, has_usage = commit.events, 0
     arguments: list[Value] = []
-    for event in commit.events:
+    for event in events:
         arguments += (event.id, event.data)
-        if has_usage:
-            arguments += _usage_args(event)
+        if event.usage is not None:
+            has_usage = 1
+    if has_usage:
+        arguments = [value for event in events for value in (event.id, event.data, *_usage_args(event))]
     counts = "0 0 0 none 0"
     if commit.state or commit.properties or commit.runs or commit.retraction is not None:
         counts, others = _other_args(commit)
         arguments += others
     guard = "-" if commit.expected_revision is None else guard_arg(commit.guard)
-    header = f"{commit.written_at} {commit.tag} {guard} {len(commit.events)} {counts} {has_usage:d}"
-    return [f"{header} {commit.creation_id or '-'} {commit.write_id or ''}", *arguments]
+    header = (
+        f"{commit.written_at} {commit.tag} {guard} {len(events)} {counts} {has_usage} "
+        f"{commit.creation_id or '-'} {commit.write_id or ''}"
+    )
+    return [header, *arguments]
 
 
 def guard_arg(guard: Guard | None) -> str:

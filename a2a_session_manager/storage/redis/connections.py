@@ -17,7 +17,7 @@ from a2a_session_manager.storage.redis.loop_clients import LoopClients, OpenClie
 from a2a_session_manager.storage.redis.options import check_options
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
-from a2a_session_manager.storage.redis.script import Call, Command, Script, ScriptCall
+from a2a_session_manager.storage.redis.script import Call, Command, PackedCommands, Script, ScriptCall
 from a2a_session_manager.storage.redis.wire import Sent
 
 
@@ -132,7 +132,7 @@ class Connections:
         answers: list[Any] | None = answer
         return answers
 
-    async def read_in_order(self, commands: Sequence[Command]) -> list[Any] | None:
+    async def read_in_order(self, commands: PackedCommands) -> list[Any] | None:
         """Send commands that only read and are run one after the other, among those of others; None if this cannot be.
 
         The server's errors are among the answers.

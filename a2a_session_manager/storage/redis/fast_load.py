@@ -7,48 +7,69 @@ otherwise is left to the script, which knows what to make of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.storage.records import LoadedSession, LogTail
 from a2a_session_manager.storage.redis.heads import creation_of, events_of, head_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.replies import flat, pairs
-from a2a_session_manager.storage.redis.script import Command
+from a2a_session_manager.storage.redis.replies import hash_of
+from a2a_session_manager.storage.redis.script import Command, PackedCommands, packed
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
 # So much of a log is read in one command: some milliseconds of the server's time.
 _MOST_EVENTS: Final = 10_000
 _MOST_BYTES: Final = 8_000_000
+# Of so many sessions the packed commands are remembered: the same ones are read again and again.
+_SESSIONS_REMEMBERED: Final = 1_024
+_HEAD_COMMANDS: Final = 3
+_KEYS_THERE: Final = 5
 
 
 def commands(keys: SessionKeys, last: int) -> list[Command]:
-    """Return the commands that read the session. They belong into one transaction, unless `last` is 0."""
-    reads: list[Command] = [
-        _line_command(keys),
-        ("HGETALL", keys.head),
-        ("LLEN", keys.log),
-        ("EXISTS", keys.ids),
-        ("EXISTS", keys.hidden, keys.retractions, keys.runs, keys.unfinished),
-    ]
+    """Return the commands that read the session. They belong into one transaction."""
+    reads: list[Command] = [_line_command(keys), *_head_commands(keys)]
     return [*reads, ("LRANGE", keys.log, -last, -1)] if last else reads
 
 
 async def parse(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedSession | None:
     """Return the session that the answers hold; None when it is not plain, or not there. Raises CorruptSession."""
-    line, head, length, has_ids, others, *logs = answers
-    if any(isinstance(answer, Exception) for answer in answers) or line is None or not has_ids or others:
+    line, head, length, keys_there, *logs = answers
+    if any(isinstance(answer, Exception) for answer in answers):
         return None
-    fields = flat(head)
-    by_name = dict(pairs(fields))
-    if by_name.get(b"v") != b"1" or by_name.get(b"creation") != line.split(b" ", 3)[2]:
-        return None
-    if by_name.get(b"last_seq") != b"%d" % length or not _has_none(by_name, b"retractions", b"has_runs", b"unfinished"):
-        return None
-    entries = logs[0] if logs else []
-    first_seq = length - len(entries) + 1
-    record = await head_of(keys.key, keys.root_id, fields, (), ())
-    return LoadedSession(record, events_of(keys.key, first_seq, entries), [])
+    return await _loaded(keys, line, head, length, keys_there, logs[0] if last else ())
+
+
+def heads_commands(sessions: Sequence[SessionKeys]) -> list[Command]:
+    """Return the commands that read the heads of many sessions.
+
+    No transaction is needed: a head comes in one command, and what does not fit to it is left to the script.
+    """
+    ids = _ids_by_tree(sessions)
+    lines: list[Command] = [("HMGET", tree, *map(_line_of, here)) for tree, here in ids.items()]
+    return lines + [command for keys in sessions for command in _head_commands(keys)]
+
+
+async def parse_heads(sessions: Sequence[SessionKeys], answers: Sequence[Any]) -> list[LoadedSession | None]:
+    """Return the head of each session that is plain, as `parse` does, from answers of which none is an error."""
+    slices = Slices()
+    trees = _ids_by_tree(sessions)
+    lines = {tree: iter(here) for tree, here in zip(trees, answers, strict=False)}
+    heads = zip(*[iter(answers[len(trees) :])] * _HEAD_COMMANDS, strict=True)
+    found: list[LoadedSession | None] = []
+    for keys, (head, length, keys_there) in zip(sessions, heads, strict=True):
+        found.append(await _loaded(keys, next(lines[keys.tree]), head, length, keys_there))
+        if slices.is_over():
+            await slices.give_way()
+    return found
+
+
+@lru_cache(maxsize=_SESSIONS_REMEMBERED)
+def packed_tail(keys: SessionKeys, last: int | None) -> PackedCommands:
+    """Return the packed `tail_commands`."""
+    return packed(tail_commands(keys, last))
 
 
 def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
@@ -76,12 +97,12 @@ def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LogTail | N
     return _tail_of(keys, creation_of(answers[0]), length, entries)
 
 
-def log_commands(keys: SessionKeys, answers: Sequence[Any]) -> list[Command] | None:
+def log_commands(keys: SessionKeys, answers: Sequence[Any]) -> PackedCommands | None:
     """Return how to read the whole log of a plain session; None where that may hold up the server."""
     length, size = answers[1:3]
     if not _is_plain(answers) or length > _MOST_EVENTS or (size or 0) > _MOST_BYTES:
         return None
-    return [("LRANGE", keys.log, 0, length - 1), _line_command(keys)]
+    return packed([("LRANGE", keys.log, 0, length - 1), _line_command(keys)])
 
 
 def log_in(keys: SessionKeys, answers: Sequence[Any], log: Sequence[Any]) -> LogTail | None:
@@ -93,7 +114,39 @@ def log_in(keys: SessionKeys, answers: Sequence[Any], log: Sequence[Any]) -> Log
 
 
 def _line_command(keys: SessionKeys) -> Command:
-    return ("HGET", keys.tree, f"n:{keys.key.id}".encode())
+    return ("HGET", keys.tree, _line_of(keys.key.id))
+
+
+def _line_of(session_id: str) -> bytes:
+    return f"n:{session_id}".encode()
+
+
+def _head_commands(keys: SessionKeys) -> tuple[Command, ...]:
+    head, log, ids, hidden, runs, unfinished, retractions, _ = keys.all_of_session
+    # Each time a key is named, it counts: the sum tells that the ids are there, and none of the others.
+    is_plain: Command = ("EXISTS", ids, ids, ids, ids, ids, hidden, retractions, runs, unfinished)
+    return ("HGETALL", head), ("LLEN", log), is_plain
+
+
+async def _loaded(
+    keys: SessionKeys, line: bytes | None, head: Any, length: int, keys_there: int, entries: Sequence[bytes] = ()
+) -> LoadedSession | None:
+    if line is None or keys_there != _KEYS_THERE:
+        return None
+    fields = hash_of(head)
+    if fields.get(b"v") != b"1" or fields.get(b"creation") != line.split(b" ", 3)[2]:
+        return None
+    if fields.get(b"last_seq") != b"%d" % length or not _has_none(fields, b"retractions", b"has_runs", b"unfinished"):
+        return None
+    record = await head_of(keys.key, keys.root_id, fields, (), ())
+    return LoadedSession(record, events_of(keys.key, length - len(entries) + 1, entries) if entries else ())
+
+
+def _ids_by_tree(sessions: Sequence[SessionKeys]) -> dict[bytes, list[str]]:
+    ids: dict[bytes, list[str]] = {}
+    for keys in sessions:
+        ids.setdefault(keys.tree, []).append(keys.key.id)
+    return ids
 
 
 def _is_plain(answers: Sequence[Any]) -> bool:

@@ -21,13 +21,19 @@ from a2a_session_manager.storage.records import (
 from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
 
 
-async def head_of(key: SessionKey, root_id: str, head: Flat, runs: Flat, run_counters: Flat) -> HeadRecord:
+async def head_of(
+    key: SessionKey, root_id: str, fields: Mapping[bytes, bytes], runs: Flat, run_counters: Flat
+) -> HeadRecord:
     """Return the head from the fields of its hash and of its runs'. Hidden ranges stay where they are."""
-    fields = {name.decode("utf-8", "surrogatepass"): value for name, value in pairs(head)}
     try:
-        record = await _head(key, root_id, fields)
-        await _add_runs(record, runs)
-        await _add_run_counters(record, run_counters)
+        record = _head(key, root_id, fields)
+        # A thousand heads are read at once, most of them with nothing in them: no coroutine for that.
+        if values := {name: value for name, value in fields.items() if name[1:2] == b":"}:
+            await _add_values(record, values)
+        if runs:
+            await _add_runs(record, runs)
+        if run_counters:
+            await _add_run_counters(record, run_counters)
     except (ValueError, KeyError) as error:
         raise damaged(key.id, "its head") from error
     return record
@@ -114,32 +120,36 @@ def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSes
     )
 
 
-async def _head(key: SessionKey, root_id: str, fields: Mapping[str, bytes]) -> HeadRecord:
-    parent = fields.get("parent")
-    record = HeadRecord(
+def _head(key: SessionKey, root_id: str, fields: Mapping[bytes, bytes]) -> HeadRecord:
+    parent = fields.get(b"parent")
+    return HeadRecord(
         key=key,
-        creation_id=fields["creation"].decode(),
+        creation_id=fields[b"creation"].decode(),
         parent_id=None if parent is None else parent.decode(),
         root_id=root_id,
-        depth=int(fields["depth"]),
-        created_at=int(fields["created"]),
-        updated_at=int(fields["updated"]),
-        revision=int(fields["revision"]),
-        tag=fields.get("tag", b"").decode(),
-        last_seq=int(fields["last_seq"]),
-        hidden_events=int(fields["hidden"]),
+        depth=int(fields[b"depth"]),
+        created_at=int(fields[b"created"]),
+        updated_at=int(fields[b"updated"]),
+        revision=int(fields[b"revision"]),
+        tag=fields.get(b"tag", b"").decode(),
+        last_seq=int(fields[b"last_seq"]),
+        hidden_events=int(fields[b"hidden"]),
     )
+
+
+async def _add_values(record: HeadRecord, values: Mapping[bytes, bytes]) -> None:
+    """Add what stands in a head under names of its users'."""
     slices = Slices()
-    for name, value in fields.items():
+    for field, value in values.items():
         if slices.is_over():
             await slices.give_way()
+        name = field.decode("utf-8", "surrogatepass")
         if name.startswith("s:"):
             record.state[name[2:]] = value
         elif name.startswith("p:"):
             record.properties[name[2:]] = value
         elif name.startswith("t:"):
             _add_counter(record.totals, name, value)
-    return record
 
 
 def _add_counter(totals: Totals, name: str, count: bytes) -> None:

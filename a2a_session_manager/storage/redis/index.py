@@ -25,7 +25,7 @@ from a2a_session_manager.storage.redis.keys import (
     listed_keys,
     shard_with_marks,
 )
-from a2a_session_manager.storage.redis.replies import flat, lost, pairs
+from a2a_session_manager.storage.redis.replies import hash_of, lost
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
 from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
 
@@ -218,7 +218,7 @@ class Index:
             for line, tree, has_root in zip(lines, answers, answers, strict=False):
                 if has_root and not tree:
                     raise lost(line.keys.key.id, "tree")
-                for name, value in pairs(flat(tree)):
+                for name, value in hash_of(tree).items():
                     shard, member = line.keys.of(name[2:].decode()).index_entry
                     if name.startswith(b"n:") and shard in shards:
                         calls.append(self._listing(shard, member, self._lifetime if expires(value) else FOR_EVER))

@@ -33,10 +33,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -48,11 +48,29 @@ _NAMES_REMEMBERED: Final = 1_024
 FAMILIES: Final = ("roots", "children")
 
 
-class _Key:
-    """A key of a session, named by its attribute, and made when it is first asked for.
+_KINDS_OF_SESSION: Final = (b"head", b"log", b"ids", b"hidden", b"runs", b"unfinished", b"retractions", b"children")
+
+ValueT = TypeVar("ValueT")
+
+
+class _Once(Generic[ValueT]):
+    """What a session's keys have in common, made when it is first asked for.
 
     A cached_property would take a lock in Python 3.11, which takes longer than all else.
     """
+
+    def __init__(self, make: Callable[[SessionKeys], ValueT]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, keys: SessionKeys, owner: type[SessionKeys]) -> ValueT:
+        made = self._make(keys)
+        keys.__dict__[self._make.__name__] = made  # it is found there from now on
+        return made
+
+
+class _Key:
+    """A key of a session, named by its attribute, and made when it is first asked for, as by _Once."""
 
     def __init__(self, *, is_of_tree: bool = False) -> None:
         self._is_of_tree = is_of_tree
@@ -109,30 +127,15 @@ class SessionKeys:
         """Return the keys of a commit that brings nothing but events."""
         return (*self.core, self.hidden, self.followers)
 
-    @cached_property
+    @_Once
     def all_of_session(self) -> tuple[bytes, ...]:
-        return (
-            self.head,
-            self.log,
-            self.ids,
-            self.hidden,
-            self.runs,
-            self.unfinished,
-            self.retractions,
-            self.children,
-        )
+        """Return the head, log, ids, hidden, runs, unfinished, retractions and children."""
+        first, last = self.ends
+        return tuple([first + kind + last for kind in _KINDS_OF_SESSION])
 
     @cached_property
     def all_of_creation(self) -> tuple[bytes, ...]:
-        return (
-            *self.plain,
-            self.totals,
-            self.runs,
-            self.unfinished,
-            self.retractions,
-            self.children,
-            self.refused,
-        )
+        return (*self.plain, self.totals, self.runs, self.unfinished, self.retractions, self.children, self.refused)
 
     @cached_property
     def of_root(self) -> tuple[bytes, bytes]:
@@ -157,11 +160,11 @@ class SessionKeys:
         member = name if self.is_root else f"{name} {escaped(self.root_id)}"
         return f"{self.prefix}index:{escaped(self.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
 
-    @cached_property
+    @_Once
     def ends(self) -> tuple[bytes, bytes]:
         """Return what stands before and after the kind in each key: escaping takes most of what a key takes."""
-        of_tree = f"{self.prefix}{{{tag(SessionKey(self.key.namespace, self.root_id))}}}:"
-        return of_tree.encode(), b"" if self.is_root else b":" + escaped(self.key.id).encode()
+        of_tree = _start_of_tree(self.prefix, self.key.namespace, self.root_id)
+        return of_tree, b"" if self.is_root else b":" + escaped(self.key.id).encode()
 
 
 def checked_prefix(prefix: object) -> str:
@@ -190,6 +193,11 @@ def escaped(text: str) -> str:
 def tag(key: SessionKey) -> str:
     """Return what stands in the braces of a root's keys."""
     return f"{escaped(key.namespace)}:{escaped(key.id)}"
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _start_of_tree(prefix: str, namespace: str, root_id: str) -> bytes:
+    return f"{prefix}{{{tag(SessionKey(namespace, root_id))}}}:".encode()
 
 
 def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[bytes]:

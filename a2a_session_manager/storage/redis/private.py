@@ -23,12 +23,13 @@ class Ways:
 
     sends_directly: bool = False
     sends_at_once: bool = False
+    hears_directly: bool = False
 
 
 def ways_of(client: Redis | RedisCluster) -> Ways:
     """Look for the parts. It reads files, as a connection of redis-py does: not on an event loop."""
     directly = isinstance(client, Redis) and _sends_directly(client)
-    return Ways(directly, directly and _sends_at_once())
+    return Ways(directly, directly and _sends_at_once(), directly and _hears_directly())
 
 
 def _sends_directly(client: Redis) -> bool:
@@ -51,6 +52,19 @@ def _sends_at_once() -> bool:
     The server works while the loop gets to the task that wants the answer. Without: that task sends.
     """
     return _has(Connection(), "_writer", "is_connected", "can_read", "health_check_interval", "next_health_check")
+
+
+def _hears_directly() -> bool:
+    """Tell whether a connection shows its parser: a third of what an answer takes, where others came before it.
+
+    The first answer is the connection's to read, which takes note of when it was alive. Without: so are all others.
+    """
+    parser: Any = getattr(Connection(), "_parser", None)
+    return (
+        _has(parser, "read_response")
+        and "disable_decoding" in inspect.signature(parser.read_response).parameters
+        and _has(Connection(), "disconnect")
+    )
 
 
 def takes_our_connections(client: Redis | RedisCluster) -> bool:

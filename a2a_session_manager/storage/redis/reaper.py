@@ -16,7 +16,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import creation_of, expires, parent_of
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.replies import flat, pairs, status_of
+from a2a_session_manager.storage.redis.replies import hash_of, status_of
 from a2a_session_manager.storage.redis.script import Command, ScriptCall
 from a2a_session_manager.storage.redis.shards import run_all
 
@@ -133,7 +133,7 @@ class Reaper:
             taken = [
                 (keys.of(name.decode()), creation_id.decode())
                 for keys, gone in zip(trees, answers, strict=True)
-                for name, creation_id in pairs(flat(gone))
+                for name, creation_id in hash_of(gone).items()
             ]
             if not taken:
                 break

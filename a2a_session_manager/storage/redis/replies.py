@@ -50,9 +50,9 @@ def ranges_of(bounds: Flat) -> tuple[Range, ...]:
     return tuple(pairs(bounds))
 
 
-def flat(fields: Flat | Mapping[bytes, bytes]) -> Flat:
-    """Return a hash as RESP 2 tells it; RESP 3 tells a mapping."""
-    return [part for field in fields.items() for part in field] if isinstance(fields, Mapping) else fields
+def hash_of(fields: Flat | Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """Return a hash from how RESP 2 tells it; RESP 3 tells a mapping."""
+    return fields if isinstance(fields, Mapping) else dict(pairs(fields))
 
 
 def pairs(parts: Flat) -> Iterator[tuple[Any, Any]]:

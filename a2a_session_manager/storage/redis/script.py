@@ -72,6 +72,19 @@ class PlainCall(NamedTuple):
 Call = ScriptCall | PlainCall
 
 
+@dataclass(frozen=True, slots=True)
+class PackedCommands:
+    """Commands as they travel, packed once for as often as they are sent."""
+
+    data: bytes
+    count: int
+
+
+def packed(commands: Sequence[Command]) -> PackedCommands:
+    """Pack commands, as each connection of redis-py would."""
+    return PackedCommands(b"".join(map(_packed_one, commands)), len(commands))
+
+
 def encoded(command: Command) -> Command:
     """Return a command whose texts, but for its name, are bytes: a client may have an encoding of its own."""
     name, *values = command
@@ -87,6 +100,15 @@ def first_by_source(calls: Sequence[Call]) -> list[Command]:
 def by_source(calls: Sequence[Call]) -> list[Command]:
     """Return calls that bring their sources, each for itself."""
     return [call.by_source() for call in calls]
+
+
+def _packed_one(command: Command) -> bytes:
+    # In one go, which takes two thirds of the time. hiredis would take less, but redis-py runs without it, too.
+    lengths_and_values: list[bytes | int] = []
+    for value in command:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        lengths_and_values += (len(data), data)
+    return (b"*%d\r\n" + b"$%d\r\n%b\r\n" * len(command)) % (len(command), *lengths_and_values)
 
 
 def _sha(call: Call) -> str:

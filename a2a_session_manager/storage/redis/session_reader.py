@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from operator import itemgetter
 from typing import Final
 
@@ -39,7 +38,7 @@ from a2a_session_manager.storage.redis.heads import (
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
-from a2a_session_manager.storage.redis.replies import Flat, pairs, ranges_of
+from a2a_session_manager.storage.redis.replies import Flat, hash_of, pairs, ranges_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 _EVENTS_A_PAGE: Final = 10_000
@@ -63,14 +62,15 @@ class SessionReader:
             loaded_fast = await self._loaded_fast(keys[0], last)
             if loaded_fast is not None:
                 return [loaded_fast]
-        heads = await self._plain_heads(keys) if last == 0 and not whole_head and len(keys) > 1 else {}
-        others = [key for key in keys if key not in heads]
+        is_fast = last == 0 and not whole_head and len(keys) > 1
+        heads = await self._plain_heads(keys) if is_fast else [None] * len(keys)
+        others = [key for key, head in zip(keys, heads, strict=True) if head is None]
         call_at = partial(read_calls.load, last=last, whole_head=whole_head)
         answers = iter(await self._locator.ask_many(others, call_at) if others else ())
         loaded: list[LoadedSession | None] = []
-        for key in keys:
-            if key in heads:
-                loaded.append(heads[key])
+        for key, head in zip(keys, heads, strict=True):
+            if head is not None:
+                loaded.append(head)
                 continue
             answer = next(answers)
             if isinstance(answer, SessionManagerError):
@@ -171,20 +171,11 @@ class SessionReader:
         [line] = await self._connections.read_many([("HGET", keys.tree, f"n:{key.id}")])
         return keys, line
 
-    async def _plain_heads(self, wanted: Sequence[SessionKey]) -> dict[SessionKey, LoadedSession]:
-        """Return the heads of those of `wanted` that are plain sessions: a seventh of what the script takes.
-
-        No transaction is needed: a head comes in one command, and what does not fit to it is left to the script.
-        """
+    async def _plain_heads(self, wanted: Sequence[SessionKey]) -> list[LoadedSession | None]:
+        """Return the head of each that is a plain session: a seventh of what the script takes."""
         sessions = list(map(self._locator.keys_of, wanted))
-        commands = [fast_load.commands(keys, 0) for keys in sessions]
-        replies = iter(await self._connections.read_many([each for some in commands for each in some]))
-        heads: dict[SessionKey, LoadedSession] = {}
-        for keys, some in zip(sessions, commands, strict=True):
-            loaded = await fast_load.parse(keys, 0, list(islice(replies, len(some))))
-            if loaded is not None:
-                heads[keys.key] = loaded
-        return heads
+        answers = await self._connections.read_many(fast_load.heads_commands(sessions))
+        return await fast_load.parse_heads(sessions, answers)
 
     async def _loaded_fast(self, key: SessionKey, last: int) -> LoadedSession | None:
         keys = self._locator.keys_of(key)
@@ -195,7 +186,7 @@ class SessionReader:
         """Return the newest events of a plain session, read by plain commands; None where the script has to."""
         if not self._may_ask_sizes if last is None else not 0 < last <= fast_load.FEW:
             return None
-        answers = await self._connections.read_in_order(fast_load.tail_commands(keys, last))
+        answers = await self._connections.read_in_order(fast_load.packed_tail(keys, last))
         if answers is None:
             return None
         if last is not None:
@@ -209,7 +200,7 @@ class SessionReader:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""
         keys = found.keys
         _, fields, ranges, entries, runs, run_counters, children, expiring = found.reply
-        head = await head_of(keys.key, keys.root_id, fields, runs, run_counters)
+        head = await head_of(keys.key, keys.root_id, hash_of(fields), runs, run_counters)
         parts = ranges_of(ranges)
         all_entries = await self._all_entries(keys, head.creation_id, parts, entries)
         if all_entries is None:

@@ -63,7 +63,7 @@ async def test_each_part_that_is_used_is_looked_for(redis_server: RedisServer) -
     # What is there in the redis-py that the tests run with: otherwise those above would show nothing.
     has_all = hasattr(Connection, "can_read")  # since redis-py 8
     is_easy = inspect.signature(ConnectionPool.get_connection).parameters["command_name"].default is None  # since 5.3
-    assert ways == private.Ways(is_easy, is_easy and has_all)
+    assert ways == private.Ways(is_easy, is_easy and has_all, is_easy)
     assert await asyncio.to_thread(private.takes_our_connections, client)
     await client.aclose()
 

@@ -6,7 +6,7 @@ And the fast load of the newest events tells the same as the script.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.private import ways_of
-from a2a_session_manager.storage.redis.script import Command
+from a2a_session_manager.storage.redis.script import Command, PackedCommands
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
@@ -193,6 +193,24 @@ async def test_many_heads_are_not_read_past_damage(redis_server: RedisServer, pa
             await store.get_many(["whole", "talk"])
 
 
+@pytest.mark.parametrize("part", ["hidden", "retractions", "runs", "unfinished"])
+@pytest.mark.parametrize("has_ids", [True, False])
+async def test_many_heads_are_not_read_past_a_key_that_they_do_not_tell_of(
+    redis_server: RedisServer, part: str, has_ids: bool
+) -> None:
+    async with both_ways(redis_server) as [store, _]:
+        for name in ("talk", "whole"):
+            await store.create(name)
+            await store.append(name, plain(1))
+        keys = await keys_of(store, "talk")
+        stray = ("HSET", keys.runs, "count", 0) if part == "runs" else ("ZADD", getattr(keys, part), 1, "1-1")
+        lost = () if has_ids else (("UNLINK", keys.ids),)
+        await connections_of(store).read_many([stray, *lost])
+
+        with pytest.raises(CorruptSession, match="'talk': redis has lost its"):
+            await store.get_many(["whole", "talk"])
+
+
 @directly
 async def test_a_fast_load_asks_no_script(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_script(*_: object, **__: object) -> None:
@@ -343,7 +361,7 @@ async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(redis_se
         connections: Any = connections_of(store)
         original = connections.read_in_order
 
-        async def replacing(commands: Sequence[Command]) -> Any:
+        async def replacing(commands: PackedCommands) -> Any:
             answers = await original(commands)
             if connections.read_in_order is replacing:  # not yet
                 connections.read_in_order = original

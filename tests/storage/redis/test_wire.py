@@ -16,7 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import built, close
 from a2a_session_manager.storage.redis.private import ways_of
-from a2a_session_manager.storage.redis.wire import Wire
+from a2a_session_manager.storage.redis.script import Command, packed
+from a2a_session_manager.storage.redis.wire import Sent, Wire
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer
@@ -33,11 +34,17 @@ class OpenWire:
     def __init__(self, port: int, **options: Any) -> None:
         client: Any = built(RedisAddress.server("127.0.0.1", port, max_connections=2, **options))
         self.pool = client.connection_pool
-        self.wire = Wire(client, sends_at_once=WAYS.sends_at_once)
+        self._wire = Wire(client, sends_at_once=WAYS.sends_at_once, hears_directly=WAYS.hears_directly)
         self._client = client
 
     async def echo(self, *words: str) -> list[Any]:
-        return await self.wire.send([("ECHO", word) for word in words])
+        return await self.send(*(("ECHO", word) for word in words))
+
+    async def send(self, *commands: Command) -> list[Any]:
+        return await self._wire.send(packed(commands))
+
+    def send_now(self, *commands: Command) -> Sent | None:
+        return self._wire.send_now(packed(commands))
 
     async def echo_at_last(self, word: str) -> list[Any]:
         """Ask again, as the store does, where the loop had not heard yet that the connection is gone."""
@@ -77,7 +84,7 @@ async def test_an_error_that_breaks_a_batch_off_leaves_no_reply_for_the_next(ope
 
     for number in range(BROKEN_OFF):
         with pytest.raises(RedisConnectionError):
-            await opened.wire.send([("ECHO", "before"), failing, ("ECHO", "after"), ("ECHO", "last")])
+            await opened.send(("ECHO", "before"), failing, ("ECHO", "after"), ("ECHO", "last"))
 
         assert await opened.echo(f"next {number}") == [f"next {number}".encode()]
 
@@ -85,7 +92,7 @@ async def test_an_error_that_breaks_a_batch_off_leaves_no_reply_for_the_next(ope
 async def test_an_error_of_one_command_is_its_answer_and_breaks_nothing_off(
     opened: OpenWire, proxy: FaultyProxy
 ) -> None:
-    answers = await opened.wire.send([("ECHO", "before"), ("GET",), ("ECHO", "after")])
+    answers = await opened.send(("ECHO", "before"), ("GET",), ("ECHO", "after"))
 
     assert (answers[0], answers[2]) == (b"before", b"after")
     assert "wrong number of arguments" in str(answers[1])
@@ -114,14 +121,22 @@ async def test_a_batch_cancelled_at_any_time_leaves_no_reply_for_the_next(opened
         assert await opened.echo(f"next {number}") == [f"next {number}".encode()]
 
 
+async def test_a_batch_cancelled_between_two_replies_leaves_none_for_the_next(opened: OpenWire) -> None:
+    for number in range(BROKEN_OFF):
+        leaving = asyncio.create_task(opened.send(("ECHO", "before"), ("BLPOP", uuid4().hex, 1), ("ECHO", "last")))
+        await asyncio.sleep(0.02)  # the first reply is here, the others come much later
+        leaving.cancel()
+        await asyncio.wait({leaving})
+
+        assert await opened.echo(f"next {number}") == [f"next {number}".encode()]
+
+
 async def test_a_batch_whose_reply_is_cut_in_the_middle_leaves_nothing_for_the_next(
     opened: OpenWire, proxy: FaultyProxy
 ) -> None:
     await opened.echo("first")
     for number in range(BROKEN_OFF):
-        asked = asyncio.create_task(
-            opened.wire.send([("ECHO", "before"), ("BLPOP", uuid4().hex, 60), ("ECHO", "last")])
-        )
+        asked = asyncio.create_task(opened.send(("ECHO", "before"), ("BLPOP", uuid4().hex, 60), ("ECHO", "last")))
         await asyncio.sleep(0.02)  # the first reply is here, the second never comes
         proxy.cut()
         with pytest.raises(RedisConnectionError):
@@ -149,7 +164,7 @@ async def test_a_connection_killed_in_a_batch_or_between_two_is_replaced(
         await asyncio.to_thread(redis_server.call, *kill)
         assert await opened.echo_at_last(f"between {number}") == [f"between {number}".encode()]
 
-        asked = asyncio.create_task(opened.wire.send([("BLPOP", uuid4().hex, 60), ("ECHO", "last")]))
+        asked = asyncio.create_task(opened.send(("BLPOP", uuid4().hex, 60), ("ECHO", "last")))
         await asyncio.sleep(0.02)
         await asyncio.to_thread(redis_server.call, *kill)
         with pytest.raises(RedisConnectionError):
@@ -159,11 +174,11 @@ async def test_a_connection_killed_in_a_batch_or_between_two_is_replaced(
 
 @at_once
 async def test_what_is_sent_at_once_is_heard_later_on_the_same_connection(opened: OpenWire, proxy: FaultyProxy) -> None:
-    assert opened.wire.send_now([("ECHO", "early")]) is None  # nothing is connected yet
+    assert opened.send_now(("ECHO", "early")) is None  # nothing is connected yet
     await opened.echo("first")
 
     for number in range(3):
-        sent = opened.wire.send_now([("ECHO", f"{number}"), ("ECHO", "same")])
+        sent = opened.send_now(("ECHO", f"{number}"), ("ECHO", "same"))
         assert sent is not None
         assert await sent.answers() == [f"{number}".encode(), b"same"]
         sent.drop()
@@ -176,10 +191,10 @@ async def test_what_is_sent_at_once_is_heard_later_on_the_same_connection(opened
 async def test_two_batches_are_under_way_at_once_each_with_its_own_answers(opened: OpenWire) -> None:
     await asyncio.gather(opened.echo("one"), opened.echo("two"))
 
-    first, second = opened.wire.send_now([("ECHO", "first")]), opened.wire.send_now([("ECHO", "second")])
+    first, second = opened.send_now(("ECHO", "first")), opened.send_now(("ECHO", "second"))
     assert first is not None
     assert second is not None
-    assert opened.wire.send_now([("ECHO", "third")]) is None
+    assert opened.send_now(("ECHO", "third")) is None
 
     assert list(await asyncio.gather(second.answers(), first.answers())) == [[b"second"], [b"first"]]
 
@@ -189,11 +204,11 @@ async def test_what_was_sent_and_dropped_leaves_no_reply_for_the_next(opened: Op
     await opened.echo("first")
     for number in range(BROKEN_OFF):
         proxy.delay = 0.005 * (number % 2)  # the reply comes before the drop, or after it
-        sent = opened.wire.send_now([("ECHO", "lost")])
+        sent = opened.send_now(("ECHO", "lost"))
         assert sent is not None
         await asyncio.sleep(0.002)
         sent.drop()
-        assert opened.wire.send_now([("ECHO", "on a closed connection")]) is None
+        assert opened.send_now(("ECHO", "on a closed connection")) is None
 
         assert await opened.echo_at_last(f"next {number}") == [f"next {number}".encode()]
         assert await opened.echo(f"then {number}") == [f"then {number}".encode()]
@@ -206,7 +221,7 @@ async def test_hearing_that_is_cancelled_at_any_time_leaves_no_reply_for_the_nex
     await opened.echo("first")
     proxy.delay = 0.005
     for number in range(20):
-        sent = opened.wire.send_now([("ECHO", "lost"), ("ECHO", "lost too")])
+        sent = opened.send_now(("ECHO", "lost"), ("ECHO", "lost too"))
         assert sent is not None
         leaving = asyncio.create_task(sent.answers())
         await asyncio.sleep(number / 1_000)
@@ -223,12 +238,12 @@ async def test_nothing_is_sent_at_once_where_the_connection_is_to_be_looked_at_f
     connection: Any = next(iter(opened.pool._in_use_connections))
 
     connection.next_health_check = 0.0
-    assert opened.wire.send_now([("ECHO", "unchecked")]) is None
+    assert opened.send_now(("ECHO", "unchecked")) is None
     assert await opened.echo("checked") == [b"checked"]
-    assert opened.wire.send_now([]) is None
+    assert opened.send_now() is None
 
     connection._reader.feed_data(b"+stray\r\n")
-    assert opened.wire.send_now([("ECHO", "after stray data")]) is None
+    assert opened.send_now(("ECHO", "after stray data")) is None
     assert await opened.echo("anew") == [b"anew"]
 
 
@@ -237,9 +252,9 @@ async def test_what_cannot_be_sent_at_once_leaves_the_connection_as_it_was(opene
     await opened.echo("first")
     for _ in range(BROKEN_OFF):
         with pytest.raises(UnicodeEncodeError):
-            opened.wire.send_now([("ECHO", "fine"), ("ECHO", "\ud800")])
+            opened.send_now(("ECHO", "fine"), ("ECHO", "\ud800"))
 
-        sent = opened.wire.send_now([("ECHO", "next")])
+        sent = opened.send_now(("ECHO", "next"))
         assert sent is not None
         assert await sent.answers() == [b"next"]
 

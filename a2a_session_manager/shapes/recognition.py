@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes import a2a, ag_ui, ai_sdk, anthropic, bedrock, gemini, openai_chat, otel, responses
+from a2a_session_manager.shapes import (
+    a2a,
+    ag_ui,
+    ai_sdk,
+    anthropic,
+    bedrock,
+    gemini,
+    langchain,
+    openai_chat,
+    otel,
+    responses,
+)
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
 # Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
 SHAPES: Final[tuple[Shape, ...]] = (
+    *langchain.SHAPES,
     responses.SHAPE,
     gemini.SHAPE,
     a2a.SHAPE,

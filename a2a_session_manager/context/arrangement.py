@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
 from a2a_session_manager.context.matching import Answer, Matching, Said, named
-from a2a_session_manager.shapes.normal_form import Call, Message, Result, Text
+from a2a_session_manager.shapes.normal_form import Call, Message, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
-from a2a_session_manager.shapes.shape import RawMessage, Shape
+from a2a_session_manager.shapes.shape import RawMessage
 
 
 @dataclass(slots=True)
@@ -77,16 +77,23 @@ def interrupted(call: Call, shape: str) -> Message:
     return Message("tool", (made,), shape)
 
 
+class _Piece(NamedTuple):
+    """A message in its place; None stands for one that is given as it is stored. `at` are the indexes it comes from."""
+
+    message: Message | None
+    at: tuple[int, ...]
+    is_start: bool
+
+
 class _Arranging:
     def __init__(self, matching: Matching) -> None:
         self._matching = matching
         self._said = matching.said
-        self._found = Arranged()
+        self._pieces: list[_Piece] = []
         self._pending: list[Answer] = []  # to the calls of an answer that may go on
-        self._is_thinking = False
 
     def done(self) -> Arranged:
-        matching, said, found = self._matching, self._said, self._found
+        matching, said, found = self._matching, self._said, Arranged()
         if not matching.read and len(matching.order) == len(said.messages):  # all are in their place
             found.messages, found.seqs = list(said.messages), list(said.seqs)
             found.starts = [index for index in matching.order if index not in matching.follows]
@@ -94,21 +101,20 @@ class _Arranging:
             for before, index in zip(chain((None,), matching.order), matching.order, strict=False):
                 self._put(before, index)
             self._end_answer()
+            for piece in self._pieces:
+                self._write(found, piece)
         found.findings = sorted(matching.findings, key=lambda each: each.seqs)
         return found
 
     def _put(self, before: int | None, index: int) -> None:
-        matching, found = self._matching, self._found
+        matching = self._matching
         message = matching.read.get(index)
-        if not self._goes_on(before, index):
+        goes_on = self._goes_on(before, index)
+        if not goes_on:
             self._end_answer()
-            if index not in matching.follows:
-                found.starts.append(len(found.messages))
-        if message is None:
-            found.add([self._said.messages[index]], self._said.seqs[index])
-            return
-        self._add(message, index)
-        self._pending += matching.answers.get(index, ())
+        self._add(message, (index,), is_start=not goes_on and index not in matching.follows)
+        if message is not None:
+            self._pending += matching.answers.get(index, ())
 
     def _goes_on(self, before: int | None, index: int) -> bool:
         """Tell whether a message is part of the answer that the one before belongs to, as each call item is."""
@@ -122,35 +128,63 @@ class _Arranging:
         return shape is not None and shape.splits_answers and is_same_run and index == before + 1
 
     def _end_answer(self) -> None:
-        """Put the results of an answer's calls behind it."""
+        """Put the results of an answer's calls behind it; thoughts that lead to nothing are left out."""
+        pieces = self._pieces
+        while pieces and not self._pending and _is_thought(pieces[-1].message):
+            thought = pieces.pop()
+            self._matching.find("empty_message", "is a thought that no answer follows, and is left out", *thought.at)
         pending, self._pending = self._pending, []
         shape = BY_NAME.get(pending[0].message.shape) if pending else None
         if shape is not None and shape.joins_results and len(pending) > 1:
-            self._add_joined(shape, pending)
+            at = tuple(answer.at for answer in pending)
+            self._matching.find("joined_results", "holds the results of other messages, too", *at)
+            self._add(_joined([answer.message for answer in pending]), at, is_start=False)
             return
         for answer in pending:
-            self._add(answer.message, answer.at)
+            self._add(answer.message, (answer.at,), is_start=False)
 
-    def _add(self, message: Message, index: int) -> None:
-        shape = BY_NAME.get(message.shape)
-        seq, raw = self._said.seqs[index], self._said.messages[index]
-        if shape is not None and shape.refuses_blank_text:
+    def _add(self, message: Message | None, at: tuple[int, ...], *, is_start: bool) -> None:
+        """Put a message behind the others, and into the one before where two of a role must not follow each other."""
+        before = self._pieces[-1] if self._pieces else None
+        if before is not None and message is not None and before.message is not None:
+            shape = BY_NAME.get(message.shape)
+            is_same_role = (before.message.role == "assistant") == (message.role == "assistant")
+            if shape is not None and shape.alternates and before.message.shape == message.shape and is_same_role:
+                self._matching.find("joined_messages", "holds what the next message of the role says", *before.at, *at)
+                self._pieces[-1] = _Piece(_joined([before.message, message]), (*before.at, *at), before.is_start)
+                return
+        self._pieces.append(_Piece(message, at, is_start))
+
+    def _write(self, found: Arranged, piece: _Piece) -> None:
+        message, at = piece.message, piece.at[0]
+        seq, raw = self._said.seqs[at], self._said.messages[at]
+        if piece.is_start:
+            found.starts.append(len(found.messages))
+        shape = None if message is None else BY_NAME.get(message.shape)
+        if message is None or shape is None:
+            found.add([raw], seq)
+            return
+        if shape.refuses_blank_text:
             message = _without_blank_texts(message)
-        is_stored = message.raw is raw and (shape is None or shape.write(message, []) == [raw])
-        written = [raw] if is_stored or shape is None else shape.write(message, [])
-        if not is_stored and message.raw is not None:
-            self._matching.find("empty_part", "has parts that say nothing, which are left out", index)
-        self._found.add(written, seq, is_made=not is_stored)
+        written = shape.write(message, [])
+        if message.raw is raw and written != [raw]:
+            self._matching.find("empty_part", "has parts that say nothing, which are left out", at)
+        found.add(written, seq, is_made=written != [raw])
 
-    def _add_joined(self, shape: Shape, answers: Sequence[Answer]) -> None:
-        """Put the results of several messages into one, in front of what else these say."""
-        parts = [part for answer in answers for part in answer.message.parts]
-        results = [part for part in parts if isinstance(part, Result)]
-        others = [part for part in parts if not isinstance(part, Result)]
-        indexes = [answer.at for answer in answers]
-        joined = answers[0].message._replace(parts=(*results, *others), raw=None)
-        self._matching.find("joined_results", "holds the results of other messages, too", *indexes)
-        self._found.add(shape.write(joined, []), self._said.seqs[indexes[0]], is_made=True)
+
+def _is_thought(message: Message | None) -> bool:
+    return message is not None and bool(message.parts) and all(isinstance(part, Reasoning) for part in message.parts)
+
+
+def _joined(messages: Sequence[Message]) -> Message:
+    """Return one message that says what several of a shape do, results first."""
+    parts = [part for message in messages for part in message.parts]
+    results = [part for part in parts if isinstance(part, Result)]
+    others = [part for part in parts if not isinstance(part, Result)]
+    role = messages[0].role if others else "tool"
+    if others and role == "tool":
+        role = "user"
+    return messages[0]._replace(role=role, parts=(*results, *others), raw=None)
 
 
 def _without_blank_texts(message: Message) -> Message:

@@ -16,6 +16,7 @@ FindingCode: TypeAlias = Literal[
     "no_user_turn",
     "shortened_turn",
     "joined_results",
+    "joined_messages",
     "unknown_shape",
     "unknown_part",
     "not_converted",

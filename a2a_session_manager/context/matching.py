@@ -127,7 +127,7 @@ class Matching:
         if any(isinstance(part, Other) for part in message.parts):
             code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
             self.find(code, "holds what is not understood, and is passed on as it is", index)
-        if calls and self._is_repeated(message, calls):
+        if calls and self._is_repeated(index, message, calls):
             self.find("repeated_call", f"makes the call {named(calls[0])} again, and is left out", index)
             return
         if calls:
@@ -204,11 +204,13 @@ class Matching:
     def _is_answered_before(self, key: CallKey, index: int) -> bool:
         return any(each.get("tool_call_id") == key for each in self.said.messages[:index])
 
-    def _is_repeated(self, message: Message, calls: Sequence[Call]) -> bool:
-        """Tell whether all calls are open, and were made by a message like this one."""
+    def _is_repeated(self, index: int, message: Message, calls: Sequence[Call]) -> bool:
+        """Tell whether all calls are open, and were made in the same run by a message like this one."""
         for call in calls:
             known = self._open.get(_key(call.id, call.name))
             if call.id is None or not known or self.read[known[-1].at].parts != message.parts:
+                return False
+            if known[-1].run_id != self.said.run_ids[index]:
                 return False
         return True
 

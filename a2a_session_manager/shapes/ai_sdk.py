@@ -131,6 +131,8 @@ def _is_own(part: Part) -> bool:
     raw = part.raw
     if not isinstance(raw, dict) or not is_part(raw) or "state" in raw or "providerMetadata" in raw:
         return False
+    if isinstance(part, Media):
+        return "mimeType" not in raw  # Version 4 has another word for it than all later ones.
     return not isinstance(part, Text) or raw.get("text") == part.text
 
 

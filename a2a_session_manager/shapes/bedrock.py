@@ -208,6 +208,9 @@ def _tool_use(call: Call, losses: Losses) -> RawMessage:
 def _tool_result(result: Result, losses: Losses) -> RawMessage:
     content: list[RawMessage] = []
     for part in result.content:
+        if isinstance(part, Media) and part.kind == "audio":  # It has a place beside results only.
+            losses.append("audio")
+            continue
         # A list or a plain value is refused as JSON.
         is_json = isinstance(part, Json) and isinstance(part.value, Mapping)
         content += [{"json": part.value}] if is_json and isinstance(part, Json) else _blocks(part, "user", losses)

@@ -394,6 +394,14 @@ def test_a_message_of_the_normal_form_is_written_and_what_is_lost_is_said(
     assert losses == lost
 
 
+def test_a_file_of_version_4_is_written_anew_among_other_messages() -> None:
+    file = {"type": "file", "data": "SUQz", "mimeType": "audio/mp3"}
+
+    assert SHAPE.write(Message("user", SHAPE.read(message("user", file)).parts), []) == [
+        message("user", {"type": "file", "data": "SUQz", "mediaType": "audio/mp3"})
+    ]
+
+
 def test_what_marks_a_part_is_lost_in_another_format() -> None:
     losses: Losses = []
     marked = {"type": "text", "text": "long", "providerOptions": OPTIONS}

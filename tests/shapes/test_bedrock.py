@@ -30,6 +30,7 @@ REDACTED = {"reasoningContent": {"redactedContent": "EmwK"}}
 USE = {"toolUse": {"toolUseId": "tooluse_1", "name": "price", "input": {"to": "OSL"}}}
 RESULT = {"toolResult": {"toolUseId": "tooluse_1", "content": [{"json": {"eur": 120}}], "status": "success"}}
 IMAGE = {"image": {"format": "png", "source": {"bytes": PIXEL}}}
+SOUND = Media("audio", "audio/wav", "UklGRg==")
 CACHE_POINT = {"cachePoint": {"type": "default"}}
 GROUNDING = {"toolUse": {"toolUseId": "t_2", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}}
 GROUNDED = {
@@ -283,7 +284,7 @@ def test_a_message_that_was_split_or_joined_keeps_its_blocks(message: dict[str, 
                 (
                     Text("Go on"),
                     Result("tooluse_1", "f", (Json({"eur": 120}),)),
-                    Result(None, "g", (Json([1]), Media("image", data=PIXEL)), is_error=True),
+                    Result(None, "g", (Json([1]), Media("image", data=PIXEL), SOUND), is_error=True),
                 ),
                 name="f",
             ),
@@ -294,7 +295,7 @@ def test_a_message_that_was_split_or_joined_keeps_its_blocks(message: dict[str, 
                     {"text": "Go on"},
                 )
             ],
-            [],
+            ["audio"],
         ),
         (
             Message(
@@ -306,7 +307,7 @@ def test_a_message_that_was_split_or_joined_keeps_its_blocks(message: dict[str, 
                     Media("file", "application/pdf", "JVBERi0=", name="a_b.pdf"),
                     Media("file", text="words"),
                     Media("file", "application/zip", "UEsD"),
-                    Media("audio", "audio/wav", "UklGRg=="),
+                    SOUND,
                     Opaque("cache_control"),
                     Other({"hologram": 7}),
                 ),

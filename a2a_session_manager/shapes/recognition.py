@@ -16,6 +16,7 @@ from a2a_session_manager.shapes import (
     langchain,
     openai_chat,
     otel,
+    pydantic_ai,
     responses,
 )
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
@@ -23,6 +24,7 @@ from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
 # Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
 SHAPES: Final[tuple[Shape, ...]] = (
+    pydantic_ai.SHAPE,
     *langchain.SHAPES,
     responses.SHAPE,
     gemini.SHAPE,

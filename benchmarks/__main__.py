@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conversations, file, memory, redis, redis_scripts, tokens
+from benchmarks import conversations, file, memory, redis, redis_scripts, tokens, views
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Result
 from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
@@ -16,7 +16,7 @@ from benchmarks.scenarios import FULL, QUICK, SMOKE, Case, Sizes
 # The module of each store is listed here; its rows are its CASES.
 STORES = [memory, file, redis]
 # Conversations are last, since the objects of openai-agents stay in the process, and garbage collections walk them.
-MODULES = [*STORES, redis_scripts, tokens, conversations]
+MODULES = [*STORES, redis_scripts, tokens, views, conversations]
 
 
 def main() -> None:

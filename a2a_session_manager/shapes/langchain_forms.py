@@ -37,22 +37,28 @@ class Form(NamedTuple):
 
 
 def _open_dict(message: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-    kind, data = message.get("type"), message.get("data")
-    is_one = isinstance(data, Mapping) and "content" in data and "role" not in message
-    return (_type(kind), data) if is_one and _type(kind) in ROLES and isinstance(data, Mapping) else None
+    data = message.get("data")
+    if not isinstance(data, Mapping) or "content" not in data or "role" in message:
+        return None
+    kind = _type(message.get("type"))
+    return (kind, data) if kind in ROLES else None
 
 
 def _open_flat(message: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-    kind = _type(message.get("type"))
-    is_one = kind in ROLES and "content" in message and (kind == "chat" or "role" not in message)
-    if kind not in ("human", "ai") and _MARKS.isdisjoint(message):  # many things have such a type
+    if "type" not in message or "content" not in message:
         return None
-    return (kind, message) if is_one else None
+    kind = _type(message["type"])
+    if kind not in ROLES or (kind != "chat" and "role" in message):
+        return None
+    # Many things are of a type such as system.
+    return (kind, message) if kind in ("human", "ai") or not _MARKS.isdisjoint(message) else None
 
 
 def _open_object(message: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
+    if "lc" not in message:
+        return None
     path, kwargs = message.get("id"), message.get("kwargs")
-    if "lc" not in message or not isinstance(path, list) or not path or not isinstance(kwargs, Mapping):
+    if not isinstance(path, list) or not path or not isinstance(kwargs, Mapping):
         return None
     kind = _type(path[-1])
     return (kind, kwargs) if kind in ROLES and "content" in kwargs else None

@@ -34,18 +34,23 @@ _PIXEL: Final = (
 
 
 def _is_mine(message: Mapping[str, Any]) -> bool:
-    kind, role = message.get("type"), message.get("role")
-    if not isinstance(kind, str) and kind is not None:
+    kind, content = message.get("type"), message.get("content")
+    if kind is None:
+        is_one = isinstance(content, list) and isinstance(message.get("role"), str)
+        return is_one and not _MARKS.isdisjoint(_types(content))
+    if not isinstance(kind, str):
         return False
-    if kind is not None and kind != "message":
-        return is_item(kind) and (role is None or kind == "additional_tools")
-    if not isinstance(role, str):
+    if kind != "message":
+        return is_item(kind) and (message.get("role") is None or kind == "additional_tools")
+    # Anthropic's answers call themselves messages, too.
+    if not isinstance(message.get("role"), str) or not isinstance(content, str | list) or "stop_reason" in message:
         return False
-    content = message.get("content")
-    kinds = {part["type"] for part in mappings(content) if isinstance(part.get("type"), str)}
-    if kind == "message" and "stop_reason" not in message:  # Anthropic's answers call themselves messages, too
-        return isinstance(content, str | list) and (not kinds or not _CONTENT_TYPES.isdisjoint(kinds))
-    return not _MARKS.isdisjoint(kinds)
+    types = _types(content)
+    return not types or not _CONTENT_TYPES.isdisjoint(types)
+
+
+def _types(content: Any) -> set[str]:
+    return {part["type"] for part in mappings(content) if isinstance(part.get("type"), str)}
 
 
 def _read(message: Mapping[str, Any]) -> Message:
@@ -66,13 +71,13 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     said: list[Part] = []
     for part in message.parts:
         if isinstance(part, Instruction | Reasoning | Call | Result | Opaque):
-            items += _message_item(message.role, said, losses)
+            items += _message_items(message.role, said, losses)
             made = _item(part, losses, is_own=message.shape == NAME)
             items += (each for each in made if not items or each is not items[-1])  # a hosted call with its result
             said = []
         else:
             said.append(part)
-    return [*items, *_message_item(message.role, said, losses)]
+    return [*items, *_message_items(message.role, said, losses)]
 
 
 SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True)
@@ -92,12 +97,17 @@ def _written_again(message: Message, losses: Losses) -> list[RawMessage]:
     return []
 
 
-def _message_item(role: str, parts: Sequence[Part], losses: Losses) -> list[RawMessage]:
-    if not parts:
-        return []
+def _message_items(role: str, parts: Sequence[Part], losses: Losses) -> list[RawMessage]:
+    """Return what is said as a message; what a model has said as one for each text.
+
+    A list of texts is a model's only with the id that OpenAI gave to it.
+    """
+    if role == "assistant":
+        contents: list[Any] = [each["text"] for each in write_parts(parts, losses, is_output=True)]
+    else:
+        contents = [write_content(parts, losses)]
     role = role if role in ("system", "assistant") else "user"
-    content = write_content(parts, losses, is_output=role == "assistant")
-    return [{"type": "message", "role": role, "content": content}] if content else []
+    return [{"type": "message", "role": role, "content": content} for content in contents if content]
 
 
 def _item(part: Part, losses: Losses, *, is_own: bool) -> list[RawMessage]:
@@ -105,7 +115,7 @@ def _item(part: Part, losses: Losses, *, is_own: bool) -> list[RawMessage]:
     if is_own and isinstance(getattr(part, "raw", None), dict) and not isinstance(part, Instruction):
         return [part.raw]
     if isinstance(part, Instruction):
-        return _message_item("system", [part], losses)
+        return _message_items("system", [part], losses)
     if isinstance(part, Call) and not part.is_hosted:
         return [_call_item(part)]
     if isinstance(part, Result) and not part.is_hosted:

@@ -32,9 +32,9 @@ def read_content(content: Any) -> list[Part]:
     return parts_of(content, _read_part, lambda text: Text(text, text))
 
 
-def write_content(parts: Sequence[Part], losses: Losses, *, is_output: bool = False) -> str | list[RawMessage]:
-    """Return parts as a content, a text where that is enough. `is_output` is for what a model said."""
-    written = write_parts(parts, losses, is_output=is_output)
+def write_content(parts: Sequence[Part], losses: Losses) -> str | list[RawMessage]:
+    """Return parts as a content that goes in, a text where that is enough."""
+    written = write_parts(parts, losses, is_output=False)
     if not written:
         return ""
     if len(written) == 1 and set(written[0]) == {"type", "text"}:
@@ -43,7 +43,7 @@ def write_content(parts: Sequence[Part], losses: Losses, *, is_output: bool = Fa
 
 
 def write_parts(parts: Sequence[Part], losses: Losses, *, is_output: bool) -> list[RawMessage]:
-    """Return the parts of a content, without those that it cannot hold."""
+    """Return the parts of a content, without those that it cannot hold. `is_output` is for what a model has said."""
     return [content for part in parts if (content := _content_part(part, losses, is_output=is_output)) is not None]
 
 

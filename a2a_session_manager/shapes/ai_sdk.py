@@ -35,13 +35,13 @@ from a2a_session_manager.shapes.shape import (
 
 NAME: Final = "ai_sdk"
 
-_OPENAI_KEYS: Final = ("tool_calls", "function_call", "tool_call_id")
+_OPENAI_KEYS: Final = frozenset({"tool_calls", "function_call", "tool_call_id"})
 _TYPES_UNKNOWN: Final[Mapping[str, str]] = {"image": "image/*", "audio": "audio/*", "video": "video/*"}
 
 
 def _is_mine(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
-    if not isinstance(message.get("role"), str) or any(key in message for key in _OPENAI_KEYS):
+    if not isinstance(message.get("role"), str) or not _OPENAI_KEYS.isdisjoint(message):
         return False
     if isinstance(message.get("providerOptions"), Mapping):
         return isinstance(content, str | list)

@@ -38,7 +38,7 @@ NAME: Final = "anthropic"
 
 # OpenRouter takes cache_control in OpenAI's parts, too.
 _OPENAI_TYPES: Final = frozenset({"image_url", "input_audio", "video_url", "file"})
-_OPENAI_KEYS: Final = ("tool_calls", "function_call", "tool_call_id")
+_OPENAI_KEYS: Final = frozenset({"tool_calls", "function_call", "tool_call_id"})
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _PDF: Final = "application/pdf"
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
@@ -63,11 +63,11 @@ def _without_nones(block: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_mine(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
-    if not isinstance(message.get("role"), str) or any(key in message for key in _OPENAI_KEYS):
+    if not isinstance(message.get("role"), str) or not _OPENAI_KEYS.isdisjoint(message):
         return False
     if message.get("type") == "message" and "stop_reason" in message:
         return True
-    if not isinstance(content, list) or not any(isinstance(block, Mapping) and is_block(block) for block in content):
+    if not isinstance(content, list) or not any(map(is_block, mappings(content))):
         return False
     return not any(type_of(block) in _OPENAI_TYPES for block in mappings(content))
 

@@ -394,6 +394,13 @@ def test_a_message_of_the_normal_form_is_written_and_what_is_lost_is_said(
     assert losses == lost
 
 
+def test_a_thought_of_a_message_for_people_keeps_its_signature() -> None:
+    options = {"anthropic": {"signature": "EqoB"}}
+    shown = {"type": "reasoning", "text": "hm", "state": "done", "providerMetadata": options}
+
+    assert SHAPE.write(Message("assistant", (Reasoning("hm", shown),)), []) == [message("assistant", THOUGHT)]
+
+
 def test_a_file_of_version_4_is_written_anew_among_other_messages() -> None:
     file = {"type": "file", "data": "SUQz", "mimeType": "audio/mp3"}
 

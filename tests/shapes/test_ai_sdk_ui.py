@@ -264,6 +264,11 @@ def test_what_others_write_too_is_not_taken_for_a_message_of_this_format(raw: di
             Result,
             [message("assistant", TEXT, tool("input-available"))],
         ),
+        (
+            message("assistant", TEXT, tool("output-available", output=1, resultProviderMetadata=METADATA)),
+            Text,
+            [message("assistant", tool("output-available", output=1, resultProviderMetadata=METADATA))],
+        ),
         (message("assistant", STEP, TEXT, SOURCE), Text, []),
         (
             message("assistant", {"type": "text", "text": "a", "providerMetadata": METADATA}),

@@ -385,6 +385,11 @@ def test_a_message_that_was_split_or_joined_keeps_its_blocks() -> None:
         (Message("assistant", (Reasoning("hm"), Text("4"))), [{"role": "assistant", "content": "4"}], ["reasoning"]),
         (Message("assistant", (Text(" "),)), [], []),
         (
+            Message("user", (Text(" ", {"type": "text", "text": " "}), Text("a"))),
+            [{"role": "user", "content": "a"}],
+            [],
+        ),
+        (
             Message("assistant", (Text("Wait."), Call("toolu_1", "price", '{"to": "OSL"}'))),
             [assistant({"type": "text", "text": "Wait."}, USE)],
             [],

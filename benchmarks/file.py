@@ -38,7 +38,7 @@ _COLD_TURNS = 3
 
 
 async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory: Path, message: Message) -> Result:
-    """Appending one by one against an executor hop with one write of the same bytes; ours are encoded first."""
+    """Appending one by one against encoding the event and one executor hop that writes its bytes."""
     record = await _record(directory, message)
     session_id = await grown(store, 10)
     with _plain_file(directory, 0) as file:
@@ -53,9 +53,9 @@ async def append_against_hop(store: BaseSessionStore, sizes: Sizes, *, directory
             await store.append(session_id, an_event(message))
 
         strategies = {
+            "encode and hop": in_turn(encode_and_hop, sizes.operations),
             "hop": in_turn(hop, sizes.operations),
             "encode alone": encoding(message, sizes.operations),
-            "encode and hop": in_turn(encode_and_hop, sizes.operations),
             "append": in_turn(append, sizes.operations),
         }
         return await compared(strategies, turns=sizes.turns, is_watched=True)

@@ -50,9 +50,8 @@ class EventColumns(NamedTuple):
                 break
             if (length is not None and int(length, 16) != end - payload) or int(first) > seq:
                 break
-            _, *page = records[payload:end].split(b"\t")
-            if int(first) < seq:
-                del page[: seq - int(first)]
+            page = records[payload:end].split(b"\t")
+            del page[: seq - int(first) + 1]  # the header, and the events before the one that comes next
             data += page
             revisions += [int(revision)] * len(page)
             seq += len(page)

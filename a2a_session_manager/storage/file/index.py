@@ -81,8 +81,14 @@ class LogIndex:
         """Return the starts of covered records that may have this write id."""
         return self._older(_WRITE, write_id)
 
+    def note_found(self, seq: int, start: int) -> None:
+        """Remember, until another one is found, that the record of a covered event starts at `start`."""
+        self._found = (seq, start)
+
     def start_of(self, seq: int, last_seq: int) -> int:
         """Return where the record of an event starts, in a log of `last_seq` events."""
+        if seq == self._found[0]:
+            return self._found[1]
         covered = last_seq - len(self._recent_starts)
         return self._recent_starts[seq - covered - 1] if seq > covered else self._sidecars.start_of(seq)
 
@@ -155,6 +161,8 @@ class LogIndex:
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
         self._recent_starts = array("Q")
+        # A repeat is found first, and then read.
+        self._found = (0, 0)
         self._much = 2 * _LARGE_RECORDS * CHECKPOINT_BYTES
 
     def _recent_ids(self, covered_seqs: int) -> Iterator[tuple[int, int]]:

@@ -73,6 +73,7 @@ class LogRecords:
                     in_records[start] = _decoded(seqs_in_line, self._frame_at(start, end))
                 if event_id in in_records[start]:
                     found[event_id] = in_records[start][event_id]
+                    self._index.note_found(found[event_id], start)
                     break
         return found
 

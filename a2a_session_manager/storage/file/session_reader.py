@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
@@ -96,8 +95,8 @@ class SessionReader:
                 head = log.head
                 visible = head.last_seq - ranges.size(head.hidden)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                seqs = list(chain.from_iterable(range(first, final + 1) for first, final in tail))
-                records = list(chain.from_iterable(columns.data for columns in log.read_ranges(tail)))
+                seqs = [seq for first, final in tail for seq in range(first, final + 1)]
+                records = [data for columns in log.read_ranges(tail) for data in columns.data]
                 return LogTail(head.creation_id, seqs, records, visible - len(seqs))
         return None
 

@@ -281,3 +281,30 @@ async def test_many_known_events_are_found_by_one_look_at_each_record(
 
     assert [event.seq for event in found] == list(range(1, 201))
     assert len(looks) == 2
+
+
+async def test_a_repeat_that_was_found_is_read_without_looking_it_up_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    start_of = sidecars.Sidecars.start_of
+
+    def counted(self: sidecars.Sidecars, seq: int) -> int:
+        looks.append(seq)
+        return start_of(self, seq)
+
+    monkeypatch.setattr(sidecars.Sidecars, "start_of", counted)
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("chat")
+        for number in range(1, 41):
+            await store.append("chat", said(LARGE, id=f"e{number}"))
+        assert await _covered(tmp_path, "chat") > 0
+        for number in (2, 9, 2):
+            again = await store.append("chat", said(LARGE, id=f"e{number}"))
+            assert [(event.seq, event.is_repeat) for event in again] == [(number, True)]
+        assert looks == []
+
+        # One that was found says nothing of another one.
+        page = await store.events_page("chat", after=4, limit=1)
+        assert [event.id for event in page.events] == ["e5"]
+        assert set(looks) == {5}

@@ -79,6 +79,11 @@ class CommandExecutor:
         wire = self._wire_now()
         return None if wire is None else wire.send_now(packed([call.by_sha() for call in calls]))
 
+    def send_ahead(self, commands: PackedCommands) -> Sent | None:
+        """Send commands if that takes no waiting; what this returns, `read_in_order` is given with the same ones."""
+        wire = self._wire_now()
+        return None if wire is None else wire.send_now(commands)
+
     def run(
         self, calls: Sequence[Call], sent: Sent | None = None, *, skips_moving: bool = False
     ) -> Awaitable[list[Any]]:
@@ -103,15 +108,14 @@ class CommandExecutor:
             return None
         return answer
 
-    async def read_in_order(self, commands: PackedCommands) -> Any:
+    async def read_in_order(self, commands: PackedCommands, sent: Sent | None = None) -> Any:
         """Return the answers to commands that are run in their order, or what failed; None where this cannot be.
 
-        All of them are sent again where one has to be.
+        All of them are sent again where one has to be. `sent`: what `send_ahead` returned for them.
         """
         if self._wire is None:
             return None
-        wire = self._wire_now()
-        sent = None if wire is None else wire.send_now(commands)
+        sent = sent or self.send_ahead(commands)
         try:
             [answer] = await self._asked([commands], partial(self._read_in_order, self._wire, sent))
         finally:

@@ -132,13 +132,18 @@ class Connections:
         answers: list[Any] | None = answer
         return answers
 
-    async def read_in_order(self, commands: PackedCommands) -> list[Any] | None:
+    def send_ahead(self, commands: PackedCommands) -> Sent | None:
+        """Send commands if that takes no waiting: the server runs them while the loop gets to `read_in_order`."""
+        opened = self._ready_now()
+        return opened.executor.send_ahead(commands) if opened is not None else None
+
+    async def read_in_order(self, commands: PackedCommands, sent: Sent | None = None) -> list[Any] | None:
         """Send commands that only read and are run one after the other, among those of others; None if this cannot be.
 
-        The server's errors are among the answers.
+        `sent`: what `send_ahead` returned for them. The server's errors are among the answers.
         """
         opened = self._ready_now() or await self._ready()
-        answer = await opened.executor.read_in_order(commands)
+        answer = await opened.executor.read_in_order(commands, sent)
         if isinstance(answer, Exception):
             raise translated(answer)
         answers: list[Any] | None = answer

@@ -19,9 +19,10 @@ from a2a_session_manager.storage.redis.script import Command, PackedCommands, pa
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
-# So much of a log is read in one command: some milliseconds of the server's time.
-_MOST_EVENTS: Final = 10_000
+# A log that takes more is read by the script, whose pages are bounded in bytes.
 _MOST_BYTES: Final = 8_000_000
+# A tenth of a millisecond of the server's time, which it takes while the page before is taken in here.
+_EVENTS_A_PAGE: Final = 256
 # Of so many sessions the packed commands are remembered: the same ones are read again and again.
 _SESSIONS_REMEMBERED: Final = 1_024
 _HEAD_COMMANDS: Final = 3
@@ -97,20 +98,45 @@ def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LogTail | N
     return _tail_of(keys, creation_of(answers[0]), length, entries)
 
 
-def log_commands(keys: SessionKeys, answers: Sequence[Any]) -> PackedCommands | None:
-    """Return how to read the whole log of a plain session; None where that may hold up the server."""
+def log_pages(keys: SessionKeys, answers: Sequence[Any]) -> list[PackedCommands] | None:
+    """Return how to read the whole log of a plain session, page by page; None where that may hold up the server.
+
+    Behind the last page, the session's line is asked for: what is read of an incarnation's log is what it was before.
+    """
     length, size = answers[1:3]
-    if not _is_plain(answers) or length > _MOST_EVENTS or (size or 0) > _MOST_BYTES:
+    if not _is_plain(answers) or (size or 0) > _MOST_BYTES:
         return None
-    return packed([("LRANGE", keys.log, 0, length - 1), _line_command(keys)])
+    commands: list[Command] = [
+        ("LRANGE", keys.log, start, min(start + _EVENTS_A_PAGE, length) - 1)
+        for start in range(0, length, _EVENTS_A_PAGE)
+    ]
+    commands.append(_line_command(keys))
+    return [*(packed([command]) for command in commands[:-2]), packed(commands[-2:])]
 
 
-def log_in(keys: SessionKeys, answers: Sequence[Any], log: Sequence[Any]) -> LogTail | None:
-    """Return the whole log of a plain session; None if another session has the id meanwhile. Raises CorruptSession."""
-    length, (entries, line) = answers[1], log
-    if any(isinstance(answer, Exception) for answer in log) or line != answers[0] or len(entries) != length:
-        return None
-    return _tail_of(keys, creation_of(line), length, entries)
+class LogInPages:
+    """The records of a plain session, of which `tail_commands` has told the size, as page after page comes in."""
+
+    def __init__(self, keys: SessionKeys, answers: Sequence[Any]) -> None:
+        self._keys = keys
+        self._line, self._length = answers[:2]
+        self._records: list[bytes] = []
+        self._is_same = False
+
+    def add(self, answers: Sequence[Any]) -> None:
+        """Take in the answers to a page. Raises CorruptSession."""
+        for answer in answers:
+            if isinstance(answer, list):
+                first_seq = len(self._records) + 1
+                self._records += records_of(self._keys.key, range(first_seq, first_seq + len(answer)), answer)
+            else:
+                self._is_same = answer == self._line
+
+    def tail(self) -> LogTail | None:
+        """Return the whole log; None if a page has failed, or another session has the id meanwhile."""
+        if not self._is_same or len(self._records) != self._length:
+            return None
+        return LogTail(creation_of(self._line), range(1, self._length + 1), self._records, 0)
 
 
 def _line_command(keys: SessionKeys) -> Command:

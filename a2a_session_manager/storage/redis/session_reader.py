@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.protocols import SessionPage
@@ -39,7 +39,8 @@ from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, hash_of, pairs, ranges_of
-from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall, Value
+from a2a_session_manager.storage.redis.wire import Sent
 
 _EVENTS_A_PAGE: Final = 10_000
 _NODES_A_PIPELINE: Final = 1_000
@@ -192,9 +193,27 @@ class SessionReader:
         if last is not None:
             return fast_load.tail_in(keys, last, answers)
         self._may_ask_sizes = not isinstance(answers[2], Exception)
-        commands = fast_load.log_commands(keys, answers)
-        log = None if commands is None else await self._connections.read_in_order(commands)
-        return None if log is None else fast_load.log_in(keys, answers, log)
+        pages = fast_load.log_pages(keys, answers)
+        return None if pages is None else await self._log_fast(keys, answers, pages)
+
+    async def _log_fast(
+        self, keys: SessionKeys, answers: Sequence[Any], pages: Sequence[PackedCommands]
+    ) -> LogTail | None:
+        """Return the log that comes in `pages`; None where the script has to read it."""
+        log = fast_load.LogInPages(keys, answers)
+        sent: Sent | None = None
+        try:
+            for page, next_page in zip(pages, [*pages[1:], None], strict=True):
+                found = await self._connections.read_in_order(page, sent)
+                if found is None:
+                    return None
+                # The server works on it while this page is taken in.
+                sent = None if next_page is None else self._connections.send_ahead(next_page)
+                log.add(found)
+        finally:
+            if sent is not None:
+                sent.drop()
+        return log.tail()
 
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""

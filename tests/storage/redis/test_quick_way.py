@@ -21,8 +21,10 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
 from a2a_session_manager.storage.redis import RedisSessionStore, fast_load, read_calls, scripts
+from a2a_session_manager.storage.redis.clients import MAX_CONNECTIONS
 from a2a_session_manager.storage.redis.private import ways_of
 from a2a_session_manager.storage.redis.script import Command, PackedCommands
+from a2a_session_manager.storage.redis.wire import MAX_IDLE_CONNECTIONS, Sent
 from a2a_session_manager.testing.contract.making import Event, said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
@@ -266,9 +268,11 @@ async def test_who_may_not_use_transactions_reads_all_the_same(server_with: Star
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("events_a_page", [1, 7, 40, 256])
 async def test_messages_read_by_plain_commands_are_those_that_the_script_tells(
-    redis_server: RedisServer, protocol: int
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, protocol: int, events_a_page: int
 ) -> None:
+    monkeypatch.setattr(fast_load, "_EVENTS_A_PAGE", events_a_page)
     async with both_ways(redis_server, protocol) as stores:
         store = stores[0]
         for session_id in ("empty", "plain", "retracted", "deleted", "again"):
@@ -304,11 +308,11 @@ async def test_messages_of_a_plain_session_are_really_read_without_the_script(
 
         assert [message.seq for message in (await store.read_messages("talk", last=3)).messages] == [48, 49, 50]
         assert len((await store.read_messages("talk")).messages) == 50
-        for limit in ("_MOST_BYTES", "_MOST_EVENTS"):
-            with monkeypatch.context() as smaller:
-                smaller.setattr(fast_load, limit, 49)
-                with pytest.raises(AssertionError, match="asked the script"):
-                    await store.read_messages("talk")
+        monkeypatch.setattr(fast_load, "_EVENTS_A_PAGE", 20)
+        assert len((await store.read_messages("talk")).messages) == 50
+        monkeypatch.setattr(fast_load, "_MOST_BYTES", 49)
+        with pytest.raises(AssertionError, match="asked the script"):
+            await store.read_messages("talk")
 
 
 @pytest.mark.parametrize("part", ["ids", "log", "head"])
@@ -355,16 +359,21 @@ async def test_messages_are_those_of_one_moment_whatever_others_write_between_th
 
 
 @directly
-async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("round_trip", [1, 2])
+async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, round_trip: int
+) -> None:
+    monkeypatch.setattr(fast_load, "_EVENTS_A_PAGE", 1)
     async with both_ways(redis_server) as [store, _]:
         await store.create("talk", change=SessionChange(events=[plain(1), plain(2)]))
         connections: Any = connections_of(store)
         original = connections.read_in_order
+        trips: list[int] = []
 
-        async def replacing(commands: PackedCommands) -> Any:
-            answers = await original(commands)
-            if connections.read_in_order is replacing:  # not yet
-                connections.read_in_order = original
+        async def replacing(commands: PackedCommands, *sent: Sent | None) -> Any:
+            answers = await original(commands, *sent)
+            trips.append(1)
+            if len(trips) == round_trip:
                 await store.delete("talk")
                 await store.create("talk", change=SessionChange(events=[plain(3), plain(4)]))
                 await store.retract("talk", last=1)
@@ -374,6 +383,45 @@ async def test_a_session_replaced_after_its_size_was_asked_is_read_anew(redis_se
         tail = await store.read_messages("talk")
 
     assert [message.message for message in tail.messages] == ["text 3"]
+
+
+@directly
+async def test_a_log_that_is_lost_after_its_size_was_asked_is_not_taken_for_a_short_one(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_load, "_EVENTS_A_PAGE", 1)
+    async with both_ways(redis_server) as [store, _]:
+        await store.create("talk", change=SessionChange(events=[plain(1), plain(2)]))
+        connections: Any = connections_of(store)
+        original = connections.read_in_order
+        log = (await keys_of(store, "talk")).log
+
+        async def losing(commands: PackedCommands, *sent: Sent | None) -> Any:
+            answers = await original(commands, *sent)
+            await connections.read_many([("UNLINK", log)])
+            return answers
+
+        connections.read_in_order = losing
+        with pytest.raises(CorruptSession, match="'talk': redis has lost its"):
+            await store.read_messages("talk")
+
+
+@directly
+async def test_a_page_that_is_damaged_takes_no_connection_along(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_load, "_EVENTS_A_PAGE", 2)
+    async with both_ways(redis_server) as [store, _]:
+        for name in ("damaged", "whole"):
+            await store.create(name, change=SessionChange(events=[plain(number) for number in range(1, 6)]))
+        await connections_of(store).read_many([("LSET", (await keys_of(store, "damaged")).log, 2, "no event")])
+
+        for _ in range(MAX_CONNECTIONS):
+            with pytest.raises(CorruptSession) as damage:
+                await store.read_messages("damaged")
+            assert damage.value.seq == 3
+            assert [message.seq for message in (await store.read_messages("whole")).messages] == [1, 2, 3, 4, 5]
+        assert store.statistics().connections <= MAX_IDLE_CONNECTIONS
 
 
 @directly

@@ -6,7 +6,7 @@ otherwise is left to the script, which knows what to make of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ _EVENTS_A_PAGE: Final = 256
 _SESSIONS_REMEMBERED: Final = 1_024
 _HEAD_COMMANDS: Final = 3
 _KEYS_THERE: Final = 5
+_NONE: Final = frozenset((None, b"0"))
 
 
 def commands(keys: SessionKeys, last: int) -> list[Command]:
@@ -162,7 +163,8 @@ async def _loaded(
     fields = hash_of(head)
     if fields.get(b"v") != b"1" or fields.get(b"creation") != line.split(b" ", 3)[2]:
         return None
-    if fields.get(b"last_seq") != b"%d" % length or not _has_none(fields, b"retractions", b"has_runs", b"unfinished"):
+    told = fields.get(b"retractions"), fields.get(b"has_runs"), fields.get(b"unfinished")
+    if fields.get(b"last_seq") != b"%d" % length or not _NONE.issuperset(told):
         return None
     record = await head_of(keys.key, keys.root_id, fields, (), ())
     return LoadedSession(record, events_of(keys.key, length - len(entries) + 1, entries) if entries else ())
@@ -181,14 +183,10 @@ def _is_plain(answers: Sequence[Any]) -> bool:
         return False
     form, creation, last_seq, retractions = head
     is_in_step = creation == line.split(b" ", 3)[2] and last_seq == b"%d" % length
-    return form == b"1" and is_in_step and retractions in (None, b"0")
+    return form == b"1" and is_in_step and retractions in _NONE
 
 
 def _tail_of(keys: SessionKeys, creation_id: str, length: int, entries: Sequence[bytes]) -> LogTail:
     earlier = length - len(entries)
     seqs = range(earlier + 1, length + 1)
     return LogTail(creation_id, seqs, records_of(keys.key, seqs, entries), earlier)
-
-
-def _has_none(fields: Mapping[bytes, bytes], *counts: bytes) -> bool:
-    return all(fields.get(name, b"0") == b"0" for name in counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import CorruptSession
@@ -17,8 +17,15 @@ from a2a_session_manager.storage.records import (
     StoredRetraction,
     StoredRun,
     Totals,
+    TreeNode,
 )
 from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
+
+# What every head may have; all else are values by key, and totals.
+_OWN_FIELDS: Final = frozenset(
+    b"v creation created updated depth parent children ttl deadline revision tag last_seq hidden retractions has_runs "
+    b"unfinished".split()
+)
 
 
 async def head_of(
@@ -28,8 +35,8 @@ async def head_of(
     try:
         record = _head(key, root_id, fields)
         # A thousand heads are read at once, most of them with nothing in them: no coroutine for that.
-        if values := {name: value for name, value in fields.items() if name[1:2] == b":"}:
-            await _add_values(record, values)
+        if not _OWN_FIELDS.issuperset(fields):
+            await _add_values(record, fields)
         if runs:
             await _add_runs(record, runs)
         if run_counters:
@@ -91,9 +98,10 @@ async def totals_of(key: SessionKey, fields: Flat) -> Totals:
     return totals
 
 
-def ordinal_of(line: bytes) -> int:
-    """Return a session's place in the order of creation, from its line in its tree."""
-    return int(line.partition(b" ")[0])
+def node_of(session_id: str, line: bytes) -> tuple[int, TreeNode, bool]:
+    """Return a session's place in the order of creation, what it is in its tree, and whether it was made to expire."""
+    ordinal, lifetime, _, parent = line.split(b" ", 3)
+    return int(ordinal), TreeNode(session_id, parent.decode() or None), lifetime != b"0"
 
 
 def expires(line: bytes) -> bool:
@@ -137,10 +145,10 @@ def _head(key: SessionKey, root_id: str, fields: Mapping[bytes, bytes]) -> HeadR
     )
 
 
-async def _add_values(record: HeadRecord, values: Mapping[bytes, bytes]) -> None:
-    """Add what stands in a head under names of its users'."""
+async def _add_values(record: HeadRecord, fields: Mapping[bytes, bytes]) -> None:
+    """Add the state, the properties and the totals."""
     slices = Slices()
-    for field, value in values.items():
+    for field, value in fields.items():
         if slices.is_over():
             await slices.give_way()
         name = field.decode("utf-8", "surrogatepass")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
@@ -50,9 +50,9 @@ def ranges_of(bounds: Flat) -> tuple[Range, ...]:
     return tuple(pairs(bounds))
 
 
-def hash_of(fields: Flat | Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+def hash_of(fields: Flat | dict[bytes, bytes]) -> dict[bytes, bytes]:
     """Return a hash from how RESP 2 tells it; RESP 3 tells a mapping."""
-    return fields if isinstance(fields, Mapping) else dict(pairs(fields))
+    return fields if isinstance(fields, dict) else dict(pairs(fields))
 
 
 def pairs(parts: Flat) -> Iterator[tuple[Any, Any]]:

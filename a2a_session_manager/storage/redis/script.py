@@ -107,7 +107,8 @@ def _packed_one(command: Command) -> bytes:
     lengths_and_values: list[bytes | int] = []
     for value in command:
         data = value if isinstance(value, bytes) else str(value).encode()
-        lengths_and_values += (len(data), data)
+        lengths_and_values.append(len(data))
+        lengths_and_values.append(data)
     return (b"*%d\r\n" + b"$%d\r\n%b\r\n" * len(command)) % (len(command), *lengths_and_values)
 
 

@@ -26,11 +26,9 @@ from a2a_session_manager.storage.redis import fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
     events_of,
-    expires,
     head_of,
+    node_of,
     numbered,
-    ordinal_of,
-    parent_of,
     records_of,
     retraction_of,
     totals_of,
@@ -264,9 +262,9 @@ class SessionReader:
             if number % _NODES_A_PIPELINE == 0:
                 await asyncio.sleep(0)
             if name.startswith(b"n:"):
-                may_expire = may_expire or expires(line)
-                node = TreeNode(name[2:].decode(), parent_of(line) or None)
-                rows.append((ordinal_of(line), node))
+                ordinal, node, expires = node_of(name[2:].decode(), line)
+                may_expire = may_expire or expires
+                rows.append((ordinal, node))
         nodes = [node for _, node in sorted(rows, key=itemgetter(0))]
         if may_expire:
             living = set(await self._living(keys, [node.id for node in nodes]))

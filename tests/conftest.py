@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
+from inspect import isclass
 
 import pytest
 from hypothesis import settings
@@ -26,6 +27,17 @@ def pytest_report_header() -> str:
     binary = find_binary()
     server = "no server" if binary is None else version_of(binary)
     return f"redis: {server}, redis-py {version('redis')}, fakeredis {version('fakeredis')}"
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
+    """Collect no class of long tests where those are left out: the contract fifteen times takes seconds to collect.
+
+    One that is asked for by its name is collected, so that pytest says that it was deselected.
+    """
+    marks = vars(obj).get("pytestmark", []) if isclass(obj) else []
+    config = collector.config
+    is_left_out = config.option.markexpr == "not soak" and not any(name in argument for argument in config.args)
+    return [] if is_left_out and any(mark.name == "soak" for mark in marks) else None
 
 
 @pytest.fixture(autouse=True)

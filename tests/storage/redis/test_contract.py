@@ -12,17 +12,25 @@ from a2a_session_manager.storage.redis import RedisSessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing import StoreContract
+from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.base import ContractBase
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
+from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
 from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
 from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.listing import ListingContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.racing import RacingContract
+from a2a_session_manager.testing.contract.reading import ReadingContract
+from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
+from a2a_session_manager.testing.contract.retracting import RetractingContract
+from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.trees import TreesContract
+from a2a_session_manager.testing.contract.usage import UsageContract
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import connections_of, fake_client, keys_of
@@ -82,15 +90,39 @@ class TestRedisClusterWhole(OnCluster, StoreContract):
     """The whole contract takes minutes there."""
 
 
-class TestFakeredis(OnRedis, StoreContract):
-    """So that users can test with it."""
-
+class OnFakeredis(OnRedis):
     @pytest.fixture(autouse=True)
     def server(self) -> None:
         self.fake = FakeServer()
 
     async def open_store(self, place: Path) -> BaseSessionStore:
         return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place))
+
+
+class TestFakeredis(
+    OnFakeredis,
+    AppendingContract,
+    GuardingContract,
+    ExactlyOnceContract,
+    RetractingContract,
+    RunsContract,
+    UsageContract,
+    TreesContract,
+    DeletingContract,
+    ReadingContract,
+    ReadingMessagesContract,
+    ListingContract,
+    IncarnationsContract,
+    FollowingContract,
+    CorruptionContract,
+    LifecycleContract,
+):
+    """So that users can test with it: what the scripts do, for that is what another server can get wrong."""
+
+
+@pytest.mark.soak
+class TestFakeredisWhole(OnFakeredis, StoreContract):
+    """The rest is decided above the border, and tested on a server; `.ci/redis` runs the whole here, too."""
 
 
 def prefix_for(place: Path) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -51,8 +51,8 @@ async def plain_heads_against_script(setup: Setup, sizes: Sizes) -> Result:
     reader = backend._reader
     plain = reader._plain_heads
 
-    async def none(_: object) -> dict[object, object]:
-        return {}
+    async def none(keys: Sequence[object]) -> list[None]:
+        return [None] * len(keys)
 
     async def read(number: int, *, by: Callable[..., Awaitable[Any]]) -> None:
         reader._plain_heads = by

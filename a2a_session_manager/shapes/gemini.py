@@ -39,6 +39,8 @@ NAME: Final = "gemini"
 # With any of these keys, a message is of another format that has parts, too.
 _FOREIGN_KEYS: Final = frozenset({"kind", "messageId", "message_id", "part_kind"})
 _FOREIGN_PART_KEYS: Final = ("type", "kind", "part_kind")
+# What a tool returned stands under one of these, or is the whole object.
+_WHOLE_KEYS: Final = frozenset({"output", "result", "error"})
 _ROLES: Final = frozenset({"user", "model", "function", "system", None})
 
 
@@ -169,7 +171,7 @@ def _returned(result: Result) -> RawMessage:
     said = [part for part in result.content if not isinstance(part, Media) or part.text is not None]
     if len(said) == 1 and isinstance(said[0], Json):
         value = said[0].value
-        if isinstance(value, Mapping) and len(value) != 1 and not result.is_error:
+        if isinstance(value, Mapping) and not result.is_error and _WHOLE_KEYS.isdisjoint(value):
             return dict(value)
     else:
         texts = (text_said(part) for part in said)

@@ -76,6 +76,7 @@ def spoken(message: Message) -> list[Any]:
 
 
 def _without_raw(part: Part) -> Any:
+    """Return a part with the name of its class: a text and a thought are equal tuples."""
     if isinstance(part, Result):
         part = part._replace(content=tuple(_without_raw(each) for each in part.content))
-    return part._replace(raw=None) if part._fields != ("raw",) else part
+    return type(part).__name__, part._replace(raw=None) if part._fields != ("raw",) else part

@@ -174,6 +174,7 @@ ROWS: list[tuple[Shape, dict[str, Any], Message]] = [
             {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "fjord"}},
             {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+            {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}},
             {"type": "hologram", "beam": 7},
             7,
         ),
@@ -187,6 +188,8 @@ ROWS: list[tuple[Shape, dict[str, Any], Message]] = [
                 Call("ws_1", "web_search", {"type": "search", "query": "fjord"}, is_hosted=True, kind="web_search"),
                 Reasoning("hm"),
                 Media("image", "image/png", PIXEL),
+                Text("hi"),
+                Opaque("cache_control"),
                 Other({"type": "hologram", "beam": 7}),
                 Other(7),
             ),
@@ -225,6 +228,7 @@ def test_other_objects_are_no_messages_of_langchain(message: dict[str, Any]) -> 
     assert not any(shape.is_mine(message) for shape in SHAPES)
 
 
+REFUSED = {"type": "non_standard", "value": {"type": "refusal", "refusal": "not more"}}
 ANSWER = dumped(
     "ai",
     [{"type": "text", "text": "Wait."}, USE],
@@ -264,6 +268,8 @@ ANSWER = dumped(
         ),
         (dumped("ai", " ", tool_calls=[SEARCH]), [1], [dumped("ai", "", tool_calls=[SEARCH])]),
         (dumped("tool", "4", tool_call_id="c1"), [], []),
+        (blocks(REFUSED, "hi"), [0], [blocks(REFUSED)]),
+        (blocks(REFUSED, "hi"), [1], [blocks("hi")]),
         ({"type": "human", "data": dumped("human", "hi")}, [], []),
         (
             in_object("HumanMessage", content=["hi", " "]),

@@ -287,6 +287,10 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
         Message("assistant", (Call("c1", "tool_search", {"goal": "fly"}, kind="tool_search"),)),
     ),
     (
+        {"type": "tool_search_call", "execution": "server", "id": "ts_1", "call_id": None, "arguments": {"paths": []}},
+        Message("assistant", (Call("ts_1", "tool_search", {"paths": []}, is_hosted=True, kind="tool_search"),)),
+    ),
+    (
         {"type": "tool_search_output", "execution": "client", "call_id": "c1", "tools": [{"name": "f"}]},
         Message("tool", (Result("c1", None, (Json([{"name": "f"}]),), kind="tool_search"),)),
     ),

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
-from a2a_session_manager.context.matching import Answer, Matching, Said, named
+from a2a_session_manager.context.matching import Answer, Matching, OpenCall, Said, named
 from a2a_session_manager.shapes.normal_form import Call, Message, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
 from a2a_session_manager.shapes.shape import RawMessage
@@ -67,7 +67,7 @@ def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
             matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)
     for call in matching.open_calls():
         matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.at)
-        matching.answers[call.at].append(Answer(call.at, interrupted(call.call, matching.read[call.at].shape)))
+        _close(matching, call)
     return _Arranging(matching).done()
 
 
@@ -75,6 +75,16 @@ def interrupted(call: Call, shape: str) -> Message:
     """Return the result that stands for one that never came, in the call's own shape."""
     made = Result(call.id, call.name or None, (Text(INTERRUPTED),), is_error=True, kind=call.kind)
     return Message("tool", (made,), shape)
+
+
+def _close(matching: Matching, call: OpenCall) -> None:
+    message = matching.read[call.at]
+    answer = interrupted(call.call, message.shape)
+    shape = BY_NAME.get(message.shape)
+    if shape is not None and shape.holds_results:
+        matching.read[call.at] = message._replace(parts=(*message.parts, *answer.parts))
+    else:
+        matching.answers[call.at].append(Answer(call.at, answer))
 
 
 class _Piece(NamedTuple):
@@ -164,10 +174,9 @@ class _Arranging:
         if message is None or shape is None:
             found.add([raw], seq)
             return
-        if shape.refuses_blank_text:
-            message = _without_blank_texts(message)
-        written = shape.write(message, [])
-        if message.raw is raw and written != [raw]:
+        kept = _without_blank_texts(message) if shape.refuses_blank_text else message
+        written = shape.write(kept, [])
+        if kept is not message and message.raw is raw:
             self._matching.find("empty_part", "has parts that say nothing, which are left out", at)
         found.add(written, seq, is_made=written != [raw])
 

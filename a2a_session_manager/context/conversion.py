@@ -103,7 +103,7 @@ class _Conversion:
         if message.shape == openai_chat.NAME and shape.is_mine(message.raw or {}) and message.role != "tool":
             written = [message.raw]
         else:
-            written = shape.write(message, losses)
+            written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)
         made.messages += written
         made.seqs += [seq] * len(written)

@@ -104,6 +104,7 @@ SHAPE: Final = Shape(
     has_system_apart=True,
     begins_with_user=True,
     refuses_blank_text=True,
+    as_input=as_input,
 )
 
 

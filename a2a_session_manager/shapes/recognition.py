@@ -40,6 +40,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
 _PLAIN_KEYS: Final = frozenset({"role", "content"})
+# Of the other messages of the chat format, nearly all: no other format has a role, a text and no more keys than these.
+_CHAT_KEYS: Final = frozenset({*_PLAIN_KEYS, "tool_calls", "tool_call_id", "name", "refusal"})
 
 
 def shape_of(message: Mapping[str, Any]) -> Shape | None:
@@ -54,7 +56,8 @@ def read_message(message: Mapping[str, Any]) -> Message:
         role = ROLES.get(message["role"]) if isinstance(message["role"], str) else None
         if role is not None and role != "tool":
             return Message(role, (Text(content, content),), openai_chat.NAME, None, message)
-    shape = shape_of(message)
+    is_chat = (content is None or type(content) is str) and "role" in message and message.keys() <= _CHAT_KEYS
+    shape = openai_chat.SHAPE if is_chat and openai_chat.SHAPE.is_mine(message) else shape_of(message)
     if shape is not None:
         return shape.read(message)
     return Message(role_named(message.get("role")), (Other(message),), UNKNOWN_SHAPE, None, message)

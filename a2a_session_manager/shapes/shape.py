@@ -52,6 +52,10 @@ _IMAGES: Final = {
 _KINDS: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
+def _as_it_is(message: RawMessage) -> RawMessage:
+    return message
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A message format.
@@ -69,6 +73,8 @@ class Shape:
         alternates: two messages of one role must not follow each other.
         splits_answers: one answer of a model may be several messages: its thoughts, its texts, and each call.
         refuses_blank_text: a text part must not be empty, also beside others.
+        holds_results: a call's result stands in the message of the call: it is written by adding it there.
+        as_input: returns a message of this format as it may be sent, without what a client dumps of an answer beside.
     """
 
     name: str
@@ -81,6 +87,8 @@ class Shape:
     alternates: bool = False
     splits_answers: bool = False
     refuses_blank_text: bool = False
+    holds_results: bool = False
+    as_input: Callable[[RawMessage], RawMessage] = _as_it_is
 
 
 def role_named(name: Any) -> Role:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 PACKAGE = "a2a_session_manager"
-OF_DEVELOPERS = {"dev"}
+OF_DEVELOPERS = {"dev", "clients"}
 
 
 def main(arguments: list[str]) -> None:

@@ -134,7 +134,7 @@ def _read_call(call: Mapping[str, Any]) -> Call:
 
 def _result(message: Mapping[str, Any], content: list[Part]) -> Result:
     error = message.get("error")
-    if isinstance(error, str) and error and error != message.get("content"):
+    if isinstance(error, str) and error and error != text_of(content):
         content = [*content, Text(error, error)]
     call_id = _first_text(message, "toolCallId", "tool_call_id")
     return Result(call_id, None, tuple(content), error is not None, raw=message)

@@ -14,7 +14,6 @@ from a2a_session_manager.shapes.shape import RawMessage, text_or_none
 CallKey: TypeAlias = str | tuple[str | None]
 
 _TEXT_ROLES: Final = frozenset({"user", "assistant", "system", "developer"})
-_PLAIN_KEYS: Final = frozenset({"role", "content"})
 _CALL_KEYS: Final = frozenset({"role", "content", "tool_calls"})
 _RESULT_KEYS: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
@@ -85,13 +84,8 @@ class Matching:
         while index < len(messages):
             message = messages[index]
             content, role = message.get("content"), message.get("role")
-            if (
-                type(content) is str
-                and message.keys() == _PLAIN_KEYS
-                and role in _TEXT_ROLES
-                and content
-                and not content.isspace()
-            ):
+            # With two keys, it has no others.
+            if len(message) == 2 and type(content) is str and role in _TEXT_ROLES and content and not content.isspace():
                 order.append(index)
                 index += 1
                 continue
@@ -114,12 +108,12 @@ class Matching:
         end = index + 1 + len(calls)
         if len(ids) != len(calls) or end > len(messages) or not all(type(each) is str and each for each in ids):
             return index
-        wanted = set(ids)
-        for result in messages[index + 1 : end]:
-            if result.get("role") != "tool" or not result.keys() <= _RESULT_KEYS:
-                return index
-            wanted.discard(text_or_none(result.get("tool_call_id")))
-        return index if wanted or len(set(ids)) < len(ids) or any(each in self._open for each in ids) else end
+        results = messages[index + 1 : end]
+        if not all(result.get("role") == "tool" and result.keys() <= _RESULT_KEYS for result in results):
+            return index
+        answered = [text_or_none(result.get("tool_call_id")) for result in results]
+        is_answered = set(answered) == set(ids) and len(set(ids)) == len(ids)
+        return end if is_answered and self._open.keys().isdisjoint(ids) else index
 
     def _take(self, index: int, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]

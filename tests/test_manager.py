@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -434,7 +435,7 @@ async def test_a_guarded_save_repeated_after_a_lost_reply_is_no_conflict() -> No
     class LosesOneReply(MemoryBackend):
         lost = False
 
-        def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+        def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
             receipt = super().commit(key, commit)
             if not self.lost:
                 self.lost = True

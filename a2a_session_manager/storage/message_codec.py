@@ -7,10 +7,9 @@ to `decode_event`, which alone tells damage from what is merely rare.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations
-from operator import methodcaller
+from operator import itemgetter
 from random import getrandbits
 from typing import Any, Final
 
@@ -23,44 +22,33 @@ from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.token_usage import is_sound_record
 from a2a_session_manager.storage.codec import MARK, decode_event
 
-# What stands in each record beside its values, in this order.
-_BEFORE_ID: Final = MARK + b'"id":"'
-_BEFORE_MESSAGE: Final = b'","message":'
-_BEFORE_SOURCE: Final = b',"source":"'
-_BEFORE_TIMESTAMP: Final = b'","timestamp":"'
-_ID_AT, _TO_MESSAGE, _TO_SOURCE, _TO_TIMESTAMP = map(
-    len, (_BEFORE_ID, _BEFORE_MESSAGE, _BEFORE_SOURCE, _BEFORE_TIMESTAMP)
-)
-_at_end_of_moment = methodcaller("partition", b'"')
-
+_REQUIRED: Final = ("id", "message", "source", "type", "timestamp")
 _OPTIONAL: Final = ("task_id", "metadata", "token_usage")
-_SHAPES: Final = frozenset(names for count in range(1, len(_OPTIONAL) + 1) for names in combinations(_OPTIONAL, count))
+_required = itemgetter(*_REQUIRED)
+_BEFORE_TIMESTAMP: Final = b'","timestamp":"'
 
-# No record can hold it by accident or on purpose. Where it comes back between any two values, each piece by itself is
+# No record can hold it by accident or on purpose. Where it comes back between any two values, each record by itself is
 # one JSON value: none has swallowed the next, or the beginning of it.
 _NUMBER: Final = getrandbits(62)
-_BETWEEN_VALUES: Final = b",%d," % _NUMBER
-_BETWEEN_TEXTS: Final = f"-{_NUMBER}-"  # a hyphen cannot be escaped
+_BETWEEN: Final = b",%d," % _NUMBER
 
-_SOURCES: Final = {source.value.encode(): source for source in EventSource}
+_SOURCES: Final = {source.value: source for source in EventSource}
 _TYPES: Final[dict[str, EventType | str]] = {kind.value: kind for kind in EventType}
-_NOTHING_MORE: Final = b"}"
 
 # As they are written, in the years 1000 to 9999. A leap day of a year that ends in 00 is left to `decode_event`.
 _is_moment = re.compile(
-    rb"(?:[1-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
-    rb"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-    rb"|[1-9][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
-    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+    r"(?:[1-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"|[1-9][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 ).fullmatch
-# The time of nearly all events, up to the quote behind it: in UTC, to the microsecond.
-_MOMENT: Final = b'0000-00-00T00:00:00.000000Z"'
+# The time of nearly all events: in UTC, to the microsecond.
+_MOMENT: Final = b"0000-00-00T00:00:00.000000Z"
 _MINUTE_AT, _SECOND_AT = 14, 17
 _DIGITS_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
-_SIX: Final = ord("6")
-# What comes again from batch to batch, such as hours; a longer kind than anybody gives is not worth the memory.
+_TENS: Final = b"012345"
+# Hours come again from batch to batch.
 _REMEMBERED: Final = 1_024
-_LONGEST_KIND: Final = 256
 
 
 def decode_messages(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> MessageColumns:
@@ -89,124 +77,111 @@ def _plain_messages(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumn
 
 
 def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
-    # By the column: to look at record after record takes twice as long. What stands around the messages is nearly the
-    # same in each, and is not parsed each time: where every part is sound, so is the record that they make.
-    ids, messages, kinds, ends = zip(*_cut(data), strict=True)
-    sources, types = _kinds_in(set(kinds))
-    details = _after_moments(ends)
-    task_ids, metadata = _details_in(set(details))
+    # By the column: to look at record after record takes twice as long.
+    records, end = _records_in(data)
+    ids, messages, sources, types, moments = zip(*map(_required, records), strict=True)
+    known = {kind: _TYPES.get(kind, kind) for kind in set(types)}
+    if not (_are_ids(ids) and set(map(type, known)) == {str} and _are_moments(moments)):
+        raise ValueError
+    details = _details_in(records, end)
     return MessageColumns(
         list(seqs),
-        _ids_in(ids),
-        _values(messages),
-        list(map(sources.__getitem__, kinds)),
-        list(map(types.__getitem__, kinds)),
-        list(map(task_ids.__getitem__, details)),
-        list(map(metadata.__getitem__, details)),
+        list(ids),
+        list(messages),
+        list(map(_SOURCES.__getitem__, sources)),
+        list(map(known.__getitem__, types)),
+        *details,
     )
 
 
-def _cut(data: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-    """Yield the pieces of each record: the id, the message, source and type, and the rest from the time on.
+def _records_in(data: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Parse records without their mark, all at once; fields that all of them end with are parsed once, and left out.
 
-    Raises ValueError where what stands between them is missing.
+    Raises ValueError unless each is one JSON value by itself.
     """
-    for record in data:
-        if not record.startswith(_BEFORE_ID):
-            raise ValueError
-        id_end = record.index(_BEFORE_MESSAGE)
-        # The last one: a message may have fields of the same names, and metadata hardly ever has.
-        message_end = record.rindex(_BEFORE_SOURCE)
-        kind_end = record.index(_BEFORE_TIMESTAMP, message_end)
-        yield (
-            record[_ID_AT:id_end],
-            record[id_end + _TO_MESSAGE : message_end],
-            record[message_end + _TO_SOURCE : kind_end],
-            record[kind_end + _TO_TIMESTAMP :],
-        )
-
-
-def _ids_in(parts: Sequence[bytes]) -> list[str]:
-    ids = _texts(parts)
-    lengths = set(map(len, ids))
-    if min(lengths) < 1 or max(lengths) > ID_CHARACTERS:
+    end, fields = _end_of(data[0])
+    bare = _without(MARK, end, data)
+    if bare is None:
+        fields, bare = {}, _without(MARK, b"}", data)
+    if bare is None:
         raise ValueError
-    return ids
-
-
-def _values(parts: Sequence[bytes]) -> list[Any]:
-    """Parse JSON values, all at once. Raises ValueError unless each part is one by itself."""
-    # Their keys are often the same; to remember values too takes longer than to make them.
-    values: list[Any] = from_json(b"[" + _BETWEEN_VALUES.join(parts) + b"]", cache_strings="keys")
-    if len(values) != 2 * len(parts) - 1 or values[1::2] != [_NUMBER] * (len(parts) - 1):
+    # Their keys are always the same; to remember values too takes longer than to make them.
+    values: list[Any] = from_json(bare, cache_strings="keys")
+    if len(values) != 2 * len(data) - 1 or values[1::2] != [_NUMBER] * (len(data) - 1):
         raise ValueError
-    return values[::2]
+    return values[::2], fields
 
 
-def _texts(parts: Sequence[bytes]) -> list[str]:
-    """Parse the insides of JSON strings, all at once. Raises ValueError unless each part is one by itself."""
-    text: str = from_json(b'"' + _BETWEEN_TEXTS.encode().join(parts) + b'"')
-    texts = text.split(_BETWEEN_TEXTS)
-    if len(texts) != len(parts):
+def _end_of(record: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Return what stands after the time of a record, as bytes and as fields."""
+    _, _, after = record.rpartition(_BEFORE_TIMESTAMP)
+    end = after[len(_MOMENT) + 1 :]
+    try:
+        # If it was within metadata, there is one more brace, so that it is no JSON.
+        return (end, from_json(b"{" + end[1:])) if end.startswith(b",") else (b"}", {})
+    except ValueError:
+        return b"}", {}
+
+
+def _without(start: bytes, end: bytes, data: Sequence[bytes]) -> bytes | None:
+    """Return records as a JSON list of objects without their start and their end; None if another has other ones."""
+    whole = _BETWEEN.join(data)
+    # In the whole text: to look at each record takes longer.
+    bare = whole.replace(end + _BETWEEN + start, b"}" + _BETWEEN + b"{")
+    is_each = len(whole) - len(bare) == (len(start) + len(end) - 2) * (len(data) - 1)
+    if not (is_each and whole.startswith(start) and whole.endswith(end)):
+        return None
+    return b"[{" + bare[len(start) : -len(end)] + b"}]"
+
+
+def _details_in(
+    records: Sequence[dict[str, Any]], end: dict[str, Any]
+) -> tuple[list[str | None], list[Mapping[str, Any]]]:
+    """Return the task ids and the metadata of records, given the fields that all of them end with.
+
+    Raises ValueError for a record that holds what an event may not.
+    """
+    more = sum(map(len, records)) - len(_REQUIRED) * len(records)
+    if not end:
+        return _optional_in(records, more)
+    if more:
         raise ValueError
-    return texts
+    task_ids, metadata = _optional_in([end], len(end))
+    return task_ids * len(records), metadata * len(records)
 
 
-def _kinds_in(parts: Iterable[bytes]) -> tuple[dict[bytes, EventSource], dict[bytes, EventType | str]]:
-    """Return the source and the type that stand in each part."""
-    found = {part: _kind_in(part) for part in parts}
-    return {part: source for part, (source, _) in found.items()}, {part: kind for part, (_, kind) in found.items()}
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _kind_in(part: bytes) -> tuple[EventSource, EventType | str]:
-    source, name, kind = part.partition(b'","type":"')
-    if not name or len(part) > _LONGEST_KIND:
-        raise ValueError
-    [text] = _texts([kind])
-    return _SOURCES[source], _TYPES.get(text, text)
-
-
-def _details_in(parts: set[bytes]) -> tuple[dict[bytes, str | None], dict[bytes, Mapping[str, Any]]]:
-    """Return the task id and the metadata that stand in each part, the end of a record."""
+def _optional_in(records: Sequence[dict[str, Any]], count: int) -> tuple[list[str | None], list[Mapping[str, Any]]]:
+    """Return the task ids and the metadata of records; they have `count` fields that an event may be without."""
     # Made here: what somebody puts into it must not be in each message that is read later.
-    no_metadata: dict[str, Any] = {}
-    more = list(parts - {_NOTHING_MORE})
-    records = _values([b"{" + part[1:] for part in more if part.startswith(b",")]) if more else []
-    if not set(map(tuple, records)) <= _SHAPES:
+    nothing: dict[str, Any] = {}
+    if not count:
+        return [None] * len(records), [nothing] * len(records)
+    task_ids, metadata, usages = ([record.get(name) for record in records] for name in _OPTIONAL)
+    ids, dicts, spent = ([each for each in column if each is not None] for column in (task_ids, metadata, usages))
+    # A null is no value, and so one field too many.
+    is_sound = count == len(ids) + len(dicts) + len(spent) and set(map(type, dicts)) <= {dict}
+    if not (is_sound and (not ids or _are_ids(ids)) and all(map(is_sound_record, spent))):
         raise ValueError
-    task_ids = {part: record.get("task_id") for part, record in zip(more, records, strict=True)}
-    metadata = {part: record.get("metadata", no_metadata) for part, record in zip(more, records, strict=True)}
-    ids = [record["task_id"] for record in records if "task_id" in record]
-    usages = [record["token_usage"] for record in records if "token_usage" in record]
-    if not (_are_ids(ids) and set(map(type, metadata.values())) <= {dict} and all(map(is_sound_record, usages))):
-        raise ValueError
-    task_ids[_NOTHING_MORE], metadata[_NOTHING_MORE] = None, no_metadata
-    return task_ids, metadata
+    return task_ids, [nothing if each is None else each for each in metadata]
 
 
 def _are_ids(ids: Sequence[Any]) -> bool:
     # No lone surrogates: the parser refuses them.
-    return all(type(each) is str and 0 < len(each) <= ID_CHARACTERS for each in ids)
+    lengths = set(map(len, ids))
+    return set(map(type, ids)) == {str} and min(lengths) > 0 and max(lengths) <= ID_CHARACTERS
 
 
-def _after_moments(ends: Sequence[bytes]) -> Sequence[bytes]:
-    """Return what stands after the time that each end begins with. Raises ValueError unless it is as it is written."""
-    whole = b"".join([end[: len(_MOMENT)] for end in ends])
-    if whole.translate(_DIGITS_AS_0) != _MOMENT * len(ends):
-        moments, _, details = zip(*map(_at_end_of_moment, ends), strict=True)
-        if not all(map(_is_moment, moments)):
-            raise ValueError
-        return details
+def _are_moments(texts: Sequence[str]) -> bool:
+    """Tell whether all texts are times as they are written."""
+    whole = "".join(texts).encode()  # as bytes: texts are translated much more slowly
+    if whole.translate(_DIGITS_AS_0) != _MOMENT * len(texts):
+        return all(map(_is_moment, texts))
     # The hours of a batch are few; minutes and seconds are looked at all at once.
-    minutes, seconds = whole[_MINUTE_AT :: len(_MOMENT)], whole[_SECOND_AT :: len(_MOMENT)]
-    is_one_hour = whole.count(whole[:_MINUTE_AT]) == len(ends)
-    hours = {end[:_MINUTE_AT] for end in (ends[:1] if is_one_hour else ends)}
-    if not (max(minutes) < _SIX and max(seconds) < _SIX and all(map(_is_hour, hours))):
-        raise ValueError
-    return [end[len(_MOMENT) :] for end in ends]
+    tens = whole[_MINUTE_AT :: len(_MOMENT)] + whole[_SECOND_AT :: len(_MOMENT)]
+    hours = {text[:_MINUTE_AT] for text in texts}
+    return not tens.translate(None, _TENS) and all(map(_is_hour, hours))
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _is_hour(start: bytes) -> bool:
-    return _is_moment(start + b"00:00Z") is not None
+def _is_hour(start: str) -> bool:
+    return _is_moment(start + "00:00Z") is not None

@@ -40,13 +40,13 @@ class SlowBackend(MemoryBackend):
         super().__init__()
         self.is_down = False
 
-    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         await asyncio.sleep(0)
         receipt = await super().create(key, creation, commit)
         await asyncio.sleep(0)
         return receipt
 
-    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         await asyncio.sleep(0)
         if self.is_down:
             raise StoreUnavailable("the line is dead")
@@ -437,7 +437,7 @@ async def test_two_tasks_through_one_handle_leave_its_events_in_order(
 
 async def test_answers_that_come_in_another_order_leave_the_events_in_order(chat: ActiveSession) -> None:
     class Reordering(MemoryBackend):
-        async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # as above
+        async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
             receipt = await super().commit(key, commit)
             for _ in range(10 - receipt.revision):
                 await asyncio.sleep(0)

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from a2a_session_manager import StoreFull
-from a2a_session_manager.concurrency.cancellation import finish
+from a2a_session_manager.concurrency.cancellation import DoneWrite, finish
 from tests.stops import STOPS, Reached, Stop, soon, task_cancel
 
 PATIENCE = 5.0
@@ -164,6 +164,18 @@ async def test_a_write_that_is_done_already_answers_even_a_cancelled_caller() ->
         answer = await finish(write, patience=PATIENCE)
 
     assert answer == "written"
+
+
+async def test_a_write_without_a_future_answers_at_once_and_even_a_cancelled_caller() -> None:
+    turns: list[str] = []
+    asyncio.get_running_loop().call_soon(turns.append, "another's")
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        answers = [await finish(DoneWrite("written"), patience=PATIENCE), await DoneWrite("written")]
+
+    assert answers == ["written"] * 2
+    assert turns == []
 
 
 async def test_a_write_that_has_failed_already_raises_its_failure() -> None:

@@ -190,7 +190,7 @@ class CutsWhatIsWhole(BaseSessionStore):
 
 
 class _Sleepy(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         time.sleep(0.001)
         return super().commit(key, commit)
 
@@ -231,7 +231,7 @@ class IgnoresPageLimits(BaseSessionStore):
 
 
 class _Forgetful(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         stored = self._sessions.get(key)
         if stored is not None:
             stored.seqs.clear()
@@ -260,7 +260,7 @@ class EchoesAKnownEvent(InMemorySessionStore):
 
 
 class _ForgetsWriteIds(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         stored = self._sessions.get(key)
         if stored is not None:
             for write_id in list(stored.first_results)[:-1]:
@@ -280,11 +280,11 @@ class _Upserting(MemoryBackend):
         super().__init__()
         self._graves: dict[SessionKey, StoredSession] = {}
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         self._graves.update(self._sessions)
         return super().delete(key, creation_id, cascade=cascade, guard=guard)
 
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # either
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         if key not in self._sessions and key in self._graves:
             risen = self._graves[key]
             risen.head.parent_id, risen.tree, risen.children = None, StoredTree(), {}
@@ -302,7 +302,7 @@ class BringsADeletedSessionBack(BaseSessionStore):
 
 
 class _Torn(YieldingBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # as above
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:  # type: ignore[override]  # any awaitable will do
         return self._torn(asyncio.current_task(), key, commit)
 
     async def _torn(self, caller: asyncio.Task[Any] | None, key: SessionKey, commit: EncodedCommit) -> Receipt:
@@ -325,7 +325,7 @@ class TearsAtCancellation(BaseSessionStore):
 
 
 class _CountsTwice(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         self._commits += 1
         return super().commit(key, commit)
 
@@ -376,7 +376,7 @@ class StaysOpenWhenClosed(BaseSessionStore):
 
 
 class _ByTheClock(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         receipt = super().commit(key, commit)
         self._sessions[key].head.updated_at = commit.written_at
         return receipt
@@ -390,7 +390,7 @@ class GoesByTheClock(BaseSessionStore):
 
 
 class _Mending(MemoryBackend):
-    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
         state = {name.encode(errors="replace").decode(): data for name, data in commit.state.items()}
         return super().create(key, creation, replace(commit, state=state))
 
@@ -431,10 +431,10 @@ class RoundsLargeSums(BaseSessionStore):
 
 
 class _Unguarded(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         return super().commit(key, replace(commit, expected_revision=None))
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         return super().delete(key, creation_id, cascade=cascade, guard=None)
 
 
@@ -446,7 +446,7 @@ class IgnoresTheGuard(BaseSessionStore):
 
 
 class _Untagged(MemoryBackend):
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         return super().commit(key, replace(commit, expected_tag=""))
 
 
@@ -467,9 +467,7 @@ class KnowsNoOtherStore(InMemorySessionStore):
 
 
 class _TwoSteps(YieldingBackend):
-    async def delete(  # type: ignore[override]  # both are awaitable
-        self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None
-    ) -> None:
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         stored = self._sessions.get(key)
         if stored is not None:
             commit_rules.check_guard(stored.head, guard)

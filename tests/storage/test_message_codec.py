@@ -217,6 +217,30 @@ def test_records_that_end_alike_are_read_as_the_events_do(before: bytes, after: 
     same_as_by_the_events(records)
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"a": "b", "timestamp": "2026-01-30T10:00:00.000000Z"},
+        {"a": "b", "timestamp": "2026-01-30T10:00:00.000000Z", "task_id": "r2"},
+        {"a": [{"b": "c", "timestamp": "2026-01-30T10:00:00.000000Z", "metadata": {}}]},
+    ],
+)
+def test_metadata_that_look_like_the_end_of_a_record_are_read_as_metadata(metadata: dict[str, Any]) -> None:
+    found = same_as_by_the_events(
+        stored(*(SessionEvent(message={"n": n}, task_id="r", metadata=metadata) for n in range(3)))
+    )
+
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("metadata", [{}, {"framework": "x"}])
+def test_a_record_without_its_mark_is_damage_among_good_ones(metadata: dict[str, Any]) -> None:
+    records = stored(*(SessionEvent(message={"n": n}, metadata=metadata) for n in range(3)))
+    records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1,', b"", 1))
+
+    assert same_as_by_the_events(records)[1] == 2
+
+
 def test_a_newer_format_is_named() -> None:
     records = stored(SessionEvent(message="a"), SessionEvent(message="b"))
     records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1', b'"v":2'))
@@ -239,6 +263,7 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
         SessionEvent(message="x", timestamp=datetime(2024, 2, 29, tzinfo=timezone(timedelta(hours=5, minutes=30)))),
     )
     alike = stored(*(SessionEvent(message={"n": n}, metadata={"framework": "x"}, task_id="r") for n in range(3)))
+    assert len({id(message.metadata) for message in by_the_batch(alike)}) == 1
     expected, alike_expected = by_the_events(records), by_the_events(alike)
     monkeypatch.setattr(message_codec, "decode_event", refused)
 

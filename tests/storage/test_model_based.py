@@ -429,13 +429,13 @@ def shown(session: Session[Any]) -> list[tuple[int | None, str, Any]]:
 class YieldingBackend(MemoryBackend):
     """Memory whose every verb takes a few turns of the loop, as a store with I/O does."""
 
-    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         await asyncio.sleep(0)
         receipt = await super().create(key, creation, commit)
         await asyncio.sleep(0)
         return receipt
 
-    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # as above
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         await asyncio.sleep(0)
         receipt = await super().commit(key, commit)
         await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -39,17 +39,17 @@ class UnsureBackend(MemoryBackend):
         self.lose = 0
         self.write_ids: list[str | None] = []
 
-    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         return await self._unsure(commit, lambda: super(UnsureBackend, self).create(key, creation, commit))
 
-    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # a coroutine where memory returns a future
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         return await self._unsure(commit, lambda: super(UnsureBackend, self).commit(key, commit))
 
     async def load(self, *args: Any, **kwargs: Any) -> list[LoadedSession | None]:
         await asyncio.sleep(0)
         return await super().load(*args, **kwargs)
 
-    async def _unsure(self, commit: EncodedCommit, write: Callable[[], asyncio.Future[Receipt]]) -> Receipt:
+    async def _unsure(self, commit: EncodedCommit, write: Callable[[], Awaitable[Receipt]]) -> Receipt:
         self.write_ids.append(commit.write_id)
         await asyncio.sleep(0)
         if self.refuse:

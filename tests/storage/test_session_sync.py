@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -118,14 +119,14 @@ class AnswersAppendsLate(MemoryBackend):
         super().__init__()
         self.has_written, self.may_answer = asyncio.Event(), asyncio.Event()
 
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         receipt = super().commit(key, commit)
         if not commit.events:
             return receipt
         self.has_written.set()
         return asyncio.ensure_future(self._answered_late(receipt))
 
-    async def _answered_late(self, receipt: asyncio.Future[Receipt]) -> Receipt:
+    async def _answered_late(self, receipt: Awaitable[Receipt]) -> Receipt:
         await self.may_answer.wait()
         return await receipt
 

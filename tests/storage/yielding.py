@@ -44,14 +44,14 @@ class YieldingBackend(MemoryBackend):
         super().__init__()
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
-    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # both are awaitable
+    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         async with self.alone():
             await turn()
             receipt = await super().create(key, creation, commit)
             await turn()
             return receipt
 
-    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:  # type: ignore[override]  # both are awaitable
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         async with self.alone():
             await turn()
             stored = self._sessions.get(key)
@@ -69,9 +69,7 @@ class YieldingBackend(MemoryBackend):
             await turn()
             return receipt
 
-    async def delete(  # type: ignore[override]  # both are awaitable
-        self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None
-    ) -> None:
+    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         async with self.alone():
             await turn()
             await super().delete(key, creation_id, cascade=cascade, guard=guard)

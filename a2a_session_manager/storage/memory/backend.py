@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
 
+from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
@@ -28,13 +28,11 @@ from a2a_session_manager.storage.records import (
     TreeTotals,
 )
 
-ResultT = TypeVar("ResultT")
-
 
 class MemoryBackend(Backend):
     """No lock: no method awaits between reading and writing, so every commit is atomic as it stands.
 
-    Writes return futures that are done: they cannot be cut off, and need no task.
+    Writes are done when they return: they cannot be cut off, and need no task.
     """
 
     def __init__(self) -> None:
@@ -49,28 +47,26 @@ class MemoryBackend(Backend):
     def statistics(self) -> StoreStatistics:
         return StoreStatistics(commits=self._commits, followers=self.followers)
 
-    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
         stored = self._sessions.get(key)
         if stored is not None:
-            return _done(stored.first_receipt(commit))
+            return DoneWrite(stored.first_receipt(commit))
         stored = StoredSession(heads.new_head(key, creation), StoredTree())
         commit_rules.decide(stored.head, commit, stored.seqs.get)  # what raises here must not leave a line of the tree
         self._link(stored, creation)
-        return _done(stored.write(commit))
+        return DoneWrite(stored.write(commit))
 
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> asyncio.Future[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         self._commits += 1
         stored = self._sessions.get(key)
         if stored is None:
             raise SessionNotFound(key.id)
-        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        done.set_result(stored.write(commit))
-        return done
+        return DoneWrite(stored.write(commit))
 
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Future[None]:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         stored = self._sessions.get(key)
         if stored is None or stored.head.creation_id != creation_id:
-            return _done(None)
+            return DoneWrite(None)
         commit_rules.check_guard(stored.head, guard)
         if stored.children and not cascade:
             raise InvalidSessionOperation(
@@ -81,7 +77,7 @@ class MemoryBackend(Backend):
         if stored.head.parent_id is not None:
             self._sessions[SessionKey(key.namespace, stored.head.parent_id)].children.pop(key.id)
         self._remove(stored)
-        return _done(None)
+        return DoneWrite(None)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -181,12 +177,6 @@ class MemoryBackend(Backend):
                 return
             if not roots_only or self._sessions[SessionKey(namespace, session_id)].head.parent_id is None:
                 yield session_id
-
-
-def _done(result: ResultT) -> asyncio.Future[ResultT]:
-    future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-    future.set_result(result)
-    return future
 
 
 def _copied(totals: Totals) -> Totals:

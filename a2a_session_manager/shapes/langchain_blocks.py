@@ -41,7 +41,7 @@ def read_block(block: Mapping[str, Any]) -> list[Part]:
     inner = block.get("value")
     if kind == "non_standard" and isinstance(inner, Mapping) and type_of(inner) != kind:
         found = read_block(inner)
-        return [Other(block)] if isinstance(found[0], Other) else [each._replace(raw=block) for each in found]
+        return [Other(block)] if isinstance(found[0], Other) else found
     return _read_others(block, kind)
 
 

@@ -121,10 +121,14 @@ _BY_ITSELF: Final = {Instruction: "system", Result: "tool"}
 def split(message: Message) -> list[Message]:
     """Return a message as several that each speak in one role: instructions, results, and what else is said, in order.
 
-    Hosted results stay beside their calls.
+    Hosted results stay beside their calls. Results that stand beside what a user says come first, as nothing may stand
+    between a call and its result.
     """
     found: list[Message] = []
-    for part in message.parts:
+    parts = message.parts
+    if message.role != "assistant":
+        parts = tuple(sorted(parts, key=lambda part: not isinstance(part, Result)))
+    for part in parts:
         role: Any = message.role if isinstance(part, Result) and part.is_hosted else _BY_ITSELF.get(type(part))
         role = role or ("assistant" if message.role == "assistant" else _without_results(message.role))
         if found and found[-1].role == role:

@@ -1,7 +1,7 @@
 """pydantic-ai's requests and responses, as its type adapter for messages dumps them.
 
-A request's `instructions` are read as an instruction of it. pydantic-ai repeats them in every request, and sends those
-of the last one.
+A request's `instructions` are read as an instruction of it, but for a request that answers calls: pydantic-ai repeats
+them in each, and sends those of the last one alone.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from a2a_session_manager.shapes.shape import (
     image_type,
     mappings,
     text_for,
+    text_or_none,
     text_said,
 )
 
@@ -53,8 +54,8 @@ def _read(message: Mapping[str, Any]) -> Message:
         parts += read_part(part) if isinstance(part, Mapping) else [Other(part)]
     if message.get("kind") == "response":
         return Message("assistant", tuple(parts), NAME, None, message)
-    instructions = message.get("instructions")
-    if isinstance(instructions, str) and instructions:
+    instructions = text_or_none(message.get("instructions"))
+    if instructions is not None and not any(isinstance(part, Result) for part in parts):
         parts.insert(0, Instruction(instructions, instructions))
     return Message(_role_of(parts), tuple(parts), NAME, None, message)
 
@@ -87,10 +88,10 @@ def _written_again(message: Message) -> list[RawMessage]:
         return [raw]
     kept = {id(part.raw) for part in message.parts}
     parts = [part for each in raw["parts"] if (part := _part_again(each, kept)) is not None]
-    has_instructions = bool(raw.get("instructions"))
-    if has_instructions and id(raw["instructions"]) not in kept:
-        raw, has_instructions = {**raw, "instructions": None}, False
-    return [{**raw, "parts": parts}] if parts or has_instructions else []
+    instructions = [part.raw for part in message.parts if _stands_beside(part)]
+    if not instructions and any(map(_stands_beside, _read(raw).parts)):
+        raw = {**raw, "instructions": None}
+    return [{**raw, "parts": parts}] if parts or instructions else []
 
 
 def _part_again(part: Any, kept: set[int]) -> Any:

@@ -205,6 +205,7 @@ def test_whatever_a_content_holds_is_read_and_written_as_it_was(content: dict[st
         {"id": "1", "role": "user", "parts": []},
         {"kind": "message", "role": "user", "messageId": "1", "parts": [{"kind": "text", "text": "hi"}]},  # A2A's
         {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hi"}]},
+        {"messageId": "1", "role": "user", "parts": [{"text": "hi"}]},
         {"role": "user", "parts": [{"type": "text", "content": "hi"}]},  # OpenTelemetry's
         {"role": "critic", "parts": [{"text": "hi"}]},
         {"role": ["user"], "parts": [{"text": "hi"}]},

@@ -158,6 +158,14 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
         Message("user", (Json([{"msg": "missing"}]),)),
     ),
     (
+        request(RETURNED, instructions="be kind"),
+        Message("tool", (Result("c1", "search", (Text("120 EUR"),)),)),
+    ),
+    (
+        request(PROMPT, RETURNED),
+        Message("user", (Instruction("be brief"), Result("c1", "search", (Text("120 EUR"),)))),
+    ),
+    (
         request(RETURNED, ASKED),
         Message("user", (Result("c1", "search", (Text("120 EUR"),)), Text("hi"))),
     ),
@@ -210,6 +218,7 @@ def test_whatever_a_message_holds_is_read_and_written_as_it_was(message: dict[st
         (request(LOOK), [0, 1], [request({**LOOK, "content": ["look", LINK]})]),
         (request(LOOK, RETURNED), [3], [request(RETURNED)]),
         (request(LOOK), [], []),
+        (request(RETURNED, ASKED, instructions="be kind"), [0], [request(RETURNED, instructions="be kind")]),
         (response({"part_kind": "text", "content": " "}, CALL), [1], [response(CALL)]),
         (response(CALL), [], []),
     ],
@@ -321,7 +330,7 @@ def test_a_message_of_the_normal_form_is_written_and_what_is_lost_is_said(
 
 
 def test_parts_of_several_requests_are_written_as_they_came() -> None:
-    requests = [request(RETURNED, instructions="be kind"), request(LOOK), request(PROMPT, ASKED)]
+    requests = [request(RETURNED), request(LOOK, instructions="be kind"), request(PROMPT, ASKED)]
     parts: list[Part] = [part for each in requests for part in SHAPE.read(each).parts]
     made = Result("c2", "f", (Text("stopped"),), is_error=True)
 

@@ -19,7 +19,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
-from a2a_session_manager.shapes.client_objects import plain_message
+from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
 from a2a_session_manager.tokens.counting import TokenCounter
 from a2a_session_manager.usage.provider_usage import usage_from
 
@@ -334,7 +334,7 @@ class ActiveLog:
 
     def _event(self, item: object, id: str | None) -> SessionEvent[Any]:
         if not isinstance(item, SessionEvent):
-            message = item if isinstance(item, Mapping) else plain_message(item)
+            message = plain_parts(item) if isinstance(item, Mapping) else plain_message(item)
             if message is None:
                 raise InvalidEvent(
                     f"{shown(item)} is no event: append a SessionEvent, a chat message, or a message of an official "

@@ -9,13 +9,17 @@ import base64
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.shapes import responses
-from a2a_session_manager.shapes.shape import RawMessage, mappings
+from a2a_session_manager.shapes.shape import RawMessage
 
 _Dump: TypeAlias = Callable[[Any], RawMessage | None]
+_Found = TypeVar("_Found", _Dump, _Dump | str)
+
+_PART_KEYS: Final = ("content", "parts", "tool_calls")
+_JSON_TYPES: Final = frozenset({dict, str})
 
 
 def plain_message(item: object) -> RawMessage | None:
@@ -27,10 +31,27 @@ def plain_message(item: object) -> RawMessage | None:
     found = _known(kind)
     if isinstance(found, str):
         raise InvalidEvent(f"{type(item).__name__} is no message, but has some in it: {found}")
-    if found is None:
-        return None
+    return None if found is None else _dump(found, item)
+
+
+def plain_parts(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message with clients' objects among its parts, such as `reply.content`, as JSON; others as they are."""
+    changed: dict[str, Any] = {}
+    for key in _PART_KEYS:
+        parts = message.get(key)
+        if type(parts) is list and not _JSON_TYPES.issuperset(map(type, parts)):
+            changed[key] = [each if type(each) in _JSON_TYPES else _plain_part(each) for each in parts]
+    return {**message, **changed} if changed else message
+
+
+def _plain_part(part: Any) -> Any:
+    found = _named_in(_PART_CLASSES, type(part))
+    return part if found is None else _dump(found, part)
+
+
+def _dump(dump: _Dump, item: object) -> RawMessage | None:
     try:
-        return found(item)
+        return dump(item)
     except Exception as error:  # what a user put into it may raise anything when it is dumped
         raise InvalidEvent(f"{type(item).__name__} cannot be dumped as JSON: {error}") from error
 
@@ -38,12 +59,13 @@ def plain_message(item: object) -> RawMessage | None:
 @lru_cache(maxsize=256)
 def _known(kind: type[Any]) -> _Dump | str | None:
     """Return how objects of a class are dumped, or what is to be appended in place of one."""
-    for each in kind.__mro__:
-        package = each.__module__.partition(".")[0]
-        found = _CLASSES.get(f"{package}.{each.__name__}")
-        if found is not None:
-            return found
-    return _PROTOBUF.get(getattr(getattr(kind, "DESCRIPTOR", None), "full_name", ""))
+    found = _named_in(_CLASSES, kind)
+    return found or _PROTOBUF.get(getattr(getattr(kind, "DESCRIPTOR", None), "full_name", ""))
+
+
+def _named_in(classes: Mapping[str, _Found], kind: type[Any]) -> _Found | None:
+    names = (f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in kind.__mro__)
+    return next((classes[name] for name in names if name in classes), None)
 
 
 def _dumped(item: Any, **options: Any) -> RawMessage:
@@ -67,9 +89,20 @@ def _openai_chat(item: Any) -> RawMessage:
         plain.pop(key, None)
     if isinstance(plain.get("audio"), Mapping):
         plain["audio"] = {"id": plain["audio"].get("id")}
-    for call in mappings(plain.get("tool_calls")):
-        call.get("function", {}).pop("parsed_arguments", None)
+    for call in plain.get("tool_calls", ()):
+        _without_parsed(call)
     return {"role": plain.pop("role", "assistant"), "content": plain.pop("content", None), **plain}
+
+
+def _openai_part(item: Any) -> RawMessage:
+    return _without_parsed(_as_sent(item))
+
+
+def _without_parsed(call: RawMessage) -> RawMessage:
+    """Return a call of a tool without what the client has parsed out of it."""
+    if isinstance(call.get("function"), dict):
+        call["function"].pop("parsed_arguments", None)
+    return call
 
 
 def _openai_item(item: Any) -> RawMessage | None:
@@ -183,6 +216,12 @@ _CLASSES: Final[Mapping[str, _Dump | str]] = {
     "ag_ui.RunAgentInput": "append(*input.messages)",
     "ag_ui.MessagesSnapshotEvent": "append(*event.messages)",
     "strands.AgentResult": "append(result.message)",
+}
+_PART_CLASSES: Final[Mapping[str, _Dump]] = {
+    "openai.BaseModel": _openai_part,
+    "anthropic.BaseModel": _block,
+    "google.Part": _without_nulls,
+    "ag_ui.GeneratedBaseModel": _without_nulls,
 }
 _PROTOBUF: Final[Mapping[str, _Dump | str]] = {
     "lf.a2a.v1.Message": _a2a_protobuf,

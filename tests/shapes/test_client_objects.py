@@ -11,8 +11,9 @@ from agents.usage import Usage
 from openai.types.chat import ChatCompletion, ParsedChatCompletionMessage
 from openai.types.responses import Response
 
+from a2a_session_manager import EventType, SessionManager
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.shapes.client_objects import plain_message
+from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
 from a2a_session_manager.shapes.recognition import read_message
 
 CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"to": "OSL"}'}}
@@ -125,3 +126,28 @@ def test_a_whole_answer_is_refused_and_its_messages_are_named(item: object, reme
 )
 def test_anything_else_is_no_message(item: object) -> None:
     assert plain_message(item) is None
+
+
+def test_calls_that_were_taken_out_of_a_message_are_json_again() -> None:
+    message = answer(tool_calls=[CALL]).choices[0].message
+
+    found = plain_parts({"role": "assistant", "content": None, "tool_calls": message.tool_calls})
+
+    assert found == {"role": "assistant", "content": None, "tool_calls": [CALL]}
+
+
+def test_a_message_without_objects_in_it_is_itself() -> None:
+    message = {"role": "user", "content": ["hi", {"type": "text", "text": "you"}]}
+
+    assert plain_parts(message) is message
+
+
+async def test_what_a_client_returned_is_appended_as_it_is() -> None:
+    message = answer(tool_calls=[CALL]).choices[0].message
+    async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
+        events = await chat.append(message, {"role": "assistant", "content": None, "tool_calls": message.tool_calls})
+
+        assert [event.message["tool_calls"] for event in events] == [[CALL], [CALL]]
+        assert {event.type for event in events} == {EventType.TOOL_CALL}
+        with pytest.raises(InvalidEvent, match="is no message, but has some in it"):
+            await chat.append(response())

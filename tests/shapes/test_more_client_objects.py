@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.shapes.client_objects import plain_message
+from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
 from a2a_session_manager.shapes.recognition import read_message
 from tests.shapes.checks import spoken
 
@@ -194,3 +194,14 @@ def test_what_is_in_an_answer_beside_messages_is_no_message() -> None:
     assert plain_message(anthropic.Message.model_validate(claude()).usage) is None
     assert plain_message(langchain.RemoveMessage(id="m1")) is None
     assert plain_message(gemini.Part(text="hi")) is None
+
+
+def test_parts_that_are_objects_are_json_again() -> None:
+    block = {"type": "tool_use", "id": "t1", "name": "f", "input": {"q": None}}
+    reply = anthropic.Message.model_validate(claude(block))
+
+    assert plain_parts({"role": "assistant", "content": reply.content}) == {"role": "assistant", "content": [block]}
+    assert plain_parts({"role": "user", "parts": [gemini.Part(text="hi")]}) == {
+        "role": "user",
+        "parts": [{"text": "hi"}],
+    }

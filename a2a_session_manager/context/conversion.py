@@ -10,7 +10,7 @@ from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.shapes import openai_chat
-from a2a_session_manager.shapes.normal_form import Instruction, Message, Text, split, text_of
+from a2a_session_manager.shapes.normal_form import Call, Instruction, Message, Part, Result, Text, split, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import Losses, Shape
 
@@ -68,7 +68,7 @@ class _Conversion:
             for message, seq in zip(messages, seqs, strict=True):
                 self._write(message, seq)
             return
-        for message, seq in self._regrouped(messages, seqs):
+        for message, seq in self._regrouped(_as_called(messages, self._shape), seqs):
             self._write(message, seq)
 
     def _regrouped(self, messages: Sequence[Message], seqs: Sequence[int]) -> Iterator[tuple[Message, int]]:
@@ -112,6 +112,25 @@ class _Conversion:
         if losses:
             text = f"event {seq} holds what {self._shape.name} cannot: {', '.join(dict.fromkeys(losses))}"
             self._made.findings.append(Finding("not_converted", (seq,), text))
+
+
+def _as_called(messages: Sequence[Message], shape: Shape) -> list[Message]:
+    """Return the messages of an exchange, with what only the call says in its result too: the kind, and the name."""
+    calls = {part.id: part for message in messages for part in message.parts if isinstance(part, Call)}
+
+    def completed(part: Part) -> Part:
+        call = calls.get(part.call_id) if isinstance(part, Result) and part.call_id else None
+        if call is None or not isinstance(part, Result):
+            return part
+        name = part.name or call.name if shape.names_results else part.name
+        return part._replace(kind=part.kind or call.kind, name=name)
+
+    return [
+        message._replace(parts=tuple(map(completed, message.parts)))
+        if any(isinstance(part, Result) for part in message.parts)
+        else message
+        for message in messages
+    ]
 
 
 def _system(instructions: Sequence[Message], shape: Shape) -> Any:

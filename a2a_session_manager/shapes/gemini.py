@@ -89,6 +89,7 @@ SHAPE: Final = Shape(
     has_system_apart=True,
     begins_with_user=True,
     refuses_blank_text=True,
+    names_results=True,
 )
 
 

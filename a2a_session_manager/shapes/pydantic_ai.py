@@ -78,7 +78,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return _request(message, losses, is_own=is_own)
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, joins_results=True)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, joins_results=True, names_results=True)
 
 
 def _written_again(message: Message) -> list[RawMessage]:

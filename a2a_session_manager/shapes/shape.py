@@ -75,6 +75,7 @@ class Shape:
         refuses_blank_text: a text part must not be empty, also beside others.
         holds_results: a call's result stands in the message of the call: it is written by adding it there.
         as_input: returns a message of this format as it may be sent, without what a client dumps of an answer beside.
+        names_results: a result has to name its tool, and not its call alone.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Shape:
     alternates: bool = False
     splits_answers: bool = False
     refuses_blank_text: bool = False
+    names_results: bool = False
     holds_results: bool = False
     as_input: Callable[[RawMessage], RawMessage] = _as_it_is
 

@@ -67,9 +67,11 @@ def _read(message: Mapping[str, Any]) -> Message:
 def _write(message: Message, losses: Losses) -> list[RawMessage]:
     if message.shape == NAME and message.raw is not None:
         return _written_again(message)
-    results = [part for part in message.parts if isinstance(part, Result)]
+    results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
     if results:
-        rest = message._replace(parts=tuple(part for part in message.parts if not isinstance(part, Result)))
+        rest = message._replace(
+            parts=tuple(part for part in message.parts if not isinstance(part, Result) or part.is_hosted)
+        )
         return [*(_result_message(each, losses) for each in results), *(_write(rest, losses) if rest.parts else [])]
     role = message.role if message.role in ("system", "user", "assistant") else "user"
     written: RawMessage = {"role": role, "content": _content(message.parts, role, losses)}
@@ -154,9 +156,9 @@ def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
             return {"type": "text", "text": part.text}
         if role == "user":
             return _media_part(part, losses)
-    if isinstance(part, Call):
+    if isinstance(part, Call | Result):
         if part.is_hosted:
-            losses.append(f"hosted call {part.name}")
+            losses.append(f"hosted {type(part).__name__.lower()} {part.name or ''}".rstrip())
         return None
     if isinstance(part, Opaque):
         losses.append(part.what)

@@ -87,6 +87,19 @@ def test_what_a_shape_writes_it_writes_again_as_it_was(shape: Shape, conversatio
             assert recognition.BY_NAME[again.shape].write(again, []) == [written]
 
 
+@pytest.mark.parametrize("shape", recognition.SHAPES, ids=[shape.name for shape in recognition.SHAPES])
+def test_what_a_provider_ran_itself_is_no_call_that_others_have_to_answer(shape: Shape) -> None:
+    call = Call("s1", "web_search", {"q": 1}, is_hosted=True)
+    result = Result("s1", "web_search", (Text("4"),), is_hosted=True)
+    losses: Losses = []
+
+    written = shape.write(Message("assistant", (call, result, Text("done"))), losses)
+    parts = [part for each in written for part in recognition.read_message(each).parts]
+
+    assert all(part.is_hosted for part in parts if isinstance(part, Call | Result))
+    assert any(isinstance(part, Call) for part in parts) or "call" in " ".join(losses)
+
+
 def _check_roles(message: Message, again: Sequence[Message]) -> None:
     """Check that nobody's words are put into another's mouth; user interfaces have results beside their calls."""
     assert {each.role for each in again} <= ({"tool", "assistant"} if message.role == "tool" else {message.role})

@@ -42,20 +42,13 @@ class _Conversion:
     def of(self, found: Arranged) -> Arranged:
         made = self._made
         for start, end in found.units():
-            messages = [read_message(each) for each in found.messages[start:end]]
-            if self._is_at_start() and messages[0].role == "system":
-                self._instruct(messages[0], found.seqs[start])
-            else:
-                made.starts.append(len(made.messages))
-                self._put(messages, found.seqs[start:end])
+            made.starts.append(len(made.messages))
+            self._put(list(map(read_message, found.messages[start:end])), found.seqs[start:end])
         made.starts = [start for start in dict.fromkeys(made.starts) if start < len(made.messages)]
         made.findings = sorted([*found.findings, *made.findings], key=lambda each: each.seqs)
         if self._instructions:
             made.system = _system(self._instructions, self._shape)
         return made
-
-    def _is_at_start(self) -> bool:
-        return self._shape.has_system_apart and not self._made.messages
 
     def _instruct(self, message: Message, seq: int) -> None:
         self._instructions.append(message)
@@ -96,6 +89,9 @@ class _Conversion:
     def _write(self, message: Message, seq: int) -> None:
         shape, made = self._shape, self._made
         if message.role == "system" and shape.has_system_apart:
+            if not made.messages:
+                self._instruct(message, seq)
+                return
             self._lose(seq, ["the system's role inside of a conversation"])
             text = f"<system>{text_of(message.parts)}</system>"
             message = Message("user", (Text(text),))

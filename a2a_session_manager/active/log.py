@@ -6,14 +6,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 from a2a_session_manager.active.state_view import StateView
+from a2a_session_manager.active.tool_use import ToolUse
 from a2a_session_manager.context.conversion import MessageFormat
-from a2a_session_manager.context.messages import chat_messages, event_from_message, source_of
-from a2a_session_manager.context.reading import conversation, newest_messages
+from a2a_session_manager.context.messages import event_from_message, source_of
 from a2a_session_manager.context.tail import context_size
-from a2a_session_manager.context.tools import as_content, as_text, call_message, is_open, result_message
 from a2a_session_manager.context.window import MessageWindow, message_window
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
-from a2a_session_manager.identifiers import checked_id, derived_id, new_id, shown
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
@@ -25,8 +24,6 @@ from a2a_session_manager.usage.provider_usage import usage_from
 
 MessageT = TypeVar("MessageT")
 
-# How far back `tool(call_id=…)` looks for its call at first.
-_CALLS_SEARCHED = 50
 _NO_RESULT: Any = object()
 _SOURCES: Final = {role: source_of(role) for role in ("user", "system", "assistant")}
 
@@ -217,26 +214,15 @@ class ActiveLog:
             result: likewise, but for a list of content parts, such as texts and pictures, which stays one. Without it,
                 the call alone is appended.
             call_id: the provider's id of the call. While a call of this id is open, which means recorded without a
-                result, the result alone is appended; it is looked for among the latest 50 events, and in the whole
-                conversation when `args` are left out. Without a `call_id`, one is derived from `id`, or else random.
+                result, and in the same run, the result alone is appended, in the format of its call. It is looked for
+                among the latest 50 events, and in the whole conversation when `args` are left out; with other `args`
+                than these, it is another call, as local servers number theirs from 0 each time. Without a `call_id`,
+                one is derived from `id`, or else random.
             metadata: of both events; no model is given it.
             id: becomes the id of the call's event; the result's is `id` + ":result".
         """
-        store = self._writable
-        has_result = result is not _NO_RESULT
-        is_recorded = has_result and call_id is not None and await self._has_open(call_id, is_recent=args is not None)
-        if call_id is None:
-            call_id = new_id() if id is None else derived_id(checked_id(id))
-        about = {} if metadata is None else {"metadata": dict(metadata)}
-        events = []
-        if not is_recorded:
-            message = call_message(name, await as_text({} if args is None else args, "args"), call_id)
-            events.append(event_from_message(message, **self._fields(id), **about))
-        if has_result:
-            message = result_message(name, await as_content(result), call_id)
-            result_id = None if id is None else f"{id}:result"
-            events.append(event_from_message(message, **self._fields(result_id), **about))
-        return await store.append(self.session, *events)
+        use = ToolUse(self._writable, self.session, self._run_id, name, args, call_id, metadata, id)
+        return await (use.append() if result is _NO_RESULT else use.append_result(result))
 
     async def append(
         self,
@@ -349,13 +335,6 @@ class ActiveLog:
 
     def _fields(self, id: str | None) -> dict[str, Any]:
         return {"task_id": self._run_id, **({} if id is None else {"id": id})}
-
-    async def _has_open(self, call_id: str, *, is_recent: bool) -> bool:
-        """Tell whether a call of this id waits for its result; with `is_recent`, no further back than it must be."""
-        recent = (await newest_messages(self._store, self.session, last=_CALLS_SEARCHED)).messages
-        if is_recent or is_open(call_id, chat_messages(recent)):
-            return is_open(call_id, chat_messages(recent))
-        return is_open(call_id, await conversation(self._store, self.session, format=None, repair=False))
 
 
 def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class Matching:
         """Return the calls without a result, in the order in which they were made."""
         return sorted((each for some in self._open.values() for each in some), key=lambda each: each.at)
 
+    def waiting_calls(self) -> list[OpenCall]:
+        """Return the calls that a result may still come for, in their order: open ones, and interrupted ones."""
+        interrupted = [self._call_at(at, key) for key, at in self._interruptions.items()]
+        return sorted([*self.open_calls(), *interrupted], key=lambda each: each.at)
+
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
         seqs = tuple(self.said.seqs[each] for each in indexes)
@@ -111,9 +116,12 @@ class Matching:
         results = messages[index + 1 : end]
         if not all(result.get("role") == "tool" and result.keys() <= _RESULT_KEYS for result in results):
             return index
+        if any(result.get("content") == INTERRUPTED for result in results):  # the result itself may come later
+            return index
         answered = [text_or_none(result.get("tool_call_id")) for result in results]
         is_answered = set(answered) == set(ids) and len(set(ids)) == len(ids)
-        return end if is_answered and self._open.keys().isdisjoint(ids) else index
+        is_first = self._open.keys().isdisjoint(ids) and self._interruptions.keys().isdisjoint(ids)
+        return end if is_answered and is_first else index
 
     def _take(self, index: int, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
@@ -128,8 +136,9 @@ class Matching:
             self._stand(index, message)
             self.answers[index] = []
             for call in calls:
-                made = OpenCall(index, call, self.said.run_ids[index])
-                self._open.setdefault(_key(call.id, call.name), []).append(made)
+                key, made = _key(call.id, call.name), OpenCall(index, call, self.said.run_ids[index])
+                self._open.setdefault(key, []).append(made)
+                self._interruptions.pop(key, None)  # a result that comes later is this call's
         if results:
             self._answer(index, message, results)
         elif not calls and _says_nothing(message):
@@ -192,6 +201,9 @@ class Matching:
         interruption = next(each for each in self.answers[at] if key in map(_key_of, each.message.parts))
         self.answers[at].remove(interruption)
         self.find("repeated_result", f"says that the call {key!r} was interrupted: its result came", interruption.at)
+        return self._call_at(at, key)
+
+    def _call_at(self, at: int, key: CallKey) -> OpenCall:
         call = next(part for part in self.read[at].parts if isinstance(part, Call) and _key(part.id, part.name) == key)
         return OpenCall(at, call, self.said.run_ids[at])
 

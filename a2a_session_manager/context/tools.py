@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.serialization.values import encode_value, inline_or_thread
-from a2a_session_manager.shapes.normal_form import Call, Media, Result, Text
+from a2a_session_manager.shapes.normal_form import Media, Part, Text
 from a2a_session_manager.shapes.recognition import read_message
 
 
@@ -38,20 +38,15 @@ def result_message(name: str, content: str | list[Any], call_id: str) -> ChatMes
     return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
 
 
-def is_open(call_id: str, messages: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether the newest call of this id among `messages`, given oldest first, has no result yet."""
-    open_calls = 0
-    for message in map(read_message, messages):
-        for part in message.parts:
-            if isinstance(part, Call) and part.id == call_id:
-                open_calls += 1
-            elif isinstance(part, Result) and part.call_id == call_id:
-                open_calls = 0
-    return open_calls > 0
-
-
 def _is_part(value: Any) -> bool:
     if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
         return False
-    [part] = read_message({"role": "user", "content": [value]}).parts or [None]
-    return isinstance(part, Text | Media)
+    parts = read_message({"role": "user", "content": [value]}).parts
+    return bool(parts) and all(map(_says_something, parts))
+
+
+def _says_something(part: Part) -> bool:
+    """Tell whether this is text, or media that are there; a list of files is made of objects with a type, too."""
+    if isinstance(part, Media):
+        return (part.data or part.url or part.text) is not None
+    return isinstance(part, Text)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager import InvalidEvent
-from a2a_session_manager.context.tools import as_text, call_message, is_open, result_message
+from a2a_session_manager.context.tools import as_content, as_text, call_message, result_message
 
 
 def test_a_call_carries_its_id_and_its_arguments() -> None:
@@ -43,15 +43,35 @@ async def test_what_is_not_json_is_refused_with_the_path(what: str, value: Any, 
 
 
 @pytest.mark.parametrize(
-    ("message", "is_call"),
+    "parts",
     [
-        (call_message("f", "{}", "c1"), True),
-        (call_message("f", "{}", "c2"), False),
-        (result_message("f", "1", "c1"), False),
-        ({"role": "assistant", "tool_calls": None}, False),
-        ({"role": "assistant", "tool_calls": ["c1"]}, False),
-        ({"role": "assistant", "tool_calls": [{"id": "c0"}, {"id": "c1"}]}, True),
+        [{"type": "text", "text": "a map"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+        [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}}],
+        [{"type": "input_image", "image_url": "https://example.com/a.png"}],
+        [{"type": "text", "text": ""}],
     ],
 )
-def test_a_call_is_known_by_its_id(message: dict[str, Any], is_call: bool) -> None:
-    assert is_open("c1", [message]) is is_call
+async def test_texts_and_pictures_stay_parts(parts: list[Any]) -> None:
+    assert await as_content(parts) is parts
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        [1, 2],
+        ["a", "b"],
+        [{"eur": 120}],
+        [{"type": "file", "name": "a.txt"}, {"type": "dir", "name": "b"}],
+        [{"type": "image", "path": "a.png"}],
+        [{"type": "input_image"}],
+        [{"type": "text", "text": "x"}, {"eur": 120}],
+        [{"type": "tool_use", "id": "t", "name": "f", "input": {}}],
+        {"type": "text", "text": "x"},
+    ],
+)
+async def test_a_list_of_data_becomes_json_text(data: Any) -> None:
+    content = await as_content(data)
+
+    assert isinstance(content, str)
+    assert json.loads(content) == data

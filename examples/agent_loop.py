@@ -32,10 +32,10 @@ class ScriptedModel:
 Tool = Callable[..., Awaitable[Any]]
 
 
-async def agent_loop(run: ActiveRun, model: ScriptedModel, tools: dict[str, Tool]) -> str:
+async def agent_loop(chat: ActiveSession, run: ActiveRun, model: ScriptedModel, tools: dict[str, Tool]) -> str:
     """Ask the model until it answers without calling a tool. Every step is stored when the next one begins."""
     while True:
-        reply, usage = await model.complete(await run.messages())
+        reply, usage = await model.complete(await chat.messages())
         await run.assistant(**reply, model="gpt-4o-mini", usage=usage)
         if "tool_calls" not in reply:
             return str(reply["content"])
@@ -53,7 +53,7 @@ async def plan(chat: ActiveSession) -> None:
         """A tool that is an agent itself, with a session of its own below this one."""
         async with run.child("trip/flights", agent="flights") as below, below.run(agent="flights") as its_run:
             await its_run.user(f"Flights to {to}?")
-            return await agent_loop(its_run, ScriptedModel({"content": "SK 4035 at 9."}), {})
+            return await agent_loop(below, its_run, ScriptedModel({"content": "SK 4035 at 9."}), {})
 
     planner = ScriptedModel(
         calls("weather", "call-1", city="Oslo"),
@@ -62,7 +62,7 @@ async def plan(chat: ActiveSession) -> None:
     )
     await chat.user("Two days in Oslo?")
     async with chat.run(agent="planner") as run:
-        await agent_loop(run, planner, {"weather": weather, "flights": flights})
+        await agent_loop(chat, run, planner, {"weather": weather, "flights": flights})
 
 
 async def show(chat: ActiveSession) -> None:

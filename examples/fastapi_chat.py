@@ -99,7 +99,7 @@ async def follow(chat: Chat, after: ResumeAfter) -> EventStream:
 async def answer(chat: ActiveSession, asked: bytes) -> AsyncGenerator[bytes, None]:
     yield asked
     async with chat.run(agent="echo") as run, StreamedAnswer(run, model="scripted") as spoken:
-        prompt = await run.messages()
+        prompt = await chat.messages()
         async for token in scripted_model(prompt):
             spoken.write(token)
             yield sse_frame("token", token)

@@ -134,8 +134,7 @@ class ActiveLog:
             content: a text, or a list of content parts.
             name: tells users of one conversation apart; it is sent to the model.
             metadata: of the event; no model is given it.
-            extra: further keys of the chat message, which are sent to the model. Raises InvalidEvent for `role` and
-                `content`.
+            extra: further keys of the chat message, which are sent to the model. `role` and `content` are refused.
             id: the event's.
         """
         return await self._say("user", content, {"name": name}, extra, id, metadata=metadata)
@@ -159,7 +158,7 @@ class ActiveLog:
         model: str | None = None,
         usage: object = None,
         provider: str | None = None,
-        tool_calls: Sequence[Mapping[str, Any]] | None = None,
+        tool_calls: Sequence[object] | None = None,
         refusal: str | None = None,
         reasoning_content: str | None = None,
         name: str | None = None,
@@ -175,7 +174,7 @@ class ActiveLog:
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
                 Raises InvalidEvent for anything else.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
-            tool_calls: the calls in OpenAI's chat format. `tool` and `append` take others.
+            tool_calls: the calls in OpenAI's chat format, or as its client returns them; `append` takes others.
             refusal: what the model says in place of an answer that it refuses.
             reasoning_content: what the model thought, for models that want it back, such as DeepSeek's.
             name: of the participant, where several agents talk.
@@ -187,10 +186,10 @@ class ActiveLog:
         if usage is not None:
             about["token_usage"] = usage_from(usage, model=model, provider=provider)
         elif model is not None:
-            about["metadata"] = {"model": model, **(metadata or {})}
+            about["metadata"] = {"model": model, **({} if metadata is None else arguments.values("metadata", metadata))}
         known = {
             "name": name,
-            "tool_calls": None if tool_calls is None else [dict(call) for call in tool_calls],
+            "tool_calls": None if tool_calls is None else list(arguments.items("tool_calls", tool_calls)),
             "refusal": refusal,
             "reasoning_content": reasoning_content,
         }
@@ -296,14 +295,17 @@ class ActiveLog:
         store = self._writable
         about |= self._fields(id)
         if metadata is not None:
-            about["metadata"] = dict(metadata)
+            about["metadata"] = arguments.values("metadata", metadata)
         more = {key: value for key, value in known.items() if value is not None}
         if extra is not None:
             more |= _extra_keys(extra)
-        if isinstance(content, str | list) and not more:
+        if isinstance(content, str) and not more:
             event = SessionEvent(message=content, source=_SOURCES[role], **about)
         else:
-            event = event_from_message({"role": role, "content": content, **more}, **about)
+            event = event_from_message(plain_parts({"role": role, "content": content, **more}), **about)
+            if isinstance(content, list) and not more:
+                about |= {"source": event.source, "type": event.type}
+                event = SessionEvent(message=event.message["content"], **about)
         return (await store.append(self.session, event))[0]
 
     def check_open(self) -> None:
@@ -338,10 +340,11 @@ class ActiveLog:
 
 
 def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:
-    refused = sorted({"role", "content"} & set(extra))
+    keys = arguments.values("extra", extra)
+    refused = sorted({"role", "content"} & keys.keys())
     if refused:
         raise InvalidEvent(
             f"extra={{{refused[0]!r}: …}} is no further key of a message: the verb says who speaks, and what",
             path=f"extra.{refused[0]}",
         )
-    return dict(extra)
+    return keys

@@ -11,6 +11,7 @@ from a2a_session_manager.context.recorded_calls import CallSought, recorded_call
 from a2a_session_manager.context.tools import as_content, as_text, call_message, result_message
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.identifiers import checked_id, derived_id, new_id
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
@@ -73,7 +74,7 @@ class ToolUse:
         return self._event(message, None if self.id is None else f"{self.id}:result")
 
     def _event(self, message: ChatMessage, id: str | None) -> SessionEvent[Any]:
-        about = {} if self.metadata is None else {"metadata": dict(self.metadata)}
+        about = {} if self.metadata is None else {"metadata": arguments.values("metadata", self.metadata)}
         return event_from_message(message, task_id=self.run_id, **({} if id is None else {"id": id}), **about)
 
     async def _known(self, *events: SessionEvent[Any]) -> list[SessionEvent[Any]]:

@@ -300,7 +300,7 @@ class ActiveLog:
         if extra is not None:
             more |= _extra_keys(extra)
         if isinstance(content, str) and not more:
-            event = SessionEvent(message=content, source=_SOURCES[role], **about)
+            event: SessionEvent[Any] = SessionEvent(message=content, source=_SOURCES[role], **about)
         else:
             event = event_from_message(plain_parts({"role": role, "content": content, **more}), **about)
             if isinstance(content, list) and not more:

@@ -38,6 +38,15 @@ ANSWER: Any = {
 }
 CALL: Any = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "search", "arguments": "{}"}
 RESULT: Any = {"type": "function_call_output", "call_id": "call_1", "output": "120"}
+REASONING: Any = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Ask the airline."}]}
+APPROVAL: Any = {"type": "mcp_approval_request", "id": "a", "server_label": "s", "name": "f", "arguments": "{}"}
+APPROVED: Any = {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True}
+SEARCH: Any = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "status": "completed",
+    "action": {"type": "search", "query": "x"},
+}
 
 
 @function_tool
@@ -215,6 +224,58 @@ class TestTheProtocol:
         ]
         assert {event.task_id for event in events} == {"run-1"}
         assert {"msg_1", "fc_1"}.isdisjoint(event.id for event in events)
+
+    @pytest.mark.parametrize(
+        ("item", "source", "kind"),
+        [
+            (REASONING, EventSource.LLM, EventType.MESSAGE),
+            (SEARCH, EventSource.LLM, EventType.TOOL_CALL),
+            ({"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"}, "llm", EventType.TOOL_CALL),
+            ({"type": "shell_call_output", "call_id": "c", "output": []}, "system", EventType.TOOL_RESULT),
+            ({"type": "mcp_approval_response", "approval_request_id": "a", "approve": True}, "system", "tool_result"),
+            ({"type": "what_comes_next_year", "x": 1}, EventSource.LLM, "what_comes_next_year"),
+        ],
+    )
+    async def test_an_item_without_a_role_is_of_who_makes_it(
+        self, session: AgentsSession, sessions: SessionManager, item: Any, source: str, kind: str
+    ) -> None:
+        await session.add_items([item])
+
+        [event] = (await sessions.get("trip")).events
+        assert (event.source, event.type) == (source, kind)
+        assert await session.get_items() == [item]
+
+    async def test_items_are_read_as_messages_that_a_model_takes(
+        self, session: AgentsSession, sessions: SessionManager
+    ) -> None:
+        items = [USER, REASONING, CALL, RESULT, SEARCH, ANSWER]
+        await session.add_items(items)
+
+        async with sessions.open("trip") as chat:
+            as_stored, chat_messages = await chat.messages(), await chat.messages(format="openai")
+
+        assert as_stored == items
+        assert [message["role"] for message in chat_messages] == ["user", "assistant", "tool", "assistant"]
+        assert chat_messages[1]["tool_calls"][0]["function"] == {"name": "search", "arguments": "{}"}
+        assert chat_messages[2] == {"role": "tool", "tool_call_id": "call_1", "content": "120"}
+        assert chat_messages[3]["content"] == "Hi"
+        assert {finding.code for finding in chat_messages.report} == {"not_converted"}
+
+    async def test_a_call_without_a_result_is_closed_in_what_a_model_is_given(
+        self, session: AgentsSession, sessions: SessionManager
+    ) -> None:
+        await session.add_items([USER, REASONING, CALL, USER])
+
+        async with sessions.open("trip") as chat:
+            given = await chat.messages(format="responses")
+
+        assert [item["type"] for item in given] == [
+            "message",
+            "reasoning",
+            "function_call",
+            "function_call_output",
+            "message",
+        ]
 
 
 class TestClosing:
@@ -431,6 +492,8 @@ class TestAfterAFailure:
             ([USER, CALL, ANSWER, RESULT], 4),  # a result never loses its call
             ([USER, ANSWER, RESULT], 1),  # a result without any call parts nothing
             ([USER, CALL, RESULT, ANSWER], 0),
+            ([USER, APPROVAL, ANSWER, APPROVED], 4),
+            ([USER, ANSWER, SEARCH], 1),  # what the provider ran has its result with it
         ],
     )
     async def test_retract_unanswered_never_separates_a_call_from_its_result(

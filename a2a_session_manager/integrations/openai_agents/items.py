@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from a2a_session_manager.context.messages import event_from_message
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.shapes.normal_form import Call, Result
+from a2a_session_manager.shapes.recognition import read_message, shape_of
 
 if TYPE_CHECKING:
     from agents import TResponseInputItem
@@ -23,8 +26,12 @@ def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
     if not isinstance(item, Mapping):
         raise InvalidEvent(f"an item is a JSON object, this one is a {type(item).__name__}: {item!r:.200}")
     # Each event gets a new id, and not the provider's: after a rewind, items come again, and a hidden id stays hidden.
+    fields: dict[str, Any] = {"task_id": run_id, "metadata": dict(_MARK)}
+    if isinstance(item.get("role"), str) or shape_of(item) is not None:
+        return event_from_message(item, **fields)
+    kind = item.get("type")  # of an item that came after this release: it is kept, and no view shows it
     return SessionEvent(
-        message=dict(item), source=_source(item), type=_kind(item), task_id=run_id, metadata=dict(_MARK)
+        message=dict(item), source=EventSource.LLM, type=kind if isinstance(kind, str) else EventType.MESSAGE, **fields
     )
 
 
@@ -42,31 +49,12 @@ def items_of(events: Iterable[SessionEvent[Any]]) -> list[TResponseInputItem]:
 
 def after_the_last_answer(events: Sequence[EventMessage]) -> Sequence[EventMessage]:
     """Return the events after the last assistant message, so that no tool call is separated from its result."""
-    called = {event.message.get("call_id") for event in events if event.type == EventType.TOOL_CALL} - {None}
-    results: set[Any] = set()
+    parts = [read_message(event.message).parts for event in events]
+    called = {part.id for some in parts for part in some if isinstance(part, Call)}
+    results: set[str | None] = set()
     for place in range(len(events) - 1, -1, -1):
-        item, kind = events[place].message, events[place].type
-        if kind == EventType.TOOL_RESULT:
-            results |= {item.get("call_id")} & called
-        elif kind == EventType.TOOL_CALL:
-            results.discard(item.get("call_id"))
-        elif item.get("role") == "assistant" and not results:
+        results |= {part.call_id for part in parts[place] if isinstance(part, Result)} & called
+        results -= {part.id for part in parts[place] if isinstance(part, Call)}
+        if events[place].message.get("role") == "assistant" and not results:
             return events[place + 1 :]
     return events
-
-
-def _source(item: Mapping[str, Any]) -> EventSource:
-    role = item.get("role")
-    if role == "user":
-        return EventSource.USER
-    is_others = role not in (None, "assistant") or _kind(item) == EventType.TOOL_RESULT
-    return EventSource.SYSTEM if is_others else EventSource.LLM
-
-
-def _kind(item: Mapping[str, Any]) -> EventType | str:
-    kind = item.get("type")
-    if not isinstance(kind, str) or kind == "message":
-        return EventType.MESSAGE
-    if kind.endswith("_output"):
-        return EventType.TOOL_RESULT
-    return EventType.TOOL_CALL if kind.endswith("_call") else kind

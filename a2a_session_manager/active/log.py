@@ -147,6 +147,8 @@ class ActiveLog:
         model: str | None = None,
         usage: object = None,
         provider: str | None = None,
+        service_tier: str | None = None,
+        batch: bool = False,
         id: str | None = None,
         **fields: Any,
     ) -> SessionEvent[Any]:
@@ -158,12 +160,16 @@ class ActiveLog:
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
                 Raises InvalidEvent for anything else.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
+            service_tier: what was asked for, such as "flex". What the usage says was served goes before it.
+            batch: True where the request was one of a batch, which costs half of the price at most providers.
             id: the event's.
             fields: further keys of the chat message, such as `tool_calls`.
         """
         about: dict[str, Any] = {}
         if usage is not None:
-            about["token_usage"] = usage_from(usage, model=model, provider=provider)
+            about["token_usage"] = usage_from(
+                usage, model=model, provider=provider, service_tier=service_tier, batch=batch
+            )
         elif model is not None:
             about["metadata"] = {"model": model}
         return await self._say("assistant", content, fields, id, **about)

@@ -158,6 +158,8 @@ class ActiveLog:
         model: str | None = None,
         usage: object = None,
         provider: str | None = None,
+        service_tier: str | None = None,
+        batch: bool = False,
         tool_calls: Sequence[object] | None = None,
         refusal: str | None = None,
         reasoning_content: str | None = None,
@@ -174,6 +176,8 @@ class ActiveLog:
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
                 Raises InvalidEvent for anything else.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
+            service_tier: what was asked for, such as "flex". What the usage says was served goes before it.
+            batch: True where the request was one of a batch, which costs half of the price at most providers.
             tool_calls: the calls in OpenAI's chat format, or as its client returns them; `append` takes others.
             refusal: what the model says in place of an answer that it refuses.
             reasoning_content: what the model thought, for models that want it back, such as DeepSeek's.
@@ -184,7 +188,9 @@ class ActiveLog:
         """
         about: dict[str, Any] = {"metadata": metadata}
         if usage is not None:
-            about["token_usage"] = usage_from(usage, model=model, provider=provider)
+            about["token_usage"] = usage_from(
+                usage, model=model, provider=provider, service_tier=service_tier, batch=batch
+            )
         elif model is not None:
             about["metadata"] = {"model": model, **({} if metadata is None else arguments.values("metadata", metadata))}
         known = {

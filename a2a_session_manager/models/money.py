@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 PICO_PER_USD = 10**12
+# It holds the digits of any sum. The caller's own decimal context must not change a cost.
+_EXACT = Context(prec=200)
 # The most that one usage may cost: a trillion dollars. Sums may be larger.
 MOST_PICO_USD = 10**24
 
 
 def usd_from_pico(pico: int) -> Decimal:
-    """Return pico-dollars as dollars, exact."""
-    return Decimal(pico).scaleb(-12)
+    """Return pico-dollars as dollars, exact, without zeros at the end: 0 is `0`, not `0E-12`."""
+    digits, places = pico, 12
+    while places and digits % 10 == 0:
+        digits, places = digits // 10, places - 1
+    return Decimal(digits).scaleb(-places, _EXACT)
 
 
 def pico_from_usd(usd: Decimal | float | str) -> int:

@@ -81,8 +81,18 @@ class TokenSummary(BaseModel):
 
     @property
     def total_estimated_cost_usd(self) -> Decimal:
-        """The sum of the known costs in US dollars; a lower bound while `unpriced_requests` is above 0."""
+        """The sum of the known costs in US dollars; a lower bound while `is_lower_bound`."""
         return self.total.estimated_cost_usd
+
+    @property
+    def cost_pico_usd(self) -> int:
+        """The sum of the known costs in 10⁻¹² US dollars."""
+        return self.total.cost_pico_usd
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True when a request is in the sum that has no price, or not for all of it."""
+        return self.total.is_lower_bound
 
     @property
     def unpriced_requests(self) -> int:

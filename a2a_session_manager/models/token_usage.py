@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, StrictBool, model_validator
 
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
 from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
+from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.media import media_counts
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
@@ -33,12 +34,9 @@ UNPRICED = "unpriced"
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
-
 # These are made once, because every event with a usage is checked against them.
-_INTS = {int}
-_TEXT_OR_NONE = (str, type(None))
-_DICT_OR_NONE = (dict, type(None))
-_counts_of = itemgetter(
+INTS = frozenset({int})
+COUNTS_OF = itemgetter(
     "prompt_tokens",
     "completion_tokens",
     "cache_read_tokens",
@@ -61,8 +59,15 @@ class TokenUsage(TokenCounts):
     (`estimated`). `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names
     the source of the price. `details` keeps the provider's own object. `input_tokens` and `output_tokens`
     are accepted and readable as other names of `prompt_tokens` and `completion_tokens`; `total_tokens` and
-    `estimated_cost_usd` are accepted as well. One usage counts up to a trillion. Raises InvalidEvent, which is a
-    ValueError, where a part is larger than its whole, or a total is not the sum of its parts.
+    `estimated_cost_usd` are accepted as well.
+
+    `service_tier` ("flex", "priority" …), `processing` ("batch"), `speed` ("fast") and `region` are what the price
+    depends on besides the counts, None where it is the standard one. `list_cost_pico_usd` is the list's price, kept
+    beside a cost that the provider reported (`priced_by` is "reported"). `partially_priced` says that something in
+    the request has no price that is known, so that its cost is not the whole of it.
+
+    One usage counts up to a trillion. Raises InvalidEvent, which is a ValueError, where a part is larger than its
+    whole, or a total is not the sum of its parts.
     """
 
     prompt_tokens: _Counted = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
@@ -80,13 +85,21 @@ class TokenUsage(TokenCounts):
     cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     priced_by: str | None = None
     details: dict[str, Any] | None = None
+    service_tier: str | None = None
+    processing: str | None = None
+    speed: str | None = None
+    region: str | None = None
+    list_cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
+    partially_priced: StrictBool = False
 
     @model_validator(mode="before")
     @classmethod
     def _accept_older_names(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        if bool in map(type, data.values()):
+        if bool in map(type, data.values()) and any(
+            type(value) is bool and name != "partially_priced" for name, value in data.items()
+        ):
             raise ValueError("True and False are no counts: give numbers")
         if not {"total_tokens", "estimated_cost_usd"} & data.keys():
             return data
@@ -100,8 +113,8 @@ class TokenUsage(TokenCounts):
     @model_validator(mode="after")
     def _parts_fit_their_whole(self) -> TokenUsage:
         # Every usage is checked twice, as it is made and in its event, and most have no parts.
-        prompt, completion, *parts, _ = counts = _counts_of(self.__dict__)
-        if _INTS.issuperset(map(type, counts)) and prompt >= 0 <= completion and not any(parts):
+        prompt, completion, *parts, _ = counts = COUNTS_OF(self.__dict__)
+        if INTS.issuperset(map(type, counts)) and prompt >= 0 <= completion and not any(parts):
             return self
         self._check("prompt_tokens", ("cache_read_tokens", "cache_write_tokens"))
         self._check("prompt_tokens", ("input_audio_tokens",))
@@ -175,6 +188,25 @@ class TokenUsage(TokenCounts):
         """What `details` says about images, video and cached audio, by the names in price lists; not stored apart."""
         return media_counts(self.details)
 
+    @property
+    def price_context(self) -> dict[str, str]:
+        """What the price depends on besides the counts, by the names that genai-prices gives it; mostly empty."""
+        held = self.__dict__
+        if held["service_tier"] is held["processing"] is held["speed"] is held["region"] is None:
+            return {}
+        return price_context({name: held[name] for name in CONTEXT})
+
+    @property
+    def list_cost_usd(self) -> Decimal | None:
+        """What the list asks for it, in US dollars, where the provider reported another cost; else None."""
+        return None if self.list_cost_pico_usd is None else usd_from_pico(self.list_cost_pico_usd)
+
+    @property
+    def differs_from_list(self) -> bool:
+        """True when the reported cost is more than 1 % above or below the list's."""
+        listed, cost = self.list_cost_pico_usd, self.cost_pico_usd
+        return listed is not None and cost is not None and abs(cost - listed) * 100 > listed
+
     def counters(self) -> dict[str, int]:
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
         # The dict in which a model keeps its fields is asked: to ask the model for one that is missing takes long.
@@ -182,13 +214,15 @@ class TokenUsage(TokenCounts):
         counted = {name: count for name in COUNTERS if (count := held(name))}
         if held("cost_pico_usd") is None and (requests := held("requests")):
             counted["unpriced_requests"] = requests
+        if held("partially_priced") and (requests := held("requests")):
+            counted["partially_priced_requests"] = requests
         return counted
 
 
 def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> UsageT:
     """Return `usage` with its cost at `at`; the same object when it has one, or when nobody knows one.
 
-    Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
+    Where the model is known and its price does not fit the numbers, or not all of them, `details["unpriced"]` says why.
     """
     if usage.cost_pico_usd is not None:
         return usage
@@ -198,46 +232,14 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
         known: dict[str, Any] = {"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by}
         if UNPRICED in details:  # it was asked for before, from a pricer that did not know
             known["details"] = {name: value for name, value in details.items() if name != UNPRICED} or None
+        if cost.missing:
+            known["partially_priced"] = True
+            known["details"] = {**details, UNPRICED: f"no price is known for {', '.join(cost.missing)}"}
         return usage.model_copy(update=known)
     if reason is None or details.get(UNPRICED) == reason:
         return usage
-    return usage.model_copy(update={"details": {**details, UNPRICED: reason}})
-
-
-_FIELDS = tuple(TokenUsage.model_fields)
-
-
-def is_sound(usage: object) -> TypeGuard[TokenUsage]:
-    """Tell whether a usage holds what its class would take: model_copy and model_construct check nothing."""
-    return isinstance(usage, TokenUsage) and _are_sound(usage.__dict__)
-
-
-def is_sound_record(fields: object) -> bool:
-    """Tell whether plain JSON is a usage as its model is dumped, every field in its place; then it can be read back."""
-    return isinstance(fields, dict) and tuple(fields) == _FIELDS and _are_sound(fields)
-
-
-def _are_sound(fields: Mapping[str, Any]) -> bool:
-    held = fields.get
-    try:
-        counts: tuple[Any, ...] = _counts_of(fields)
-    except KeyError:
-        return False
-    if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:
-        return False
-    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
-    cost = held("cost_pico_usd")
-    return bool(
-        cache_read + cache_write <= prompt >= input_audio
-        and cache_write_1h <= cache_write
-        and reasoning <= completion >= output_audio
-        and (cost is None or (type(cost) is int and 0 <= cost <= MOST_PICO_USD))
-        and isinstance(held("model"), str)
-        and held("basis") in ("reported", "counted", "estimated")
-        and isinstance(held("provider"), _TEXT_OR_NONE)
-        and isinstance(held("priced_by"), _TEXT_OR_NONE)
-        and isinstance(held("details"), _DICT_OR_NONE)
-    )
+    partially = {"partially_priced": True} if usage.price_context else {}
+    return usage.model_copy(update={"details": {**details, UNPRICED: reason}, **partially})
 
 
 def _add_cost(pico: int, values: dict[str, Any]) -> None:

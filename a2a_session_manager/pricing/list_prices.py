@@ -9,6 +9,7 @@ from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.pricing.context import context_of, lower_bound
 from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
@@ -39,10 +40,14 @@ _LOADED = threading.Event()
 
 
 class ListedCost(NamedTuple):
-    """A cost in US dollars; `priced_by` names the list, the seller and the model that it was read from."""
+    """A cost in US dollars; `priced_by` names the list, the seller and the model that it was read from.
+
+    `missing` names what the list has no price for, so that the cost is a lower bound.
+    """
 
     usd: Decimal
     priced_by: str
+    missing: tuple[str, ...]
 
 
 class ListPrices:
@@ -62,10 +67,14 @@ class ListPrices:
             return None
         seller, sold = sale
         media = dict(getattr(usage, "media", ()))
-        _check_price_fits(sold.get_prices(at), usage, media)
+        context = context_of(usage)
+        missing = lower_bound(_without_price(sold, context, at)) if context else ()
+        _check_price_fits(sold.get_prices(at, context), usage, media)
         with localcontext(EXACT):
-            calculated = sold.calc_price(_usage_of_theirs(usage, media), seller, genai_request_timestamp=at)
-        return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}")
+            calculated = sold.calc_price(
+                _usage_of_theirs(usage, media), seller, genai_request_timestamp=at, price_context=context
+            )
+        return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}", missing)
 
     def _sale(self, model: str, provider: str | None) -> Sale | None:
         snapshot = _current_list()
@@ -140,6 +149,14 @@ def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale |
                 if model.id.rstrip("-") in wanted:
                     return provider, model
     return None
+
+
+def _without_price(sold: ModelInfo, context: Mapping[str, str], at: datetime) -> set[tuple[str, str]]:
+    missing = set(context.items())
+    for variant in sold.price_variants or ():
+        if variant.when.items() <= context.items() and (variant.constraint is None or variant.constraint.active(at)):
+            missing -= variant.when.items()
+    return missing
 
 
 def _usage_of_theirs(usage: UsageNumbers, media: Mapping[str, int]) -> Any:

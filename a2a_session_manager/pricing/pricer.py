@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.pricing.context import context_of, lower_bound
 from a2a_session_manager.pricing.list_prices import EXACT, ListPrices
 from a2a_session_manager.pricing.model_names import override_names
 from a2a_session_manager.pricing.prices import Prices
@@ -23,10 +24,13 @@ class PricedCost:
     Attributes:
         cost_pico_usd: whole pico-dollars, which are 10⁻¹² US dollars.
         priced_by: names the source of the price; it is stored with the cost.
+        missing: names what in the request has no price that is known, such as `service_tier=priority`: then the cost is
+            a lower bound, and the usage becomes `partially_priced`.
     """
 
     cost_pico_usd: int
     priced_by: str
+    missing: tuple[str, ...] = ()
 
 
 class Pricer(Protocol):
@@ -77,7 +81,9 @@ class ListPricer:
         """Return the cost of one request made at `at`, or None where it is unknown.
 
         `model` is found under any spelling (`gpt-4o`, `openai/gpt-4o`, a Bedrock ARN). `provider` is who served it:
-        with an unknown one the cost is unknown, with None the seller is told from the name. `usage` may bring `media`.
+        with an unknown one the cost is unknown, with None the seller is told from the name. `usage` may bring `media`,
+        and a `price_context`. What is dearer than the standard and has no price of its own costs the standard's, and is
+        `missing`; what may be cheaper has no cost.
         The first call imports the price list, unless `warm_up` has; after that it takes microseconds.
         """
         try:
@@ -107,12 +113,13 @@ class ListPricer:
         if listed is None:
             return None
         with localcontext(EXACT):
-            return PricedCost(_whole(listed.usd.scaleb(12)), listed.priced_by)
+            return PricedCost(_whole(listed.usd.scaleb(12)), listed.priced_by, listed.missing)
 
 
 def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:
+    missing = lower_bound(context_of(usage).items())
     with localcontext(EXACT):
-        return PricedCost(_whole(prices.pico_usd(usage)), f"override {name}")
+        return PricedCost(_whole(prices.pico_usd(usage)), f"override {name}", missing)
 
 
 def _whole(pico: Decimal) -> int:

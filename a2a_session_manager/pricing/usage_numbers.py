@@ -13,7 +13,8 @@ class UsageNumbers(Protocol):
 
     Inclusive: cached and audio tokens are part of their side, reasoning of the output. An object may bring `media`
     as well, further counts by their genai-prices name, such as `output_image_tokens`; a TokenUsage reads them from
-    the provider's object in its `details`.
+    the provider's object in its `details`. It may bring a `price_context`, too, a mapping of what the price depends on
+    besides, such as `{"service_tier": "flex"}`.
     """
 
     @property

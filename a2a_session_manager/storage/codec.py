@@ -23,7 +23,8 @@ from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import share_fields_set
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_usage import TokenUsage, is_sound
+from a2a_session_manager.models.sound_usage import is_sound, silent_fields
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.serialization.values import escaped_whole
@@ -39,18 +40,10 @@ _EVENT_FIELDS = len(SessionEvent.model_fields)
 # Other texts, such as a foreign enum's, are pydantic's to judge.
 _PLAIN_TYPES = (EventType, str)
 ModelT = TypeVar("ModelT", bound=BaseModel)
+LeftOut = set[str] | dict[str, Any]
 
 # A place is the store's to give; bytes do not hold it.
 _PLACE = {"seq", "retracted", "is_repeat", "message_error"}
-# What is left out of an event that has no metadata, no task id, no usage: ready made, for every append takes one.
-_LEFT_OUT = {
-    (no_metadata, no_task, no_usage): _PLACE.union(
-        {"metadata"} if no_metadata else (), {"task_id"} if no_task else (), {"token_usage"} if no_usage else ()
-    )
-    for no_metadata in (False, True)
-    for no_task in (False, True)
-    for no_usage in (False, True)
-}
 
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:
@@ -79,10 +72,19 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         if details is not None and (plain := check.check(details, *path, "token_usage", "details")) is not details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
         delta = UsageDelta(usage.model, event.source.value, usage.counters())
-    left_out = _LEFT_OUT[not metadata, task_id is None, usage is None]
+    left_out = _left_out(not metadata, task_id is None, None if usage is None else silent_fields(usage))
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = usage is None and len(fields) == _EVENT_FIELDS and type(fields["type"]) in _PLAIN_TYPES
     return EncodedEvent(event_id, dumped(event, _EVENT_SERIALIZER, left_out, is_checked), task_id, delta)
+
+
+@lru_cache(maxsize=1_024)  # ready made, for every append takes one
+def _left_out(no_metadata: bool, no_task: bool, of_usage: frozenset[str] | None) -> LeftOut:
+    """Return what is not written of an event; `of_usage` are the fields of its usage, None where it has no usage."""
+    names = _PLACE.union({"metadata"} if no_metadata else (), {"task_id"} if no_task else ())
+    if of_usage is None:
+        return {*names, "token_usage"}
+    return {**dict.fromkeys(names, True), "token_usage": set(of_usage)}
 
 
 def decode_event(
@@ -136,7 +138,7 @@ def _event_model(message_type: Any) -> type[SessionEvent[Any]]:
     return model
 
 
-def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], is_checked: bool = False) -> bytes:
+def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: LeftOut, is_checked: bool = False) -> bytes:
     """Return a model as JSON after the format's version; `is_checked`: pydantic need not warn. Raises InvalidEvent."""
     try:
         # `warnings="error"` takes a third of the whole call.
@@ -146,7 +148,7 @@ def dumped(model: BaseModel, serializer: SchemaSerializer, left_out: set[str], i
     return MARK + data[1:]
 
 
-def _python(serializer: SchemaSerializer, model: BaseModel, left_out: set[str]) -> Any:
+def _python(serializer: SchemaSerializer, model: BaseModel, left_out: LeftOut) -> Any:
     try:
         fields = serializer.to_python(model, exclude=left_out, warnings="error")
         # Before 2.13, pydantic warns here of less than it refuses to read.

@@ -19,7 +19,7 @@ from a2a_session_manager.identifiers import ID_CHARACTERS
 from a2a_session_manager.models.event_message import MessageColumns, message_of
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
-from a2a_session_manager.models.token_usage import is_sound_record
+from a2a_session_manager.models.sound_usage import is_sound_record
 from a2a_session_manager.storage.codec import MARK, decode_event
 
 _REQUIRED: Final = ("id", "message", "source", "type", "timestamp")

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenUsage, is_sound, priced
+from a2a_session_manager.models.sound_usage import is_sound
+from a2a_session_manager.models.token_usage import TokenUsage, priced
 from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 

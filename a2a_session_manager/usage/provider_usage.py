@@ -9,15 +9,18 @@ from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
 from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
+from a2a_session_manager.usage.modifiers import said_of_serving
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
 
 _SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
 _OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
+_SERVED = frozenset(CONTEXT)
 # A whole reply, or an event of a stream, keeps its usage at one of these places.
 _PLACES = (
     ("usage",),
@@ -33,24 +36,35 @@ _PERHAPS = ("meta", "attributes")
 _MODEL_NAMES = ("model", "model_name", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
 
 
-def usage_from(usage: object, *, model: str | None = None, provider: str | None = None) -> TokenUsage:
+def usage_from(
+    usage: object,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    service_tier: str | None = None,
+    batch: bool = False,
+) -> TokenUsage:
     """Return what `usage`, a provider's usage object or a reply that holds one, says as inclusive numbers.
 
     The names in it tell whose it is. `provider` is needed where names lie: "litellm" has Anthropic's names and
     OpenAI's meaning. `details` of the result keeps the provider's object as plain JSON, and under "inconsistent" what
-    in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model` and
-    `provider` fill in what the usage does not say. Raises InvalidEvent for what is no usage, or no count.
+    in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model`,
+    `provider`, `service_tier` and `batch` (True for a request of a batch) fill in what the usage or its reply does not
+    say; the tier that was served goes before the one that was asked for. Raises InvalidEvent for what is no usage, or
+    no count.
     """
+    asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
     if isinstance(usage, TokenUsage):
-        return _filled(usage, model, provider)
-    if isinstance(usage, Mapping) and usage and _OWN_NAMES.issuperset(usage):
-        return _filled(_own(usage), model, provider)
+        return _filled(_served(usage, asked), model, provider)
+    if isinstance(usage, Mapping) and usage and _is_own(usage):
+        return _filled(_served(_own(usage), asked), model, provider)
     found, reply = _located(usage)
     raw = plain(found)
     convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
     if convention is None:
         raise _not_recognised(usage)
-    return _filled(_read(raw, convention, provider), model or _model_of(reply, raw), provider)
+    said = {**asked, **said_of_serving(raw, reply)}
+    return _filled(_read(raw, convention, provider, said), model or _model_of(reply, raw), provider)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -67,11 +81,13 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
         )
     merged: dict[str, Any] = {}
     named: str | None = None
+    said: dict[str, str] = {}
     for chunk in chunks:
         found, reply = _located(chunk)
         raw = plain(found)
         if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found is not chunk):
             _overwrite(merged, raw)
+        said.update(said_of_serving({}, reply))
         named = named or _model_of(reply, {})
     convention = convention_of(UsageReader(merged))
     if convention is None:
@@ -80,7 +96,8 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
             "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
             path="usage",
         )
-    return _filled(_read(merged, convention, provider), model or named, provider)
+    said.update(said_of_serving(merged, None))
+    return _filled(_read(merged, convention, provider, said), model or named, provider)
 
 
 def _located(thing: object) -> tuple[object, object]:
@@ -101,12 +118,21 @@ def _is_usage(thing: object) -> bool:
     return fields is not None and convention_of(UsageReader(fields)) is not None
 
 
-def _read(raw: dict[str, Any], convention: Convention, provider: str | None) -> TokenUsage:
+def _read(
+    raw: dict[str, Any], convention: Convention, provider: str | None, said: Mapping[str, str | None]
+) -> TokenUsage:
     counts = convention(UsageReader(raw), canonical_provider(provider))
     counts.fit()
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
-    numbers: dict[str, Any] = {**counts.numbers(), "details": details}
+    numbers: dict[str, Any] = {**counts.numbers(), "details": details, **price_context(said)}
     return TokenUsage(**numbers)
+
+
+def _is_own(usage: Mapping[str, Any]) -> bool:
+    """Tell whether `usage` is a mapping of TokenUsage's fields, and not a provider's that says a tier beside counts."""
+    if not _OWN_NAMES.issuperset(usage):
+        return False
+    return _SERVED.isdisjoint(usage) or not (_SHARED_NAMES | _SERVED).issuperset(usage)
 
 
 def _own(usage: Mapping[str, Any]) -> TokenUsage:
@@ -118,8 +144,14 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
             raw = plain(usage)
             convention = convention_of(UsageReader(raw))
             if convention is not None:
-                return _read(raw, convention, None)
+                return _read(raw, convention, None, said_of_serving(raw, raw))
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
+
+
+def _served(usage: TokenUsage, asked: Mapping[str, str | None]) -> TokenUsage:
+    """Return `usage` with what was asked for, where nothing is said of how it was served."""
+    about = {name: value for name, value in price_context(asked).items() if getattr(usage, name) is None}
+    return usage.model_copy(update=about) if about else usage
 
 
 def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> TokenUsage:

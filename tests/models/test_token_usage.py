@@ -33,6 +33,9 @@ def usages(draw: st.DrawFn) -> TokenUsage:
         requests=draw(st.integers(0, 3)),
         model=draw(st.sampled_from(["", "gpt-4o", "claude"])),
         cost_pico_usd=draw(st.none() | st.integers(0, 10**15)),
+        service_tier=draw(st.sampled_from([None, "flex"])),
+        list_cost_pico_usd=draw(st.none() | st.integers(0, 10**15)),
+        partially_priced=draw(st.booleans()),
     )
 
 
@@ -50,7 +53,7 @@ def folded(items: list[tuple[TokenUsage, str, str | None]]) -> TokenSummary:
     return reduce(add, items, TokenSummary())
 
 
-@pytest.mark.parametrize("name", [name for name in COUNTERS if name != "unpriced_requests"])
+@pytest.mark.parametrize("name", [name for name in COUNTERS if name in TokenUsage.model_fields])
 def test_no_count_may_be_negative(name: str) -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         TokenUsage.model_validate({name: -1})
@@ -176,14 +179,25 @@ def test_a_usage_survives_json(usage: TokenUsage) -> None:
     assert TokenUsage.model_validate_json(usage.model_dump_json()) == usage
 
 
+@pytest.mark.parametrize(
+    ("pico", "text"),
+    [(0, "0"), (10**12, "1"), (420_000_000, "0.00042"), (10**14, "100"), (1, "1E-12"), (-5 * 10**11, "-0.5")],
+)
+def test_a_cost_has_no_zeros_at_its_end(pico: int, text: str) -> None:
+    assert str(usd_from_pico(pico)) == text
+
+
 @given(usages())
 @settings(deadline=None)
 def test_what_a_usage_adds_to_a_sum_is_its_own_numbers(usage: TokenUsage) -> None:
     counters = usage.counters()
 
-    unpriced = usage.requests if usage.cost_pico_usd is None else 0
+    flagged = {
+        "unpriced_requests": usage.requests if usage.cost_pico_usd is None else 0,
+        "partially_priced_requests": usage.requests if usage.partially_priced else 0,
+    }
     for name in COUNTERS:
-        expected = unpriced if name == "unpriced_requests" else getattr(usage, name) or 0
+        expected = flagged[name] if name in flagged else getattr(usage, name) or 0
         assert counters.get(name, 0) == expected
     assert 0 not in counters.values()
 

@@ -41,6 +41,7 @@ MODELS = [
     *(("mistral", model) for model in ("mistral-large-latest", "mistral-small-latest", "codestral-latest")),
     *(("cohere", model) for model in ("command-r", "command-r-plus")),
     *(("perplexity", model) for model in ("sonar", "sonar-pro", "sonar-deep-research")),
+    ("anthropic", "claude-opus-5"),
     ("azure", "gpt-4o"),
     ("groq", "openai/gpt-oss-120b"),
     ("openrouter", "anthropic/claude-sonnet-4.5"),

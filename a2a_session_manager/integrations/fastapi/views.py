@@ -74,24 +74,28 @@ class TreeView(BaseModel):
 
 
 class Spend(BaseModel):
-    """A sum of tokens and costs; the cost is a lower bound when some requests are unpriced."""
+    """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them."""
 
     requests: int
     unpriced_requests: int
+    partially_priced_requests: int
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
+    cost_pico_usd: int
 
     @classmethod
     def of(cls, tally: TokenTally) -> Self:
         return cls(
             requests=tally.requests,
             unpriced_requests=tally.unpriced_requests,
+            partially_priced_requests=tally.partially_priced_requests,
             prompt_tokens=tally.prompt_tokens,
             completion_tokens=tally.completion_tokens,
             total_tokens=tally.total_tokens,
             estimated_cost_usd=tally.estimated_cost_usd,
+            cost_pico_usd=tally.cost_pico_usd,
         )
 
 

@@ -31,6 +31,7 @@ def _fold(*events: Event) -> TokenSummary:
 class UsageContract(ContractBase):
     async def test_totals_are_the_fold_over_the_events(self, store: BaseSessionStore, reopen: Reopen) -> None:
         unpriced = TokenUsage(prompt_tokens=3, cache_read_tokens=2, requests=2)
+        partial = TokenUsage(prompt_tokens=3, model="gpt", cost_pico_usd=5, speed="fast", partially_priced=True)
         runs = [SessionRun(id="r1"), SessionRun(id="r2")]
         events = [
             spending(1),
@@ -40,6 +41,7 @@ class UsageContract(ContractBase):
             spending(5, model="gpt", task_id="r2"),
             spending(6, task_id="r1"),
             said(token_usage=unpriced),
+            said(token_usage=partial),
             said("free of charge"),
         ]
         await store.create("talk", change=SessionChange(events=events[:3], runs=runs))
@@ -52,7 +54,7 @@ class UsageContract(ContractBase):
         assert await again.usage("talk") == expected
         assert (await whole(again, "talk")).token_summary == expected
         assert (await again.usage("talk", tree=True)).by_model == expected.by_model
-        assert expected.unpriced_requests == 2
+        assert (expected.unpriced_requests, expected.total.partially_priced_requests) == (2, 1)
 
     async def test_a_replayed_batch_adds_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
         events = [spending(5, id="e1"), spending(7, id="e2", task_id="r")]

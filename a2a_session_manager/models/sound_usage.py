@@ -1,0 +1,83 @@
+"""Whether a usage holds what its class would take, and which of its fields a record leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeGuard
+
+from a2a_session_manager.models.money import MOST_PICO_USD
+from a2a_session_manager.models.token_usage import COUNTS_OF, INTS, TokenUsage
+from a2a_session_manager.pricing.context import CONTEXT
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
+
+_TEXT_OR_NONE = (str, type(None))
+_DICT_OR_NONE = (dict, type(None))
+
+_FIELDS = tuple(TokenUsage.model_fields)
+# Fields from here on are written only where they say something: most usages have none of them.
+_ALWAYS = _FIELDS[: _FIELDS.index("details") + 1]
+_RARE = _FIELDS[len(_ALWAYS) :]
+_rare_of = itemgetter(*_RARE)
+_NOTHING_RARE = tuple(TokenUsage.model_fields[name].default for name in _RARE)
+_ALL_RARE = frozenset(_RARE)
+
+
+def is_sound(usage: object) -> TypeGuard[TokenUsage]:
+    """Tell whether a usage holds what its class would take: model_copy and model_construct check nothing."""
+    return isinstance(usage, TokenUsage) and _are_sound(usage.__dict__)
+
+
+def is_sound_record(fields: object) -> bool:
+    """Tell whether plain JSON is a usage as it is stored, every field in its place; then it can be read back."""
+    return isinstance(fields, dict) and _is_in_order(tuple(fields)) and _are_sound(fields)
+
+
+def silent_fields(usage: TokenUsage) -> frozenset[str]:
+    """Return the names of the fields that a record of `usage` leaves out, because they say nothing."""
+    held = usage.__dict__
+    if _rare_of(held) == _NOTHING_RARE:
+        return _ALL_RARE
+    return frozenset(name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held[name] == nothing)
+
+
+@lru_cache(maxsize=1_024)
+def _is_in_order(names: tuple[str, ...]) -> bool:
+    rare = names[len(_ALWAYS) :]
+    return names[: len(_ALWAYS)] == _ALWAYS and rare == tuple(name for name in _RARE if name in rare)
+
+
+def _are_sound(fields: Mapping[str, Any]) -> bool:
+    held = fields.get
+    try:
+        counts: tuple[Any, ...] = COUNTS_OF(fields)
+    except KeyError:
+        return False
+    if set(map(type, counts)) != INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:
+        return False
+    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
+    return bool(
+        cache_read + cache_write <= prompt >= input_audio
+        and cache_write_1h <= cache_write
+        and reasoning <= completion >= output_audio
+        and _is_cost(held("cost_pico_usd"))
+        and isinstance(held("model"), str)
+        and held("basis") in ("reported", "counted", "estimated")
+        and isinstance(held("provider"), _TEXT_OR_NONE)
+        and isinstance(held("priced_by"), _TEXT_OR_NONE)
+        and isinstance(held("details"), _DICT_OR_NONE)
+        and (len(fields) == len(_ALWAYS) or _rare_are_sound(fields))
+    )
+
+
+def _rare_are_sound(fields: Mapping[str, Any]) -> bool:
+    return (
+        all(isinstance(fields.get(name), _TEXT_OR_NONE) for name in CONTEXT)
+        and _is_cost(fields.get("list_cost_pico_usd"))
+        and type(fields.get("partially_priced", False)) is bool
+    )
+
+
+def _is_cost(cost: object) -> bool:
+    return cost is None or (type(cost) is int and 0 <= cost <= MOST_PICO_USD)

@@ -54,6 +54,7 @@ from a2a_session_manager.storage import (
     store_from_url,
 )
 from a2a_session_manager.tokens.counting import (
+    MediaTokens,
     TiktokenCounter,
     TokenCount,
     TokenCounter,
@@ -85,6 +86,7 @@ __all__ = [
     "InvalidEvent",
     "InvalidSessionOperation",
     "ListPricer",
+    "MediaTokens",
     "MessageFormat",
     "MessageView",
     "MessageWindow",

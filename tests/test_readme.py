@@ -13,12 +13,13 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import a2a_session_manager
 from a2a_session_manager import SessionManagerError
+from a2a_session_manager.context.findings import FindingCode
 from a2a_session_manager.integrations.fastapi import __all__ as fastapi_names
 from a2a_session_manager.integrations.openai_agents import __all__ as openai_agents_names
 
@@ -112,6 +113,13 @@ def test_every_error_has_its_row() -> None:
     errors = {cls.__name__ for cls in SessionManagerError.__subclasses__() if cls.__module__.endswith(".exceptions")}
 
     assert errors <= rows
+
+
+def test_every_finding_has_its_row() -> None:
+    table = README.partition("| code | what it says of the events in `seqs` |\n")[2].partition("\n\n")[0]
+    codes = {code for row in table.splitlines()[1:] for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    assert codes == set(get_args(FindingCode))
 
 
 def test_the_picture_of_the_package_is_the_package() -> None:

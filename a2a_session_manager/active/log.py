@@ -62,7 +62,8 @@ class ActiveLog:
         Args:
             max_tokens: None returns the whole conversation.
             model: the model's name, which decides about the tokenizer. Without it, the count is an estimate.
-            counter: counts the tokens in place of the library's own TiktokenCounter.
+            counter: counts the tokens in place of the library's own TiktokenCounter; see MediaTokens for pictures and
+                other media.
             format: see ActiveSession.messages.
 
         Raises InvalidSessionOperation when the system messages, what the user asks and the newest exchange take more.

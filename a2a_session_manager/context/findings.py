@@ -13,7 +13,6 @@ FindingCode: TypeAlias = Literal[
     "empty_message",
     "empty_part",
     "opening",
-    "no_user_turn",
     "shortened_turn",
     "joined_results",
     "joined_messages",

@@ -7,9 +7,8 @@ from typing import NamedTuple
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.shapes.normal_form import Result
-from a2a_session_manager.shapes.recognition import read_message
-from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, count_message
-from a2a_session_manager.tokens.counting import Count, weakest_basis
+from a2a_session_manager.shapes.recognition import read_message, role_of
+from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message
 from a2a_session_manager.tokens.token_count import TokenCount
 
 Unit = tuple[int, int]
@@ -28,27 +27,29 @@ class Fit(NamedTuple):
     lacking: str | None = None
 
 
-def fitted(found: Arranged, max_tokens: int | None, count: Count, *, has_earlier: bool) -> Fit:
+def fitted(found: Arranged, max_tokens: int | None, counter: PromptCounter, *, has_earlier: bool) -> Fit:
     """Return what of `found` fits into `max_tokens`, None for all of it.
 
     With `has_earlier`, there are earlier messages between the instructions at the start and the others.
     """
-    return _Fitting(found, max_tokens, count, has_earlier).done()
+    return _Fitting(found, max_tokens, counter, has_earlier).done()
 
 
 def begins_turn(found: Arranged, unit: Unit) -> bool:
     """Tell whether the user speaks in a unit, and a conversation may begin with it."""
-    message = read_message(found.messages[unit[0]])
-    return message.role == "user" and not any(isinstance(part, Result) for part in message.parts)
+    message = found.messages[unit[0]]
+    if role_of(message) != "user":
+        return False
+    return not any(isinstance(part, Result) for part in read_message(message).parts)
 
 
 class _Fitting:
-    def __init__(self, found: Arranged, max_tokens: int | None, count: Count, has_earlier: bool) -> None:
+    def __init__(self, found: Arranged, max_tokens: int | None, counter: PromptCounter, has_earlier: bool) -> None:
         self._found = found
         self._max_tokens = max_tokens
-        self._count = count
+        self._counter = counter
         self._has_earlier = has_earlier
-        self._counts = [count("")]
+        _, self._is_exact = counter.text("")
         self._total = TOKENS_FOR_REPLY
 
     def done(self) -> Fit:
@@ -56,9 +57,9 @@ class _Fitting:
         units = found.units()
         head = self._head(units)
         if found.system is not None:
-            self._take(count_message({"role": "system", "content": found.system}, self._count))
-        for start, _ in head:
-            self._take(count_message(found.messages[start], self._count))
+            self._take(*count_message({"role": "system", "content": found.system}, self._counter))
+        for unit in head:
+            self._take(*self._cost(unit))
         heading = self._total
         turns, opening = self._turns(units[len(head) :])
         kept: list[Unit] = []
@@ -81,7 +82,7 @@ class _Fitting:
     def _head(self, units: list[Unit]) -> list[Unit]:
         found = self._found
         end = 0
-        while end < len(units) and read_message(found.messages[units[end][0]]).role == "system":
+        while end < len(units) and role_of(found.messages[units[end][0]]) == "system":
             end += 1
         return units[:end]
 
@@ -97,30 +98,37 @@ class _Fitting:
 
     def _fit_turn(self, turn: list[Unit]) -> bool:
         """Take a whole turn, if it fits."""
-        taken, counts = self._total, list(self._counts)
+        before = self._total, self._is_exact
         for unit in reversed(turn):
             if not self._fit_unit(unit):
-                self._total, self._counts = taken, counts
+                self._total, self._is_exact = before
                 return False
         return True
 
     def _fit_unit(self, unit: Unit) -> bool:
-        costs = [count_message(self._found.messages[index], self._count) for index in range(*unit)]
-        if self._max_tokens is not None and self._total + sum(costs) > self._max_tokens:
+        tokens, is_exact = self._cost(unit)
+        if self._max_tokens is not None and self._total + tokens > self._max_tokens:
             return False
-        for cost in costs:
-            self._take(cost)
+        self._take(tokens, is_exact)
         return True
 
-    def _take(self, cost: TokenCount) -> None:
-        self._counts.append(cost)
-        self._total += cost
+    def _take(self, tokens: int, is_exact: bool) -> None:
+        self._total += tokens
+        self._is_exact = self._is_exact and is_exact
+
+    def _cost(self, unit: Unit) -> tuple[int, bool]:
+        tokens, is_exact = 0, True
+        for index in range(*unit):
+            more, is_counted = count_message(self._found.messages[index], self._counter)
+            tokens += more
+            is_exact = is_exact and is_counted
+        return tokens, is_exact
 
     def _shortened(self, head: list[Unit], turn: list[Unit], heading: int) -> Fit:
         """Return what fits of the turn that is under way: what the user asks, and the newest done for it."""
         asked = turn[:1] if begins_turn(self._found, turn[0]) else []
         done = turn[len(asked) :]
-        lacking = self._lack(heading, self._cost([*asked, *done[-1:]]))
+        lacking = self._lack(heading, sum(self._cost(unit)[0] for unit in (*asked, *done[-1:])))
         if lacking is not None:
             return self._fit(head, is_full=True, lacking=lacking)
         for unit in asked:
@@ -132,18 +140,13 @@ class _Fitting:
             self._note_shortened(done)
         return self._fit([*head, *asked, *kept], is_full=True, is_sure=bool(asked) or not self._has_earlier)
 
-    def _cost(self, units: list[Unit]) -> int:
-        messages = self._found.messages
-        return sum(count_message(messages[index], self._count) for unit in units for index in range(*unit))
-
     def _note_shortened(self, units: list[Unit]) -> None:
         seqs = tuple(dict.fromkeys(self._found.seqs[index] for unit in units for index in range(*unit)))
         text = f"the turn that is under way takes more than {self._max_tokens} tokens: its first exchanges are left out"
         self._found.findings.append(Finding("shortened_turn", seqs, text))
 
     def _fit(self, units: list[Unit], *, is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
-        counts = self._counts
-        token_count = TokenCount(self._total, weakest_basis(*counts), counts[0].encoding)
+        token_count = TokenCount(self._total, "counted" if self._is_exact else "estimated", self._counter.encoding)
         indexes = [index for unit in units for index in range(*unit)]
         return Fit(self._found.only(indexes), token_count, is_full, is_sure, lacking)
 

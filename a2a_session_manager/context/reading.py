@@ -16,7 +16,7 @@ from a2a_session_manager.protocols import MessageReader, SessionStore
 
 # More take longer than the loop may be held up for.
 _MESSAGES_AT_ONCE: Final = 500
-_FIRST_MESSAGES: Final = 8
+_FIRST_MESSAGES: Final = 2
 
 
 async def newest_messages(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> MessageTail:

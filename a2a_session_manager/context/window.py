@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.context.conversion import shape_of_format
@@ -17,15 +19,15 @@ from a2a_session_manager.models.event_message import EventMessage, MessageColumn
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.shapes.recognition import read_message
-from a2a_session_manager.tokens.counting import Count, TokenCounter, counting
+from a2a_session_manager.shapes.recognition import role_of
+from a2a_session_manager.tokens.chat import PromptCounter
+from a2a_session_manager.tokens.counting import TokenCounter, counting
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
 
-# How many events the first look at the tail brings: a few more than there are likely to fit.
-_TOKENS_AN_EVENT: Final = 64
+# How many events the first look at the tail brings: a few more than there are likely to fit. Of 100 conversations with
+# an airline's agent, a message has 100 tokens.
+_TOKENS_AN_EVENT: Final = 90
 _FEWEST, _MOST = 16, 512
-
-Messages = list[EventMessage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,68 +65,77 @@ async def message_window(
 ) -> MessageWindow:
     """Return the window of a session; see ActiveSession.window. It reads from the end, no further than it needs."""
     _check(max_tokens, format)
-    head: Messages | None = None
+    head: MessageColumns | None = None
     last = _MOST if max_tokens is None else max(_FEWEST, min(max_tokens // _TOKENS_AN_EVENT, _MOST))
     while True:
         found = await newest_messages(store, session, last=last)
-        tail = list(found.messages)
-        if head is None or not found.earlier_events:
-            head = await _head(store, session) if found.earlier_events else _instructions(tail)
-        events = [*head, *_after(head, tail)]
         has_earlier = bool(found.earlier_events)
-
-        def work(count: Count, events: Messages = events, has_earlier: bool = has_earlier) -> Fit:
-            prompt = prompt_of(said_in(MessageColumns.of(events)), format, has_earlier=has_earlier)
-            return fitted(prompt, max_tokens, count, has_earlier=has_earlier)
-
-        fit = await counting(work, [each.message for each in events], model or "", counter=counter)
+        if head is None or not has_earlier:
+            head = await _head(store, session) if has_earlier else _instructions(found.messages)
+        events = _joined(head, found.messages)
+        work = partial(_fitted, events, format, max_tokens, has_earlier=has_earlier)
+        fit = await counting(work, model or "", counter=counter)
         if (fit.is_full and fit.is_sure) or not has_earlier:
             return _window(session.id, format, found, head, fit)
         last = found.earlier_events + len(found.messages) if max_tokens is None else 2 * last
 
 
-def _window(session_id: str, format: str | None, found: MessageTail, head: Messages, fit: Fit) -> MessageWindow:
+def _fitted(
+    events: MessageColumns, format: str | None, max_tokens: int | None, counter: PromptCounter, *, has_earlier: bool
+) -> Fit:
+    prompt = prompt_of(said_in(events), format, has_earlier=has_earlier)
+    return fitted(prompt, max_tokens, counter, has_earlier=has_earlier)
+
+
+def _window(session_id: str, format: str | None, found: MessageTail, head: MessageColumns, fit: Fit) -> MessageWindow:
     if fit.lacking is not None:
         raise InvalidSessionOperation(f"session {session_id!r}: {fit.lacking}", session_id=session_id)
     view = view_of(fit.found, format, session_id, is_cut=fit.is_full)
     return MessageWindow(view, fit.token_count, _left_out(found, head, set(fit.found.seqs)))
 
 
-def _left_out(found: MessageTail, head: Messages, kept: set[int]) -> int:
+def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
     """Return how many events are not in the window: all before it, and of those in its time those that were said."""
-    after = head[-1].seq if head else 0
-    first = min((seq for seq in kept if seq > after), default=None)
-    tail = [each for each in found.messages if each.seq > after]
-    before = sum(each.seq < first for each in tail) if first is not None else len(tail)
-    earlier = found.earlier_events + len(found.messages) - len(tail) - len(head)
-    said = (each for each in tail if first is not None and each.seq >= first and each.seq not in kept)
-    return earlier + before + sum(message_from_event(each) is not None for each in said)
+    after = head.seqs[-1] if head else 0
+    seqs = found.messages.seqs
+    tail = bisect_right(seqs, after)
+    first = next((index for index in range(tail, len(seqs)) if seqs[index] in kept), len(seqs))
+    missing = (found.messages[index] for index in range(first, len(seqs)) if seqs[index] not in kept)
+    said = sum(message_from_event(each) is not None for each in missing)
+    return found.earlier_events + first - len(head) + said
 
 
-async def _head(store: SessionStore, session: Session[Any]) -> Messages:
+async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:
     """Return the system messages that the visible conversation begins with."""
-    head: Messages = []
-    while more := await first_messages(store, session, after=head[-1].seq if head else 0):
-        told = _instructions(more)
-        head += told
-        if len(told) < len(more):
+    head = MessageColumns()
+    while more := await first_messages(store, session, after=head.seqs[-1] if head else 0):
+        found = MessageColumns.of(more)
+        told = _instructions(found)
+        head.extend(told)
+        if len(told) < len(found):
             break
     return head
 
 
-def _instructions(messages: Messages) -> Messages:
-    end = next((index for index, each in enumerate(messages) if not _is_instruction(each)), len(messages))
+def _instructions(messages: MessageColumns) -> MessageColumns:
+    end = 0
+    while end < len(messages) and _is_instruction(messages[end]):
+        end += 1
     return messages[:end]
 
 
 def _is_instruction(said: EventMessage) -> bool:
     message = message_from_event(said) if said.type is EventType.MESSAGE else None
-    return message is not None and read_message(message).role == "system"
+    return message is not None and role_of(message) == "system"
 
 
-def _after(head: Messages, tail: Messages) -> Messages:
-    """Return what of `tail` comes after `head`, which it may hold the end of."""
-    return [each for each in tail if not head or each.seq > head[-1].seq]
+def _joined(head: MessageColumns, tail: MessageColumns) -> MessageColumns:
+    """Return both, without what of `head` is in `tail` as well."""
+    if not head:
+        return tail
+    events = head[:]
+    events.extend(tail[bisect_right(tail.seqs, head.seqs[-1]) :])
+    return events
 
 
 def _check(max_tokens: object, format: str | None) -> None:

@@ -19,7 +19,7 @@ from a2a_session_manager.shapes import (
     pydantic_ai,
     responses,
 )
-from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Text
+from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other, Role, Text
 from a2a_session_manager.shapes.shape import ROLES, Shape, role_named
 
 # Those with the plainer marks come later: OpenAI's takes whatever has a role and a content.
@@ -39,6 +39,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
 )
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
+_TOLD_BY_NAME: Final = frozenset({"system", "assistant"})
 _PLAIN_KEYS: Final = frozenset({"role", "content"})
 # Of the other messages of the chat format, nearly all: no other format has a role, a text and no more keys than these.
 _CHAT_KEYS: Final = frozenset({*_PLAIN_KEYS, "tool_calls", "tool_call_id", "name", "refusal"})
@@ -47,6 +48,14 @@ _CHAT_KEYS: Final = frozenset({*_PLAIN_KEYS, "tool_calls", "tool_call_id", "name
 def shape_of(message: Mapping[str, Any]) -> Shape | None:
     """Return the shape of a message; None for one that no shape knows."""
     return next((shape for shape in SHAPES if shape.is_mine(message)), None)
+
+
+def role_of(message: Mapping[str, Any]) -> Role:
+    """Return who speaks in a message, without reading more of it than that takes."""
+    named = message.get("role")
+    role = ROLES.get(named) if isinstance(named, str) else None
+    # What users and tools say is not always told by the name: some formats have results in a user's message.
+    return role if role in _TOLD_BY_NAME else read_message(message).role
 
 
 def read_message(message: Mapping[str, Any]) -> Message:

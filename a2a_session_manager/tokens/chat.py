@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
-from a2a_session_manager.shapes.normal_form import Call, Instruction, Json, Media, Part, Reasoning, Result, Text
+from a2a_session_manager.shapes.normal_form import (
+    Call,
+    Instruction,
+    Json,
+    Media,
+    Message,
+    Opaque,
+    Part,
+    Reasoning,
+    Result,
+    Text,
+)
 from a2a_session_manager.shapes.recognition import read_message
-from a2a_session_manager.tokens.media import media_tokens
-from a2a_session_manager.tokens.token_count import Basis, TokenCount
+from a2a_session_manager.tokens.token_count import TokenCount
 
 # These are the figures of OpenAI's cookbook ("How to count tokens with tiktoken"). No provider promises them, so the
 # usage that a provider reports beats them.
@@ -17,105 +26,95 @@ TOKENS_PER_MESSAGE = 3
 TOKENS_PER_NAME = 1
 TOKENS_FOR_REPLY = 3
 
-_Count = Callable[[str], TokenCount]
+# Where providers put what only they can read: it is counted as the text that it may hold.
+_HIDDEN_KEYS: Final = ("encrypted_content", "encryptedContent", "data", "redactedContent")
+_CHARACTERS_PER_HIDDEN_TOKEN: Final = 16 / 3  # base64 of four bytes
 
 
-def count_messages(messages: Iterable[Mapping[str, Any]], count: _Count) -> TokenCount:
+class PromptCounter(Protocol):
+    """Counts what a prompt is made of, for one model: each method returns the tokens, and whether they are exact.
+
+    `encoding` is the vocabulary's name, once a text was counted.
+    """
+
+    encoding: str | None
+
+    def text(self, text: str) -> tuple[int, bool]: ...
+    def json(self, value: Any) -> tuple[int, bool]: ...
+    def media(self, media: Media) -> tuple[int, bool]: ...
+
+
+def count_messages(messages: Iterable[Mapping[str, Any]], counter: PromptCounter) -> TokenCount:
     """Return what `messages` take as a prompt, up to where the reply begins.
 
-    `count` counts one text. Every text that is sent is counted, whatever the shape; media are estimated, as `media.py`
-    says. The sum is `estimated` as soon as media are there, a tool call, whose true format nobody publishes, or what
-    no shape knows.
+    Every text that is sent is counted, whatever the shape. The sum is `estimated` as soon as there are media whose
+    tokens no provider publishes, a tool call, whose true format nobody publishes, or what no shape knows.
     """
-    tally = _Tally(count)
-    tally.tokens += TOKENS_FOR_REPLY
+    tokens, is_exact = counter.text("")
+    tokens += TOKENS_FOR_REPLY
     for message in messages:
-        tally.message(message)
-    return tally.total()
+        more, is_counted = count_message(message, counter)
+        tokens += more
+        is_exact = is_exact and is_counted
+    return TokenCount(tokens, "counted" if is_exact else "estimated", counter.encoding)
 
 
-def count_message(message: Mapping[str, Any], count: _Count) -> TokenCount:
-    """Return what one message adds to a prompt, its own overhead included; `count` counts one text."""
-    tally = _Tally(count)
-    tally.message(message)
-    return tally.total()
+def count_message(message: Mapping[str, Any], counter: PromptCounter, read: Message | None = None) -> tuple[int, bool]:
+    """Return what one message adds to a prompt, its own overhead included, and whether that is exact.
 
-
-def is_heavier_than(value: Any, most: int) -> bool:
-    """Return whether `value`, plain data, holds more than about `most` characters; it looks no further than that."""
-    weight, rest = 0, [value]
-    while rest and weight <= most:
-        item = rest.pop()
-        weight += 16
-        if isinstance(item, str):
-            weight += len(item)
-        elif isinstance(item, Mapping | list | tuple):
-            weight += 16 * len(item)
-            if weight <= most:
-                rest.extend(item.values() if isinstance(item, Mapping) else item)
-    return weight > most
-
-
-class _Tally:
-    def __init__(self, count: _Count) -> None:
-        self._count = count
-        nothing = count("")
-        self.tokens = 0
-        self._basis: Basis = nothing.basis
-        self._encoding = nothing.encoding
-
-    def total(self) -> TokenCount:
-        return TokenCount(self.tokens, self._basis, self._encoding)
-
-    def message(self, message: Mapping[str, Any]) -> None:
+    `read` is its normal form, where that is known.
+    """
+    if read is None:
         if not isinstance(message, Mapping):
             raise TypeError(f"a chat message is a mapping with role and content, not {type(message).__name__}")
-        self.tokens += TOKENS_PER_MESSAGE
         read = read_message(message)
-        role = message.get("role")
-        self._text(role if isinstance(role, str) else read.role)
-        for part in read.parts:
-            self._part(part)
-        if read.name is not None:
-            self.tokens += TOKENS_PER_NAME
-            self._text(read.name)
-
-    def _part(self, part: Part) -> None:
-        if isinstance(part, Text | Instruction | Reasoning) or (isinstance(part, Media) and part.text is not None):
-            self._text(part.text)
-        else:
-            self._basis = "estimated"
-            self._structured(part)
-
-    def _structured(self, part: Part) -> None:
-        """Count what is no plain text, by the texts in it."""
-        if isinstance(part, Media):
-            self.tokens += media_tokens(part)
-        elif isinstance(part, Call):
-            for value in (part.id, part.name, part.arguments):
-                self._text(None if value is None else _json_text(value))
-        elif isinstance(part, Result):
-            self._text(part.call_id)
-            for inner in part.content:
-                self._part(inner)
-        elif isinstance(part, Json):
-            self._text(_json_text(part.value))
-        else:
-            self._text(_json_text(part.raw))
-
-    def _text(self, text: str | None) -> None:
-        if not text:
-            return
-        counted = self._count(text)
-        self.tokens += counted
-        if counted.basis == "estimated":
-            self._basis = "estimated"
+    role = message.get("role")
+    tokens, is_exact = counter.text(role if type(role) is str else read.role)
+    tokens += TOKENS_PER_MESSAGE
+    for part in read.parts:
+        more, is_counted = counter.text(part.text) if type(part) is Text else _part(part, counter)
+        tokens += more
+        is_exact = is_exact and is_counted
+    if read.name is not None:
+        more, is_counted = counter.text(read.name)
+        tokens += TOKENS_PER_NAME + more
+        is_exact = is_exact and is_counted
+    return tokens, is_exact
 
 
-def _json_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    except (TypeError, ValueError, RecursionError):
-        return repr(value)  # JSON cannot hold it, so its text stands for it
+def _part(part: Part, counter: PromptCounter) -> tuple[int, bool]:
+    if isinstance(part, Text | Instruction):
+        return counter.text(part.text)
+    if isinstance(part, Reasoning):
+        return counter.text(part.text) if part.text else _hidden(part.raw)
+    if isinstance(part, Media):
+        return _media(part, counter)
+    if isinstance(part, Call):
+        return _sum(counter, [part.id, part.name]) + _arguments(part.arguments, counter), False
+    if isinstance(part, Result):
+        return _sum(counter, [part.call_id]) + sum(_part(inner, counter)[0] for inner in part.content), False
+    if isinstance(part, Opaque):
+        return _hidden(part.raw)
+    return counter.json(part.value if isinstance(part, Json) else part.raw)
+
+
+def _media(media: Media, counter: PromptCounter) -> tuple[int, bool]:
+    tokens, is_exact = counter.text(media.text) if media.text is not None else counter.media(media)
+    return (tokens, is_exact) if media.name is None else (tokens + counter.text(media.name)[0], False)
+
+
+def _arguments(arguments: Any, counter: PromptCounter) -> int:
+    if arguments is None:
+        return 0
+    return (counter.text(arguments) if isinstance(arguments, str) else counter.json(arguments))[0]
+
+
+def _sum(counter: PromptCounter, texts: Iterable[str | None]) -> int:
+    return sum(counter.text(text)[0] for text in texts if text)
+
+
+def _hidden(raw: Any) -> tuple[int, bool]:
+    """Return about what encrypted content takes; what has none is a mark for the provider, which takes nothing."""
+    texts = [raw.get(key) for key in _HIDDEN_KEYS] if isinstance(raw, Mapping) else []
+    characters = sum(len(text) for text in texts if isinstance(text, str))
+    return round(characters / _CHARACTERS_PER_HIDDEN_TOKEN), not characters

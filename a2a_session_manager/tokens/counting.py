@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.tokens import loading
-from a2a_session_manager.tokens.chat import count_messages, is_heavier_than
-from a2a_session_manager.tokens.memo import CountMemo, digest
-from a2a_session_manager.tokens.pieces import PIECE, pieces, slices
+from a2a_session_manager.tokens.bound import BoundCounter, BoundTiktoken, TooMuchAtOnce
+from a2a_session_manager.tokens.chat import PromptCounter, count_messages
+from a2a_session_manager.tokens.media import MediaTokens
+from a2a_session_manager.tokens.memo import CountMemo
+from a2a_session_manager.tokens.pieces import PIECE
 from a2a_session_manager.tokens.resolver import Resolved, resolve
 from a2a_session_manager.tokens.token_count import TokenCount, TokenCounter, weakest_basis
 from a2a_session_manager.tokens.vocabulary import BUNDLED
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 __all__ = [
+    "MediaTokens",
     "TiktokenCounter",
     "TokenCount",
     "TokenCounter",
@@ -32,10 +35,6 @@ __all__ = [
 T = TypeVar("T")
 
 Messages = Iterable[Mapping[str, Any]]
-Count = Callable[[str], TokenCount]
-
-# In characters. For a shorter text the digest would take a good part of what counting takes.
-_MEMO_FROM = 256
 
 
 async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
@@ -47,20 +46,21 @@ async def count_tokens(text: str, model: str, *, counter: TokenCounter | None = 
     _check_text(text)
     at_once = _at_once(counter, model) if len(text) <= PIECE else None
     if at_once is not None:
-        return at_once(text)
-    return await counting(lambda count: count(text), text, model, counter=counter)
+        return _token_count(at_once, text)
+    return await counting(lambda bound: _token_count(bound, text), model, counter=counter)
 
 
 async def count_chat_tokens(messages: Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
     """Return what `messages` take as a prompt of `model`, the chat format's own tokens included.
 
-    Messages are mappings with role and content, as OpenAI's chat API takes them. Media are not counted, and make the
-    number `estimated`. `counter` counts their texts instead of tiktoken.
+    Messages are those of any provider's format. Every text that is sent is counted, and media by the formula that the
+    model's provider publishes, else by the figures of MediaTokens, which make the number `estimated`. `counter` counts
+    the texts instead of tiktoken, and its attribute `media_tokens`, where it has one, the media.
     """
     if not isinstance(messages, Iterable):
         raise TypeError(f"chat messages are mappings with role and content, not a {type(messages).__name__}")
     listed = list(messages)
-    return await counting(partial(count_messages, listed), listed, model, counter=counter)
+    return await counting(partial(count_messages, listed), model, counter=counter)
 
 
 async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: TokenCounter | None = None) -> TokenCount:
@@ -70,27 +70,41 @@ async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: To
     return await count_chat_tokens(prompt, model, counter=counter)
 
 
-async def counting(work: Callable[[Count], T], texts: Any, model: str, *, counter: TokenCounter | None = None) -> T:
-    """Return `work(count)`, where `count` counts one text for `model`.
+async def counting(work: Callable[[PromptCounter], T], model: str, *, counter: TokenCounter | None = None) -> T:
+    """Return `work(bound)`, where `bound` counts for `model`.
 
-    It is done in a thread when `texts`, the plain data that `work` counts, are heavy, and always with a `counter` that
-    is not ours: that one may block.
+    It is done in a thread when there is much to count, and always with a `counter` that is not ours: that one may
+    block. `work` may have to be done again there, so it must change nothing.
     """
-    count, is_quick = await _bound(counter, model)
-    if is_quick and not is_heavier_than(texts, PIECE):
-        return work(count)
-    return await in_thread(work, count)
+    bound = await _bound(counter, model)
+    if isinstance(bound, BoundTiktoken):
+        try:
+            return work(bound.at_once())
+        except TooMuchAtOnce:
+            pass
+    return await in_thread(work, bound)
 
 
 class TiktokenCounter:
     """Counts with tiktoken and the vocabularies that travel with the package; safe to use from any thread.
 
-    With `allow_download`, tiktoken may fetch the vocabularies of OpenAI's oldest models; a caller waits for one until
-    `download_timeout` seconds after its download began, and gets an estimate then. The last `memo_size` counts of
-    longer texts are remembered, by digest.
+    Args:
+        allow_download: tiktoken may fetch the vocabularies of OpenAI's oldest models.
+        download_timeout: for how many seconds a caller waits for one, from when its download began; then the count is
+            an estimate.
+        memo_size: so many counts are remembered, by digest: those that were used last.
+        media_tokens: the figures for pictures, sounds, films and files where no provider has published any.
     """
 
-    def __init__(self, *, allow_download: bool = False, download_timeout: float = 10.0, memo_size: int = 8192) -> None:
+    def __init__(
+        self,
+        *,
+        allow_download: bool = False,
+        download_timeout: float = 10.0,
+        memo_size: int = 16_384,
+        media_tokens: MediaTokens | None = None,
+    ) -> None:
+        self.media_tokens = media_tokens or MediaTokens()
         self._download_timeout = download_timeout if allow_download else None
         self._memo = CountMemo(memo_size)
 
@@ -101,7 +115,7 @@ class TiktokenCounter:
         encoding = loading.ready(resolved.encoding)
         if encoding is None:
             encoding = loading.load(resolved.encoding, download_timeout=self._download_timeout).encoding
-        return self._count(resolved, encoding, text)
+        return _token_count(self._bound(resolved, encoding, model), text)
 
     async def warm_up(self, models: str | Iterable[str] | None = None) -> list[str]:
         """Load the vocabularies of `models` ahead, and return the names of those that are loaded.
@@ -118,99 +132,41 @@ class TiktokenCounter:
                 raise outcome.error
         return [name for name in names if loading.ready(name)]
 
-    def bound_at_once(self, model: str) -> Count | None:
-        """Return what counts texts for `model`, or None while its vocabulary is not loaded."""
+    def bound_at_once(self, model: str) -> BoundTiktoken | None:
+        """Return what counts for `model`, or None while its vocabulary is not loaded."""
         resolved = resolve(model)
         encoding = loading.ready(resolved.encoding)
-        return None if encoding is None else partial(self._count, resolved, encoding)
+        return None if encoding is None else self._bound(resolved, encoding, model)
 
-    async def bound_to(self, model: str) -> Count:
-        """Load the vocabulary of `model`, and return what counts texts for it and never waits."""
+    async def bound_to(self, model: str) -> BoundTiktoken:
+        """Load the vocabulary of `model`, and return what counts for it and never waits."""
         resolved = resolve(model)
         outcome = await loading.load_async(resolved.encoding, download_timeout=self._download_timeout)
-        return partial(self._count, resolved, outcome.encoding)
+        return self._bound(resolved, outcome.encoding, model)
 
-    def _count(self, resolved: Resolved, encoding: Encoding | None, text: str) -> TokenCount:
-        if encoding is None:
-            return TokenCount(_guess(text), "estimated")
-        if len(text) < _MEMO_FROM:
-            tokens, is_exact = _piece_length(encoding, text)
-        else:
-            tokens, is_exact = self._remembered_length(resolved, encoding, text)
-        return TokenCount(tokens, "counted" if is_exact and resolved.is_own else "estimated", resolved.encoding)
-
-    def _remembered_length(self, resolved: Resolved, encoding: Encoding, text: str) -> tuple[int, bool]:
-        key = digest(resolved.encoding, text)
-        known = self._memo.get(key)
-        if known is not None:
-            return known, True
-        tokens, is_exact = _encoded_length(encoding, text)
-        if is_exact:
-            self._memo.put(key, tokens)
-        return tokens, is_exact
+    def _bound(self, resolved: Resolved, encoding: Encoding | None, model: str) -> BoundTiktoken:
+        return BoundTiktoken(resolved, encoding, self._memo, self.media_tokens, model)
 
 
-def _at_once(counter: TokenCounter | None, model: str) -> Count | None:
+def _at_once(counter: TokenCounter | None, model: str) -> BoundTiktoken | None:
     if counter is None:
         counter = DEFAULT_COUNTER
     # Nobody knows how long another counter takes, a subclass of this one included.
     return counter.bound_at_once(model) if type(counter) is TiktokenCounter else None
 
 
-async def _bound(counter: TokenCounter | None, model: str) -> tuple[Count, bool]:
+async def _bound(counter: TokenCounter | None, model: str) -> BoundTiktoken | BoundCounter:
     at_once = _at_once(counter, model)
     if at_once is not None:
-        return at_once, True
+        return at_once
     if counter is None:
         counter = DEFAULT_COUNTER
-    if type(counter) is TiktokenCounter:
-        return await counter.bound_to(model), True
-    return partial(_count_by, counter, model), False
+    return await counter.bound_to(model) if type(counter) is TiktokenCounter else BoundCounter(counter, model)
 
 
-def _count_by(counter: TokenCounter, model: str, text: str) -> TokenCount:
-    return counter.count(text, model)
-
-
-def _encoded_length(encoding: Encoding, text: str) -> tuple[int, bool]:
-    if len(text) <= PIECE:
-        return _piece_length(encoding, text)
-    tokens, is_exact = 0, True
-    for piece, ends_exactly in pieces(text):
-        length, piece_is_exact = _piece_length(encoding, piece)
-        tokens += length
-        is_exact = is_exact and ends_exactly and piece_is_exact
-    return tokens, is_exact
-
-
-def _piece_length(encoding: Encoding, piece: str) -> tuple[int, bool]:
-    try:
-        if len(piece) <= 2 * PIECE:
-            # This is a microsecond quicker than `encode`, but it panics where that one raises.
-            return len(encoding.encode_ordinary(piece)), True
-        text = _mended(piece)
-        return len(encoding.encode(text, disallowed_special=())), text is piece
-    except ValueError:
-        return _guess(piece), False  # the vocabulary's pattern gave up
-    except BaseException as error:
-        # A panic of tiktoken's Rust code is an exception that cannot be imported and is no Exception.
-        if type(error).__name__ != "PanicException":
-            raise
-        return _guess(piece), False
-
-
-def _mended(piece: str) -> str:
-    """Return `piece` itself, or without surrogates: tiktoken replaces them too, but holds the interpreter for it."""
-    try:
-        piece.encode()
-    except UnicodeEncodeError:
-        return "".join(part.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for part in slices(piece))
-    return piece
-
-
-def _guess(text: str) -> int:
-    # Bytes are counted, not characters: of Chinese and Japanese those would give half.
-    return max(1, len(text.encode("utf-8", "surrogatepass")) // 4) if text else 0
+def _token_count(bound: PromptCounter, text: str) -> TokenCount:
+    tokens, is_exact = bound.text(text)
+    return TokenCount(tokens, "counted" if is_exact else "estimated", bound.encoding)
 
 
 def _check_text(text: object) -> None:

@@ -58,7 +58,7 @@ def resolve(model: str) -> Resolved:
     """
     if not isinstance(model, str):
         raise TypeError(f"tokens are counted for a model by its name, not for {model!r}: pass model='gpt-4o', say")
-    name = _bare(model)
+    name = bare_name(model)
     if name in _ENCODINGS:
         return Resolved(_ENCODINGS[name], True)
     for pattern, encoding in _RULES:
@@ -67,7 +67,8 @@ def resolve(model: str) -> Resolved:
     return STAND_IN
 
 
-def _bare(model: str) -> str:
+def bare_name(model: str) -> str:
+    """Return a model's name in lower case, without what providers and routers put around it."""
     name = model.strip().lower().rpartition("/")[2]
     name = _PROVIDER.sub("", name, count=1) if _PROVIDER.match(name) else name
     # The names are ft:gpt-4o:org::id, the older curie:ft-org-2023, and a router's gpt-4o:free.

@@ -38,7 +38,8 @@ class TokenCount(int):
 class TokenCounter(Protocol):
     """What counts tokens; give your own as `counter=` where tokens are counted.
 
-    `count` is called in worker threads, also by several at once. It may block; it must not need an event loop.
+    `count` is called in worker threads, also by several at once. It may block; it must not need an event loop. What
+    pictures and other media take is counted by a MediaTokens: by the attribute `media_tokens`, where a counter has one.
     """
 
     def count(self, text: str, model: str) -> TokenCount:

@@ -311,7 +311,7 @@ async def test_long_messages_are_counted_in_a_thread(monkeypatch: pytest.MonkeyP
         threaded.append(work)
         return await in_thread(work, *args)
 
-    chat = await a_chat([*said(2), {"role": "user", "content": "word " * 50_000}])
+    chat = await a_chat([*said(2), {"role": "user", "content": "word " * 80_000}])
     await chat.window(model=MODEL)
     monkeypatch.setattr("a2a_session_manager.tokens.counting.in_thread", noted)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiktoken import Encoding
 
 from a2a_session_manager.models.token_usage import TokenUsage
-from a2a_session_manager.tokens import counting, loading, pieces
+from a2a_session_manager.tokens import bound, counting, loading, pieces
 from a2a_session_manager.tokens.counting import TiktokenCounter, TokenCount, TokenCounter, count_tokens, weakest_basis
-from a2a_session_manager.tokens.memo import CountMemo, digest
+from a2a_session_manager.tokens.memo import CountMemo, MemoKey, memo_key
 from tests.tokens.golden import GOLDEN
 
 LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n\tdef f(x): return {'a': 12}\n今日は良い天気です。"
@@ -183,12 +183,32 @@ def test_threads_count_alike() -> None:
 async def test_text_that_was_counted_is_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     counter, text = TiktokenCounter(), LOREM * 300
     first = await count_tokens(text, "gpt-4o", counter=counter)
-    monkeypatch.setattr(counting, "_encoded_length", lambda encoding, text: pytest.fail("encoded again"))
+    monkeypatch.setattr(bound, "encoded_length", lambda encoding, text: pytest.fail("encoded again"))
 
     assert await count_tokens(text, "gpt-4o", counter=counter) == first
     # The same vocabulary, not the same right to call it exact.
     stood_in = await count_tokens(text, "claude-x", counter=counter)
     assert (stood_in, stood_in.basis) == (first, "estimated")
+
+
+async def test_a_chat_whose_counts_are_known_is_not_counted_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = TiktokenCounter()
+    messages = [{"role": "user", "content": f"{LOREM * 4} {number}"} for number in range(200)]
+    first = await counting.count_chat_tokens(messages, "gpt-4o", counter=counter)
+    monkeypatch.setattr(asyncio, "to_thread", lambda *args: pytest.fail("went to a thread"))
+
+    assert await counting.count_chat_tokens(messages, "gpt-4o", counter=counter) == first
+
+
+async def test_what_is_known_and_very_long_is_counted_in_a_thread_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter, message = TiktokenCounter(), {"role": "user", "content": LOREM * 4_000}
+    await counting.count_chat_tokens([message], "gpt-4o", counter=counter)
+
+    async def to_thread(function: object, *args: object) -> TokenCount:
+        return TokenCount(12)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    assert await counting.count_chat_tokens([message], "gpt-4o", counter=counter) == 12
 
 
 async def test_vocabularies_do_not_share_memories() -> None:
@@ -207,28 +227,28 @@ async def test_estimates_are_never_remembered() -> None:
 
 
 def test_the_memo_forgets_what_was_unused_for_longest() -> None:
-    memo = CountMemo(2)
-    memo.put(b"a", 0)
-    memo.put(b"b", 2)
-    assert memo.get(b"a") == 0
-    memo.put(b"c", 3)
+    memo, keys = CountMemo(2), [("o200k_base", key) for key in "abc"]
+    memo.put(keys[0], 0)
+    memo.put(keys[1], 2)
+    assert memo.get(keys[0]) == 0
+    memo.put(keys[2], 3)
 
-    assert [memo.get(key) for key in (b"a", b"b", b"c")] == [0, None, 3]
+    assert [memo.get(key) for key in keys] == [0, None, 3]
 
 
 def test_a_memo_of_no_size_remembers_nothing() -> None:
     memo = CountMemo(0)
-    memo.put(b"a", 1)
+    memo.put(("o200k_base", "a"), 1)
 
-    assert memo.get(b"a") is None
+    assert memo.get(("o200k_base", "a")) is None
 
 
-def test_a_digest_tells_texts_and_vocabularies_apart() -> None:
-    keys = {
-        digest(*key) for key in [("a", "bc"), ("ab", "c"), ("a", "b\ud800"), ("a", "b\ufffd"), ("a", ""), ("b", "")]
-    }
+def test_a_key_tells_texts_and_vocabularies_apart_and_holds_no_long_text() -> None:
+    texts = ["", "b\ud800", "b\ufffd", "x" * 32, "x" * 33, "x" * 32 + "\ud800", "x" * 32 + "\ufffd", "x" * 40_000]
+    keys: set[MemoKey] = {memo_key(encoding, text) for encoding in ("a", "ab") for text in texts}
 
-    assert len(keys) == 6
+    assert len(keys) == 2 * len(texts)
+    assert max(len(key) for _, key in keys) == 32
 
 
 async def test_another_counter_plugs_in_and_works_in_threads() -> None:

@@ -14,7 +14,7 @@ import tiktoken
 import tiktoken.load
 
 from a2a_session_manager import SessionManagerError
-from a2a_session_manager.tokens import loading
+from a2a_session_manager.tokens import counting, loading
 from a2a_session_manager.tokens.counting import DEFAULT_COUNTER, TiktokenCounter, count_tokens
 
 TOY = tiktoken.Encoding(
@@ -28,6 +28,7 @@ warm_up = DEFAULT_COUNTER.warm_up
 def nothing_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_ready", {})
     monkeypatch.setattr(loading, "_attempts", {})
+    monkeypatch.setattr(counting, "DEFAULT_COUNTER", TiktokenCounter())  # it remembers nothing of another vocabulary
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""The shortcuts to a message's normal form lead where the whole way leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other
+from a2a_session_manager.shapes.recognition import read_message, role_of, shape_of
+from a2a_session_manager.shapes.shape import role_named
+from tests.shapes import (
+    test_a2a,
+    test_ag_ui,
+    test_ai_sdk,
+    test_ai_sdk_ui,
+    test_anthropic,
+    test_bedrock,
+    test_gemini,
+    test_langchain,
+    test_openai_chat,
+    test_otel,
+    test_pydantic_ai,
+    test_responses,
+)
+from tests.shapes.checks import json_values, mangled
+
+MODULES = (
+    test_a2a,
+    test_ag_ui,
+    test_ai_sdk,
+    test_ai_sdk_ui,
+    test_anthropic,
+    test_bedrock,
+    test_gemini,
+    test_langchain,
+    test_openai_chat,
+    test_otel,
+    test_pydantic_ai,
+    test_responses,
+)
+_ROWS: list[Any] = [value for module in MODULES for row in module.ROWS for value in row]
+MESSAGES: list[dict[str, Any]] = [value for value in _ROWS if isinstance(value, dict)]
+
+_texts = st.sampled_from(["", "hello", "c1"]) | st.none() | json_values
+_calls = st.lists(st.just({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}) | json_values)
+_chat = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant", "tool", "model", "agent", "critic"]) | json_values},
+    optional={
+        "content": _texts,
+        "tool_calls": _calls | json_values,
+        "tool_call_id": _texts,
+        "name": _texts,
+        "id": _texts,
+    },
+)
+
+
+def whole_way(message: dict[str, Any]) -> Message:
+    shape = shape_of(message)
+    if shape is None:
+        return Message(role_named(message.get("role")), (Other(message),), UNKNOWN_SHAPE, None, message)
+    return shape.read(message)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
+    assert read_message(message) == whole_way(message)
+    assert role_of(message) == whole_way(message).role
+
+
+@settings(max_examples=1_000)
+@given(st.one_of([mangled(message) for message in MESSAGES]) | _chat)
+def test_any_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
+    assert read_message(message) == whole_way(message)
+    assert role_of(message) == whole_way(message).role

@@ -31,6 +31,8 @@ UsageT = TypeVar("UsageT", bound="TokenUsage")
 
 # The key in `details` for the reason why a known model's numbers have no price.
 UNPRICED = "unpriced"
+# `priced_by` of a cost that the provider reported.
+REPORTED = "reported"
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
@@ -156,7 +158,7 @@ class TokenUsage(TokenCounts):
 
         Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
         """
-        if self.cost_pico_usd is not None:
+        if not lacks_price(self):
             return self
         if not prices_are_loaded():
             await warm_up_prices()
@@ -219,14 +221,26 @@ class TokenUsage(TokenCounts):
         return counted
 
 
+def lacks_price(usage: TokenUsage) -> bool:
+    """Tell whether `usage` has no cost, or a reported one without the list's beside it."""
+    held = usage.__dict__.get
+    if held("cost_pico_usd") is None:
+        return True
+    return held("priced_by") == REPORTED and held("list_cost_pico_usd") is None
+
+
 def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> UsageT:
     """Return `usage` with its cost at `at`; the same object when it has one, or when nobody knows one.
 
+    A cost that the provider reported stays, and the list's is put beside it.
     Where the model is known and its price does not fit the numbers, or not all of them, `details["unpriced"]` says why.
     """
-    if usage.cost_pico_usd is not None:
+    if not lacks_price(usage):
         return usage
     cost, reason = price_usage(usage, at, pricer)
+    if usage.cost_pico_usd is not None:
+        listed = None if cost is None or cost.missing else cost.cost_pico_usd
+        return usage if listed is None else usage.model_copy(update={"list_cost_pico_usd": listed})
     details = usage.details or {}
     if cost is not None:
         known: dict[str, Any] = {"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.sound_usage import is_sound
-from a2a_session_manager.models.token_usage import TokenUsage, priced
+from a2a_session_manager.models.token_usage import TokenUsage, lacks_price, priced
 from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 
@@ -43,10 +43,13 @@ async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICE
 
 
 def needs_price(event: object) -> bool:
-    """Tell whether `priced_event` would ask for a price: for a sound usage of a named model that has no cost."""
+    """Tell whether `priced_event` would ask for a price: for a sound usage of a named model that has no cost.
+
+    One with a reported cost has the list's put beside it.
+    """
     usage: object = event.token_usage if isinstance(event, SessionEvent) else None
     # None is asked for first, because isinstance takes long with a model's class.
-    if usage is None or not isinstance(usage, TokenUsage) or usage.__dict__.get("cost_pico_usd") is not None:
+    if usage is None or not isinstance(usage, TokenUsage) or not lacks_price(usage):
         return False
     # A usage that is not sound is refused when it is encoded.
     return is_sound(usage) and bool(usage.model)

@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
 from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
 from a2a_session_manager.usage.modifiers import said_of_serving
+from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
@@ -50,7 +51,9 @@ def usage_from(
     OpenAI's meaning. `details` of the result keeps the provider's object as plain JSON, and under "inconsistent" what
     in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model`,
     `provider`, `service_tier` and `batch` (True for a request of a batch) fill in what the usage or its reply does not
-    say; the tier that was served goes before the one that was asked for. Raises InvalidEvent for what is no usage, or
+    say; the tier that was served goes before the one that was asked for. A cost that is reported in the usage or beside
+    it is the cost, `priced_by` "reported"; one that is no amount is named under "inconsistent", and the usage is
+    `partially_priced`. Raises InvalidEvent for what is no usage, or
     no count.
     """
     asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
@@ -64,7 +67,8 @@ def usage_from(
     if convention is None:
         raise _not_recognised(usage)
     said = {**asked, **said_of_serving(raw, reply)}
-    return _filled(_read(raw, convention, provider, said), model or _model_of(reply, raw), provider)
+    read = _read(raw, convention, provider, said, reported_cost(raw, reply))
+    return _filled(read, model or _model_of(reply, raw), provider)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -82,12 +86,15 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
     merged: dict[str, Any] = {}
     named: str | None = None
     said: dict[str, str] = {}
+    cost = ReportedCost()
     for chunk in chunks:
         found, reply = _located(chunk)
         raw = plain(found)
         if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found is not chunk):
             _overwrite(merged, raw)
         said.update(said_of_serving({}, reply))
+        beside = reported_cost({}, reply)
+        cost = beside if any(beside) else cost
         named = named or _model_of(reply, {})
     convention = convention_of(UsageReader(merged))
     if convention is None:
@@ -97,7 +104,9 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
             path="usage",
         )
     said.update(said_of_serving(merged, None))
-    return _filled(_read(merged, convention, provider, said), model or named, provider)
+    inside = reported_cost(merged, None)
+    read = _read(merged, convention, provider, said, inside if any(inside) else cost)
+    return _filled(read, model or named, provider)
 
 
 def _located(thing: object) -> tuple[object, object]:
@@ -119,12 +128,22 @@ def _is_usage(thing: object) -> bool:
 
 
 def _read(
-    raw: dict[str, Any], convention: Convention, provider: str | None, said: Mapping[str, str | None]
+    raw: dict[str, Any],
+    convention: Convention,
+    provider: str | None,
+    said: Mapping[str, str | None],
+    cost: ReportedCost,
 ) -> TokenUsage:
     counts = convention(UsageReader(raw), canonical_provider(provider))
     counts.fit()
+    if cost.problem is not None:
+        counts.problems.append(cost.problem)
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
     numbers: dict[str, Any] = {**counts.numbers(), "details": details, **price_context(said)}
+    if cost.pico_usd is not None:
+        numbers.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
+    elif cost.problem is not None:
+        numbers.update(partially_priced=True)
     return TokenUsage(**numbers)
 
 
@@ -144,7 +163,7 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
             raw = plain(usage)
             convention = convention_of(UsageReader(raw))
             if convention is not None:
-                return _read(raw, convention, None, said_of_serving(raw, raw))
+                return _read(raw, convention, None, said_of_serving(raw, raw), ReportedCost())
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
 
 

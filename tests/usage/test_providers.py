@@ -81,7 +81,8 @@ def camel(value: Any) -> Any:
 
 def counts_of(usage: TokenUsage) -> dict[str, int]:
     counts = usage.counters()
-    del counts["unpriced_requests"]
+    counts.pop("unpriced_requests", None)
+    counts.pop("cost_pico_usd", None)
     return counts
 
 

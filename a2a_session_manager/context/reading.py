@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.context.messages import ChatMessage, chat_messages_of
@@ -17,7 +17,7 @@ _FIRST_MESSAGES = 8
 
 async def newest_messages(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> MessageTail:
     """Return the newest `last` visible messages of a session, None for all. Raises SessionNotFound."""
-    if isinstance(store, MessageReader):
+    if _reads_messages(store):
         return await store.read_messages(session, last=last)
     found = await newest(store, session, last=last)
     return MessageTail(MessageColumns.of(map(message_of, found.events)), found.earlier_events)
@@ -39,3 +39,7 @@ async def first_messages(store: SessionStore, session: Session[Any] | str, *, af
     """Return the few oldest visible messages with a seq above `after`, none after the last one."""
     events = await store.events(session, after=after, limit=_FIRST_MESSAGES)
     return [message_of(event) for event in events]
+
+
+def _reads_messages(store: SessionStore) -> TypeGuard[MessageReader]:
+    return hasattr(store, "read_messages")  # `isinstance` with a protocol takes forty times as long

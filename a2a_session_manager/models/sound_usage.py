@@ -76,6 +76,10 @@ def _rare_are_sound(fields: Mapping[str, Any]) -> bool:
         all(isinstance(fields.get(name), _TEXT_OR_NONE) for name in CONTEXT)
         and _is_cost(fields.get("list_cost_pico_usd"))
         and type(fields.get("partially_priced", False)) is bool
+        and isinstance(unread := fields.get("unread_keys", ()), tuple | list)
+        and all(isinstance(path, str) for path in unread)
+        and ((context := fields.get("context_tokens")) is None or type(context) is int)
+        and 0 <= (context or 0) <= MOST_COUNTED
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import AliasChoices, Field, StrictBool, model_validator
 
@@ -68,6 +68,10 @@ class TokenUsage(TokenCounts):
     beside a cost that the provider reported (`priced_by` is "reported"). `partially_priced` says that something in
     the request has no price that is known, so that its cost is not the whole of it.
 
+    `unread_keys` are the paths in `details` of numbers that look like counts, and that nobody knows. `context_tokens`
+    is what the last of several model calls in one request left in the context, such as after a compaction; None for a
+    single call.
+
     One usage counts up to a trillion. Raises InvalidEvent, which is a ValueError, where a part is larger than its
     whole, or a total is not the sum of its parts.
     """
@@ -93,6 +97,8 @@ class TokenUsage(TokenCounts):
     region: str | None = None
     list_cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     partially_priced: StrictBool = False
+    unread_keys: tuple[str, ...] = ()
+    context_tokens: _Counted | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -186,6 +192,13 @@ class TokenUsage(TokenCounts):
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
     @property
+    def context_size(self) -> int | None:
+        """How many tokens the request left in the model's context; None for a sum of several requests, and for 0."""
+        if self.requests > 1:
+            return None
+        return (self.total_tokens if self.context_tokens is None else self.context_tokens) or None
+
+    @property
     def media(self) -> dict[str, int]:
         """What `details` says about images, video and cached audio, by the names in price lists; not stored apart."""
         return media_counts(self.details)
@@ -254,6 +267,11 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
         return usage
     partially = {"partially_priced": True} if usage.price_context else {}
     return usage.model_copy(update={"details": {**details, UNPRICED: reason}, **partially})
+
+
+def tells_context(usage: TokenUsage | None) -> TypeGuard[TokenUsage]:
+    """Tell whether a usage says how full the model's context is: an empty one of a synthetic answer does not."""
+    return usage is not None and usage.total_tokens > 0
 
 
 def _add_cost(pico: int, values: dict[str, Any]) -> None:

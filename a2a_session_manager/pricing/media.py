@@ -40,17 +40,22 @@ def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
     if not details:
         return {}
     try:
-        return _counted(UsageReader(details))
+        return media_of(UsageReader(details))
     except InvalidEvent:  # a caller's own details need not hold counts
         return {}
 
 
-def _counted(usage: UsageReader) -> dict[str, int]:
+def media_of(usage: UsageReader) -> dict[str, int]:
+    """Return the same of a usage that is being read. Raises InvalidEvent, naming the field, for what is no count."""
     found = {name: usage.count(*paths) for name, paths in _OPENAI.items()}
     for name, lists in _GEMINI.items():
         given = [path for path in lists if usage.has(path)]
         for medium, modalities in _MEDIA.items() if given else ():
-            found[name.format(medium)] = sum(
+            count = sum(
                 usage.among(path, "modality", modality, "token_count") or 0 for path in given for modality in modalities
             )
+            theirs = name.format(medium)
+            if (told := found.get(theirs)) and told != count:
+                usage.conflicts.append(f"{theirs} is {told}, but {', '.join(given)} says {count}")
+            found[theirs] = count
     return {name: count for name, count in found.items() if count is not None}

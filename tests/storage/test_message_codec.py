@@ -241,6 +241,17 @@ def test_a_record_without_its_mark_is_damage_among_good_ones(metadata: dict[str,
     assert same_as_by_the_events(records)[1] == 2
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("part", [b'{"v":1,', METADATA])
+def test_a_record_without_what_all_begin_or_end_with_is_damage(part: bytes, at: int) -> None:
+    records = stored(*(SessionEvent(message={"n": n}, metadata={"framework": "x"}) for n in range(3)))
+    data = records[at].data
+    records[at] = records[at]._replace(data=data.removeprefix(part).removesuffix(part))
+    assert len(records[at].data) == len(data) - len(part)
+
+    assert same_as_by_the_events(records)[1] == at + 1
+
+
 def test_a_newer_format_is_named() -> None:
     records = stored(SessionEvent(message="a"), SessionEvent(message="b"))
     records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1', b'"v":2'))
@@ -267,7 +278,8 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
     expected, alike_expected = by_the_events(records), by_the_events(alike)
     monkeypatch.setattr(message_codec, "decode_event", refused)
 
-    assert by_the_batch(records) == expected
+    for first in range(len(records)):  # whatever the first one ends with, and the others do not
+        assert by_the_batch(records[first:] + records[:first]) == expected[first:] + expected[:first]
     assert by_the_batch(alike) == alike_expected
 
 

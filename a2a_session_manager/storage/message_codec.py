@@ -34,6 +34,7 @@ _BETWEEN: Final = b",%d,{" % _NUMBER
 
 _SOURCES: Final = {source.value: source for source in EventSource}
 _TYPES: Final[dict[str, EventType | str]] = {kind.value: kind for kind in EventType}
+_KINDS: Final = frozenset((EventType, str))
 
 # As they are written, in the years 1000 to 9999. A leap day of a year that ends in 00 is left to `decode_event`.
 _is_moment = re.compile(
@@ -80,8 +81,8 @@ def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
     # By the column: to look at record after record takes twice as long.
     records, end = _records_in(data)
     ids, messages, sources, types, moments = zip(*map(_required, records), strict=True)
-    known = {kind: _TYPES.get(kind, kind) for kind in set(types)}
-    if not (_are_ids(ids) and set(map(type, known)) == {str} and _are_moments(moments)):
+    kinds = [_TYPES.get(kind, kind) for kind in types]
+    if not (_are_ids(ids) and _KINDS.issuperset(map(type, kinds)) and _are_moments(moments)):
         raise ValueError
     details = _details_in(records, end)
     return MessageColumns(
@@ -89,7 +90,7 @@ def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
         list(ids),
         list(messages),
         list(map(_SOURCES.__getitem__, sources)),
-        list(map(known.__getitem__, types)),
+        kinds,
         *details,
     )
 
@@ -145,6 +146,8 @@ def _details_in(
         return _optional_in(records, more)
     if more:
         raise ValueError
+    if len(end) == 1 and type(shared := end.get("metadata")) is dict:  # as mostly
+        return [None] * len(records), [shared] * len(records)
     task_ids, metadata = _optional_in([end], len(end))
     return task_ids * len(records), metadata * len(records)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 from pydantic import AliasChoices, Field, StrictBool, model_validator
 
 from a2a_session_manager.models.clock import utc_now
+from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
 from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -120,9 +121,9 @@ class TokenUsage(TokenCounts):
 
     @model_validator(mode="after")
     def _parts_fit_their_whole(self) -> TokenUsage:
-        # Every usage is checked twice, as it is made and in its event, and most have no parts.
-        prompt, completion, *parts, _ = counts = COUNTS_OF(self.__dict__)
-        if INTS.issuperset(map(type, counts)) and prompt >= 0 <= completion and not any(parts):
+        # Every usage is checked twice, as it is made and in its event, and nearly all are right.
+        counts = COUNTS_OF(self.__dict__)
+        if INTS.issuperset(map(type, counts)) and parts_fit(counts):
             return self
         self._check("prompt_tokens", ("cache_read_tokens", "cache_write_tokens"))
         self._check("prompt_tokens", ("input_audio_tokens",))
@@ -234,6 +235,17 @@ class TokenUsage(TokenCounts):
         return counted
 
 
+def parts_fit(counts: tuple[int, ...]) -> bool:
+    """Tell whether no part is larger than its whole, and nothing is negative; `counts` are those of COUNTS_OF."""
+    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
+    return (
+        min(counts) >= 0
+        and cache_read + cache_write <= prompt >= input_audio
+        and cache_write_1h <= cache_write
+        and reasoning <= completion >= output_audio
+    )
+
+
 def lacks_price(usage: TokenUsage) -> bool:
     """Tell whether `usage` has no cost, or a reported one without the list's beside it."""
     held = usage.__dict__.get
@@ -253,7 +265,7 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
     cost, reason = price_usage(usage, at, pricer)
     if usage.cost_pico_usd is not None:
         listed = None if cost is None or cost.missing else cost.cost_pico_usd
-        return usage if listed is None else usage.model_copy(update={"list_cost_pico_usd": listed})
+        return usage if listed is None else with_fields(usage, {"list_cost_pico_usd": listed})
     details = usage.details or {}
     if cost is not None:
         known: dict[str, Any] = {"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by}
@@ -262,7 +274,7 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
         if cost.missing:
             known["partially_priced"] = True
             known["details"] = {**details, UNPRICED: f"no price is known for {', '.join(cost.missing)}"}
-        return usage.model_copy(update=known)
+        return with_fields(usage, known)
     if reason is None or details.get(UNPRICED) == reason:
         return usage
     partially = {"partially_priced": True} if usage.price_context else {}

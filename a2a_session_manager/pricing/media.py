@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.pricing.usage_reader import UsageReader, snake
 
 _MEDIA = {"audio": ("audio",), "image": ("image", "document"), "video": ("video",)}
 _GEMINI = {
@@ -31,13 +31,17 @@ _OPENAI = {
     "cache_image_read_tokens": ("input_token_details.cached_tokens_details.image_tokens",),
     "output_citation_tokens": ("citation_tokens",),
 }
+# The last names of the paths above, at the top of a usage and one level below.
+_PATHS = [path.split(".") for paths in _OPENAI.values() for path in paths]
+_AT_TOP = frozenset(path[0] for path in _PATHS if len(path) == 1)
+_WITHIN = frozenset(path[1] for path in _PATHS if len(path) > 1)
 
 
 def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
     """Return the counts of media in a provider's own usage object by their names in price lists, such as
     `output_image_tokens`; a 0 that the provider says is said, too. Details that hold no counts have none.
     """
-    if not details:
+    if not details or not _may_count(details):
         return {}
     try:
         return media_of(UsageReader(details))
@@ -59,3 +63,13 @@ def media_of(usage: UsageReader) -> dict[str, int]:
                 usage.conflicts.append(f"{theirs} is {told}, but {', '.join(given)} says {count}")
             found[theirs] = count
     return {name: count for name, count in found.items() if count is not None}
+
+
+def _may_count(details: Mapping[str, Any]) -> bool:
+    """Tell at a glance whether any name of media, or a list by modality, is in a usage; most have none."""
+    for name, value in details.items():
+        if type(value) is list or snake(str(name)) in _AT_TOP:
+            return True
+        if isinstance(value, Mapping) and any(snake(str(inner)) in _WITHIN for inner in value):
+            return True
+    return False

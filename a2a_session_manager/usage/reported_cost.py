@@ -45,6 +45,11 @@ _AMOUNTS = (int, float, str, Decimal)
 _ATTRIBUTES = ("gen_ai.", "llm.")  # their dots are their own
 
 
+_FIRST_STEPS = frozenset(
+    path if path.startswith(_ATTRIBUTES) else path.split(".")[0] for path in (*_IN_USAGE, *_IN_REPLY)
+)
+
+
 class ReportedCost(NamedTuple):
     """The cost in pico-dollars, None where none is reported; `problem` names a field that holds no amount."""
 
@@ -72,6 +77,8 @@ def _said(usage: Mapping[str, Any], reply: object) -> Iterator[tuple[str, Any]]:
     if (ticks := usage.get(_XAI_TICKS)) is not None:
         yield f"usage.{_XAI_TICKS}", ticks
     for where, holder, paths in (("usage", usage, _IN_USAGE), ("reply", reply, _IN_REPLY)):
+        if isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder):
+            continue  # nearly all
         for path in paths:
             value = _at(holder, path)
             # Costs by kind, without a sum of them, are no cost, and beside a usage many things may have such a name.

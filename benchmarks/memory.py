@@ -32,6 +32,8 @@ CASES = [
     Case("memory/pop/by length", None, partial(_on_store, scenarios.pop_by_length)),
     Case("memory/tail/by length", None, partial(_on_store, scenarios.tail_by_length)),
     Case("memory/append/priced usage", None, partial(_on_store, spending.append_with_usage)),
+    Case("memory/append/fresh usage", at_most(3), partial(_on_store, spending.append_with_fresh_usage)),
+    Case("memory/append/provider's usage", at_most(6), partial(_on_store, spending.append_with_provider_usage)),
     Case("memory/usage/by length", None, partial(_on_store, spending.usage_by_length)),
     Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from a2a_session_manager import EventSource, SessionEvent, TokenUsage
+from a2a_session_manager import EventSource, SessionEvent, TokenUsage, usage_from
+from a2a_session_manager.pricing.list_prices import warm_up_prices
 from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, compared
 from benchmarks.payloads import short_message
@@ -13,23 +15,52 @@ from benchmarks.scenarios import Sizes, grown
 _PRICED = TokenUsage(
     prompt_tokens=1_200, completion_tokens=300, model="gpt-4o", cost_pico_usd=6_000_000_000, priced_by="the benchmark"
 )
+# What OpenAI's chat completions report.
+_REPORTED = {
+    "prompt_tokens": 1_200,
+    "completion_tokens": 300,
+    "total_tokens": 1_500,
+    "prompt_tokens_details": {"cached_tokens": 1_024, "audio_tokens": 0},
+    "completion_tokens_details": {
+        "reasoning_tokens": 128,
+        "audio_tokens": 0,
+        "accepted_prediction_tokens": 0,
+        "rejected_prediction_tokens": 0,
+    },
+}
 _EVENTS_A_COMMIT = 100
 
 
 async def append_with_usage(store: BaseSessionStore, sizes: Sizes) -> Result:
     """Appending an event whose usage has its price already against one without a usage."""
+    return await _appends(store, sizes, lambda: _PRICED)
 
-    def appending(usage: TokenUsage | None) -> Sample:
-        async def sample() -> float:
-            session_id = await grown(store, 10)
-            start = time.perf_counter()
-            for _ in range(sizes.operations):
-                await store.append(session_id, _an_event(usage))
-            return (time.perf_counter() - start) / sizes.operations
 
-        return sample
+async def append_with_fresh_usage(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Appending an event with a new usage of a known model, which is priced, against one without a usage."""
+    return await _appends(store, sizes, lambda: TokenUsage(prompt_tokens=1_200, completion_tokens=300, model="gpt-4o"))
 
-    return await compared({"without": appending(None), "with": appending(_PRICED)}, turns=sizes.turns)
+
+async def append_with_provider_usage(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Appending an event with a provider's own usage, read and priced, against one without a usage."""
+    return await _appends(store, sizes, lambda: usage_from(_REPORTED, model="gpt-4o"))
+
+
+async def _appends(store: BaseSessionStore, sizes: Sizes, usage: Callable[[], TokenUsage]) -> Result:
+    await warm_up_prices()
+    strategies = {"without": _appending(store, sizes, lambda: None), "with": _appending(store, sizes, usage)}
+    return await compared(strategies, turns=sizes.turns)
+
+
+def _appending(store: BaseSessionStore, sizes: Sizes, usage: Callable[[], TokenUsage | None]) -> Sample:
+    async def sample() -> float:
+        session_id = await grown(store, 10)
+        start = time.perf_counter()
+        for _ in range(sizes.operations):
+            await store.append(session_id, _an_event(usage()))
+        return (time.perf_counter() - start) / sizes.operations
+
+    return sample
 
 
 async def usage_by_length(store: BaseSessionStore, sizes: Sizes) -> Result:

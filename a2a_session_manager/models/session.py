@@ -22,6 +22,7 @@ from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally, summed
+from a2a_session_manager.models.token_usage import tells_context
 
 # The name is that of 0.1.
 NO_RUN = "no_run"
@@ -100,7 +101,7 @@ class Session(CheckedModel, Generic[MessageT]):
 
     @property
     def total_cost(self) -> Decimal:
-        """US dollars; a lower bound while `token_summary.unpriced_requests` is above 0."""
+        """US dollars; a lower bound while `token_summary.is_lower_bound`."""
         return self.token_summary.total_estimated_cost_usd
 
     def get_token_usage_by_source(self) -> Mapping[str, TokenSummary]:
@@ -121,11 +122,11 @@ class Session(CheckedModel, Generic[MessageT]):
     def context_size(self) -> int | None:
         """The input and output tokens of the newest request among `events`, which is how full the model's context is.
 
-        That is not what was spent, which is the sum of all requests. None when no event here has a usage, and when the
-        newest usage is a sum of several requests.
+        That is not what was spent, which is the sum of all requests. A usage without any tokens says nothing of it.
+        None when no event here has another one, and when the newest is a sum of several requests.
         """
-        usage = next((event.token_usage for event in reversed(self.events) if event.token_usage), None)
-        return None if usage is None or usage.requests > 1 else usage.total_tokens
+        usage = next((event.token_usage for event in reversed(self.events) if tells_context(event.token_usage)), None)
+        return None if usage is None else usage.context_size
 
     @property
     def revision(self) -> int:

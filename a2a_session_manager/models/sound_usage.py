@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, TypeGuard
 
 from a2a_session_manager.models.money import MOST_PICO_USD
-from a2a_session_manager.models.token_usage import COUNTS_OF, INTS, TokenUsage
+from a2a_session_manager.models.token_usage import COUNTS_OF, INTS, TokenUsage, parts_fit
 from a2a_session_manager.pricing.context import CONTEXT
 from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 
@@ -19,7 +18,6 @@ _FIELDS = tuple(TokenUsage.model_fields)
 # Fields from here on are written only where they say something: most usages have none of them.
 _ALWAYS = _FIELDS[: _FIELDS.index("details") + 1]
 _RARE = _FIELDS[len(_ALWAYS) :]
-_rare_of = itemgetter(*_RARE)
 _NOTHING_RARE = tuple(TokenUsage.model_fields[name].default for name in _RARE)
 _ALL_RARE = frozenset(_RARE)
 
@@ -37,9 +35,9 @@ def is_sound_record(fields: object) -> bool:
 def silent_fields(usage: TokenUsage) -> frozenset[str]:
     """Return the names of the fields that a record of `usage` leaves out, because they say nothing."""
     held = usage.__dict__
-    if _rare_of(held) == _NOTHING_RARE:
+    if tuple(map(held.get, _RARE)) == _NOTHING_RARE:
         return _ALL_RARE
-    return frozenset(name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held[name] == nothing)
+    return frozenset(name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held.get(name) == nothing)
 
 
 @lru_cache(maxsize=1_024)
@@ -54,13 +52,10 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
         counts: tuple[Any, ...] = COUNTS_OF(fields)
     except KeyError:
         return False
-    if set(map(type, counts)) != INTS or min(counts) < 0 or max(counts) > MOST_COUNTED:
-        return False
-    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
     return bool(
-        cache_read + cache_write <= prompt >= input_audio
-        and cache_write_1h <= cache_write
-        and reasoning <= completion >= output_audio
+        INTS.issuperset(map(type, counts))
+        and parts_fit(counts)
+        and max(counts) <= MOST_COUNTED
         and _is_cost(held("cost_pico_usd"))
         and isinstance(held("model"), str)
         and held("basis") in ("reported", "counted", "estimated")
@@ -72,10 +67,16 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
 
 
 def _rare_are_sound(fields: Mapping[str, Any]) -> bool:
+    if tuple(map(fields.get, _RARE)) == _NOTHING_RARE and fields.get("partially_priced") is False:
+        return True
     return (
         all(isinstance(fields.get(name), _TEXT_OR_NONE) for name in CONTEXT)
         and _is_cost(fields.get("list_cost_pico_usd"))
         and type(fields.get("partially_priced", False)) is bool
+        and isinstance(unread := fields.get("unread_keys", ()), tuple | list)
+        and all(isinstance(path, str) for path in unread)
+        and ((context := fields.get("context_tokens")) is None or type(context) is int)
+        and 0 <= (context or 0) <= MOST_COUNTED
     )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import AliasChoices, Field, StrictBool, model_validator
 
 from a2a_session_manager.models.clock import utc_now
+from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
 from a2a_session_manager.models.token_counts import Count, TokenCounts
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -31,6 +32,8 @@ UsageT = TypeVar("UsageT", bound="TokenUsage")
 
 # The key in `details` for the reason why a known model's numbers have no price.
 UNPRICED = "unpriced"
+# `priced_by` of a cost that the provider reported.
+REPORTED = "reported"
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
@@ -66,6 +69,10 @@ class TokenUsage(TokenCounts):
     beside a cost that the provider reported (`priced_by` is "reported"). `partially_priced` says that something in
     the request has no price that is known, so that its cost is not the whole of it.
 
+    `unread_keys` are the paths in `details` of numbers that look like counts, and that nobody knows. `context_tokens`
+    is what the last of several model calls in one request left in the context, such as after a compaction; None for a
+    single call.
+
     One usage counts up to a trillion. Raises InvalidEvent, which is a ValueError, where a part is larger than its
     whole, or a total is not the sum of its parts.
     """
@@ -91,6 +98,8 @@ class TokenUsage(TokenCounts):
     region: str | None = None
     list_cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     partially_priced: StrictBool = False
+    unread_keys: tuple[str, ...] = ()
+    context_tokens: _Counted | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -112,9 +121,9 @@ class TokenUsage(TokenCounts):
 
     @model_validator(mode="after")
     def _parts_fit_their_whole(self) -> TokenUsage:
-        # Every usage is checked twice, as it is made and in its event, and most have no parts.
-        prompt, completion, *parts, _ = counts = COUNTS_OF(self.__dict__)
-        if INTS.issuperset(map(type, counts)) and prompt >= 0 <= completion and not any(parts):
+        # Every usage is checked twice, as it is made and in its event, and nearly all are right.
+        counts = COUNTS_OF(self.__dict__)
+        if INTS.issuperset(map(type, counts)) and parts_fit(counts):
             return self
         self._check("prompt_tokens", ("cache_read_tokens", "cache_write_tokens"))
         self._check("prompt_tokens", ("input_audio_tokens",))
@@ -156,7 +165,7 @@ class TokenUsage(TokenCounts):
 
         Where the model is known and its price does not fit the numbers, `details["unpriced"]` says why.
         """
-        if self.cost_pico_usd is not None:
+        if not lacks_price(self):
             return self
         if not prices_are_loaded():
             await warm_up_prices()
@@ -182,6 +191,13 @@ class TokenUsage(TokenCounts):
             return usd_from_pico(self.cost_pico_usd)
         cost = price_usage(self, utc_now()).cost
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
+
+    @property
+    def context_size(self) -> int | None:
+        """How many tokens the request left in the model's context; None for a sum of several requests, and for 0."""
+        if self.requests > 1:
+            return None
+        return (self.total_tokens if self.context_tokens is None else self.context_tokens) or None
 
     @property
     def media(self) -> dict[str, int]:
@@ -219,14 +235,37 @@ class TokenUsage(TokenCounts):
         return counted
 
 
+def parts_fit(counts: tuple[int, ...]) -> bool:
+    """Tell whether no part is larger than its whole, and nothing is negative; `counts` are those of COUNTS_OF."""
+    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
+    return (
+        min(counts) >= 0
+        and cache_read + cache_write <= prompt >= input_audio
+        and cache_write_1h <= cache_write
+        and reasoning <= completion >= output_audio
+    )
+
+
+def lacks_price(usage: TokenUsage) -> bool:
+    """Tell whether `usage` has no cost, or a reported one without the list's beside it."""
+    held = usage.__dict__.get
+    if held("cost_pico_usd") is None:
+        return True
+    return held("priced_by") == REPORTED and held("list_cost_pico_usd") is None
+
+
 def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> UsageT:
     """Return `usage` with its cost at `at`; the same object when it has one, or when nobody knows one.
 
+    A cost that the provider reported stays, and the list's is put beside it.
     Where the model is known and its price does not fit the numbers, or not all of them, `details["unpriced"]` says why.
     """
-    if usage.cost_pico_usd is not None:
+    if not lacks_price(usage):
         return usage
     cost, reason = price_usage(usage, at, pricer)
+    if usage.cost_pico_usd is not None:
+        listed = None if cost is None or cost.missing else cost.cost_pico_usd
+        return usage if listed is None else with_fields(usage, {"list_cost_pico_usd": listed})
     details = usage.details or {}
     if cost is not None:
         known: dict[str, Any] = {"cost_pico_usd": cost.cost_pico_usd, "priced_by": cost.priced_by}
@@ -235,11 +274,16 @@ def priced(usage: UsageT, at: datetime, pricer: Pricer = DEFAULT_PRICER) -> Usag
         if cost.missing:
             known["partially_priced"] = True
             known["details"] = {**details, UNPRICED: f"no price is known for {', '.join(cost.missing)}"}
-        return usage.model_copy(update=known)
+        return with_fields(usage, known)
     if reason is None or details.get(UNPRICED) == reason:
         return usage
     partially = {"partially_priced": True} if usage.price_context else {}
     return usage.model_copy(update={"details": {**details, UNPRICED: reason}, **partially})
+
+
+def tells_context(usage: TokenUsage | None) -> TypeGuard[TokenUsage]:
+    """Tell whether a usage says how full the model's context is: an empty one of a synthetic answer does not."""
+    return usage is not None and usage.total_tokens > 0
 
 
 def _add_cost(pico: int, values: dict[str, Any]) -> None:

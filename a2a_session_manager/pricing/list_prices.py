@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Context, Decimal, localcontext
+from datetime import UTC, datetime
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.pricing.context import context_of, lower_bound
+from a2a_session_manager.pricing.listed_models import check_price_fits, is_linear, without_price
 from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
+from a2a_session_manager.pricing.prices import EXACT, whole_pico
+from a2a_session_manager.pricing.rates import KINDS, Counts, Rates, plain_counts, rates_of
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    from genai_prices.types import ModelInfo, Provider
 
     Sale = tuple[Provider, ModelInfo]
+    RatesKey = tuple[str, str | None, int, tuple[tuple[str, str], ...], tuple[bool, ...]]
 
-# It holds the digits of any count. The caller's own decimal context must not change a price.
-EXACT = Context(prec=60)
 _MOST_NAMES = 4_096
-_MEDIA = ("audio", "image", "video")
+_MOST_RATES = 16_384
+
 
 # What is counted, by our name and by theirs. A count of 0 is left out, which to them is the same.
 _PARTS = (
@@ -40,51 +43,115 @@ _LOADED = threading.Event()
 
 
 class ListedCost(NamedTuple):
-    """A cost in US dollars; `priced_by` names the list, the seller and the model that it was read from.
+    """A cost in pico-dollars; `priced_by` names the list, the seller and the model that it was read from.
 
     `missing` names what the list has no price for, so that the cost is a lower bound.
     """
 
-    usd: Decimal
+    pico_usd: int
+    priced_by: str
+    missing: tuple[str, ...]
+
+
+class DerivedRates(NamedTuple):
+    """Rates, and what a cost by them says of itself."""
+
+    rates: Rates
     priced_by: str
     missing: tuple[str, ...]
 
 
 class ListPrices:
-    """The price list that genai-prices brings along, or the newer one that its `UpdatePrices` has fetched."""
+    """The price list that genai-prices brings along, or the newer one that its `UpdatePrices` has fetched.
+
+    Its own arithmetic takes several times as long as the rest of a write in memory. So rates are derived from it once
+    for each model, seller, day, context and kinds of tokens; tiers, prices by the hour and media are left to it.
+    """
 
     def __init__(self) -> None:
         self._snapshot: DataSnapshot | None = None
         self._sales: dict[tuple[str, str | None], Sale | None] = {}
+        self._rates: dict[RatesKey, DerivedRates | None] = {}
 
     def cost(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> ListedCost | None:
         """Return what `usage` costs at `at`, or None where nobody is known to sell the model.
 
         Raises ValueError where the model is known and its prices do not fit the numbers.
         """
+        media, context = dict(getattr(usage, "media", ())), context_of(usage)
+        counts = None if media else plain_counts(usage)
+        if counts is None:
+            return self._listed(usage, model, provider, at, media, context)
+        self._forget_an_older_list()
+        # Another thread may replace the attribute at any moment, so this one goes on with the dict that it saw.
+        known = self._rates
+        key = (model, provider, _day(at), tuple(context.items()), tuple(map(bool, counts)))
+        derived = known.get(key)
+        if derived is not None:
+            return ListedCost(derived.rates.pico_usd(counts), derived.priced_by, derived.missing)
+        cost = self._listed(usage, model, provider, at, media, context)
+        if cost is not None and key not in known:
+            known[key] = self._derived(cost, counts, model, provider, at, context)
+        return cost
+
+    def _listed(
+        self,
+        usage: UsageNumbers,
+        model: str,
+        provider: str | None,
+        at: datetime,
+        media: Mapping[str, int],
+        context: Mapping[str, str],
+    ) -> ListedCost | None:
         sale = self._sale(model, provider)
         if sale is None:
             return None
         seller, sold = sale
-        media = dict(getattr(usage, "media", ()))
-        context = context_of(usage)
-        missing = lower_bound(_without_price(sold, context, at)) if context else ()
-        _check_price_fits(sold.get_prices(at, context), usage, media)
+        missing = lower_bound(without_price(sold, context, at)) if context else ()
+        check_price_fits(sold.get_prices(at, context), usage, media)
         with localcontext(EXACT):
             calculated = sold.calc_price(
                 _usage_of_theirs(usage, media), seller, genai_request_timestamp=at, price_context=context
             )
-        return ListedCost(calculated.total_price, f"{self._list_name()} {seller.id}/{sold.id}", missing)
+            pico = whole_pico(calculated.total_price.scaleb(12))
+        return ListedCost(pico, f"{self._list_name()} {seller.id}/{sold.id}", missing)
+
+    def _derived(
+        self,
+        cost: ListedCost,
+        counts: Counts,
+        model: str,
+        provider: str | None,
+        at: datetime,
+        context: Mapping[str, str],
+    ) -> DerivedRates | None:
+        """Return the rates behind `cost`, which is that of `counts`; None where one more token may change the price."""
+        sale = self._sale(model, provider)
+        if sale is None or not is_linear(sale[1], at, context):
+            return None
+        seller, sold = sale
+
+        def in_usd(of: Mapping[str, int]) -> Decimal:
+            return sold.calc_price(
+                _numbers_of_theirs(of), seller, genai_request_timestamp=at, price_context=context
+            ).total_price
+
+        rates = rates_of(in_usd, counts)
+        is_right = rates.pico_usd(counts) == cost.pico_usd
+        return DerivedRates(rates, cost.priced_by, cost.missing) if is_right else None
 
     def _sale(self, model: str, provider: str | None) -> Sale | None:
-        snapshot = _current_list()
-        if snapshot is not self._snapshot or len(self._sales) >= _MOST_NAMES:
-            self._snapshot, self._sales = snapshot, {}
-        # Another thread may replace the attribute at any moment, so this one goes on with the dict that it saw.
+        snapshot = self._forget_an_older_list()
         sales, key = self._sales, (model, provider)
         if key not in sales:
             sales[key] = _found(snapshot, model, provider)
         return sales[key]
+
+    def _forget_an_older_list(self) -> DataSnapshot:
+        snapshot = _current_list()
+        if snapshot is not self._snapshot or len(self._sales) >= _MOST_NAMES or len(self._rates) >= _MOST_RATES:
+            self._snapshot, self._sales, self._rates = snapshot, {}, {}
+        return snapshot
 
     def _list_name(self) -> str:
         import genai_prices  # loaded already: see the module's docstring
@@ -120,7 +187,8 @@ def _current_list() -> DataSnapshot:
     from genai_prices import data_snapshot  # see the module's docstring
 
     snapshot = data_snapshot.get_snapshot()
-    _LOADED.set()
+    if not _LOADED.is_set():
+        _LOADED.set()
     return snapshot
 
 
@@ -151,44 +219,25 @@ def _fine_tuned(snapshot: DataSnapshot, seller: str | None, name: str) -> Sale |
     return None
 
 
-def _without_price(sold: ModelInfo, context: Mapping[str, str], at: datetime) -> set[tuple[str, str]]:
-    missing = set(context.items())
-    for variant in sold.price_variants or ():
-        if variant.when.items() <= context.items() and (variant.constraint is None or variant.constraint.active(at)):
-            missing -= variant.when.items()
-    return missing
+def _day(at: datetime) -> int:
+    # A time without a zone is UTC to the list.
+    return (at if at.tzinfo is None or at.tzinfo is UTC else at.astimezone(UTC)).toordinal()
+
+
+def _numbers_of_theirs(counts: Mapping[str, int]) -> Any:
+    return _theirs({kind: counts.get(kind, 0) for kind in KINDS}, {})
 
 
 def _usage_of_theirs(usage: UsageNumbers, media: Mapping[str, int]) -> Any:
+    sides = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+    return _theirs({**sides, **{ours: getattr(usage, ours) for ours, _ in _PARTS}}, media)
+
+
+def _theirs(counts: Mapping[str, int], media: Mapping[str, int]) -> Any:
     from genai_prices import Usage  # see the module's docstring
 
-    numbers = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    numbers = {"input_tokens": counts["prompt_tokens"], "output_tokens": counts["completion_tokens"]}
     for ours, theirs in _PARTS:
-        if count := getattr(usage, ours):
+        if count := counts.get(ours):
             numbers[theirs] = count
     return Usage(**{**numbers, **media})
-
-
-def _check_price_fits(price: ModelPrice, usage: UsageNumbers, media: Mapping[str, int]) -> None:
-    """Raise ValueError where the price list would leave something out of the cost without saying so."""
-    heard = {"input_audio_tokens": usage.input_audio_tokens, "output_audio_tokens": usage.output_audio_tokens}
-    _check_side(price, "input", usage.prompt_tokens, {**heard, **media})
-    _check_side(price, "output", usage.completion_tokens, {**heard, **media})
-    if usage.requests == 1:
-        return
-    if price.requests_kcount is not None:
-        raise ValueError(f"{usage.requests} requests in one usage, and each has a price: record them one by one")
-    starts = [tier.start for part in price.__dict__.values() for tier in getattr(part, "tiers", ())]
-    if starts and usage.prompt_tokens > min(starts):
-        raise ValueError(
-            f"{usage.requests} requests in one usage, and the price changes above {min(starts)} input tokens "
-            "of a single one: record them one by one"
-        )
-
-
-def _check_side(price: ModelPrice, side: str, tokens: int, media: Mapping[str, int]) -> None:
-    if getattr(price, f"{side}_mtok") is not None:
-        return
-    apart = [medium for medium in _MEDIA if getattr(price, f"{side}_{medium}_mtok") is not None]
-    if tokens > sum(media.get(f"{side}_{medium}_tokens", 0) for medium in apart):
-        raise ValueError(f"the list has no price for {side} tokens of this model")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.pricing.usage_reader import UsageReader, snake
 
 _MEDIA = {"audio": ("audio",), "image": ("image", "document"), "video": ("video",)}
 _GEMINI = {
@@ -31,26 +31,45 @@ _OPENAI = {
     "cache_image_read_tokens": ("input_token_details.cached_tokens_details.image_tokens",),
     "output_citation_tokens": ("citation_tokens",),
 }
+# The last names of the paths above, at the top of a usage and one level below.
+_PATHS = [path.split(".") for paths in _OPENAI.values() for path in paths]
+_AT_TOP = frozenset(path[0] for path in _PATHS if len(path) == 1)
+_WITHIN = frozenset(path[1] for path in _PATHS if len(path) > 1)
 
 
 def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
     """Return the counts of media in a provider's own usage object by their names in price lists, such as
     `output_image_tokens`; a 0 that the provider says is said, too. Details that hold no counts have none.
     """
-    if not details:
+    if not details or not _may_count(details):
         return {}
     try:
-        return _counted(UsageReader(details))
+        return media_of(UsageReader(details))
     except InvalidEvent:  # a caller's own details need not hold counts
         return {}
 
 
-def _counted(usage: UsageReader) -> dict[str, int]:
+def media_of(usage: UsageReader) -> dict[str, int]:
+    """Return the same of a usage that is being read. Raises InvalidEvent, naming the field, for what is no count."""
     found = {name: usage.count(*paths) for name, paths in _OPENAI.items()}
     for name, lists in _GEMINI.items():
         given = [path for path in lists if usage.has(path)]
         for medium, modalities in _MEDIA.items() if given else ():
-            found[name.format(medium)] = sum(
+            count = sum(
                 usage.among(path, "modality", modality, "token_count") or 0 for path in given for modality in modalities
             )
+            theirs = name.format(medium)
+            if (told := found.get(theirs)) and told != count:
+                usage.conflicts.append(f"{theirs} is {told}, but {', '.join(given)} says {count}")
+            found[theirs] = count
     return {name: count for name, count in found.items() if count is not None}
+
+
+def _may_count(details: Mapping[str, Any]) -> bool:
+    """Tell at a glance whether any name of media, or a list by modality, is in a usage; most have none."""
+    for name, value in details.items():
+        if type(value) is list or snake(str(name)) in _AT_TOP:
+            return True
+        if isinstance(value, Mapping) and any(snake(str(inner)) in _WITHIN for inner in value):
+            return True
+    return False

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import localcontext
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.pricing.context import context_of, lower_bound
-from a2a_session_manager.pricing.list_prices import EXACT, ListPrices
+from a2a_session_manager.pricing.list_prices import ListPrices
 from a2a_session_manager.pricing.model_names import override_names
-from a2a_session_manager.pricing.prices import Prices
+from a2a_session_manager.pricing.prices import EXACT, Prices, whole_pico
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 
@@ -112,18 +112,13 @@ class ListPricer:
         listed = self._list.cost(usage, model, provider, at)
         if listed is None:
             return None
-        with localcontext(EXACT):
-            return PricedCost(_whole(listed.usd.scaleb(12)), listed.priced_by, listed.missing)
+        return PricedCost(listed.pico_usd, listed.priced_by, listed.missing)
 
 
 def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:
     missing = lower_bound(context_of(usage).items())
     with localcontext(EXACT):
-        return PricedCost(_whole(prices.pico_usd(usage)), f"override {name}", missing)
-
-
-def _whole(pico: Decimal) -> int:
-    return int(pico.to_integral_value(rounding=ROUND_HALF_EVEN))
+        return PricedCost(whole_pico(prices.pico_usd(usage)), f"override {name}", missing)
 
 
 def _name(model: object, prices: object) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
+# It holds the digits of any count. The caller's own decimal context must not change a price.
+EXACT = Context(prec=60)
 # A dollar per million tokens is a million pico-dollars per token.
 _PICO_PER_TOKEN = 10**6
 
@@ -66,6 +68,11 @@ class Prices:
             + said * _first(self.output_audio, self.output)
         )
         return per_million * _PICO_PER_TOKEN
+
+
+def whole_pico(pico: Decimal) -> int:
+    """Return pico-dollars as whole ones, half of one rounded to even."""
+    return int(pico.to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
 def _first(*amounts: Amount | None) -> Decimal:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
@@ -25,22 +25,46 @@ class UsageReader:
     """Reads counts out of a usage by paths: snake_case names, with dots that lead into details.
 
     What is absent or null is None. Raises InvalidEvent, naming the field, where something else than a count stands.
+
+    Attributes:
+        keys: the names at the top, null or not.
+        read: the paths that were read so far, those in a list with `[]` in the place of the item.
+        counted: the counts that were read.
+        conflicts: what was found under several names of one count that differ.
     """
 
     def __init__(self, usage: Mapping[str, Any]) -> None:
-        self.keys = frozenset(snake(str(name)) for name in usage)
+        # From the end, here and below, so that the first spelling of a name holds.
+        self._top = {snake(str(name)): value for name, value in list(usage.items())[::-1]}
+        self.keys = self._top.keys()
+        self.read: set[str] = set()
+        self.counted: set[int] = set()
+        self.conflicts: list[str] = []
         self._usage = usage
 
+    @cached_property
+    def leaves(self) -> Mapping[str, tuple[Any, str]]:
+        """What stands in the usage and has no names inside: by its path, with the path as it is spelled."""
+        return dict(_leaves(self._usage, "", ""))
+
     def count(self, *paths: str) -> int | None:
-        """Return the count at the first of `paths` where anything is."""
+        """Return the count at the first of `paths` where one above 0 is, else 0 where any is: a 0 wipes out nothing."""
+        chosen: tuple[int, str] | None = None
         for path in paths:
-            value, spelled = self._at(path)
-            if value is not None:
-                return _checked(value, spelled)
-        return None
+            if path not in self.leaves:
+                continue
+            self.read.add(path)
+            value, spelled = self.leaves[path]
+            count = _checked(value, spelled)
+            self.counted.add(count)
+            if chosen is None or not chosen[0]:
+                chosen = count, spelled
+            elif count and count != chosen[0]:
+                self.conflicts.append(f"{chosen[1]} is {chosen[0]}, but {spelled} is {count}")
+        return None if chosen is None else chosen[0]
 
     def count_or_zero(self, *paths: str) -> int:
-        """Return the count at the first of `paths` where anything is, 0 when the provider gives none."""
+        """Return what `count` returns, 0 when the provider gives none."""
         return self.count(*paths) or 0
 
     def among(self, path: str, kind: str, wanted: str, count: str) -> int | None:
@@ -48,37 +72,47 @@ class UsageReader:
 
         So `among("prompt_tokens_details", "modality", "audio", "token_count")` is what Gemini counts as heard.
         """
-        items, spelled = self._at(path)
+        items, spelled = self.leaves.get(path, (None, path))
         if not isinstance(items, Sequence) or isinstance(items, str):
             return None
+        self.read.add(f"{path}[].{count}")
         readers = [UsageReader(item) for item in items if isinstance(item, Mapping)]
-        chosen = [one for one in readers if str(one._at(kind)[0]).rpartition(".")[2].lower() == wanted]
-        counts = [one._at(count)[0] for one in chosen]
+        chosen = [one for one in readers if str(one.value(kind)).rpartition(".")[2].lower() == wanted]
+        counts = [one.value(count) for one in chosen]
         return sum(_checked(value, f"{spelled}[].{count}") for value in counts if value is not None)
 
-    def has(self, path: str) -> bool:
-        """Tell whether there is anything at `path`."""
-        return self._at(path)[0] is not None
+    def value(self, path: str) -> Any:
+        """Return what stands at `path` and has no names inside; None for nothing."""
+        return self.leaves.get(path, (None, path))[0]
 
-    def check_details(self, paths: Iterable[str]) -> None:
-        """Raise InvalidEvent where a path leads into what holds no names, such as a text or a list."""
-        for holder in {path.rpartition(".")[0] for path in paths}:
-            value, spelled = self._at(holder)
-            if value and fields_of(value) is None:
+    def has(self, path: str) -> bool:
+        """Tell whether there is anything at `path`; of a large object, no more is looked at."""
+        return self.anything(path) is not None
+
+    def anything(self, path: str) -> Any:
+        """Return whatever is at `path`, names inside or not; None for nothing."""
+        if (value := self._top.get(path)) is not None:
+            return value
+        first, _, rest = path.partition(".")
+        inner = fields_of(self._top.get(first)) if rest else None
+        return None if inner is None else UsageReader(inner).anything(rest)
+
+    def check_details(self, holders: Iterable[str]) -> None:
+        """Raise InvalidEvent where what should hold names, by one of these paths, is a text, a number or a list."""
+        for holder in holders:
+            value, spelled = self.leaves.get(holder, (None, holder))
+            if value:
                 raise _not_understood(spelled, value, "counts by their names")
 
-    def _at(self, path: str) -> tuple[Any, str]:
-        value: Any = self._usage
-        spelled = []
-        # OpenTelemetry's names have dots of their own.
-        for step in [path] if path.startswith("gen_ai.") else path.split("."):
-            fields = fields_of(value)
-            if fields is None:
-                return None, path
-            name = next((name for name in fields if snake(str(name)) == step), step)
-            spelled.append(str(name))
-            value = fields.get(name)
-        return value, ".".join(spelled)
+
+def _leaves(fields: Mapping[str, Any], path: str, spelled: str) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for name, value in list(fields.items())[::-1]:
+        here = f"{path}{snake(str(name))}"
+        inner = fields_of(value)
+        if inner:
+            yield from _leaves(inner, f"{here}.", f"{spelled}{name}.")
+        elif value is not None and inner is None:
+            yield here, (value, f"{spelled}{name}")
 
 
 def _checked(value: Any, spelled: str) -> int:

@@ -37,6 +37,7 @@ MARK = b'{"v":%d,' % FORMAT
 # The bare class encodes a payload by what it is, not by the M of SessionEvent[M]: nothing gets lost.
 _EVENT_SERIALIZER = SessionEvent.__pydantic_serializer__
 _EVENT_FIELDS = len(SessionEvent.model_fields)
+_USAGE_FIELDS = len(TokenUsage.model_fields)
 # Other texts, such as a foreign enum's, are pydantic's to judge.
 _PLAIN_TYPES = (EventType, str)
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -74,7 +75,11 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         delta = UsageDelta(usage.model, event.source.value, usage.counters())
     left_out = _left_out(not metadata, task_id is None, None if usage is None else silent_fields(usage))
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
-    is_checked = usage is None and len(fields) == _EVENT_FIELDS and type(fields["type"]) in _PLAIN_TYPES
+    is_checked = (
+        (usage is None or (type(usage) is TokenUsage and len(usage.__dict__) == _USAGE_FIELDS))
+        and len(fields) == _EVENT_FIELDS
+        and type(fields["type"]) in _PLAIN_TYPES
+    )
     return EncodedEvent(event_id, dumped(event, _EVENT_SERIALIZER, left_out, is_checked), task_id, delta)
 
 

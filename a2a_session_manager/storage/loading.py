@@ -97,6 +97,8 @@ async def load_messages(
     seqs: Sequence[int], records: Sequence[bytes], session_id: str, limits: StoreLimits
 ) -> MessageColumns:
     """Return the messages of events from their bytes. Raises CorruptSession."""
+    if len(records) <= _MESSAGES_A_BATCH and sum(map(len, records)) <= min(_BYTES_A_BATCH, limits.inline_bytes):
+        return decode_messages(seqs, records, session_id)  # one batch: the steps below would add a quarter
     messages = MessageColumns()
     slices = Slices()
     for batch in _batches(list(map(len, records))):

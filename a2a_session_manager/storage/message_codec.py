@@ -30,10 +30,11 @@ _BEFORE_TIMESTAMP: Final = b'","timestamp":"'
 # No record can hold it by accident or on purpose. Where it comes back between any two values, each record by itself is
 # one JSON value: none has swallowed the next, or the beginning of it.
 _NUMBER: Final = getrandbits(62)
-_BETWEEN: Final = b",%d," % _NUMBER
+_BETWEEN: Final = b",%d,{" % _NUMBER
 
 _SOURCES: Final = {source.value: source for source in EventSource}
 _TYPES: Final[dict[str, EventType | str]] = {kind.value: kind for kind in EventType}
+_KINDS: Final = frozenset((EventType, str))
 
 # As they are written, in the years 1000 to 9999. A leap day of a year that ends in 00 is left to `decode_event`.
 _is_moment = re.compile(
@@ -80,8 +81,8 @@ def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
     # By the column: to look at record after record takes twice as long.
     records, end = _records_in(data)
     ids, messages, sources, types, moments = zip(*map(_required, records), strict=True)
-    known = {kind: _TYPES.get(kind, kind) for kind in set(types)}
-    if not (_are_ids(ids) and set(map(type, known)) == {str} and _are_moments(moments)):
+    kinds = [_TYPES.get(kind, kind) for kind in types]
+    if not (_are_ids(ids) and _KINDS.issuperset(map(type, kinds)) and _are_moments(moments)):
         raise ValueError
     details = _details_in(records, end)
     return MessageColumns(
@@ -89,7 +90,7 @@ def _messages_in(seqs: Sequence[int], data: Sequence[bytes]) -> MessageColumns:
         list(ids),
         list(messages),
         list(map(_SOURCES.__getitem__, sources)),
-        list(map(known.__getitem__, types)),
+        kinds,
         *details,
     )
 
@@ -102,36 +103,35 @@ def _records_in(data: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[str, 
     end, fields = _end_of(data[0])
     bare = _without(MARK, end, data)
     if bare is None:
-        fields, bare = {}, _without(MARK, b"}", data)
+        end, fields, bare = b"", {}, _without(MARK, b"", data)
     if bare is None:
         raise ValueError
+    brace = b"}" if end else b""
+    bare[0] = b"[{" + bare[0]
+    bare[-1] += brace + b"]"
     # Their keys are always the same; to remember values too takes longer than to make them.
-    values: list[Any] = from_json(bare, cache_strings="keys")
+    values: list[Any] = from_json((brace + _BETWEEN).join(bare), cache_strings="keys")
     if len(values) != 2 * len(data) - 1 or values[1::2] != [_NUMBER] * (len(data) - 1):
         raise ValueError
     return values[::2], fields
 
 
 def _end_of(record: bytes) -> tuple[bytes, dict[str, Any]]:
-    """Return what stands after the time of a record, as bytes and as fields."""
+    """Return what stands after the time of a record, as bytes and as fields; nothing where there are none."""
     _, _, after = record.rpartition(_BEFORE_TIMESTAMP)
     end = after[len(_MOMENT) + 1 :]
     try:
         # If it was within metadata, there is one more brace, so that it is no JSON.
-        return (end, from_json(b"{" + end[1:])) if end.startswith(b",") else (b"}", {})
+        return (end, from_json(b"{" + end[1:])) if end.startswith(b",") else (b"", {})
     except ValueError:
-        return b"}", {}
+        return b"", {}
 
 
-def _without(start: bytes, end: bytes, data: Sequence[bytes]) -> bytes | None:
-    """Return records as a JSON list of objects without their start and their end; None if another has other ones."""
-    whole = _BETWEEN.join(data)
-    # In the whole text: to look at each record takes longer.
-    bare = whole.replace(end + _BETWEEN + start, b"}" + _BETWEEN + b"{")
-    is_each = len(whole) - len(bare) == (len(start) + len(end) - 2) * (len(data) - 1)
-    if not (is_each and whole.startswith(start) and whole.endswith(end)):
-        return None
-    return b"[{" + bare[len(start) : -len(end)] + b"}]"
+def _without(start: bytes, end: bytes, data: Sequence[bytes]) -> list[bytes] | None:
+    """Return records without their start and their end; None if one has another."""
+    bare = [record.removeprefix(start).removesuffix(end) for record in data]
+    is_each = sum(map(len, data)) - sum(map(len, bare)) == (len(start) + len(end)) * len(data)
+    return bare if is_each else None
 
 
 def _details_in(
@@ -146,6 +146,8 @@ def _details_in(
         return _optional_in(records, more)
     if more:
         raise ValueError
+    if len(end) == 1 and type(shared := end.get("metadata")) is dict:  # as mostly
+        return [None] * len(records), [shared] * len(records)
     task_ids, metadata = _optional_in([end], len(end))
     return task_ids * len(records), metadata * len(records)
 
@@ -176,9 +178,10 @@ def _are_moments(texts: Sequence[str]) -> bool:
     whole = "".join(texts).encode()  # as bytes: texts are translated much more slowly
     if whole.translate(_DIGITS_AS_0) != _MOMENT * len(texts):
         return all(map(_is_moment, texts))
-    # The hours of a batch are few; minutes and seconds are looked at all at once.
+    # Minutes and seconds are looked at all at once, and the hours of a batch are few: mostly there is one.
     tens = whole[_MINUTE_AT :: len(_MOMENT)] + whole[_SECOND_AT :: len(_MOMENT)]
-    hours = {text[:_MINUTE_AT] for text in texts}
+    is_one_hour = whole.count(whole[:_MINUTE_AT]) == len(texts)
+    hours = {text[:_MINUTE_AT] for text in (texts[:1] if is_one_hour else texts)}
     return not tens.translate(None, _TENS) and all(map(_is_hour, hours))
 
 

@@ -17,7 +17,7 @@ from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import conflicts, following, repeats
 from a2a_session_manager.storage.encoding import encode_commit
-from a2a_session_manager.storage.priced_events import needs_price, priced_events
+from a2a_session_manager.storage.priced_events import brings_usage, priced_events
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -46,7 +46,7 @@ async def commit_change(
     """
     if on_repeat not in ("refuse", "keep"):
         raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
-    priced = await priced_events(events, pricer) if any(map(needs_price, events)) else events
+    priced = await priced_events(events, pricer) if any(map(brings_usage, events)) else events
     commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.usage.anthropic import caches_apart
+from a2a_session_manager.usage.buckets import cline, langfuse, nested_sides, opencode
 from a2a_session_manager.usage.counts import Counts
-from a2a_session_manager.usage.names import (
-    ANTHROPIC_WRITE,
-    APART,
-    CACHES_APART,
-    CHAT,
-    INPUT_OUTPUT,
-    OTEL,
-)
+from a2a_session_manager.usage.names import APART, CHAT, INPUT_OUTPUT, SHORT_WRITES, SPAN_TOTALS, SPANS
 
 Convention = Callable[[UsageReader, str | None], Counts]
 
@@ -24,14 +19,22 @@ _ALIASES = {
     "amazon": "bedrock",
     "opentelemetry": "otel",
 }
-# These count caches inside the input, even under Anthropic's names; the others count them apart.
+# These count caches inside the input, even under Anthropic's names.
 _INCLUSIVE = frozenset({"azure", "databricks", "langchain", "litellm", "openai", "otel", "pydantic-ai"})
+# These count them apart; of others, the names and totals tell.
 _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 
 
 def convention_of(usage: UsageReader) -> Convention | None:
     """Return what reads a usage with such names as `usage` has, or None when no provider has them."""
-    return next((read for names, read in _CONVENTIONS if any(usage.has(name) for name in names)), None)
+    # Gateways mix the names of several providers, and put 0 under those that they do not mean.
+    for is_there in (_is_above_0, UsageReader.has):
+        for names, read in _CONVENTIONS:
+            if any(is_there(usage, name) for name in names):
+                return read
+    if _is_number(usage, "input", "output"):  # a run has its texts under these names
+        return opencode if usage.has("cache.read") or usage.has("cache.write") else langfuse
+    return None
 
 
 def canonical_provider(provider: str | None) -> str | None:
@@ -43,14 +46,25 @@ def canonical_provider(provider: str | None) -> str | None:
 def _chat(usage: UsageReader, provider: str | None) -> Counts:
     """Read OpenAI's chat completions, and all that copied their names: inclusive, with the exceptions below."""
     counts = Counts.of(usage, CHAT)
+    _let_durations_make_writes(counts, usage)
     total = usage.count("total_tokens")
     if provider == "perplexity" or usage.has("citation_tokens") or usage.has("num_search_queries"):
         return _with_perplexity_extras(counts, usage, total)
     _let_total_place_reasoning(counts, total, usually_outside=provider == "xai")
-    if provider not in _INCLUSIVE and APART & usage.keys and total == _sum(counts, with_caches=True):
-        counts.prompt_tokens += counts.cache_read_tokens + counts.cache_write_tokens
+    if provider == "mistral" or usage.has("connector_tokens"):
+        # What a connector, such as a web search, put into the prompt is billed as such, and in the total alone.
+        counts.prompt_tokens += usage.count_or_zero("connector_tokens")
+    if provider not in _INCLUSIVE and counts.caches and total == counts.total + counts.caches:
+        counts.prompt_tokens += counts.caches
+    counts.requests = usage.count("requests", "successful_requests") or 1
     counts.check_total(total)
     return counts
+
+
+def _let_durations_make_writes(counts: Counts, usage: UsageReader) -> None:
+    # LangChain's Anthropic puts the writes by duration beside a cache_creation of 0, so that sums do not double.
+    short = usage.count_or_zero(*SHORT_WRITES)
+    counts.cache_write_tokens = max(counts.cache_write_tokens, short + counts.cache_write_1h_tokens)
 
 
 def _with_perplexity_extras(counts: Counts, usage: UsageReader, total: int | None) -> Counts:
@@ -73,47 +87,29 @@ def _let_total_place_reasoning(counts: Counts, total: int | None, *, usually_out
 
 def _sides(usage: UsageReader, provider: str | None) -> Counts:
     """Read what has input_tokens and output_tokens; the names of its caches tell whose it is."""
-    return _caches_apart(usage, provider) if APART & usage.keys else _input_output(usage)
+    if not APART & usage.keys:
+        return _input_output(usage, provider)
+    is_inclusive = None if provider not in _INCLUSIVE | _EXCLUSIVE else provider in _INCLUSIVE
+    return caches_apart(usage, is_inclusive=is_inclusive)
 
 
-def _caches_apart(usage: UsageReader, provider: str | None) -> Counts:
-    """Read Anthropic and Bedrock, whose input leaves both caches out; litellm has the same names and puts them in."""
-    short = usage.count_or_zero("cache_creation.ephemeral_5m_input_tokens")
-    by_ttl = usage.among("cache_details", "ttl", "1h", "input_tokens")
-    long = usage.count_or_zero("cache_creation.ephemeral_1h_input_tokens") if by_ttl is None else by_ttl
-    written = usage.count(*ANTHROPIC_WRITE)
-    counts = Counts.of(usage, CACHES_APART)
-    counts.cache_write_tokens = short + long if written is None else written
-    counts.cache_write_1h_tokens = long
-    if written is not None and short and short + long != written:
-        counts.problems.append(f"the cache writes add up to {short + long}, but their total is {written}")
-    total = usage.count("total_tokens")
-    says_inclusive = total is not None and total == _sum(counts, with_caches=False)
-    if provider in _EXCLUSIVE or not (provider in _INCLUSIVE or says_inclusive):
-        counts.prompt_tokens += counts.cache_read_tokens + counts.cache_write_tokens
-    counts.check_total(total)
-    return counts
-
-
-def _input_output(usage: UsageReader) -> Counts:
+def _input_output(usage: UsageReader, provider: str | None) -> Counts:
     """Read OpenAI Responses and Realtime, LangChain, pydantic-ai and our own: everything is inside its side."""
     counts = Counts.of(usage, INPUT_OUTPUT)
-    # LangChain's Anthropic puts the writes by duration beside a cache_creation of 0, so that sums do not double.
-    short = usage.count_or_zero("input_token_details.ephemeral_5m_input_tokens")
-    counts.cache_write_tokens = max(counts.cache_write_tokens, short + counts.cache_write_1h_tokens)
-    if not counts.reasoning_tokens:
-        # pydantic-ai has it here, beside a 0 of its own.
-        counts.reasoning_tokens = usage.count_or_zero("details.reasoning_tokens")
+    _let_durations_make_writes(counts, usage)
+    total = usage.count("total_tokens")
+    if provider not in _INCLUSIVE and counts.caches and total == counts.total + counts.caches:
+        counts.prompt_tokens += counts.caches  # so ccusage counts
     requests = usage.count("requests")
     counts.requests = 1 if requests is None else requests
-    counts.check_total(usage.count("total_tokens"))
+    counts.check_total(total)
     return counts
 
 
 def _gemini(usage: UsageReader, provider: str | None) -> Counts:
     """Read Gemini: cached content is inside the prompt; thoughts and the tools' prompt come on top."""
     prompt = usage.count_or_zero("prompt_token_count") + usage.count_or_zero("tool_use_prompt_token_count")
-    answer = usage.count_or_zero("candidates_token_count", "response_token_count")
+    answer = usage.count_or_zero("candidates_token_count", "response_token_count", "generation_token_count")
     thoughts = usage.count_or_zero("thoughts_token_count")
     total = usage.count("total_token_count")
     are_inside = total == prompt + answer and thoughts <= answer
@@ -135,7 +131,10 @@ def _audio(usage: UsageReader, path: str) -> int:
 
 def _cohere(usage: UsageReader, provider: str | None) -> Counts:
     """Read Cohere: what is billed, where it says so; else what the model saw."""
-    side = "billed_units" if usage.has("billed_units") else "tokens"
+    billed = usage.has("billed_units.input_tokens") or usage.has("billed_units.output_tokens")
+    side, other = ("billed_units", "tokens") if billed else ("tokens", "billed_units")
+    # What the model saw is another count of the same tokens.
+    usage.read.update((f"{other}.input_tokens", f"{other}.output_tokens"))
     return Counts(
         prompt_tokens=usage.count_or_zero(f"{side}.input_tokens"),
         completion_tokens=usage.count_or_zero(f"{side}.output_tokens"),
@@ -143,24 +142,39 @@ def _cohere(usage: UsageReader, provider: str | None) -> Counts:
     )
 
 
-def _otel(usage: UsageReader, provider: str | None) -> Counts:
-    """Read OpenTelemetry's attributes, whose input includes caches by the semantic conventions."""
-    return Counts.of(usage, OTEL)
+def _ollama(usage: UsageReader, provider: str | None) -> Counts:
+    """Read Ollama's reply: what was evaluated; a cached prompt is left out, and costs nothing."""
+    return Counts(
+        prompt_tokens=usage.count_or_zero("prompt_eval_count"), completion_tokens=usage.count_or_zero("eval_count")
+    )
 
 
-def _sum(counts: Counts, *, with_caches: bool) -> int:
-    caches = counts.cache_read_tokens + counts.cache_write_tokens if with_caches else 0
-    return counts.prompt_tokens + counts.completion_tokens + caches
+def _spans(usage: UsageReader, provider: str | None) -> Counts:
+    """Read the attributes of spans, whose input includes caches by the semantic conventions."""
+    counts = Counts.of(usage, SPANS)
+    counts.check_total(usage.count(*SPAN_TOTALS))
+    return counts
 
 
-# The first of these of whose names one is there reads the usage.
+def _is_above_0(usage: UsageReader, path: str) -> bool:
+    return usage.anything(path) not in (None, 0)
+
+
+def _is_number(usage: UsageReader, *names: str) -> bool:
+    return any(isinstance(usage.anything(name), int | float) for name in names)
+
+
+# The first of these of whose names one has a count reads the usage, or else the first of whose names one is there.
 _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
-    ((*OTEL["prompt_tokens"], *OTEL["completion_tokens"]), _otel),
-    (("prompt_token_count", "candidates_token_count", "response_token_count"), _gemini),
+    ((*SPANS["prompt_tokens"], *SPANS["completion_tokens"]), _spans),
+    (("input_tokens.total", "output_tokens.total"), nested_sides),
+    (("prompt_token_count", "candidates_token_count", "response_token_count", "generation_token_count"), _gemini),
     (
         ("billed_units.input_tokens", "billed_units.output_tokens", "tokens.input_tokens", "tokens.output_tokens"),
         _cohere,
     ),
     (("prompt_tokens", "completion_tokens"), _chat),
-    (("input_tokens", "output_tokens"), _sides),
+    (("input_tokens", "output_tokens", "input_token_count", "output_token_count", "generated_token_count"), _sides),
+    (("prompt_eval_count", "eval_count"), _ollama),
+    (("tokens_in", "tokens_out"), cline),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
@@ -11,7 +12,10 @@ from a2a_session_manager.usage.names import Names
 
 @dataclass
 class Counts:
-    """The numbers of a TokenUsage, by its names; `problems` says what in the provider's own contradicts itself."""
+    """The numbers of a TokenUsage, by its names; `problems` says what in the provider's own contradicts itself.
+
+    `context_tokens` is what the last of several model calls in one request left in the context, None for a single one.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -22,20 +26,34 @@ class Counts:
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
     requests: int = 1
+    context_tokens: int | None = None
     problems: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, usage: UsageReader, names: Names) -> Counts:
         """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
-        usage.check_details(path for paths in names.values() for path in paths)
-        found: dict[str, Any] = {name: usage.count_or_zero(*paths) for name, paths in names.items()}
+        usage.check_details(_holders(tuple(names.values())))
+        # Of the many names a usage has few: only those are asked for.
+        there = usage.leaves.keys()
+        found: dict[str, Any] = {
+            name: usage.count_or_zero(*paths) for name, paths in names.items() if not there.isdisjoint(paths)
+        }
         return cls(**found)
+
+    @property
+    def total(self) -> int:
+        """Both sides together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def caches(self) -> int:
+        """What was read from a cache and what was written into it."""
+        return self.cache_read_tokens + self.cache_write_tokens
 
     def check_total(self, given: int | None, *also_right: int) -> None:
         """Note it when the provider's total is neither the sum of the sides nor one of `also_right`."""
-        total = self.prompt_tokens + self.completion_tokens
-        if given is not None and given not in (total, *also_right):
-            self.problems.append(f"the total is {given}, but its parts add up to {total}")
+        if given is not None and given not in (self.total, *also_right):
+            self.problems.append(f"the total is {given}, but its parts add up to {self.total}")
 
     def fit(self) -> None:
         """Cut every part down to what is left of its whole, and note each cut."""
@@ -48,10 +66,25 @@ class Counts:
 
     def numbers(self) -> dict[str, int]:
         """Return the counts by the names of TokenUsage."""
-        return {name: count for name, count in vars(self).items() if name != "problems"}
+        return {name: count for name, count in vars(self).items() if name != "problems" and count is not None}
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of `other`, which is a part of the same request."""
+        for name in TOKENS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.problems += other.problems
 
     def _cut(self, part: str, whole: str, most: int) -> None:
         count = getattr(self, part)
         if count > most:
             self.problems.append(f"{part} is {count}, more than the {most} left of the {whole} it is part of")
             setattr(self, part, most)
+
+
+@lru_cache(maxsize=64)
+def _holders(paths: tuple[tuple[str, ...], ...]) -> frozenset[str]:
+    return frozenset(path.rpartition(".")[0] for several in paths for path in several if "." in path)
+
+
+# What a request adds up of its parts, by name.
+TOKENS = tuple(name for name in Counts.__dataclass_fields__ if name.endswith("_tokens") and name != "context_tokens")

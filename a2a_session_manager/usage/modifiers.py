@@ -18,6 +18,9 @@ _IN_REPLY = {
     "service_tier": ("service_tier", "serviceTier.type", "response_metadata.service_tier"),
     "speed": ("performanceConfig.latency",),
 }
+_FIRST_STEPS = frozenset(
+    path.split(".")[0] for places in (_IN_USAGE, _IN_REPLY) for paths in places.values() for path in paths
+)
 # Of LangChain: counts by tier, beside those of the whole.
 _LANGCHAIN_TIERS = ("priority", "flex")
 _MOST_CHARACTERS = 80
@@ -30,6 +33,8 @@ def said_of_serving(raw: Mapping[str, Any], reply: object) -> dict[str, str]:
     """
     said: dict[str, str] = {}
     for holder, places in ((raw, _IN_USAGE), (reply, _IN_REPLY)):
+        if isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder):
+            continue  # nearly all
         for name, paths in places.items():
             values = (_at(holder, path) for path in paths)
             found = next((value for value in values if value is not None), None)

@@ -8,12 +8,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
 from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
 from a2a_session_manager.usage.modifiers import said_of_serving
+from a2a_session_manager.usage.places import located, model_of
+from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
+from a2a_session_manager.usage.streams import merge
+from a2a_session_manager.usage.unread import unread_keys
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
@@ -21,19 +25,6 @@ INCONSISTENT = "inconsistent"
 _SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
 _OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
 _SERVED = frozenset(CONTEXT)
-# A whole reply, or an event of a stream, keeps its usage at one of these places.
-_PLACES = (
-    ("usage",),
-    ("usage_metadata",),
-    ("usageMetadata",),
-    ("message", "usage"),
-    ("response", "usage"),
-    ("metadata", "usage"),
-    ("result", "usage"),
-)
-# Cohere's first API and spans keep it here, under names that stand for other things as well.
-_PERHAPS = ("meta", "attributes")
-_MODEL_NAMES = ("model", "model_name", "model_version", "modelVersion", "gen_ai.response.model", "gen_ai.request.model")
 
 
 def usage_from(
@@ -50,30 +41,33 @@ def usage_from(
     OpenAI's meaning. `details` of the result keeps the provider's object as plain JSON, and under "inconsistent" what
     in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model`,
     `provider`, `service_tier` and `batch` (True for a request of a batch) fill in what the usage or its reply does not
-    say; the tier that was served goes before the one that was asked for. Raises InvalidEvent for what is no usage, or
-    no count.
+    say; the tier that was served goes before the one that was asked for. A cost that is reported in the usage or beside
+    it is the cost, `priced_by` "reported"; one that is no amount is named under "inconsistent". Then, and where
+    `unread_keys` names numbers that are no known counts, the usage is `partially_priced`. Raises InvalidEvent for what
+    is no usage, or no count.
     """
     asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
     if isinstance(usage, TokenUsage):
         return _filled(_served(usage, asked), model, provider)
     if isinstance(usage, Mapping) and usage and _is_own(usage):
         return _filled(_served(_own(usage), asked), model, provider)
-    found, reply = _located(usage)
-    raw = plain(found)
+    found = located(usage)
+    raw = plain(found.usage)
     convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
     if convention is None:
         raise _not_recognised(usage)
-    said = {**asked, **said_of_serving(raw, reply)}
-    return _filled(_read(raw, convention, provider, said), model or _model_of(reply, raw), provider)
+    said = {**asked, **said_of_serving(raw, found.holder)}
+    read = _read(raw, convention, provider, said, reported_cost(raw, found.holder), requests=found.requests)
+    return _filled(read, model or model_of(found.holder, raw), provider)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
     """Return the usage of one streamed reply from `chunks`: its events, or the usages in them, in their order.
 
-    Providers stream totals so far: the last value of each field holds, and nothing is added. Events without
-    usage are passed over. `model` and `provider` are those of `usage_from`; without a `model` the events name it.
-    Raises InvalidEvent when no event brings any usage. LangChain streams differences instead: add its chunks up, and
-    give `usage_from` the sum's `usage_metadata`.
+    Providers stream totals so far: the largest value of each count holds, and nothing is added; a later 0 wipes out
+    nothing. Events without usage are passed over. `model` and `provider` are those of `usage_from`; without a `model`
+    the events name it. Raises InvalidEvent when no event brings any usage. LangChain streams differences instead: add
+    its chunks up, and give `usage_from` the sum's `usage_metadata`.
     """
     if canonical_provider(provider) == "langchain":
         raise InvalidEvent(
@@ -82,13 +76,16 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
     merged: dict[str, Any] = {}
     named: str | None = None
     said: dict[str, str] = {}
+    cost = ReportedCost()
     for chunk in chunks:
-        found, reply = _located(chunk)
-        raw = plain(found)
-        if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found is not chunk):
-            _overwrite(merged, raw)
-        said.update(said_of_serving({}, reply))
-        named = named or _model_of(reply, {})
+        found = located(chunk)
+        raw = plain(found.usage)
+        if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found.usage is not chunk):
+            merge(merged, raw)
+        said.update(said_of_serving({}, found.holder))
+        beside = reported_cost({}, found.holder)
+        cost = beside if any(beside) else cost
+        named = named or model_of(found.holder, {})
     convention = convention_of(UsageReader(merged))
     if convention is None:
         raise InvalidEvent(
@@ -97,34 +94,34 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
             path="usage",
         )
     said.update(said_of_serving(merged, None))
-    return _filled(_read(merged, convention, provider, said), model or named, provider)
-
-
-def _located(thing: object) -> tuple[object, object]:
-    """Return the usage inside `thing` and what holds it; `thing` itself twice when it is one, or holds none."""
-    if _is_usage(thing):
-        return thing, thing
-    for place in _PLACES:
-        holder, found = thing, thing
-        for step in place:
-            holder, found = found, _part(found, step)
-        if found is not None and fields_of(found):
-            return found, holder
-    return next((found for name in _PERHAPS if _is_usage(found := _part(thing, name))), thing), thing
-
-
-def _is_usage(thing: object) -> bool:
-    fields = fields_of(thing)
-    return fields is not None and convention_of(UsageReader(fields)) is not None
+    inside = reported_cost(merged, None)
+    read = _read(merged, convention, provider, said, inside if any(inside) else cost)
+    return _filled(read, model or named, provider)
 
 
 def _read(
-    raw: dict[str, Any], convention: Convention, provider: str | None, said: Mapping[str, str | None]
+    raw: dict[str, Any],
+    convention: Convention,
+    provider: str | None,
+    said: Mapping[str, str | None],
+    cost: ReportedCost,
+    *,
+    requests: int = 1,
 ) -> TokenUsage:
-    counts = convention(UsageReader(raw), canonical_provider(provider))
+    usage = UsageReader(raw)
+    counts = convention(usage, canonical_provider(provider))
+    unread = unread_keys(raw, usage)
+    counts.problems += usage.conflicts
     counts.fit()
+    counts.requests = max(counts.requests, requests)
+    if cost.problem is not None:
+        counts.problems.append(cost.problem)
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
-    numbers: dict[str, Any] = {**counts.numbers(), "details": details, **price_context(said)}
+    numbers: dict[str, Any] = {**counts.numbers(), "details": details, "unread_keys": unread, **price_context(said)}
+    if cost.pico_usd is not None:
+        numbers.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
+    elif cost.problem is not None or unread:
+        numbers.update(partially_priced=True)
     return TokenUsage(**numbers)
 
 
@@ -144,7 +141,7 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
             raw = plain(usage)
             convention = convention_of(UsageReader(raw))
             if convention is not None:
-                return _read(raw, convention, None, said_of_serving(raw, raw))
+                return _read(raw, convention, None, said_of_serving(raw, raw), ReportedCost())
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
 
 
@@ -161,28 +158,6 @@ def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> Token
     if provider is not None and usage.provider is None:
         about["provider"] = provider
     return usage.model_copy(update=about) if about else usage
-
-
-def _model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
-    for holder in (reply, raw, _part(reply, "response_metadata")):  # the last is LangChain's
-        for name in _MODEL_NAMES:
-            found = _part(holder, name)
-            if isinstance(found, str) and found:
-                return found
-    return None
-
-
-def _part(thing: object, name: str) -> Any:
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
-
-
-def _overwrite(merged: dict[str, Any], later: Mapping[str, Any]) -> None:
-    for name, value in later.items():
-        known = merged.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            _overwrite(known, value)
-        elif value is not None:
-            merged[name] = value
 
 
 def _not_recognised(usage: object) -> InvalidEvent:

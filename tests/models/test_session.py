@@ -174,6 +174,21 @@ def test_a_usage_that_sums_several_requests_gives_no_context_size() -> None:
     assert session.context_size is None
 
 
+def test_an_empty_usage_does_not_reset_the_context_size() -> None:
+    session: Session[Any] = Session()
+    session.add_event(SessionEvent(message="a", token_usage=TokenUsage(prompt_tokens=900, completion_tokens=80)))
+    session.add_event(SessionEvent(message="b", token_usage=TokenUsage(model="<synthetic>")))
+
+    assert session.context_size == 980
+
+
+def test_the_context_size_of_a_request_of_several_calls_is_that_of_the_last_call() -> None:
+    session: Session[Any] = Session()
+    session.add_event(SessionEvent(message="a", token_usage=TokenUsage(prompt_tokens=900, context_tokens=40)))
+
+    assert session.context_size == 40
+
+
 def test_the_summary_follows_an_unsaved_event_that_is_taken_off_again() -> None:
     session: Session[Any] = Session()
     session.add_event(said("a", 1))

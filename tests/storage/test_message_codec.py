@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -241,6 +241,17 @@ def test_a_record_without_its_mark_is_damage_among_good_ones(metadata: dict[str,
     assert same_as_by_the_events(records)[1] == 2
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("part", [b'{"v":1,', METADATA])
+def test_a_record_without_what_all_begin_or_end_with_is_damage(part: bytes, at: int) -> None:
+    records = stored(*(SessionEvent(message={"n": n}, metadata={"framework": "x"}) for n in range(3)))
+    data = records[at].data
+    records[at] = records[at]._replace(data=data.removeprefix(part).removesuffix(part))
+    assert len(records[at].data) == len(data) - len(part)
+
+    assert same_as_by_the_events(records)[1] == at + 1
+
+
 def test_a_newer_format_is_named() -> None:
     records = stored(SessionEvent(message="a"), SessionEvent(message="b"))
     records[1] = records[1]._replace(data=records[1].data.replace(b'"v":1', b'"v":2'))
@@ -267,27 +278,37 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
     expected, alike_expected = by_the_events(records), by_the_events(alike)
     monkeypatch.setattr(message_codec, "decode_event", refused)
 
-    assert by_the_batch(records) == expected
+    for first in range(len(records)):  # whatever the first one ends with, and the others do not
+        assert by_the_batch(records[first:] + records[:first]) == expected[first:] + expected[:first]
     assert by_the_batch(alike) == alike_expected
 
 
-async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [((10, 5_000, 10), [(1, True), (2, False), (3, True)]), ((5_000,), [(1, False)]), ((10, 20), [(1, True)])],
+)
+async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(
+    sizes: tuple[int, ...], expected: list[tuple[int, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[tuple[int, bool]] = []
 
-    def noted(seqs: list[int], data: list[bytes], session_id: str) -> MessageColumns:
+    def noted(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> MessageColumns:
         threads.append((seqs[0], threading.current_thread() is threading.main_thread()))
         return decode_messages(seqs, data, session_id)
 
-    records = stored(*(SessionEvent(message="x" * size) for size in (10, 5_000, 10)))
+    records = stored(*(SessionEvent(message="x" * size) for size in sizes))
     monkeypatch.setattr(loading, "decode_messages", noted)
-    monkeypatch.setattr(loading, "_BYTES_A_BATCH", 1_000)
+    monkeypatch.setattr(loading, "_BYTES_A_BATCH", 1_000 if len(sizes) > 1 else 64_000)
 
     found = await load_messages(
-        [1, 2, 3], [record.data for record in records], "s", replace(DEFAULT_LIMITS, inline_bytes=4_000)
+        range(1, len(sizes) + 1),
+        [record.data for record in records],
+        "s",
+        replace(DEFAULT_LIMITS, inline_bytes=4_000),
     )
 
-    assert [message.seq for message in found] == [1, 2, 3]
-    assert threads == [(1, True), (2, False), (3, True)]
+    assert [message.seq for message in found] == list(range(1, len(sizes) + 1))
+    assert threads == expected
 
 
 def test_what_is_put_into_the_metadata_of_a_message_is_in_none_that_is_read_later() -> None:

@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Row:
-    """A provider's usage as its JSON has it; `extractor` is (provider, flavor, wrapping) of genai-prices' own."""
-
-    name: str
-    usage: dict[str, Any]
-    counts: dict[str, int]
-    provider: str | None = None
-    extractor: tuple[str, str, tuple[str, ...]] | None = None
-    model: str = "gpt-4o"
-    is_object_too: bool = field(default=True)
-
-
-def _counts(prompt: int, completion: int, **parts: int) -> dict[str, int]:
-    return {"prompt_tokens": prompt, "completion_tokens": completion, **parts}
-
+from tests.usage.framework_rows import FRAMEWORK_ROWS
+from tests.usage.row import Row, counts
 
 ROWS = [
     Row(
@@ -38,7 +20,7 @@ ROWS = [
                 "rejected_prediction_tokens": 0,
             },
         },
-        _counts(
+        counts(
             1000,
             300,
             cache_read_tokens=600,
@@ -52,7 +34,7 @@ ROWS = [
     Row(
         "openai chat, short",
         {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": None},
-        _counts(7, 3),
+        counts(7, 3),
     ),
     Row(
         "deepseek",
@@ -63,7 +45,7 @@ ROWS = [
             "prompt_cache_hit_tokens": 600,
             "prompt_cache_miss_tokens": 400,
         },
-        _counts(1000, 300, cache_read_tokens=600),
+        counts(1000, 300, cache_read_tokens=600),
     ),
     Row(
         "openai responses",
@@ -74,7 +56,7 @@ ROWS = [
             "output_tokens_details": {"reasoning_tokens": 200},
             "total_tokens": 1300,
         },
-        _counts(1000, 300, cache_read_tokens=600, cache_write_tokens=50, reasoning_tokens=200),
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=50, reasoning_tokens=200),
         extractor=("openai", "responses", ("usage",)),
         model="gpt-5",
     ),
@@ -93,7 +75,7 @@ ROWS = [
             },
             "output_token_details": {"text_tokens": 100, "audio_tokens": 200},
         },
-        _counts(1000, 300, cache_read_tokens=600, input_audio_tokens=300, output_audio_tokens=200),
+        counts(1000, 300, cache_read_tokens=600, input_audio_tokens=300, output_audio_tokens=200),
         extractor=("openai", "realtime", ("response", "usage")),
         model="gpt-4o-realtime-preview",
     ),
@@ -109,7 +91,7 @@ ROWS = [
             "server_tool_use": None,
             "service_tier": "standard",
         },
-        _counts(
+        counts(
             1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40, reasoning_tokens=200
         ),
         extractor=("anthropic", "default", ("usage",)),
@@ -118,7 +100,7 @@ ROWS = [
     Row(
         "anthropic, nothing cached",
         {"input_tokens": 300, "output_tokens": 30, "cache_read_input_tokens": 0, "cache_creation_input_tokens": None},
-        _counts(300, 30),
+        counts(300, 30),
     ),
     Row(
         "gemini",
@@ -136,7 +118,7 @@ ROWS = [
             "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 590}, {"modality": "AUDIO", "tokenCount": 10}],
             "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 100}],
         },
-        _counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200, input_audio_tokens=20),
+        counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200, input_audio_tokens=20),
         extractor=("google", "default", ("usageMetadata",)),
         model="gemini-2.5-flash",
     ),
@@ -152,14 +134,14 @@ ROWS = [
                 {"modality": "TEXT", "tokenCount": 10},
             ],
         },
-        _counts(100, 1300),
+        counts(100, 1300),
         extractor=("google", "default", ("usageMetadata",)),
         model="gemini-2.5-flash-image",
     ),
     Row(
         "gemini live",
         {"promptTokenCount": 1000, "responseTokenCount": 300, "totalTokenCount": 1300},
-        _counts(1000, 300),
+        counts(1000, 300),
         provider="google",
         model="gemini-2.5-flash",
     ),
@@ -173,7 +155,7 @@ ROWS = [
             "outputTokens": 300,
             "totalTokens": 1300,
         },
-        _counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40),
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40),
         extractor=("aws", "default", ("usage",)),
         model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     ),
@@ -186,7 +168,7 @@ ROWS = [
             "prompt_tokens_details": {"cached_tokens": 600},
             "completion_tokens_details": {"reasoning_tokens": 200},
         },
-        _counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200),
+        counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200),
         provider="xai",
         extractor=("x-ai", "chat", ("usage",)),
         model="grok-4",
@@ -199,14 +181,14 @@ ROWS = [
             "total_tokens": 1300,
             "completion_tokens_details": {"reasoning_tokens": 200},
         },
-        _counts(1000, 300, reasoning_tokens=200),
+        counts(1000, 300, reasoning_tokens=200),
         provider="x-ai",
         model="grok-4",
     ),
     Row(
         "xai without a total",
         {"prompt_tokens": 1000, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 200}},
-        _counts(1000, 300, reasoning_tokens=200),
+        counts(1000, 300, reasoning_tokens=200),
         provider="xai",
         model="grok-4",
     ),
@@ -219,7 +201,7 @@ ROWS = [
             "reasoning_tokens": 200,
             "total_tokens": 1300,
         },
-        _counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200),
+        counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200),
         provider="x-ai",
         extractor=("x-ai", "default", ("usage",)),
         model="grok-4",
@@ -234,10 +216,11 @@ ROWS = [
             "num_search_queries": 30,
             "reasoning_tokens": 73997,
         },
-        _counts(33, 7163 + 20016 + 73997, reasoning_tokens=73997),
+        counts(33, 7163 + 20016 + 73997, reasoning_tokens=73997),
         provider="perplexity",
         extractor=("perplexity", "default", ("usage",)),
         model="sonar-deep-research",
+        unread=("num_search_queries",),
     ),
     Row(
         "cohere",
@@ -246,12 +229,12 @@ ROWS = [
             "tokens": {"input_tokens": 1100, "output_tokens": 310},
             "cached_tokens": 600,
         },
-        _counts(1000, 300, cache_read_tokens=600),
+        counts(1000, 300, cache_read_tokens=600),
     ),
     Row(
         "cohere, unbilled",
         {"tokens": {"input_tokens": 1000, "output_tokens": 300}},
-        _counts(1000, 300),
+        counts(1000, 300),
         extractor=("cohere", "tokens", ("usage",)),
         model="command-r",
     ),
@@ -264,7 +247,7 @@ ROWS = [
             "input_token_details": {"audio": 20, "cache_read": 600, "cache_creation": 100},
             "output_token_details": {"audio": 10, "reasoning": 200},
         },
-        _counts(
+        counts(
             1000,
             300,
             cache_read_tokens=600,
@@ -288,7 +271,7 @@ ROWS = [
                 "ephemeral_1h_input_tokens": 40,
             },
         },
-        _counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40),
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40),
     ),
     Row(
         "pydantic-ai request",
@@ -304,7 +287,7 @@ ROWS = [
             "details": {"reasoning_tokens": 200},
             "cost": "0.1",
         },
-        _counts(
+        counts(
             1000,
             300,
             cache_read_tokens=600,
@@ -322,13 +305,13 @@ ROWS = [
             "output_reasoning_tokens": 0,
             "details": {"reasoning_tokens": 200},
         },
-        _counts(1000, 300, reasoning_tokens=200),
+        counts(1000, 300, reasoning_tokens=200),
         provider="pydantic-ai",
     ),
     Row(
         "pydantic-ai run",
         {"requests": 3, "tool_calls": 2, "input_tokens": 1000, "output_tokens": 300, "unmeasured_requests": 0},
-        _counts(1000, 300, requests=3),
+        counts(1000, 300, requests=3),
         provider="pydantic-ai",
     ),
     Row(
@@ -346,7 +329,7 @@ ROWS = [
             },
             "completion_tokens_details": {"reasoning_tokens": 200},
         },
-        _counts(
+        counts(
             1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40, reasoning_tokens=200
         ),
         provider="litellm",
@@ -359,7 +342,7 @@ ROWS = [
             "cache_read_input_tokens": 600,
             "cache_creation_input_tokens": 100,
         },
-        _counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100),
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100),
         provider="litellm",
     ),
     Row(
@@ -372,12 +355,13 @@ ROWS = [
             "gen_ai.usage.reasoning.output_tokens": 200,
             "gen_ai.operation.name": "chat",
         },
-        _counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, reasoning_tokens=200),
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, reasoning_tokens=200),
         is_object_too=False,
     ),
     Row(
         "our own names",
         {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_tokens": 600, "requests": 2},
-        _counts(1000, 300, cache_read_tokens=600, requests=2),
+        counts(1000, 300, cache_read_tokens=600, requests=2),
     ),
 ]
+ROWS += FRAMEWORK_ROWS

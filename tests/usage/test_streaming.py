@@ -1,4 +1,4 @@
-"""Streamed usage is cumulative: later values overwrite, nothing is added."""
+"""Streamed usage is cumulative: the largest values hold, nothing is added."""
 
 from __future__ import annotations
 
@@ -94,6 +94,28 @@ def test_bare_usages_and_bedrocks_and_responses_events_are_read() -> None:
         },
     ]
     assert (merged_usage(responses).total_tokens, merged_usage(responses).model) == (11, "gpt-5")
+
+
+def test_a_total_never_shrinks_and_what_is_empty_wipes_out_nothing() -> None:
+    chunks: list[dict[str, Any]] = [
+        {"usage": {"input_tokens": 25, "cache_read_input_tokens": 100, "output_tokens": 7, "iterations": [{"a": 1}]}},
+        {"usage": {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 15, "iterations": []}},
+        {"usage": {"output_tokens": 3, "cache_creation": {}}},
+    ]
+
+    usage = merged_usage(chunks)
+
+    assert (usage.prompt_tokens, usage.cache_read_tokens, usage.completion_tokens) == (125, 100, 15)
+    assert (usage.details or {})["iterations"] == [{"a": 1}]
+
+
+def test_lists_of_counts_never_shrink_either() -> None:
+    audio, none = [{"modality": "AUDIO", "tokenCount": "4"}], [{"modality": "AUDIO", "tokenCount": 0}]
+    first = {"usageMetadata": {"promptTokenCount": "8", "promptTokensDetails": audio}}
+
+    usage = merged_usage([first, {"usageMetadata": {"promptTokenCount": 0, "promptTokensDetails": none}}])
+
+    assert (usage.prompt_tokens, usage.input_audio_tokens) == (8, 4)
 
 
 @pytest.mark.parametrize("chunks", [[], [{"choices": []}], ["text", None, 3]])

@@ -56,6 +56,21 @@ class UsageContract(ContractBase):
         assert (await again.usage("talk", tree=True)).by_model == expected.by_model
         assert (expected.unpriced_requests, expected.total.partially_priced_requests) == (2, 1)
 
+    async def test_what_makes_a_sum_a_lower_bound_is_counted(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        partial = TokenUsage(prompt_tokens=3, model="m", cost_pico_usd=5, partially_priced=True, unread_keys=("moons",))
+        await store.create("root")
+        await store.create("talk", parent_id="root")
+        await store.append("talk", spending(1))
+        await store.append("talk", said(token_usage=partial, task_id="r"), spending(2, task_id="r"))
+
+        again = await reopen()
+
+        own, tree = await again.usage("talk"), await again.usage("root", tree=True)
+        for total in (own.total, own.by_run["r"], tree.total):
+            assert (total.partially_priced_requests, total.is_lower_bound) == (1, True)
+        stored = (await whole(again, "talk")).events[1].token_usage
+        assert stored == partial
+
     async def test_a_replayed_batch_adds_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
         events = [spending(5, id="e1"), spending(7, id="e2", task_id="r")]
         await store.create("root")

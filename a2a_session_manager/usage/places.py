@@ -1,0 +1,121 @@
+"""Where in a reply its usage lies, and where its model is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.serialization.plain_objects import fields_of
+from a2a_session_manager.usage.conventions import convention_of
+
+# A whole reply, or an event of a stream, keeps its usage at one of these places.
+_PLACES = (
+    ("totalUsage",),  # AI SDK: of all steps, where `usage` is that of the last
+    ("total_usage",),
+    ("usage",),
+    ("usage_metadata",),
+    ("usageMetadata",),
+    ("message", "usage"),
+    ("response", "usage"),
+    ("metadata", "usage"),
+    ("result", "usage"),
+    ("response_metadata", "token_usage"),  # LangChain
+    ("response_metadata", "usage"),
+    ("llm_output", "token_usage"),
+    ("token_usage",),
+    ("response", "body", "usage"),  # a line of OpenAI's batch results
+    ("result", "message", "usage"),  # of Anthropic's
+    ("response", "usageMetadata"),  # of Gemini's
+    ("response", "usage_metadata"),
+    ("payload", "info", "last_token_usage"),  # Codex
+    ("info", "last_token_usage"),
+    ("last_token_usage",),
+    ("amazon-bedrock-invocationMetrics",),
+    ("usageDetails",),  # Langfuse
+    ("usage_details",),
+    ("tokens",),  # opencode
+    ("info", "tokens"),
+)
+# Cohere's first API and spans keep it here, under names that stand for other things as well.
+_PERHAPS = ("meta", "attributes")
+_MODEL_NAMES = (
+    "model",
+    "model_name",
+    "model_version",
+    "modelVersion",
+    "modelId",
+    "modelID",
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "llm.model_name",
+)
+
+
+class Located(NamedTuple):
+    """A usage, what holds it, and how many requests it is of; both are the whole thing where that is one, or has none.
+
+    `is_place` tells whether there is a place for a usage in the thing, be it empty.
+    """
+
+    usage: object
+    holder: object
+    requests: int = 1
+    is_place: bool = False
+
+
+def located(thing: object) -> Located:
+    """Return the usage inside `thing`."""
+    if is_usage(thing):
+        return Located(_of_ollama(thing), thing)
+    empty: Located | None = None
+    for place in _PLACES:
+        holder, found = thing, thing
+        for step in place:
+            holder, found = found, part(found, step)
+        if found is not None and fields_of(found):
+            return Located(found, holder, _steps(thing) if place[0].startswith("total") else 1, True)
+        if empty is None and _has(holder, place[-1]):
+            empty = Located(found, holder, 1, True)
+    for name in _PERHAPS:
+        if is_usage(found := part(thing, name)):
+            return Located(found, thing)
+    return empty or Located(thing, thing)
+
+
+def is_usage(thing: object) -> bool:
+    """Tell whether `thing` has any provider's names of counts."""
+    fields = fields_of(thing)
+    return fields is not None and convention_of(UsageReader(fields)) is not None
+
+
+def model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
+    """Return the model that is named by a reply, by the usage `raw` itself, or by LangChain beside it."""
+    for holder in (reply, raw, part(reply, "response_metadata")):
+        for name in _MODEL_NAMES:
+            found = part(holder, name)
+            if isinstance(found, str) and found:
+                return found
+    return None
+
+
+def part(thing: object, name: str) -> Any:
+    """Return what `thing` has under `name`, a key or an attribute; None for nothing."""
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def _has(holder: object, name: str) -> bool:
+    return name in holder if isinstance(holder, Mapping) else hasattr(holder, name)
+
+
+def _steps(reply: object) -> int:
+    steps = part(reply, "steps")
+    return max(1, len(steps)) if isinstance(steps, Sequence) and not isinstance(steps, str) else 1
+
+
+def _of_ollama(reply: object) -> object:
+    """Return only the counts of Ollama's reply, which lie beside the answer itself."""
+    fields = fields_of(reply) or {}
+    if "eval_count" not in fields and "prompt_eval_count" not in fields:
+        return reply
+    return {name: value for name, value in fields.items() if isinstance(value, int | float) or name == "model"}

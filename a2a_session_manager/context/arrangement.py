@@ -36,6 +36,16 @@ class Arranged:
 
     def only(self, indexes: Sequence[int]) -> Arranged:
         """Return those messages alone; their findings are those of all."""
+        first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
+        if last - first == len(indexes):  # they stand side by side, as they mostly do
+            return Arranged(
+                self.messages[first:last],
+                self.seqs[first:last],
+                [index - first for index in self.starts if first <= index < last],
+                {index - first for index in self.made if first <= index < last},
+                self.findings,
+                self.system,
+            )
         places = {index: place for place, index in enumerate(indexes)}
         return Arranged(
             [self.messages[index] for index in indexes],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.shapes.normal_form import Result
-from a2a_session_manager.shapes.recognition import read_message, role_of
+from a2a_session_manager.shapes.recognition import is_plain, read_message, role_of
 from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message
 from a2a_session_manager.tokens.token_count import TokenCount
 
@@ -38,8 +38,11 @@ def fitted(found: Arranged, max_tokens: int | None, counter: PromptCounter, *, h
 def begins_turn(found: Arranged, unit: Unit) -> bool:
     """Tell whether the user speaks in a unit, and a conversation may begin with it."""
     message = found.messages[unit[0]]
-    if role_of(message) != "user":
+    if message.get("role") == "assistant":  # as most are
         return False
+    role = role_of(message)
+    if role != "user" or is_plain(message):
+        return role == "user"
     return not any(isinstance(part, Result) for part in read_message(message).parts)
 
 
@@ -67,7 +70,7 @@ class _Fitting:
         while turns and not is_full:
             is_full = not self._fit_turn(turns[-1])
             if not is_full:
-                kept = [*turns.pop(), *kept]
+                kept[:0] = turns.pop()
         if is_full and not kept:
             return self._shortened(head, turns[-1], heading)
         if not is_full and opening and not self._has_earlier:
@@ -98,16 +101,13 @@ class _Fitting:
 
     def _fit_turn(self, turn: list[Unit]) -> bool:
         """Take a whole turn, if it fits."""
-        before = self._total, self._is_exact
-        for unit in reversed(turn):
-            if not self._fit_unit(unit):
-                self._total, self._is_exact = before
-                return False
-        return True
+        return self._fit_unit((turn[0][0], turn[-1][1]))
 
     def _fit_unit(self, unit: Unit) -> bool:
-        tokens, is_exact = self._cost(unit)
-        if self._max_tokens is not None and self._total + tokens > self._max_tokens:
+        """Take messages that stand side by side, if they fit."""
+        most = None if self._max_tokens is None else self._max_tokens - self._total
+        tokens, is_exact = self._cost(unit, most)
+        if most is not None and tokens > most:
             return False
         self._take(tokens, is_exact)
         return True
@@ -116,12 +116,16 @@ class _Fitting:
         self._total += tokens
         self._is_exact = self._is_exact and is_exact
 
-    def _cost(self, unit: Unit) -> tuple[int, bool]:
+    def _cost(self, unit: Unit, most: int | None = None) -> tuple[int, bool]:
+        """Return what messages take, the newest first; it looks no further than where that is above `most`."""
+        messages, counter = self._found.messages, self._counter
         tokens, is_exact = 0, True
-        for index in range(*unit):
-            more, is_counted = count_message(self._found.messages[index], self._counter)
+        for index in reversed(range(*unit)):
+            more, is_counted = count_message(messages[index], counter)
             tokens += more
             is_exact = is_exact and is_counted
+            if most is not None and tokens > most:
+                break
         return tokens, is_exact
 
     def _shortened(self, head: list[Unit], turn: list[Unit], heading: int) -> Fit:

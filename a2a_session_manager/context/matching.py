@@ -109,19 +109,24 @@ class Matching:
         calls, content = message.get("tool_calls"), message.get("content")
         if type(calls) is not list or not message.keys() <= _CALL_KEYS or not (content is None or type(content) is str):
             return index
-        ids = [call.get("id") for call in calls if type(call) is dict and "function" in call]
         end = index + 1 + len(calls)
-        if len(ids) != len(calls) or end > len(messages) or not all(type(each) is str and each for each in ids):
+        if end > len(messages):
             return index
-        results = messages[index + 1 : end]
-        if not all(result.get("role") == "tool" and result.keys() <= _RESULT_KEYS for result in results):
+        wanted = set()
+        for call in calls:
+            call_id = call.get("id") if type(call) is dict and "function" in call else None
+            if type(call_id) is not str or not call_id or call_id in self._open or call_id in self._interruptions:
+                return index
+            wanted.add(call_id)
+        if len(wanted) < len(calls):
             return index
-        if any(result.get("content") == INTERRUPTED for result in results):  # the result itself may come later
-            return index
-        answered = [text_or_none(result.get("tool_call_id")) for result in results]
-        is_answered = set(answered) == set(ids) and len(set(ids)) == len(ids)
-        is_first = self._open.keys().isdisjoint(ids) and self._interruptions.keys().isdisjoint(ids)
-        return end if is_answered and is_first else index
+        for result in messages[index + 1 : end]:
+            if result.get("role") != "tool" or not result.keys() <= _RESULT_KEYS:
+                return index
+            if result.get("content") == INTERRUPTED:  # the result itself may come later
+                return index
+            wanted.discard(text_or_none(result.get("tool_call_id")))
+        return index if wanted else end
 
     def _take(self, index: int, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]

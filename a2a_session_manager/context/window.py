@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from a2a_session_manager.context.conversion import shape_of_format
@@ -24,9 +25,9 @@ from a2a_session_manager.tokens.chat import PromptCounter
 from a2a_session_manager.tokens.counting import TokenCounter, counting
 from a2a_session_manager.tokens.token_count import Basis, TokenCount
 
-# How many events the first look at the tail brings: a few more than there are likely to fit. Of 100 conversations with
-# an airline's agent, a message has 100 tokens.
-_TOKENS_AN_EVENT: Final = 90
+# How many events the first look at the tail brings: a few more than are likely to fit. In 100 conversations with an
+# airline's agent, a message has 102 tokens.
+_TOKENS_AN_EVENT: Final = 96
 _FEWEST, _MOST = 16, 512
 
 
@@ -109,10 +110,9 @@ async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:
     """Return the system messages that the visible conversation begins with."""
     head = MessageColumns()
     while more := await first_messages(store, session, after=head.seqs[-1] if head else 0):
-        found = MessageColumns.of(more)
-        told = _instructions(found)
-        head.extend(told)
-        if len(told) < len(found):
+        told = list(takewhile(_is_instruction, more))
+        head.extend(MessageColumns.of(told))
+        if len(told) < len(more):
             break
     return head
 

@@ -50,18 +50,25 @@ def shape_of(message: Mapping[str, Any]) -> Shape | None:
     return next((shape for shape in SHAPES if shape.is_mine(message)), None)
 
 
+def is_plain(message: Mapping[str, Any]) -> bool:
+    """Tell whether a message is no more than a role and a text, as most are."""
+    return type(message.get("content")) is str and message.keys() == _PLAIN_KEYS
+
+
 def role_of(message: Mapping[str, Any]) -> Role:
     """Return who speaks in a message, without reading more of it than that takes."""
     named = message.get("role")
     role = ROLES.get(named) if isinstance(named, str) else None
     # What users and tools say is not always told by the name: some formats have results in a user's message.
-    return role if role in _TOLD_BY_NAME else read_message(message).role
+    if role in _TOLD_BY_NAME or (role == "user" and is_plain(message)):
+        return role
+    return read_message(message).role
 
 
 def read_message(message: Mapping[str, Any]) -> Message:
     """Return the normal form of a message. One that no shape knows is a single `Other`, with the role that it names."""
     content = message.get("content")
-    if type(content) is str and message.keys() == _PLAIN_KEYS:  # most messages
+    if type(content) is str and message.keys() == _PLAIN_KEYS:
         role = ROLES.get(message["role"]) if isinstance(message["role"], str) else None
         if role is not None and role != "tool":
             return Message(role, (Text(content, content),), openai_chat.NAME, None, message)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a_session_manager.shapes.normal_form import Media
+from a2a_session_manager.tokens.chat import MessageCount
 from a2a_session_manager.tokens.encoded import encoded_length, guess
 from a2a_session_manager.tokens.media import MediaTokens
-from a2a_session_manager.tokens.memo import CountMemo, memo_key
+from a2a_session_manager.tokens.memo import HAS_KEYED_HASH, OWN_DIGEST, CountMemo, MemoKey, digest
 from a2a_session_manager.tokens.pieces import PIECE
+from a2a_session_manager.tokens.regular import PLAIN, texts_of
 from a2a_session_manager.tokens.resolver import Resolved
 from a2a_session_manager.tokens.token_count import TokenCounter
 from a2a_session_manager.tokens.weight import is_heavier_than
@@ -37,11 +40,14 @@ class BoundTiktoken:
     ) -> None:
         self.encoding = None if encoding is None else resolved.encoding
         self._resolved = resolved
+        self._name = resolved.encoding
         self._vocabulary = encoding
         self._memo = memo
+        self._known = memo.get
         self._media = media
         self._model = model
         self._is_own = encoding is not None and resolved.is_own
+        self._guesses = 0  # of texts, since this was bound
         self._new_left: float = float("inf")
         self._known_left: float = float("inf")
 
@@ -53,22 +59,34 @@ class BoundTiktoken:
 
     def text(self, text: str) -> tuple[int, bool]:
         """Return the tokens of `text`, and whether they are exact for the model."""
-        self._known_left -= len(text) + _CALL
-        if self._known_left < 0:
-            raise TooMuchAtOnce
-        key = memo_key(self._resolved.encoding, text)
-        known = self._memo.get(key)
+        key = self._key((text,))
+        known = self._known(key)
         if known is not None:
             return known, self._is_own
         self._new_left -= len(text) + _CALL
         if self._new_left < 0:
             raise TooMuchAtOnce
-        if self._vocabulary is None:
-            return guess(text), False
-        tokens, is_exact = encoded_length(self._vocabulary, text)
+        tokens, is_exact = self._encoded(text)
         if is_exact:
             self._memo.put(key, tokens)
+        else:
+            self._guesses += 1
         return tokens, is_exact and self._is_own
+
+    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
+        """Return what `count` returns for a message, or has returned for one that says the same."""
+        texts = texts_of(message)
+        if texts is None:
+            return count(message, self)
+        key = self._key(texts)
+        known = self._known(key)
+        if known is not None:
+            return known, self._is_own and len(texts) == PLAIN
+        guesses = self._guesses
+        tokens, is_exact = count(message, self)
+        if guesses == self._guesses:
+            self._memo.put(key, tokens)
+        return tokens, is_exact
 
     def json(self, value: Any) -> tuple[int, bool]:
         """Return the tokens of a value as JSON text, which are an estimate: nobody says how a model is given it."""
@@ -79,6 +97,27 @@ class BoundTiktoken:
     def media(self, media: Media) -> tuple[int, bool]:
         """Return the tokens of media that are no text, and whether the provider has published them."""
         return self._media.count(media, self._model)
+
+    def _key(self, texts: Sequence[str | None]) -> MemoKey:
+        """Return the memo's key of texts that are counted together."""
+        key: list[str | bytes | int | None] = [self._name]
+        left = self._known_left - _CALL
+        for text in texts:
+            if text is None or len(text) <= OWN_DIGEST:
+                key.append(text)
+            else:
+                left -= len(text)
+                if left < 0:
+                    raise TooMuchAtOnce
+                if HAS_KEYED_HASH:
+                    key += hash(text), len(text)
+                else:
+                    key.append(digest(text))
+        self._known_left = left
+        return tuple(key)
+
+    def _encoded(self, text: str) -> tuple[int, bool]:
+        return (guess(text), False) if self._vocabulary is None else encoded_length(self._vocabulary, text)
 
 
 class BoundCounter:
@@ -96,6 +135,10 @@ class BoundCounter:
         counted = self._counter.count(text, self._model)
         self.encoding = counted.encoding
         return int(counted), counted.basis == "counted"
+
+    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
+        """Return what `count` returns for a message: nothing is known of what this counter remembers."""
+        return count(message, self)
 
     def json(self, value: Any) -> tuple[int, bool]:
         """Return the tokens of a value as JSON text, which are an estimate."""

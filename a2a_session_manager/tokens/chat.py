@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
     Json,
     Media,
-    Message,
     Opaque,
     Part,
     Reasoning,
@@ -34,14 +33,19 @@ _CHARACTERS_PER_HIDDEN_TOKEN: Final = 16 / 3  # base64 of four bytes
 class PromptCounter(Protocol):
     """Counts what a prompt is made of, for one model: each method returns the tokens, and whether they are exact.
 
-    `encoding` is the vocabulary's name, once a text was counted.
+    `encoding` is the vocabulary's name, once a text was counted. `message` returns what `count` does, which counts a
+    message with this counter, or what it remembers of one that says the same.
     """
 
     encoding: str | None
 
+    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]: ...
     def text(self, text: str) -> tuple[int, bool]: ...
     def json(self, value: Any) -> tuple[int, bool]: ...
     def media(self, media: Media) -> tuple[int, bool]: ...
+
+
+MessageCount: TypeAlias = Callable[[Mapping[str, Any], PromptCounter], tuple[int, bool]]
 
 
 def count_messages(messages: Iterable[Mapping[str, Any]], counter: PromptCounter) -> TokenCount:
@@ -59,20 +63,20 @@ def count_messages(messages: Iterable[Mapping[str, Any]], counter: PromptCounter
     return TokenCount(tokens, "counted" if is_exact else "estimated", counter.encoding)
 
 
-def count_message(message: Mapping[str, Any], counter: PromptCounter, read: Message | None = None) -> tuple[int, bool]:
-    """Return what one message adds to a prompt, its own overhead included, and whether that is exact.
+def count_message(message: Mapping[str, Any], counter: PromptCounter) -> tuple[int, bool]:
+    """Return what one message adds to a prompt, its own overhead included, and whether that is exact."""
+    if type(message) is not dict and not isinstance(message, Mapping):
+        raise TypeError(f"a chat message is a mapping with role and content, not {type(message).__name__}")
+    return counter.message(message, _message)
 
-    `read` is its normal form, where that is known.
-    """
-    if read is None:
-        if not isinstance(message, Mapping):
-            raise TypeError(f"a chat message is a mapping with role and content, not {type(message).__name__}")
-        read = read_message(message)
+
+def _message(message: Mapping[str, Any], counter: PromptCounter) -> tuple[int, bool]:
+    read = read_message(message)
     role = message.get("role")
     tokens, is_exact = counter.text(role if type(role) is str else read.role)
     tokens += TOKENS_PER_MESSAGE
     for part in read.parts:
-        more, is_counted = counter.text(part.text) if type(part) is Text else _part(part, counter)
+        more, is_counted = _part(part, counter)
         tokens += more
         is_exact = is_exact and is_counted
     if read.name is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.shapes.normal_form import Media
 from a2a_session_manager.tokens.bound import json_text
+from a2a_session_manager.tokens.chat import MessageCount
 
 MEDIA = 7_000_000
 
@@ -21,6 +23,9 @@ class Characters:
     def text(self, text: str) -> tuple[int, bool]:
         self.texts.append(text)
         return len(text), True
+
+    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
+        return count(message, self)
 
     def json(self, value: Any) -> tuple[int, bool]:
         return self.text(json_text(value))[0], False

@@ -15,7 +15,7 @@ from tiktoken import Encoding
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens import bound, counting, loading, pieces
 from a2a_session_manager.tokens.counting import TiktokenCounter, TokenCount, TokenCounter, count_tokens, weakest_basis
-from a2a_session_manager.tokens.memo import CountMemo, MemoKey, memo_key
+from a2a_session_manager.tokens.memo import CountMemo, MemoKey, digest
 from tests.tokens.golden import GOLDEN
 
 LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n\tdef f(x): return {'a': 12}\n今日は良い天気です。"
@@ -243,12 +243,52 @@ def test_a_memo_of_no_size_remembers_nothing() -> None:
     assert memo.get(("o200k_base", "a")) is None
 
 
-def test_a_key_tells_texts_and_vocabularies_apart_and_holds_no_long_text() -> None:
-    texts = ["", "b\ud800", "b\ufffd", "x" * 32, "x" * 33, "x" * 32 + "\ud800", "x" * 32 + "\ufffd", "x" * 40_000]
-    keys: set[MemoKey] = {memo_key(encoding, text) for encoding in ("a", "ab") for text in texts}
+@pytest.mark.parametrize("has_keyed_hash", [True, False])
+def test_what_is_remembered_tells_texts_and_vocabularies_apart_and_holds_no_long_text(
+    has_keyed_hash: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bound, "HAS_KEYED_HASH", has_keyed_hash)
+    counter = TiktokenCounter()
+    texts = ["", "b\ud800", "b\ufffd", "x" * 32, "x" * 33, "x" * 32 + "\ud800", "x" * 32 + "\ufffd", "x " * 20_000]
+    for model in ("gpt-4o", "gpt-4"):
+        for text in texts:
+            counter.count(text, model)
 
+    keys: list[MemoKey] = list(counter._memo._counts)
     assert len(keys) == 2 * len(texts)
-    assert max(len(key) for _, key in keys) == 32
+    assert max(len(part) for key in keys for part in key if isinstance(part, str)) == 32
+    assert len({digest(text) for text in texts}) == len(texts)
+
+
+def messages() -> st.SearchStrategy[dict[str, Any]]:
+    texts = st.sampled_from(["", "a", "b", "tool", "user", LOREM, LOREM + " b", None, 1])
+    roles = st.sampled_from(["system", "user", "assistant", "tool", "function", "critic", "model", "", None])
+    functions = st.fixed_dictionaries({"name": texts, "arguments": texts}, optional={"strict": texts})
+    calls = st.fixed_dictionaries(
+        {"id": texts, "type": st.sampled_from(["function", "custom"]), "function": functions}, optional={"index": texts}
+    )
+    optional = {"content": texts, "name": texts, "tool_call_id": texts, "tool_calls": st.lists(calls, max_size=2)}
+    return st.fixed_dictionaries({"role": roles}, optional=optional)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(messages(), min_size=2, max_size=5))
+async def test_a_message_that_is_remembered_counts_as_one_that_is_not(listed: list[dict[str, Any]]) -> None:
+    counter = TiktokenCounter()
+    for model in ("gpt-4o", "claude-x", "gpt-4"):
+        for message in (*listed, *listed):
+            new = await counting.count_chat_tokens([message], model, counter=TiktokenCounter())
+            known = await counting.count_chat_tokens([message], model, counter=counter)
+            assert repr(known) == repr(new)
+
+
+async def test_a_message_that_was_guessed_is_not_remembered() -> None:
+    counter = TiktokenCounter()
+    message = {"role": "user", "content": "a" * (pieces.LONGEST + pieces.PIECE)}
+    count = await counting.count_chat_tokens([message], "gpt-4o", counter=counter)
+
+    assert count.basis == "estimated"
+    assert {key[1:] for key in counter._memo._counts} <= {("",), ("user",)}
 
 
 async def test_another_counter_plugs_in_and_works_in_threads() -> None:

@@ -53,9 +53,11 @@ class ToolUse:
         arguments = None if self.args is None else await as_text(self.args, "args")
         sought = CallSought(self.call_id, self.name, arguments, self.run_id)
         recorded = await recorded_call(self.store, self.session, sought)
-        if recorded is None and self.id is not None and not await self._known(call, made):
-            # The first time, the result may have gone in alone: its call waits no longer.
-            recorded = next((stored_as(each.message) for each in await self._known(made)), None)
+        if recorded is None and self.id is not None:
+            known = await self._known(made)
+            if known and not await self._known(call, made):
+                # The first time, the result went in alone: its call waits no longer.
+                recorded = stored_as(known[0].message)
         if recorded is None:
             return await self.store.append(self.session, call, made)
         message = result_of(recorded, self.name, content, is_json=content is not result)

@@ -73,10 +73,12 @@ def result_of(recorded: RecordedCall, name: str, content: str | list[Any], *, is
     return result_message(name, content, call.id or name)
 
 
-def stored_as(message: ChatMessage) -> RecordedCall:
-    """Return the call that a stored result answers, as far as the result tells."""
-    read = read_message(message)
-    result = next(part for part in read.parts if isinstance(part, Result))
+def stored_as(message: Any) -> RecordedCall | None:
+    """Return the call that a stored result answers, as far as the result tells; None for what is no result."""
+    read = read_message(message) if isinstance(message, dict) else None
+    result = next((part for part in read.parts if isinstance(part, Result)), None) if read is not None else None
+    if read is None or result is None:
+        return None
     return RecordedCall(Call(result.call_id, result.name or "", kind=result.kind), read.shape)
 
 

@@ -317,6 +317,18 @@ async def test_another_result_under_the_same_id_is_refused(
     assert await store.events("chat") == before
 
 
+@pytest.mark.parametrize("said", ["Hello", {"role": "user", "content": "Hello"}])
+async def test_a_result_whose_id_is_another_events_is_refused(
+    store: BaseSessionStore, chat: ActiveSession, said: Any
+) -> None:
+    await chat.append(SessionEvent(id="e:result", message=said))
+
+    with pytest.raises(InvalidEvent, match="e:result"):
+        await chat.tool("f", {}, result=1, call_id="c", id="e")
+
+    assert len(await store.events("chat")) == 1
+
+
 # What is refused
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from a2a_session_manager.context.messages import ChatMessage, event_from_message
+from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.context.recorded_calls import CallSought, recorded_call, result_of, stored_as
 from a2a_session_manager.context.tools import as_content, as_text, call_message, result_message
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.identifiers import checked_id, derived_id, new_id
 from a2a_session_manager.models import arguments
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
@@ -70,14 +72,18 @@ class ToolUse:
 
     async def _call(self, call_id: str) -> SessionEvent[Any]:
         arguments = await as_text({} if self.args is None else self.args, "args")
-        return self._event(call_message(self.name, arguments, call_id), self.id)
+        message = call_message(self.name, arguments, call_id)
+        return self._event(message, EventSource.LLM, EventType.TOOL_CALL, self.id)
 
     def _result(self, message: ChatMessage) -> SessionEvent[Any]:
-        return self._event(message, None if self.id is None else f"{self.id}:result")
+        result_id = None if self.id is None else f"{self.id}:result"
+        return self._event(message, EventSource.SYSTEM, EventType.TOOL_RESULT, result_id)
 
-    def _event(self, message: ChatMessage, id: str | None) -> SessionEvent[Any]:
-        about = {} if self.metadata is None else {"metadata": arguments.values("metadata", self.metadata)}
-        return event_from_message(message, task_id=self.run_id, **({} if id is None else {"id": id}), **about)
+    def _event(self, message: ChatMessage, source: EventSource, kind: EventType, id: str | None) -> SessionEvent[Any]:
+        about: dict[str, Any] = {} if id is None else {"id": id}
+        if self.metadata is not None:
+            about["metadata"] = arguments.values("metadata", self.metadata)
+        return SessionEvent(message=message, source=source, type=kind, task_id=self.run_id, **about)
 
     async def _known(self, *events: SessionEvent[Any]) -> list[SessionEvent[Any]]:
         """Return the events that are stored under the ids of these, none unless all are; nothing is written."""

@@ -18,9 +18,10 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 from a2a_session_manager.tokens.counting import TokenCounter
-from a2a_session_manager.usage.provider_usage import usage_from
+from a2a_session_manager.usage.recorded import missing_usage, recorded_usage
 
 MessageT = TypeVar("MessageT")
 
@@ -156,9 +157,11 @@ class ActiveLog:
 
         Args:
             content: a text, or a list of content parts; None for an answer of tool calls alone.
-            model: the name of the model that answered; a usage is priced and summed under it.
+            model: the name of the model that answered; a usage is priced and summed under it. Without a usage, the
+                request counts in `requests_without_usage`.
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
-                Raises InvalidEvent for anything else.
+                One that is empty or not understood is kept in the `details` of a TokenUsage with the `basis`
+                "unknown", so that the answer is not lost. Raises InvalidEvent for what is no such object, such as text.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
             service_tier: what was asked for, such as "flex". What the usage says was served goes before it.
             batch: True where the request was one of a batch, which costs half of the price at most providers.
@@ -167,11 +170,12 @@ class ActiveLog:
         """
         about: dict[str, Any] = {}
         if usage is not None:
-            about["token_usage"] = usage_from(
+            about["token_usage"] = recorded_usage(
                 usage, model=model, provider=provider, service_tier=service_tier, batch=batch
             )
         elif model is not None:
             about["metadata"] = {"model": model}
+            about["token_usage"] = missing_usage(model, provider)
         return await self._say("assistant", content, fields, id, **about)
 
     async def tool(
@@ -290,7 +294,7 @@ class ActiveLog:
 
     def _event(self, item: SessionEvent[Any] | Mapping[str, Any], id: str | None) -> SessionEvent[Any]:
         if isinstance(item, Mapping):
-            return event_from_message(item, **self._fields(id))
+            return event_from_message(item, **self._fields(id), **_usage_in(item))
         if not isinstance(item, SessionEvent):
             raise InvalidEvent(f"{shown(item)} is no event: append a SessionEvent or a chat message", path="events")
         changes: dict[str, Any] = {} if id is None else {"id": id}
@@ -306,3 +310,10 @@ class ActiveLog:
             return True
         recent = await self._store.get(self.session.id, last=_CALLS_SEARCHED)
         return recent is not None and any(is_call_of(event, call_id) for event in recent.events)
+
+
+def _usage_in(message: Mapping[str, Any]) -> dict[str, TokenUsage]:
+    """Return the usage in a message that is a provider's whole reply, as Anthropic's is."""
+    if message.get("role") == "assistant" and isinstance(message.get("usage"), Mapping):
+        return {"token_usage": recorded_usage(message)}
+    return {}

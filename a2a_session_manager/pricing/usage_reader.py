@@ -100,8 +100,8 @@ class UsageReader:
 
     def check_details(self, holders: Iterable[str]) -> None:
         """Raise InvalidEvent where what should hold names, by one of these paths, is a text, a number or a list."""
-        for holder in holders:
-            value, spelled = self.leaves.get(holder, (None, holder))
+        for holder in self.leaves.keys() & holders:
+            value, spelled = self.leaves[holder]
             if value:
                 raise _not_understood(spelled, value, "counts by their names")
 

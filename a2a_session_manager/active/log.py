@@ -17,10 +17,11 @@ from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
 from a2a_session_manager.tokens.counting import TokenCounter
-from a2a_session_manager.usage.provider_usage import usage_from
+from a2a_session_manager.usage.recorded import missing_usage, recorded_usage
 
 MessageT = TypeVar("MessageT")
 
@@ -173,9 +174,11 @@ class ActiveLog:
 
         Args:
             content: a text, or a list of content parts; None for an answer of tool calls alone.
-            model: the name of the model that answered; a usage is priced and summed under it.
+            model: the name of the model that answered; a usage is priced and summed under it. Without a usage, the
+                request counts in `requests_without_usage`.
             usage: what the request used: a TokenUsage, a mapping of its fields, or a provider's usage object as it is.
-                Raises InvalidEvent for anything else.
+                One that is empty or not understood is kept in the `details` of a TokenUsage with the `basis`
+                "unknown", so that the answer is not lost. Raises InvalidEvent for what is no such object, such as text.
             provider: who served the model, where that changes what a usage means; see `usage_from`.
             service_tier: what was asked for, such as "flex". What the usage says was served goes before it.
             batch: True where the request was one of a batch, which costs half of the price at most providers.
@@ -189,11 +192,12 @@ class ActiveLog:
         """
         about: dict[str, Any] = {"metadata": metadata}
         if usage is not None:
-            about["token_usage"] = usage_from(
+            about["token_usage"] = recorded_usage(
                 usage, model=model, provider=provider, service_tier=service_tier, batch=batch
             )
         elif model is not None:
             about["metadata"] = {"model": model, **({} if metadata is None else arguments.values("metadata", metadata))}
+            about["token_usage"] = missing_usage(model, provider)
         known = {
             "name": name,
             "tool_calls": None if tool_calls is None else list(arguments.items("tool_calls", tool_calls)),
@@ -336,7 +340,7 @@ class ActiveLog:
                     "client such as reply.choices[0].message",
                     path="events",
                 )
-            return event_from_message(message, **self._fields(id))
+            return event_from_message(message, **self._fields(id), **_usage_in(item))
         changes: dict[str, Any] = {} if id is None else {"id": id}
         if item.task_id is None and self._run_id is not None:
             changes["task_id"] = self._run_id
@@ -355,3 +359,12 @@ def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:
             path=f"extra.{refused[0]}",
         )
     return keys
+
+
+def _usage_in(item: object) -> dict[str, TokenUsage]:
+    """Return the usage in a message that is a provider's whole reply, such as Anthropic's or LangChain's."""
+    if isinstance(item, Mapping):
+        is_reply = item.get("role") == "assistant" and isinstance(item.get("usage"), Mapping)
+    else:
+        is_reply = any(getattr(item, name, None) is not None for name in ("usage", "usage_metadata"))
+    return {"token_usage": recorded_usage(item)} if is_reply else {}

@@ -58,7 +58,7 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
         and max(counts) <= MOST_COUNTED
         and _is_cost(held("cost_pico_usd"))
         and isinstance(held("model"), str)
-        and held("basis") in ("reported", "counted", "estimated")
+        and held("basis") in ("reported", "counted", "estimated", "unknown")
         and isinstance(held("provider"), _TEXT_OR_NONE)
         and isinstance(held("priced_by"), _TEXT_OR_NONE)
         and isinstance(held("details"), _DICT_OR_NONE)

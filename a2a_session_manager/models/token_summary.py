@@ -91,13 +91,18 @@ class TokenSummary(BaseModel):
 
     @property
     def is_lower_bound(self) -> bool:
-        """True when a request is in the sum that has no price, or not for all of it."""
+        """True when a request is in the sum that has no price, or not for all of it, or whose usage is not known."""
         return self.total.is_lower_bound
 
     @property
     def unpriced_requests(self) -> int:
         """How many requests are in no cost, because their price is not known."""
         return self.total.unpriced_requests
+
+    @property
+    def requests_without_usage(self) -> int:
+        """How many requests are in no count of tokens, because their usage never came, or was not understood."""
+        return self.total.requests_without_usage
 
     def plus(self, usage: Spent, *, source: str, run_id: str | None = None) -> TokenSummary:
         """Return this summary with one more usage folded in.

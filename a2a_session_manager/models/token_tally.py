@@ -13,13 +13,15 @@ class TokenTally(TokenCounts):
     """A sum of usages, integers only, the cost in 10⁻¹² US dollars; tallies are added and subtracted.
 
     `requests` counts all requests. With `unpriced_requests` of them above 0, or `partially_priced_requests`, of which
-    something has no price that is known, the cost is a lower bound.
+    something has no price that is known, the cost is a lower bound. Nothing is known of `requests_without_usage` of
+    them, so that the tokens are a lower bound, too.
     """
 
     requests: Count = 0
     unpriced_requests: Count = 0
     cost_pico_usd: Count = 0
     partially_priced_requests: Count = 0
+    requests_without_usage: Count = 0
 
     @property
     def estimated_cost_usd(self) -> Decimal:
@@ -28,8 +30,8 @@ class TokenTally(TokenCounts):
 
     @property
     def is_lower_bound(self) -> bool:
-        """True when a request is in the sum that has no price, or not for all of it."""
-        return self.unpriced_requests > 0 or self.partially_priced_requests > 0
+        """True when a request is in the sum that has no price, or not for all of it, or whose usage is not known."""
+        return bool(self.unpriced_requests or self.partially_priced_requests or self.requests_without_usage)
 
     @property
     def total_prompt_tokens(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Annotated, Any, Literal, Self, TypeGuard, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import AliasChoices, Field, StrictBool, model_validator
 
@@ -32,6 +32,8 @@ UsageT = TypeVar("UsageT", bound="TokenUsage")
 
 # The key in `details` for the reason why a known model's numbers have no price.
 UNPRICED = "unpriced"
+# The basis of a usage that never came, or that was not understood.
+UNKNOWN: Final = "unknown"
 # `priced_by` of a cost that the provider reported.
 REPORTED = "reported"
 
@@ -59,10 +61,10 @@ class TokenUsage(TokenCounts):
     `cache_write_1h_tokens` of these for an hour. `requests` is more than 1 where a provider's object is a sum itself.
 
     `basis` says where the numbers come from: the provider (`reported`), a tokenizer (`counted`) or a guess
-    (`estimated`). `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names
-    the source of the price. `details` keeps the provider's own object. `input_tokens` and `output_tokens`
-    are accepted and readable as other names of `prompt_tokens` and `completion_tokens`; `total_tokens` and
-    `estimated_cost_usd` are accepted as well.
+    (`estimated`); of a request whose usage never came, or was not understood, nothing is known (`unknown`).
+    `cost_pico_usd` is in 10⁻¹² US dollars, None where the price is unknown; `priced_by` names the source of the price.
+    `details` keeps the provider's own object. `input_tokens` and `output_tokens` are accepted and readable as other
+    names of `prompt_tokens` and `completion_tokens`; `total_tokens` and `estimated_cost_usd` are accepted as well.
 
     `service_tier` ("flex", "priority" …), `processing` ("batch"), `speed` ("fast") and `region` are what the price
     depends on besides the counts, None where it is the standard one. `list_cost_pico_usd` is the list's price, kept
@@ -88,7 +90,7 @@ class TokenUsage(TokenCounts):
     requests: _Counted = 1
     model: str = ""
     provider: str | None = None
-    basis: Literal["reported", "counted", "estimated"] = "reported"
+    basis: Literal["reported", "counted", "estimated", "unknown"] = "reported"
     cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     priced_by: str | None = None
     details: dict[str, Any] | None = None
@@ -189,6 +191,8 @@ class TokenUsage(TokenCounts):
         """
         if self.cost_pico_usd is not None:
             return usd_from_pico(self.cost_pico_usd)
+        if self.basis == UNKNOWN:
+            return None
         cost = price_usage(self, utc_now()).cost
         return None if cost is None else usd_from_pico(cost.cost_pico_usd)
 
@@ -232,6 +236,8 @@ class TokenUsage(TokenCounts):
             counted["unpriced_requests"] = requests
         if held("partially_priced") and (requests := held("requests")):
             counted["partially_priced_requests"] = requests
+        if held("basis") == UNKNOWN and (requests := held("requests")):
+            counted["requests_without_usage"] = requests
         return counted
 
 
@@ -247,8 +253,10 @@ def parts_fit(counts: tuple[int, ...]) -> bool:
 
 
 def lacks_price(usage: TokenUsage) -> bool:
-    """Tell whether `usage` has no cost, or a reported one without the list's beside it."""
+    """Tell whether `usage` has no cost, or a reported one without the list's beside it; an unknown one costs no 0."""
     held = usage.__dict__.get
+    if held("basis") == UNKNOWN:
+        return False
     if held("cost_pico_usd") is None:
         return True
     return held("priced_by") == REPORTED and held("list_cost_pico_usd") is None

@@ -34,6 +34,7 @@ _OPENAI = {
 # The last names of the paths above, at the top of a usage and one level below.
 _PATHS = [path.split(".") for paths in _OPENAI.values() for path in paths]
 _AT_TOP = frozenset(path[0] for path in _PATHS if len(path) == 1)
+_ALL_PATHS = frozenset(path for paths in (*_OPENAI.values(), *_GEMINI.values()) for path in paths)
 _WITHIN = frozenset(path[1] for path in _PATHS if len(path) > 1)
 
 
@@ -51,6 +52,8 @@ def media_counts(details: Mapping[str, Any] | None) -> dict[str, int]:
 
 def media_of(usage: UsageReader) -> dict[str, int]:
     """Return the same of a usage that is being read. Raises InvalidEvent, naming the field, for what is no count."""
+    if _ALL_PATHS.isdisjoint(usage.leaves):
+        return {}
     found = {name: usage.count(*paths) for name, paths in _OPENAI.items()}
     for name, lists in _GEMINI.items():
         given = [path for path in lists if usage.has(path)]
@@ -70,6 +73,7 @@ def _may_count(details: Mapping[str, Any]) -> bool:
     for name, value in details.items():
         if type(value) is list or snake(str(name)) in _AT_TOP:
             return True
-        if isinstance(value, Mapping) and any(snake(str(inner)) in _WITHIN for inner in value):
+        kind = type(value)
+        if kind is not int and isinstance(value, Mapping) and not _WITHIN.isdisjoint(map(snake, map(str, value))):
             return True
     return False

@@ -50,11 +50,12 @@ class UsageReader:
     def count(self, *paths: str) -> int | None:
         """Return the count at the first of `paths` where one above 0 is, else 0 where any is: a 0 wipes out nothing."""
         chosen: tuple[int, str] | None = None
+        leaves = self.leaves
         for path in paths:
-            if path not in self.leaves:
+            if path not in leaves:
                 continue
             self.read.add(path)
-            value, spelled = self.leaves[path]
+            value, spelled = leaves[path]
             count = _checked(value, spelled)
             self.counted.add(count)
             if chosen is None or not chosen[0]:
@@ -94,13 +95,13 @@ class UsageReader:
         if (value := self._top.get(path)) is not None:
             return value
         first, _, rest = path.partition(".")
-        inner = fields_of(self._top.get(first)) if rest else None
+        inner = fields_of(self._top.get(first)) if rest and first in self._top else None
         return None if inner is None else UsageReader(inner).anything(rest)
 
     def check_details(self, holders: Iterable[str]) -> None:
         """Raise InvalidEvent where what should hold names, by one of these paths, is a text, a number or a list."""
-        for holder in holders:
-            value, spelled = self.leaves.get(holder, (None, holder))
+        for holder in self.leaves.keys() & holders:
+            value, spelled = self.leaves[holder]
             if value:
                 raise _not_understood(spelled, value, "counts by their names")
 

@@ -14,6 +14,8 @@ from a2a_session_manager.serialization.model_parts import ONCE_ONLY, parts_of
 
 DEEPEST = 100
 # Python parses integers of up to 4,300 digits.
+# Below it, an integer is surely not too long.
+_SMALL = 10**18
 _LONGEST_INT_BITS = 13_280
 
 
@@ -98,8 +100,12 @@ class JsonCheck:
             raise _Refused(_TOO_DEEP)
         characters = 0
         for name, item in items:
-            if type(item) is str:  # most of them are
+            kind = type(item)
+            if kind is str:  # most of them are
                 characters += len(item)
+                continue
+            if kind is int and -_SMALL < item < _SMALL:
+                characters += item.bit_length() // 4
                 continue
             try:
                 self._walk(item, depth + 1)

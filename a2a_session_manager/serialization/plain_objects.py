@@ -15,6 +15,7 @@ from typing import Any
 _DEEPEST = 12
 # These, and not everything that is callable: pydantic-ai's RunUsage is callable, too.
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, partial)
+_NAMELESS = frozenset({str, int, float, bool, list, type(None)})
 _SCALARS = (str, bytes, bytearray, bool, int, float, complex, Enum, date, type)
 
 
@@ -22,6 +23,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """Return `value` as plain JSON; whatever JSON cannot express becomes its text."""
     if value is None or type(value) in (str, bool, int):
         return value
+    if type(value) is dict and depth < _DEEPEST:
+        return {str(name): plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, Enum):
         return plain(value.value, depth)
     if isinstance(value, float):
@@ -42,6 +45,10 @@ def fields_of(value: Any) -> Mapping[str, Any] | None:
 
     Of an object, unlike of a mapping, attributes that are None are left out: they mean that nothing was reported.
     """
+    kind = type(value)
+    # These are nearly all: to ask whether a number is a Mapping takes longer than all the rest.
+    if kind is dict or kind in _NAMELESS:
+        return value if kind is dict else None
     if isinstance(value, Mapping):
         return value
     if value is None or isinstance(value, (*_SCALARS, *_CODE)):

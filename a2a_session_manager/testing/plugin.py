@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from a2a_session_manager.active import ActiveLog
     from a2a_session_manager.manager import SessionManager
     from a2a_session_manager.models.session import Session
+    from a2a_session_manager.pricing.pricer import Pricer
     from a2a_session_manager.storage import BaseSessionStore
     from a2a_session_manager.testing import Said, SessionClock
 
@@ -57,6 +58,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("a2a_session_manager")
     group.addoption("--session-store", choices=_STORES, default=None, help=about)
     parser.addini("session_store", about, default="memory")
+
+
+@pytest.fixture
+def session_pricer() -> Pricer:
+    """What prices the usages in `session_store`: the list prices. A fixture of your own by this name replaces it."""
+    from a2a_session_manager.pricing.pricer import DEFAULT_PRICER
+
+    return DEFAULT_PRICER
 
 
 @pytest.fixture
@@ -133,11 +142,11 @@ def fake_redis(fake_redis_server: FakeServer) -> Iterator[FakeAsyncRedis]:
 
 
 @pytest.fixture
-def redis_session_store(fake_redis: FakeAsyncRedis) -> Iterator[BaseSessionStore]:
+def redis_session_store(fake_redis: FakeAsyncRedis, session_pricer: Pricer) -> Iterator[BaseSessionStore]:
     """A RedisSessionStore over `fake_redis`."""
     from a2a_session_manager.storage import RedisSessionStore
 
-    store = RedisSessionStore(client=fake_redis)
+    store = RedisSessionStore(client=fake_redis, pricer=session_pricer)
     yield store
     _finish(store.aclose())
 
@@ -152,14 +161,14 @@ def _wanted_store(config: pytest.Config) -> str:
 def _memory_store(request: pytest.FixtureRequest) -> BaseSessionStore:
     from a2a_session_manager.storage import InMemorySessionStore
 
-    return InMemorySessionStore()
+    return InMemorySessionStore(pricer=request.getfixturevalue("session_pricer"))
 
 
 def _file_store(request: pytest.FixtureRequest) -> BaseSessionStore:
     from a2a_session_manager.storage import FileSessionStore
 
     place: Path = request.getfixturevalue("tmp_path")
-    return FileSessionStore(place / "sessions")
+    return FileSessionStore(place / "sessions", pricer=request.getfixturevalue("session_pricer"))
 
 
 def _redis_store(request: pytest.FixtureRequest) -> BaseSessionStore:

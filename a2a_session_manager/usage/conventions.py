@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.usage.anthropic import caches_apart
@@ -28,8 +29,9 @@ _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 def convention_of(usage: UsageReader) -> Convention | None:
     """Return what reads a usage with such names as `usage` has, or None when no provider has them."""
     # Gateways mix the names of several providers, and put 0 under those that they do not mean.
+    possible = [row for row in _CONVENTIONS if not _first_steps(row[0]).isdisjoint(usage.keys)]
     for is_there in (_is_above_0, UsageReader.has):
-        for names, read in _CONVENTIONS:
+        for names, read in possible:
             if any(is_there(usage, name) for name in names):
                 return read
     if _is_number(usage, "input", "output"):  # a run has its texts under these names
@@ -154,6 +156,12 @@ def _spans(usage: UsageReader, provider: str | None) -> Counts:
     counts = Counts.of(usage, SPANS)
     counts.check_total(usage.count(*SPAN_TOTALS))
     return counts
+
+
+@cache
+def _first_steps(names: tuple[str, ...]) -> frozenset[str]:
+    """Return what leads to `names` at the top of a usage; those of spans may be keys with dots."""
+    return frozenset(step for name in names for step in (name, name.partition(".")[0]))
 
 
 def _is_above_0(usage: UsageReader, path: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
@@ -111,6 +112,8 @@ def _read(
     usage = UsageReader(raw)
     counts = convention(usage, canonical_provider(provider))
     unread = unread_keys(raw, usage)
+    if cost.pico_usd is not None:  # parts of it by kind are in its sum
+        unread = tuple(path for path in unread if not path.lower().startswith("cost"))
     counts.problems += usage.conflicts
     counts.fit()
     counts.requests = max(counts.requests, requests)
@@ -157,7 +160,7 @@ def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> Token
         about["model"] = model
     if provider is not None and usage.provider is None:
         about["provider"] = provider
-    return usage.model_copy(update=about) if about else usage
+    return with_fields(usage, about) if about else usage
 
 
 def _not_recognised(usage: object) -> InvalidEvent:

@@ -53,8 +53,8 @@ _SIDES = frozenset({"input_tokens", "output_tokens", "prompt_tokens", "completio
 def unread_keys(raw: Mapping[str, Any], usage: UsageReader) -> tuple[str, ...]:
     """Return the paths in `raw`, a usage that was read through `usage`, of numbers above 0 that nobody has read.
 
-    They are spelled as in `raw`; an item of a list is `[]`. Times and costs are no counts, and what splits a count
-    into parts of the same price is read with it. Names of media are read by the price.
+    They are spelled as in `raw`; an item of a list is `[]`. Times, and what is called a cost, are no counts, and what
+    splits a count into parts of the same price is read with it. Names of media are read by the price.
     """
     media_of(usage)
     is_span = any(path.startswith(_SPAN_NAMES) for path in usage.read)
@@ -110,6 +110,6 @@ def _is_number(value: Any) -> bool:
 
 def _is_no_count(path: str, step: str) -> bool:
     name = step.rpartition(".")[2]
-    if name in _NO_COUNTS or name.endswith(_NO_COUNT_ENDINGS) or "cost" in f"{path}{step}":
+    if name in _NO_COUNTS or name.endswith(_NO_COUNT_ENDINGS) or "cost" in step:
         return True
     return name in _SIDES and f"{path}{step}".startswith(_DETAILS)

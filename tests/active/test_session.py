@@ -123,18 +123,77 @@ async def test_usage_goes_on_the_event_under_the_model(store: BaseSessionStore, 
     assert (await chat.usage()).total_tokens == 7
 
 
-async def test_a_model_without_usage_is_kept_as_metadata_and_counts_nothing(chat: ActiveSession) -> None:
-    event = await chat.assistant("x", model="gpt-4o")
+async def test_a_model_without_usage_is_a_request_of_which_nothing_is_known(chat: ActiveSession) -> None:
+    await chat.assistant("x", model="gpt-4o", usage={"prompt_tokens": 90, "completion_tokens": 12})
+    event = await chat.assistant("half an ans", model="gpt-4o")
 
     assert event.metadata == {"model": "gpt-4o"}
-    assert (await chat.usage()).total.requests == 0
+    total = (await chat.usage()).total
+    assert (total.requests, total.requests_without_usage, total.is_lower_bound) == (2, 1, True)
+    assert await chat.context_size() == 102
 
 
-async def test_usage_that_is_not_understood_writes_nothing(store: BaseSessionStore, chat: ActiveSession) -> None:
+FAULTY: dict[str, dict[str, Any]] = {
+    "empty": {},
+    "nulls": {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
+    "a negative count": {"prompt_tokens": -1},
+    "a fraction": {"prompt_tokens": 1.5, "completion_tokens": 2, "prompt_tokens_details": None},
+    "a total alone": {"total_tokens": 10},
+    "nobody's": {"tokens": 3},
+    "a reply without usage": {"id": "c", "object": "chat.completion", "model": "gpt-4o", "choices": [], "usage": None},
+    "a reply whose usage is empty": {"model": "gpt-4o", "usage": {}},
+    "more digits than Python writes": {"prompt_tokens": 10**5_000},
+    "as large as no event": {"prompt_tokens": -1, "text": "x" * 20_000_000},
+}
+
+
+@pytest.mark.parametrize("usage", FAULTY.values(), ids=FAULTY)
+async def test_an_answer_is_not_lost_for_a_fault_in_its_usage(
+    store: BaseSessionStore, chat: ActiveSession, usage: dict[str, Any]
+) -> None:
+    await chat.assistant("the answer", model="gpt-4o", usage=usage)
+
+    [event] = await store.events("chat")
+    assert event.message == "the answer"
+    assert event.token_usage is not None
+    assert (event.token_usage.basis, event.token_usage.model) == ("unknown", "gpt-4o")
+    assert "usage is not understood" in (event.token_usage.details or {})["not_understood"]
+    assert (await chat.usage()).total.requests_without_usage == 1
+
+
+async def test_the_usage_with_a_fault_is_kept_as_it_came(chat: ActiveSession) -> None:
+    usage = {"prompt_tokens": 1.5, "completion_tokens": 2, "service_tier": "flex", "cost": 0.25}
+
+    event = await chat.assistant("x", model="gpt-4o", usage={"model": "m", "usage": usage})
+
+    kept = event.token_usage
+    assert kept is not None
+    details = dict(kept.details or {})
+    assert "prompt_tokens is 1.5" in details.pop("not_understood")
+    assert {name: details[name] for name in usage} == usage
+    assert (kept.service_tier, kept.priced_by, str(kept.estimated_cost_usd)) == ("flex", "reported", "0.25")
+    assert (await chat.usage()).is_lower_bound
+
+
+@pytest.mark.parametrize("bad", ["12 tokens", 7, [1], b"1", TokenUsage])
+async def test_what_is_no_usage_at_all_is_refused_and_writes_nothing(
+    store: BaseSessionStore, chat: ActiveSession, bad: Any
+) -> None:
     with pytest.raises(InvalidEvent):
-        await chat.assistant("x", usage={"prompt_tokens": -1})
+        await chat.assistant("x", usage=bad)
 
     assert await store.events("chat") == []
+
+
+async def test_a_reply_that_is_appended_as_a_message_brings_its_usage(chat: ActiveSession) -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 100, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    reply = {"id": "msg_1", "role": "assistant", "model": "claude-sonnet-4-5", "content": "hi", "usage": usage}
+
+    [event] = await chat.append(reply)
+
+    assert event.message == reply
+    assert (await chat.usage()).usage_by_model["claude-sonnet-4-5"].total_tokens == 1100
+    assert await chat.context_size() == 1100
 
 
 async def test_append_takes_events_and_messages_in_one_commit(store: BaseSessionStore, chat: ActiveSession) -> None:

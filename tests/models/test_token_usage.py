@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from a2a_session_manager import InvalidEvent, TokenSummary, TokenTally, TokenUsage
 from a2a_session_manager.models.money import pico_from_usd, usd_from_pico
 from a2a_session_manager.models.token_tally import COUNTERS
+from a2a_session_manager.models.token_usage import priced
 
 
 @st.composite
@@ -195,11 +197,24 @@ def test_what_a_usage_adds_to_a_sum_is_its_own_numbers(usage: TokenUsage) -> Non
     flagged = {
         "unpriced_requests": usage.requests if usage.cost_pico_usd is None else 0,
         "partially_priced_requests": usage.requests if usage.partially_priced else 0,
+        "requests_without_usage": 0,
     }
     for name in COUNTERS:
         expected = flagged[name] if name in flagged else getattr(usage, name) or 0
         assert counters.get(name, 0) == expected
     assert 0 not in counters.values()
+
+
+def test_a_request_of_which_nothing_is_known_costs_no_0_and_is_counted() -> None:
+    usage = TokenUsage(model="gpt-4o", basis="unknown")
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+
+    assert usage.estimated_cost_usd is None
+    assert priced(usage, at) is usage
+    assert usage.counters() == {"requests": 1, "unpriced_requests": 1, "requests_without_usage": 1}
+    reported = usage.model_copy(update={"cost_pico_usd": 5, "priced_by": "reported"})
+    total = TokenSummary().plus(reported, source="llm").total
+    assert (total.unpriced_requests, total.requests_without_usage, total.is_lower_bound) == (0, 1, True)
 
 
 @given(st.lists(usages(), max_size=8), st.integers(0, 8))

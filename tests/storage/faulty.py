@@ -522,18 +522,29 @@ class TakesEveryRevisionForTheSame(BaseSessionStore):
 
 
 class _KnowsNoNewerCounters(MemoryBackend):
+    def __init__(self, forgotten: str) -> None:
+        super().__init__()
+        self._forgotten = forgotten
+
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         found = await super().load(keys, last=last, whole_head=whole_head)
         for loaded in found:
             for counters in loaded.head.totals.values() if loaded is not None else ():
-                counters.pop("partially_priced_requests", None)
+                counters.pop(self._forgotten, None)
         return found
 
 
 class SumsLookExact(BaseSessionStore):
-    """Reads totals without the counters that came after it was written."""
+    """Reads totals without the count of what was priced in part."""
 
     def __init__(self) -> None:
-        super().__init__(_KnowsNoNewerCounters())
+        super().__init__(_KnowsNoNewerCounters("partially_priced_requests"))
+
+
+class ForgetsMissingUsages(BaseSessionStore):
+    """Reads totals without the count of requests of which nothing is known."""
+
+    def __init__(self) -> None:
+        super().__init__(_KnowsNoNewerCounters("requests_without_usage"))

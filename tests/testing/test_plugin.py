@@ -58,7 +58,7 @@ def test_the_readme_s_test_passes_and_its_table_names_every_fixture(pytester: py
     run(pytester).assert_outcomes(passed=1)
     listed = run(pytester, "--fixtures", "-q").outlines
     fixtures = {line.split()[0] for line in listed if "testing/plugin.py" in line}
-    assert len(fixtures) == 9
+    assert len(fixtures) == 10
     assert fixtures <= set(re.findall(r"`(\w+)`", section))
 
 
@@ -232,3 +232,23 @@ def test_coverage_sees_a_users_package_and_the_modules_that_fixtures_import(pyte
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*models/event_source.py * 100%*", "agent.py * 100%*"])
     assert "CoverageWarning" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_pricer_of_one_s_own_prices_in_the_fixtures_store(pytester: pytest.Pytester, store: str) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from a2a_session_manager import ListPricer, Prices
+
+        @pytest.fixture
+        def session_pricer():
+            return ListPricer({"ours": Prices(2, 8)})
+
+        @pytest.mark.asyncio
+        async def test_it(session_manager):
+            async with session_manager.open("trip") as chat:
+                await chat.assistant("x", model="ours", usage={"prompt_tokens": 10, "completion_tokens": 1})
+                assert (await chat.usage()).cost_pico_usd == 28_000_000
+    """)
+
+    run(pytester, "-o", "asyncio_mode=strict", f"--session-store={store}").assert_outcomes(passed=1)

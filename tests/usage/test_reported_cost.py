@@ -58,7 +58,7 @@ ROWS: list[tuple[str, object, str | None]] = [
         "0.5",
     ),
     ("beside it something else", SimpleNamespace(usage=CHAT, cost=object()), None),
-    ("costs by kind, without their sum", {**CHAT, "cost": {"input": 1}}, None),
+    ("costs by kind, and their sum", {**CHAT, "cost": {"input": 1, "output": 2, "total": 3}}, "3"),
     ("nothing reported", {**CHAT, "cost": None}, None),
 ]
 
@@ -136,6 +136,16 @@ def test_a_bad_cost_beside_the_usage_is_named_too() -> None:
     assert usage.details["inconsistent"] == [
         "reply.total_cost_usd is -1, not an amount of US dollars of 0 or more",
     ]
+
+
+def test_costs_by_kind_without_their_sum_are_named() -> None:
+    usage = usage_from({**CHAT, "cost": {"input": 1, "output": 2}})
+
+    assert (usage.unread_keys, usage.cost_pico_usd, usage.partially_priced) == (
+        ("cost.input", "cost.output"),
+        None,
+        True,
+    )
 
 
 def test_a_stream_reports_its_cost_at_its_end() -> None:

@@ -12,6 +12,7 @@ from a2a_session_manager.integrations.fastapi.dependencies import REQUESTS_KEY, 
 from a2a_session_manager.integrations.fastapi.detached import DETACHED_KEY, DetachedStreams
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 
 # The app is Any, because a user's lifespan may name FastAPI, Starlette or a subclass as its type.
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
@@ -22,6 +23,7 @@ def session_lifespan(
     *,
     inner: Lifespan | None = None,
     limits: StoreLimits = DEFAULT_LIMITS,
+    pricer: Pricer = DEFAULT_PRICER,
     detached_seconds: float = 10.0,
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Return a lifespan that opens a SessionManager: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
@@ -31,6 +33,7 @@ def session_lifespan(
         inner: a lifespan of your own. It runs inside this one, finds the manager as `app.state.sessions`, and what it
             yields joins the state. It ends after the detached streams.
         limits: the store's; its `cancel_seconds` is also how long requests under way may take when the app stops.
+        pricer: gives a usage without a cost one when it is stored, such as a ListPricer with prices of your own.
         detached_seconds: how long detached streams may go on when the app stops. Then each is cancelled, and keeps what
             it has as an interrupted answer.
     """
@@ -39,7 +42,7 @@ def session_lifespan(
     async def opened(app: Any) -> AsyncIterator[Mapping[str, Any]]:
         tasks: RequestTasks = WeakSet()
         detached = DetachedStreams()
-        async with SessionManager.from_url(url, limits=limits) as sessions:
+        async with SessionManager.from_url(url, limits=limits, pricer=pricer) as sessions:
             app.state.sessions = sessions
             state = {STATE_KEY: sessions, REQUESTS_KEY: tasks, DETACHED_KEY: detached}
             async with nullcontext() if inner is None else inner(app) as more:

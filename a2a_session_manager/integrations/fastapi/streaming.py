@@ -18,7 +18,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.texts import with_whole_characters
 from a2a_session_manager.models.token_usage import TokenUsage
-from a2a_session_manager.usage.provider_usage import usage_from
+from a2a_session_manager.usage.recorded import missing_usage, recorded_usage
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class StreamedAnswer:
 
     Args:
         log: the ActiveSession or ActiveRun to append to.
-        model: the model's name, for pricing; it is kept in the metadata when no usage was set.
+        model: the model's name, for pricing; when no usage was set, it is kept in the metadata, and the request counts
+            in `requests_without_usage`.
         provider: who serves the model, for `set_usage`; see `usage_from`.
         id: the event's id, so that a request that is sent again stores its answer once. None makes a random one.
     """
@@ -88,9 +89,10 @@ class StreamedAnswer:
     def set_usage(self, usage: object) -> None:
         """Set what the request used: a provider's usage object, or what else `usage_from` takes; the last call counts.
 
-        Raises InvalidEvent for anything else.
+        One that is not understood is kept as `ActiveSession.assistant` keeps it, and the answer is not lost. Raises
+        InvalidEvent for what is no object at all.
         """
-        self._usage = usage_from(usage, model=self._model, provider=self._provider)
+        self._usage = recorded_usage(usage, model=self._model, provider=self._provider)
 
     async def __aenter__(self) -> Self:
         if self._stage != "new":
@@ -154,16 +156,16 @@ class StreamedAnswer:
     def _event_after(self, exc: BaseException | None) -> SessionEvent[Any]:
         """Return the event to store when the block has ended by `exc`, or well."""
         metadata: dict[str, Any] = {}
-        if self._model is not None and self._usage is None:
+        usage = self._usage
+        if self._model is not None and usage is None:
             metadata["model"] = self._model
+            usage = missing_usage(self._model, self._provider)
         if exc is not None:
             metadata["interrupted"] = True
         if isinstance(exc, Exception):
             metadata["error_type"] = type(exc).__name__
         message = self.text or None
-        return SessionEvent(
-            id=self._id, message=message, source=EventSource.LLM, metadata=metadata, token_usage=self._usage
-        )
+        return SessionEvent(id=self._id, message=message, source=EventSource.LLM, metadata=metadata, token_usage=usage)
 
 
 def stream_answer(

@@ -79,6 +79,7 @@ class Spend(BaseModel):
     requests: int
     unpriced_requests: int
     partially_priced_requests: int
+    requests_without_usage: int
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
@@ -91,6 +92,7 @@ class Spend(BaseModel):
             requests=tally.requests,
             unpriced_requests=tally.unpriced_requests,
             partially_priced_requests=tally.partially_priced_requests,
+            requests_without_usage=tally.requests_without_usage,
             prompt_tokens=tally.prompt_tokens,
             completion_tokens=tally.completion_tokens,
             total_tokens=tally.total_tokens,

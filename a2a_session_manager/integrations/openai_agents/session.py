@@ -18,7 +18,7 @@ from a2a_session_manager.integrations.openai_agents.items import (
     items_in,
     items_of,
 )
-from a2a_session_manager.integrations.openai_agents.usage import agent_of, has_usage, usage_event
+from a2a_session_manager.integrations.openai_agents.usage import agent_of, usage_event
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_message import MessageColumns
@@ -125,7 +125,6 @@ class AgentsSession(AsyncResource):
         events = [
             usage_event(response, agent_of(response, result), model, self._run_id, f"{first}:{number}")
             for number, response in enumerate(result.raw_responses, 1)
-            if has_usage(response)
         ]
         return await self._append(events) if events else []
 
@@ -195,5 +194,4 @@ class UsageHooks(RunHooks[Any]):
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
         """Append an event with the usage of `response`; the framework calls this."""
-        if has_usage(response):
-            await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])
+        await self._session._append([usage_event(response, agent, self._model, self._session._run_id, new_id())])

@@ -8,22 +8,20 @@ from agents import Agent, ModelResponse
 
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.usage.provider_usage import usage_from
+from a2a_session_manager.usage.recorded import missing_usage, recorded_usage
 
 if TYPE_CHECKING:
     from agents import RunErrorDetails
     from agents.result import RunResultBase
 
 
-def has_usage(response: ModelResponse) -> bool:
-    """Tell whether the provider reported any tokens."""
-    return bool(response.usage.input_tokens or response.usage.output_tokens)
-
-
 def usage_event(
     response: ModelResponse, agent: Agent[Any], model: str | None, run_id: str | None, id: str
 ) -> SessionEvent[Any]:
-    """Return the event with the usage of a response; `model` wins over the agent's own."""
+    """Return the event with the usage of a response, be it that none was reported; `model` wins over the agent's."""
+    named = model or _model_of(agent)
+    # The framework puts 0 where the provider reported nothing.
+    has_usage = response.usage.input_tokens or response.usage.output_tokens
     metadata = {"agent": agent.name, "response_id": response.response_id}
     return SessionEvent(
         id=id,
@@ -31,7 +29,7 @@ def usage_event(
         type="model_response",
         task_id=run_id,
         metadata={name: value for name, value in metadata.items() if value is not None},
-        token_usage=usage_from(response.usage, model=model or _model_of(agent)),
+        token_usage=recorded_usage(response.usage, model=named) if has_usage else missing_usage(named or ""),
     )
 
 

@@ -61,15 +61,18 @@ class UsageContract(ContractBase):
         await store.create("root")
         await store.create("talk", parent_id="root")
         await store.append("talk", spending(1))
+        unknown = TokenUsage(model="m", basis="unknown")
         await store.append("talk", said(token_usage=partial, task_id="r"), spending(2, task_id="r"))
+        await store.append("talk", said(token_usage=unknown, task_id="r"))
 
         again = await reopen()
 
         own, tree = await again.usage("talk"), await again.usage("root", tree=True)
         for total in (own.total, own.by_run["r"], tree.total):
-            assert (total.partially_priced_requests, total.is_lower_bound) == (1, True)
-        stored = (await whole(again, "talk")).events[1].token_usage
-        assert stored == partial
+            assert (total.partially_priced_requests, total.requests_without_usage) == (1, 1)
+            assert total.is_lower_bound
+        stored = [event.token_usage for event in (await whole(again, "talk")).events]
+        assert (stored[1], stored[3]) == (partial, unknown)
 
     async def test_a_replayed_batch_adds_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
         events = [spending(5, id="e1"), spending(7, id="e2", task_id="r")]

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI, WebSocket
 from httpx2 import ASGITransport, AsyncClient
 
-from a2a_session_manager import FileSessionStore, SessionManager, StoreUnavailable
+from a2a_session_manager import FileSessionStore, ListPricer, Prices, SessionManager, StoreUnavailable
 from a2a_session_manager.integrations.fastapi import (
     Chat,
     IfMatch,
@@ -193,6 +193,14 @@ async def test_the_lifespan_opens_the_store_of_the_url_and_closes_it(tmp_path: P
         await sessions.get("talk")
     async with FileSessionStore(tmp_path) as cold:
         assert await cold.list_sessions() == ["talk"]
+
+
+async def test_a_pricer_of_one_s_own_prices_what_the_app_stores() -> None:
+    lifespan = session_lifespan("memory:", pricer=ListPricer({"ours": Prices(2, 8)}))
+
+    async with lifespan(FastAPI()) as state, state["sessions"].open("trip") as chat:
+        await chat.assistant("x", model="ours", usage={"prompt_tokens": 10, "completion_tokens": 1})
+        assert (await chat.usage()).cost_pico_usd == 28_000_000
 
 
 async def test_a_lifespan_of_ones_own_runs_inside_and_adds_to_the_state() -> None:

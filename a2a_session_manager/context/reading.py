@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context.conversion import shape_of_format
@@ -13,6 +14,8 @@ from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import MessageReader, SessionStore
+
+T = TypeVar("T")
 
 # More take longer than the loop may be held up for.
 _MESSAGES_AT_ONCE: Final = 500
@@ -39,8 +42,12 @@ async def conversation(
     events = (await newest_messages(store, session, last=None)).messages
     if run_id is not None:
         events = events.where([each == run_id for each in events.task_ids])
-    view = partial(_view, events, session.id, format, repair=repair)
-    return view() if len(events) <= _MESSAGES_AT_ONCE else await in_thread(view)
+    return await worked(partial(_view, session_id=session.id, format=format, repair=repair), events)
+
+
+async def worked(work: Callable[[MessageColumns], T], events: MessageColumns) -> T:
+    """Return `work(events)`, done in a thread where it would hold up the loop."""
+    return work(events) if len(events) <= _MESSAGES_AT_ONCE else await in_thread(work, events)
 
 
 async def first_messages(store: SessionStore, session: Session[Any] | str, *, after: int = 0) -> list[EventMessage]:
@@ -49,7 +56,7 @@ async def first_messages(store: SessionStore, session: Session[Any] | str, *, af
     return [message_of(event) for event in events]
 
 
-def _view(events: MessageColumns, session_id: str, format: str | None, *, repair: bool) -> MessageView:
+def _view(events: MessageColumns, *, session_id: str, format: str | None, repair: bool) -> MessageView:
     return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)
 
 

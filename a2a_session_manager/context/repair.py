@@ -9,7 +9,7 @@ from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.matching import Matching
 from a2a_session_manager.context.messages import event_from_message
 from a2a_session_manager.context.prompt import prompt_of, said_in
-from a2a_session_manager.context.reading import newest_messages
+from a2a_session_manager.context.reading import newest_messages, worked
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.identifiers import derived_id
@@ -49,15 +49,15 @@ class OpenToolCall(NamedTuple):
 async def open_calls_of(store: SessionStore, session: Session[Any] | str) -> list[OpenToolCall]:
     """Return the calls of a session that have no result. Raises SessionNotFound."""
     events = (await newest_messages(store, session, last=None)).messages
-    matching, by_seq = _matched(events)
-    return [_open_call(each.call, by_seq[matching.said.seqs[each.at]]) for each in matching.open_calls()]
+    return await worked(_open_calls, events)
 
 
 async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
     """Return what a view does to messages of the session, and runs that have not ended. Raises SessionNotFound."""
     events = (await newest_messages(store, session_id, last=None)).messages
     unfinished = [run for run in await store.runs(session_id) if not run.status.is_final]
-    return [*prompt_of(said_in(events), None).findings, *(_unfinished(run, events) for run in unfinished)]
+    found = await worked(_findings, events)
+    return [*found, *(_unfinished(run, events) for run in unfinished)]
 
 
 async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEvent[Any]]:
@@ -67,7 +67,7 @@ async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEv
     """
     for attempt in range(_TRIES):
         revision = (await newest(store, session, last=0)).revision
-        results = _results((await newest_messages(store, session, last=None)).messages)
+        results = await worked(_results, (await newest_messages(store, session, last=None)).messages)
         if not results:
             return []
         try:
@@ -80,6 +80,15 @@ async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEv
 
 def _matched(events: MessageColumns) -> tuple[Matching, dict[int, EventMessage]]:
     return Matching(said_in(events)), {each.seq: each for each in events}
+
+
+def _open_calls(events: MessageColumns) -> list[OpenToolCall]:
+    matching, by_seq = _matched(events)
+    return [_open_call(each.call, by_seq[matching.said.seqs[each.at]]) for each in matching.open_calls()]
+
+
+def _findings(events: MessageColumns) -> list[Finding]:
+    return prompt_of(said_in(events), None).findings
 
 
 def _open_call(call: Call, event: EventMessage) -> OpenToolCall:

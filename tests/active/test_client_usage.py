@@ -23,8 +23,14 @@ async def _appended(chat: ActiveSession, message: object) -> tuple[int, int, str
     return event.token_usage.prompt_tokens, event.token_usage.completion_tokens, event.token_usage.model
 
 
-async def test_an_answer_of_anthropics_client_does() -> None:
-    types: Any = pytest.importorskip("anthropic.types")
+@pytest.fixture
+def module(request: pytest.FixtureRequest) -> Any:
+    """Import a client's module here, and not on the loop, which its import would hold up."""
+    return pytest.importorskip(request.param)
+
+
+@pytest.mark.parametrize("module", ["anthropic.types"], indirect=True)
+async def test_an_answer_of_anthropics_client_does(module: Any) -> None:
     answer = {
         "id": "msg_1",
         "type": "message",
@@ -34,24 +40,23 @@ async def test_an_answer_of_anthropics_client_does() -> None:
         "usage": {"input_tokens": 5, "output_tokens": 7},
     }
 
-    assert await tokens_of(types.Message.model_validate(answer)) == (5, 7, "claude-sonnet-4-5")
+    assert await tokens_of(module.Message.model_validate(answer)) == (5, 7, "claude-sonnet-4-5")
     assert await tokens_of(answer) == (5, 7, "claude-sonnet-4-5")
 
 
-async def test_an_answer_of_langchain_does() -> None:
-    messages: Any = pytest.importorskip("langchain_core.messages")
+@pytest.mark.parametrize("module", ["langchain_core.messages"], indirect=True)
+async def test_an_answer_of_langchain_does(module: Any) -> None:
     usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
-    answer = messages.AIMessage(content="Yes.", usage_metadata=usage, response_metadata={"model_name": "gpt-4o"})
+    answer = module.AIMessage(content="Yes.", usage_metadata=usage, response_metadata={"model_name": "gpt-4o"})
 
     assert await tokens_of(answer) == (3, 4, "gpt-4o")
 
 
-async def test_an_answer_of_pydantic_ai_does() -> None:
-    messages: Any = pytest.importorskip("pydantic_ai.messages")
-    usage: Any = pytest.importorskip("pydantic_ai.usage")
-
-    request = usage.RequestUsage(input_tokens=3, output_tokens=4)
-    answer = messages.ModelResponse(parts=[messages.TextPart("Yes.")], usage=request, model_name="gpt-4o")
+@pytest.mark.parametrize("module", ["pydantic_ai"], indirect=True)
+async def test_an_answer_of_pydantic_ai_does(module: Any) -> None:
+    usage = module.usage.RequestUsage(input_tokens=3, output_tokens=4)
+    parts = [module.messages.TextPart("Yes.")]
+    answer = module.messages.ModelResponse(parts=parts, usage=usage, model_name="gpt-4o")
 
     assert await tokens_of(answer) == (3, 4, "gpt-4o")

@@ -144,7 +144,7 @@ def _cohere(usage: UsageReader, provider: str | None) -> Counts:
     )
 
 
-def _ollama(usage: UsageReader, provider: str | None) -> Counts:
+def ollama(usage: UsageReader, provider: str | None) -> Counts:
     """Read Ollama's reply: what was evaluated; a cached prompt is left out, and costs nothing."""
     return Counts(
         prompt_tokens=usage.count_or_zero("prompt_eval_count"), completion_tokens=usage.count_or_zero("eval_count")
@@ -183,6 +183,6 @@ _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
     ),
     (("prompt_tokens", "completion_tokens"), _chat),
     (("input_tokens", "output_tokens", "input_token_count", "output_token_count", "generated_token_count"), _sides),
-    (("prompt_eval_count", "eval_count"), _ollama),
+    (("prompt_eval_count", "eval_count"), ollama),
     (("tokens_in", "tokens_out"), cline),
 )

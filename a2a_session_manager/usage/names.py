@@ -110,7 +110,11 @@ CHAT: Names = {
     "completion_tokens": ("completion_tokens", "output_tokens"),
     **INCLUSIVE,
 }
-INPUT_OUTPUT: Names = {"prompt_tokens": ("input_tokens",), "completion_tokens": ("output_tokens",), **INCLUSIVE}
+INPUT_OUTPUT: Names = {
+    "prompt_tokens": ("input_tokens", "input_token_count"),
+    "completion_tokens": ("output_tokens", "output_token_count", "generated_token_count"),  # the last is watsonx'
+    **INCLUSIVE,
+}
 
 # These are the names of Anthropic and Bedrock, and of Bedrock's invocation metrics.
 CACHES_APART: Names = {

@@ -7,8 +7,15 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of
-from a2a_session_manager.usage.conventions import convention_of
+from a2a_session_manager.usage.conventions import convention_of, ollama
 
+# A line of batch results keeps it at one of these: OpenAI's, Anthropic's, Gemini's.
+_BATCH_PLACES = (
+    ("response", "body", "usage"),
+    ("result", "message", "usage"),
+    ("response", "usageMetadata"),
+    ("response", "usage_metadata"),
+)
 # A whole reply, or an event of a stream, keeps its usage at one of these places.
 _PLACES = (
     ("totalUsage",),  # AI SDK: of all steps, where `usage` is that of the last
@@ -24,10 +31,7 @@ _PLACES = (
     ("response_metadata", "usage"),
     ("llm_output", "token_usage"),
     ("token_usage",),
-    ("response", "body", "usage"),  # a line of OpenAI's batch results
-    ("result", "message", "usage"),  # of Anthropic's
-    ("response", "usageMetadata"),  # of Gemini's
-    ("response", "usage_metadata"),
+    *_BATCH_PLACES,
     ("payload", "info", "last_token_usage"),  # Codex
     ("info", "last_token_usage"),
     ("last_token_usage",),
@@ -39,6 +43,7 @@ _PLACES = (
 )
 # Cohere's first API and spans keep it here, under names that stand for other things as well.
 _PERHAPS = ("meta", "attributes")
+_OLLAMAS_ANSWER = frozenset({"message", "response", "thinking", "context", "logprobs"})
 _MODEL_NAMES = (
     "model",
     "model_name",
@@ -55,13 +60,13 @@ _MODEL_NAMES = (
 class Located(NamedTuple):
     """A usage, what holds it, and how many requests it is of; both are the whole thing where that is one, or has none.
 
-    `is_place` tells whether there is a place for a usage in the thing, be it empty.
+    `is_batch` tells whether it is a line of batch results.
     """
 
     usage: object
     holder: object
     requests: int = 1
-    is_place: bool = False
+    is_batch: bool = False
 
 
 def located(thing: object) -> Located:
@@ -74,9 +79,10 @@ def located(thing: object) -> Located:
         for step in place:
             holder, found = found, part(found, step)
         if found is not None and fields_of(found):
-            return Located(found, holder, _steps(thing) if place[0].startswith("total") else 1, True)
+            requests = _steps(thing) if place[0].startswith("total") else 1
+            return Located(found, holder, requests, place in _BATCH_PLACES)
         if empty is None and _has(holder, place[-1]):
-            empty = Located(found, holder, 1, True)
+            empty = Located(found, holder)
     for name in _PERHAPS:
         if is_usage(found := part(thing, name)):
             return Located(found, thing)
@@ -114,8 +120,8 @@ def _steps(reply: object) -> int:
 
 
 def _of_ollama(reply: object) -> object:
-    """Return only the counts of Ollama's reply, which lie beside the answer itself."""
+    """Return Ollama's reply, in which the counts lie at the top, without the answer itself."""
     fields = fields_of(reply) or {}
-    if "eval_count" not in fields and "prompt_eval_count" not in fields:
+    if not {"eval_count", "prompt_eval_count"} & fields.keys() or convention_of(UsageReader(fields)) is not ollama:
         return reply
-    return {name: value for name, value in fields.items() if isinstance(value, int | float) or name == "model"}
+    return {name: value for name, value in fields.items() if name not in _OLLAMAS_ANSWER}

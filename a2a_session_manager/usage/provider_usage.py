@@ -12,10 +12,11 @@ from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
-from a2a_session_manager.serialization.plain_objects import fields_of, plain
+from a2a_session_manager.serialization.plain_objects import plain
 from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
 from a2a_session_manager.usage.modifiers import said_of_serving
 from a2a_session_manager.usage.places import located, model_of
+from a2a_session_manager.usage.refusals import not_recognised
 from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
 from a2a_session_manager.usage.streams import merge
 from a2a_session_manager.usage.unread import unread_keys
@@ -56,7 +57,9 @@ def usage_from(
     raw = plain(found.usage)
     convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
     if convention is None:
-        raise _not_recognised(usage)
+        raise not_recognised(usage)
+    if found.is_batch:
+        asked["processing"] = "batch"
     said = {**asked, **said_of_serving(raw, found.holder)}
     read = _read(raw, convention, provider, said, reported_cost(raw, found.holder), requests=found.requests)
     return _filled(read, model or model_of(found.holder, raw), provider)
@@ -161,13 +164,3 @@ def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> Token
     if provider is not None and usage.provider is None:
         about["provider"] = provider
     return with_fields(usage, about) if about else usage
-
-
-def _not_recognised(usage: object) -> InvalidEvent:
-    fields = fields_of(usage)
-    seen = "" if fields is None else f" with the keys {sorted(map(str, fields))[:20]}"
-    return InvalidEvent(
-        f"usage is not understood: a {type(usage).__name__}{seen}. Give a provider's usage object as it is, "
-        "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
-        path="usage",
-    )

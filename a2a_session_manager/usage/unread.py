@@ -34,8 +34,9 @@ _NO_COUNTS = frozenset(
         "timestamp",
         "ttft",
         "time",
+        "duration",
+        "latency",
         "time_to_first_token",
-        "unit",
         "priority",  # LangChain says the tier by these, beside the whole
         "flex",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.usage.framework_rows import FRAMEWORK_ROWS
+from tests.usage.further_rows import FURTHER_ROWS
 from tests.usage.row import Row, counts
 
 ROWS = [
@@ -364,4 +365,4 @@ ROWS = [
         counts(1000, 300, cache_read_tokens=600, requests=2),
     ),
 ]
-ROWS += FRAMEWORK_ROWS
+ROWS += FRAMEWORK_ROWS + FURTHER_ROWS

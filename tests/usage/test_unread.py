@@ -83,19 +83,39 @@ USAGES = st.dictionaries(
 # so that nothing becomes such a name by mistake.
 KNOWN = {
     "accepted_prediction_tokens",
+    "completion_time",
+    "completion_tokens_per_sec",
     "context_window",
+    "cost",
+    "duration",
+    "end_time",
+    "eval_duration",
+    "firstByteLatency",
+    "flex",
+    "invocationLatency",
+    "llm.usage.total_tokens",
+    "load_duration",
+    "noCache",
     "noCacheTokens",
     "per_turn_token",
+    "priority",
     "prompt_cache_miss_tokens",
+    "prompt_eval_duration",
+    "prompt_time",
+    "queue_time",
     "rejected_prediction_tokens",
+    "text",
     "textTokens",
     "text_tokens",
+    "time_to_first_token",
     "tool_calls",
+    "total",
     "totalTokenCount",
     "totalTokens",
+    "total_duration",
+    "total_latency",
+    "total_time",
     "total_tokens",
-    "llm.usage.total_tokens",
-    "cost",
 }
 
 
@@ -152,6 +172,8 @@ def spelled(place: tuple[Any, ...]) -> str:
 def is_said_elsewhere(place: tuple[Any, ...], usage: dict[str, Any]) -> bool:
     """Tell whether a number is none of this usage: another attribute of a span, or what Cohere saw beside its bill."""
     if place[0] == "details" and place[-1] in ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens"):
+        return True
+    if "raw" in place:
         return True
     is_span = any(str(name).startswith(("gen_ai.", "llm.")) for name in usage)
     return str(place[-1]) in KNOWN or is_span or place[0] in ("tokens", "billed_units") or (place[-1] == "tokenCount")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 from typing import Any, NamedTuple
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
-from a2a_session_manager.context.matching import Answer, Matching, OpenCall, Said, named
+from a2a_session_manager.context.matching import Answer, Matching, Said, has_calls, named
 from a2a_session_manager.shapes.normal_form import Call, Message, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
-from a2a_session_manager.shapes.shape import RawMessage
+from a2a_session_manager.shapes.shape import RawMessage, Shape
 
 
 @dataclass(slots=True)
@@ -19,16 +20,19 @@ class Arranged:
     """Messages in an order that a model takes, with the seq of each one's event; one made here has that of its call.
 
     `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
-    itself. `made` are the indexes of messages that are not stored as they are here. `system` is what goes beside the
-    messages, in a format that has it there.
+    itself. `unfinished` says which of these, by their number, have calls whose results may still come. `system` is what
+    goes beside the messages, in a format that has it there. `joins` has, for a message's seq, those of other events
+    that the message holds, and `log_seqs` those of all that was said.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
     seqs: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
-    made: set[int] = field(default_factory=set)
+    unfinished: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     system: Any = None
+    joins: dict[int, list[int]] = field(default_factory=dict)
+    log_seqs: Sequence[int] = ()
 
     def units(self) -> list[tuple[int, int]]:
         """Return where each thing that belongs together begins and ends."""
@@ -47,26 +51,33 @@ class Arranged:
                 self.system,
             )
         places = {index: place for place, index in enumerate(indexes)}
+        kept = [(number, places[start]) for number, start in enumerate(self.starts) if start in places]
         return Arranged(
             [self.messages[index] for index in indexes],
             [self.seqs[index] for index in indexes],
-            [places[index] for index in self.starts if index in places],
-            {places[index] for index in self.made if index in places},
+            [start for _, start in kept],
+            {place for place, (number, _) in enumerate(kept) if number in self.unfinished},
             self.findings,
             self.system,
+            self.joins,
+            self.log_seqs,
         )
 
-    def add(self, messages: Sequence[RawMessage], seq: int, *, is_made: bool = False) -> None:
+    def events_at(self, indexes: Iterable[int]) -> list[int]:
+        """Return the seqs of all events that the messages at some indexes hold."""
+        seqs = dict.fromkeys(self.seqs[index] for index in indexes)
+        return list(dict.fromkeys(each for seq in seqs for each in (seq, *self.joins.get(seq, ()))))
+
+    def add(self, messages: Sequence[RawMessage], seq: int) -> None:
         """Put messages behind the others."""
-        if is_made:
-            self.made.update(range(len(self.messages), len(self.messages) + len(messages)))
         self.messages += messages
         self.seqs += [seq] * len(messages)
 
 
-def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
+def arranged(said: Said, *, format: str | None = None, has_earlier: bool = False) -> Arranged:
     """Return the messages in an order that a model takes, and what was done for it.
 
+    `format` names what they are to be converted to, None for nothing: what their own format demands matters only then.
     With `has_earlier`, there are earlier messages that are not among these: a result without its call may answer one of
     them, and is left out without a finding.
     """
@@ -77,8 +88,8 @@ def arranged(said: Said, *, has_earlier: bool = False) -> Arranged:
             matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)
     for call in matching.open_calls():
         matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.at)
-        _close(matching, call)
-    return _Arranging(matching).done()
+        matching.answers[call.at].append(Answer(call.at, interrupted(call.call, matching.read[call.at].shape)))
+    return _Arranging(matching, format).done()
 
 
 def interrupted(call: Call, shape: str) -> Message:
@@ -87,30 +98,42 @@ def interrupted(call: Call, shape: str) -> Message:
     return Message("tool", (made,), shape)
 
 
-def _close(matching: Matching, call: OpenCall) -> None:
-    message = matching.read[call.at]
-    answer = interrupted(call.call, message.shape)
-    shape = BY_NAME.get(message.shape)
-    if shape is not None and shape.holds_results:
-        matching.read[call.at] = message._replace(parts=(*message.parts, *answer.parts))
-    else:
-        matching.answers[call.at].append(Answer(call.at, answer))
-
-
 class _Piece(NamedTuple):
     """A message in its place; None stands for one that is given as it is stored. `at` are the indexes it comes from."""
 
     message: Message | None
     at: tuple[int, ...]
     is_start: bool
+    is_joined: bool = False
+
+
+class _Pending(NamedTuple):
+    """What answers the calls of the message at an index, to go behind the whole answer that this is a part of."""
+
+    call_at: int
+    answer: Answer
+
+    @property
+    def is_interruption(self) -> bool:
+        """Whether it was made here, for a result that never came."""
+        return self.answer.at == self.call_at
+
+    @property
+    def says_more(self) -> bool:
+        """Whether the user speaks behind the results: nobody may, before they are all there."""
+        return self.answer.message.role != "tool"
 
 
 class _Arranging:
-    def __init__(self, matching: Matching) -> None:
+    def __init__(self, matching: Matching, format: str | None) -> None:
         self._matching = matching
+        self._format = format
         self._said = matching.said
+        self._unfinished = {each.at for each in matching.waiting_calls()}
         self._pieces: list[_Piece] = []
-        self._pending: list[Answer] = []  # to the calls of an answer that may go on
+        self._pending: list[_Pending] = []  # to the calls of an answer that may go on
+        self._thoughts: dict[str | None, list[_Piece]] = {}  # that nothing follows yet, by their run
+        self._end = -1  # the index of the last message of that answer
 
     def done(self) -> Arranged:
         matching, said, found = self._matching, self._said, Arranged()
@@ -121,20 +144,25 @@ class _Arranging:
             for before, index in zip(chain((None,), matching.order), matching.order, strict=False):
                 self._put(before, index)
             self._end_answer()
+            self._leave_out([thought for some in self._thoughts.values() for thought in some])
             for piece in self._pieces:
                 self._write(found, piece)
         found.findings = sorted(matching.findings, key=lambda each: each.seqs)
+        found.log_seqs = said.seqs
         return found
 
     def _put(self, before: int | None, index: int) -> None:
         matching = self._matching
-        message = matching.read.get(index)
-        goes_on = self._goes_on(before, index)
-        if not goes_on:
+        message, answers = matching.read.get(index), matching.answers.get(index, ())
+        if message is not None and answers and _holds_results(message):
+            message, answers = _with_results(message, answers)
+        is_start = not self._goes_on(before, index)
+        if is_start:
             self._end_answer()
-        self._add(message, (index,), is_start=not goes_on and index not in matching.follows)
-        if message is not None:
-            self._pending += matching.answers.get(index, ())
+            is_start = not self._put_thoughts(index)
+        self._add(message, (index,), is_start=is_start and index not in matching.follows)
+        self._end = index
+        self._pending += (_Pending(index, each) for each in answers)
 
     def _goes_on(self, before: int | None, index: int) -> bool:
         """Tell whether a message is part of the answer that the one before belongs to, as each call item is."""
@@ -145,67 +173,143 @@ class _Arranging:
             return False
         shape = BY_NAME.get(one.shape)
         is_same_run = self._said.run_ids[before] == self._said.run_ids[index]
-        return shape is not None and shape.splits_answers and is_same_run and index == before + 1
+        is_answer = shape is not None and shape.splits_answers and is_same_run and index == before + 1
+        # What a model says behind its calls, it says when they are answered.
+        return is_answer and (not self._pending or has_calls(other))
+
+    def _put_thoughts(self, index: int) -> bool:
+        """Put before the model's message at `index` what was thought in its run; tell whether there was anything."""
+        thoughts = self._thoughts.pop(self._said.run_ids[index], [])
+        message = self._matching.read.get(index)
+        shape = None if message is None or message.role != "assistant" else message.shape
+        own = [each for each in thoughts if each.message is not None and each.message.shape == shape]
+        for number, thought in enumerate(own):
+            self._pieces.append(thought._replace(is_start=number == 0))
+            if self._matching.order[bisect_right(self._matching.order, thought.at[0])] != index:
+                self._matching.find("moved_thought", "goes before the answer that it led to", *thought.at)
+        self._leave_out([each for each in thoughts if each not in own])
+        return bool(own)
+
+    def _leave_out(self, thoughts: Sequence[_Piece]) -> None:
+        for thought in thoughts:
+            self._matching.find("empty_message", "is a thought that no answer follows, and is left out", *thought.at)
 
     def _end_answer(self) -> None:
-        """Put the results of an answer's calls behind it; thoughts that lead to nothing are left out."""
+        """Put the results of an answer's calls behind it; thoughts that lead to nothing yet wait for what they do."""
         pieces = self._pieces
         while pieces and not self._pending and _is_thought(pieces[-1].message):
             thought = pieces.pop()
-            self._matching.find("empty_message", "is a thought that no answer follows, and is left out", *thought.at)
-        pending, self._pending = self._pending, []
-        shape = BY_NAME.get(pending[0].message.shape) if pending else None
-        if shape is not None and shape.joins_results and len(pending) > 1:
-            at = tuple(answer.at for answer in pending)
-            self._matching.find("joined_results", "holds the results of other messages, too", *at)
-            self._add(_joined([answer.message for answer in pending]), at, is_start=False)
+            self._thoughts.setdefault(self._said.run_ids[thought.at[0]], []).insert(0, thought)
+        # In the order in which they came, and behind them what stands for those that did not.
+        pending = sorted(self._pending, key=lambda each: (each.says_more, each.is_interruption, each.answer.at))
+        self._pending = []
+        self._report_moved(pending)
+        for name, some in groupby(pending, key=lambda each: each.answer.message.shape):
+            self._add_answers(list(some), BY_NAME.get(name))
+
+    def _add_answers(self, answers: Sequence[_Pending], shape: Shape | None) -> None:
+        if len(answers) < 2 or shape is None or not shape.joins_results or not self._is_demanded_by(shape):
+            for each in answers:
+                self._add(each.answer.message, (each.answer.at,), is_start=False)
             return
-        for answer in pending:
-            self._add(answer.message, (answer.at,), is_start=False)
+        at = tuple(each.answer.at for each in answers if not each.is_interruption)
+        if len(at) > 1:
+            self._matching.find("joined_results", "holds the results of other messages, too", *at)
+        self._add(joined([each.answer.message for each in answers]), at or (answers[0].call_at,), is_start=False)
+
+    def _report_moved(self, pending: Sequence[_Pending]) -> None:
+        order = self._matching.order
+        after = bisect_right(order, self._end)
+        for call_at, answer in pending:
+            if after < len(order) and order[after] < answer.at:
+                where = f"goes behind its call in the event {self._said.seqs[call_at]}"
+                self._matching.find("moved_result", where, answer.at)
 
     def _add(self, message: Message | None, at: tuple[int, ...], *, is_start: bool) -> None:
         """Put a message behind the others, and into the one before where two of a role must not follow each other."""
-        before = self._pieces[-1] if self._pieces else None
-        if before is not None and message is not None and before.message is not None:
-            shape = BY_NAME.get(message.shape)
-            is_same_role = (before.message.role == "assistant") == (message.role == "assistant")
-            if shape is not None and shape.alternates and before.message.shape == message.shape and is_same_role:
-                self._matching.find("joined_messages", "holds what the next message of the role says", *before.at, *at)
-                self._pieces[-1] = _Piece(_joined([before.message, message]), (*before.at, *at), before.is_start)
-                return
-        self._pieces.append(_Piece(message, at, is_start))
+        is_joined = False
+        while message is not None and self._pieces:
+            before = self._pieces[-1]
+            if before.message is None or not self._must_be_one(before.message, message):
+                break
+            self._pieces.pop()
+            message, at = joined([before.message, message]), (*before.at, *at)
+            is_start, is_joined = before.is_start, True
+        self._pieces.append(_Piece(message, at, is_start, is_joined))
+
+    def _must_be_one(self, one: Message, other: Message) -> bool:
+        """Tell whether their format demands that two messages in a row are one."""
+        shape = BY_NAME.get(other.shape)
+        if shape is None or one.shape != other.shape or not self._is_demanded_by(shape):
+            return False
+        if (one.role == "assistant") != (other.role == "assistant"):
+            return False
+        return shape.alternates or (shape.joins_answers and other.role == "assistant" and has_calls(other))
+
+    def _is_demanded_by(self, shape: Shape) -> bool:
+        return self._format in (None, shape.name)
 
     def _write(self, found: Arranged, piece: _Piece) -> None:
         message, at = piece.message, piece.at[0]
         seq, raw = self._said.seqs[at], self._said.messages[at]
         if piece.is_start:
             found.starts.append(len(found.messages))
+        if not self._unfinished.isdisjoint(piece.at):
+            found.unfinished.add(len(found.starts) - 1)
         shape = None if message is None else BY_NAME.get(message.shape)
         if message is None or shape is None:
             found.add([raw], seq)
             return
-        kept = _without_blank_texts(message) if shape.refuses_blank_text else message
-        written = shape.write(kept, [])
-        if kept is not message and message.raw is raw:
-            self._matching.find("empty_part", "has parts that say nothing, which are left out", at)
-        found.add(written, seq, is_made=written != [raw])
+        if shape.refuses_blank_text and (clean := _without_blank_texts(message)) is not message:
+            self._matching.find("empty_part", "has parts that say nothing, which are left out", *piece.at)
+            message = clean
+        found.add(shape.write(message, []), seq)
+        if piece.is_joined:
+            self._matching.find("joined_messages", "holds what the next message of the role says", *piece.at)
+        if len(piece.at) > 1:
+            found.joins[seq] = [self._said.seqs[each] for each in piece.at[1:]]
+
+
+def _holds_results(message: Message) -> bool:
+    shape = BY_NAME.get(message.shape)
+    return shape is not None and shape.holds_results
+
+
+def _with_results(message: Message, answers: Sequence[Answer]) -> tuple[Message, list[Answer]]:
+    """Return a message with the results behind their calls, and what is said beside them."""
+    parts, rest = list(message.parts), []
+    for answer in answers:
+        for result in (part for part in answer.message.parts if isinstance(part, Result)):
+            at = next(at for at, part in enumerate(parts) if isinstance(part, Call) and part.id == result.call_id)
+            parts.insert(at + 1, result)
+        others = tuple(part for part in answer.message.parts if not isinstance(part, Result))
+        if others:
+            rest.append(Answer(answer.at, answer.message._replace(role="user", parts=others)))
+    return message._replace(parts=tuple(parts)), rest
 
 
 def _is_thought(message: Message | None) -> bool:
     return message is not None and bool(message.parts) and all(isinstance(part, Reasoning) for part in message.parts)
 
 
-def _joined(messages: Sequence[Message]) -> Message:
+def joined(messages: Sequence[Message]) -> Message:
     """Return one message that says what several of a shape do, results first."""
     parts = [part for message in messages for part in message.parts]
-    results = [part for part in parts if isinstance(part, Result)]
-    others = [part for part in parts if not isinstance(part, Result)]
-    role = messages[0].role if others else "tool"
-    if others and role == "tool":
-        role = "user"
+    results = [part for part in parts if isinstance(part, Result) and not part.is_hosted]
+    others = [part for part in parts if not isinstance(part, Result) or part.is_hosted]
+    role = messages[0].role
+    if role != "assistant" and results:
+        role = "user" if others else "tool"
     return messages[0]._replace(role=role, parts=(*results, *others), raw=None)
 
 
 def _without_blank_texts(message: Message) -> Message:
-    kept = tuple(part for part in message.parts if not isinstance(part, Text) or part.text.strip())
+    """Return a message without its blank parts; a text that is its whole content is none of them."""
+    kept = tuple(
+        part for part in message.parts if not isinstance(part, Text) or part.text.strip() or type(part.raw) is str
+    )
     return message if len(kept) == len(message.parts) else message._replace(parts=kept)
+
+
+def _is_blank_part(text: Text) -> bool:
+    return not text.text.strip() and type(text.raw) is not str

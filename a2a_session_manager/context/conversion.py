@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from a2a_session_manager.context.arrangement import Arranged
+from a2a_session_manager.context.agreement import agreeing
+from a2a_session_manager.context.arrangement import Arranged, joined
 from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.matching import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.shapes import openai_chat
-from a2a_session_manager.shapes.normal_form import Call, Instruction, Message, Part, Result, Text, split, text_of
+from a2a_session_manager.shapes.normal_form import Instruction, Message, Result, Text, is_blank, split, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import Losses, Shape
 
@@ -41,10 +43,10 @@ class _Conversion:
 
     def of(self, found: Arranged) -> Arranged:
         made = self._made
-        for start, end in found.units():
-            made.starts.append(len(made.messages))
-            self._put(list(map(read_message, found.messages[start:end])), found.seqs[start:end])
-        made.starts = [start for start in dict.fromkeys(made.starts) if start < len(made.messages)]
+        made.joins, made.log_seqs = dict(found.joins), found.log_seqs
+        for number, (start, end) in enumerate(found.units()):
+            messages = list(map(read_message, found.messages[start:end]))
+            self._put(messages, found.seqs[start:end], is_unfinished=number in found.unfinished)
         made.findings = sorted([*found.findings, *made.findings], key=lambda each: each.seqs)
         if self._instructions:
             made.system = _system(self._instructions, self._shape)
@@ -55,78 +57,84 @@ class _Conversion:
         if any(not isinstance(part, Text | Instruction) for part in message.parts):
             self._lose(seq, ["what is no text in a system message"])
 
-    def _put(self, messages: Sequence[Message], seqs: Sequence[int]) -> None:
+    def _put(self, messages: Sequence[Message], seqs: Sequence[int], *, is_unfinished: bool) -> None:
         """Put messages that belong together behind the others."""
-        if all(message.shape == self._shape.name for message in messages):
-            for message, seq in zip(messages, seqs, strict=True):
-                self._write(message, seq)
+        made = self._made
+        start = len(made.messages)
+        for message, seq in zip(agreeing(messages, self._shape), seqs, strict=True):
+            for piece in [message] if message.shape == self._shape.name else split(message):
+                self._write(piece, seq, start)
+        self._drop_what_says_nothing(start)
+        if len(made.messages) == start:
             return
-        for message, seq in self._regrouped(_as_called(messages, self._shape), seqs):
-            self._write(message, seq)
+        start = self._with_answer_before(start)
+        made.starts = [*made.starts, start] if not made.starts or start > made.starts[-1] else made.starts
+        if is_unfinished:
+            made.unfinished.add(len(made.starts) - 1)
 
-    def _regrouped(self, messages: Sequence[Message], seqs: Sequence[int]) -> Iterator[tuple[Message, int]]:
-        """Yield messages that each speak in one role; those of one answer, or its results, as one if needed."""
-        pieces = [(piece, seq) for message, seq in zip(messages, seqs, strict=True) for piece in split(message)]
-        before: tuple[Message, int] | None = None
-        for piece, seq in pieces:
-            if before is not None and self._belong_together(before[0], piece):
-                before = before[0]._replace(parts=(*before[0].parts, *piece.parts), raw=None), before[1]
-                continue
-            if before is not None:
-                yield before
-            before = piece, seq
-        if before is not None:
-            yield before
-
-    def _belong_together(self, one: Message, other: Message) -> bool:
-        if one.role != other.role:
-            return False
-        if one.role == "tool":
-            return self._shape.joins_results
-        shape = BY_NAME.get(one.shape)
-        return one.role == "assistant" and shape is not None and shape.splits_answers and not self._shape.splits_answers
-
-    def _write(self, message: Message, seq: int) -> None:
+    def _write(self, message: Message, seq: int, start: int) -> None:
+        """Write what one role says; into the message before, from `start` on, where the format demands it."""
         shape, made = self._shape, self._made
         if message.role == "system" and shape.has_system_apart:
             if not made.messages:
                 self._instruct(message, seq)
                 return
             self._lose(seq, ["the system's role inside of a conversation"])
-            text = f"<system>{text_of(message.parts)}</system>"
-            message = Message("user", (Text(text),))
+            message = Message("user", (Text(f"<system>{text_of(message.parts)}</system>"),))
         losses: Losses = []
         if message.shape == openai_chat.NAME and shape.is_mine(message.raw or {}) and message.role != "tool":
             written = [message.raw]
         else:
             written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)
-        made.messages += written
-        made.seqs += [seq] * len(written)
+        at = len(made.messages) - 1
+        made.add(written, seq)
+        if written and at >= start and self._belong_together(shape.read(made.messages[at]), message):
+            self._join(at)
+
+    def _drop_what_says_nothing(self, start: int) -> None:
+        """Leave out messages of the model from `start` on of which nothing could be converted."""
+        made = self._made
+        for at in reversed(range(start, len(made.messages))):
+            written = self._shape.read(made.messages[at])
+            if written.role == "assistant" and is_blank(written):
+                del made.messages[at], made.seqs[at]
+
+    def _belong_together(self, one: Message, other: Message) -> bool:
+        if any(isinstance(part, Result) and not part.is_hosted for part in other.parts):
+            return self._shape.joins_results and any(isinstance(part, Result) for part in one.parts)
+        source = BY_NAME.get(other.shape)
+        is_answer = one.role == other.role == "assistant"
+        return is_answer and source is not None and source.splits_answers and not self._shape.splits_answers
+
+    def _with_answer_before(self, start: int) -> int:
+        """Put calls at `start` into what the model says before, if the format demands it, and return where that is."""
+        made, read = self._made, self._shape.read
+        first = read(made.messages[start])
+        if not self._shape.joins_answers or first.role != "assistant" or not has_calls(first):
+            return start
+        while start and read(made.messages[start - 1]).role == "assistant":
+            start -= 1
+            seqs = tuple(made.seqs[start : start + 2])
+            text = f"event {seqs[0]} holds what the next message of the role says"
+            made.findings.append(Finding("joined_messages", seqs, text))
+            self._join(start)
+            while made.starts and made.starts[-1] > start:
+                made.starts.pop()
+        return start
+
+    def _join(self, at: int) -> None:
+        """Make one of the message at an index and the next one."""
+        made = self._made
+        one = joined([self._shape.read(each) for each in made.messages[at : at + 2]])
+        made.joins.setdefault(made.seqs[at], []).append(made.seqs[at + 1])
+        made.messages[at : at + 2] = self._shape.write(one, [])
+        del made.seqs[at + 1]
 
     def _lose(self, seq: int, losses: Losses) -> None:
         if losses:
             text = f"event {seq} holds what {self._shape.name} cannot: {', '.join(dict.fromkeys(losses))}"
             self._made.findings.append(Finding("not_converted", (seq,), text))
-
-
-def _as_called(messages: Sequence[Message], shape: Shape) -> list[Message]:
-    """Return the messages of an exchange, with what only the call says in its result too: the kind, and the name."""
-    calls = {part.id: part for message in messages for part in message.parts if isinstance(part, Call)}
-
-    def completed(part: Part) -> Part:
-        call = calls.get(part.call_id) if isinstance(part, Result) and part.call_id else None
-        if call is None or not isinstance(part, Result):
-            return part
-        name = part.name or call.name if shape.names_results else part.name
-        return part._replace(kind=part.kind or call.kind, name=name)
-
-    return [
-        message._replace(parts=tuple(map(completed, message.parts)))
-        if any(isinstance(part, Result) for part in message.parts)
-        else message
-        for message in messages
-    ]
 
 
 def _system(instructions: Sequence[Message], shape: Shape) -> Any:

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 FindingCode: TypeAlias = Literal[
     "closed_call",
     "moved_result",
+    "moved_thought",
     "orphan_result",
     "repeated_result",
     "repeated_call",

@@ -145,7 +145,7 @@ class _Fitting:
         return self._fit([*head, *asked, *kept], is_full=True, is_sure=bool(asked) or not self._has_earlier)
 
     def _note_shortened(self, units: list[Unit]) -> None:
-        seqs = tuple(dict.fromkeys(self._found.seqs[index] for unit in units for index in range(*unit)))
+        seqs = tuple(self._found.events_at(index for unit in units for index in range(*unit)))
         text = f"the turn that is under way takes more than {self._max_tokens} tokens: its first exchanges are left out"
         self._found.findings.append(Finding("shortened_turn", seqs, text))
 

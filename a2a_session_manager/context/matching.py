@@ -171,8 +171,6 @@ class Matching:
             answer = message._replace(parts=(*parts, *others)) if len(parts) < len(results) else message
             self.answers[call_index].append(Answer(index, answer))
             others = []
-            if self.order[-1] > call_index:
-                self.find("moved_result", f"goes behind its call in the event {self.said.seqs[call_index]}", index)
         rest = message._replace(parts=tuple(others))
         if not given and others and not _says_nothing(rest):
             self._stand(index, rest)
@@ -224,6 +222,11 @@ class Matching:
             if known[-1].run_id != self.said.run_ids[index]:
                 return False
         return True
+
+
+def has_calls(message: Message) -> bool:
+    """Tell whether a message makes calls that somebody is to answer."""
+    return any(isinstance(part, Call) and not part.is_hosted for part in message.parts)
 
 
 def named(call: Call) -> str:

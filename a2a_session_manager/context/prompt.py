@@ -30,7 +30,7 @@ def prompt_of(said: Said, format: str | None, *, repair: bool = True, has_earlie
 
     With `has_earlier`, they are the newest ones only.
     """
-    found = arranged(said, has_earlier=has_earlier) if repair else _as_stored(said)
+    found = arranged(said, format=format, has_earlier=has_earlier) if repair else _as_stored(said)
     if format is None:
         return found
     shape = shape_of_format(format)
@@ -48,13 +48,19 @@ def view_of(found: Arranged, format: str | None, session_id: str, *, is_cut: boo
         report=found.findings,
         format=format,
         session_id=session_id,
-        made=frozenset(found.made),
+        unfinished=_in_units(found, found.unfinished),
+        log_seqs=found.log_seqs,
         is_cut=is_cut,
     )
 
 
 def _as_stored(said: Said) -> Arranged:
-    return Arranged(list(said.messages), list(said.seqs), list(range(len(said.messages))))
+    return Arranged(list(said.messages), list(said.seqs), list(range(len(said.messages))), log_seqs=said.seqs)
+
+
+def _in_units(found: Arranged, numbers: set[int]) -> frozenset[int]:
+    units = found.units() if numbers else []
+    return frozenset(index for number in numbers for index in range(*units[number]))
 
 
 def _without_opening(found: Arranged) -> Arranged:
@@ -72,6 +78,6 @@ def _without_opening(found: Arranged) -> Arranged:
             opening += range(*unit)
     if not opening:
         return found
-    seqs = tuple(dict.fromkeys(found.seqs[index] for index in opening))
+    seqs = tuple(found.events_at(opening))
     found.findings.append(Finding("opening", seqs, f"event {seqs[0]} is said before the user speaks, and is left out"))
     return found.only(kept)

@@ -11,10 +11,10 @@ from a2a_session_manager.context.findings import Finding
 
 # Why a view does not begin with the whole of an earlier one.
 PrefixChange: TypeAlias = Literal[
-    "retraction", "restoration", "compaction", "answer", "budget", "format", "session", "other"
+    "retraction", "restoration", "compaction", "answer", "continuation", "budget", "format", "session"
 ]
 
-_NO_SEQ: Final = 0
+_NEVER: Final = float("inf")
 
 
 class PrefixCheck(NamedTuple):
@@ -22,7 +22,8 @@ class PrefixCheck(NamedTuple):
 
     Args:
         change: why it does not: events were hidden ("retraction"), or came back ("restoration"), a summary took the
-            place of messages ("compaction"), a call that was open has its result ("answer"), the two were cut to a
+            place of messages ("compaction"), a call that was open has its result, or its answer went
+            on ("answer"), more was said that belongs into the last message ("continuation"), the two were cut to a
             budget ("budget"), are in different formats ("format"), or of different sessions ("session").
         at: the index of the first message that differs; None for what the system says, or for all.
         seq: of that message's event.
@@ -50,7 +51,7 @@ class MessageView(list[Any]):
             that of its call.
     """
 
-    __slots__ = ("_is_cut", "_made", "format", "report", "seqs", "session_id", "system")
+    __slots__ = ("_is_cut", "_log_seqs", "_unfinished", "format", "report", "seqs", "session_id", "system")
 
     def __init__(
         self,
@@ -61,7 +62,8 @@ class MessageView(list[Any]):
         report: Sequence[Finding] = (),
         format: str | None = None,
         session_id: str | None = None,
-        made: frozenset[int] = frozenset(),
+        unfinished: frozenset[int] = frozenset(),
+        log_seqs: Sequence[int] = (),
         is_cut: bool = False,
     ) -> None:
         super().__init__(messages)
@@ -70,7 +72,8 @@ class MessageView(list[Any]):
         self.format = format
         self.session_id = session_id
         self.seqs = tuple(seqs)
-        self._made = made
+        self._unfinished = unfinished
+        self._log_seqs = log_seqs
         self._is_cut = is_cut
 
     @property
@@ -94,17 +97,14 @@ class MessageView(list[Any]):
             if index is None:
                 return PrefixCheck()
             return PrefixCheck(self._change(previous, index), index, previous.seqs[index] if previous.seqs else None)
-        return PrefixCheck(self._change(previous, 0))
+        return PrefixCheck(self._change(previous, None))
 
-    def _change(self, previous: MessageView, index: int) -> PrefixChange:
+    def _change(self, previous: MessageView, index: int | None) -> PrefixChange:
         if self._is_cut or previous._is_cut:
             return "budget"
-        mine, theirs = set(self.seqs), set(previous.seqs)
-        if index in previous._made and previous.seqs[index] in mine:
-            return "answer"
-        newest = max(theirs, default=_NO_SEQ)
-        if any(seq not in mine for seq in theirs):
+        mine, theirs = set(self._log_seqs), set(previous._log_seqs)
+        if not theirs <= mine:
             return "retraction"
-        if any(seq <= newest for seq in mine - theirs):
+        if min(mine - theirs, default=_NEVER) < max(theirs, default=0):
             return "restoration"
-        return "other"
+        return "answer" if index in previous._unfinished else "continuation"

@@ -92,7 +92,9 @@ def _window(session_id: str, format: str | None, found: MessageTail, head: Messa
     if fit.lacking is not None:
         raise InvalidSessionOperation(f"session {session_id!r}: {fit.lacking}", session_id=session_id)
     view = view_of(fit.found, format, session_id, is_cut=fit.is_full)
-    return MessageWindow(view, fit.token_count, _left_out(found, head, set(fit.found.seqs)))
+    return MessageWindow(
+        view, fit.token_count, _left_out(found, head, set(fit.found.events_at(range(len(fit.found.seqs)))))
+    )
 
 
 def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:

@@ -91,7 +91,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [{"id": id_made_of(made), **made}] if parts else []
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, joins_results=True, holds_results=True)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, holds_results=True)
 
 
 def _written_again(message: Message, losses: Losses) -> list[RawMessage]:

@@ -88,8 +88,9 @@ SHAPE: Final = Shape(
     joins_results=True,
     has_system_apart=True,
     begins_with_user=True,
-    refuses_blank_text=True,
+    joins_answers=True,
     names_results=True,
+    refuses_blank_text=True,
 )
 
 

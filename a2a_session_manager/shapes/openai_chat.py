@@ -83,7 +83,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [written]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True)
 
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:

@@ -1,0 +1,82 @@
+"""Calls and results that name each other as a format demands it, where the format that they come from does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from a2a_session_manager.shapes.normal_form import Call, Message, Part, Result
+from a2a_session_manager.shapes.shape import Shape
+
+
+def agreeing(messages: Sequence[Message], shape: Shape) -> Sequence[Message]:
+    """Return calls with their results, as messages of `shape` may be made of them.
+
+    Each call has an id of its own: of several without one, or with the same, the later ones get a number behind it. The
+    result has that id too, the call's kind, and the tool's name where the format demands it.
+    """
+    calls = [part for message in messages for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+    if not calls:
+        return messages
+    is_own = all(message.shape == shape.name for message in messages)
+    keys = [call.id if is_own else call.id or call.name for call in calls]
+    known = [key for key in keys if key is not None]
+    if is_own and len(set(known)) == len(known):
+        return messages
+    return _Agreement(keys, calls, shape).of(messages)
+
+
+class _Agreement:
+    def __init__(self, keys: Sequence[str | None], calls: Sequence[Call], shape: Shape) -> None:
+        self._shape = shape
+        self._keys = keys
+        self._ids = _numbered(keys)
+        self._calls = calls
+        self._made = 0
+        self._answered: Counter[str] = Counter()
+
+    def of(self, messages: Sequence[Message]) -> list[Message]:
+        return [self._message(message) for message in messages]
+
+    def _message(self, message: Message) -> Message:
+        parts = tuple(map(self._part, message.parts))
+        is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
+        return message if is_same else message._replace(parts=parts, raw=None)
+
+    def _part(self, part: Part) -> Part:
+        if isinstance(part, Call) and not part.is_hosted:
+            call_id = self._ids[self._made]
+            self._made += 1
+            return part if call_id in (part.id, part.name) else part._replace(id=call_id, raw=None)
+        return self._result(part) if isinstance(part, Result) and not part.is_hosted else part
+
+    def _result(self, result: Result) -> Result:
+        key = result.call_id or result.name
+        places = [at for at, each in enumerate(self._keys) if each == key]
+        if key is None or self._answered[key] >= len(places):
+            return result
+        at = places[self._answered[key]]
+        self._answered[key] += 1
+        call = self._calls[at]
+        call_id = result.call_id if self._ids[at] == key else self._ids[at]
+        name = result.name or call.name if self._shape.names_results else result.name
+        kind = result.kind or call.kind
+        if (call_id, name, kind) == (result.call_id, result.name, result.kind):
+            return result
+        raw = result.raw if (call_id, name) == (result.call_id, result.name) else None
+        return result._replace(call_id=call_id, name=name, kind=kind, raw=raw)
+
+
+def _numbered(keys: Sequence[str | None]) -> list[str | None]:
+    """Return keys of which none is twice; one that was there before has a number behind it."""
+    found: list[str | None] = []
+    taken = set(keys)
+    for key in keys:
+        number, own = 1, key
+        while key is not None and own in found:
+            number += 1
+            own = f"{key}_{number}"
+            if own in taken:
+                own = key
+        found.append(own)
+    return found

@@ -1,0 +1,275 @@
+"""Whatever a log holds, the views of it are prompts that providers take, within their budget, and nothing is lost.
+
+`rules.py` is what providers publish, `logs.py` what goes wrong in logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from a2a_session_manager import ActiveSession, InvalidSessionOperation, count_chat_tokens, event_from_message
+from a2a_session_manager.context import window as windows
+from a2a_session_manager.context.conversion import MessageFormat
+from a2a_session_manager.context.findings import INTERRUPTED
+from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
+from a2a_session_manager.context.view import MessageView
+from a2a_session_manager.context.window import MessageWindow
+from a2a_session_manager.models.event_message import MessageColumns, message_of
+from a2a_session_manager.storage import InMemorySessionStore
+from tests.context.logs import MAKERS, Entry, logs, marks
+from tests.context.rules import faults, pair_faults, spoken
+
+FORMATS: tuple[MessageFormat | None, ...] = (None, *get_args(MessageFormat))
+MODEL = "gpt-4o"
+
+# Without a format, nobody knows what the messages are sent to, so a greeting before the user speaks stays. Messages are
+# given as they are stored: a model that gave two calls of a message the same id is shown that.
+_AS_STORED = (
+    "the first message must",
+    "please ensure that multiturn",
+    "a conversation must start",
+    "tool_use ids must be unique",
+)
+
+
+def view_of_log(entries: Sequence[Entry], format: MessageFormat | None = None, *, repair: bool = True) -> MessageView:
+    """Return the view that `messages()` gives of a log."""
+    events = [event_from_message(each.message, task_id=each.run_id) for each in entries]
+    columns = MessageColumns.of(message_of(event)._replace(seq=seq) for seq, event in enumerate(events, 1))
+    return view_of(prompt_of(said_in(columns), format, repair=repair), format, "chat")
+
+
+def is_odd(message: dict[str, Any]) -> bool:
+    """Tell whether a message is of no format: it is given to the model as it is, wherever it goes."""
+    return "verdict" in message or "payload" in message
+
+
+def refused(view: MessageView, shape: str | None, format: str | None) -> list[str]:
+    """Return what a provider would refuse in a view of a log that is of a shape, None for several."""
+    if format is not None:
+        return faults(format, view)
+    if shape is None or any(map(is_odd, view)):  # nobody takes several formats at once: only pairs are promised
+        return pair_faults(view)
+    found = faults(shape.removesuffix(" without ids"), view)
+    return [each for each in found if not any(allowed in each for allowed in _AS_STORED)]
+
+
+def check_nothing_is_lost(view: MessageView, entries: Sequence[Entry]) -> None:
+    """Check that what a view says was said, at most as often, and that the report names each event not in it."""
+    given = marks([view.system, list(view)])
+    assert given <= marks([each.message for each in entries])
+    named = {seq for finding in view.report for seq in finding.seqs}
+    for seq, entry in enumerate(entries, 1):
+        said = marks(entry.message)
+        is_there = said <= given if said else seq in view.seqs
+        assert is_there or seq in named, (seq, entry)
+
+
+SHAPES = [*MAKERS, None]
+
+
+def check_view(shape: str | None, entries: Sequence[Entry], format: MessageFormat | None) -> MessageView:
+    view = view_of_log(entries, format)
+    found = refused(view, shape, format)
+    assert not found, found
+    check_nothing_is_lost(view, entries)
+    return view
+
+
+# What a view of a view may report: what is said of a message, and nothing that is done to one.
+_REMARKS = {"unknown_shape", "unknown_part", "not_converted"}
+
+
+def check_idempotent(entries: Sequence[Entry], format: MessageFormat | None) -> None:
+    view = view_of_log(entries, format)
+
+    again = view_of_log([Entry(each, None) for each in view], format)
+
+    assert list(again) == list(view)
+    assert {each.code for each in again.report} <= _REMARKS, again.report
+
+
+def bytes_of(view: MessageView) -> str:
+    return json.dumps([view.system, *view])
+
+
+def check_prefixes(entries: Sequence[Entry], format: MessageFormat | None) -> None:
+    previous = view_of_log([], format)
+    for end in range(1, len(entries) + 1):
+        view = view_of_log(entries[:end], format)
+        check = view.extends(previous)
+        is_prefix = view.system == previous.system and list(view[: len(previous)]) == list(previous)
+        assert bool(check) == is_prefix
+        assert (view.prefix_digest == previous.prefix_digest) == (bytes_of(view) == bytes_of(previous))
+        if check.change == "answer":
+            assert check.at is not None
+            assert INTERRUPTED in json.dumps(previous[check.at :])
+        elif check.change is not None:
+            # The provider demands that what one role says in a row is one message, or nobody had asked anything yet.
+            assert check.change == "continuation"
+            assert not previous or len({spoken(each).role for each in previous[check.at :]}) == 1
+        previous = view
+
+
+async def check_budgets(shape: str | None, entries: Sequence[Entry], format: MessageFormat | None) -> None:
+    whole = view_of_log(entries, format)
+    chat = await a_chat(entries)
+    least = await tokens_of(MessageView(system=whole.system))
+    most = await tokens_of(whole) + 5
+    for budget in (least + (most - least) * step // 19 for step in range(20)):
+        try:
+            window = await chat.window(max_tokens=budget, model=MODEL, format=format)
+        except InvalidSessionOperation:  # of a budget too small for what is asked
+            continue
+        view = window.messages
+        assert await tokens_of(view) == window.token_count <= budget
+        found = refused(view, shape, format)
+        assert not found, found
+        check_is_newest(view, whole)
+        check_left_out(window, whole, entries)
+
+
+async def a_chat(entries: Sequence[Entry]) -> ActiveSession:
+    store = InMemorySessionStore()
+    chat = ActiveSession(store, await store.create("chat"))
+    events = [event_from_message(each.message, task_id=each.run_id) for each in entries]
+    if events:
+        await chat.append(*events)
+    return chat
+
+
+async def tokens_of(view: MessageView) -> int:
+    system = [] if view.system is None else [{"role": "system", "content": view.system}]
+    return int(await count_chat_tokens([*system, *view], MODEL))
+
+
+def check_is_newest(view: MessageView, whole: MessageView) -> None:
+    """Check that a window has the instructions and the newest messages, with the turn that is under way."""
+    said = [spoken(each) for each in whole]
+    head = next((at for at, each in enumerate(said) if each.role not in ("system", "developer")), len(said))
+    rest = len(view) - head
+    assert list(view[:head]) == list(whole[:head])
+    asked = [at for at, each in enumerate(said) if each.role == "user" and not each.results]
+    first = asked[-1] if asked else head
+    if any(each.code == "shortened_turn" for each in view.report):
+        kept = rest - bool(asked)
+        assert list(view[head:]) == [*whole[first : first + bool(asked)], *whole[len(whole) - kept :]]
+        return
+    assert list(view[head:]) == list(whole[len(whole) - rest :])
+    assert rest >= len(whole) - first
+
+
+def head_of(entries: Sequence[Entry]) -> int:
+    """Return how many messages of the system a log begins with."""
+    roles = [spoken(each.message).role for each in entries]
+    return next((at for at, role in enumerate(roles) if role not in ("system", "developer")), len(roles))
+
+
+def check_left_out(window: MessageWindow, whole: MessageView, entries: Sequence[Entry]) -> None:
+    """Check that what is not in a window is older than it, or named in its report, and that it is counted."""
+    view = window.messages
+    given = marks([view.system, list(view)])
+    older = marks(list(whole)) - given
+    assert given <= marks([each.message for each in entries])
+    missing = {
+        seq: marks(entry.message)
+        for seq, entry in enumerate(entries, 1)
+        if seq not in view.seqs and not marks(entry.message).keys() & given.keys()
+    }
+    # A window does not look at calls before it, so of a result without its call only the report of the whole can tell.
+    named = {seq for finding in (*view.report, *whole.report) for seq in finding.seqs}
+    first = min((seq for seq in view.seqs if seq > head_of(entries)), default=len(entries) + 1)
+    assert {seq for seq, said in missing.items() if seq > first and not said <= older} <= named
+    if view.format is None and len({json.dumps(each.message) for each in entries}) == len(entries):
+        assert window.left_out_events == len(missing)
+
+
+every_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+@every_shape
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_a_provider_takes_every_view_and_nothing_is_lost(shape: str | None, data: st.DataObject) -> None:
+    entries = data.draw(logs(shape))
+
+    for each in FORMATS:
+        check_view(shape, entries, each)
+
+
+@every_shape
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_a_view_of_a_view_is_the_same(shape: str | None, data: st.DataObject) -> None:
+    entries = data.draw(logs(shape))
+
+    for each in FORMATS:
+        check_idempotent(entries, each)
+
+
+@every_shape
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_the_view_of_a_longer_log_begins_with_the_view_of_the_shorter_one(
+    shape: str | None, data: st.DataObject
+) -> None:
+    entries = data.draw(logs(shape))
+
+    for each in FORMATS:
+        check_prefixes(entries, each)
+
+
+@every_shape
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_without_repair_a_view_is_the_log(shape: str | None, data: st.DataObject) -> None:
+    entries = data.draw(logs(shape))
+
+    view = view_of_log(entries, repair=False)
+
+    assert list(view) == [each.message for each in entries]
+    assert (view.report, view.seqs) == ((), tuple(range(1, len(entries) + 1)))
+
+
+@every_shape
+@given(data=st.data())
+@settings(deadline=None, max_examples=2, phases=[Phase.generate])
+def test_a_provider_takes_every_window_within_its_budget(shape: str | None, data: st.DataObject) -> None:
+    entries = data.draw(logs(shape))
+
+    async def check() -> None:
+        for each in FORMATS:
+            await check_budgets(shape, entries, each)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, few in (("_FEWEST", 2), ("_MOST", 4), ("_TOKENS_AN_EVENT", 10_000)):  # it looks at the log in steps
+            patch.setattr(windows, name, few)
+        asyncio.run(check())
+
+
+def test_each_rule_of_a_provider_finds_what_breaks_it() -> None:
+    user, call = {"role": "user", "content": "Oslo?"}, _call("c1")
+    result = {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
+
+    assert faults("openai", [user, call, result]) == []
+    assert faults("openai", [user, call]) == ["1: calls have no results: ['c1']"]
+    assert faults("openai", [user, call, user, result]) != []
+    assert faults("openai", [user, result, call]) != []
+    assert faults("openai", [user, call, result, result]) != []
+    assert faults("openai", [user, {"role": "assistant", "content": ""}]) != []
+
+
+def _call(call_id: str) -> dict[str, Any]:
+    function = {"name": "weather", "arguments": "{}"}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+    }

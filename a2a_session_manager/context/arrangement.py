@@ -41,20 +41,15 @@ class Arranged:
     def only(self, indexes: Sequence[int]) -> Arranged:
         """Return those messages alone; their findings are those of all."""
         first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
-        if last - first == len(indexes):  # they stand side by side, as they mostly do
-            return Arranged(
-                self.messages[first:last],
-                self.seqs[first:last],
-                [index - first for index in self.starts if first <= index < last],
-                {index - first for index in self.made if first <= index < last},
-                self.findings,
-                self.system,
-            )
-        places = {index: place for place, index in enumerate(indexes)}
-        kept = [(number, places[start]) for number, start in enumerate(self.starts) if start in places]
+        is_slice = last - first == len(indexes)  # they stand side by side, as they mostly do
+        if is_slice:
+            kept = [(number, start - first) for number, start in enumerate(self.starts) if first <= start < last]
+        else:
+            places = {index: place for place, index in enumerate(indexes)}
+            kept = [(number, places[start]) for number, start in enumerate(self.starts) if start in places]
         return Arranged(
-            [self.messages[index] for index in indexes],
-            [self.seqs[index] for index in indexes],
+            self.messages[first:last] if is_slice else [self.messages[index] for index in indexes],
+            self.seqs[first:last] if is_slice else [self.seqs[index] for index in indexes],
             [start for _, start in kept],
             {place for place, (number, _) in enumerate(kept) if number in self.unfinished},
             self.findings,
@@ -175,7 +170,7 @@ class _Arranging:
         is_same_run = self._said.run_ids[before] == self._said.run_ids[index]
         is_answer = shape is not None and shape.splits_answers and is_same_run and index == before + 1
         # What a model says behind its calls, it says when they are answered.
-        return is_answer and (not self._pending or has_calls(other))
+        return is_answer and (not self._pending or all(isinstance(part, Call) for part in other.parts))
 
     def _put_thoughts(self, index: int) -> bool:
         """Put before the model's message at `index` what was thought in its run; tell whether there was anything."""

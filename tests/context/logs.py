@@ -352,6 +352,11 @@ def logs(shape: str | None = None, *, has_faults: bool = True) -> st.SearchStrat
     return st.builds(lambda random: _Log(random, names, has_faults).entries(), st.randoms(use_true_random=False))
 
 
+def log_of(random: Random, names: Sequence[str]) -> list[Entry]:
+    """Return a log of messages of some shapes."""
+    return _Log(random, names, has_faults=True).entries()
+
+
 class _Log:
     def __init__(self, random: Random, names: Sequence[str], has_faults: bool) -> None:
         self._random = random

@@ -75,3 +75,14 @@ def test_two_runs_side_by_side_stay_together() -> None:
 
     assert list(view) == [USER, CALL, RESULT, other, {**RESULT, "tool_call_id": "c2"}]
     assert [(each.code, each.seqs) for each in view.report] == [("moved_result", (5,))]
+
+
+def test_a_thought_stays_with_the_answer_that_it_led_to() -> None:
+    thought = {"type": "reasoning", "id": "rs", "summary": []}
+    answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Sunny."}]}
+    notice = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Bergen, too."}]}
+
+    view = view_of_log([Entry(USER, None), Entry(thought, "a"), Entry(notice, "b"), Entry(answer, "a")])
+
+    assert list(view) == [USER, notice, thought, answer]
+    assert [(each.code, each.seqs) for each in view.report] == [("moved_thought", (2,))]

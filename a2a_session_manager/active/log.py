@@ -247,7 +247,8 @@ class ActiveLog:
         LangChain, pydantic-ai, A2A and AG-UI.
 
         Returns the events in the same order as they are stored, each with its `seq`. `id` becomes the event's, and is
-        allowed for a single item only. `on_repeat` decides about an id that is stored already with other content:
+        allowed for a single item only. A message of an assistant that is a provider's whole reply, with its `usage` in
+        it, counts as its request. `on_repeat` decides about an id that is stored already with other content:
         "refuse" raises InvalidEvent, "keep" returns the stored event. With `expected_revision`, raises SessionConflict
         when the session has another revision by then. Raises InvalidEvent for what cannot be stored.
         """

@@ -11,6 +11,7 @@ import pytest
 
 from a2a_session_manager import InMemorySessionStore, Session, SessionChange, SessionEvent, SessionRun, TokenUsage
 from a2a_session_manager.models.session_metadata import SessionMetadata
+from a2a_session_manager.storage.loading import summary
 
 USAGE = TokenUsage(prompt_tokens=3, model="m", cost_pico_usd=1)
 FULL = SessionChange(
@@ -78,3 +79,11 @@ async def test_two_reads_of_a_session_share_nothing_that_can_be_changed(change: 
     assert other.token_summary.total_tokens == (0 if change is None else 3)
     assert "new" not in other.token_summary.by_run
     assert "new" not in Session().token_summary.by_run
+
+
+async def test_totals_that_were_stored_before_a_counter_came_read_it_as_0() -> None:
+    older = await summary({("gpt-4o", "llm"): {"requests": 2, "prompt_tokens": 5}}, {"r": {"requests": 1}})
+
+    assert (older.total.requests, older.total.prompt_tokens) == (2, 5)
+    assert (older.total.partially_priced_requests, older.requests_without_usage) == (0, 0)
+    assert not older.total.is_lower_bound

@@ -1,4 +1,4 @@
-"""One usage of every provider, and what it says in inclusive numbers."""
+"""One usage of every provider, and what it says in inclusive numbers; a comment says where its names are documented."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.usage.further_rows import FURTHER_ROWS
 from tests.usage.row import Row, counts
 
 ROWS = [
-    Row(
+    Row(  # platform.openai.com/docs/api-reference/chat/object, `usage`
         "openai chat",
         {
             "prompt_tokens": 1000,
@@ -32,12 +32,12 @@ ROWS = [
         ),
         extractor=("openai", "chat", ("usage",)),
     ),
-    Row(
+    Row(  # the same, of a model without details
         "openai chat, short",
         {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": None},
         counts(7, 3),
     ),
-    Row(
+    Row(  # api-docs.deepseek.com/api/create-chat-completion, `usage`
         "deepseek",
         {
             "prompt_tokens": 1000,
@@ -48,7 +48,7 @@ ROWS = [
         },
         counts(1000, 300, cache_read_tokens=600),
     ),
-    Row(
+    Row(  # platform.openai.com/docs/api-reference/responses/object, `usage`
         "openai responses",
         {
             "input_tokens": 1000,
@@ -61,7 +61,7 @@ ROWS = [
         extractor=("openai", "responses", ("usage",)),
         model="gpt-5",
     ),
-    Row(
+    Row(  # platform.openai.com/docs/api-reference/realtime-server-events, `response.done`
         "openai realtime",
         {
             "input_tokens": 1000,
@@ -80,7 +80,7 @@ ROWS = [
         extractor=("openai", "realtime", ("response", "usage")),
         model="gpt-4o-realtime-preview",
     ),
-    Row(
+    Row(  # platform.claude.com/docs/en/api/messages, `usage`
         "anthropic",
         {
             "input_tokens": 300,
@@ -98,12 +98,12 @@ ROWS = [
         extractor=("anthropic", "default", ("usage",)),
         model="claude-sonnet-4-5",
     ),
-    Row(
+    Row(  # the same, with a null
         "anthropic, nothing cached",
         {"input_tokens": 300, "output_tokens": 30, "cache_read_input_tokens": 0, "cache_creation_input_tokens": None},
         counts(300, 30),
     ),
-    Row(
+    Row(  # ai.google.dev/api/generate-content, `UsageMetadata`
         "gemini",
         {
             "promptTokenCount": 900,
@@ -123,7 +123,7 @@ ROWS = [
         extractor=("google", "default", ("usageMetadata",)),
         model="gemini-2.5-flash",
     ),
-    Row(
+    Row(  # ai.google.dev/gemini-api/docs/image-generation
         "gemini, an image drawn",
         {
             "promptTokenCount": 100,
@@ -139,14 +139,14 @@ ROWS = [
         extractor=("google", "default", ("usageMetadata",)),
         model="gemini-2.5-flash-image",
     ),
-    Row(
+    Row(  # ai.google.dev/api/live, `UsageMetadata`
         "gemini live",
         {"promptTokenCount": 1000, "responseTokenCount": 300, "totalTokenCount": 1300},
         counts(1000, 300),
         provider="google",
         model="gemini-2.5-flash",
     ),
-    Row(
+    Row(  # docs.aws.amazon.com/bedrock, Converse, `TokenUsage`
         "bedrock converse",
         {
             "inputTokens": 300,
@@ -160,7 +160,7 @@ ROWS = [
         extractor=("aws", "default", ("usage",)),
         model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     ),
-    Row(
+    Row(  # docs.x.ai/docs/api-reference, `usage`
         "xai, reasoning outside",
         {
             "prompt_tokens": 1000,
@@ -174,7 +174,7 @@ ROWS = [
         extractor=("x-ai", "chat", ("usage",)),
         model="grok-4",
     ),
-    Row(
+    Row(  # the same, where the total says so
         "xai, reasoning inside",
         {
             "prompt_tokens": 1000,
@@ -186,14 +186,14 @@ ROWS = [
         provider="x-ai",
         model="grok-4",
     ),
-    Row(
+    Row(  # the same, of a stream
         "xai without a total",
         {"prompt_tokens": 1000, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 200}},
         counts(1000, 300, reasoning_tokens=200),
         provider="xai",
         model="grok-4",
     ),
-    Row(
+    Row(  # xai-org/xai-sdk-python, usage.proto, `SamplingUsage`
         "xai sdk",
         {
             "prompt_tokens": 1000,
@@ -207,7 +207,7 @@ ROWS = [
         extractor=("x-ai", "default", ("usage",)),
         model="grok-4",
     ),
-    Row(
+    Row(  # docs.perplexity.ai, sonar-deep-research, `usage`
         "perplexity",
         {
             "prompt_tokens": 33,
@@ -223,7 +223,7 @@ ROWS = [
         model="sonar-deep-research",
         unread=("num_search_queries",),
     ),
-    Row(
+    Row(  # docs.cohere.com/reference/chat, `usage`
         "cohere",
         {
             "billed_units": {"input_tokens": 1000, "output_tokens": 300},
@@ -232,14 +232,14 @@ ROWS = [
         },
         counts(1000, 300, cache_read_tokens=600),
     ),
-    Row(
+    Row(  # the same
         "cohere, unbilled",
         {"tokens": {"input_tokens": 1000, "output_tokens": 300}},
         counts(1000, 300),
         extractor=("cohere", "tokens", ("usage",)),
         model="command-r",
     ),
-    Row(
+    Row(  # docs.langchain.com, `UsageMetadata`
         "langchain",
         {
             "input_tokens": 1000,
@@ -259,7 +259,7 @@ ROWS = [
         ),
         provider="langchain",
     ),
-    Row(
+    Row(  # langchain-anthropic, `_create_usage_metadata`
         "langchain with anthropic",
         {
             "input_tokens": 1000,
@@ -274,7 +274,7 @@ ROWS = [
         },
         counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, cache_write_1h_tokens=40),
     ),
-    Row(
+    Row(  # ai.pydantic.dev/api/usage, `RequestUsage`
         "pydantic-ai request",
         {
             "input_tokens": 1000,
@@ -298,7 +298,7 @@ ROWS = [
             input_audio_tokens=20,
         ),
     ),
-    Row(
+    Row(  # the same
         "pydantic-ai request, reasoning among the details",
         {
             "input_tokens": 1000,
@@ -309,13 +309,13 @@ ROWS = [
         counts(1000, 300, reasoning_tokens=200),
         provider="pydantic-ai",
     ),
-    Row(
+    Row(  # ai.pydantic.dev/api/usage, `RunUsage`
         "pydantic-ai run",
         {"requests": 3, "tool_calls": 2, "input_tokens": 1000, "output_tokens": 300, "unmeasured_requests": 0},
         counts(1000, 300, requests=3),
         provider="pydantic-ai",
     ),
-    Row(
+    Row(  # docs.litellm.ai/docs/completion/usage
         "litellm",
         {
             "prompt_tokens": 1000,
@@ -335,7 +335,7 @@ ROWS = [
         ),
         provider="litellm",
     ),
-    Row(
+    Row(  # docs.litellm.ai/docs/anthropic_unified
         "litellm under Anthropic's names",
         {
             "input_tokens": 1000,
@@ -346,7 +346,7 @@ ROWS = [
         counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100),
         provider="litellm",
     ),
-    Row(
+    Row(  # opentelemetry.io/docs/specs/semconv, gen-ai spans
         "opentelemetry",
         {
             "gen_ai.usage.input_tokens": 1000,
@@ -359,7 +359,7 @@ ROWS = [
         counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100, reasoning_tokens=200),
         is_object_too=False,
     ),
-    Row(
+    Row(  # TokenUsage
         "our own names",
         {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_tokens": 600, "requests": 2},
         counts(1000, 300, cache_read_tokens=600, requests=2),

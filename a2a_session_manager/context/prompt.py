@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import compress
 
-from a2a_session_manager.context.arrangement import Arranged, arranged
+from a2a_session_manager.context.arrangement import Arranged
+from a2a_session_manager.context.arranging import arranged
 from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import begins_turn

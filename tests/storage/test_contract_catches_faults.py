@@ -28,6 +28,17 @@ FAULTS = {
         "reading_messages",
         "test_a_damaged_event_is_corruption_when_messages_are_read",
     ),
+    "ReadsMessagesOutOfOrder": ("views", "test_what_several_wrote_at_once_comes_back_as_a_model_takes_it"),
+    "ForgetsWhoseMessagesTheyAre": ("views", "test_a_tool_answers_the_open_call_of_its_own_run"),
+    "TakesEveryEventForAMessage": ("views", "test_what_several_wrote_at_once_comes_back_as_a_model_takes_it"),
+    "SortsKeysOfMessages": ("views", "test_what_several_wrote_at_once_comes_back_as_a_model_takes_it"),
+    "TellsOfNoRuns": ("views", "test_what_several_wrote_at_once_comes_back_as_a_model_takes_it"),
+    "SumsNoRuns": ("views", "test_a_tool_answers_the_open_call_of_its_own_run"),
+    "ReadsNothingEarlier": ("views", "test_a_window_is_of_whole_turns_and_within_its_budget"),
+    "ReadsMessagesOfBefore": ("views", "test_a_result_that_comes_while_repairing_is_the_only_one"),
+    "AppendsUnguarded": ("views", "test_a_result_that_comes_while_repairing_is_the_only_one"),
+    "KeepsEveryAppend": ("views", "test_repairing_writes_once_what_views_assume"),
+    "LosesMetadata": ("views", "test_repairing_writes_once_what_views_assume"),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_after_another_writer_doubles_nothing"),
@@ -80,6 +91,7 @@ import pytest
 from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
+from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 
 @pytest.mark.asyncio

@@ -45,6 +45,7 @@ from a2a_session_manager.testing.contract.statistics import StatisticsContract
 from a2a_session_manager.testing.contract.trees import TreesContract
 from a2a_session_manager.testing.contract.typed import TypedContract
 from a2a_session_manager.testing.contract.usage import UsageContract
+from a2a_session_manager.testing.contract.views import ViewsContract
 
 __all__ = ["StoreContract"]
 
@@ -67,6 +68,7 @@ class StoreContract(
     DeletingContract,
     ReadingContract,
     ReadingMessagesContract,
+    ViewsContract,
     ListingContract,
     IncarnationsContract,
     FollowingContract,

@@ -12,7 +12,6 @@ from a2a_session_manager.context.prompt import prompt_of, said_in
 from a2a_session_manager.context.reading import newest_messages, worked
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.exceptions import SessionConflict
-from a2a_session_manager.identifiers import derived_id
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -96,14 +95,16 @@ def _open_call(call: Call, event: EventMessage) -> OpenToolCall:
 
 
 def _results(events: MessageColumns) -> list[SessionEvent[Any]]:
-    """Return the events that answer the open calls: their ids name the calls, so that a repeat changes nothing."""
+    """Return the events that answer the open calls.
+
+    Their ids are new each time: once retracted, an event is never written again under its id.
+    """
     matching, by_seq = _matched(events)
-    results = []
-    for number, each in enumerate(matching.open_calls()):
+    results: list[SessionEvent[Any]] = []
+    for each in matching.open_calls():
         event, shape = by_seq[matching.said.seqs[each.at]], BY_NAME[matching.read[each.at].shape]
-        for place, message in enumerate(shape.write(interrupted(each.call, shape.name), [])):
-            event_id = derived_id(f"{event.id}:{each.call.id or number}:{place}:interrupted")
-            results.append(event_from_message(message, id=event_id, task_id=event.task_id, metadata=dict(_MARK)))
+        messages = shape.write(interrupted(each.call, shape.name), [])
+        results += (event_from_message(message, task_id=event.task_id, metadata=dict(_MARK)) for message in messages)
     return results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from random import Random
+from typing import Any
 
 from a2a_session_manager import SessionManager, event_from_message
 from a2a_session_manager.context.findings import INTERRUPTED
@@ -15,7 +16,7 @@ from tests.stores import OpenStore, open_store
 __all__ = ["open_store"]
 
 USER = {"role": "user", "content": "Oslo?"}
-CALL = {
+CALL: dict[str, Any] = {
     "role": "assistant",
     "content": None,
     "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}],
@@ -49,6 +50,18 @@ async def test_repairing_twice_and_by_two_at_once_writes_once(open_store: OpenSt
         assert again == []
         assert len(await chat.messages(repair=False)) == 3
         assert bytes_of(await chat.messages()) == bytes_of(before)
+        assert await chat.open_calls() == []
+
+
+async def test_calls_that_share_an_id_are_repaired_each(open_store: OpenStore) -> None:
+    [call] = CALL["tool_calls"]
+    both = {**CALL, "tool_calls": [call, {**call, "function": {"name": "tides", "arguments": "{}"}}]}
+    async with open_store() as store, SessionManager(store).open("chat") as chat:
+        await chat.append(USER, both)
+
+        written = await chat.repair()
+
+        assert [each.message["name"] for each in written] == ["weather", "tides"]
         assert await chat.open_calls() == []
 
 

@@ -130,6 +130,11 @@ class ViewsContract(ContractBase):
                 )
             assert {tuple(ids(each)) for each in at_once} <= {(), tuple(ids(log[3:]))}
 
+            await chat.retract(log[4].id)
+            [anew] = await elsewhere.repair()
+            assert (anew.message, anew.retracted) == (log[4].message, False)
+            assert await chat.open_calls() == []
+
             await elsewhere.append(_user("Still there?"), _result("c1", "sun"))
             view = await chat.messages()
             assert [each["content"] for each in view] == ["Oslo?", None, "sun", None, INTERRUPTED, "Still there?"]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
-from a2a_session_manager.shapes.shape import RawMessage, text_or_none
+from a2a_session_manager.shapes.shape import RawMessage
 
 # What calls and results go by: the id, or the name where there is none.
 CallKey: TypeAlias = str | tuple[str | None]
 
 _TEXT_ROLES: Final = frozenset({"user", "assistant", "system", "developer"})
-_CALL_KEYS: Final = frozenset({"role", "content", "tool_calls"})
-_RESULT_KEYS: Final = frozenset({"role", "content", "tool_call_id", "name"})
 
 
 class Said(NamedTuple):
@@ -44,15 +42,14 @@ class Answer(NamedTuple):
 class Matching:
     """What was said, with each result at its call.
 
-    `order` are the indexes of the messages that do not answer a call elsewhere, in their order; `follows` are those of
-    them that belong to the one before. `read` has the normal form of those that were looked into, `answers` what goes
-    behind a message with calls.
+    `order` are the indexes of the messages that do not answer a call elsewhere, in their order. `read` has the normal
+    form of those that were looked into, `answers` what goes behind a message with calls. Until `finish`, it is about
+    the beginning, as far as all messages are in their place.
     """
 
     def __init__(self, said: Said) -> None:
         self.said = said
         self.order: list[int] = []
-        self.follows: set[int] = set()
         self.read: dict[int, Message] = {}
         self.answers: dict[int, list[Answer]] = {}
         self.findings: list[Finding] = []
@@ -60,10 +57,24 @@ class Matching:
         self._open: dict[CallKey, list[OpenCall]] = {}
         self._answered: set[CallKey] = set()
         self._interruptions: dict[CallKey, int] = {}  # the calls that were answered so, by the index of their message
-        index = 0
-        while (index := self._pass_regular(index)) < len(said.messages):
-            self._take(index, read_message(said.messages[index]))
-            index += 1
+        self._end = self._pass_regular(0)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether all messages are in their place, so that there is nothing to be done."""
+        return not self.read and len(self.order) == len(self.said.messages)
+
+    def finish(self) -> Self:
+        """Take all other messages, too."""
+        messages = self.said.messages
+        while self._end < len(messages):
+            self._take(self._end, read_message(messages[self._end]))
+            self._end = self._pass_regular(self._end + 1)
+        return self
+
+    def follows(self, index: int) -> bool:
+        """Tell whether a message of `order` belongs to the one before, as results of regular calls do."""
+        return index not in self.read and self.said.messages[index]["role"] == "tool"
 
     def open_calls(self) -> list[OpenCall]:
         """Return the calls without a result, in the order in which they were made."""
@@ -85,32 +96,28 @@ class Matching:
         These are texts, and calls of the chat format with all their results right behind: nearly all there is. To read
         them as the others are takes ten times as long.
         """
-        messages, order = self.said.messages, self.order
+        messages, start = self.said.messages, index
         while index < len(messages):
             message = messages[index]
             content, role = message.get("content"), message.get("role")
             # With two keys, it has no others.
             if len(message) == 2 and type(content) is str and role in _TEXT_ROLES and content and not content.isspace():
-                order.append(index)
                 index += 1
                 continue
-            end = self._end_of_regular_calls(index) if role == "assistant" else index
+            end = self._end_of_regular_calls(index, message, content) if role == "assistant" else index
             if end == index:
-                return index
-            order.extend(range(index, end))
-            self.follows.update(range(index + 1, end))
+                break
             index = end
+        self.order.extend(range(start, index))
         return index
 
-    def _end_of_regular_calls(self, index: int) -> int:
+    def _end_of_regular_calls(self, index: int, message: RawMessage, content: object) -> int:
         """Return where the results of the calls at `index` end, `index` itself if they are not all right behind it."""
-        messages = self.said.messages
-        message = messages[index]
-        calls, content = message.get("tool_calls"), message.get("content")
-        if type(calls) is not list or not message.keys() <= _CALL_KEYS or not (content is None or type(content) is str):
+        calls = message.get("tool_calls")
+        # It has a role and calls, so that with these it has no other keys; the same goes for the results.
+        if type(calls) is not list or not calls or len(message) != 2 + ("content" in message):
             return index
-        end = index + 1 + len(calls)
-        if end > len(messages):
+        if not (content is None or type(content) is str):
             return index
         wanted = set()
         for call in calls:
@@ -118,15 +125,20 @@ class Matching:
             if type(call_id) is not str or not call_id or call_id in self._open or call_id in self._interruptions:
                 return index
             wanted.add(call_id)
-        if len(wanted) < len(calls):
+        end = index + 1 + len(calls)
+        results = self.said.messages[index + 1 : end]
+        if not len(wanted) == len(calls) == len(results):
             return index
-        for result in messages[index + 1 : end]:
-            if result.get("role") != "tool" or not result.keys() <= _RESULT_KEYS:
+        for result in results:
+            call_id = result.get("tool_call_id")
+            if result.get("role") != "tool" or type(call_id) is not str or call_id not in wanted:
+                return index
+            if len(result) != 2 + ("content" in result) + ("name" in result):
                 return index
             if result.get("content") == INTERRUPTED:  # the result itself may come later
                 return index
-            wanted.discard(text_or_none(result.get("tool_call_id")))
-        return index if wanted else end
+            wanted.remove(call_id)
+        return end
 
     def _take(self, index: int, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]

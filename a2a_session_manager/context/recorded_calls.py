@@ -83,7 +83,7 @@ def stored_as(message: Any) -> RecordedCall | None:
 
 
 def _waiting(events: MessageColumns, sought: CallSought) -> RecordedCall | None:
-    matching = Matching(said_in(events))
+    matching = Matching(said_in(events)).finish()
     calls = [each for each in matching.waiting_calls() if each.call.id == sought.call_id]
     calls = [each for each in calls if _is_same(each.call, sought)]
     own = [each for each in calls if each.run_id == sought.run_id]

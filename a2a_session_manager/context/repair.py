@@ -78,7 +78,7 @@ async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEv
 
 
 def _matched(events: MessageColumns) -> tuple[Matching, dict[int, EventMessage]]:
-    return Matching(said_in(events)), {each.seq: each for each in events}
+    return Matching(said_in(events)).finish(), {each.seq: each for each in events}
 
 
 def _open_calls(events: MessageColumns) -> list[OpenToolCall]:

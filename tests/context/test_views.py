@@ -15,14 +15,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import ActiveSession, InvalidSessionOperation, count_chat_tokens, event_from_message
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context import window as windows
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import INTERRUPTED
+from a2a_session_manager.context.matching import Matching
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.context.window import MessageWindow
 from a2a_session_manager.models.event_message import MessageColumns, message_of
 from a2a_session_manager.storage import InMemorySessionStore
+from benchmarks.payloads import chat_exchanges
 from tests.context.logs import MAKERS, Entry, logs, marks
 from tests.context.rules import faults, pair_faults, spoken
 
@@ -228,6 +231,17 @@ def test_the_view_of_a_longer_log_begins_with_the_view_of_the_shorter_one(
         check_prefixes(entries, each)
 
 
+@given(logs("openai"))
+@settings(deadline=None, max_examples=200)
+def test_messages_in_their_place_are_given_as_if_each_was_looked_into(entries: Sequence[Entry]) -> None:
+    view = view_of_log(entries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Matching, "_pass_regular", lambda self, index: index)
+        thorough = view_of_log(entries)
+
+    assert (list(view), view.seqs, view.report) == (list(thorough), thorough.seqs, thorough.report)
+
+
 @every_shape
 @given(data=st.data())
 @settings(deadline=None, max_examples=20)
@@ -254,6 +268,37 @@ def test_a_provider_takes_every_window_within_its_budget(shape: str | None, data
         for name, few in (("_FEWEST", 2), ("_MOST", 4), ("_TOKENS_AN_EVENT", 10_000)):  # it looks at the log in steps
             patch.setattr(windows, name, few)
         asyncio.run(check())
+
+
+def test_an_answer_with_no_calls_and_no_text_is_left_out() -> None:
+    entries = [Entry({"role": "user", "content": "Hi."}, None)]
+    entries.append(Entry({"role": "assistant", "content": None, "tool_calls": []}, None))
+
+    view = view_of_log(entries)
+
+    assert list(view) == [entries[0].message]
+    assert [each.code for each in view.report] == ["empty_message"]
+
+
+@pytest.mark.parametrize(("left_out", "threads"), [(0, 0), (2, 1)])
+async def test_a_conversation_goes_to_a_thread_where_messages_have_to_be_looked_into(
+    left_out: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threaded = []
+
+    async def noted(work: Any, *args: Any) -> Any:
+        threaded.append(work)
+        return await in_thread(work, *args)
+
+    exchanges = [Entry(message, None) for exchange in chat_exchanges(600) for message in exchange]
+    entries = [*exchanges[: 600 - left_out], Entry({"role": "user", "content": "Thanks."}, None)]
+    chat = await a_chat(entries)
+    monkeypatch.setattr("a2a_session_manager.context.reading.in_thread", noted)
+
+    view = await chat.messages()
+
+    assert len(threaded) == threads
+    assert (list(view), view.seqs) == (list(view_of_log(entries)), view_of_log(entries).seqs)
 
 
 def test_each_rule_of_a_provider_finds_what_breaks_it() -> None:

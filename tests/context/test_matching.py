@@ -173,6 +173,8 @@ def test_what_no_format_knows_is_passed_on_and_named() -> None:
 def test_open_calls_are_told_in_their_order() -> None:
     matching = Matching(said(ASK, call("c1", "c2"), call("c3"), result("c2"), run_ids=[None, "a", "b", "a"]))
 
+    matching.finish()
+
     assert [(each.at, each.call.id, each.run_id) for each in matching.open_calls()] == [(1, "c1", "a"), (2, "c3", "b")]
 
 

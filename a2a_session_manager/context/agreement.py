@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from a2a_session_manager.shapes.normal_form import Call, Message, Part, Result
 from a2a_session_manager.shapes.shape import Shape
@@ -18,7 +18,7 @@ def agreeing(messages: Sequence[Message], shape: Shape) -> Sequence[Message]:
     calls = [part for message in messages for part in message.parts if isinstance(part, Call) and not part.is_hosted]
     if not calls:
         return messages
-    is_own = all(message.shape == shape.name for message in messages)
+    is_own = all(message.shape == shape.name for message in messages) and not any(map(_lacks_id, calls))
     keys = [call.id if is_own else call.id or call.name for call in calls]
     known = [key for key in keys if key is not None]
     if is_own and len(set(known)) == len(known):
@@ -26,13 +26,22 @@ def agreeing(messages: Sequence[Message], shape: Shape) -> Sequence[Message]:
     return _Agreement(keys, calls, shape).of(messages)
 
 
+def _lacks_id(call: Call) -> bool:
+    """Tell whether a call is of OpenAI's format but for its id, which that demands."""
+    return call.id is None and isinstance(call.raw, Mapping) and "function" in call.raw
+
+
 class _Agreement:
     def __init__(self, keys: Sequence[str | None], calls: Sequence[Call], shape: Shape) -> None:
         self._shape = shape
-        self._keys = keys
         self._ids = _numbered(keys)
         self._calls = calls
         self._made = 0
+        nameless = [call.name for call in calls if call.id is None]
+        self._lone = nameless[0] if len(nameless) == 1 else None  # what a result answers that names no call
+        self._places: dict[str | None, list[int]] = {}
+        for at, key in enumerate(keys):
+            self._places.setdefault(key, []).append(at)
         self._answered: Counter[str] = Counter()
 
     def of(self, messages: Sequence[Message]) -> list[Message]:
@@ -51,14 +60,15 @@ class _Agreement:
         return self._result(part) if isinstance(part, Result) and not part.is_hosted else part
 
     def _result(self, result: Result) -> Result:
-        key = result.call_id or result.name
-        places = [at for at, each in enumerate(self._keys) if each == key]
+        key = result.call_id or result.name or self._lone
+        places = self._places.get(key, [])
         if key is None or self._answered[key] >= len(places):
             return result
         at = places[self._answered[key]]
         self._answered[key] += 1
         call = self._calls[at]
-        call_id = result.call_id if self._ids[at] == key else self._ids[at]
+        is_named = self._ids[at] == key and bool(result.call_id or result.name)
+        call_id = result.call_id if is_named else self._ids[at]
         name = result.name or call.name if self._shape.names_results else result.name
         kind = result.kind or call.kind
         if (call_id, name, kind) == (result.call_id, result.name, result.kind):
@@ -70,13 +80,14 @@ class _Agreement:
 def _numbered(keys: Sequence[str | None]) -> list[str | None]:
     """Return keys of which none is twice; one that was there before has a number behind it."""
     found: list[str | None] = []
-    taken = set(keys)
+    taken, given, numbers = set(keys), set[str](), Counter[str]()
     for key in keys:
-        number, own = 1, key
-        while key is not None and own in found:
-            number += 1
-            own = f"{key}_{number}"
-            if own in taken:
-                own = key
+        own = key
+        if key is not None and own in given:
+            numbers[key] += 1
+            while (own := f"{key}_{numbers[key] + 1}") in taken or own in given:
+                numbers[key] += 1
+        if own is not None:
+            given.add(own)
         found.append(own)
     return found

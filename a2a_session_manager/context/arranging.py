@@ -205,6 +205,9 @@ class _Arranging:
         if message is None or shape is None:
             found.add([raw], seq)
             return
+        if (ordered := self._with_results_first(message, shape)) is not message:
+            self._matching.find("moved_result", "goes before what its message says beside it", *piece.at)
+            message = ordered
         if shape.refuses_blank_text and (clean := _without_blank_texts(message)) is not message:
             self._matching.find("empty_part", "has parts that say nothing, which are left out", *piece.at)
             message = clean
@@ -213,6 +216,14 @@ class _Arranging:
             self._matching.find("joined_messages", "holds what the next message of the role says", *piece.at)
         if len(piece.at) > 1:
             found.joins[seq] = [self._said.seqs[each] for each in piece.at[1:]]
+
+    def _with_results_first(self, message: Message, shape: Shape) -> Message:
+        """Return a message with its results before all else that it says, if its format demands it."""
+        if not shape.joins_results or message.role == "assistant" or not self._is_demanded_by(shape):
+            return message
+        parts = tuple(sorted(message.parts, key=lambda part: not isinstance(part, Result)))
+        is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
+        return message if is_same else message._replace(parts=parts)
 
 
 def _holds_results(message: Message) -> bool:

@@ -11,7 +11,7 @@ from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.matching import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.shapes import openai_chat
+from a2a_session_manager.shapes import anthropic, openai_chat
 from a2a_session_manager.shapes.normal_form import Instruction, Message, Result, Text, is_blank, split, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import Losses, Shape
@@ -83,7 +83,7 @@ class _Conversion:
             message = Message("user", (Text(f"<system>{text_of(message.parts)}</system>"),))
         losses: Losses = []
         if message.shape == openai_chat.NAME and shape.is_mine(message.raw or {}) and message.role != "tool":
-            written = [message.raw]
+            written = [shape.as_input(message.raw)]
         else:
             written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)
@@ -139,12 +139,11 @@ class _Conversion:
 
 def _system(instructions: Sequence[Message], shape: Shape) -> Any:
     """Return what goes beside the messages: a text, or the stored parts where they are the format's own."""
-    own = [part.raw for each in instructions for part in each.parts if isinstance(part.raw, dict)]
-    if shape.name == "anthropic" and any(set(raw) - {"type", "text"} for raw in own):
+    parts = [part for each in instructions for part in each.parts if isinstance(part, Text | Instruction)]
+    if shape.name == "anthropic" and any(map(anthropic.is_marked_text, parts)):
         return [
-            part.raw if isinstance(part.raw, dict) else {"type": "text", "text": part.text}
-            for each in instructions
-            for part in each.parts
-            if isinstance(part, Text | Instruction)
+            part.raw if anthropic.is_marked_text(part) else {"type": "text", "text": part.text}
+            for part in parts
+            if part.text.strip()
         ]
     return "\n\n".join(text_of(each.parts) for each in instructions)

@@ -142,6 +142,7 @@ class Matching:
 
     def _take(self, index: int, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+        message = self._naming_calls(message)
         results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
         if any(isinstance(part, Other) for part in message.parts):
             code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
@@ -162,6 +163,24 @@ class Matching:
             self.find("empty_message", "says nothing, and is left out", index)
         elif not calls:
             self._stand(index, message)
+
+    def _naming_calls(self, message: Message) -> Message:
+        """Return a message whose results name the calls that they answer, as calls without an id go by their names."""
+        parts = tuple(self._naming_call(part) if isinstance(part, Result) else part for part in message.parts)
+        is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
+        return message if is_same else message._replace(parts=parts)
+
+    def _naming_call(self, result: Result) -> Result:
+        known, key = (self._open, self._interruptions, self._answered), _key(result.call_id, result.name)
+        if result.is_hosted or any(key in each for each in known):
+            return result
+        if key == (None,):  # it names nothing: there is no doubt where a single call waits that has no id
+            names = [name for name, calls in self._open.items() if not isinstance(name, str) for _ in calls]
+            return result._replace(name=names[0][0]) if len(names) == 1 else result
+        for name in filter(None, (result.call_id, result.name)):
+            if any((name,) in each for each in known):
+                return result._replace(call_id=None, name=name)
+        return result
 
     def _stand(self, index: int, message: Message) -> None:
         self.order.append(index)

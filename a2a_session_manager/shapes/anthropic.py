@@ -55,6 +55,12 @@ def as_input(message: Mapping[str, Any]) -> RawMessage:
     return {"role": message.get("role"), "content": content}
 
 
+def is_marked_text(part: Part) -> bool:
+    """Tell whether a text is kept as a block of this format that says more of it, such as where a cache ends."""
+    raw = part.raw
+    return isinstance(part, Text) and isinstance(raw, dict) and _is_text_block(raw, part.text) and len(raw) > 2
+
+
 def _without_nones(block: Mapping[str, Any]) -> Mapping[str, Any]:
     if type_of(block) == "compaction" or None not in block.values():
         return block
@@ -140,6 +146,8 @@ def _blocks(part: Part, role: str, losses: Losses) -> list[RawMessage]:
     """Return a part as blocks; none, and a loss, where a message of this role cannot hold it."""
     if isinstance(part, Text | Json | Instruction | Other):
         return _text_blocks(part, role, losses)
+    if isinstance(part, Media) and role == "assistant" and part.text:  # what a model said as sound
+        return [{"type": "text", "text": part.text}]
     if isinstance(part, Opaque) and part.what in _MARKS:  # It is in the block that it marks.
         return []
     if role == "assistant":
@@ -228,7 +236,7 @@ def _source(media: Media) -> RawMessage | None:
 
 
 def _tool_use(call: Call, losses: Losses) -> RawMessage:
-    arguments = {} if call.arguments is None else value_of(call.arguments)
+    arguments = {} if call.arguments in (None, "") else value_of(call.arguments)
     if not isinstance(arguments, Mapping):
         losses.append("arguments")
         arguments = {"input": arguments}

@@ -41,7 +41,7 @@ def is_block(block: _Block) -> bool:
     if mark is None:
         return bool(kind) and str(kind).endswith(_HOSTED_RESULT) and isinstance(block.get("tool_use_id"), str)
     key, of_type = mark
-    return isinstance(block.get(key), of_type)
+    return key in block and isinstance(block[key], of_type)
 
 
 def _read_block(block: _Block) -> list[Part]:

@@ -21,13 +21,16 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
-from a2a_session_manager.shapes.openai_parts import calls_in, media_in, read_part
+from a2a_session_manager.shapes.openai_input import as_input
+from a2a_session_manager.shapes.openai_parts import calls_in, media_in, read_part, spoken_in
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
     Shape,
     base64_of,
     data_url,
+    id_or_none,
+    is_openai_file,
     parts_of,
     role_named,
     text_for,
@@ -39,6 +42,7 @@ NAME: Final = "openai"
 # Where DeepSeek, OpenRouter, vLLM and Ollama put what the model thought.
 _REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
 _KEYS: Final = frozenset({"content", "tool_calls", "function_call", "refusal", "images", "audio", *_REASONING_KEYS})
+_URLS: Final = ("https://", "http://", "data:")
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -51,7 +55,7 @@ def _read(message: Mapping[str, Any]) -> Message:
     content = parts_of(message.get("content"), read_part, lambda text: Text(text, text))
     name = text_or_none(message.get("name"))
     if role == "tool":
-        call_id = text_or_none(message.get("tool_call_id"))
+        call_id = id_or_none(message.get("tool_call_id"))
         result = Result(call_id, name or text_or_none(message.get("tool_name")), tuple(content), raw=message)
         return Message(role, (result,), NAME, name, message)
     parts = [*_reasoning_in(message), *content]
@@ -60,7 +64,7 @@ def _read(message: Mapping[str, Any]) -> Message:
     # OpenRouter's are parts of the content, Ollama's base64.
     parts += parts_of(message.get("images"), media_in, lambda data: Media("image", data=data, raw=data))
     if role == "assistant":
-        parts += calls_in(message)
+        parts += [*spoken_in(message), *calls_in(message)]
     return Message(role, tuple(parts), NAME, name, message)
 
 
@@ -83,7 +87,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [written]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True, as_input=as_input)
 
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
@@ -173,13 +177,13 @@ def _content_part(part: Part, role: str, losses: Losses) -> RawMessage | None:
 
 def _media_part(media: Media, losses: Losses) -> RawMessage | None:
     url = data_url(media)
-    if media.kind == "image":
+    if media.kind == "image" and url is not None and url.startswith(_URLS):
         return {"type": "image_url", "image_url": {"url": url}}
     if media.kind == "audio" and media.data is not None:
         kind = media.mime_type or "audio/wav"
         sound = {"data": base64_of(media), "format": _AUDIO_FORMATS.get(kind, kind.rpartition("/")[2])}
         return {"type": "input_audio", "input_audio": sound}
-    if media.kind == "file":
+    if media.kind == "file" and (media.data is not None or is_openai_file(media)):
         name = {} if media.name is None else {"filename": media.name}
         return {"type": "file", "file": {**name, **({"file_id": url} if media.data is None else {"file_data": url})}}
     losses.append(media.kind)

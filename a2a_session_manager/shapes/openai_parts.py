@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from a2a_session_manager.shapes.normal_form import Call, Media, MediaKind, Other, Part, Reasoning, Text, text_of
-from a2a_session_manager.shapes.shape import mappings, media_at, parts_of, text_for, text_or_none, type_of
+from a2a_session_manager.shapes.shape import id_or_none, mappings, media_at, parts_of, text_for, text_or_none, type_of
 
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
 _MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
@@ -47,6 +47,15 @@ def media_in(part: Mapping[str, Any]) -> Part:
     return media_at(url or given.get("file_id"), kind, mime_type, name, part)
 
 
+def spoken_in(message: Mapping[str, Any]) -> list[Part]:
+    """Return what a model said as sound, which OpenAI keeps: it is sent back by its id."""
+    sound = message.get("audio")
+    if not isinstance(sound, Mapping):
+        return []
+    url, transcript = text_or_none(sound.get("id")), text_or_none(sound.get("transcript"))
+    return [Media("audio", url=url, text=transcript, raw=sound)] if url or transcript else []
+
+
 def calls_in(message: Mapping[str, Any]) -> list[Part]:
     """Return the calls of a message, in today's form and in the first one."""
     calls: list[Part] = []
@@ -57,7 +66,7 @@ def calls_in(message: Mapping[str, Any]) -> list[Part]:
         arguments = function.get("input") if "input" in function else function.get("arguments")
         name = str(function.get("name") or "")
         kind_apart = None if kind == "function" else kind
-        calls.append(Call(text_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
+        calls.append(Call(id_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
         calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))

@@ -40,6 +40,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
 _TOLD_BY_NAME: Final = frozenset({"system", "assistant"})
+_SPEAKERS: Final = frozenset({"system", "user", "assistant"})
 _PLAIN_KEYS: Final = frozenset({"role", "content"})
 # Of the other messages of the chat format, nearly all: no other format has a role, a text and no more keys than these.
 _CHAT_KEYS: Final = frozenset({*_PLAIN_KEYS, "tool_calls", "tool_call_id", "name", "refusal"})
@@ -76,4 +77,7 @@ def read_message(message: Mapping[str, Any]) -> Message:
     shape = openai_chat.SHAPE if is_chat and openai_chat.SHAPE.is_mine(message) else shape_of(message)
     if shape is not None:
         return shape.read(message)
-    return Message(role_named(message.get("role")), (Other(message),), UNKNOWN_SHAPE, None, message)
+    role = role_named(message.get("role"))
+    if role in _SPEAKERS and all(value is None for key, value in message.items() if key != "role"):
+        return Message(role, (), UNKNOWN_SHAPE, None, message)  # what clients dump of an answer without content
+    return Message(role, (Other(message),), UNKNOWN_SHAPE, None, message)

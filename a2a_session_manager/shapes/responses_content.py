@@ -10,6 +10,7 @@ from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
     data_url,
+    is_openai_file,
     media_at,
     parts_of,
     text_for,
@@ -95,7 +96,10 @@ def _media_part(media: Media, losses: Losses, *, is_output: bool) -> RawMessage 
     if is_output or url is None or media.kind not in ("image", "file"):
         losses.append(media.kind)
         return None
-    where = "url" if media.data is None and "://" in url else "id" if media.data is None else "data"
+    where = "data" if media.data is not None else "url" if "://" in url or url.startswith("data:") else "id"
+    if where == "id" and not is_openai_file(media):
+        losses.append(media.kind)
+        return None
     if media.kind == "image":
         return {"type": "input_image", "detail": "auto", "file_id" if where == "id" else "image_url": url}
     name = {"filename": media.name or "file"} if where == "data" else {}

@@ -49,6 +49,7 @@ _IMAGES: Final = {
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
 }
+_OPENAI_FILES: Final = frozenset({"file", "input_file", "input_image"})
 _KINDS: Final[Mapping[str, MediaKind]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
@@ -126,9 +127,13 @@ def value_of(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return arguments
     try:
-        return json.loads(arguments)
+        return json.loads(arguments, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return arguments
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def text_for(value: Any) -> str:
@@ -148,6 +153,11 @@ def text_said(part: Part) -> str | None:
 def text_or_none(value: Any) -> str | None:
     """Return a text that is not empty; None for anything else."""
     return value if isinstance(value, str) and value else None
+
+
+def id_or_none(value: Any) -> str | None:
+    """Return an id as text, as it is compared: some servers number their calls. None for what is no id."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_or_none(value)
 
 
 def type_of(part: Mapping[str, Any]) -> str | None:
@@ -172,6 +182,13 @@ def data_url(media: Media) -> str | None:
     if media.data is None:
         return media.url
     return f"{_DATA}{image_type(media) or 'application/octet-stream'}{_BASE64}{base64_of(media)}"
+
+
+def is_openai_file(media: Media) -> bool:
+    """Tell whether media stand for a file that was uploaded to OpenAI: it does not know others' ids."""
+    if media.url is None or "://" in media.url or media.url.startswith(_DATA):
+        return False
+    return not isinstance(media.raw, Mapping) or media.raw.get("type") in _OPENAI_FILES
 
 
 def base64_of(media: Media) -> str | None:

@@ -61,8 +61,15 @@ _chat = st.fixed_dictionaries(
 def whole_way(message: dict[str, Any]) -> Message:
     shape = shape_of(message)
     if shape is None:
-        return Message(role_named(message.get("role")), (Other(message),), UNKNOWN_SHAPE, None, message)
+        role = role_named(message.get("role"))
+        if role in ("system", "user", "assistant") and not (message.keys() - {"role"} - _nulls(message)):
+            return Message(role, (), UNKNOWN_SHAPE, None, message)
+        return Message(role, (Other(message),), UNKNOWN_SHAPE, None, message)
     return shape.read(message)
+
+
+def _nulls(message: dict[str, Any]) -> set[str]:
+    return {key for key, value in message.items() if value is None}
 
 
 @pytest.mark.parametrize("message", MESSAGES)

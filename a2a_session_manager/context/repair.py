@@ -17,6 +17,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.shapes import ai_sdk
 from a2a_session_manager.shapes.normal_form import Call
 from a2a_session_manager.shapes.recognition import BY_NAME
 
@@ -103,6 +104,8 @@ def _results(events: MessageColumns) -> list[SessionEvent[Any]]:
     results: list[SessionEvent[Any]] = []
     for each in matching.open_calls():
         event, shape = by_seq[matching.said.seqs[each.at]], BY_NAME[matching.read[each.at].shape]
+        if shape.holds_results:  # the call's message is stored, and its results come in messages of their own
+            shape = ai_sdk.SHAPE
         messages = shape.write(interrupted(each.call, shape.name), [])
         results += (event_from_message(message, task_id=event.task_id, metadata=dict(_MARK)) for message in messages)
     return results

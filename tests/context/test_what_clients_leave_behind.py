@@ -13,6 +13,7 @@ from a2a_session_manager.context.view import MessageView
 
 ASKED = {"role": "user", "content": "q"}
 NEXT = {"role": "user", "content": "x"}
+INVOCATION = {"type": "tool-weather", "toolCallId": "k2", "state": "input-available", "input": {"c": 1}}
 
 
 async def view(*messages: dict[str, Any], format: MessageFormat | None = None) -> MessageView:
@@ -147,13 +148,16 @@ async def test_calls_that_are_numbered_or_have_no_id_keep_their_results(
         call(id=None),
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
         {"role": "assistant", "parts": [{"type": "tool_call", "id": None, "name": "f", "arguments": {}}]},
+        {"id": "1", "role": "assistant", "parts": [INVOCATION]},
     ],
 )
-async def test_a_call_without_an_id_is_repaired_once(made: dict[str, Any]) -> None:
+async def test_what_repairing_writes_answers_the_call(made: dict[str, Any]) -> None:
     async with SessionManager(InMemorySessionStore()).open("chat") as chat:
         await chat.append(ASKED, made, NEXT)
+        assumed = await chat.messages()
         assert [len(await chat.repair()), len(await chat.repair())] == [1, 0]
         assert not await chat.open_calls()
+        assert await chat.messages() == assumed
 
 
 async def test_as_many_calls_as_one_likes_have_ids_of_their_own_in_no_time() -> None:

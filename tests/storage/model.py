@@ -32,6 +32,7 @@ class PlainSession:
     hidden: set[int] = field(default_factory=set)
     state: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
+    run_ids: dict[str, str] = field(default_factory=dict)  # of events that are a run's, by event id
 
     @property
     def visible(self) -> list[int]:

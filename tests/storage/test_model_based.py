@@ -14,7 +14,14 @@ import pytest
 from fakeredis import FakeServer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from a2a_session_manager import (
     InMemorySessionStore,
@@ -43,6 +50,13 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
 from tests.storage.model import STATUSES, PlainSession, PlainStore
+from tests.storage.model_views import (
+    exchange_event,
+    interruption,
+    plain_findings,
+    plain_open_calls,
+    plain_view,
+)
 from tests.storage.redis.looks import fake_client
 
 ResultT = TypeVar("ResultT")
@@ -58,10 +72,16 @@ values = st.sampled_from([0, 1, {"deep": [1]}, None])
 contents = st.sampled_from(["said"] * 5 + ["said otherwise"])
 batches = st.lists(st.tuples(event_ids, contents, st.integers(0, 3)), max_size=3)
 policies: st.SearchStrategy[RepeatPolicy] = st.sampled_from(["refuse", "refuse", "keep"])
+# Two runs whose models number their calls alike; now and then a call is said again, or a result has no call.
+exchanges = st.lists(
+    st.tuples(st.sampled_from(["c0", "c1"]), st.none() | run_ids, st.sampled_from([False, False, True])),
+    min_size=1,
+    max_size=4,
+)
 states = st.dictionaries(keys, values, max_size=2)
 
 IN_SECONDS = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -95,6 +115,13 @@ class StoreMachine(RuleBasedStateMachine):
         shutil.rmtree(self.place, ignore_errors=True)
 
     # Rules
+
+    @initialize()
+    def begin(self) -> None:
+        """Create two sessions: Hypothesis leaves some rules out of each row, and most rows would meet none."""
+        for session_id, parent_id in (("a", None), ("b", "a")):
+            self.run(self.store.create(session_id, parent_id=parent_id))
+            self.model.create(session_id, parent_id)
 
     @rule(id=session_ids, parent_id=st.none() | session_ids, is_repeated=st.booleans())
     def create(self, id: str, parent_id: str | None, is_repeated: bool) -> None:
@@ -277,6 +304,61 @@ class StoreMachine(RuleBasedStateMachine):
     def retract_after(self, id: str, after: int) -> None:
         self.retract(id, Retraction(after=after), lambda plain: {seq for seq in plain.visible if seq > after})
 
+    @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data(), exchange=exchanges)
+    def use_tools(self, data: st.DataObject, exchange: list[tuple[str, str | None, bool]]) -> None:
+        session_id = self.known_id(data)
+        events = [
+            exchange_event(self.fresh("t"), call_id, run_id, is_result=is_result)
+            for call_id, run_id, is_result in exchange
+        ]
+        self.run(self.store.append(session_id, *events))
+        self.say(session_id, events)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data(), is_undone=st.booleans())
+    def repair(self, data: st.DataObject, is_undone: bool) -> None:
+        """Each open call gets one result, whether one repairs or two at once; also when that was retracted."""
+        session_id = self.known_id(data)
+        written = self._repair(session_id)
+        if written and is_undone:
+            self.retract(session_id, Retraction(last=len(written)), lambda plain: set(plain.visible[-len(written) :]))
+            self._repair(session_id)
+
+    def _repair(self, session_id: str) -> list[SessionEvent[Any]]:
+        plain = self.model.sessions[session_id]
+        waiting = plain_open_calls(plain)
+        written = self.run(self._repaired_by_two(session_id))
+        assert [(event.message, event.task_id, event.retracted) for event in written] == [
+            (interruption(call_id), run_id, False) for call_id, _, run_id in waiting
+        ]
+        self.say(session_id, written)
+        assert plain_open_calls(plain) == []
+        return written
+
+    async def _repaired_by_two(self, session_id: str) -> list[SessionEvent[Any]]:
+        manager = SessionManager(self.store)
+        async with manager.open(session_id) as chat, manager.open(session_id) as other:
+            one, two = await asyncio.gather(chat.repair(), other.repair())
+        assert not (one and two)
+        return one or two
+
+    @rule()
+    def view(self) -> None:
+        for plain in self.model.sessions.values():
+            self.run(self._compare_views(plain))
+
+    async def _compare_views(self, plain: PlainSession) -> None:
+        async with SessionManager(self.store).open(plain.id) as chat:
+            view, expected = await chat.messages(), plain_view(plain)
+            assert (list(view), view.seqs, view.report) == (list(expected), expected.seqs, expected.report)
+            assert list(await chat.messages(repair=False)) == list(plain_view(plain, repair=False))
+            for run_id in ("r0", "r1"):
+                assert list(await chat.run(id=run_id).messages()) == list(plain_view(plain, run_id=run_id))
+            calls = [(each.call_id, each.seq, each.run_id) for each in await chat.open_calls()]
+            assert calls == plain_open_calls(plain)
+            assert [(each.code, each.seqs) for each in await chat.check()] == plain_findings(plain)
+
     @rule(id=session_ids)
     def cut_damaged_tail(self, id: str) -> None:
         if id in self.model.sessions:
@@ -407,6 +489,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.append(id, hide=newly)
         assert result.revision == plain.revision
 
+    def known_id(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.model.sessions)))
+
+    def say(self, id: str, events: list[SessionEvent[Any]]) -> None:
+        """Append chat messages to the model."""
+        if events:
+            self.model.append(id, events=[(event.id, event.message, 0) for event in events])
+        run_ids = {event.id: event.task_id for event in events if event.task_id is not None}
+        self.model.sessions[id].run_ids |= run_ids
+
     def refused(self, error: type[Any] | tuple[type[Any], ...], work: Coroutine[Any, Any, Any]) -> Any:
         with pytest.raises(error) as caught:
             self.run(work)
@@ -489,7 +581,7 @@ TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
-TestFile.settings = settings(IN_SECONDS, max_examples=30)
+TestFile.settings = settings(IN_SECONDS, max_examples=20)
 TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=5)
 

@@ -583,13 +583,13 @@ TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
 TestFile.settings = settings(IN_SECONDS, max_examples=20)
 TestFakeredis = FakeredisMachine.TestCase
-TestFakeredis.settings = settings(IN_SECONDS, max_examples=5)
+TestFakeredis.settings = settings(IN_SECONDS, max_examples=3)
 
 
 def test_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=15))
+    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=10))
 
 
 @pytest.mark.soak

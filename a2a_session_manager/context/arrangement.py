@@ -57,7 +57,9 @@ class Arranged:
 
     def events_at(self, indexes: Iterable[int]) -> list[int]:
         """Return the seqs of all events that the messages at some indexes hold."""
-        seqs = dict.fromkeys(self.seqs[index] for index in indexes)
+        seqs = dict.fromkeys([self.seqs[index] for index in indexes])
+        if not self.joins:  # as mostly
+            return list(seqs)
         return list(dict.fromkeys(each for seq in seqs for each in (seq, *self.joins.get(seq, ()))))
 
     def add(self, messages: Sequence[RawMessage], seq: int) -> None:

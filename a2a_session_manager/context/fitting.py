@@ -38,12 +38,12 @@ def fitted(found: Arranged, max_tokens: int | None, counter: PromptCounter, *, h
 def begins_turn(found: Arranged, unit: Unit) -> bool:
     """Tell whether the user speaks in a unit, and a conversation may begin with it."""
     message = found.messages[unit[0]]
-    if message.get("role") == "assistant":  # as most are
+    named = message.get("role")
+    if named == "assistant":  # as most are
         return False
-    role = role_of(message)
-    if role != "user" or is_plain(message):
-        return role == "user"
-    return not any(isinstance(part, Result) for part in read_message(message).parts)
+    if named == "user" and is_plain(message):
+        return True
+    return role_of(message) == "user" and not any(isinstance(part, Result) for part in read_message(message).parts)
 
 
 class _Fitting:

@@ -9,10 +9,6 @@ from typing import Any, Final
 PLAIN: Final = 2
 
 _TEXT_ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
-_RESULT_KEYS: Final = frozenset({"role", "content", "tool_call_id", "name"})
-_CALLS_KEYS: Final = frozenset({"role", "content", "tool_calls"})
-_CALL_KEYS: Final = frozenset({"id", "type", "function"})
-_FUNCTION_KEYS: Final = frozenset({"name", "arguments"})
 
 
 def texts_of(message: Mapping[str, Any]) -> list[str | None] | None:
@@ -34,19 +30,21 @@ def texts_of(message: Mapping[str, Any]) -> list[str | None] | None:
 def _texts_of_result(message: Mapping[str, Any], role: str, content: str) -> list[str | None] | None:
     call_id, name = message.get("tool_call_id"), message.get("name")
     are_texts = (call_id is None or type(call_id) is str) and (name is None or type(name) is str)
-    return [role, content, call_id, name] if are_texts and message.keys() <= _RESULT_KEYS else None
+    # To count the keys that are not among these takes a third of the time of a look at all of them; so below.
+    are_all = len(message) == 2 + ("tool_call_id" in message) + ("name" in message)
+    return [role, content, call_id, name] if are_texts and are_all else None
 
 
 def _texts_of_calls(message: Mapping[str, Any], role: str, content: str | None) -> list[str | None] | None:
     calls = message.get("tool_calls")
-    if type(calls) is not list or not calls or message.keys() != _CALLS_KEYS:
+    if type(calls) is not list or not calls or len(message) != 3 or "content" not in message:
         return None
     texts = [role, content]
     for call in calls:
-        function = call.get("function") if type(call) is dict and call.keys() == _CALL_KEYS else None
-        if type(function) is not dict or function.keys() != _FUNCTION_KEYS or call["type"] != "function":
+        function = call.get("function") if type(call) is dict and len(call) == 3 else None
+        if type(function) is not dict or len(function) != 2 or call.get("type") != "function":
             return None
-        call_id, name, arguments = call["id"], function["name"], function["arguments"]
+        call_id, name, arguments = call.get("id"), function.get("name"), function.get("arguments")
         if not (type(call_id) is str and type(name) is str and type(arguments) is str):
             return None
         texts += call_id, name, arguments

@@ -34,6 +34,7 @@ def _lacks_id(call: Call) -> bool:
 class _Agreement:
     def __init__(self, keys: Sequence[str | None], calls: Sequence[Call], shape: Shape) -> None:
         self._shape = shape
+        self._keys = keys
         self._ids = _numbered(keys)
         self._calls = calls
         self._made = 0
@@ -61,13 +62,15 @@ class _Agreement:
 
     def _result(self, result: Result) -> Result:
         key = result.call_id or result.name or self._lone
+        if result.call_id is None and key not in self._places:
+            key = self._first_unanswered(key)
         places = self._places.get(key, [])
         if key is None or self._answered[key] >= len(places):
             return result
         at = places[self._answered[key]]
         self._answered[key] += 1
         call = self._calls[at]
-        is_named = self._ids[at] == key and bool(result.call_id or result.name)
+        is_named = self._ids[at] == key and key in (result.call_id, result.name)
         call_id = result.call_id if is_named else self._ids[at]
         name = result.name or call.name if self._shape.names_results else result.name
         kind = result.kind or call.kind
@@ -75,6 +78,11 @@ class _Agreement:
             return result
         raw = result.raw if (call_id, name) == (result.call_id, result.name) else None
         return result._replace(call_id=call_id, name=name, kind=kind, raw=raw)
+
+    def _first_unanswered(self, name: str | None) -> str | None:
+        """Return what the first call of a tool goes by that has no result yet; the tool's name if there is none."""
+        keys = (key for key, call in zip(self._keys, self._calls, strict=True) if call.name == name)
+        return next((key for key in keys if self._answered[key or ""] < len(self._places[key])), name)
 
 
 def _numbered(keys: Sequence[str | None]) -> list[str | None]:

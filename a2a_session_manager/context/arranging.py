@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged, interrupted, joined
 from a2a_session_manager.context.matching import Answer, Matching, Said, has_calls, named
-from a2a_session_manager.shapes.normal_form import Call, Message, Reasoning, Result, Text
+from a2a_session_manager.shapes.normal_form import Call, Message, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
 from a2a_session_manager.shapes.shape import Shape
 
@@ -236,12 +236,26 @@ def _with_results(message: Message, answers: Sequence[Answer]) -> tuple[Message,
     parts, rest = list(message.parts), []
     for answer in answers:
         for result in (part for part in answer.message.parts if isinstance(part, Result)):
-            at = next(at for at, part in enumerate(parts) if isinstance(part, Call) and part.id == result.call_id)
-            parts.insert(at + 1, result)
+            at, call = _call_of(result, parts)
+            parts.insert(at + 1, result._replace(call_id=call.id))
         others = tuple(part for part in answer.message.parts if not isinstance(part, Result))
         if others:
             rest.append(Answer(answer.at, answer.message._replace(role="user", parts=others)))
     return message._replace(parts=tuple(parts)), rest
+
+
+def _call_of(result: Result, parts: Sequence[Part]) -> tuple[int, Call]:
+    """Return the call that a result answers, and its index: if possible, one that has no result behind it."""
+    calls = [(at, part) for at, part in enumerate(parts) if isinstance(part, Call) and _answers(result, part)]
+    answered = {at for at, after in enumerate(parts[1:]) if isinstance(after, Result)}
+    return next((each for each in calls if each[0] not in answered), calls[0])
+
+
+def _answers(result: Result, call: Call) -> bool:
+    """Tell whether a result is of a call: by the id, or by the tool's name where one of them has no id."""
+    if result.call_id is not None and call.id is not None:
+        return result.call_id == call.id
+    return call.name in (result.call_id, result.name)
 
 
 def _is_thought(message: Message | None) -> bool:

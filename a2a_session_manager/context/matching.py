@@ -56,7 +56,7 @@ class Matching:
         self.orphans: list[tuple[int, Result]] = []
         self._open: dict[CallKey, list[OpenCall]] = {}
         self._answered: set[CallKey] = set()
-        self._interruptions: dict[CallKey, int] = {}  # the calls that were answered so, by the index of their message
+        self._interruptions: dict[CallKey, tuple[int, int]] = {}  # where the calls are, and that they were interrupted
         self._end = self._pass_regular(0)
 
     @property
@@ -82,7 +82,7 @@ class Matching:
 
     def waiting_calls(self) -> list[OpenCall]:
         """Return the calls that a result may still come for, in their order: open ones, and interrupted ones."""
-        interrupted = [self._call_at(at, key) for key, at in self._interruptions.items()]
+        interrupted = [self._call_at(at, key) for key, (at, _) in self._interruptions.items()]
         return sorted([*self.open_calls(), *interrupted], key=lambda each: each.at)
 
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
@@ -189,16 +189,18 @@ class Matching:
     def _answer(self, index: int, message: Message, results: Sequence[Result]) -> None:
         """Give each result to the call that it answers; what answers none is left out."""
         given: dict[int, list[Part]] = {}
+        keys: dict[int, CallKey] = {}
         for result in results:
-            call = self._answered_call(result, index)
-            if call is not None:
-                given.setdefault(call.at, []).append(result)
+            answered = self._answered_call(result, index)
+            if answered is not None:
+                given.setdefault(answered.at, []).append(result)
+                keys[answered.at] = _key(answered.call.id, answered.call.name)
         if set(given) == {index}:
             return  # the calls are in the same message
         others = [part for part in message.parts if not isinstance(part, Result) or part.is_hosted]
         for call_index, parts in given.items():
             if _is_interruption(parts):
-                self._interruptions[_key_of(parts[0])] = call_index
+                self._interruptions[keys[call_index]] = (call_index, index)
             answer = message._replace(parts=(*parts, *others)) if len(parts) < len(results) else message
             self.answers[call_index].append(Answer(index, answer))
             others = []
@@ -211,30 +213,47 @@ class Matching:
 
         Of several calls of one id in a message, that is the first.
         """
-        key = _key(result.call_id, result.name)
-        calls = self._open.get(key)
+        key = self._key_for(result)
+        calls = self._open_for(key, result)
         if not calls:
             if key in self._interruptions and not _is_interruption([result]):
                 return self._reopened(key)
             if key in self._answered or self._is_answered_before(key, index):
-                self.find("repeated_result", f"answers the call {key!r} again, and is left out", index)
+                self.find("repeated_result", f"answers the call {_shown(key)} again, and is left out", index)
             else:
                 self.orphans.append((index, result))
             return None
         own = [each for each in calls if each.run_id == self.said.run_ids[index]] or calls
         call = next(each for each in own if each.at == own[-1].at)
-        calls.remove(call)
-        if not calls:
+        self._close(call)
+        return call
+
+    def _key_for(self, result: Result) -> CallKey:
+        """Return what a result goes by. Most formats demand an id: of a call without one, that is the tool's name."""
+        key = _key(result.call_id, result.name)
+        by_name = (result.call_id,)
+        known = (self._open, self._interruptions, self._answered)
+        return by_name if key not in self._open and any(by_name in each for each in known) else key
+
+    def _open_for(self, key: CallKey, result: Result) -> Sequence[OpenCall]:
+        """Return the open calls that a result may answer: one without an id may answer each call of its tool."""
+        calls = self._open.get(key, ())
+        if calls or result.call_id is not None:
+            return calls
+        return [each for each in self.open_calls() if each.call.name == result.name]
+
+    def _close(self, call: OpenCall) -> None:
+        key = _key(call.call.id, call.call.name)
+        self._open[key].remove(call)
+        if not self._open[key]:
             del self._open[key]
         self._answered.add(key)
-        return call
 
     def _reopened(self, key: CallKey) -> OpenCall:
         """Return the call whose answer was that it is interrupted: that was not the end of it."""
-        at = self._interruptions.pop(key)
-        interruption = next(each for each in self.answers[at] if key in map(_key_of, each.message.parts))
-        self.answers[at].remove(interruption)
-        self.find("repeated_result", f"says that the call {key!r} was interrupted: its result came", interruption.at)
+        at, index = self._interruptions.pop(key)
+        self.answers[at] = [each for each in self.answers[at] if each.at != index]
+        self.find("repeated_result", f"says that the call {_shown(key)} was interrupted: its result came", index)
         return self._call_at(at, key)
 
     def _call_at(self, at: int, key: CallKey) -> OpenCall:
@@ -269,8 +288,8 @@ def _key(call_id: str | None, name: str | None) -> CallKey:
     return call_id or (name,)
 
 
-def _key_of(part: Part) -> CallKey:
-    return _key(part.call_id, part.name) if isinstance(part, Result) else (None,)
+def _shown(key: CallKey) -> str:
+    return repr(key if isinstance(key, str) else key[0])
 
 
 def _is_interruption(parts: Sequence[Part]) -> bool:

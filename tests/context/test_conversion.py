@@ -109,6 +109,16 @@ def test_calls_without_ids_get_some() -> None:
     ]
 
 
+def test_calls_of_ollama_get_what_openai_demands() -> None:
+    function = {"name": "weather", "arguments": {"city": "Oslo"}}
+    made = {"role": "assistant", "content": None, "tool_calls": [{"function": function}]}
+
+    found = view(ASK, made, {"role": "tool", "tool_name": "weather", "content": "rain"}, format="openai")
+
+    assert found[1] == call("weather")
+    assert (found[2]["tool_call_id"], found[2]["content"]) == ("weather", "rain")
+
+
 def test_items_of_one_answer_become_one_message() -> None:
     asked = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Weather in Oslo?"}]}
     items: list[Json] = [

@@ -150,6 +150,16 @@ def test_calls_of_ollama_without_ids_go_by_their_names() -> None:
     assert [(each.code, each.seqs) for each in found.report] == [("moved_result", (4,)), ("moved_result", (5,))]
 
 
+def test_a_result_without_an_id_answers_the_calls_of_its_tool_in_their_order() -> None:
+    asked, calls = gemini("user", {"text": "Weather?"}), gemini("model", *_calls_with_ids("f1", "f2"))
+    rain, sun = (gemini("user", function_response(text)) for text in ("rain", "sun"))
+
+    found = view(asked, calls, rain, sun, format="openai")
+
+    given = [(each["tool_call_id"], each["content"]) for each in found[2:]]
+    assert given == [("f1", "rain"), ("f2", "sun")]
+
+
 def test_what_says_nothing_is_left_out() -> None:
     found = view(ASK, {"role": "assistant", "content": " \n"}, SAY)
 
@@ -176,6 +186,10 @@ def test_open_calls_are_told_in_their_order() -> None:
     matching.finish()
 
     assert [(each.at, each.call.id, each.run_id) for each in matching.open_calls()] == [(1, "c1", "a"), (2, "c3", "b")]
+
+
+def _calls_with_ids(*call_ids: str) -> list[Json]:
+    return [{"functionCall": {"id": each, "name": "weather", "args": {}}} for each in call_ids]
 
 
 def _ollama_calls(*names: str) -> Json:

@@ -87,3 +87,22 @@ async def test_repair_changes_no_view(format: MessageFormat | None) -> None:
         await chat.repair()
 
         assert await chat.messages(format=format) == before
+
+
+@pytest.mark.parametrize("result_of_call", [{"tool_name": "weather"}, {"tool_call_id": "weather"}])
+async def test_a_call_without_an_id_is_repaired_once_and_its_result_may_still_come(
+    result_of_call: dict[str, str],
+) -> None:
+    function = {"name": "weather", "arguments": {"city": "Oslo"}}
+    made = {"role": "assistant", "content": "", "tool_calls": [{"function": function}]}
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(ASK, made)
+
+        await chat.repair()
+
+        assert (await chat.repair(), await chat.open_calls(), await chat.check()) == ([], [], [])
+
+        rain = {"role": "tool", **result_of_call, "content": "rain"}
+        await chat.append(STOP, rain)
+
+        assert await chat.messages() == [ASK, made, rain, STOP]

@@ -73,7 +73,7 @@ async def message_window(
         has_earlier = bool(found.earlier_events)
         if head is None or not has_earlier:
             head = await _head(store, session) if has_earlier else _instructions(found.messages)
-        events = _joined(head, found.messages)
+        events = _joined(head, found.messages, has_earlier=has_earlier)
         work = partial(_fitted, events, format, max_tokens, has_earlier=has_earlier)
         fit = await counting(work, model or "", counter=counter)
         if (fit.is_full and fit.is_sure) or not has_earlier:
@@ -131,13 +131,23 @@ def _is_instruction(said: EventMessage) -> bool:
     return message is not None and role_of(message) == "system"
 
 
-def _joined(head: MessageColumns, tail: MessageColumns) -> MessageColumns:
-    """Return both, without what of `head` is in `tail` as well."""
-    if not head:
-        return tail
+def _joined(head: MessageColumns, tail: MessageColumns, *, has_earlier: bool) -> MessageColumns:
+    """Return both, without what of `head` is in `tail` as well.
+
+    With `has_earlier`, what the system says at the start of `tail` belongs to a turn that is not all here, and would
+    stand among the instructions.
+    """
+    rest = tail[bisect_right(tail.seqs, head.seqs[-1]) if head else 0 :]
+    if has_earlier:
+        rest = rest[sum(1 for _ in takewhile(_is_no_turn, rest)) :]
     events = head[:]
-    events.extend(tail[bisect_right(tail.seqs, head.seqs[-1]) :])
+    events.extend(rest)
     return events
+
+
+def _is_no_turn(said: EventMessage) -> bool:
+    message = message_from_event(said)
+    return message is None or role_of(message) == "system"
 
 
 def _check(max_tokens: object, format: str | None) -> None:

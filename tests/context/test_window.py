@@ -370,3 +370,15 @@ async def test_a_session_that_is_gone_or_was_made_anew_is_not_found() -> None:
     await chat._store.create("chat")
     with pytest.raises(SessionNotFound):
         await chat.window(max_tokens=100)
+
+
+async def test_what_the_system_says_in_the_middle_is_no_instruction_where_the_look_back_begins_with_it() -> None:
+    notice = {"role": "system", "content": "From now on in French."}
+    asked = said(1, first=8)
+    loop = [message for number in range(7) for message in call(str(number), 5)]
+    chat = await a_chat([SYSTEM, *said(8), notice, *asked, *loop])  # the last 16 begin with it
+
+    window = await chat.window(max_tokens=140, model=MODEL)
+
+    assert window.messages[:2] == [SYSTEM, *asked]
+    assert [each.code for each in window.report] == ["shortened_turn"]

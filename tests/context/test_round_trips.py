@@ -31,6 +31,14 @@ async def test_conversations_come_back_from_another_format(format: MessageFormat
 @formats
 @pytest.mark.skipif(not AIRLINE.exists(), reason="the larger transcripts are not on this machine")
 async def test_many_conversations_do_so_too(format: MessageFormat) -> None:
+    for messages in (await asyncio.to_thread(transcripts, AIRLINE))[::4]:
+        await check_round_trips(messages, format)
+
+
+@pytest.mark.soak
+@formats
+@pytest.mark.skipif(not AIRLINE.exists(), reason="the larger transcripts are not on this machine")
+async def test_all_of_them_do_so(format: MessageFormat) -> None:
     for messages in await asyncio.to_thread(transcripts, AIRLINE):
         await check_round_trips(messages, format)
 

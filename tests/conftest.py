@@ -18,16 +18,8 @@ from tests.redis_servers.server import find_binary, version_of
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
-# The default suite draws half of hypothesis' own number where a test names none, and the long tests all.
-settings.register_profile("few", settings(), max_examples=50)
 
 pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Draw fewer examples where the long tests are left out."""
-    if config.option.markexpr == "not soak":
-        settings.load_profile("few")
 
 
 def pytest_report_header() -> str:

@@ -23,7 +23,7 @@ from benchmarks.payloads import short_message
 from benchmarks.redis import Setup, one_server
 from benchmarks.scenarios import Case, Sizes, an_event, grown, in_turn
 
-_SCRIPTS: Mapping[str, Script] = {"general": scripts._script("commit_rules", "commit"), "short": scripts.COMMIT}
+_SCRIPTS: Mapping[str, Script] = {"general": scripts._script(*scripts.COMMIT_RULES, "commit"), "short": scripts.COMMIT}
 _HEADS = 200
 
 

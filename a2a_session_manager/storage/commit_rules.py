@@ -6,17 +6,17 @@ writes. A backend reads what `decide` needs, decides, writes the outcome in one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage import hiding, ranges
+from a2a_session_manager.storage.hiding import FindSeq
 from a2a_session_manager.storage.records import (
     Counters,
     EncodedCommit,
     EncodedEvent,
-    EncodedRetraction,
     EventsKnown,
     FirstResult,
     Guard,
@@ -25,8 +25,6 @@ from a2a_session_manager.storage.records import (
     Receipt,
     Totals,
 )
-
-FindSeq = Callable[[str], int | None]
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
         check_guard(head, commit.guard)
     if commit.runs:
         _check_runs(head, commit)
-    hidden = () if commit.retraction is None else _newly_hidden(head, commit.retraction, find_seq)
+    hidden = () if commit.retraction is None else hiding.newly_hidden(head, commit.retraction, find_seq)
     # The creation of a session is a change even when it brings nothing.
     is_change = bool(fresh or hidden or commit.state or commit.properties or commit.runs or head.revision == 0)
     revision = head.revision + is_change
@@ -197,26 +195,6 @@ def _numbered(events: Sequence[EncodedEvent], last_seq: int) -> tuple[Sequence[E
             fresh.append(event)
             given[event.id] = last_seq + len(fresh)
     return fresh, [given[event.id] for event in events]
-
-
-def _newly_hidden(head: HeadRecord, retraction: EncodedRetraction, find_seq: FindSeq) -> tuple[Range, ...]:
-    wanted = ranges.merged(_wanted(head, retraction, find_seq))
-    return tuple(ranges.subtract(wanted, head.hidden))
-
-
-def _wanted(head: HeadRecord, retraction: EncodedRetraction, find_seq: FindSeq) -> Iterator[Range]:
-    if retraction.last is not None:
-        yield from ranges.visible_tail(head.last_seq, retraction.last, head.hidden)
-    if retraction.after is not None and retraction.after < head.last_seq:
-        yield (retraction.after + 1, head.last_seq)
-    for event_id in retraction.event_ids:
-        seq = find_seq(event_id)
-        if seq is None:
-            raise InvalidSessionOperation(
-                f"session {head.key.id!r} holds no event {event_id!r} to retract: check the id",
-                session_id=head.key.id,
-            )
-        yield (seq, seq)
 
 
 def _merge(values: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:

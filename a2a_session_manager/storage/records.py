@@ -100,7 +100,12 @@ class EncodedCommit:
     @property
     def is_append(self) -> bool:
         """True for a commit that has events and nothing else."""
-        return bool(self.events) and not (self.state or self.properties or self.runs or self.retraction)
+        return bool(self.events) and not self.brings_more
+
+    @property
+    def brings_more(self) -> bool:
+        """True for a commit that has anything beside events."""
+        return bool(self.state or self.properties or self.runs or self.retraction is not None)
 
     @property
     def size(self) -> int:
@@ -117,7 +122,7 @@ class EncodedCommit:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.events or self.state or self.properties or self.runs or self.retraction)
+        return not (self.events or self.brings_more)
 
 
 class Parent(NamedTuple):

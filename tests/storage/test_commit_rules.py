@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage.hiding import FindSeq
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -43,7 +44,7 @@ def unknown(event_id: str) -> int | None:
     return None
 
 
-def seq_of(**seqs: int) -> commit_rules.FindSeq:
+def seq_of(**seqs: int) -> FindSeq:
     return seqs.get
 
 

@@ -49,8 +49,8 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
             has_usage = 1
     if has_usage:
         arguments = [value for event in events for value in (event.id, event.data, *_usage_args(event))]
-    counts = "0 0 0 none 0"
-    if commit.state or commit.properties or commit.runs or commit.retraction is not None:
+    counts = "0 0 0 0"
+    if commit.brings_more:
         counts, others = _other_args(commit)
         arguments += others
     guard = "-" if commit.expected_revision is None else guard_arg(commit.guard)
@@ -77,25 +77,29 @@ def _other_args(commit: EncodedCommit) -> tuple[str, list[Value]]:
     arguments += unset
     for run_id, run in commit.runs.items():
         arguments += (run_id, run.status, run.data)
-    if commit.retraction is not None:
-        arguments += commit.retraction.event_ids
-    counts = f"{len(values) - len(unset)} {len(unset)} {len(commit.runs)} {_kind_of(commit.retraction)}"
+    parts = _parts_of(commit)
+    for part, values_of_part in parts.items():
+        arguments += (f"{part} {len(values_of_part)}", *values_of_part)
+    counts = f"{len(values) - len(unset)} {len(unset)} {len(commit.runs)} {len(parts)}"
     return counts, arguments
+
+
+def _parts_of(commit: EncodedCommit) -> dict[str, Sequence[Value]]:
+    """Return what few commits bring: lists of values by name, which `take_commit` gives to the rules that read them."""
+    return {} if commit.retraction is None else dict([_part_of(commit.retraction)])
+
+
+def _part_of(retraction: EncodedRetraction) -> tuple[str, Sequence[Value]]:
+    if retraction.last is not None:
+        return "hide_last", [retraction.last]
+    if retraction.after is not None:
+        return "hide_after", [retraction.after]
+    return "hide_ids", retraction.event_ids
 
 
 def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:
     for name, data in values.items():
         yield prefix + name.encode("utf-8", "surrogatepass"), data
-
-
-def _kind_of(retraction: EncodedRetraction | None) -> str:
-    if retraction is None:
-        return "none 0"
-    if retraction.last is not None:
-        return f"last {retraction.last}"
-    if retraction.after is not None:
-        return f"after {retraction.after}"
-    return f"ids {len(retraction.event_ids)}"
 
 
 def _usage_args(event: EncodedEvent) -> Sequence[Value]:

@@ -28,10 +28,13 @@ def _joined(*parts: str) -> Script:
     return Script(parts[-1], "\n".join(map(_text, parts)))
 
 
-COMMIT: Final = _script("commit_rules", "commit", quick=("append",))
-RECALL: Final = _script("commit_rules", "recall")
-CREATE_ROOT: Final = _script("commit_rules", "creation", "create_root")
-CREATE_CHILD: Final = _script("commit_rules", "creation", "create_child")
+# What every script begins with that makes commits.
+COMMIT_RULES: Final = ("hiding", "commit_rules")
+
+COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
+RECALL: Final = _script(*COMMIT_RULES, "recall")
+CREATE_ROOT: Final = _script(*COMMIT_RULES, "creation", "create_root")
+CREATE_CHILD: Final = _script(*COMMIT_RULES, "creation", "create_child")
 CLAIM: Final = _script("claim")
 FORBID: Final = _script("refusing", "forbid")
 RELEASE: Final = _script("release")
@@ -43,7 +46,7 @@ CHILDREN: Final = _script("children")
 TREE: Final = _script("tree")
 TOTALS: Final = _script("totals")
 LINEAGE: Final = _script("lineage")
-DELETE: Final = _script("commit_rules", "refusing", "delete")
+DELETE: Final = _script(*COMMIT_RULES, "refusing", "delete")
 REMOVE_KEYS: Final = _script("remove_keys")
 REMOVE_EXPIRED: Final = _script("refusing", "remove_expired")
 REFRESH: Final = _script("refresh")

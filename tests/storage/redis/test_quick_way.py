@@ -30,7 +30,7 @@ from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import connections_of, keys_of
 
-GENERAL = scripts._script("commit_rules", "commit")
+GENERAL = scripts._script(*scripts.COMMIT_RULES, "commit")
 LARGE = 2**53 - 2
 directly = pytest.mark.skipif(not ways_of(Redis()).sends_directly, reason="this redis-py lacks the parts")
 
@@ -123,7 +123,7 @@ def test_the_quick_way_is_really_taken(redis_server: RedisServer) -> None:
     redis_server.call("HSET", keys[3], "w:w", "1")
 
     with pytest.raises(Exception, match="quick"):
-        redis_server.call("EVAL", script, 6, *keys, "s", "1 0 1", "1 0a - 1 0 0 0 none 0 0 - ", "e1", "{}")
+        redis_server.call("EVAL", script, 6, *keys, "s", "1 0 1", "1 0a - 1 0 0 0 0 0 - ", "e1", "{}")
 
     assert redis_server.call("HGET", keys[1], "last_seq") == b"1"
 

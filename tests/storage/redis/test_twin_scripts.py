@@ -27,7 +27,7 @@ from a2a_session_manager.storage.redis.script import ScriptCall
 from tests.redis_servers.server import RedisServer
 
 SHORT = scripts.COMMIT
-GENERAL = scripts._script("commit_rules", "commit")
+GENERAL = scripts._script(*scripts.COMMIT_RULES, "commit")
 KEY = SessionKey("", "talk")
 CREATION = "c0ffee"
 BEYOND_EXACT = 2**53 - 2

@@ -32,7 +32,7 @@ local function append()
     for number = 1, count do
         local written_at, events, has_usage, creation
         written_at, tag, events, has_usage, creation =
-            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 none 0 (%d) (%S+) $')
+            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 0 (%d) (%S+) $')
         if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
         updated = math.max(updated + 1, tonumber(written_at))
         at = at + 1

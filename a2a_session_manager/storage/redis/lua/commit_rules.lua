@@ -1,4 +1,4 @@
--- One commit: read from the arguments, decided, written, answered. It is put after `common.lua`.
+-- One commit: read from the arguments, decided, written, answered. It is put after `common.lua` and `hiding.lua`.
 
 local argument = 0
 
@@ -32,8 +32,8 @@ local function note_name(commit, name)
 end
 
 local function take_commit()
-    local written_at, tag, guard, events, values, unset, runs, kind, number, has_usage, creation, write_id =
-        string.match(take(), '^(%d+) (%x+) (%S+) (%d+) (%d+) (%d+) (%d+) (%a+) (%d+) (%d) (%S+) (.*)$')
+    local written_at, tag, guard, events, values, unset, runs, parts, has_usage, creation, write_id =
+        string.match(take(), '^(%d+) (%x+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%S+) (.*)$')
     local commit = {
         written_at = written_at,
         tag = tag,
@@ -42,7 +42,8 @@ local function take_commit()
         write_id = write_id, -- '' for none
         events = {},
         event_ids = {},
-        runs = {}
+        runs = {},
+        parts = {} -- what few commits bring: lists of values by name
     }
     for index = 1, tonumber(events) do
         local id, data = take(), take()
@@ -54,20 +55,13 @@ local function take_commit()
     for index = 1, tonumber(runs) do
         commit.runs[index] = {id = take(), status = take(), data = take()}
     end
-    if kind ~= 'none' then
-        commit.retraction = {kind = kind, number = tonumber(number)}
-        if kind == 'ids' then commit.retraction.ids = take_many(tonumber(number)) end
+    for _ = 1, tonumber(parts) do
+        local name, count = string.match(take(), '^(%S+) (%d+)$')
+        commit.parts[name] = take_many(tonumber(count))
     end
     for index = 1, #commit.values, 2 do note_name(commit, commit.values[index]) end
     for _, name in ipairs(commit.unset) do note_name(commit, name) end
     return commit
-end
-
--- The seqs of events, 0 for one that is not stored.
-local function seqs_of(ids, fields)
-    local seqs = fields_of(ids, fields)
-    for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq or 0) end
-    return seqs
 end
 
 -- Checks
@@ -104,38 +98,6 @@ local function check_runs(keys, commit)
         end
     end
     return nil
-end
-
--- The ranges that the retraction hides and that were visible; or nil and the reason.
-local function newly_hidden(head, keys, retraction)
-    local found = {}
-    if retraction.kind == 'last' then
-        local tail = visible_tail(keys.hidden, head.last_seq, retraction.number)
-        for index = #tail, 1, -1 do found[#found + 1] = tail[index] end
-    elseif retraction.kind == 'after' then
-        if retraction.number < head.last_seq then
-            add_visible(keys.hidden, retraction.number + 1, head.last_seq, found)
-        end
-    else
-        local fields = {}
-        for index, id in ipairs(retraction.ids) do fields[index] = 'e:' .. id end
-        local seqs = seqs_of(keys.ids, fields)
-        for index, seq in ipairs(seqs) do
-            if seq == 0 then return nil, {'UNKNOWN', retraction.ids[index]} end
-        end
-        table.sort(seqs)
-        for _, seq in ipairs(seqs) do
-            local last = found[#found]
-            if is_hidden(keys.hidden, seq) or (last and seq == last[2]) then
-                -- hidden before, or named twice
-            elseif last and seq == last[2] + 1 then
-                last[2] = seq
-            else
-                found[#found + 1] = {seq, seq}
-            end
-        end
-    end
-    return found, nil
 end
 
 -- The sums to write: by key, how much to add to which field; or nil and the reason.
@@ -227,16 +189,6 @@ local function write_runs(head, keys, runs)
     head.unfinished = redis.call('ZCARD', keys.unfinished)
 end
 
-local function write_hidden(head, keys, newly, revision)
-    local member = string.format('%016.0f', revision) .. ' ' .. written(newly)
-    redis.call('ZADD', keys.retractions, text(head.last_seq), member)
-    for _, range in ipairs(newly) do
-        hide(keys.hidden, range[1], range[2])
-        head.hidden = head.hidden + range[2] - range[1] + 1
-    end
-    head.retractions = head.retractions + 1
-end
-
 local function write(head, keys, commit, fresh, newly, sums)
     if next(sums) then
         write_sums(sums)
@@ -288,11 +240,9 @@ local function committed(head, keys, commit)
     if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
     local reason = check_runs(keys, commit)
     if reason then return reason end
-    local newly, sums = {}, nil
-    if commit.retraction then
-        newly, reason = newly_hidden(head, keys, commit.retraction)
-        if reason then return reason end
-    end
+    local newly, sums
+    newly, reason = newly_hidden(head, keys, commit.parts)
+    if reason then return reason end
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
     -- The creation of a session is a change even when it brings nothing.

@@ -33,6 +33,13 @@ local function set_fields(key, pairs_of_fields)
     end)
 end
 
+-- The seqs of events, 0 for one that is not stored.
+local function seqs_of(ids, fields)
+    local seqs = fields_of(ids, fields)
+    for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq or 0) end
+    return seqs
+end
+
 -- Entries of a tree
 
 -- A line of a tree: which session it is of, how long that lives without a write, which incarnation of the id it is, and its parent.
@@ -193,18 +200,6 @@ local function visible_ranges(hidden, last_seq, count)
     return found
 end
 
--- Writes that first..last is hidden now, joined with the ranges that it touches.
-local function hide(hidden, first, last)
-    local joined_first, joined_last = first, last
-    local before_first, before_last = range_before(hidden, first - 1)
-    local after = redis.call('ZRANGEBYSCORE', hidden, text(last + 1), text(last + 1))[1]
-    if before_last == first - 1 then joined_first = before_first else before_first = nil end
-    if after then joined_last = select(2, bounds_of(after)) end
-    redis.call('ZADD', hidden, text(joined_first), text(joined_first) .. '-' .. text(joined_last))
-    if before_first then redis.call('ZREM', hidden, text(before_first) .. '-' .. text(before_last)) end
-    if after then redis.call('ZREM', hidden, after) end
-end
-
 local function flat(ranges)
     local found = {}
     for _, range in ipairs(ranges) do
@@ -212,14 +207,6 @@ local function flat(ranges)
         found[#found + 1] = range[2]
     end
     return found
-end
-
-local function written(ranges)
-    local found = {}
-    for _, range in ipairs(ranges) do
-        found[#found + 1] = text(range[1]) .. '-' .. text(range[2])
-    end
-    return table.concat(found, ',')
 end
 
 -- The first events of `ranges`, oldest first: as many as make a page, and one at least.

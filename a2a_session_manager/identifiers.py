@@ -55,6 +55,13 @@ def checked_id(value: object, what: str = "id") -> str:
     return value
 
 
+def is_id(value: object) -> bool:
+    """Tell whether `value` may be an id."""
+    if type(value) is not str or not 0 < len(value) <= ID_CHARACTERS:
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _refuse_surrogates(value: str, what: str) -> None:
     try:
         value.encode()

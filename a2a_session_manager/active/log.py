@@ -162,6 +162,7 @@ class ActiveLog:
         provider: str | None = None,
         service_tier: str | None = None,
         batch: bool = False,
+        response_id: str | None = None,
         tool_calls: Sequence[object] | None = None,
         refusal: str | None = None,
         reasoning_content: str | None = None,
@@ -182,6 +183,8 @@ class ActiveLog:
             provider: who served the model, where that changes what a usage means; see `usage_from`.
             service_tier: what was asked for, such as "flex". What the usage says was served goes before it.
             batch: True where the request was one of a batch, which costs half of the price at most providers.
+            response_id: the provider's id of the response, such as `reply.id`, where the usage does not say it. The
+                session counts each response once, however often it is recorded; see TokenUsage.
             tool_calls: the calls in OpenAI's chat format, or as its client returns them; `append` takes others.
             refusal: what the model says in place of an answer that it refuses.
             reasoning_content: what the model thought, for models that want it back, such as DeepSeek's.
@@ -193,11 +196,13 @@ class ActiveLog:
         about: dict[str, Any] = {"metadata": metadata}
         if usage is not None:
             about["token_usage"] = recorded_usage(
-                usage, model=model, provider=provider, service_tier=service_tier, batch=batch
+                usage, model=model, provider=provider, service_tier=service_tier, batch=batch, response_id=response_id
             )
-        elif model is not None:
-            about["metadata"] = {"model": model, **({} if metadata is None else arguments.values("metadata", metadata))}
-            about["token_usage"] = missing_usage(model, provider)
+        elif model is not None or response_id:
+            about["token_usage"] = missing_usage(model or "", provider, response_id)
+            if model is not None:
+                known_metadata = {} if metadata is None else arguments.values("metadata", metadata)
+                about["metadata"] = {"model": model, **known_metadata}
         known = {
             "name": name,
             "tool_calls": None if tool_calls is None else list(arguments.items("tool_calls", tool_calls)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard
 
+from a2a_session_manager.identifiers import is_id
 from a2a_session_manager.models.money import MOST_PICO_USD
 from a2a_session_manager.models.token_usage import COUNTS_OF, INTS, TokenUsage, parts_fit
 from a2a_session_manager.pricing.context import CONTEXT
@@ -17,9 +18,12 @@ _DICT_OR_NONE = (dict, type(None))
 _FIELDS = tuple(TokenUsage.model_fields)
 # Fields from here on are written only where they say something: most usages have none of them.
 _ALWAYS = _FIELDS[: _FIELDS.index("details") + 1]
-_RARE = _FIELDS[len(_ALWAYS) :]
+_RARE = tuple(name for name in _FIELDS[len(_ALWAYS) :] if name != "response_id")
+# It comes last, and where the provider's answer is recorded as it came, it is there.
+_IN_ORDER = (*_RARE, "response_id")
 _NOTHING_RARE = tuple(TokenUsage.model_fields[name].default for name in _RARE)
 _ALL_RARE = frozenset(_RARE)
+_ALL_SILENT = frozenset(_IN_ORDER)
 
 
 def is_sound(usage: object) -> TypeGuard[TokenUsage]:
@@ -36,14 +40,15 @@ def silent_fields(usage: TokenUsage) -> frozenset[str]:
     """Return the names of the fields that a record of `usage` leaves out, because they say nothing."""
     held = usage.__dict__
     if tuple(map(held.get, _RARE)) == _NOTHING_RARE:
-        return _ALL_RARE
-    return frozenset(name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held.get(name) == nothing)
+        return _ALL_SILENT if held.get("response_id") is None else _ALL_RARE
+    silent = {name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held.get(name) == nothing}
+    return frozenset(silent if held.get("response_id") is not None else {*silent, "response_id"})
 
 
 @lru_cache(maxsize=1_024)
 def _is_in_order(names: tuple[str, ...]) -> bool:
     rare = names[len(_ALWAYS) :]
-    return names[: len(_ALWAYS)] == _ALWAYS and rare == tuple(name for name in _RARE if name in rare)
+    return names[: len(_ALWAYS)] == _ALWAYS and rare == tuple(name for name in _IN_ORDER if name in rare)
 
 
 def _are_sound(fields: Mapping[str, Any]) -> bool:
@@ -63,6 +68,7 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
         and isinstance(held("priced_by"), _TEXT_OR_NONE)
         and isinstance(held("details"), _DICT_OR_NONE)
         and (len(fields) == len(_ALWAYS) or _rare_are_sound(fields))
+        and ((response_id := held("response_id")) is None or is_id(response_id))
     )
 
 

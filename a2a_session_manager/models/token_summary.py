@@ -104,6 +104,11 @@ class TokenSummary(BaseModel):
         """How many requests are in no count of tokens, because their usage never came, or was not understood."""
         return self.total.requests_without_usage
 
+    @property
+    def repeated_requests(self) -> int:
+        """How many usages came again of a response that was counted already."""
+        return self.total.repeated_requests
+
     def plus(self, usage: Spent, *, source: str, run_id: str | None = None) -> TokenSummary:
         """Return this summary with one more usage folded in.
 

@@ -14,7 +14,8 @@ class TokenTally(TokenCounts):
 
     `requests` counts all requests. With `unpriced_requests` of them above 0, or `partially_priced_requests`, of which
     something has no price that is known, the cost is a lower bound. Nothing is known of `requests_without_usage` of
-    them, so that the tokens are a lower bound, too.
+    them, so that the tokens are a lower bound, too. `repeated_requests` are in no other sum, but for what they said
+    beyond the usages before: so often came a usage of a response that was counted already.
     """
 
     requests: Count = 0
@@ -22,6 +23,7 @@ class TokenTally(TokenCounts):
     cost_pico_usd: Count = 0
     partially_priced_requests: Count = 0
     requests_without_usage: Count = 0
+    repeated_requests: Count = 0
 
     @property
     def estimated_cost_usd(self) -> Decimal:

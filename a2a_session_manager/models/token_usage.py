@@ -8,8 +8,9 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
 
-from pydantic import AliasChoices, Field, StrictBool, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, StrictBool, model_validator
 
+from a2a_session_manager.identifiers import ID_CHARACTERS, is_id
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
@@ -36,6 +37,13 @@ UNPRICED = "unpriced"
 UNKNOWN: Final = "unknown"
 # `priced_by` of a cost that the provider reported.
 REPORTED = "reported"
+
+
+def _checked_response_id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError(f"an id of a response is valid Unicode of 1 to {ID_CHARACTERS} characters; None is for none")
+    return value
+
 
 _Counted = Annotated[Count, Field(le=MOST_COUNTED)]
 
@@ -75,6 +83,9 @@ class TokenUsage(TokenCounts):
     is what the last of several model calls in one request left in the context, such as after a compaction; None for a
     single call.
 
+    `response_id` is the provider's id of the response. A session counts each response once: a later usage of the same
+    one adds only what exceeds the earlier ones, count by count, and `repeated_requests` of the totals counts it.
+
     One usage counts up to a trillion. Raises InvalidEvent, which is a ValueError, where a part is larger than its
     whole, or a total is not the sum of its parts.
     """
@@ -102,6 +113,7 @@ class TokenUsage(TokenCounts):
     partially_priced: StrictBool = False
     unread_keys: tuple[str, ...] = ()
     context_tokens: _Counted | None = None
+    response_id: Annotated[str, AfterValidator(_checked_response_id)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from a2a_session_manager.usage.modifiers import said_of_serving
 from a2a_session_manager.usage.places import located, model_of
 from a2a_session_manager.usage.refusals import not_recognised
 from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
+from a2a_session_manager.usage.response_ids import kept_id, response_id_of
 from a2a_session_manager.usage.streams import merge
 from a2a_session_manager.usage.unread import unread_keys
 
@@ -36,6 +37,7 @@ def usage_from(
     provider: str | None = None,
     service_tier: str | None = None,
     batch: bool = False,
+    response_id: str | None = None,
 ) -> TokenUsage:
     """Return what `usage`, a provider's usage object or a reply that holds one, says as inclusive numbers.
 
@@ -49,10 +51,11 @@ def usage_from(
     is no usage, or no count.
     """
     asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
+    given_id = kept_id(response_id)
     if isinstance(usage, TokenUsage):
-        return _filled(_served(usage, asked), model, provider)
+        return _filled(_served(usage, asked), model, provider, given_id)
     if isinstance(usage, Mapping) and usage and _is_own(usage):
-        return _filled(_served(_own(usage), asked), model, provider)
+        return _filled(_served(_own(usage), asked), model, provider, given_id)
     found = located(usage)
     raw = plain(found.usage)
     convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
@@ -62,7 +65,8 @@ def usage_from(
         asked["processing"] = "batch"
     said = {**asked, **said_of_serving(raw, found.holder)}
     read = _read(raw, convention, provider, said, reported_cost(raw, found.holder), requests=found.requests)
-    return _filled(read, model or model_of(found.holder, raw), provider)
+    said_id = response_id_of(raw if found.holder is found.usage else found.holder, usage)
+    return _filled(read, model or model_of(found.holder, raw), provider, said_id or given_id)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -70,8 +74,8 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
 
     Providers stream totals so far: the largest value of each count holds, and nothing is added; a later 0 wipes out
     nothing. Events without usage are passed over. `model` and `provider` are those of `usage_from`; without a `model`
-    the events name it. Raises InvalidEvent when no event brings any usage. LangChain streams differences instead: add
-    its chunks up, and give `usage_from` the sum's `usage_metadata`.
+    the events name it. The first id of a response in the events is kept. Raises InvalidEvent when no event brings any
+    usage. LangChain streams differences instead: add its chunks up, and give `usage_from` the sum's `usage_metadata`.
     """
     if canonical_provider(provider) == "langchain":
         raise InvalidEvent(
@@ -79,6 +83,7 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
         )
     merged: dict[str, Any] = {}
     named: str | None = None
+    response_id: str | None = None
     said: dict[str, str] = {}
     cost = ReportedCost()
     for chunk in chunks:
@@ -90,6 +95,7 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
         beside = reported_cost({}, found.holder)
         cost = beside if any(beside) else cost
         named = named or model_of(found.holder, {})
+        response_id = response_id or response_id_of(found.holder, chunk)
     convention = convention_of(UsageReader(merged))
     if convention is None:
         raise InvalidEvent(
@@ -100,7 +106,7 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
     said.update(said_of_serving(merged, None))
     inside = reported_cost(merged, None)
     read = _read(merged, convention, provider, said, inside if any(inside) else cost)
-    return _filled(read, model or named, provider)
+    return _filled(read, model or named, provider, response_id)
 
 
 def _read(
@@ -139,8 +145,11 @@ def _is_own(usage: Mapping[str, Any]) -> bool:
 
 
 def _own(usage: Mapping[str, Any]) -> TokenUsage:
+    fields = dict(usage)
+    if isinstance(fields.get("response_id"), str):
+        fields["response_id"] = kept_id(fields["response_id"])
     try:
-        return TokenUsage.model_validate(dict(usage))
+        return TokenUsage.model_validate(fields)
     except ValidationError as error:
         # Providers have these names as well, and what a provider says is kept even where it contradicts itself.
         if _SHARED_NAMES.issuperset(usage):
@@ -157,10 +166,12 @@ def _served(usage: TokenUsage, asked: Mapping[str, str | None]) -> TokenUsage:
     return usage.model_copy(update=about) if about else usage
 
 
-def _filled(usage: TokenUsage, model: str | None, provider: str | None) -> TokenUsage:
+def _filled(usage: TokenUsage, model: str | None, provider: str | None, response_id: str | None) -> TokenUsage:
     about: dict[str, Any] = {}
     if model and not usage.model:
         about["model"] = model
     if provider is not None and usage.provider is None:
         about["provider"] = provider
+    if response_id is not None and usage.response_id is None:
+        about["response_id"] = response_id
     return with_fields(usage, about) if about else usage

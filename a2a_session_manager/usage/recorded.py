@@ -14,6 +14,7 @@ from a2a_session_manager.usage.modifiers import said_of_serving
 from a2a_session_manager.usage.places import located, model_of
 from a2a_session_manager.usage.provider_usage import usage_from
 from a2a_session_manager.usage.reported_cost import reported_cost
+from a2a_session_manager.usage.response_ids import kept_id, response_id_of
 
 # The key in `details` for the reason why nothing is known of a request.
 NOT_UNDERSTOOD = "not_understood"
@@ -28,6 +29,7 @@ def recorded_usage(
     provider: str | None = None,
     service_tier: str | None = None,
     batch: bool = False,
+    response_id: str | None = None,
 ) -> TokenUsage:
     """Return what `usage_from`, given the same, returns; where that finds a fault, a usage of which nothing is known.
 
@@ -35,21 +37,28 @@ def recorded_usage(
     that is reported counts. Raises InvalidEvent only for what is no object at all, such as a text.
     """
     try:
-        return usage_from(usage, model=model, provider=provider, service_tier=service_tier, batch=batch)
+        return usage_from(
+            usage, model=model, provider=provider, service_tier=service_tier, batch=batch, response_id=response_id
+        )
     except InvalidEvent as error:
         if fields_of(usage) is None:
             raise
         asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
-        return _unknown(usage, str(error), model, provider, asked)
+        return _unknown(usage, str(error), model, provider, asked, kept_id(response_id))
 
 
-def missing_usage(model: str, provider: str | None = None) -> TokenUsage:
+def missing_usage(model: str, provider: str | None = None, response_id: str | None = None) -> TokenUsage:
     """Return the usage of a request to `model`, served by `provider`, whose usage never came."""
-    return TokenUsage(model=model, provider=provider, basis=UNKNOWN)
+    return TokenUsage(model=model, provider=provider, basis=UNKNOWN, response_id=kept_id(response_id))
 
 
 def _unknown(
-    usage: object, reason: str, model: str | None, provider: str | None, asked: Mapping[str, str | None]
+    usage: object,
+    reason: str,
+    model: str | None,
+    provider: str | None,
+    asked: Mapping[str, str | None],
+    response_id: str | None,
 ) -> TokenUsage:
     found = located(usage)
     raw = plain(found.usage)
@@ -63,6 +72,7 @@ def _unknown(
         provider=provider,
         basis=UNKNOWN,
         details={**_kept(numbers), NOT_UNDERSTOOD: reason},
+        response_id=response_id_of(found.holder, usage) or response_id,
         **about,
     )
 

@@ -86,13 +86,14 @@ class StreamedAnswer:
             raise InvalidEvent(f"the answer {self._id!r} {reason}", event_id=self._id)
         return "".join(texts)
 
-    def set_usage(self, usage: object) -> None:
+    def set_usage(self, usage: object, *, response_id: str | None = None) -> None:
         """Set what the request used: a provider's usage object, or what else `usage_from` takes; the last call counts.
 
+        `response_id` is the provider's id of the response, where the usage does not say it; see `usage_from`.
         One that is not understood is kept as `ActiveSession.assistant` keeps it, and the answer is not lost. Raises
         InvalidEvent for what is no object at all.
         """
-        self._usage = recorded_usage(usage, model=self._model, provider=self._provider)
+        self._usage = recorded_usage(usage, model=self._model, provider=self._provider, response_id=response_id)
 
     async def __aenter__(self) -> Self:
         if self._stage != "new":

@@ -80,6 +80,7 @@ class Spend(BaseModel):
     unpriced_requests: int
     partially_priced_requests: int
     requests_without_usage: int
+    repeated_requests: int
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
@@ -93,6 +94,7 @@ class Spend(BaseModel):
             unpriced_requests=tally.unpriced_requests,
             partially_priced_requests=tally.partially_priced_requests,
             requests_without_usage=tally.requests_without_usage,
+            repeated_requests=tally.repeated_requests,
             prompt_tokens=tally.prompt_tokens,
             completion_tokens=tally.completion_tokens,
             total_tokens=tally.total_tokens,

@@ -20,16 +20,21 @@ def usage_event(
 ) -> SessionEvent[Any]:
     """Return the event with the usage of a response, be it that none was reported; `model` wins over the agent's."""
     named = model or _model_of(agent)
+    response_id = response.response_id
     # The framework puts 0 where the provider reported nothing.
     has_usage = response.usage.input_tokens or response.usage.output_tokens
-    metadata = {"agent": agent.name, "response_id": response.response_id}
+    metadata = {"agent": agent.name, "response_id": response_id}
     return SessionEvent(
         id=id,
         source=EventSource.LLM,
         type="model_response",
         task_id=run_id,
         metadata={name: value for name, value in metadata.items() if value is not None},
-        token_usage=recorded_usage(response.usage, model=named) if has_usage else missing_usage(named or ""),
+        token_usage=(
+            recorded_usage(response.usage, model=named, response_id=response_id)
+            if has_usage
+            else missing_usage(named or "", response_id=response_id)
+        ),
     )
 
 

@@ -47,7 +47,13 @@ class FileSessionStore(BaseSessionStore):
         reject_removed_options(removed)
         if durability not in _DURABILITIES:
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
-        super().__init__(FileBackend(_fixed(directory), durable=durability == "disk"), limits=limits, pricer=pricer)
+        self._directory = _fixed(directory)
+        super().__init__(FileBackend(self._directory, durable=durability == "disk"), limits=limits, pricer=pricer)
+
+    @property
+    def directory(self) -> Path:
+        """The directory with the sessions, absolute; it is created on first use."""
+        return self._directory
 
 
 def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:

@@ -1,0 +1,221 @@
+"""Every verb of the command line, as users run it: in a process of its own, on files and on Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from a2a_session_manager import SessionManager
+from a2a_session_manager.cli.app import run
+from tests.redis_servers.server import RedisServer
+
+_COMMAND = (sys.executable, "-m", "a2a_session_manager")
+_SECONDS = 60
+
+
+class Answer(NamedTuple):
+    """What a call printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def _call(url: str, *arguments: str) -> Answer:
+    done = subprocess.run(
+        [*_COMMAND, *arguments, "--store", url], capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line without a process of its own, where what matters is what it prints."""
+
+    def call(url: str, *arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["a2a-sessions", *arguments, "--store", url])
+        with pytest.raises(SystemExit) as left:
+            run()
+        status = left.value.code
+        assert isinstance(status, int)
+        return Answer(status, *capsys.readouterr())
+
+    return call
+
+
+def _on_terminal(url: str, *arguments: str) -> str:
+    """Return what a call prints on a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*_COMMAND, *arguments, "--store", url], stdout=theirs, stderr=theirs, close_fds=True
+    ) as call:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal's output is an error on Linux
+            while chunk := os.read(ours, 65_536):
+                shown += chunk
+        os.close(ours)
+        call.wait(_SECONDS)
+    return shown.decode()
+
+
+async def _fill(sessions: SessionManager) -> None:
+    async with sessions.open("trip", properties={"title": "To \x1b[31mOslo\u202e"}) as chat:
+        await chat.user("Two days in Oslo?")
+        async with chat.run(agent="planner") as run:
+            await run.tool("search", {"q": "oslo"}, result="rain", call_id="call-1")
+            await run.assistant(
+                "Oslo\x07 it is", model="gpt-4o", usage={"prompt_tokens": 1000, "completion_tokens": 20}
+            )
+            async with run.child("trip-hotels") as child:
+                await child.assistant("None", model="nobody-knows", usage={"prompt_tokens": 5, "completion_tokens": 1})
+                await child.tool("book", {"nights": 2}, call_id="call-2")
+    async with sessions.open("paris") as chat:
+        await chat.user("Bonjour")
+        await chat.assistant("Hello")
+        await chat.retract(last=1)
+
+
+async def _filled(url: str) -> None:
+    async with SessionManager.from_url(url) as sessions:
+        await _fill(sessions)
+        await _fill(sessions.namespace("acme"))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory with three sessions, and the same in the namespace `acme`."""
+    url = f"file:{tmp_path_factory.mktemp('cli')}/store"
+    asyncio.run(_filled(url))
+    return url
+
+
+@pytest.fixture(scope="module", params=["file", "redis"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The same sessions in a store of each kind that outlives a process."""
+    if request.param == "file":
+        return str(request.getfixturevalue("files"))
+    server: RedisServer = request.getfixturevalue("redis_server")
+    url = f"{server.url}?key_prefix=command-line-"
+    asyncio.run(_filled(url))
+    return url
+
+
+def test_every_verb_answers_programs_and_people(url: str) -> None:
+    listed = _call(url, "ls", "--json")
+    assert {row["id"] for row in listed.rows} == {"trip", "trip-hotels", "paris"}
+    trip = next(row for row in listed.rows if row["id"] == "trip")
+    assert (trip["title"], trip["last_seq"], trip["parent_id"]) == ("To \x1b[31mOslo\u202e", 4, None)
+    assert trip["usage"]["cost_pico_usd"] == 2_700_000_000
+    assert trip["usage"]["cost_usd"] == "0.0027"
+    assert _call(url, "ls", "--json", "--roots", "trip").rows == [trip]
+
+    head, *events = _call(url, "show", "trip", "--json").rows
+    assert head == trip
+    assert [event["seq"] for event in events] == [1, 2, 3, 4]
+    assert events[3]["message"] == "Oslo\x07 it is"
+    assert [event["retracted"] for event in _call(url, "show", "par", "--retracted", "--json").rows[1:]] == [
+        False,
+        True,
+    ]
+    assert [event["seq"] for event in _call(url, "tail", "trip", "--last", "2", "--json").rows] == [3, 4]
+
+    root, child = _call(url, "tree", "trip-h", "--json").rows
+    assert (root["id"], child["id"]) == ("trip", "trip-hotels")
+    assert root["tree"]["total_tokens"] == 1026
+    assert root["tree"]["is_lower_bound"]
+    assert not root["usage"]["is_lower_bound"]
+
+    *models, last = _call(url, "usage", "trip", "--tree", "--json").rows
+    assert {row["model"]: row["total_tokens"] for row in models} == {"gpt-4o": 1020, "nobody-knows": 6}
+    assert last["total"]["unpriced_requests"] == 1
+
+    counted = _call(url, "stats", "--json").rows[0]
+    assert [counted[name] for name in ("sessions", "roots", "events", "unfinished_runs")] == [3, 2, 8, 0]
+    assert counted["usage"]["total_tokens"] == 1026
+
+
+def test_check_says_what_is_wrong_by_its_status_and_repair_mends_it_in_one_namespace(url: str) -> None:
+    of_tenant = ("--namespace", "acme")
+    found = _call(url, "check", "--json", *of_tenant)
+    assert (found.status, [(row["id"], row["code"]) for row in found.rows]) == (1, [("trip-hotels", "closed_call")])
+    assert len(_call(url, "repair", "trip-hotels", "--json", *of_tenant).rows) == 1
+    assert _call(url, "repair", "trip-hotels", "--json", *of_tenant).rows == []
+    assert _call(url, "check", *of_tenant) == Answer(0, "", "")
+    assert _call(url, "check", "trip-hotels").status == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ls"], ["show", "trip"], ["tree", "trip"], ["usage", "trip"], ["stats"]], ids=str
+)
+def test_a_pipe_gets_neither_colours_nor_control_characters(url: str, arguments: Sequence[str]) -> None:
+    answer = _call(url, *arguments)
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out.strip()
+    assert all(char.isprintable() or char == "\n" for char in answer.out), repr(answer.out)
+
+
+def test_a_terminal_gets_colours_and_no_control_characters_of_what_is_stored(files: str) -> None:
+    shown = _on_terminal(files, "show", "trip")
+    assert "\x1b[" in shown
+    assert "To \\x1b[31mOslo\\u202e" in shown
+    assert "\x07" not in shown
+    assert "\x1b[31m" not in shown.replace("\\x1b[31m", "")
+
+
+def test_tail_follows_until_it_is_interrupted(url: str) -> None:
+    with subprocess.Popen(
+        [*_COMMAND, "tail", "paris", "--follow", "--last", "1", "--json", "--store", url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as call:
+        assert call.stdout is not None
+        assert json.loads(call.stdout.readline())["message"] == "Bonjour"
+        call.send_signal(signal.SIGINT)
+        _, errors = call.communicate(timeout=_SECONDS)
+    assert call.returncode == 130
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "nowhere"], "no session 'nowhere'"),
+        (["show", "t"], "several ids begin with 't'"),
+        (["repair", "trip-"], "no session 'trip-'"),
+        (["ls", "--cursor", "no cursor"], "cursor"),
+        (["ls", "--limit", "0"], "limit"),
+        (["no-such-verb"], "no-such-verb"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_stderr(called: Call, files: str, arguments: Sequence[str], words: str) -> None:
+    answer = called(files, *arguments)
+    assert (answer.status, answer.out) == (2, "")
+    assert words in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("wrong", ["fiel:./sessions", "memory:", "file:./not-there", "file:README.md", ""])
+def test_a_store_that_cannot_be_meant_is_refused_and_not_made(called: Call, wrong: str) -> None:
+    answer = called(wrong, "ls")
+    assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
+    assert not Path("not-there").exists()

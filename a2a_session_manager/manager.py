@@ -186,6 +186,17 @@ class SessionManager(AsyncResource):
         """
         return await self._store.retract(session, *event_ids, last=last, after=after, write_id=write_id)
 
+    async def restore(
+        self, session: Session[Any] | str, *event_ids: str, write_id: str | None = None, id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Show hidden events again in the default view, and return those that this call restored, oldest first.
+
+        Which ones is said in exactly one way: by `event_ids`, or by the `write_id` of the retraction to undo. `id` is
+        this call's own write id, which makes it repeatable. Raises InvalidSessionOperation for what was never hidden,
+        is unknown, or was claimed by `retract(last=)` and so comes back by id alone; see SessionStore.restore.
+        """
+        return await self._store.restore(session, *event_ids, write_id=write_id, id=id)
+
     async def edit(self, id: str, change: SessionEdit, *, last: int | None = 0) -> Session[Any]:
         """Read the session, call `change(session)`, and save what it changed; return what was saved.
 

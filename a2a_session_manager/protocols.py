@@ -185,6 +185,24 @@ class SessionStore(Protocol):
         Raises InvalidSessionOperation when none or several ways are used, and for an id that was never appended.
         """
 
+    async def restore(
+        self, session: Session[Any] | str, *event_ids: str, write_id: str | None = None, id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Show hidden events again in the default view, and return those that this call restored, oldest first.
+
+        Which ones is said in exactly one way. `event_ids` name them, however they were hidden. `write_id` is that of
+        the retraction to undo: all that it hid comes back, but for what was restored since, and perhaps hidden by
+        another. An event that is visible again already stays so and is not returned. Seqs, the usage and the first
+        results of retries stay; the events stand where they stood.
+
+        `id` is this call's own write id: a repeat restores nothing more and returns what the first call restored.
+        Without one, a retry after a lost reply restores nothing twice either, and returns what is left to restore.
+
+        Raises InvalidSessionOperation, and restores nothing, when none or both ways are used; for an event id that was
+        never appended or never hidden; for a write id that is not known or hid nothing; and for that of
+        `retract(last=)`, which claims events: whoever has them may have used them, and they come back by id alone.
+        """
+
     async def delete(
         self,
         session: Session[Any] | str,
@@ -305,7 +323,8 @@ class SessionStore(Protocol):
         """Yield every event with a seq above `after`, then each new one as it is committed, without gap or repetition.
 
         It never ends by itself. A retraction is yielded in its place among the events, as the hidden event with
-        `retracted=True`; one that was made right after the event `after` may be yielded once more on resuming there.
+        `retracted=True`, and so is a restoration, as the event that is visible again with `restored=True`; one that was
+        made right after the event `after` may be yielded once more on resuming there.
 
         Raises SessionNotFound when the session is deleted or expires, SessionConflict when it goes back in time (a
         restore, a failover that lost commits) or never had an event `after`, StoreUnavailable when the store is closed.

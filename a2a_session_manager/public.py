@@ -26,7 +26,7 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
@@ -97,6 +97,7 @@ __all__ = [
     "Pricer",
     "Prices",
     "RedisSessionStore",
+    "Restoration",
     "Retraction",
     "RunStatus",
     "Session",

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
-from a2a_session_manager.storage import commit_rules, heads, paging, ranges, records
+from a2a_session_manager.storage import commit_rules, heads, hiding, paging, ranges, records
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
 
@@ -41,8 +41,8 @@ CREATE INDEX IF NOT EXISTS by_root ON sessions (root);
 CREATE TABLE IF NOT EXISTS events (session INTEGER REFERENCES sessions ON DELETE CASCADE,
     seq INTEGER, revision INTEGER, id TEXT, data BLOB, PRIMARY KEY (session, seq), UNIQUE (session, id));
 CREATE TABLE IF NOT EXISTS writes (session INTEGER REFERENCES sessions ON DELETE CASCADE,
-    write_id TEXT, revision INTEGER, last_seq INTEGER, is_change INTEGER, hidden TEXT, after_seq INTEGER,
-    PRIMARY KEY (session, write_id));
+    write_id TEXT, revision INTEGER, last_seq INTEGER, is_change INTEGER, hidden TEXT, restored TEXT,
+    is_pop INTEGER, after_seq INTEGER, PRIMARY KEY (session, write_id));
 """
 
 
@@ -144,11 +144,8 @@ class SqliteBackend(Backend):
             return None
         head, final = row.head, min(after + limit, row.head.last_seq)
         events = self.events(row, after + 1, final) if after < final else []
-        query = "SELECT revision, after_seq, hidden FROM writes WHERE session = ? AND hidden != '[]' ORDER BY revision"
-        lines = self.all(query, row.number)
-        hid = [records.StoredRetraction(revision, place, spans(text)) for revision, place, text in lines]
         is_last = after + len(events) >= head.last_seq
-        shown = paging.retractions_of_page(hid, after, events, is_last=is_last)
+        shown = paging.retractions_of_page(self.retractions(row), after, events, is_last=is_last)
         return records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last, head.tag)
 
     @in_transaction
@@ -193,27 +190,39 @@ class SqliteBackend(Backend):
 
     def repeated(self, row: Row, commit: EncodedCommit) -> Receipt | None:
         """Answer a known write id with its first result."""
-        number = row.number
-        known = "SELECT revision, last_seq, is_change, hidden FROM writes WHERE session = ? AND write_id = ?"
-        for revision, last_seq, is_change, hidden in self.all(known, number, commit.write_id):
-            first = records.FirstResult(revision, last_seq, bool(is_change), spans(hidden))
-            return commit_rules.repeat(row.head, commit, first, partial(self.seq_of, number))
+        first = self.first_result(row, commit.write_id)
+        return first and commit_rules.repeat(row.head, commit, first, partial(self.seq_of, row.number))
+
+    def first_result(self, row: Row, write_id: str | None) -> records.FirstResult | None:
+        columns = "revision, last_seq, is_change, hidden, restored, is_pop"
+        known = f"SELECT {columns} FROM writes WHERE session = ? AND write_id = ?"
+        for revision, last_seq, is_change, *changed, is_pop in self.all(known, row.number, write_id):
+            hidden, restored = map(spans, changed)
+            return records.FirstResult(revision, last_seq, bool(is_change), hidden, restored, bool(is_pop))
         return None
+
+    def retractions(self, row: Row) -> list[records.StoredRetraction]:
+        query = "SELECT revision, after_seq, hidden, restored FROM writes WHERE session = ? AND %s ORDER BY revision"
+        lines = self.all(query % "(hidden != '[]' OR restored != '[]')", row.number)
+        return [records.StoredRetraction(at, place, spans(hid), spans(shown)) for at, place, hid, shown in lines]
 
     def write(self, row: Row, commit: EncodedCommit) -> Receipt:
         if (receipt := self.repeated(row, commit)) is not None:
             return receipt
         number, _, head = row
-        outcome = commit_rules.decide(head, commit, partial(self.seq_of, number))
+        history = hiding.NO_HISTORY
+        if commit.restoration is not None:
+            history = hiding.History(self.retractions(row), self.first_result(row, commit.restoration.write_id))
+        outcome = commit_rules.decide(head, commit, partial(self.seq_of, number), history)
         after = head.last_seq
         commit_rules.apply(head, commit, outcome)
         fresh = enumerate(outcome.fresh, after + 1)
         lines = [(number, seq, outcome.revision, event.id, event.data) for seq, event in fresh]
         self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", lines)
         if commit.write_id is not None:
-            *result, hidden = outcome.first_result
-            line = (number, commit.write_id, *result, json.dumps(hidden), after)
-            self.db.execute("INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?)", line)
+            *result, hidden, restored, is_pop = outcome.first_result
+            line = (number, commit.write_id, *result, json.dumps(hidden), json.dumps(restored), is_pop, after)
+            self.db.execute("INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", line)
         self.db.execute("UPDATE sessions SET head = ? WHERE number = ?", (encode_head(head), number))
         self.add_to_tree(row, outcome)
         return outcome.receipt

@@ -282,6 +282,21 @@ class ActiveLog:
         """
         return await self._writable.retract(self.session, *event_ids, last=last, after=after, write_id=write_id)
 
+    async def restore(
+        self, *event_ids: str, write_id: str | None = None, id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        """Show hidden events again in the conversation, and return those that this call restored, oldest first.
+
+        Which ones is said in exactly one way: by `event_ids`, however they were hidden, or by the `write_id` that the
+        retraction to undo was given. `id` is this call's own write id: a repeat restores nothing more and returns what
+        the first call restored. What is visible again already stays so and is not returned.
+
+        Raises InvalidSessionOperation, and restores nothing, when none or both ways are used; for an event id that was
+        never appended or never hidden; for a write id that is not known or hid nothing; and for that of
+        `retract(last=)`, which claims events: they come back by their ids alone.
+        """
+        return await self._writable.restore(self.session, *event_ids, write_id=write_id, id=id)
+
     async def set_state(
         self, values: Mapping[str, Any] | None = None, /, *, write_id: str | None = None, **keys: Any
     ) -> None:

@@ -36,6 +36,8 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
         token_usage: the usage of the model request that the event comes from.
         seq: the event's number in its session, 1, 2, 3 …, given by the store; None before it is stored.
         retracted: whether the event is hidden from the default view.
+        restored: whether `restore` or `follow` tells with it that the event is visible again. It is never stored, and
+            False wherever an event is read.
         is_repeat: whether a write brought the id again. Then this is the event that was stored before under it.
         message_error: why a stored message did not fit the `message_type` that a read asked for, and so is plain JSON.
             It is never stored.
@@ -55,6 +57,7 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
     token_usage: TokenUsage | None = None
     seq: int | None = None
     retracted: bool = False
+    restored: bool = False
     is_repeat: bool = False
     message_error: str | None = Field(default=None, exclude=True)
 
@@ -99,7 +102,12 @@ def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, 
 
 
 def with_seq(
-    event: SessionEvent[MessageT], seq: int, *, retracted: bool = False, is_repeat: bool = False
+    event: SessionEvent[MessageT],
+    seq: int,
+    *,
+    retracted: bool = False,
+    restored: bool = False,
+    is_repeat: bool = False,
 ) -> SessionEvent[MessageT]:
     """Return a copy of `event` with its place in the log; the original stays as it is."""
     # This is model_copy(update=…) made faster, since every append calls it. Parts of frozen events may be shared.
@@ -108,6 +116,7 @@ def with_seq(
     fields.update(event.__dict__)
     fields["seq"] = seq
     fields["retracted"] = retracted
+    fields["restored"] = restored
     fields["is_repeat"] = is_repeat
     put_fields_set(copy, event.__pydantic_fields_set__)
     put_extra(copy, event.__pydantic_extra__)

@@ -25,7 +25,9 @@ class SyncState:
         events: those in the session's list that are stored, by seq.
         hidden: ranges of seqs that were hidden through this object; `totals` still counts their events.
         retracted: all ranges of seqs that were hidden through this object, also those of events that are not counted
-            yet, since the answer to their append comes after that to the retraction.
+            yet, since the answer to their append comes after that to the retraction. What was restored through this
+            object is in none of them.
+        restored_at: the revision of the newest commit through this object that restored events.
         state, properties, runs: encoded bytes by key.
         totals: what all events up to `last_seq` and those in `events` spent.
         earlier_events: how many visible events a read with `last=` left out.
@@ -45,6 +47,7 @@ class SyncState:
     events: list[SessionEvent[Any]] = field(default_factory=list)
     hidden: list[tuple[int, int]] = field(default_factory=list)
     retracted: list[tuple[int, int]] = field(default_factory=list)
+    restored_at: int = 0
     state: dict[str, bytes] = field(default_factory=dict)
     properties: dict[str, bytes] = field(default_factory=dict)
     runs: dict[str, bytes] = field(default_factory=dict)

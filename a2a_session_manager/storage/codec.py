@@ -44,7 +44,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 LeftOut = set[str] | dict[str, Any]
 
 # A place is the store's to give; bytes do not hold it.
-_PLACE = {"seq", "retracted", "is_repeat", "message_error"}
+_PLACE = {"seq", "retracted", "restored", "is_repeat", "message_error"}
 
 
 def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -> EncodedEvent:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import hiding, ranges
-from a2a_session_manager.storage.hiding import FindSeq
+from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.records import (
     Counters,
     EncodedCommit,
@@ -23,23 +23,38 @@ from a2a_session_manager.storage.records import (
     HeadRecord,
     Range,
     Receipt,
+    StoredRetraction,
     Totals,
 )
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a commit will do: `fresh` events get the seqs after the head's last one, `hidden` is newly hidden."""
+    """What a commit will do: `fresh` events get the seqs after the head's last one.
+
+    `hidden` was visible before, and `restored` was hidden. `is_pop` is as in FirstResult.
+    """
 
     revision: int
     fresh: Sequence[EncodedEvent]
     hidden: tuple[Range, ...]
     receipt: Receipt
+    restored: tuple[Range, ...] = ()
+    is_pop: bool = False
 
     @property
     def first_result(self) -> FirstResult:
         """What a backend remembers under the commit's write id."""
-        return FirstResult(self.revision, self.receipt.last_seq, self.receipt.is_change, self.hidden)
+        receipt = self.receipt
+        return FirstResult(self.revision, receipt.last_seq, receipt.is_change, self.hidden, self.restored, self.is_pop)
+
+    @property
+    def retraction(self) -> StoredRetraction | None:
+        """What a backend adds to the session's retractions; None for a commit that hid and restored nothing."""
+        if not (self.hidden or self.restored):
+            return None
+        after_seq = self.receipt.last_seq - len(self.fresh)
+        return StoredRetraction(self.revision, after_seq, self.hidden, self.restored)
 
 
 def check_incarnation(head: HeadRecord, commit: EncodedCommit) -> None:
@@ -63,15 +78,17 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
         is_repeat=True,
         updated_at=head.updated_at,
         tag=head.tag if first.revision == head.revision else "",
+        restored=first.restored,
+        creation_id=head.creation_id,
     )
 
 
-def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcome:
-    """Return what `commit` does to `head`, or raise; nothing is changed.
+def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq, history: History = NO_HISTORY) -> Outcome:
+    """Return what `commit` does to `head`, or raise; nothing is changed. A restoration is decided by `history`.
 
     Raises EventsKnown when events are stored already, before anything else: a retry is never stale. Then
     SessionConflict for a stale guard (without the missed events: the verbs add them) and InvalidSessionOperation
-    for a run that would leave its end or an unknown event to retract.
+    for a run that would leave its end, an unknown event to retract, or what cannot be restored.
     """
     events = commit.events
     known = [find_seq(event.id) for event in events]
@@ -83,13 +100,21 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq) -> Outcom
     if commit.runs:
         _check_runs(head, commit)
     hidden = () if commit.retraction is None else hiding.newly_hidden(head, commit.retraction, find_seq)
+    restored: tuple[Range, ...] = ()
+    if commit.restoration is not None:
+        restored = hiding.newly_restored(head, commit.restoration, find_seq, history)
+    changed = hidden or restored
     # The creation of a session is a change even when it brings nothing.
-    is_change = bool(fresh or hidden or commit.state or commit.properties or commit.runs or head.revision == 0)
+    is_change = bool(fresh or changed or commit.state or commit.properties or commit.runs or head.revision == 0)
     revision = head.revision + is_change
-    updated_at = last_active(head, commit, hidden)
+    updated_at = last_active(head, commit, changed)
     tag = commit.tag if is_change else head.tag
-    receipt = Receipt(revision, head.last_seq + len(fresh), is_change, seqs, hidden, False, updated_at, tag)
-    return Outcome(revision, fresh, hidden, receipt)
+    last_seq = head.last_seq + len(fresh)
+    receipt = Receipt(
+        revision, last_seq, is_change, seqs, hidden, False, updated_at, tag, False, restored, head.creation_id
+    )
+    is_pop = commit.retraction is not None and commit.retraction.last is not None
+    return Outcome(revision, fresh, hidden, receipt, restored, is_pop)
 
 
 def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
@@ -113,17 +138,19 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
             head.unfinished.setdefault(run_id)
     if outcome.hidden:
         ranges.add(head.hidden, outcome.hidden)
+    if outcome.restored:
+        ranges.remove(head.hidden, outcome.restored)
     for event in outcome.fresh:
         if event.usage is not None:
             _count_usage(head, event)
 
 
-def last_active(head: HeadRecord, commit: EncodedCommit, hidden: Sequence[Range]) -> int:
-    """Return when the session of `head` was last active, after `commit`, which hides the ranges `hidden`.
+def last_active(head: HeadRecord, commit: EncodedCommit, changed: Sequence[Range]) -> int:
+    """Return when the session of `head` was last active, after `commit`, which hides or restores the seqs `changed`.
 
     Never earlier than before, whatever the writers' clocks say. What a session is created with is not yet activity.
     """
-    if head.revision == 0 or not (commit.events or hidden or commit.state or commit.runs):
+    if head.revision == 0 or not (commit.events or changed or commit.state or commit.runs):
         return head.updated_at
     return max(head.updated_at + 1, commit.written_at)
 

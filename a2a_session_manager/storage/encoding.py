@@ -10,7 +10,7 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models import arguments
-from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.change import Restoration, Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -21,6 +21,7 @@ from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     EncodedEvent,
+    EncodedRestoration,
     EncodedRetraction,
     StoredRun,
 )
@@ -142,6 +143,11 @@ def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None
     return EncodedRetraction(tuple(retraction.event_ids), retraction.last, retraction.after)
 
 
+def encode_restoration(restoration: Restoration | None) -> EncodedRestoration | None:
+    """Return the restoration as it goes to a backend."""
+    return None if restoration is None else EncodedRestoration(tuple(restoration.event_ids), restoration.write_id)
+
+
 def _encoded(
     events: Sequence[SessionEvent[Any]],
     change: SessionChange | None,
@@ -164,6 +170,7 @@ def _encoded(
         properties={**properties, **dict.fromkeys(change.unset_properties)},
         runs=encode_runs(change.runs, check, limits),
         retraction=encode_retraction(change.retraction),
+        restoration=encode_restoration(change.restoration),
         written_at=written_at,
     )
     check_commit(commit, limits)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.storage import ranges
+from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import EventDecoder
-from a2a_session_manager.storage.records import LogPage, Range, SessionKey, StoredEvent, StoredRetraction
+from a2a_session_manager.storage.range_reading import read_ranges
+from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
 
 # A follower reads the last event that it has seen again, to look whether it is still there: along with what follows
 # or, where it is larger than this, by itself and only when there is news.
 _MOST_BYTES_READ_AGAIN: Final = 32_000
 _BYTES_COMPARED: Final = 512
-# Hidden events that lie so close to each other are read together with what lies between them.
-_WIDEST_GAP: Final = 256
 
 
 async def follow(
@@ -48,7 +45,7 @@ async def follow(
                 yield await decoder.decode(stored)
             if retraction is not None:
                 retractions_seen = retraction.revision
-                async for event in read_ranges(backend, key, limits, retraction):
+                async for event in _changed_by(retraction, backend, key, limits, creation_id):
                     yield event
         seen.advance(page)
         if page.is_last:
@@ -61,40 +58,15 @@ async def follow(
             await asyncio.sleep(0)  # a long replay must not hold up the loop
 
 
-async def read_ranges(
-    backend: Backend, key: SessionKey, limits: StoreLimits, retraction: StoredRetraction
+async def _changed_by(
+    retraction: StoredRetraction, backend: Backend, key: SessionKey, limits: StoreLimits, creation_id: str
 ) -> AsyncGenerator[SessionEvent[Any], None]:
-    """Yield the events that a retraction hid, marked `retracted`, oldest first, a page at a time."""
-    hidden = retraction.hidden
-    decoder = EventDecoder(key.id, limits, hidden=hidden)
-    after = 0
-    while (at := bisect_right(hidden, after, key=_last_of)) < len(hidden):
-        after = max(after, hidden[at][0] - 1)
-        limit = _end_of_page(hidden, at, after + limits.page_events) - after
-        page = await backend.read_log(key, after=after, limit=limit, max_bytes=limits.page_bytes)
-        if page is None or not page.events:
-            raise SessionNotFound(key.id)
-        for event in page.events:
-            if not ranges.contains(hidden, event.seq):
-                continue
-            if not ranges.contains(page.hidden, event.seq):
-                raise SessionNotFound(key.id)  # deleted meanwhile; another session has the id by now
-            yield await decoder.decode(event)
-        after = page.events[-1].seq
-
-
-def _end_of_page(hidden: Sequence[Range], at: int, most: int) -> int:
-    """Return the last seq to read with the range `at`: ranges that lie close to each other are read together."""
-    end = min(hidden[at][1], most)
-    for first, last in islice(hidden, at + 1, None):
-        if first - end > _WIDEST_GAP or first > most:
-            break
-        end = min(last, most)
-    return end
-
-
-def _last_of(hidden: Range) -> int:
-    return hidden[1]
+    """Yield the events that one commit hid, then those that it restored, each marked so whatever became of it since."""
+    for changed, is_hidden in ((retraction.hidden, True), (retraction.restored, False)):
+        decoder = EventDecoder(key.id, limits)
+        async for _, stored in read_ranges(backend, key, limits, changed, creation_id):
+            event = await decoder.decode(stored)
+            yield with_seq(event, stored.seq, retracted=is_hidden, restored=not is_hidden)
 
 
 class _Seen:

@@ -29,6 +29,11 @@ def add(ranges: list[Range], new: Iterable[Range]) -> None:
         ranges[start:end] = [(first, last)]
 
 
+def remove(ranges: list[Range], gone: Iterable[Range]) -> None:
+    """Take `gone` out of `ranges` (merged), in place."""
+    ranges[:] = subtract(ranges, merged(gone))
+
+
 def size(ranges: Iterable[Range]) -> int:
     """Return how many seqs `ranges` (merged) hold."""
     return sum(last - first + 1 for first, last in ranges)
@@ -49,6 +54,11 @@ def after_hidden(ranges: Sequence[Range], seq: int) -> int:
 def subtract(ranges: Sequence[Range], hidden: Sequence[Range]) -> list[Range]:
     """Return the parts of `ranges` (merged) that are not in `hidden`."""
     return [gap for first, last in ranges for gap in gaps(first, last, hidden)]
+
+
+def common(ranges: Sequence[Range], others: Sequence[Range]) -> list[Range]:
+    """Return the parts of `ranges` that are in `others` (both merged), too."""
+    return subtract(ranges, subtract(ranges, others))
 
 
 def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:

@@ -55,6 +55,13 @@ class EncodedRetraction(NamedTuple):
     after: int | None = None
 
 
+class EncodedRestoration(NamedTuple):
+    """Which hidden events to show again: by their ids, or as what the commit of a write id hid; one of the two."""
+
+    event_ids: tuple[str, ...] = ()
+    write_id: str | None = None
+
+
 class Guard(NamedTuple):
     """What a write expects of the session: its revision and, unless it is "", the tag of its last commit."""
 
@@ -85,6 +92,7 @@ class EncodedCommit:
     properties: Mapping[str, bytes | None] = field(default_factory=dict)
     runs: Mapping[str, StoredRun] = field(default_factory=dict)
     retraction: EncodedRetraction | None = None
+    restoration: EncodedRestoration | None = None
     written_at: int = 0
     write_id: str | None = None
     expected_revision: int | None = None
@@ -105,7 +113,12 @@ class EncodedCommit:
     @property
     def brings_more(self) -> bool:
         """True for a commit that has anything beside events."""
-        return bool(self.state or self.properties or self.runs or self.retraction is not None)
+        return bool(self.state or self.properties or self.runs) or self.changes_hidden
+
+    @property
+    def changes_hidden(self) -> bool:
+        """True for a commit that hides events, or shows hidden ones again."""
+        return self.retraction is not None or self.restoration is not None
 
     @property
     def size(self) -> int:
@@ -117,7 +130,8 @@ class EncodedCommit:
             for values in (self.state, self.properties):
                 size += sum(len(key) + len(data or b"") for key, data in values.items())
             size += sum(len(run_id) + len(run.data) for run_id, run in self.runs.items())
-            size += sum(map(len, self.retraction.event_ids)) if self.retraction is not None else 0
+            for chosen in (self.retraction, self.restoration):
+                size += sum(map(len, chosen.event_ids)) if chosen is not None else 0
         return size
 
     @property
@@ -163,6 +177,8 @@ class Receipt(NamedTuple):
         updated_at: when the session was last active, in microseconds since the epoch.
         tag: that of the session's last commit; "" when it is unknown.
         was_sent_before: an earlier try of this very call, whose answer was lost, may have made the commit.
+        restored: the seqs that this commit showed again.
+        creation_id: the incarnation of the session; None may stand in that of a commit that hid and restored nothing.
     """
 
     revision: int
@@ -174,6 +190,8 @@ class Receipt(NamedTuple):
     updated_at: int = 0
     tag: str = ""
     was_sent_before: bool = False
+    restored: Sequence[Range] = ()
+    creation_id: str | None = None
 
 
 class EventsKnown(SessionManagerError):
@@ -196,12 +214,17 @@ class EventsKnown(SessionManagerError):
 
 
 class FirstResult(NamedTuple):
-    """What a store remembers for a write id, to answer it again."""
+    """What a store remembers for a write id, to answer it again, and to undo its retraction.
+
+    `is_pop` tells that it claimed the newest events by `last=`.
+    """
 
     revision: int
     last_seq: int
     is_change: bool
     hidden: tuple[Range, ...]
+    restored: tuple[Range, ...] = ()
+    is_pop: bool = False
 
 
 class StoredEvent(NamedTuple):
@@ -213,11 +236,12 @@ class StoredEvent(NamedTuple):
 
 
 class StoredRetraction(NamedTuple):
-    """A retraction by the commit `revision`; its place in the log is after the event `after_seq`."""
+    """What the commit `revision` hid, and what it restored; its place in the log is after the event `after_seq`."""
 
     revision: int
     after_seq: int
     hidden: tuple[Range, ...]
+    restored: tuple[Range, ...] = ()
 
 
 @dataclass(slots=True)
@@ -283,7 +307,8 @@ class LogPage(NamedTuple):
     Attributes:
         creation_id, revision: those of the session.
         events: in order, hidden ones too.
-        retractions: those made from the page's start until before its last event; on the last page, all later ones too.
+        retractions: those made from the page's start until before its last event, restorations too, in the order of
+            their commits; on the last page, all later ones too.
         hidden: the seqs of all events that are hidden now.
         is_last: there are no events after these.
         tag: that of the session's last commit. A backend that has none returns ""; then a follower does not notice when

@@ -197,6 +197,8 @@ class Repeats:
     def _answered(self, receipt: Receipt) -> tuple[Receipt, list[Any]]:
         """Return the receipt with the seqs of all events, and the events in the order in which they were given."""
         new = dict(zip([event.id for event in self._commit.events], receipt.seqs, strict=True))
+        # The events of a repeat were read after it; those of another commit before it.
+        hidden, restored = ((), ()) if receipt.is_repeat else (receipt.hidden, receipt.restored)
         answered: list[SessionEvent[Any]] = []
         for place, event in enumerate(self._events):
             first = self._given[event.id]
@@ -205,7 +207,8 @@ class Repeats:
                 answered.append(with_seq(first.event, new[event.id], is_repeat=first.place != place))
                 continue
             seq = stored.seq or 0
-            is_hidden = stored.retracted or ranges.contains(receipt.hidden, seq)
+            was_hidden = stored.retracted and not ranges.contains(restored, seq)
+            is_hidden = was_hidden or ranges.contains(hidden, seq)
             is_repeat = stored.is_repeat or first.place != place
             answered.append(with_seq(stored, seq, retracted=is_hidden, is_repeat=is_repeat))
         return receipt._replace(seqs=[event.seq or 0 for event in answered]), answered

@@ -79,6 +79,21 @@ async def apply_receipt(
     session._put_times(sync)
 
 
+def is_next_to_hide(session: Session[Any], receipt: Receipt) -> bool:
+    """Tell whether what a commit hid is hidden still, as far as this session has heard; what it restored is unread."""
+    sync = session._sync
+    is_late = sync is not None and receipt.revision < sync.restored_at
+    return not (receipt.restored or receipt.is_repeat or is_late)
+
+
+def begin_to_restore(session: Session[Any], receipt: Receipt) -> None:
+    """Note before the first read of the log what a commit restored: what is hidden from now on is hidden later."""
+    sync = session._sync
+    if sync is not None and receipt.restored:
+        sync.restored_at = max(sync.restored_at, receipt.revision)
+        ranges.remove(sync.retracted, receipt.restored)
+
+
 def advance(sync: SyncState, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> None:
     """Bring `sync` to where `commit` has left the session, but for its events; `totals` are the new ones."""
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.

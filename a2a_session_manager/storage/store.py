@@ -13,7 +13,7 @@ from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
-from a2a_session_manager.models.change import CommitResult, Retraction, SessionChange
+from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
@@ -151,7 +151,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         on_repeat: RepeatPolicy = "refuse",
     ) -> CommitResult:
         target, events = self._target(session), _checked_change(change).events
-        receipt, new = await writes.commit_change(
+        receipt, new, changed = await writes.commit_change(
             target,
             session,
             events,
@@ -161,8 +161,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
             write_id=write_id,
             on_repeat=on_repeat,
         )
-        hidden = await writes.hidden_events(target, receipt) if receipt.hidden else []
-        return CommitResult(receipt.revision, receipt.last_seq, new, hidden)
+        return CommitResult(receipt.revision, receipt.last_seq, new, [*changed.retracted], [*changed.restored])
 
     async def append(
         self,
@@ -172,7 +171,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         on_repeat: RepeatPolicy = "refuse",
     ) -> list[SessionEvent[Any]]:
         target, revision = self._target(session), expected_revision
-        _, new = await writes.commit_change(
+        _, new, _ = await writes.commit_change(
             target, session, events, None, self._pricer, expected_revision=revision, on_repeat=on_repeat
         )
         return new
@@ -187,6 +186,12 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
     ) -> list[SessionEvent[Any]]:
         change = SessionChange(retraction=Retraction(event_ids, last, after))
         return (await self.commit(session, change, write_id=write_id)).retracted
+
+    async def restore(
+        self, session: Session[Any] | str, *event_ids: str, write_id: str | None = None, id: str | None = None
+    ) -> list[SessionEvent[Any]]:
+        change = SessionChange(restoration=Restoration(event_ids, write_id))
+        return (await self.commit(session, change, write_id=id)).restored
 
     async def delete(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
@@ -15,7 +15,8 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
-from a2a_session_manager.storage import conflicts, following, repeats
+from a2a_session_manager.storage import conflicts, repeats
+from a2a_session_manager.storage.changed_events import ChangedEvents, read_changed
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.priced_events import brings_usage, priced_events
 from a2a_session_manager.storage.records import (
@@ -23,10 +24,17 @@ from a2a_session_manager.storage.records import (
     EncodedCommit,
     EventsKnown,
     Receipt,
-    StoredRetraction,
 )
-from a2a_session_manager.storage.session_sync import apply_receipt, place_events, tag_of
+from a2a_session_manager.storage.session_sync import (
+    apply_receipt,
+    begin_to_restore,
+    is_next_to_hide,
+    place_events,
+    tag_of,
+)
 from a2a_session_manager.storage.target import Target
+
+NOTHING_CHANGED: Final = ChangedEvents()
 
 
 async def commit_change(
@@ -39,10 +47,10 @@ async def commit_change(
     expected_revision: int | None,
     write_id: str | None = None,
     on_repeat: RepeatPolicy,
-) -> tuple[Receipt, list[SessionEvent[Any]]]:
+) -> tuple[Receipt, list[SessionEvent[Any]], ChangedEvents]:
     """Commit `events` and what else `change` says, and bring the session in step.
 
-    Returns the receipt and the events as they are stored.
+    Returns the receipt, the events as they are stored, and those that the commit hid and restored.
     """
     if on_repeat not in ("refuse", "keep"):
         raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
@@ -51,16 +59,38 @@ async def commit_change(
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)
     receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")
+    if receipt.hidden or receipt.restored:
+        return receipt, new, await _with_changed(target, session, commit, receipt, new)
     # A session that was saved to another place meanwhile knows nothing of this commit.
     if isinstance(session, str) or session.creation_id != target.creation_id:
-        return receipt, new
+        return receipt, new, NOTHING_CHANGED
     revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
     may_be_next = commit.is_append and receipt.is_change
     if not may_be_next or not session._take_next(
         new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
     ):
         await apply_receipt(session, commit, receipt, new, target.limits)
-    return receipt, new
+    return receipt, new, NOTHING_CHANGED
+
+
+async def _with_changed(
+    target: Target,
+    session: Session[Any] | str,
+    commit: EncodedCommit,
+    receipt: Receipt,
+    new: Sequence[SessionEvent[Any]],
+) -> ChangedEvents:
+    """Bring the session in step with a commit that hid or restored events; return these."""
+    if isinstance(session, str) or session.creation_id != target.creation_id:
+        return await read_changed(target, receipt)
+    if is_next_to_hide(session, receipt):
+        await apply_receipt(session, commit, receipt, new, target.limits)
+        return await read_changed(target, receipt)
+    begin_to_restore(session, receipt)
+    changed = await read_changed(target, receipt)
+    now = receipt._replace(hidden=changed.hidden)
+    await apply_receipt(session, commit, now, [*new, *changed.shown], target.limits)
+    return changed
 
 
 async def send(
@@ -100,10 +130,3 @@ def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> 
     backend, key, limits, _ = target
     begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
     return finish(begun, patience=limits.cancel_seconds)
-
-
-async def hidden_events(target: Target, receipt: Receipt) -> list[SessionEvent[Any]]:
-    """Return the events that a commit hid, oldest first."""
-    retraction = StoredRetraction(receipt.revision, receipt.last_seq, tuple(receipt.hidden))
-    hidden = following.read_ranges(target.backend, target.key, target.limits, retraction)
-    return [event async for event in hidden]

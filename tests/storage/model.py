@@ -19,6 +19,13 @@ class Row(NamedTuple):
     revision: int
 
 
+class Hiding(NamedTuple):
+    """What a retraction hid, and whether it claimed the newest events."""
+
+    seqs: set[int]
+    is_pop: bool
+
+
 @dataclass
 class PlainSession:
     """One session, stored the slow and obvious way."""
@@ -29,10 +36,15 @@ class PlainSession:
     revision: int = 0
     active: int = 0  # how often events, runs, state or retractions came after the birth
     log: list[Row] = field(default_factory=list)
-    hidden: set[int] = field(default_factory=set)
+    hider: dict[int, str] = field(default_factory=dict)  # by hidden seq, the write that hid it
+    hidings: dict[str, Hiding] = field(default_factory=dict)  # by write id
     state: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     run_ids: dict[str, str] = field(default_factory=dict)  # of events that are a run's, by event id
+
+    @property
+    def hidden(self) -> set[int]:
+        return set(self.hider)
 
     @property
     def visible(self) -> list[int]:
@@ -55,6 +67,9 @@ class PlainSession:
         names = [event_id for event_id, _, _ in events]
         return [self.seq_of(name) is not None or name in names[:place] for place, name in enumerate(names)]
 
+    def was_hidden(self, seq: int) -> bool:
+        return any(seq in hiding.seqs for hiding in self.hidings.values())
+
     def refuses_run(self, run_id: str, status: str) -> bool:
         before = self.runs.get(run_id, status)
         return before != status and (before in FINAL or status == "pending")
@@ -67,19 +82,25 @@ class PlainSession:
         unset_state: Iterable[str] = (),
         runs: Mapping[str, str] | None = None,
         hide: Iterable[int] = (),
+        show: Iterable[int] = (),
+        write_id: str = "",
+        is_pop: bool = False,
     ) -> list[int]:
         """Do it all as one step; return the seqs of the events, known ones with their old seq."""
-        newly = set(hide) - self.hidden
+        newly, shown = set(hide) - self.hidden, set(show) & self.hidden
         unset = list(unset_state)
         fresh = {event_id for event_id, _, _ in events if self.seq_of(event_id) is None}
         is_birth = not self.revision
-        if fresh or newly or set_state or unset or runs or is_birth:
+        if fresh or newly or shown or set_state or unset or runs or is_birth:
             self.revision += 1
             self.active += not is_birth
         for event_id, message, tokens in events:
             if self.seq_of(event_id) is None:
                 self.log.append(Row(event_id, message, tokens, self.revision))
-        self.hidden |= newly
+        self.hider = {seq: write for seq, write in self.hider.items() if seq not in shown}
+        self.hider |= dict.fromkeys(newly, write_id)
+        if write_id:
+            self.hidings[write_id] = Hiding(newly, is_pop)
         self.state |= set_state or {}
         for key in unset:
             self.state.pop(key, None)

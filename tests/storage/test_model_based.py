@@ -305,6 +305,37 @@ class StoreMachine(RuleBasedStateMachine):
         self.retract(id, Retraction(after=after), lambda plain: {seq for seq in plain.visible if seq > after})
 
     @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data())
+    def restore_by_id(self, data: st.DataObject) -> None:
+        session_id = self.known_id(data)
+        plain = self.model.sessions[session_id]
+        few = sorted(plain.hidden)[:4]
+        known = [plain.log[seq - 1].id for seq in few]
+        some = data.draw(st.lists(st.sampled_from(known) if known else event_ids, min_size=1, max_size=3))
+        some += data.draw(st.lists(event_ids, max_size=1))
+        seqs = [plain.seq_of(event_id) for event_id in some]
+        if None in seqs or not all(plain.was_hidden(seq) for seq in seqs if seq):
+            self.refused(InvalidSessionOperation, self.store.restore(session_id, *some))
+        else:
+            shown = {seq for seq in seqs if seq in plain.hidden}
+            self.restore(session_id, plain, *some, write_id=None, shown={seq for seq in shown if seq})
+
+    @precondition(lambda self: any(plain.hidings for plain in self.model.sessions.values()))
+    @rule(data=st.data())
+    def restore_by_write(self, data: st.DataObject) -> None:
+        """What a retraction hid comes back, but for what another one has hidden since; never what a pop claimed."""
+        having = sorted(plain.id for plain in self.model.sessions.values() if plain.hidings)
+        session_id = data.draw(st.sampled_from(having))
+        plain = self.model.sessions[session_id]
+        write_id = data.draw(st.sampled_from(sorted(plain.hidings)))
+        hiding = plain.hidings[write_id]
+        if hiding.is_pop or not hiding.seqs:
+            self.refused(InvalidSessionOperation, self.store.restore(session_id, write_id=write_id))
+        else:
+            shown = {seq for seq, write in plain.hider.items() if write == write_id}
+            self.restore(session_id, plain, write_id=write_id, shown=shown)
+
+    @precondition(lambda self: self.model.sessions)
     @rule(data=st.data(), exchange=exchanges)
     def use_tools(self, data: st.DataObject, exchange: list[tuple[str, str | None, bool]]) -> None:
         session_id = self.known_id(data)
@@ -483,11 +514,24 @@ class StoreMachine(RuleBasedStateMachine):
             self.refused(SessionNotFound, self.store.commit(id, change))
             return
         newly = choose(plain) - plain.hidden
-        result = self.run(self.store.commit(id, change))
+        write_id = self.fresh("hid")
+        result = self.run(self.store.commit(self.target(id, plain), change, write_id=write_id))
         assert [event.seq for event in result.retracted] == sorted(newly)
         assert all(event.retracted for event in result.retracted)
-        self.model.append(id, hide=newly)
+        self.model.append(id, hide=newly, write_id=write_id, is_pop=retraction.last is not None)
         assert result.revision == plain.revision
+
+    def restore(self, id: str, plain: PlainSession, *event_ids: str, write_id: str | None, shown: set[int]) -> None:
+        own = self.fresh("restored")
+        for _ in range(2):  # the second is a repeat
+            restored = self.run(self.store.restore(self.target(id, plain), *event_ids, write_id=write_id, id=own))
+            assert [(event.seq, event.restored) for event in restored] == [(seq, True) for seq in sorted(shown)]
+        self.model.append(id, show=shown)
+
+    def target(self, id: str, plain: PlainSession) -> Session[Any] | str:
+        """Return the handle that is held, if it is of the session that is there now."""
+        life, handle = self.held.get(id, (0, None))
+        return id if handle is None or life != plain.life else handle
 
     def known_id(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.model.sessions)))

@@ -75,13 +75,15 @@ def sse_frame(event: str, data: Any, *, id: int | None = None) -> bytes:
 
 
 async def event_frame(event: SessionEvent[Any]) -> bytes:
-    """Return the frame of a stored event: `event: event` with its seq as id, or `event: retracted`.
+    """Return the frame of a stored event: `event: event` with its seq as id, or `event: retracted` or `restored`.
 
-    A retraction has no id: its event's seq is an old one, and a client that resumed there would get again what came
+    These two have no id: their event's seq is an old one, and a client that resumed there would get again what came
     since.
     """
     data = await json_bytes(event, [event.message, event.metadata])
-    return _frame("retracted", data, None) if event.retracted else _frame("event", data, event.seq)
+    if event.retracted or event.restored:
+        return _frame("retracted" if event.retracted else "restored", data, None)
+    return _frame("event", data, event.seq)
 
 
 def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = PING_SECONDS) -> EventStream:

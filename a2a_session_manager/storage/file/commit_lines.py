@@ -48,12 +48,15 @@ class CommitLine(NamedTuple):
     first_seq: int
     hidden: tuple[tuple[int, int], ...]
     creation: CreationRecord | None
+    restored: tuple[tuple[int, int], ...] = ()
+    is_pop: bool = False
 
     @property
     def is_change(self) -> bool:
         """False for a commit that changed nothing, and was written for its write id alone."""
         commit = self.commit
-        return bool(self.creation or commit.events or self.hidden or commit.state or commit.properties or commit.runs)
+        changed = self.hidden or self.restored
+        return bool(self.creation or commit.events or changed or commit.state or commit.properties or commit.runs)
 
 
 def creation_record(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> CreationRecord:
@@ -77,14 +80,16 @@ def encode_line(
     fresh: Sequence[EncodedEvent],
     *,
     hidden: Sequence[Range] = (),
+    restored: Sequence[Range] = (),
+    is_pop: bool = False,
     creation: CreationRecord | None = None,
 ) -> bytes:
-    """Return the payload that records what `commit` did: the events that were new, and what it hid.
+    """Return the payload that records what `commit` did: the events that were new, what it hid and what it restored.
 
     Only what is not empty is written.
     """
     is_plain = creation is None and commit.write_id is None and commit.is_append
-    more = b"" if is_plain else _more_of(commit, hidden, creation)
+    more = b"" if is_plain else _more_of(commit, hidden, restored, creation, is_pop=is_pop)
     numbers = (revision, first_seq, commit.written_at, commit.tag.encode(), more)
     if not fresh:
         return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b}' % numbers
@@ -93,7 +98,14 @@ def encode_line(
     return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b,"e":%b}\t%b' % (*numbers, described, data)
 
 
-def _more_of(commit: EncodedCommit, hidden: Sequence[Range], creation: CreationRecord | None) -> bytes:
+def _more_of(
+    commit: EncodedCommit,
+    hidden: Sequence[Range],
+    restored: Sequence[Range],
+    creation: CreationRecord | None,
+    *,
+    is_pop: bool,
+) -> bytes:
     """Return what the header of a line that is more than new events says beside them."""
     fields: dict[str, Any] = {}
     if creation is not None:
@@ -104,6 +116,8 @@ def _more_of(commit: EncodedCommit, hidden: Sequence[Range], creation: CreationR
         "properties": _texts(commit.properties),
         "runs": {run_id: [run.status, run.data.decode()] for run_id, run in commit.runs.items()},
         "hidden": hidden,
+        "restored": restored,
+        "pop": is_pop and commit.write_id is not None,
     }
     # A write id may be empty text, which is one.
     written = {name: value for name, value in fields.items() if value or value == ""}
@@ -130,9 +144,9 @@ def decode_line(payload: bytes) -> CommitLine:
     runs = header.get("runs", {})
     commit.runs = {run_id: StoredRun(status, text.encode()) for run_id, (status, text) in runs.items()}
     commit.write_id = header.get("w")
-    hidden = tuple((first, last) for first, last in header.get("hidden", ()))
+    hidden, restored = (tuple((first, last) for first, last in header.get(name, ())) for name in ("hidden", "restored"))
     creation = creation_from(header["birth"]) if "birth" in header else None
-    return CommitLine(commit, header["r"], header["s"], hidden, creation)
+    return CommitLine(commit, header["r"], header["s"], hidden, creation, restored, "pop" in header)
 
 
 class UnknownFormatError(ValueError):

@@ -56,7 +56,7 @@ def _write_log(
     if creation.parent is not None:
         root_creation_id = tree.sessions[tree.root.id].creation_id
     record = creation_record(log.key, creation, head, root_creation_id)
-    payload = encode_line(commit, outcome.revision, 1, outcome.fresh, hidden=outcome.hidden, creation=record)
+    payload = encode_line(commit, outcome.revision, 1, outcome.fresh, is_pop=outcome.is_pop, creation=record)
     new = directory.new_path(creation.creation_id)
     directory.make_folder(log.path.parent)
     # The log is held until the tree names it, so that nobody takes it for what a cut-off creation left.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
-from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage import commit_rules, heads, ranges
 from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framed_file import FramedFile
@@ -115,6 +115,10 @@ class LogFile(FramedFile):
         if head is None or line.first_seq != head.last_seq + 1 or line.revision - head.revision != line.is_change:
             raise ValueError("its numbers leave a gap")
         check_ranges(line.hidden, head.last_seq)
+        if line.restored:
+            check_ranges(line.restored, head.last_seq)
+            if ranges.subtract(line.restored, head.hidden):
+                raise ValueError("restored what was not hidden")
         self._check_is_new(line.commit)
         self.note(line.commit, _outcome(head, line), frame.start)
 
@@ -168,11 +172,11 @@ class LogFile(FramedFile):
         """Bring the head to where `outcome` says; the record of the commit is at `start`."""
         head = self.head
         assert head is not None, "only a log that exists takes commits"
-        before = head.last_seq
+        first_seq = head.last_seq + 1
         commit_rules.apply(head, commit, outcome)
-        self.index.note_events(outcome.fresh, before + 1, start)
-        if outcome.hidden:
-            self.retractions.append(StoredRetraction(outcome.revision, before, outcome.hidden))
+        self.index.note_events(outcome.fresh, first_seq, start)
+        if (retraction := outcome.retraction) is not None:
+            self.retractions.append(retraction)
         if commit.write_id is not None:
             self.index.note_write(commit.write_id, outcome.first_result, start)
 
@@ -234,8 +238,8 @@ def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:
     events = line.commit.events
     last_seq = head.last_seq + len(events)
     seqs = range(head.last_seq + 1, last_seq + 1)
-    updated_at = commit_rules.last_active(head, line.commit, line.hidden)
+    updated_at = commit_rules.last_active(head, line.commit, line.hidden or line.restored)
     receipt = Receipt(
         line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at, tag=line.commit.tag
     )
-    return commit_rules.Outcome(line.revision, events, line.hidden, receipt)
+    return commit_rules.Outcome(line.revision, events, line.hidden, receipt, line.restored, line.is_pop)

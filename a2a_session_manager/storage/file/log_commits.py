@@ -10,6 +10,7 @@ from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import EncodedCommit, Receipt
 
 
@@ -74,14 +75,22 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
         seqs = log.find_seqs(_named_events(commit))
         if (receipt := _repeated(log, commit, seqs)) is not None:
             return receipt, None
-        outcome = commit_rules.decide(head, commit, seqs.get)
+        outcome = commit_rules.decide(head, commit, seqs.get, _history(log, commit))
     except SessionManagerError as error:
         if isinstance(error, CorruptSession):
             raise
         return error, None
     if not outcome.receipt.is_change and commit.write_id is None:
         return outcome.receipt, None
-    payload = encode_line(commit, outcome.revision, head.last_seq + 1, outcome.fresh, hidden=outcome.hidden)
+    payload = encode_line(
+        commit,
+        outcome.revision,
+        head.last_seq + 1,
+        outcome.fresh,
+        hidden=outcome.hidden,
+        restored=outcome.restored,
+        is_pop=outcome.is_pop,
+    )
     log.note(commit, outcome, start)
     return outcome.receipt, payload
 
@@ -90,6 +99,14 @@ def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> R
     assert log.head is not None, "only a log that exists knows write ids"
     first = None if commit.write_id is None else log.first_result(commit.write_id)
     return None if first is None else commit_rules.repeat(log.head, commit, first, seqs.get)
+
+
+def _history(log: LogFile, commit: EncodedCommit) -> History:
+    """Return what a restoration is decided by. Raises MisledError."""
+    if commit.restoration is None:
+        return NO_HISTORY
+    undone = commit.restoration.write_id
+    return History(log.retractions, None if undone is None else log.first_result(undone))
 
 
 def _write_checkpoint_if_due(log: LogFile) -> None:
@@ -104,6 +121,9 @@ def _write_checkpoint_if_due(log: LogFile) -> None:
 
 
 def _named_events(commit: EncodedCommit) -> Iterable[str]:
-    """Return the ids of the events that a commit brings or hides."""
-    brought = [event.id for event in commit.events]
-    return brought if commit.retraction is None else [*brought, *commit.retraction.event_ids]
+    """Return the ids of the events that a commit brings, hides or restores."""
+    named = [event.id for event in commit.events]
+    for chosen in (commit.retraction, commit.restoration):
+        if chosen is not None:
+            named += chosen.event_ids
+    return named

@@ -86,7 +86,7 @@ class LogRecords:
             line = _decoded(decode_line, self._frame_at(start, end))
             if line.commit.write_id == write_id:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
-                return FirstResult(line.revision, last_seq, line.is_change, line.hidden)
+                return FirstResult(line.revision, last_seq, line.is_change, line.hidden, line.restored, line.is_pop)
         return None
 
     def _take_into(self, found: EventColumns, last: int, start: int, stop: int, end: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage import hiding
 from a2a_session_manager.storage.file.atomic_files import read_regular
 from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_fields, creation_from
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
@@ -147,12 +147,9 @@ class Sidecars:
         creation = creation_from(document["birth"])
         head = decode_head(document["head"].encode(), creation.key)
         _check_head(head, creation, document)
+        retractions = _retractions(document["retractions"], head)
         if self._index_path.stat().st_size < head.last_seq * _WORD:
             raise ValueError("the index is too short")
-        retractions = [
-            StoredRetraction(revision, after_seq, tuple((first, last) for first, last in hidden))
-            for revision, after_seq, hidden in document["retractions"]
-        ]
         tables = [read_segment(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
         return Checkpoint(document["covers"], creation, head, retractions, document.get("synced"), tables, size)
 
@@ -202,12 +199,20 @@ def _check_head(head: HeadRecord, creation: CreationRecord, document: dict[str, 
         check_counters(counters)
     for value in (*head.state.values(), *head.properties.values(), *(run.data for run in head.runs.values())):
         parsed(value)
-    for revision, after_seq, hidden in document["retractions"]:
+
+
+def _retractions(document: Any, head: HeadRecord) -> list[StoredRetraction]:
+    """Return the retractions of a checkpoint, out of which the hidden seqs of its head must follow."""
+    retractions = []
+    for revision, after_seq, *changed in document:
         if type(revision) is not int or type(after_seq) is not int:
             raise ValueError("a wrong retraction")
-        check_ranges(hidden, head.last_seq)
-    if ranges.merged([each for _, _, hidden in document["retractions"] for each in map(tuple, hidden)]) != head.hidden:
+        hidden, restored = (tuple((first, last) for first, last in each) for each in changed)
+        check_ranges([*hidden, *restored], head.last_seq)
+        retractions.append(StoredRetraction(revision, after_seq, hidden, restored))
+    if hiding.replayed(retractions) != head.hidden:
         raise ValueError("hidden without a retraction")
+    return retractions
 
 
 def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:

@@ -15,7 +15,7 @@ NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
 
 # A key that is new in `lines` is new here.
 _APPEND_KEYS = frozenset({"r", "s", "t", "g", "e"})
-_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden"}
+_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden", "restored", "pop"}
 _COUNTERS = frozenset(TokenTally.model_fields)
 # The years 1 to 9999 in microseconds since 1970.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -82,6 +82,7 @@ def is_moment(value: Any) -> bool:
 def _check_more(header: dict[str, Any]) -> None:
     _check(header.keys() <= _LINE_KEYS, "unknown keys")
     _check(all_text(header.get("w", ""), header.get("g", "")), "a wrong write id or tag")
+    _check(header.get("pop", True) is True, "a wrong kind of retraction")
     for name in ("state", "properties"):
         for text in header.get(name, {}).values():
             if text is not None:

@@ -52,7 +52,8 @@ class MemoryBackend(Backend):
         if stored is not None:
             return DoneWrite(stored.first_receipt(commit))
         stored = StoredSession(heads.new_head(key, creation), StoredTree())
-        commit_rules.decide(stored.head, commit, stored.seqs.get)  # what raises here must not leave a line of the tree
+        # What raises here must not leave a line of the tree.
+        commit_rules.decide(stored.head, commit, stored.seqs.get, stored.history_for(commit))
         self._link(stored, creation)
         return DoneWrite(stored.write(commit))
 

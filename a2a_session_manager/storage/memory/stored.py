@@ -10,6 +10,7 @@ from functools import partial
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
 from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     FirstResult,
@@ -53,7 +54,7 @@ class StoredSession:
         commit_rules.check_incarnation(self.head, commit)
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
             return commit_rules.repeat(self.head, commit, first, self.seqs.get)
-        outcome = commit_rules.decide(self.head, commit, self.seqs.get)
+        outcome = commit_rules.decide(self.head, commit, self.seqs.get, self.history_for(commit))
         after_seq = self.head.last_seq
         commit_rules.apply(self.head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
@@ -62,13 +63,19 @@ class StoredSession:
             self.seqs[event.id] = seq
             if event.usage is not None:
                 commit_rules.add_usage(self.tree.totals, event)
-        if outcome.hidden:
-            self.retractions.append(StoredRetraction(outcome.revision, after_seq, outcome.hidden))
+        if (retraction := outcome.retraction) is not None:
+            self.retractions.append(retraction)
         if commit.write_id is not None:
             self.first_results[commit.write_id] = outcome.first_result
         if self.waiters:
             self.wake()
         return outcome.receipt
+
+    def history_for(self, commit: EncodedCommit) -> History:
+        """Return what a restoration is decided by."""
+        if commit.restoration is None:
+            return NO_HISTORY
+        return History(self.retractions, self.first_results.get(commit.restoration.write_id or ""))
 
     def load(self, last: int | None, *, whole_head: bool) -> LoadedSession:
         """Return the head as it is now, and the newest visible events."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, EncodedRetraction, Guard
+from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, Guard
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
@@ -27,7 +27,7 @@ def commit_keys(keys: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[by
     """Return the keys that `commits` may touch; the rarer they are touched, the later they come."""
     need = 0
     for commit in commits:
-        if commit.retraction is not None:
+        if commit.changes_hidden:
             return (*keys.plain, keys.totals, keys.runs, keys.unfinished, keys.retractions)
         if commit.runs:
             need = 2
@@ -86,15 +86,20 @@ def _other_args(commit: EncodedCommit) -> tuple[str, list[Value]]:
 
 def _parts_of(commit: EncodedCommit) -> dict[str, Sequence[Value]]:
     """Return what few commits bring: lists of values by name, which `take_commit` gives to the rules that read them."""
-    return {} if commit.retraction is None else dict([_part_of(commit.retraction)])
-
-
-def _part_of(retraction: EncodedRetraction) -> tuple[str, Sequence[Value]]:
-    if retraction.last is not None:
-        return "hide_last", [retraction.last]
-    if retraction.after is not None:
-        return "hide_after", [retraction.after]
-    return "hide_ids", retraction.event_ids
+    parts: dict[str, Sequence[Value]] = {}
+    if (retraction := commit.retraction) is not None:
+        if retraction.last is not None:
+            parts["hide_last"] = [retraction.last]
+        elif retraction.after is not None:
+            parts["hide_after"] = [retraction.after]
+        else:
+            parts["hide_ids"] = retraction.event_ids
+    if (restoration := commit.restoration) is not None:
+        if restoration.write_id is not None:
+            parts["restore_write"] = [restoration.write_id]
+        else:
+            parts["restore_ids"] = restoration.event_ids
+    return parts
 
 
 def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:

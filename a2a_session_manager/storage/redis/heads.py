@@ -77,9 +77,9 @@ def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -
 
 def retraction_of(key: SessionKey, after_seq: int, member: bytes) -> StoredRetraction:
     """Return a retraction from its member of the sorted set."""
-    revision, _, ranges = member.partition(b" ")
+    revision, hidden, restored = (*member.split(b" "), b"")[:3]
     try:
-        return StoredRetraction(int(revision), after_seq, tuple(_range(each) for each in ranges.split(b",")))
+        return StoredRetraction(int(revision), after_seq, _ranges_in(hidden), _ranges_in(restored))
     except ValueError as error:
         raise damaged(key.id, "a retraction") from error
 
@@ -191,6 +191,10 @@ async def _add_runs(record: HeadRecord, lines: Flat) -> None:
             record.unfinished[run_id] = None
         if slices.is_over():
             await slices.give_way()
+
+
+def _ranges_in(text: bytes) -> tuple[Range, ...]:
+    return tuple(map(_range, text.split(b","))) if text else ()
 
 
 def _range(text: bytes) -> Range:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from a2a_session_manager.exceptions import (
     CorruptSession,
@@ -11,9 +12,18 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage import commit_rules, hiding
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Guard, Receipt, SessionKey
 from a2a_session_manager.storage.redis.replies import Flat, ranges_of, status_of
+
+# Why a script did not hide or restore what was chosen by an event id or a write id.
+_UNCHOSEN: Final[Mapping[bytes, Callable[[str, str], InvalidSessionOperation]]] = {
+    b"UNKNOWN": hiding.unknown_event,
+    b"VISIBLE": hiding.never_hidden,
+    b"UNWRITTEN": hiding.unknown_write,
+    b"NOTHING": hiding.hid_nothing,
+    b"POPPED": hiding.was_pop,
+}
 
 
 def receipts_of_appends(answer: bytes, commits: Sequence[EncodedCommit]) -> list[Receipt]:
@@ -36,7 +46,7 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
         return _error_of(answer, key, commit)
-    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag = answer
+    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag, restored, creation_id = answer
     return Receipt(
         revision,
         last_seq,
@@ -46,6 +56,8 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
         is_repeat=bool(is_repeat),
         updated_at=int(updated_at),
         tag=tag.decode(),
+        restored=ranges_of(restored),
+        creation_id=creation_id.decode() or None,
     )
 
 
@@ -69,8 +81,8 @@ def _error_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMa
     if status == b"MOVE":
         run_id, current, wanted = (part.decode() for part in answer[1:])
         text = illegal_move(run_id, RunStatus(current), RunStatus(wanted))
-    elif status == b"UNKNOWN":
-        text = f"session {key.id!r} holds no event {answer[1].decode()!r} to retract: check the id"
+    elif status in _UNCHOSEN:
+        return _UNCHOSEN[status](key.id, answer[1].decode())
     else:
         try:
             status_of(answer, key.id)

@@ -36,6 +36,7 @@ from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
 from a2a_session_manager.testing.contract.repeating import RepeatingContract
+from a2a_session_manager.testing.contract.restoring import RestoringContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
@@ -61,6 +62,7 @@ class StoreContract(
     ExactlyOnceContract,
     RepeatingContract,
     RetractingContract,
+    RestoringContract,
     RunsContract,
     UsageContract,
     ActivityContract,

@@ -41,15 +41,17 @@ async def test_the_id_of_an_event_is_its_seq() -> None:
     assert (fields["id"], fields["event"], json.loads(fields["data"])["message"]) == ("7", "event", "a\r\nb")
 
 
-async def test_a_retraction_does_not_move_the_id_back(sessions: SessionManager) -> None:
+async def test_neither_a_retraction_nor_a_restoration_moves_the_id_back(sessions: SessionManager) -> None:
     async with sessions.open("talk") as chat:
         for number in range(3):
             await chat.user(f"{number}")
-        await chat.retract(after=1)
+        await chat.retract(after=1, write_id="undone")
         await chat.user("3")
+        await chat.restore(write_id="undone")
+        await chat.user("4")
         stream = follow_stream(chat)
         async with aclosing(stream._frames) as coming:
-            fields = [parsed(await anext(coming)) for _ in range(6)]
+            fields = [parsed(await anext(coming)) for _ in range(9)]
 
     assert [(each["event"], each.get("id")) for each in fields] == [
         ("event", "1"),
@@ -58,7 +60,11 @@ async def test_a_retraction_does_not_move_the_id_back(sessions: SessionManager) 
         ("retracted", None),
         ("retracted", None),
         ("event", "4"),
+        ("restored", None),
+        ("restored", None),
+        ("event", "5"),
     ]
+    assert json.loads(fields[6]["data"])["restored"]
 
 
 async def test_a_silent_stream_sends_pings(sessions: SessionManager) -> None:

@@ -10,15 +10,15 @@ local function append()
     local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[7], KEYS[8]
     if KEYS[10] then return nil end
     local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline')
-    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'retractions',
+    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
         'has_runs', 'unfinished', 'updated')
     if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' or not head[9] then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq = tonumber(head[3]), tonumber(head[4])
     if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
-    local is_followed, has_retractions = false, (head[6] or '0') ~= '0'
-    if has_retractions or call('EXISTS', KEYS[5], KEYS[6]) > 0 then
-        if (call('ZCARD', KEYS[5]) > 0) ~= has_retractions then return nil end
+    local is_followed, has_hidden = false, (head[6] or '0') ~= '0'
+    if has_hidden or call('EXISTS', KEYS[5], KEYS[6]) > 0 then
+        if (call('ZCARD', KEYS[5]) > 0) ~= has_hidden then return nil end
         is_followed = call('EXISTS', KEYS[6]) == 1
     end
     if runs and ((head[7] == '1') ~= (call('HLEN', runs) > 0) or call('ZCARD', KEYS[9]) ~= tonumber(head[8] or 0)) then

@@ -189,13 +189,13 @@ local function write_runs(head, keys, runs)
     head.unfinished = redis.call('ZCARD', keys.unfinished)
 end
 
-local function write(head, keys, commit, fresh, newly, sums)
+local function write(head, keys, commit, fresh, newly, restored, sums)
     if next(sums) then
         write_sums(sums)
         if sums[keys.totals] then redis.call('HSET', keys.tree, 'has_totals', '1') end
     end
     -- A retraction's place is after the events that were there before this commit.
-    if #newly > 0 then write_hidden(head, keys, newly, head.revision) end
+    if #newly + #restored > 0 then write_hidden(head, keys, newly, restored, head.revision) end
     if #fresh > 0 then write_events(head, keys, fresh, head.revision) end
     if #commit.runs > 0 then write_runs(head, keys, commit.runs) end
     if #commit.runs > 0 or sums[keys.runs or ''] then head.has_runs = true end
@@ -205,31 +205,28 @@ local function write(head, keys, commit, fresh, newly, sums)
     end)
     head.last_seq = head.last_seq + #fresh
     -- What a session is created with is not yet activity, and new properties are none: its times stay.
-    local is_activity = #fresh > 0 or #newly > 0 or #commit.runs > 0 or commit.has_state
+    local is_activity = #fresh > 0 or #newly > 0 or #restored > 0 or #commit.runs > 0 or commit.has_state
     if is_activity and head.revision > 1 then
         head.updated = text(math.max(tonumber(head.updated) + 1, tonumber(commit.written_at)))
     end
 end
 
--- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists,
--- when the session was last active, and the tag that its last commit left.
-local function receipt(revision, last_seq, is_change, is_repeat, seqs, hidden, updated, tag)
-    return {revision, last_seq, is_change and 1 or 0, is_repeat and 1 or 0, seqs, flat(hidden), updated, tag}
+-- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists, when the
+-- session was last active, the tag that its last commit left, what was restored, and for whoever reads what was hidden
+-- or restored, which incarnation it is of.
+local function receipt(head, result, is_repeat, seqs, tag)
+    local creation = #result.hidden + #result.restored > 0 and head.creation or ''
+    return {result.revision, result.last_seq, result.is_change and 1 or 0, is_repeat and 1 or 0, seqs,
+        flat(result.hidden), head.updated, tag, flat(result.restored), creation}
 end
 
 -- The first result of a commit whose write id is known, or nil.
 local function repeated(keys, commit, head)
     if commit.write_id == '' then return nil end
-    local line = redis.call('HGET', keys.ids, 'w:' .. commit.write_id)
-    if not line then return nil end
-    local revision, last_seq, is_change, ranges = string.match(line, '^(%d+) (%d+) (%d) (.*)$')
-    local hidden = {}
-    for first, last in string.gmatch(ranges, '(%d+)-(%d+)') do
-        hidden[#hidden + 1] = {tonumber(first), tonumber(last)}
-    end
-    return receipt(tonumber(revision), tonumber(last_seq), is_change == '1', true,
-        seqs_of(keys.ids, commit.event_ids), hidden, head.updated,
-        tonumber(revision) == head.revision and head.tag or '')
+    local first = first_result(keys, commit.write_id)
+    if not first then return nil end
+    local tag = first.revision == head.revision and head.tag or ''
+    return receipt(head, first, true, seqs_of(keys.ids, commit.event_ids), tag)
 end
 
 -- Commits to the session whose head is `head`, and brings it on; returns the receipt or the reason.
@@ -240,26 +237,29 @@ local function committed(head, keys, commit)
     if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
     local reason = check_runs(keys, commit)
     if reason then return reason end
-    local newly, sums
+    local newly, restored, sums
     newly, reason = newly_hidden(head, keys, commit.parts)
+    if reason then return reason end
+    restored, reason = newly_restored(keys, commit.parts)
     if reason then return reason end
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
     -- The creation of a session is a change even when it brings nothing.
-    local is_change = head.revision == 0 or #fresh > 0 or #newly > 0
+    local is_change = head.revision == 0 or #fresh > 0 or #newly > 0 or #restored > 0
         or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
     local last_seq = head.last_seq + #fresh
     if is_change then
         head.revision = head.revision + 1
         head.tag = commit.tag
         head.is_changed = true
-        write(head, keys, commit, fresh, newly, sums)
+        write(head, keys, commit, fresh, newly, restored, sums)
     end
-    if commit.write_id ~= '' then
-        local line = text(head.revision) .. ' ' .. text(last_seq) .. ' ' .. (is_change and '1 ' or '0 ')
-        redis.call('HSET', keys.ids, 'w:' .. commit.write_id, line .. written(newly))
-    end
-    return receipt(head.revision, last_seq, is_change, false, seqs, newly, head.updated, head.tag)
+    local result = {
+        revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,
+        is_pop = commit.parts.hide_last ~= nil
+    }
+    if commit.write_id ~= '' then note_first_result(keys, commit.write_id, result) end
+    return receipt(head, result, false, seqs, head.tag)
 end
 
 local function write_head(head, keys)
@@ -273,7 +273,7 @@ end
 local function set_deadlines(head, keys, before)
     local is_new = {
         log = before.last_seq == 0,
-        hidden = before.retractions == 0,
+        hidden = head.has_hidden_more, -- it is gone while nothing is hidden
         retractions = before.retractions == 0,
         runs = not before.has_runs,
         unfinished = before.unfinished == 0

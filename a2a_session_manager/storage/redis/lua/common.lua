@@ -94,7 +94,7 @@ end
 local function lost(head, keys)
     if redis.call('LLEN', keys.log) ~= head.last_seq then return 'events' end
     if redis.call('HLEN', keys.ids) == 0 then return 'event ids' end
-    if keys.hidden and (redis.call('ZCARD', keys.hidden) > 0) ~= (head.retractions > 0) then
+    if keys.hidden and (redis.call('ZCARD', keys.hidden) > 0) ~= (head.hidden > 0) then
         return 'retractions'
     end
     if keys.retractions and redis.call('ZCARD', keys.retractions) ~= head.retractions then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -35,25 +36,19 @@ class Arranged:
         """Return where each thing that belongs together begins and ends."""
         return list(pairwise([*self.starts, len(self.messages)]))
 
-    def only(self, indexes: Sequence[int]) -> Arranged:
-        """Return those messages alone; their findings are those of all."""
-        first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
-        is_slice = last - first == len(indexes)  # they stand side by side, as they mostly do
-        if is_slice:
-            kept = [(number, start - first) for number, start in enumerate(self.starts) if first <= start < last]
-        else:
-            places = {index: place for place, index in enumerate(indexes)}
-            kept = [(number, places[start]) for number, start in enumerate(self.starts) if start in places]
-        return Arranged(
-            self.messages[first:last] if is_slice else [self.messages[index] for index in indexes],
-            self.seqs[first:last] if is_slice else [self.seqs[index] for index in indexes],
-            [start for _, start in kept],
-            {place for place, (number, _) in enumerate(kept) if number in self.unfinished},
-            self.findings,
-            self.system,
-            self.joins,
-            self.log_seqs,
-        )
+    def only(self, parts: Iterable[tuple[int, int]]) -> Arranged:
+        """Return those parts alone, each from an index to another one; the findings are those of all."""
+        found = Arranged(findings=self.findings, system=self.system, joins=self.joins, log_seqs=self.log_seqs)
+        for first, end in parts:
+            low, high = bisect_left(self.starts, first), bisect_left(self.starts, end)
+            for number in self.unfinished:
+                if low <= number < high:
+                    found.unfinished.add(number - low + len(found.starts))
+            ahead = first - len(found.messages)
+            found.starts += [start - ahead for start in self.starts[low:high]]
+            found.messages += self.messages[first:end]
+            found.seqs += self.seqs[first:end]
+        return found
 
     def events_at(self, indexes: Iterable[int]) -> list[int]:
         """Return the seqs of all events that the messages at some indexes hold."""
@@ -61,6 +56,13 @@ class Arranged:
         if not self.joins:  # as mostly
             return list(seqs)
         return list(dict.fromkeys(each for seq in seqs for each in (seq, *self.joins.get(seq, ()))))
+
+    def events(self) -> set[int]:
+        """Return the seqs of all events that the messages hold."""
+        found = set(self.seqs)
+        for seq in found & self.joins.keys():
+            found.update(self.joins[seq])
+        return found
 
     def add(self, messages: Sequence[RawMessage], seq: int) -> None:
         """Put messages behind the others."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.shapes.normal_form import Result
 from a2a_session_manager.shapes.recognition import is_plain, read_message, role_of
-from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message
+from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message, count_turn
 from a2a_session_manager.tokens.token_count import TokenCount
 
 Unit = tuple[int, int]
@@ -64,23 +66,18 @@ class _Fitting:
         for unit in head:
             self._take(*self._cost(unit))
         heading = self._total
-        turns, opening = self._turns(units[len(head) :])
-        kept: list[Unit] = []
-        is_full = False
-        while turns and not is_full:
-            is_full = not self._fit_turn(turns[-1])
-            if not is_full:
-                kept[:0] = turns.pop()
-        if is_full and not kept:
-            return self._shortened(head, turns[-1], heading)
-        if not is_full and opening and not self._has_earlier:
-            # What was said before the user spoke for the first time.
-            is_full = not self._fit_turn(opening)
-            kept = kept if is_full else [*opening, *kept]
-        if not kept and opening:
-            return self._shortened(head, opening, heading)
-        lacking = self._lack(heading, 0) if not kept else None
-        return self._fit([*head, *kept], is_full=is_full, lacking=lacking)
+        starts = self._starts_of_turns(units, len(head))
+        is_full, end = False, len(units)  # what stands from `end` on fits
+        for start in reversed(starts):
+            is_full = not self._fit_part(units[start][0], units[end - 1][1])
+            if is_full:
+                break
+            end = start
+        if end == len(units) > len(head):
+            newest = starts[-1] if starts else len(head)
+            return self._shortened(head, units[newest:], heading)
+        lacking = self._lack(heading, 0) if end == len(units) else None
+        return self._fit(head, units[end:], is_full=is_full, lacking=lacking)
 
     def _head(self, units: list[Unit]) -> list[Unit]:
         found = self._found
@@ -89,25 +86,18 @@ class _Fitting:
             end += 1
         return units[:end]
 
-    def _turns(self, units: list[Unit]) -> tuple[list[list[Unit]], list[Unit]]:
-        """Return the turns, each from where the user speaks to where the next one begins, and what is before them."""
-        turns: list[list[Unit]] = []
-        opening: list[Unit] = []
-        for unit in units:
-            if begins_turn(self._found, unit):
-                turns.append([])
-            (turns[-1] if turns else opening).append(unit)
-        return turns, opening
+    def _starts_of_turns(self, units: list[Unit], first: int) -> list[int]:
+        """Return which units, from the `first` one on, a turn begins with: it ends where the next one begins."""
+        starts = [number for number in range(first, len(units)) if begins_turn(self._found, units[number])]
+        if self._has_earlier or starts[:1] == [first] or first == len(units):
+            return starts
+        return [first, *starts]  # what was said before the user spoke for the first time
 
-    def _fit_turn(self, turn: list[Unit]) -> bool:
-        """Take a whole turn, if it fits."""
-        return self._fit_unit((turn[0][0], turn[-1][1]))
-
-    def _fit_unit(self, unit: Unit) -> bool:
+    def _fit_part(self, start: int, end: int) -> bool:
         """Take messages that stand side by side, if they fit."""
-        most = None if self._max_tokens is None else self._max_tokens - self._total
-        tokens, is_exact = self._cost(unit, most)
-        if most is not None and tokens > most:
+        most = inf if self._max_tokens is None else self._max_tokens - self._total
+        tokens, is_exact = count_turn(self._found.messages[start:end], self._counter, most)
+        if tokens > most:
             return False
         self._take(tokens, is_exact)
         return True
@@ -116,17 +106,8 @@ class _Fitting:
         self._total += tokens
         self._is_exact = self._is_exact and is_exact
 
-    def _cost(self, unit: Unit, most: int | None = None) -> tuple[int, bool]:
-        """Return what messages take, the newest first; it looks no further than where that is above `most`."""
-        messages, counter = self._found.messages, self._counter
-        tokens, is_exact = 0, True
-        for index in reversed(range(*unit)):
-            more, is_counted = count_message(messages[index], counter)
-            tokens += more
-            is_exact = is_exact and is_counted
-            if most is not None and tokens > most:
-                break
-        return tokens, is_exact
+    def _cost(self, unit: Unit) -> tuple[int, bool]:
+        return count_turn(self._found.messages[slice(*unit)], self._counter)
 
     def _shortened(self, head: list[Unit], turn: list[Unit], heading: int) -> Fit:
         """Return what fits of the turn that is under way: what the user asks, and the newest done for it."""
@@ -136,23 +117,23 @@ class _Fitting:
         if lacking is not None:
             return self._fit(head, is_full=True, lacking=lacking)
         for unit in asked:
-            self._fit_unit(unit)
+            self._fit_part(*unit)
         kept: list[Unit] = []
-        while done and self._fit_unit(done[-1]):
+        while done and self._fit_part(*done[-1]):
             kept.insert(0, done.pop())
         if done:
             self._note_shortened(done)
-        return self._fit([*head, *asked, *kept], is_full=True, is_sure=bool(asked) or not self._has_earlier)
+        return self._fit(head, asked, kept, is_full=True, is_sure=bool(asked) or not self._has_earlier)
 
     def _note_shortened(self, units: list[Unit]) -> None:
         seqs = tuple(self._found.events_at(index for unit in units for index in range(*unit)))
         text = f"the turn that is under way takes more than {self._max_tokens} tokens: its first exchanges are left out"
         self._found.findings.append(Finding("shortened_turn", seqs, text))
 
-    def _fit(self, units: list[Unit], *, is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
+    def _fit(self, *parts: Sequence[Unit], is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
         token_count = TokenCount(self._total, "counted" if self._is_exact else "estimated", self._counter.encoding)
-        indexes = [index for unit in units for index in range(*unit)]
-        return Fit(self._found.only(indexes), token_count, is_full, is_sure, lacking)
+        found = self._found.only([(part[0][0], part[-1][1]) for part in parts if part])
+        return Fit(found, token_count, is_full, is_sure, lacking)
 
     def _lack(self, heading: int, turn: int) -> str | None:
         needed = heading + turn

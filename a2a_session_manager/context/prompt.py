@@ -78,14 +78,13 @@ def _in_units(found: Arranged, numbers: set[int]) -> frozenset[int]:
 
 def _without_opening(found: Arranged) -> Arranged:
     """Leave out what is said before the user speaks for the first time, but not what the system says."""
-    kept: list[int] = []
+    kept: list[tuple[int, int]] = []
     opening: list[int] = []
-    units = found.units()
-    for unit in units:
+    for unit in found.units():
         if read_message(found.messages[unit[0]]).role == "system":
-            kept += range(*unit)
+            kept.append(unit)
         elif begins_turn(found, unit):
-            kept += range(unit[0], len(found.messages))
+            kept.append((unit[0], len(found.messages)))
             break
         else:
             opening += range(*unit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -92,9 +93,7 @@ def _window(session_id: str, format: str | None, found: MessageTail, head: Messa
     if fit.lacking is not None:
         raise InvalidSessionOperation(f"session {session_id!r}: {fit.lacking}", session_id=session_id)
     view = view_of(fit.found, format, session_id, is_cut=fit.is_full)
-    return MessageWindow(
-        view, fit.token_count, _left_out(found, head, set(fit.found.events_at(range(len(fit.found.seqs)))))
-    )
+    return MessageWindow(view, fit.token_count, _left_out(found, head, fit.found.events()))
 
 
 def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
@@ -103,7 +102,7 @@ def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
     seqs = found.messages.seqs
     tail = bisect_right(seqs, after)
     first = next((index for index in range(tail, len(seqs)) if seqs[index] in kept), len(seqs))
-    missing = (found.messages[index] for index in range(first, len(seqs)) if seqs[index] not in kept)
+    missing = (found.messages[bisect_left(seqs, seq)] for seq in set(seqs[first:]) - kept)
     said = sum(message_from_event(each) is not None for each in missing)
     return found.earlier_events + first - len(head) + said
 
@@ -120,10 +119,7 @@ async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:
 
 
 def _instructions(messages: MessageColumns) -> MessageColumns:
-    end = 0
-    while end < len(messages) and _is_instruction(messages[end]):
-        end += 1
-    return messages[:end]
+    return messages[: _end_of(messages, 0, _is_instruction)]
 
 
 def _is_instruction(said: EventMessage) -> bool:
@@ -137,12 +133,22 @@ def _joined(head: MessageColumns, tail: MessageColumns, *, has_earlier: bool) ->
     With `has_earlier`, what the system says at the start of `tail` belongs to a turn that is not all here, and would
     stand among the instructions.
     """
-    rest = tail[bisect_right(tail.seqs, head.seqs[-1]) if head else 0 :]
+    start = bisect_right(tail.seqs, head.seqs[-1]) if head else 0
     if has_earlier:
-        rest = rest[sum(1 for _ in takewhile(_is_no_turn, rest)) :]
+        start = _end_of(tail, start, _is_no_turn)
+    rest = tail[start:]
+    if not head:
+        return rest
     events = head[:]
     events.extend(rest)
     return events
+
+
+def _end_of(messages: MessageColumns, start: int, is_such: Callable[[EventMessage], bool]) -> int:
+    """Return the index of the first message from `start` on that is no such one."""
+    while start < len(messages) and is_such(messages[start]):
+        start += 1
+    return start
 
 
 def _is_no_turn(said: EventMessage) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from a2a_session_manager.shapes.normal_form import Media
-from a2a_session_manager.tokens.chat import MessageCount
+from a2a_session_manager.tokens.chat import Messages, MessagesCount
 from a2a_session_manager.tokens.encoded import encoded_length, guess
 from a2a_session_manager.tokens.media import MediaTokens
-from a2a_session_manager.tokens.memo import HAS_KEYED_HASH, OWN_DIGEST, CountMemo, MemoKey, digest
+from a2a_session_manager.tokens.memo import HAS_KEYED_HASH, CountMemo, MemoKey, digest
 from a2a_session_manager.tokens.pieces import PIECE
 from a2a_session_manager.tokens.regular import PLAIN, texts_of
 from a2a_session_manager.tokens.resolver import Resolved
@@ -48,8 +49,8 @@ class BoundTiktoken:
         self._model = model
         self._is_own = encoding is not None and resolved.is_own
         self._guesses = 0  # of texts, since this was bound
-        self._new_left: float = float("inf")
-        self._known_left: float = float("inf")
+        self._new_left: float = inf
+        self._known_left: float = inf
 
     def at_once(self) -> BoundTiktoken:
         """Return a counter of the same that raises TooMuchAtOnce where the event loop would be held up."""
@@ -73,24 +74,24 @@ class BoundTiktoken:
             self._guesses += 1
         return tokens, is_exact and self._is_own
 
-    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
-        """Return what `count` returns for a message, or has returned for one that says the same."""
-        texts = texts_of(message)
+    def messages(self, messages: Messages, count: MessagesCount, most: float = inf) -> tuple[int, bool]:
+        """Return what `count` returns for messages, or has returned for some that say the same."""
+        texts = texts_of(messages)
         if texts is None:
-            return count(message, self)
+            return count(messages, self, most)
         key = self._key(texts)
         known = self._known(key)
         if known is not None:
-            return known, self._is_own and len(texts) == PLAIN
+            return known, self._is_own and len(texts) == PLAIN * len(messages)
         guesses = self._guesses
-        tokens, is_exact = count(message, self)
-        if guesses == self._guesses:
+        tokens, is_exact = count(messages, self, most)
+        if guesses == self._guesses and tokens <= most:  # above it, they may not all be counted
             self._memo.put(key, tokens)
         return tokens, is_exact
 
     def json(self, value: Any) -> tuple[int, bool]:
         """Return the tokens of a value as JSON text, which are an estimate: nobody says how a model is given it."""
-        if self._known_left < float("inf") and is_heavier_than(value, _MOST_NEW):
+        if self._known_left < inf and is_heavier_than(value, _MOST_NEW):
             raise TooMuchAtOnce
         return self.text(json_text(value))[0], False
 
@@ -98,23 +99,13 @@ class BoundTiktoken:
         """Return the tokens of media that are no text, and whether the provider has published them."""
         return self._media.count(media, self._model)
 
-    def _key(self, texts: Sequence[str | None]) -> MemoKey:
+    def _key(self, texts: Sequence[str]) -> MemoKey:
         """Return the memo's key of texts that are counted together."""
-        key: list[str | bytes | int | None] = [self._name]
-        left = self._known_left - _CALL
-        for text in texts:
-            if text is None or len(text) <= OWN_DIGEST:
-                key.append(text)
-            else:
-                left -= len(text)
-                if left < 0:
-                    raise TooMuchAtOnce
-                if HAS_KEYED_HASH:
-                    key += hash(text), len(text)
-                else:
-                    key.append(digest(text))
-        self._known_left = left
-        return tuple(key)
+        length = sum(map(len, texts))
+        self._known_left -= length + _CALL
+        if self._known_left < 0:
+            raise TooMuchAtOnce
+        return self._name, hash(tuple(texts)) if HAS_KEYED_HASH else digest(texts), length
 
     def _encoded(self, text: str) -> tuple[int, bool]:
         return (guess(text), False) if self._vocabulary is None else encoded_length(self._vocabulary, text)
@@ -136,9 +127,9 @@ class BoundCounter:
         self.encoding = counted.encoding
         return int(counted), counted.basis == "counted"
 
-    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
-        """Return what `count` returns for a message: nothing is known of what this counter remembers."""
-        return count(message, self)
+    def messages(self, messages: Messages, count: MessagesCount, most: float = inf) -> tuple[int, bool]:
+        """Return what `count` returns for messages: nothing is known of what this counter remembers."""
+        return count(messages, self, most)
 
     def json(self, value: Any) -> tuple[int, bool]:
         """Return the tokens of a value as JSON text, which are an estimate."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, Final, Protocol, TypeAlias
 
 from a2a_session_manager.shapes.normal_form import (
@@ -33,19 +34,21 @@ _CHARACTERS_PER_HIDDEN_TOKEN: Final = 16 / 3  # base64 of four bytes
 class PromptCounter(Protocol):
     """Counts what a prompt is made of, for one model: each method returns the tokens, and whether they are exact.
 
-    `encoding` is the vocabulary's name, once a text was counted. `message` returns what `count` does, which counts a
-    message with this counter, or what it remembers of one that says the same.
+    `encoding` is the vocabulary's name, once a text was counted. `messages` returns what `count` does, which counts
+    messages with this counter, or what it remembers of some that say the same. `count` may stop where the sum is above
+    `most`.
     """
 
     encoding: str | None
 
-    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]: ...
+    def messages(self, messages: Messages, count: MessagesCount, most: float = inf) -> tuple[int, bool]: ...
     def text(self, text: str) -> tuple[int, bool]: ...
     def json(self, value: Any) -> tuple[int, bool]: ...
     def media(self, media: Media) -> tuple[int, bool]: ...
 
 
-MessageCount: TypeAlias = Callable[[Mapping[str, Any], PromptCounter], tuple[int, bool]]
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
+MessagesCount: TypeAlias = Callable[[Messages, PromptCounter, float], tuple[int, bool]]
 
 
 def count_messages(messages: Iterable[Mapping[str, Any]], counter: PromptCounter) -> TokenCount:
@@ -67,10 +70,33 @@ def count_message(message: Mapping[str, Any], counter: PromptCounter) -> tuple[i
     """Return what one message adds to a prompt, its own overhead included, and whether that is exact."""
     if type(message) is not dict and not isinstance(message, Mapping):
         raise TypeError(f"a chat message is a mapping with role and content, not {type(message).__name__}")
-    return counter.message(message, _message)
+    return counter.messages((message,), _only_message)
 
 
-def _message(message: Mapping[str, Any], counter: PromptCounter) -> tuple[int, bool]:
+def count_turn(messages: Messages, counter: PromptCounter, most: float = inf) -> tuple[int, bool]:
+    """Return what messages that stand side by side add to a prompt, and whether that is exact.
+
+    They are remembered together as well, as they come again with each prompt. It looks no further, from the newest one
+    on, than where the sum is above `most`.
+    """
+    if len(messages) == 1:
+        return count_message(messages[0], counter)
+    return counter.messages(messages, _newest_first, most)
+
+
+def _newest_first(messages: Messages, counter: PromptCounter, most: float) -> tuple[int, bool]:
+    tokens, is_exact = 0, True
+    for message in reversed(messages):
+        more, is_counted = count_message(message, counter)
+        tokens += more
+        is_exact = is_exact and is_counted
+        if tokens > most:
+            break
+    return tokens, is_exact
+
+
+def _only_message(messages: Messages, counter: PromptCounter, most: float) -> tuple[int, bool]:
+    [message] = messages
     read = read_message(message)
     role = message.get("role")
     tokens, is_exact = counter.text(role if type(role) is str else read.role)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
 from a2a_session_manager.tokens.pieces import slices
 
-# In characters. A text that is no longer than a digest stands for itself in a key: roles, names and ids.
-OWN_DIGEST: Final = 32
-
-# Python's own hash of a text, with its length, is a digest by a key of this process alone, which is as old as the memo.
-# It takes a quarter of the time of SHA-256, and is that of another known text for one text in 10 ** 15.
+# Python's own hash of some texts, with their length, is a digest by a key of this process alone, which is as old as the
+# memo. It takes a quarter of the time of SHA-256, and is that of other known texts for one in 10 ** 15.
 HAS_KEYED_HASH: Final = sys.hash_info.algorithm.startswith("siphash") and sys.hash_info.width >= 64
 
-# The encoding's name, and what stands for each text.
-MemoKey: TypeAlias = tuple[str | bytes | int | None, ...]
+# The encoding's name, what stands for the texts that are counted together, and their length.
+MemoKey: TypeAlias = tuple[str, bytes | int, int]
 
 
 class CountMemo:
     """The last `size` counts. Only exact ones are put in: an estimate must not outlive its reason.
 
-    The keys are of digests, so that the memo holds no text but the shortest. The event loop and threads use it without
+    The keys are of digests, so that the memo holds no text. The event loop and threads use it without
     a lock: each step is one call on the dict, and a count that a race loses is counted once more.
     """
 
@@ -55,10 +53,12 @@ class CountMemo:
                 return  # another thread has removed the last one
 
 
-def digest(text: str) -> bytes:
-    """Return what stands in a key for a long text where HAS_KEYED_HASH is false."""
+def digest(texts: Sequence[str]) -> bytes:
+    """Return what stands in a key for texts where HAS_KEYED_HASH is false."""
     hashed = sha256()
-    # The text goes in slices, because encoding many surrogates takes long and holds the interpreter.
-    for part in slices(text):
-        hashed.update(part.encode("utf-8", "surrogatepass"))
+    for text in texts:
+        hashed.update(b"%d:" % len(text))
+        # The text goes in slices, because encoding many surrogates takes long and holds the interpreter.
+        for part in slices(text):
+            hashed.update(part.encode("utf-8", "surrogatepass"))
     return hashed.digest()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import Fit, fitted
 from a2a_session_manager.context.prompt import prompt_of
 from a2a_session_manager.shapes.normal_form import Media
-from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, MessageCount
+from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, Messages, MessagesCount
 from tests.context.examples import (
     ASK,
     HELLO,
@@ -131,8 +131,8 @@ class _Counter:
 
     encoding: str | None = None
 
-    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
-        return 1, True
+    def messages(self, messages: Messages, count: MessagesCount, most: float = inf) -> tuple[int, bool]:
+        return len(messages), True
 
     def text(self, text: str) -> tuple[int, bool]:
         return len(text), True

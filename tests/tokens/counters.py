@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from a2a_session_manager.shapes.normal_form import Media
 from a2a_session_manager.tokens.bound import json_text
-from a2a_session_manager.tokens.chat import MessageCount
+from a2a_session_manager.tokens.chat import Messages, MessagesCount
 
 MEDIA = 7_000_000
 
@@ -24,8 +24,8 @@ class Characters:
         self.texts.append(text)
         return len(text), True
 
-    def message(self, message: Mapping[str, Any], count: MessageCount) -> tuple[int, bool]:
-        return count(message, self)
+    def messages(self, messages: Messages, count: MessagesCount, most: float = inf) -> tuple[int, bool]:
+        return count(messages, self, most)
 
     def json(self, value: Any) -> tuple[int, bool]:
         return self.text(json_text(value))[0], False

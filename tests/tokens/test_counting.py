@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from tiktoken import Encoding
 
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens import bound, counting, loading, pieces
+from a2a_session_manager.tokens.chat import count_message, count_turn
 from a2a_session_manager.tokens.counting import TiktokenCounter, TokenCount, TokenCounter, count_tokens, weakest_basis
 from a2a_session_manager.tokens.memo import CountMemo, MemoKey, digest
 from tests.tokens.golden import GOLDEN
+from tests.tokens.regular_messages import regular_messages
 
 LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n\tdef f(x): return {'a': 12}\n今日は良い天気です。"
 
@@ -227,7 +230,7 @@ async def test_estimates_are_never_remembered() -> None:
 
 
 def test_the_memo_forgets_what_was_unused_for_longest() -> None:
-    memo, keys = CountMemo(2), [("o200k_base", key) for key in "abc"]
+    memo, keys = CountMemo(2), [("o200k_base", number, 1) for number in range(3)]
     memo.put(keys[0], 0)
     memo.put(keys[1], 2)
     assert memo.get(keys[0]) == 0
@@ -238,13 +241,13 @@ def test_the_memo_forgets_what_was_unused_for_longest() -> None:
 
 def test_a_memo_of_no_size_remembers_nothing() -> None:
     memo = CountMemo(0)
-    memo.put(("o200k_base", "a"), 1)
+    memo.put(("o200k_base", 0, 1), 1)
 
-    assert memo.get(("o200k_base", "a")) is None
+    assert memo.get(("o200k_base", 0, 1)) is None
 
 
 @pytest.mark.parametrize("has_keyed_hash", [True, False])
-def test_what_is_remembered_tells_texts_and_vocabularies_apart_and_holds_no_long_text(
+def test_what_is_remembered_tells_texts_and_vocabularies_apart_and_holds_no_text(
     has_keyed_hash: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bound, "HAS_KEYED_HASH", has_keyed_hash)
@@ -256,8 +259,9 @@ def test_what_is_remembered_tells_texts_and_vocabularies_apart_and_holds_no_long
 
     keys: list[MemoKey] = list(counter._memo._counts)
     assert len(keys) == 2 * len(texts)
-    assert max(len(part) for key in keys for part in key if isinstance(part, str)) == 32
-    assert len({digest(text) for text in texts}) == len(texts)
+    assert {part for key in keys for part in key if isinstance(part, str)} == {"o200k_base", "cl100k_base"}
+    assert len({digest([text]) for text in texts}) == len(texts)
+    assert len({digest(each) for each in (["ab", ""], ["a", "b"], ["", "ab"], ["ab"])}) == 4
 
 
 def messages() -> st.SearchStrategy[dict[str, Any]]:
@@ -282,13 +286,29 @@ async def test_a_message_that_is_remembered_counts_as_one_that_is_not(listed: li
             assert repr(known) == repr(new)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(regular_messages() | messages(), min_size=1, max_size=4), st.integers(0, 20))
+async def test_a_turn_that_is_remembered_counts_as_its_messages(turn: list[dict[str, Any]], most: int) -> None:
+    counter = await TiktokenCounter().bound_to("gpt-4o")
+    each = [count_message(message, await TiktokenCounter().bound_to("gpt-4o")) for message in turn]
+    whole = sum(tokens for tokens, _ in each), all(is_exact for _, is_exact in each)
+
+    # What was counted up to a budget alone is not remembered as the whole.
+    for budget in (most, inf, most, inf):
+        found = count_turn(turn, counter, budget)
+        assert found == whole or (found[0] > budget and budget < whole[0])
+
+
 async def test_a_message_that_was_guessed_is_not_remembered() -> None:
     counter = TiktokenCounter()
     message = {"role": "user", "content": "a" * (pieces.LONGEST + pieces.PIECE)}
     count = await counting.count_chat_tokens([message], "gpt-4o", counter=counter)
 
     assert count.basis == "estimated"
-    assert {key[1:] for key in counter._memo._counts} <= {("",), ("user",)}
+    others = TiktokenCounter()
+    for text in ("", "user"):
+        others.count(text, "gpt-4o")
+    assert counter._memo._counts.keys() <= others._memo._counts.keys()
 
 
 async def test_another_counter_plugs_in_and_works_in_threads() -> None:

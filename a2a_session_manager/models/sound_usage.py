@@ -8,22 +8,25 @@ from typing import Any, TypeGuard
 
 from a2a_session_manager.identifiers import is_id
 from a2a_session_manager.models.money import MOST_PICO_USD
-from a2a_session_manager.models.token_usage import COUNTS_OF, INTS, TokenUsage, parts_fit
+from a2a_session_manager.models.request_counts import COUNTS_OF, INTS, parts_fit
+from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT
-from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
+from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED, TOOL_USES
 
 _TEXT_OR_NONE = (str, type(None))
 _DICT_OR_NONE = (dict, type(None))
 
 _FIELDS = tuple(TokenUsage.model_fields)
-# Fields from here on are written only where they say something: most usages have none of them.
-_ALWAYS = _FIELDS[: _FIELDS.index("details") + 1]
-_RARE = tuple(name for name in _FIELDS[len(_ALWAYS) :] if name != "response_id")
-# It comes last, and where the provider's answer is recorded as it came, it is there.
-_IN_ORDER = (*_RARE, "response_id")
+# These fields are written only where they say something: most usages have none of them.
+_RARE = (
+    *TOOL_USES,
+    *(name for name in _FIELDS[_FIELDS.index("details") + 1 :] if name != "response_id"),
+)
 _NOTHING_RARE = tuple(TokenUsage.model_fields[name].default for name in _RARE)
 _ALL_RARE = frozenset(_RARE)
-_ALL_SILENT = frozenset(_IN_ORDER)
+# Where the provider's answer is recorded as it came, its id is there.
+_ALL_SILENT = _ALL_RARE | {"response_id"}
+_ALWAYS = tuple(name for name in _FIELDS if name not in _ALL_SILENT)
 
 
 def is_sound(usage: object) -> TypeGuard[TokenUsage]:
@@ -47,8 +50,8 @@ def silent_fields(usage: TokenUsage) -> frozenset[str]:
 
 @lru_cache(maxsize=1_024)
 def _is_in_order(names: tuple[str, ...]) -> bool:
-    rare = names[len(_ALWAYS) :]
-    return names[: len(_ALWAYS)] == _ALWAYS and rare == tuple(name for name in _IN_ORDER if name in rare)
+    held = frozenset(names)
+    return names == tuple(name for name in _FIELDS if name in held) and held.issuperset(_ALWAYS)
 
 
 def _are_sound(fields: Mapping[str, Any]) -> bool:
@@ -83,6 +86,9 @@ def _rare_are_sound(fields: Mapping[str, Any]) -> bool:
         and all(isinstance(path, str) for path in unread)
         and ((context := fields.get("context_tokens")) is None or type(context) is int)
         and 0 <= (context or 0) <= MOST_COUNTED
+        and INTS.issuperset(map(type, uses := [fields.get(name, 0) for name in TOOL_USES]))
+        and min(uses) >= 0
+        and max(uses) <= MOST_COUNTED
     )
 
 

@@ -7,12 +7,17 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from a2a_session_manager.models.fields_set import SharedFieldsSet
+from a2a_session_manager.pricing.usage_numbers import TOOL_USES
 
 Count = Annotated[int, Field(ge=0)]
 
 
 class TokenCounts(SharedFieldsSet):
-    """Inclusive counts: cached and audio tokens are part of their side, reasoning of the output."""
+    """Inclusive counts: cached and audio tokens are part of their side, reasoning of the output.
+
+    What is paid by use comes beside the tokens: `web_searches` and `web_fetches`, `file_searches` (in files, stores and
+    collections), `code_executions`, `social_searches`, `map_searches`, `rerank_searches`, and `other_tool_uses`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,8 +29,23 @@ class TokenCounts(SharedFieldsSet):
     reasoning_tokens: Count = 0
     input_audio_tokens: Count = 0
     output_audio_tokens: Count = 0
+    web_searches: Count = 0
+    web_fetches: Count = 0
+    file_searches: Count = 0
+    code_executions: Count = 0
+    social_searches: Count = 0
+    map_searches: Count = 0
+    rerank_searches: Count = 0
+    other_tool_uses: Count = 0
 
     @property
     def total_tokens(self) -> int:
         """`prompt_tokens` and `completion_tokens` together."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def tool_uses(self) -> dict[str, int]:
+        """What is paid by use, by the names of the fields here: those above 0."""
+        # To ask the dict in which a model keeps its fields takes a fraction of the time.
+        counts = tuple(map(self.__dict__.get, TOOL_USES))
+        return {name: count for name, count in zip(TOOL_USES, counts, strict=True) if count} if any(counts) else {}

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from operator import itemgetter
 from typing import Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from a2a_session_manager.identifiers import ID_CHARACTERS, is_id
 from a2a_session_manager.models.clock import utc_now
 from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
-from a2a_session_manager.models.token_counts import Count, TokenCounts
+from a2a_session_manager.models.request_counts import Counted, RequestCounts
+from a2a_session_manager.models.token_counts import Count
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import COUNTERS, TokenTally
-from a2a_session_manager.pricing.context import CONTEXT, price_context
+from a2a_session_manager.pricing.context import CONTEXT, price_context, with_search_size
 from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.media import media_counts
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
-from a2a_session_manager.pricing.usage_numbers import MOST_COUNTED
 from a2a_session_manager.pricing.usage_price import price_usage
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 
@@ -45,28 +44,12 @@ def _checked_response_id(value: str) -> str:
     return value
 
 
-_Counted = Annotated[Count, Field(le=MOST_COUNTED)]
-
-# These are made once, because every event with a usage is checked against them.
-INTS = frozenset({int})
-COUNTS_OF = itemgetter(
-    "prompt_tokens",
-    "completion_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "output_audio_tokens",
-    "requests",
-)
-
-
-class TokenUsage(TokenCounts):
+class TokenUsage(RequestCounts):
     """What one request used. Inclusive: cached and audio tokens are part of their side, reasoning of the output.
 
     `cache_read_tokens` of the prompt came out of the provider's cache, `cache_write_tokens` were put into it, and
     `cache_write_1h_tokens` of these for an hour. `requests` is more than 1 where a provider's object is a sum itself.
+    What is paid by use is counted beside the tokens, `web_searches` first; `tool_uses` has all that are above 0.
 
     `basis` says where the numbers come from: the provider (`reported`), a tokenizer (`counted`) or a guess
     (`estimated`); of a request whose usage never came, or was not understood, nothing is known (`unknown`).
@@ -90,15 +73,6 @@ class TokenUsage(TokenCounts):
     whole, or a total is not the sum of its parts.
     """
 
-    prompt_tokens: _Counted = Field(default=0, validation_alias=AliasChoices("prompt_tokens", "input_tokens"))
-    completion_tokens: _Counted = Field(default=0, validation_alias=AliasChoices("completion_tokens", "output_tokens"))
-    cache_read_tokens: _Counted = 0
-    cache_write_tokens: _Counted = 0
-    cache_write_1h_tokens: _Counted = 0
-    reasoning_tokens: _Counted = 0
-    input_audio_tokens: _Counted = 0
-    output_audio_tokens: _Counted = 0
-    requests: _Counted = 1
     model: str = ""
     provider: str | None = None
     basis: Literal["reported", "counted", "estimated", "unknown"] = "reported"
@@ -112,7 +86,7 @@ class TokenUsage(TokenCounts):
     list_cost_pico_usd: Annotated[Count, Field(le=MOST_PICO_USD)] | None = None
     partially_priced: StrictBool = False
     unread_keys: tuple[str, ...] = ()
-    context_tokens: _Counted | None = None
+    context_tokens: Counted | None = None
     response_id: Annotated[str, AfterValidator(_checked_response_id)] | None = None
 
     @model_validator(mode="before")
@@ -132,28 +106,6 @@ class TokenUsage(TokenCounts):
         if cost is not None:
             _add_cost(pico_from_usd(cost), values)
         return values
-
-    @model_validator(mode="after")
-    def _parts_fit_their_whole(self) -> TokenUsage:
-        # Every usage is checked twice, as it is made and in its event, and nearly all are right.
-        counts = COUNTS_OF(self.__dict__)
-        if INTS.issuperset(map(type, counts)) and parts_fit(counts):
-            return self
-        self._check("prompt_tokens", ("cache_read_tokens", "cache_write_tokens"))
-        self._check("prompt_tokens", ("input_audio_tokens",))
-        self._check("cache_write_tokens", ("cache_write_1h_tokens",))
-        self._check("completion_tokens", ("reasoning_tokens",))
-        self._check("completion_tokens", ("output_audio_tokens",))
-        return self
-
-    def _check(self, whole: str, parts: tuple[str, ...]) -> None:
-        counts = [getattr(self, name) for name in (whole, *parts)]
-        # A usage that model_copy has changed is checked for the first time in its event.
-        if not all(isinstance(count, int) for count in counts):
-            raise ValueError(f"{whole} and {' + '.join(parts)} are whole numbers")
-        limit, total = counts[0], sum(counts[1:])
-        if total > limit:
-            raise ValueError(f"{' + '.join(parts)} is {total}, more than the {limit} {whole} it is part of")
 
     @classmethod
     async def from_text(
@@ -225,8 +177,8 @@ class TokenUsage(TokenCounts):
         """What the price depends on besides the counts, by the names that genai-prices gives it; mostly empty."""
         held = self.__dict__
         if held["service_tier"] is held["processing"] is held["speed"] is held["region"] is None:
-            return {}
-        return price_context({name: held[name] for name in CONTEXT})
+            return with_search_size({}, held["details"])
+        return with_search_size(price_context({name: held[name] for name in CONTEXT}), held["details"])
 
     @property
     def list_cost_usd(self) -> Decimal | None:
@@ -251,17 +203,6 @@ class TokenUsage(TokenCounts):
         if held("basis") == UNKNOWN and (requests := held("requests")):
             counted["requests_without_usage"] = requests
         return counted
-
-
-def parts_fit(counts: tuple[int, ...]) -> bool:
-    """Tell whether no part is larger than its whole, and nothing is negative; `counts` are those of COUNTS_OF."""
-    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
-    return (
-        min(counts) >= 0
-        and cache_read + cache_write <= prompt >= input_audio
-        and cache_write_1h <= cache_write
-        and reasoning <= completion >= output_audio
-    )
 
 
 def lacks_price(usage: TokenUsage) -> bool:

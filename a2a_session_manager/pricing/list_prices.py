@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.pricing.context import context_of, lower_bound
-from a2a_session_manager.pricing.listed_models import check_price_fits, is_linear, without_price
+from a2a_session_manager.pricing.listed_models import (
+    check_price_fits,
+    is_linear,
+    uses_of_theirs,
+    uses_without_price,
+    without_price,
+)
 from a2a_session_manager.pricing.model_names import fine_tuned_id, offers
 from a2a_session_manager.pricing.prices import EXACT, whole_pico
 from a2a_session_manager.pricing.rates import KINDS, Counts, Rates, plain_counts, rates_of
-from a2a_session_manager.pricing.usage_numbers import UsageNumbers
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers, tool_uses_of
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -78,10 +84,10 @@ class ListPrices:
 
         Raises ValueError where the model is known and its prices do not fit the numbers.
         """
-        media, context = dict(getattr(usage, "media", ())), context_of(usage)
-        counts = None if media else plain_counts(usage)
+        media, uses, context = dict(getattr(usage, "media", ())), tool_uses_of(usage), context_of(usage)
+        counts = None if media or uses else plain_counts(usage)
         if counts is None:
-            return self._listed(usage, model, provider, at, media, context)
+            return self._listed(usage, model, provider, at, media, uses, context)
         self._forget_an_older_list()
         # Another thread may replace the attribute at any moment, so this one goes on with the dict that it saw.
         known = self._rates
@@ -89,7 +95,7 @@ class ListPrices:
         derived = known.get(key)
         if derived is not None:
             return ListedCost(derived.rates.pico_usd(counts), derived.priced_by, derived.missing)
-        cost = self._listed(usage, model, provider, at, media, context)
+        cost = self._listed(usage, model, provider, at, media, uses, context)
         if cost is not None and key not in known:
             known[key] = self._derived(cost, counts, model, provider, at, context)
         return cost
@@ -101,18 +107,20 @@ class ListPrices:
         provider: str | None,
         at: datetime,
         media: Mapping[str, int],
+        uses: Mapping[str, int],
         context: Mapping[str, str],
     ) -> ListedCost | None:
         sale = self._sale(model, provider)
         if sale is None:
             return None
         seller, sold = sale
+        price = sold.get_prices(at, context)
         missing = lower_bound(without_price(sold, context, at)) if context else ()
-        check_price_fits(sold.get_prices(at, context), usage, media)
+        missing += uses_without_price(price, seller.id, uses) if uses else ()
+        check_price_fits(price, usage, media)
         with localcontext(EXACT):
-            calculated = sold.calc_price(
-                _usage_of_theirs(usage, media), seller, genai_request_timestamp=at, price_context=context
-            )
+            numbers = _usage_of_theirs(usage, {**media, **uses_of_theirs(uses)})
+            calculated = sold.calc_price(numbers, seller, genai_request_timestamp=at, price_context=context)
             pico = whole_pico(calculated.total_price.scaleb(12))
         return ListedCost(pico, f"{self._list_name()} {seller.id}/{sold.id}", missing)
 

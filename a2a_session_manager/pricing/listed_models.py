@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from a2a_session_manager.pricing.context import SEARCH_SIZE
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
 _MEDIA = ("audio", "image", "video")
+# What is paid by use, by our name and by theirs. Of the others they know no prices.
+_USES = {
+    "web_searches": "web_searches",
+    "file_searches": "storage_searches",
+    "code_executions": "code_executions",
+    "social_searches": "social_searches",
+    "rerank_searches": "rerank_searches",
+}
+# The documentation says that these cost nothing but their tokens.
+_FREE = frozenset({("anthropic", "web_fetches")})
+# Where each request has a price, the search that it makes is in it.
+_IN_A_REQUEST = frozenset({"web_searches"})
 
 
 def check_price_fits(price: ModelPrice, usage: UsageNumbers, media: Mapping[str, int]) -> None:
@@ -34,10 +47,22 @@ def check_price_fits(price: ModelPrice, usage: UsageNumbers, media: Mapping[str,
 def without_price(sold: ModelInfo, context: Mapping[str, str], at: datetime) -> set[tuple[str, str]]:
     """Return what of `context` the list has no price for at `at`."""
     missing = set(context.items())
+    if sold.get_prices(at, context).requests_kcount is None:
+        missing = {item for item in missing if item[0] != SEARCH_SIZE}
     for variant in sold.price_variants or ():
         if variant.when.items() <= context.items() and (variant.constraint is None or variant.constraint.active(at)):
             missing -= variant.when.items()
     return missing
+
+
+def uses_of_theirs(uses: Mapping[str, int]) -> dict[str, int]:
+    """Return what is paid by use by the list's names, without that of which it knows no prices."""
+    return {_USES[name]: count for name, count in uses.items() if name in _USES}
+
+
+def uses_without_price(price: ModelPrice, seller: str, uses: Mapping[str, int]) -> tuple[str, ...]:
+    """Return, as text, what of `uses` costs something at `seller` that the list does not say."""
+    return tuple(f"{name}={count}" for name, count in uses.items() if not _has_price(price, seller, name))
 
 
 def is_linear(sold: ModelInfo, at: datetime, context: Mapping[str, str]) -> bool:
@@ -48,6 +73,13 @@ def is_linear(sold: ModelInfo, at: datetime, context: Mapping[str, str]) -> bool
     conditions += [variant.constraint for variant in sold.price_variants or ()]
     is_by_day = all(each is None or isinstance(each, StartDateConstraint) for each in conditions)
     return is_by_day and not any(hasattr(part, "tiers") for part in sold.get_prices(at, context).__dict__.values())
+
+
+def _has_price(price: ModelPrice, seller: str, name: str) -> bool:
+    theirs = _USES.get(name)
+    if (seller, name) in _FREE or (theirs is not None and getattr(price, f"{theirs}_kcount") is not None):
+        return True
+    return name in _IN_A_REQUEST and price.requests_kcount is not None
 
 
 def _check_side(price: ModelPrice, side: str, tokens: int, media: Mapping[str, int]) -> None:

@@ -10,10 +10,17 @@ from a2a_session_manager.pricing.usage_reader import UsageReader, snake
 
 _MEDIA = {"audio": ("audio",), "image": ("image", "document"), "video": ("video",)}
 _GEMINI = {
-    "input_{}_tokens": ("prompt_tokens_details", "tool_use_prompt_tokens_details"),
-    "cache_{}_read_tokens": ("cache_tokens_details",),
-    "output_{}_tokens": ("candidates_tokens_details", "response_tokens_details"),
+    "input_{}_tokens": (
+        "prompt_tokens_details",
+        "tool_use_prompt_tokens_details",
+        "input_tokens_by_modality",
+        "tool_use_tokens_by_modality",
+    ),
+    "cache_{}_read_tokens": ("cache_tokens_details", "cached_tokens_by_modality"),
+    "output_{}_tokens": ("candidates_tokens_details", "response_tokens_details", "output_tokens_by_modality"),
 }
+# The end of the names of Gemini's lists in interactions, which call their counts otherwise.
+_BY_MODALITY = "_by_modality"
 _OPENAI = {
     "input_image_tokens": (
         "prompt_tokens_details.image_tokens",
@@ -58,14 +65,17 @@ def media_of(usage: UsageReader) -> dict[str, int]:
     for name, lists in _GEMINI.items():
         given = [path for path in lists if usage.has(path)]
         for medium, modalities in _MEDIA.items() if given else ():
-            count = sum(
-                usage.among(path, "modality", modality, "token_count") or 0 for path in given for modality in modalities
-            )
+            count = sum(media_tokens(usage, path, modality) for path in given for modality in modalities)
             theirs = name.format(medium)
             if (told := found.get(theirs)) and told != count:
                 usage.conflicts.append(f"{theirs} is {told}, but {', '.join(given)} says {count}")
             found[theirs] = count
     return {name: count for name, count in found.items() if count is not None}
+
+
+def media_tokens(usage: UsageReader, path: str, modality: str) -> int:
+    """Return how many tokens of `modality` Gemini counts in its list at `path`."""
+    return usage.among(path, "modality", modality, "tokens" if path.endswith(_BY_MODALITY) else "token_count") or 0
 
 
 def _may_count(details: Mapping[str, Any]) -> bool:

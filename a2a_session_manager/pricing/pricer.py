@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.pricing.context import context_of, lower_bound
+from a2a_session_manager.pricing.context import SEARCH_SIZE, context_of, lower_bound
 from a2a_session_manager.pricing.list_prices import ListPrices
 from a2a_session_manager.pricing.model_names import override_names
 from a2a_session_manager.pricing.prices import EXACT, Prices, whole_pico
-from a2a_session_manager.pricing.usage_numbers import UsageNumbers
+from a2a_session_manager.pricing.usage_numbers import UsageNumbers, tool_uses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class ListPricer:
 
         `model` is found under any spelling (`gpt-4o`, `openai/gpt-4o`, a Bedrock ARN). `provider` is who served it:
         with an unknown one the cost is unknown, with None the seller is told from the name. `usage` may bring `media`,
-        and a `price_context`. What is dearer than the standard and has no price of its own costs the standard's, and is
-        `missing`; what may be cheaper has no cost.
+        `tool_uses` and a `price_context`. What is dearer than the standard and has no price of its own costs the
+        standard's, and is `missing`, and so is what is paid by use and has no price; what may be cheaper has no cost.
         The first call imports the price list, unless `warm_up` has; after that it takes microseconds.
         """
         try:
@@ -116,7 +116,8 @@ class ListPricer:
 
 
 def _own_cost(prices: Prices, usage: UsageNumbers, name: str) -> PricedCost:
-    missing = lower_bound(context_of(usage).items())
+    missing = lower_bound(item for item in context_of(usage).items() if item[0] != SEARCH_SIZE)
+    missing += prices.without_price(tool_uses_of(usage))
     with localcontext(EXACT):
         return PricedCost(whole_pico(prices.pico_usd(usage)), f"override {name}", missing)
 

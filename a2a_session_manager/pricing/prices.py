@@ -1,26 +1,31 @@
-"""Prices that a user sets for a model: dollars per million tokens, checked when they are made."""
+"""Prices that a user sets for a model: dollars per million tokens and per thousand uses, checked when they are made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.pricing.usage_numbers import UsageNumbers
+from a2a_session_manager.pricing.usage_numbers import TOOL_USES, UsageNumbers, tool_uses_of
 
 # It holds the digits of any count. The caller's own decimal context must not change a price.
 EXACT = Context(prec=60)
 # A dollar per million tokens is a million pico-dollars per token.
 _PICO_PER_TOKEN = 10**6
+# A dollar per thousand uses is a billion pico-dollars per use.
+_PICO_PER_USE = 10**9
 
 Amount = Decimal | int | str | float
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars per million tokens. Written as `Decimal("0.15")`, an int or a string; a float counts as it prints.
+    """US dollars per million tokens, and per thousand uses of what is paid by use.
 
-    What is left out, or None, costs what it is a part of. Raises InvalidSessionOperation for what is no amount.
+    Written as `Decimal("0.15")`, an int or a string; a float counts as it prints. What is left out, or None, costs what
+    it is a part of; a use without a price makes the cost a lower bound. Raises InvalidSessionOperation for what is no
+    amount.
 
     Attributes:
         input: what is read, unless a price below says otherwise.
@@ -30,6 +35,14 @@ class Prices:
         cache_write_1h: of that, what was put there for an hour; else the price of `cache_write`.
         input_audio: audio that is heard; else the price of `input`.
         output_audio: audio that is spoken; else the price of `output`.
+        web_searches: per thousand, and so are all below.
+        web_fetches: pages that are fetched.
+        file_searches: searches in files, stores and collections.
+        code_executions: programs that are run.
+        social_searches: such as on X.
+        map_searches: such as on Google Maps.
+        rerank_searches: Cohere's search units.
+        other_tool_uses: whatever else is counted by use.
     """
 
     input: Amount
@@ -39,6 +52,14 @@ class Prices:
     cache_write_1h: Amount | None = None
     input_audio: Amount | None = None
     output_audio: Amount | None = None
+    web_searches: Amount | None = None
+    web_fetches: Amount | None = None
+    file_searches: Amount | None = None
+    code_executions: Amount | None = None
+    social_searches: Amount | None = None
+    map_searches: Amount | None = None
+    rerank_searches: Amount | None = None
+    other_tool_uses: Amount | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -67,7 +88,17 @@ class Prices:
             + (usage.completion_tokens - said) * _first(self.output)
             + said * _first(self.output_audio, self.output)
         )
-        return per_million * _PICO_PER_TOKEN
+        uses = tool_uses_of(usage)
+        per_thousand = sum(
+            (uses.get(name, 0) * _first(getattr(self, name), Decimal(0)) for name in TOOL_USES if uses), Decimal(0)
+        )
+        return per_million * _PICO_PER_TOKEN + per_thousand * _PICO_PER_USE
+
+    def without_price(self, uses: Mapping[str, int]) -> tuple[str, ...]:
+        """Return, as text, what of `uses`, counts by the names of a TokenUsage, has no price here."""
+        return tuple(
+            f"{name}={count}" for name, count in uses.items() if name not in TOOL_USES or getattr(self, name) is None
+        )
 
 
 def whole_pico(pico: Decimal) -> int:
@@ -87,7 +118,5 @@ def _checked(value: object, name: str) -> Decimal:
     except (InvalidOperation, TypeError):
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise InvalidSessionOperation(
-            f"Prices.{name} is {value!r}: give dollars per million tokens, a Decimal of 0 or more"
-        )
+        raise InvalidSessionOperation(f"Prices.{name} is {value!r}: give US dollars, a Decimal of 0 or more")
     return amount

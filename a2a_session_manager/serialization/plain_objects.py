@@ -63,7 +63,9 @@ def fields_of(value: Any) -> Mapping[str, Any] | None:
 def _of_dataclass(value: Any) -> Mapping[str, Any] | None:
     if not dataclasses.is_dataclass(value):
         return None
-    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    # pydantic-ai puts further counts on its usages, such as web_searches.
+    return {**(_of_attributes(value) or {}), **fields}
 
 
 def _of_pydantic(value: Any) -> Mapping[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from a2a_session_manager.pricing.media import media_tokens
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.usage.anthropic import caches_apart
 from a2a_session_manager.usage.buckets import cline, langfuse, nested_sides, opencode
@@ -127,8 +128,26 @@ def _gemini(usage: UsageReader, provider: str | None) -> Counts:
     return counts
 
 
+def _interactions(usage: UsageReader, provider: str | None) -> Counts:
+    """Read Gemini's interactions: as above, by other names."""
+    prompt = usage.count_or_zero("total_input_tokens") + usage.count_or_zero("total_tool_use_tokens")
+    answer, thoughts = usage.count_or_zero("total_output_tokens"), usage.count_or_zero("total_thought_tokens")
+    total = usage.count("total_tokens")
+    are_inside = total == prompt + answer and thoughts <= answer
+    counts = Counts(
+        prompt_tokens=prompt,
+        completion_tokens=answer if are_inside else answer + thoughts,
+        cache_read_tokens=usage.count_or_zero("total_cached_tokens"),
+        reasoning_tokens=thoughts,
+        input_audio_tokens=_audio(usage, "input_tokens_by_modality") + _audio(usage, "tool_use_tokens_by_modality"),
+        output_audio_tokens=_audio(usage, "output_tokens_by_modality"),
+    )
+    counts.check_total(total)
+    return counts
+
+
 def _audio(usage: UsageReader, path: str) -> int:
-    return usage.among(path, "modality", "audio", "token_count") or 0
+    return media_tokens(usage, path, "audio")
 
 
 def _cohere(usage: UsageReader, provider: str | None) -> Counts:
@@ -177,6 +196,10 @@ _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
     ((*SPANS["prompt_tokens"], *SPANS["completion_tokens"]), _spans),
     (("input_tokens.total", "output_tokens.total"), nested_sides),
     (("prompt_token_count", "candidates_token_count", "response_token_count", "generation_token_count"), _gemini),
+    (
+        ("total_thought_tokens", "total_cached_tokens", "total_tool_use_tokens", "input_tokens_by_modality"),
+        _interactions,
+    ),
     (
         ("billed_units.input_tokens", "billed_units.output_tokens", "tokens.input_tokens", "tokens.output_tokens"),
         _cohere,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.usage.parts import at
 
 # Paths into a usage, and into the reply that holds it; of several the first one there holds.
 _IN_USAGE = {
@@ -36,7 +37,7 @@ def said_of_serving(raw: Mapping[str, Any], reply: object) -> dict[str, str]:
         if isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder):
             continue  # nearly all
         for name, paths in places.items():
-            values = (_at(holder, path) for path in paths)
+            values = (at(holder, path) for path in paths)
             found = next((value for value in values if value is not None), None)
             if found is not None:
                 said.setdefault(name, _text(found))
@@ -47,12 +48,6 @@ def said_of_serving(raw: Mapping[str, Any], reply: object) -> dict[str, str]:
             if counted.get(tier):
                 said["service_tier"] = tier
     return said
-
-
-def _at(holder: object, path: str) -> Any:
-    for step in path.split("."):
-        holder = holder.get(step) if isinstance(holder, Mapping) else getattr(holder, step, None)
-    return holder
 
 
 def _text(value: object) -> str:

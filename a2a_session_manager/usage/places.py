@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of
 from a2a_session_manager.usage.conventions import convention_of, ollama
+from a2a_session_manager.usage.parts import part
 
 # A line of batch results keeps it at one of these: OpenAI's, Anthropic's, Gemini's.
 _BATCH_PLACES = (
@@ -103,11 +104,6 @@ def model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
             if isinstance(found, str) and found:
                 return found
     return None
-
-
-def part(thing: object, name: str) -> Any:
-    """Return what `thing` has under `name`, a key or an attribute; None for nothing."""
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 
 def _has(holder: object, name: str) -> bool:

@@ -12,14 +12,11 @@ from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
-from a2a_session_manager.serialization.plain_objects import plain
 from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
-from a2a_session_manager.usage.modifiers import said_of_serving
-from a2a_session_manager.usage.places import located, model_of
 from a2a_session_manager.usage.refusals import not_recognised
-from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
-from a2a_session_manager.usage.response_ids import kept_id, response_id_of
-from a2a_session_manager.usage.streams import merge
+from a2a_session_manager.usage.report import Report
+from a2a_session_manager.usage.response_ids import kept_id
+from a2a_session_manager.usage.tool_uses import tool_uses
 from a2a_session_manager.usage.unread import unread_keys
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
@@ -56,17 +53,14 @@ def usage_from(
         return _filled(_served(usage, asked), model, provider, given_id)
     if isinstance(usage, Mapping) and usage and _is_own(usage):
         return _filled(_served(_own(usage), asked), model, provider, given_id)
-    found = located(usage)
-    raw = plain(found.usage)
-    convention = convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
+    report = Report.of(usage, model=model)
+    convention = _convention(report.raw)
     if convention is None:
         raise not_recognised(usage)
-    if found.is_batch:
+    if report.is_batch:
         asked["processing"] = "batch"
-    said = {**asked, **said_of_serving(raw, found.holder)}
-    read = _read(raw, convention, provider, said, reported_cost(raw, found.holder), requests=found.requests)
-    said_id = response_id_of(raw if found.holder is found.usage else found.holder, usage)
-    return _filled(read, model or model_of(found.holder, raw), provider, said_id or given_id)
+    read = _read(report, convention, provider, asked)
+    return _filled(read, report.model, provider, report.response_id or given_id)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -81,55 +75,37 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
         raise InvalidEvent(
             "LangChain streams differences, not totals: add its chunks up, and pass usage_from the sum", path="usage"
         )
-    merged: dict[str, Any] = {}
-    named: str | None = None
-    response_id: str | None = None
-    said: dict[str, str] = {}
-    cost = ReportedCost()
-    for chunk in chunks:
-        found = located(chunk)
-        raw = plain(found.usage)
-        if isinstance(raw, dict) and (convention_of(UsageReader(raw)) is not None or found.usage is not chunk):
-            merge(merged, raw)
-        said.update(said_of_serving({}, found.holder))
-        beside = reported_cost({}, found.holder)
-        cost = beside if any(beside) else cost
-        named = named or model_of(found.holder, {})
-        response_id = response_id or response_id_of(found.holder, chunk)
-    convention = convention_of(UsageReader(merged))
+    report = Report.of_stream(chunks, model=model)
+    convention = _convention(report.raw)
     if convention is None:
         raise InvalidEvent(
             'no event of the stream brought usage: ask for it (OpenAI: stream_options={"include_usage": True}), '
             "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
             path="usage",
         )
-    said.update(said_of_serving(merged, None))
-    inside = reported_cost(merged, None)
-    read = _read(merged, convention, provider, said, inside if any(inside) else cost)
-    return _filled(read, model or named, provider, response_id)
+    return _filled(_read(report, convention, provider, {}), report.model, provider, report.response_id)
 
 
-def _read(
-    raw: dict[str, Any],
-    convention: Convention,
-    provider: str | None,
-    said: Mapping[str, str | None],
-    cost: ReportedCost,
-    *,
-    requests: int = 1,
-) -> TokenUsage:
+def _convention(raw: object) -> Convention | None:
+    return convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
+
+
+def _read(report: Report, convention: Convention, provider: str | None, asked: Mapping[str, str | None]) -> TokenUsage:
+    raw, cost = report.raw, report.cost
     usage = UsageReader(raw)
     counts = convention(usage, canonical_provider(provider))
+    uses = {**report.tools(), **tool_uses(usage)}
     unread = unread_keys(raw, usage)
     if cost.pico_usd is not None:  # parts of it by kind are in its sum
         unread = tuple(path for path in unread if not path.lower().startswith("cost"))
     counts.problems += usage.conflicts
     counts.fit()
-    counts.requests = max(counts.requests, requests)
+    counts.requests = max(counts.requests, report.requests)
     if cost.problem is not None:
         counts.problems.append(cost.problem)
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
-    numbers: dict[str, Any] = {**counts.numbers(), "details": details, "unread_keys": unread, **price_context(said)}
+    context = price_context({**asked, **report.serving})
+    numbers: dict[str, Any] = {**counts.numbers(), **uses, "details": details, "unread_keys": unread, **context}
     if cost.pico_usd is not None:
         numbers.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
     elif cost.problem is not None or unread:
@@ -153,10 +129,9 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
     except ValidationError as error:
         # Providers have these names as well, and what a provider says is kept even where it contradicts itself.
         if _SHARED_NAMES.issuperset(usage):
-            raw = plain(usage)
-            convention = convention_of(UsageReader(raw))
-            if convention is not None:
-                return _read(raw, convention, None, said_of_serving(raw, raw), ReportedCost())
+            report = Report.of(usage, model=None)
+            if (convention := _convention(report.raw)) is not None:
+                return _read(report, convention, None, {})
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
 
 

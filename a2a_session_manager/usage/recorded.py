@@ -9,12 +9,10 @@ from typing import Any
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.token_usage import REPORTED, UNKNOWN, TokenUsage
 from a2a_session_manager.pricing.context import price_context
-from a2a_session_manager.serialization.plain_objects import fields_of, plain
-from a2a_session_manager.usage.modifiers import said_of_serving
-from a2a_session_manager.usage.places import located, model_of
+from a2a_session_manager.serialization.plain_objects import fields_of
 from a2a_session_manager.usage.provider_usage import usage_from
-from a2a_session_manager.usage.reported_cost import reported_cost
-from a2a_session_manager.usage.response_ids import kept_id, response_id_of
+from a2a_session_manager.usage.report import Report
+from a2a_session_manager.usage.response_ids import kept_id
 
 # The key in `details` for the reason why nothing is known of a request.
 NOT_UNDERSTOOD = "not_understood"
@@ -60,19 +58,17 @@ def _unknown(
     asked: Mapping[str, str | None],
     response_id: str | None,
 ) -> TokenUsage:
-    found = located(usage)
-    raw = plain(found.usage)
-    numbers = raw if isinstance(raw, dict) else {}
-    about: dict[str, Any] = price_context({**asked, **said_of_serving(numbers, found.holder)})
-    cost = reported_cost(numbers, found.holder)
-    if cost.pico_usd is not None:
-        about.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
+    report = Report.of(usage, model=model)
+    raw = report.raw if isinstance(report.raw, dict) else {}
+    about: dict[str, Any] = price_context({**asked, **report.serving})
+    if report.cost.pico_usd is not None:
+        about.update(cost_pico_usd=report.cost.pico_usd, priced_by=REPORTED)
     return TokenUsage(
-        model=model or model_of(found.holder, numbers) or "",
+        model=report.model or "",
         provider=provider,
         basis=UNKNOWN,
-        details={**_kept(numbers), NOT_UNDERSTOOD: reason},
-        response_id=response_id_of(found.holder, usage) or response_id,
+        details={**_kept(raw), NOT_UNDERSTOOD: reason},
+        response_id=report.response_id or response_id,
         **about,
     )
 

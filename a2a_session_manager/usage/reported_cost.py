@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd
+from a2a_session_manager.usage.parts import at, part
 
 # Paths into a usage, of which the first one there holds.
 _IN_USAGE = (
@@ -91,11 +92,7 @@ def _said(usage: Mapping[str, Any], reply: object) -> Iterator[tuple[str, Any]]:
 
 
 def _at(holder: object, path: str) -> Any:
-    for step in [path] if path.startswith(_ATTRIBUTES) else path.split("."):
-        if holder is None or isinstance(holder, str):
-            return None
-        holder = holder.get(step) if isinstance(holder, Mapping) else getattr(holder, step, None)
-    return holder
+    return part(holder, path) if path.startswith(_ATTRIBUTES) else at(holder, path)
 
 
 def _pico(path: str, value: Any) -> int:

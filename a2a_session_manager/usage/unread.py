@@ -19,6 +19,7 @@ _NO_COUNTS = frozenset(
         "no_cache_tokens",
         "no_cache",
         "prompt_cache_miss_tokens",
+        "initial_input_tokens",  # of a Gemini interaction's first turn
         "total_tokens",
         "total_token_count",
         "total",

@@ -35,6 +35,15 @@ def test_a_usage_is_stored_and_read_back(usage: TokenUsage) -> None:
     assert is_sound_record(json.loads(data)["token_usage"])
 
 
+def test_a_usage_with_searches_is_read_back_from_where_they_stand() -> None:
+    usage = TokenUsage(prompt_tokens=3, model="m", web_searches=2, speed="fast")
+
+    data = record_of(usage)
+
+    assert b'"output_audio_tokens":0,"web_searches":2,"requests":1' in data
+    assert decode_event(data, "s", 1, retracted=False).token_usage == usage
+
+
 def test_a_usage_without_a_tier_is_written_as_it_was_before_there_were_any() -> None:
     data = record_of(TokenUsage(prompt_tokens=3, model="m"))
 
@@ -49,7 +58,9 @@ def test_only_what_is_said_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"service_tier": 5}, {"list_cost_pico_usd": -1}, {"list_cost_pico_usd": True}, {"partially_priced": 1}]
+    "bad",
+    [{"service_tier": 5}, {"list_cost_pico_usd": -1}, {"list_cost_pico_usd": True}, {"partially_priced": 1}]
+    + [{"web_searches": bad} for bad in (-1, True, 1.0, "1", None, 10**12 + 1)],
 )
 def test_what_a_field_cannot_hold_is_not_sound(bad: dict[str, Any]) -> None:
     assert not is_sound(TokenUsage().model_copy(update=bad))

@@ -32,6 +32,8 @@ def usages(draw: st.DrawFn) -> TokenUsage:
         reasoning_tokens=draw(st.integers(0, completion)),
         input_audio_tokens=draw(st.integers(0, prompt)),
         output_audio_tokens=draw(st.integers(0, completion)),
+        web_searches=draw(st.just(0) | st.integers(0, 50)),
+        other_tool_uses=draw(st.just(0) | st.integers(0, 50)),
         requests=draw(st.integers(0, 3)),
         model=draw(st.sampled_from(["", "gpt-4o", "claude"])),
         cost_pico_usd=draw(st.none() | st.integers(0, 10**15)),
@@ -198,6 +200,7 @@ def test_what_a_usage_adds_to_a_sum_is_its_own_numbers(usage: TokenUsage) -> Non
         "unpriced_requests": usage.requests if usage.cost_pico_usd is None else 0,
         "partially_priced_requests": usage.requests if usage.partially_priced else 0,
         "requests_without_usage": 0,
+        "repeated_requests": 0,
     }
     for name in COUNTERS:
         expected = flagged[name] if name in flagged else getattr(usage, name) or 0

@@ -543,6 +543,13 @@ class SumsLookExact(BaseSessionStore):
         super().__init__(_KnowsNoNewerCounters("partially_priced_requests"))
 
 
+class SumsTokensAlone(BaseSessionStore):
+    """Reads totals without the searches that were paid beside the tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(_KnowsNoNewerCounters("web_searches"))
+
+
 class ForgetsMissingUsages(BaseSessionStore):
     """Reads totals without the count of requests of which nothing is known."""
 

@@ -66,6 +66,7 @@ FAULTS = {
         "test_a_payload_of_another_type_comes_back_as_plain_json_with_the_reason",
     ),
     "SumsLookExact": ("usage", "test_what_makes_a_sum_a_lower_bound_is_counted"),
+    "SumsTokensAlone": ("usage", "test_what_is_paid_by_use_is_summed_beside_the_tokens"),
     "ForgetsMissingUsages": ("usage", "test_what_makes_a_sum_a_lower_bound_is_counted"),
     "RoundsLargeSums": ("usage", "test_the_largest_usages_are_summed_exactly"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),

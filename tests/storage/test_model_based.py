@@ -476,8 +476,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert list(tail.messages) == [message_of(event) for event in events]
             assert tail.earlier_events == len(session.events) - len(events)
         assert session.token_summary.total_tokens == plain.tokens
-        assert (await store.usage(plain.id)).total_tokens == plain.tokens
-        assert (await store.usage(plain.id, tree=True)).total_tokens == model.tree_tokens(plain.id)
+        own, tree = (await store.usage(plain.id)).total, (await store.usage(plain.id, tree=True)).total
+        assert (own.total_tokens, own.web_searches) == (plain.tokens, plain.tokens)
+        assert (tree.total_tokens, tree.web_searches) == (model.tree_tokens(plain.id), model.tree_tokens(plain.id))
 
     def _compare_handle(self, session: Session[Any], plain: PlainSession) -> None:
         """A handle never shows what is not there, and one that is at the revision has missed nothing."""
@@ -554,7 +555,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def event_of(event_id: str, message: str, tokens: int) -> SessionEvent[Any]:
-    usage = TokenUsage(prompt_tokens=tokens, model="m") if tokens else None
+    usage = TokenUsage(prompt_tokens=tokens, web_searches=tokens, model="m") if tokens else None
     return SessionEvent(id=event_id, message=message, token_usage=usage)
 
 

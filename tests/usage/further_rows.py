@@ -110,8 +110,7 @@ FURTHER_ROWS = [
             "billed_units": {"input_tokens": 5, "output_tokens": 418, "search_units": 2},
             "tokens": {"input_tokens": 71, "output_tokens": 418},
         },
-        counts(5, 418),
-        unread=("billed_units.search_units",),
+        counts(5, 418, rerank_searches=2),
     ),
     Row(  # docs.mistral.ai/api, `UsageInfo`
         "mistral",
@@ -133,8 +132,7 @@ FURTHER_ROWS = [
             "connector_tokens": 7112,
             "connectors": {"web_search": 1},
         },
-        counts(7300, 55),
-        unread=("connectors.web_search",),
+        counts(7300, 55, web_searches=1),
     ),
     Row(  # docs.mistral.ai/capabilities/audio, Voxtral
         "mistral, audio by the second",

@@ -217,11 +217,10 @@ ROWS = [
             "num_search_queries": 30,
             "reasoning_tokens": 73997,
         },
-        counts(33, 7163 + 20016 + 73997, reasoning_tokens=73997),
+        counts(33, 7163 + 20016 + 73997, reasoning_tokens=73997, web_searches=30),
         provider="perplexity",
         extractor=("perplexity", "default", ("usage",)),
         model="sonar-deep-research",
-        unread=("num_search_queries",),
     ),
     Row(  # docs.cohere.com/reference/chat, `usage`
         "cohere",

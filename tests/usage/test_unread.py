@@ -23,7 +23,7 @@ LARGE = 10**9
     [
         ({"cached_moon_tokens": 4}, ("cached_moon_tokens",)),
         ({"promptTokensDetails": {"moonTokens": 4}}, ("promptTokensDetails.moonTokens",)),
-        ({"server_tool_use": {"web_search_requests": 2}}, ("server_tool_use.web_search_requests",)),
+        ({"server_tool_use": {"moon_search_requests": 2}}, ("server_tool_use.moon_search_requests",)),
         ({"parts": [{"moon": 1}, {"moon": 2}, {"sun": 3}]}, ("parts[].moon", "parts[].sun")),
         ({"moons": [1, 2]}, ("moons[]",)),
         ({"moon_tokens": "12"}, ("moon_tokens",)),

@@ -74,7 +74,10 @@ class TreeView(BaseModel):
 
 
 class Spend(BaseModel):
-    """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them."""
+    """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them.
+
+    `tool_uses` counts what is paid by use, such as `web_searches`, without what is 0.
+    """
 
     requests: int
     unpriced_requests: int
@@ -84,6 +87,7 @@ class Spend(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    tool_uses: dict[str, int]
     estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
     cost_pico_usd: int
 
@@ -98,6 +102,7 @@ class Spend(BaseModel):
             prompt_tokens=tally.prompt_tokens,
             completion_tokens=tally.completion_tokens,
             total_tokens=tally.total_tokens,
+            tool_uses=tally.tool_uses,
             estimated_cost_usd=tally.estimated_cost_usd,
             cost_pico_usd=tally.cost_pico_usd,
         )

@@ -31,7 +31,7 @@ def usage_event(
         task_id=run_id,
         metadata={name: value for name, value in metadata.items() if value is not None},
         token_usage=(
-            recorded_usage(response.usage, model=named, response_id=response_id)
+            recorded_usage(response, model=named, response_id=response_id)
             if has_usage
             else missing_usage(named or "", response_id=response_id)
         ),

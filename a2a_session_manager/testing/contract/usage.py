@@ -74,6 +74,25 @@ class UsageContract(ContractBase):
         stored = [event.token_usage for event in (await whole(again, "talk")).events]
         assert (stored[1], stored[3]) == (partial, unknown)
 
+    async def test_what_is_paid_by_use_is_summed_beside_the_tokens(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        searched = TokenUsage(cost_pico_usd=5, web_searches=2, file_searches=1)
+        ran = TokenUsage(cost_pico_usd=7, web_searches=1, code_executions=MOST_COUNTED, other_tool_uses=4)
+        await store.create("root")
+        await store.create("talk", parent_id="root")
+        await store.append("talk", said(token_usage=searched, task_id="r"), spending(1, task_id="r"))
+        await store.append("talk", said(token_usage=ran, task_id="r"))
+
+        again = await reopen()
+
+        own, tree = await again.usage("talk"), await again.usage("root", tree=True)
+        expected = {"web_searches": 3, "file_searches": 1, "code_executions": MOST_COUNTED, "other_tool_uses": 4}
+        for total in (own.total, own.by_run["r"], tree.total):
+            assert total.tool_uses == expected
+        stored = [event.token_usage for event in (await whole(again, "talk")).events]
+        assert (stored[0], stored[2]) == (searched, ran)
+
     async def test_a_replayed_batch_adds_nothing(self, store: BaseSessionStore, reopen: Reopen) -> None:
         events = [spending(5, id="e1"), spending(7, id="e2", task_id="r")]
         await store.create("root")

@@ -1,0 +1,95 @@
+"""Report: a usage as plain JSON, and what lies around it in the reply, or in the events of a stream, that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.pricing.usage_reader import UsageReader
+from a2a_session_manager.serialization.plain_objects import plain
+from a2a_session_manager.usage.conventions import convention_of
+from a2a_session_manager.usage.modifiers import said_of_serving
+from a2a_session_manager.usage.places import Located, located, model_of
+from a2a_session_manager.usage.reply_tools import tools_in_reply
+from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
+from a2a_session_manager.usage.response_ids import response_id_of
+from a2a_session_manager.usage.streams import merge
+
+_NO_COST = ReportedCost()
+
+
+class Report:
+    """What a provider says of one request.
+
+    Attributes:
+        raw: the usage as plain JSON, which need not be one that anybody knows.
+        model: the name of the model, the caller's or the reply's; None for none.
+        response_id: the provider's id of the response, None for none.
+        requests: how many requests the usage is of.
+        is_batch: whether it is in a line of batch results.
+    """
+
+    def __init__(self, model: str | None) -> None:
+        self.raw: Any = {}
+        self.model = model or None
+        self.response_id: str | None = None
+        self.requests = 1
+        self.is_batch = False
+        self._said: dict[str, str] = {}
+        self._cost = _NO_COST
+        self._tools: dict[str, int] = {}
+        self._fault: InvalidEvent | None = None
+
+    @classmethod
+    def of(cls, thing: object, *, model: str | None) -> Report:
+        """Return what `thing`, a usage or what holds one, reports."""
+        report, found = cls(model), located(thing)
+        report.raw, report.requests, report.is_batch = plain(found.usage), found.requests, found.is_batch
+        report._look_around(found, report.raw, thing)
+        return report
+
+    @classmethod
+    def of_stream(cls, events: Iterable[object], *, model: str | None) -> Report:
+        """Return what the `events` of one streamed reply report, each of them totals so far."""
+        report = cls(model)
+        for event in events:
+            found = located(event)
+            raw = plain(found.usage)
+            if isinstance(raw, dict) and (found.usage is not event or convention_of(UsageReader(raw)) is not None):
+                merge(report.raw, raw)
+            report._look_around(found, raw, event)
+        return report
+
+    @property
+    def serving(self) -> dict[str, str]:
+        """How the request was served, by the fields of a TokenUsage; what the usage says goes before the reply."""
+        return {**self._said, **(said_of_serving(self.raw, None) if isinstance(self.raw, dict) else {})}
+
+    @property
+    def cost(self) -> ReportedCost:
+        """What the request cost; what the usage says goes before the reply."""
+        inside = reported_cost(self.raw, None) if isinstance(self.raw, dict) else self._cost
+        return self._cost if inside == _NO_COST else inside
+
+    def tools(self) -> dict[str, int]:
+        """Return what the reply shows that is paid by use. Raises InvalidEvent, naming the field, for no count."""
+        if self._fault is not None:
+            raise self._fault
+        return self._tools
+
+    def _look_around(self, found: Located, raw: Any, whole: object) -> None:
+        holder = found.holder
+        if self.response_id is None:
+            self.response_id = response_id_of(raw if holder is found.usage else holder, whole)
+        self.model = self.model or model_of(holder, raw if isinstance(raw, dict) else {})
+        self._said.update(said_of_serving({}, holder))
+        beside = reported_cost({}, holder)
+        self._cost = self._cost if beside == _NO_COST else beside
+        try:
+            tools = tools_in_reply(holder, self.model)
+        except InvalidEvent as error:
+            self._fault = error
+            return
+        for name, count in tools.items():
+            self._tools[name] = max(count, self._tools.get(name, 0))

@@ -54,7 +54,7 @@ class _Fitting:
         self._max_tokens = max_tokens
         self._counter = counter
         self._has_earlier = has_earlier
-        _, self._is_exact = counter.text("")
+        self._is_exact = True
         self._total = TOKENS_FOR_REPLY
 
     def done(self) -> Fit:
@@ -131,7 +131,9 @@ class _Fitting:
         self._found.findings.append(Finding("shortened_turn", seqs, text))
 
     def _fit(self, *parts: Sequence[Unit], is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
-        token_count = TokenCount(self._total, "counted" if self._is_exact else "estimated", self._counter.encoding)
+        # Every message tells whether its count is exact; where there is none, a text does.
+        is_exact = self._is_exact if self._total > TOKENS_FOR_REPLY else self._counter.text("")[1]
+        token_count = TokenCount(self._total, "counted" if is_exact else "estimated", self._counter.encoding)
         found = self._found.only([(part[0][0], part[-1][1]) for part in parts if part])
         return Fit(found, token_count, is_full, is_sure, lacking)
 

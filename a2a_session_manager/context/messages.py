@@ -22,6 +22,7 @@ ChatMessage = dict[str, Any]
 _SOURCES: Final[Mapping[Role, EventSource]] = {"user": EventSource.USER, "assistant": EventSource.LLM}
 _ROLES: Final = {EventSource.USER: "user", EventSource.LLM: "assistant", EventSource.SYSTEM: "system"}
 _SPOKEN: Final = frozenset({EventType.MESSAGE, EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT})
+_SPOKEN_BY_IDENTITY: Final = frozenset(map(id, _SPOKEN))
 
 
 def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEvent[Any]:
@@ -53,9 +54,8 @@ def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[Ch
 
 def are_chat_messages(columns: MessageColumns) -> bool:
     """Tell whether all events hold a message with a role, which is sent as it is; without a look at each event."""
-    # By identity first: the hash of an enum's member takes longer than all the rest.
-    types = {id(kind): kind for kind in columns.types}.values()
-    if not (set(map(type, columns.messages)) <= {dict} and _SPOKEN.issuperset(types)):
+    # By identity: the hash of an enum's member takes longer than all the rest.
+    if not (set(map(type, columns.messages)) <= {dict} and set(map(id, columns.types)) <= _SPOKEN_BY_IDENTITY):
         return False
     return {type(message.get("role")) for message in columns.messages} <= {str}
 

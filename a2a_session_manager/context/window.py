@@ -136,7 +136,7 @@ def _joined(head: MessageColumns, tail: MessageColumns, *, has_earlier: bool) ->
     start = bisect_right(tail.seqs, head.seqs[-1]) if head else 0
     if has_earlier:
         start = _end_of(tail, start, _is_no_turn)
-    rest = tail[start:]
+    rest = tail[start:] if start else tail
     if not head:
         return rest
     events = head[:]

@@ -19,8 +19,8 @@ class Arranged:
 
     `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
     itself. `unfinished` says which of these, by their number, have calls whose results may still come. `system` is what
-    goes beside the messages, in a format that has it there. `joins` has, for a message's seq, those of other events
-    that the message holds, and `log_seqs` those of all that was said.
+    goes beside the messages, in a format that has it there. `joins` has, for each message, the seqs of other events
+    that it holds as well, and `log_seqs` those of all that was said.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -29,8 +29,11 @@ class Arranged:
     unfinished: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     system: Any = None
-    joins: dict[int, list[int]] = field(default_factory=dict)
+    joins: list[tuple[int, ...]] = field(default_factory=list)
     log_seqs: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        self.joins = self.joins or [()] * len(self.messages)
 
     def units(self) -> list[tuple[int, int]]:
         """Return where each thing that belongs together begins and ends."""
@@ -38,7 +41,7 @@ class Arranged:
 
     def only(self, parts: Iterable[tuple[int, int]]) -> Arranged:
         """Return those parts alone, each from an index to another one; the findings are those of all."""
-        found = Arranged(findings=self.findings, system=self.system, joins=self.joins, log_seqs=self.log_seqs)
+        found = Arranged(findings=self.findings, system=self.system, log_seqs=self.log_seqs)
         for first, end in parts:
             low, high = bisect_left(self.starts, first), bisect_left(self.starts, end)
             for number in self.unfinished:
@@ -48,26 +51,26 @@ class Arranged:
             found.starts += [start - ahead for start in self.starts[low:high]]
             found.messages += self.messages[first:end]
             found.seqs += self.seqs[first:end]
+            found.joins += self.joins[first:end]
         return found
 
     def events_at(self, indexes: Iterable[int]) -> list[int]:
         """Return the seqs of all events that the messages at some indexes hold."""
-        seqs = dict.fromkeys([self.seqs[index] for index in indexes])
-        if not self.joins:  # as mostly
-            return list(seqs)
-        return list(dict.fromkeys(each for seq in seqs for each in (seq, *self.joins.get(seq, ()))))
+        return list(dict.fromkeys(seq for index in indexes for seq in (self.seqs[index], *self.joins[index])))
 
     def events(self) -> set[int]:
         """Return the seqs of all events that the messages hold."""
-        found = set(self.seqs)
-        for seq in found & self.joins.keys():
-            found.update(self.joins[seq])
-        return found
+        return set(self.seqs).union(*filter(None, self.joins))
 
-    def add(self, messages: Sequence[RawMessage], seq: int) -> None:
-        """Put messages behind the others."""
+    def add(self, messages: Sequence[RawMessage], seq: int, joined: tuple[int, ...] = ()) -> None:
+        """Put messages behind the others, which hold the event of `seq` and those that were joined with it."""
         self.messages += messages
         self.seqs += [seq] * len(messages)
+        self.joins += [joined] * len(messages)
+
+    def remove(self, at: int) -> None:
+        """Leave out the message at an index."""
+        del self.messages[at], self.seqs[at], self.joins[at]
 
 
 def interrupted(call: Call, shape: str) -> Message:

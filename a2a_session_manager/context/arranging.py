@@ -211,11 +211,9 @@ class _Arranging:
         if shape.refuses_blank_text and (clean := _without_blank_texts(message)) is not message:
             self._matching.find("empty_part", "has parts that say nothing, which are left out", *piece.at)
             message = clean
-        found.add(shape.write(message, []), seq)
+        found.add(shape.write(message, []), seq, tuple(self._said.seqs[each] for each in piece.at[1:]))
         if piece.is_joined:
             self._matching.find("joined_messages", "holds what the next message of the role says", *piece.at)
-        if len(piece.at) > 1:
-            found.joins[seq] = [self._said.seqs[each] for each in piece.at[1:]]
 
     def _with_results_first(self, message: Message, shape: Shape) -> Message:
         """Return a message with its results before all else that it says, if its format demands it."""

@@ -43,10 +43,10 @@ class _Conversion:
 
     def of(self, found: Arranged) -> Arranged:
         made = self._made
-        made.joins, made.log_seqs = dict(found.joins), found.log_seqs
+        made.log_seqs = found.log_seqs
         for number, (start, end) in enumerate(found.units()):
             messages = list(map(read_message, found.messages[start:end]))
-            self._put(messages, found.seqs[start:end], is_unfinished=number in found.unfinished)
+            self._put(messages, found.seqs[start:end], found.joins[start:end], number in found.unfinished)
         made.findings = sorted([*found.findings, *made.findings], key=lambda each: each.seqs)
         if self._instructions:
             made.system = _system(self._instructions, self._shape)
@@ -57,13 +57,15 @@ class _Conversion:
         if any(not isinstance(part, Text | Instruction) for part in message.parts):
             self._lose(seq, ["what is no text in a system message"])
 
-    def _put(self, messages: Sequence[Message], seqs: Sequence[int], *, is_unfinished: bool) -> None:
+    def _put(
+        self, messages: Sequence[Message], seqs: Sequence[int], joins: Sequence[tuple[int, ...]], is_unfinished: bool
+    ) -> None:
         """Put messages that belong together behind the others."""
         made = self._made
         start = len(made.messages)
-        for message, seq in zip(agreeing(messages, self._shape), seqs, strict=True):
+        for message, seq, joins_of in zip(agreeing(messages, self._shape), seqs, joins, strict=True):
             for piece in [message] if message.shape == self._shape.name else split(message):
-                self._write(piece, seq, start)
+                self._write(piece, seq, joins_of, start)
         self._drop_what_says_nothing(start)
         if len(made.messages) == start:
             return
@@ -72,7 +74,7 @@ class _Conversion:
         if is_unfinished:
             made.unfinished.add(len(made.starts) - 1)
 
-    def _write(self, message: Message, seq: int, start: int) -> None:
+    def _write(self, message: Message, seq: int, joins: tuple[int, ...], start: int) -> None:
         """Write what one role says; into the message before, from `start` on, where the format demands it."""
         shape, made = self._shape, self._made
         if message.role == "system" and shape.has_system_apart:
@@ -88,7 +90,7 @@ class _Conversion:
             written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)
         at = len(made.messages) - 1
-        made.add(written, seq)
+        made.add(written, seq, joins)
         if written and at >= start and self._belong_together(shape.read(made.messages[at]), message):
             self._join(at)
 
@@ -98,7 +100,7 @@ class _Conversion:
         for at in reversed(range(start, len(made.messages))):
             written = self._shape.read(made.messages[at])
             if written.role == "assistant" and is_blank(written):
-                del made.messages[at], made.seqs[at]
+                made.remove(at)
 
     def _belong_together(self, one: Message, other: Message) -> bool:
         if any(isinstance(part, Result) and not part.is_hosted for part in other.parts):
@@ -127,9 +129,9 @@ class _Conversion:
         """Make one of the message at an index and the next one."""
         made = self._made
         one = joined([self._shape.read(each) for each in made.messages[at : at + 2]])
-        made.joins.setdefault(made.seqs[at], []).append(made.seqs[at + 1])
-        made.messages[at : at + 2] = self._shape.write(one, [])
-        del made.seqs[at + 1]
+        made.joins[at] += (made.seqs[at + 1], *made.joins[at + 1])
+        made.remove(at + 1)
+        made.messages[at : at + 1] = self._shape.write(one, [])
 
     def _lose(self, seq: int, losses: Losses) -> None:
         if losses:

@@ -41,6 +41,17 @@ def test_results_of_one_message_stand_in_one_where_the_format_demands_it() -> No
     assert found.report == (Finding("joined_results", (3, 4), "event 3 holds the results of other messages, too"),)
 
 
+def test_a_message_holds_only_the_events_that_were_joined_into_it() -> None:
+    # The results of event 4 are split: only the one that stands after the first calls is joined with event 5.
+    log = (ASK, uses("a", "b"), uses("c"), used(tool_result("a"), tool_result("c")), used(tool_result("b")), SAY)
+    found = prompt_of(said(*log), None)
+
+    assert found.messages[2:5] == [used(tool_result("a"), tool_result("b")), uses("c"), used(tool_result("c"))]
+    assert found.only([(0, 4)]).events() == {1, 2, 3, 4, 5}
+    assert found.only([(3, 6)]).events() == {3, 4, 6}
+    assert found.events_at([4]) == [4]
+
+
 def test_what_the_user_says_beside_a_result_goes_behind_all_results() -> None:
     found = view(ASK, uses("a", "b"), used(tool_result("a"), block("Well?")), used(tool_result("b")))
 

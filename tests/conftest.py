@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -12,14 +13,38 @@ from hypothesis import settings
 
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.testing import blocking_calls_refused
+from tests import draws
 from tests.redis_servers.server import find_binary, version_of
 
 # The check that decides whether a change is accepted draws the same examples each time; other runs draw new ones.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+# For properties that name no number. Those that do say both; see `draws.few`.
+settings.register_profile("few", settings(), max_examples=50)
+settings.register_profile("many", settings(), max_examples=500)
 
 pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say how many examples are drawn, before tests are imported: many where the long tests, or all, are asked for."""
+    draws.is_long_run = config.option.markexpr in ("soak", "")
+    settings.load_profile("many" if draws.is_long_run else "few")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count every property test among the long ones where it draws many examples."""
+    for item in items if draws.is_long_run else []:
+        if isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.soak)
+
+
+def pytest_collection_finish() -> None:
+    """Spare garbage collections the half a million objects of the collected tests: several tests collect in full."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

@@ -20,7 +20,7 @@ def test_a_run_writes_every_row_as_json(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # it takes ten seconds, and on a busy machine as many times as long
         check=False,
     )
 

@@ -17,6 +17,7 @@ from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.pricing.list_prices import ListPrices, load
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER
 from a2a_session_manager.pricing.rates import KINDS, Rates, plain_counts, rates_of
+from tests.draws import few
 from tests.pricing.test_pricer import AT, MODELS, SHAPES, THEIR_NAMES
 from tests.pricing.test_tiers import CONTEXTS
 
@@ -66,7 +67,7 @@ def requests(draw: st.DrawFn) -> dict[str, int]:
 
 
 @given(st.sampled_from(MODELS), requests(), st.sampled_from([{}, *CONTEXTS]), st.sampled_from(TIMES))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=few(100, of=1_000))
 def test_any_request_costs_what_the_list_says(
     sold: tuple[str, str], counts: dict[str, int], context: dict[str, str], at: datetime
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other
 from a2a_session_manager.shapes.recognition import read_message, role_of, shape_of
 from a2a_session_manager.shapes.shape import role_named
+from tests.draws import few
 from tests.shapes import (
     test_a2a,
     test_ag_ui,
@@ -78,7 +79,7 @@ def test_a_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
     assert role_of(message) == whole_way(message).role
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=few(200, of=5_000))
 @given(st.one_of([mangled(message) for message in MESSAGES]) | _chat)
 def test_any_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
     assert read_message(message) == whole_way(message)

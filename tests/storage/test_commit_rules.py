@@ -24,6 +24,7 @@ from a2a_session_manager.storage.records import (
     StoredRun,
     UsageDelta,
 )
+from tests.draws import few
 
 KEY = SessionKey("n", "s")
 FINAL = {"completed", "failed", "cancelled"}
@@ -140,7 +141,7 @@ def snapshot(head: HeadRecord) -> HeadRecord:
 
 
 @given(st.lists(commits(), max_size=8))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=few(100, of=1_000))
 def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit]) -> None:
     head, plain, seqs = new_head(), Plain(), dict[str, int]()
 

@@ -23,6 +23,7 @@ from a2a_session_manager.storage.codec import decode_event, encode_event
 from a2a_session_manager.storage.loading import load_messages
 from a2a_session_manager.storage.message_codec import decode_messages
 from a2a_session_manager.storage.records import StoredEvent
+from tests.draws import few
 from tests.storage.test_codec import events, exactly
 
 # Written like those of a store: most of the same shape and of one day, so that a batch is of one kind.
@@ -76,7 +77,7 @@ def test_messages_say_what_their_events_do(found: list[SessionEvent[Any]]) -> No
 
 
 @given(st.lists(plain_events, min_size=1, max_size=6), st.data())
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=few(100, of=2_000))
 def test_damaged_bytes_are_the_damage_that_they_are_to_the_events(
     found: list[SessionEvent[Any]], data: st.DataObject
 ) -> None:

@@ -81,7 +81,7 @@ exchanges = st.lists(
 states = st.dictionaries(keys, values, max_size=2)
 
 IN_SECONDS = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -626,7 +626,7 @@ TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
-TestFile.settings = settings(IN_SECONDS, max_examples=20)
+TestFile.settings = settings(IN_SECONDS, max_examples=12)
 TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=3)
 

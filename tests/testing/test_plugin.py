@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,27 +29,50 @@ ONLY_ASYNCIO = """
 """
 
 
+# A run over each store, in one process: starting it takes longer than all of them.
+OVER_EACH_STORE = f"""
+import sys
+import pytest
+
+for store in {STORES}:
+    print("over", store, flush=True)
+    if code := pytest.main([*sys.argv[1:], f"--session-store={{store}}"]):
+        sys.exit(code)
+"""
+
+
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    if "no:asyncio" not in options:
-        options = (*options, "-o", "asyncio_default_fixture_loop_scope=function")
+    return pytester.runpytest_subprocess(*_lean(options), timeout=60)
+
+
+def check_over_each_store(pytester: pytest.Pytester, *options: str, passed: int) -> None:
+    """Check that so many tests pass in a run over each store, and no others; the last one named is at fault."""
+    result = pytester.run(sys.executable, "-c", OVER_EACH_STORE, *_lean(options), timeout=120)
+
+    assert result.ret == 0
+    outcomes = [line for line in result.outlines if line.startswith("over ") or " in " in line]
+    found = [re.sub(r"=|in [0-9.]+s.*", "", line).strip() for line in outcomes]
+    assert found == [line for store in STORES for line in (f"over {store}", f"{passed} passed")]
+
+
+def _lean(options: Iterable[str]) -> Iterator[str]:
+    yield from ("-W", "error", "-p", "no:cacheprovider")
     # Importing all of Hypothesis would take longer than the rest of a run.
-    lean = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-    return pytester.runpytest_subprocess("-W", "error", *lean, *options, timeout=60)
+    yield from ("-p", "no:hypothesispytest")
+    yield from options
+    if "no:asyncio" not in options:
+        yield from ("-o", "asyncio_default_fixture_loop_scope=function")
 
 
-@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("mode", MODES)
-def test_the_example_passes_in_every_mode_over_every_store(pytester: pytest.Pytester, mode: str, store: str) -> None:
+def test_the_example_passes_in_every_mode_over_every_store(pytester: pytest.Pytester, mode: str) -> None:
     mark, options = MODES[mode]
     example = EXAMPLE.read_text(encoding="utf-8")
     assert "pytestmark = pytest.mark.asyncio" in example
     pytester.makeconftest(ONLY_ASYNCIO)
     pytester.makepyfile(test_user=example.replace("pytestmark = pytest.mark.asyncio", f"pytestmark = {mark}"))
 
-    result = run(pytester, *options, f"--session-store={store}")
-
-    result.assert_outcomes(passed=4)
-    assert result.ret == 0
+    check_over_each_store(pytester, *options, passed=4)
 
 
 def test_the_readme_s_test_passes_and_its_table_names_every_fixture(pytester: pytest.Pytester) -> None:
@@ -62,8 +87,7 @@ def test_the_readme_s_test_passes_and_its_table_names_every_fixture(pytester: py
     assert fixtures <= set(re.findall(r"`(\w+)`", section))
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_the_fixtures_clean_up_after_each_test(pytester: pytest.Pytester, store: str) -> None:
+def test_the_fixtures_clean_up_after_each_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import asyncio, gc, os, threading
@@ -71,11 +95,11 @@ def test_the_fixtures_clean_up_after_each_test(pytester: pytest.Pytester, store:
         from a2a_session_manager import Session, SessionEvent, SessionStoreProvider, StoreUnavailable
 
         mine = object()
-        kept = []
+        kept = []  # of one run: the module stays for the next
 
         def test_before(monkeypatch):
             SessionStoreProvider.set_store(mine)
-            kept.extend([threading.active_count(), len(os.listdir("/proc/self/fd"))])
+            kept[:] = [threading.active_count(), len(os.listdir("/proc/self/fd"))]
 
         @pytest.mark.asyncio
         async def test_it_is_the_current_store(session_store, session_ids, session_clock, make_session):
@@ -104,9 +128,7 @@ def test_the_fixtures_clean_up_after_each_test(pytester: pytest.Pytester, store:
         """
     )
 
-    result = run(pytester, f"--session-store={store}")
-
-    result.assert_outcomes(passed=4)
+    check_over_each_store(pytester, passed=4)
 
 
 def test_the_ini_file_names_the_store_and_the_command_line_wins(pytester: pytest.Pytester) -> None:
@@ -234,8 +256,7 @@ def test_coverage_sees_a_users_package_and_the_modules_that_fixtures_import(pyte
     assert "CoverageWarning" not in result.stdout.str() + result.stderr.str()
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_pricer_of_one_s_own_prices_in_the_fixtures_store(pytester: pytest.Pytester, store: str) -> None:
+def test_a_pricer_of_one_s_own_prices_in_the_fixtures_store(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
         from a2a_session_manager import ListPricer, Prices
@@ -251,4 +272,4 @@ def test_a_pricer_of_one_s_own_prices_in_the_fixtures_store(pytester: pytest.Pyt
                 assert (await chat.usage()).cost_pico_usd == 28_000_000
     """)
 
-    run(pytester, "-o", "asyncio_mode=strict", f"--session-store={store}").assert_outcomes(passed=1)
+    check_over_each_store(pytester, "-o", "asyncio_mode=strict", passed=1)

@@ -18,6 +18,7 @@ from a2a_session_manager.tokens.counting import (
     count_prompt_tokens,
 )
 from a2a_session_manager.tokens.weight import is_heavier_than
+from tests.draws import few
 from tests.shapes.checks import json_values
 from tests.tokens.counters import MEDIA, Characters
 from tests.tokens.golden import COOKBOOK_MESSAGES
@@ -309,13 +310,13 @@ def test_a_text_is_counted_wherever_a_model_reads_it(place: Any, words: list[str
     assert tokens >= len(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(100, of=1_000), deadline=None)
 @given(message=st.dictionaries(st.text(), json_values, max_size=4))
 def test_any_json_object_is_counted(message: dict[str, Any]) -> None:
     assert counted(message) >= 3
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(100, of=1_000), deadline=None)
 @given(
     place=st.sampled_from(sorted(PLACES)),
     values=st.lists(json_values, min_size=1, max_size=8),

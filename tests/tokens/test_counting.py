@@ -18,6 +18,7 @@ from a2a_session_manager.tokens import bound, counting, loading, pieces
 from a2a_session_manager.tokens.chat import count_message, count_turn
 from a2a_session_manager.tokens.counting import TiktokenCounter, TokenCount, TokenCounter, count_tokens, weakest_basis
 from a2a_session_manager.tokens.memo import CountMemo, MemoKey, digest
+from tests.draws import few
 from tests.tokens.golden import GOLDEN
 from tests.tokens.regular_messages import regular_messages
 
@@ -275,7 +276,7 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"role": roles}, optional=optional)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=few(100, of=1_000), deadline=None)
 @given(st.lists(messages(), min_size=2, max_size=5))
 async def test_a_message_that_is_remembered_counts_as_one_that_is_not(listed: list[dict[str, Any]]) -> None:
     counter = TiktokenCounter()

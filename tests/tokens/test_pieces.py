@@ -9,6 +9,7 @@ from tiktoken import Encoding
 
 from a2a_session_manager.tokens import loading, pieces
 from a2a_session_manager.tokens.vocabulary import BUNDLED, VOCABULARIES
+from tests.draws import few
 
 # What patterns treat in a way of its own: cases, marks, numbers, spaces, line ends, contractions, joined emoji.
 WORDS = """a B ab é e\u0301 字 한 あ ſ İ ǅ ʰ \u093e 1 12 ² Ⅷ ५ . , ' 's 'T 'll don't ’ / // - _ ( " { } : ; = ， 。
@@ -32,7 +33,7 @@ def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_pieces")
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=few(150, of=2_000), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=texts)
 @example(text="abc's de\n\nfg \n h")
 @example(text="abc12 \t\t, d")

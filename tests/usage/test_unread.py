@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidEvent, TokenUsage
 from a2a_session_manager.usage.provider_usage import usage_from
+from tests.draws import few
 from tests.usage.provider_rows import ROWS
 
 PLAIN = {"prompt_tokens": 10, "completion_tokens": 5}
@@ -120,7 +121,7 @@ KNOWN = {
 
 
 @given(st.sampled_from([row.usage for row in ROWS]) | USAGES, USAGES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=few(100, of=1_000))
 def test_no_number_is_left_out_in_silence(base: dict[str, Any], more: dict[str, Any]) -> None:
     given_usage = {**base, **more}
     before = read(given_usage)

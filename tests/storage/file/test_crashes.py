@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,17 +28,39 @@ def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoints_every(monkeypatch, dying.CHECKPOINT_BYTES)
 
 
-@pytest.fixture
-def deaths(tmp_path: Path) -> Callable[[str], list[Path]]:
-    """Return the directories that a scenario's deaths left, one a step; the last had none."""
+@pytest.fixture(scope="module")
+def died(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return where the deaths of a scenario left their directories; each scenario dies once for all tests."""
 
-    def die(scenario: str) -> list[Path]:
-        template, target = tmp_path / "template", tmp_path / "deaths"
-        asyncio.run(dying.make_template(template))
-        subprocess.run([sys.executable, dying.__file__, scenario, template, target], check=True, timeout=120)
-        return sorted(target.iterdir(), key=lambda path: int(path.name))
+    @cache
+    def die(scenario: str) -> Path:
+        place = tmp_path_factory.mktemp(scenario)
+        asyncio.run(dying.make_template(place / "template"))
+        _died_of(scenario, place)
+        return place
 
     return die
+
+
+@pytest.fixture
+def deaths(died: Callable[[str], Path], tmp_path: Path) -> Callable[[str], list[Path]]:
+    """Return copies of the directories that a scenario's deaths left, one a step; the last had none."""
+
+    def copied(scenario: str) -> list[Path]:
+        shutil.copytree(died(scenario), tmp_path, dirs_exist_ok=True)
+        return _steps_in(tmp_path)
+
+    return copied
+
+
+def _died_of(scenario: str, place: Path) -> list[Path]:
+    command: list[str | Path] = [sys.executable, dying.__file__, scenario, place / "template", place / "deaths"]
+    subprocess.run(command, check=True, timeout=120)
+    return _steps_in(place)
+
+
+def _steps_in(place: Path) -> list[Path]:
+    return sorted((place / "deaths").iterdir(), key=lambda path: int(path.name))
 
 
 def _state(directory: Path) -> State:
@@ -151,22 +174,15 @@ def test_a_death_around_a_checkpoint_costs_no_later_one(deaths: Callable[[str], 
 
 
 def test_the_first_use_of_a_directory_may_die_anywhere(tmp_path: Path) -> None:
-    script = (
-        "import asyncio, sys; from pathlib import Path; from tests.storage.file.processes import dying\n"
-        "async def work():\n"
-        "    store = dying.FileSessionStore(Path(sys.argv[1])); dying._Death(int(sys.argv[2]))\n"
-        "    await store.create('first')\n"
-        "asyncio.run(work())\n"
-    )
-    for step in range(8):
-        directory = tmp_path / str(step)
-        subprocess.run([sys.executable, "-c", script, directory, str(step)], timeout=60)
-        shutil.rmtree(directory / "nothing", ignore_errors=True)
+    directories = _died_of("create_root", tmp_path)
+    assert len(directories) > 4
+
+    for directory in directories:
 
         async def create(directory: Path = directory) -> None:
             async with FileSessionStore(directory) as store:
-                if await store.get("first") is None:
-                    await store.create("first")
+                if await store.get("new") is None:
+                    await store.create("new")
 
         asyncio.run(create())
-        assert looked(directory, "first") is not None
+        assert looked(directory, "new") is not None

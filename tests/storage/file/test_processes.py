@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,25 @@ class Remote:
         self.process.send_signal(signal.SIGCONT)
 
 
+@contextmanager
+def _remotes(directory: Path, count: int) -> Iterator[list[Remote]]:
+    made = [Remote(directory) for _ in range(count)]
+    yield made
+    for each in made:
+        each.process.kill()
+        each.process.communicate()
+
+
 @pytest.fixture
 def remotes(tmp_path: Path) -> Iterator[list[Remote]]:
-    made = [Remote(tmp_path), Remote(tmp_path)]
-    yield made
-    for remote in made:
-        remote.process.kill()
-        remote.process.communicate()
+    with _remotes(tmp_path, 2) as made:
+        yield made
 
 
 @pytest.fixture
-def remote(remotes: list[Remote]) -> Remote:
-    return remotes[0]
+def remote(tmp_path: Path) -> Iterator[Remote]:
+    with _remotes(tmp_path, 1) as made:
+        yield made[0]
 
 
 # --- killed ---

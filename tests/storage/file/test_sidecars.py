@@ -22,9 +22,9 @@ from tests.storage.file.processes.common import (
     sidecars_of,
     write_checkpoints_every,
 )
-from tests.storage.file.test_processes import Remote, remote, remotes
+from tests.storage.file.test_processes import Remote, remote
 
-__all__ = ["remote", "remotes"]  # fixtures
+__all__ = ["remote"]  # a fixture
 
 LARGE = "x" * 400
 

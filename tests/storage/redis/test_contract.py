@@ -65,7 +65,34 @@ class TestRedisResp2(OnServer, StoreContract):
     """The whole contract."""
 
 
-class TestRedisResp3(OnServer, StoreContract):
+class TestRedisResp3(
+    OnServer,
+    AppendingContract,
+    GuardingContract,
+    ExactlyOnceContract,
+    RetractingContract,
+    RunsContract,
+    UsageContract,
+    TreesContract,
+    DeletingContract,
+    ReadingContract,
+    ReadingMessagesContract,
+    ListingContract,
+    IncarnationsContract,
+    NamespacesContract,
+    FollowingContract,
+    RacingContract,
+    LosingRepliesContract,
+    CorruptionContract,
+    LifecycleContract,
+):
+    """What has replies and messages of every kind: those are what the protocols write differently."""
+
+    protocol = 3
+
+
+@pytest.mark.soak
+class TestRedisResp3Whole(OnServer, StoreContract):
     protocol = 3
 
 

@@ -9,7 +9,7 @@ import asyncio
 import sys
 
 from a2a_session_manager.storage.file import FileSessionStore
-from a2a_session_manager.testing.contract.making import spending
+from tests.storage.file.processes.made import spending
 
 TASKS = 16
 

@@ -1,8 +1,9 @@
 """Does one piece of work again and again, each time in a process that dies one file-system step later.
 
 Usage: dying.py SCENARIO TEMPLATE TARGET. Leaves TARGET/0, TARGET/1, … as each death left them; the last one
-had no death any more. Steps are counted where Python reports them (audit events) and around os.write and
-os.pwrite, which die with half of their bytes written, and with all.
+had no death any more. Where TEMPLATE does not exist, the work is the first use of its directory. Steps are counted
+where Python reports them (audit events) and around os.write and os.pwrite, which die with half of their bytes written,
+and with all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore, index
-from a2a_session_manager.testing.contract.making import said, spending
+from tests.storage.file.processes.made import said, spending
 
 CHECKPOINT_BYTES = 600
 _STEPS = frozenset({"os.link", "os.rename", "os.remove", "os.mkdir", "os.truncate"})
@@ -100,9 +101,10 @@ class _Death:
         return self._pwrite(fd, data, offset)
 
 
-async def _work(scenario: str, directory: Path, step: int) -> None:
+async def _work(scenario: str, directory: Path, step: int, is_first: bool) -> None:
     store = FileSessionStore(directory)
-    await store.get("other")  # the directory is checked before the first step counts
+    if not is_first:
+        await store.get("other")  # the directory is checked before the first step counts
     _Death(step)
     await SCENARIOS[scenario](store)
 
@@ -111,7 +113,7 @@ def _dies(scenario: str, directory: Path, step: int) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            asyncio.run(_work(scenario, directory, step))
+            asyncio.run(_work(scenario, directory, step, is_first=not directory.exists()))
         except BaseException as error:
             print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
@@ -125,10 +127,12 @@ def _dies(scenario: str, directory: Path, step: int) -> bool:
 def main() -> None:
     scenario, template, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     index.CHECKPOINT_BYTES, index.CHECKPOINT_RECORDS = CHECKPOINT_BYTES, 1
+    target.mkdir()
     step = 0
     while True:
         directory = target / str(step)
-        shutil.copytree(template, directory)
+        if template.exists():
+            shutil.copytree(template, directory)
         if not _dies(scenario, directory, step):
             return
         step += 1

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.file import FileSessionStore
-from a2a_session_manager.testing.contract.making import said, spending
+from tests.storage.file.processes.made import said, spending
 
 _held: list[TextIO] = []
 

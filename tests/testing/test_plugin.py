@@ -42,12 +42,12 @@ for store in {STORES}:
 
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess(*_lean(options), timeout=60)
+    return pytester.runpytest_subprocess(*_lean(options), timeout=300)
 
 
 def check_over_each_store(pytester: pytest.Pytester, *options: str, passed: int) -> None:
     """Check that so many tests pass in a run over each store, and no others; the last one named is at fault."""
-    result = pytester.run(sys.executable, "-c", OVER_EACH_STORE, *_lean(options), timeout=120)
+    result = pytester.run(sys.executable, "-c", OVER_EACH_STORE, *_lean(options), timeout=300)
 
     assert result.ret == 0
     outcomes = [line for line in result.outlines if line.startswith("over ") or " in " in line]

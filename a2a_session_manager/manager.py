@@ -264,8 +264,9 @@ class SessionManager(AsyncResource):
         return await context_size(self._store, id)
 
     async def check(self, id: str) -> list[Finding]:
-        """Return what a model would not be given as it is stored, and runs that have not ended; nothing is written.
+        """Return what a model would not be given as it is stored, and more that is not as it looks.
 
+        That is what `ActiveSession.check` returns, and nothing is written.
         An empty list says that the conversation is sound. Raises SessionNotFound.
         """
         return await findings_of(self.store, id)

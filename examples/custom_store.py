@@ -23,6 +23,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
 from a2a_session_manager.storage import commit_rules, heads, hiding, paging, ranges, records
+from a2a_session_manager.storage.counted_responses import CountedResponse, counted_by
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
 
@@ -36,10 +37,10 @@ PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON
 CREATE TABLE IF NOT EXISTS sessions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT, id BLOB,
     parent INTEGER REFERENCES sessions ON DELETE CASCADE, root INTEGER, head BLOB, tree_totals BLOB,
     UNIQUE (namespace, id));
-CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent);
-CREATE INDEX IF NOT EXISTS by_root ON sessions (root);
+CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent); CREATE INDEX IF NOT EXISTS by_root ON sessions (root);
 CREATE TABLE IF NOT EXISTS events (session INTEGER REFERENCES sessions ON DELETE CASCADE,
-    seq INTEGER, revision INTEGER, id TEXT, data BLOB, PRIMARY KEY (session, seq), UNIQUE (session, id));
+    seq INTEGER, revision INTEGER, id TEXT, data BLOB, response TEXT, counted TEXT, PRIMARY KEY (session, seq),
+    UNIQUE (session, id)); CREATE INDEX IF NOT EXISTS by_response ON events (session, response, seq);
 CREATE TABLE IF NOT EXISTS writes (session INTEGER REFERENCES sessions ON DELETE CASCADE,
     write_id TEXT, revision INTEGER, last_seq INTEGER, is_change INTEGER, hidden TEXT, restored TEXT,
     is_pop INTEGER, after_seq INTEGER, PRIMARY KEY (session, write_id));
@@ -107,11 +108,9 @@ class SqliteBackend(Backend):
             if (receipt := self.repeated(row, commit)) is None:
                 raise exceptions.SessionAlreadyExists(key.id)
             return receipt
-        parent: Row | None = None
-        if creation.parent is not None:
-            parent = self.find(SessionKey(key.namespace, creation.parent.id))
-            if parent is None or parent.head.creation_id != creation.parent.creation_id:
-                raise exceptions.SessionNotFound(creation.parent.id)
+        parent = None if creation.parent is None else self.find(SessionKey(key.namespace, creation.parent.id))
+        if creation.parent and (parent is None or parent.head.creation_id != creation.parent.creation_id):
+            raise exceptions.SessionNotFound(creation.parent.id)
         insert = "INSERT INTO sessions (namespace, id, parent, root, tree_totals) VALUES (?, ?, ?, ?, '[]')"
         place = (parent.number, parent.root) if parent else (None, None)
         number = self.db.execute(insert, (key.namespace, key.id.encode(), *place)).lastrowid
@@ -189,7 +188,6 @@ class SqliteBackend(Backend):
         return Row(found[0][0], found[0][1] or found[0][0], decode_head(found[0][2], key)) if found else None
 
     def repeated(self, row: Row, commit: EncodedCommit) -> Receipt | None:
-        """Answer a known write id with its first result."""
         first = self.first_result(row, commit.write_id)
         return first and commit_rules.repeat(row.head, commit, first, partial(self.seq_of, row.number))
 
@@ -210,30 +208,27 @@ class SqliteBackend(Backend):
         if (receipt := self.repeated(row, commit)) is not None:
             return receipt
         number, _, head = row
-        history = hiding.NO_HISTORY
-        if commit.restoration is not None:
-            history = hiding.History(self.retractions(row), self.first_result(row, commit.restoration.write_id))
-        outcome = commit_rules.decide(head, commit, partial(self.seq_of, number), history)
-        after = head.last_seq
+        back, history = commit.restoration, hiding.NO_HISTORY
+        if back is not None:
+            history = hiding.History(self.retractions(row), self.first_result(row, back.write_id))
+        finders = partial(self.seq_of, number), partial(self.counted, number)
+        outcome = commit_rules.decide(head, commit, *finders, history)
+        after, fresh = head.last_seq, enumerate(outcome.fresh, head.last_seq + 1)
         commit_rules.apply(head, commit, outcome)
-        fresh = enumerate(outcome.fresh, after + 1)
-        lines = [(number, seq, outcome.revision, event.id, event.data) for seq, event in fresh]
-        self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", lines)
+        lines = [(number, seq, outcome.revision, event.id, event.data, *counted(event.usage)) for seq, event in fresh]
+        self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
         if commit.write_id is not None:
             *result, hidden, restored, is_pop = outcome.first_result
             line = (number, commit.write_id, *result, json.dumps(hidden), json.dumps(restored), is_pop, after)
             self.db.execute("INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", line)
         self.db.execute("UPDATE sessions SET head = ? WHERE number = ?", (encode_head(head), number))
-        self.add_to_tree(row, outcome)
-        return outcome.receipt
-
-    def add_to_tree(self, row: Row, outcome: commit_rules.Outcome) -> None:
         if any(event.usage for event in outcome.fresh):
             totals = self.totals(row)
             for event in outcome.fresh:
                 commit_rules.add_usage(totals, event)
             cells = json.dumps([[*cell, counters] for cell, counters in totals.items()])
             self.db.execute("UPDATE sessions SET tree_totals = ? WHERE number = ?", (cells, row.root))
+        return outcome.receipt
 
     def totals(self, row: Row) -> records.Totals:
         ((cells,),) = self.all("SELECT tree_totals FROM sessions WHERE number = ?", row.root)
@@ -255,6 +250,10 @@ class SqliteBackend(Backend):
         found = self.all("SELECT seq FROM events WHERE session = ? AND id = ?", number, event_id)
         return found[0][0] if found else None
 
+    def counted(self, number: int, response_id: str) -> CountedResponse | None:
+        query = "SELECT counted FROM events WHERE session = ? AND response = ? ORDER BY seq DESC LIMIT 1"
+        return next((CountedResponse(*json.loads(text)) for (text,) in self.all(query, number, response_id)), None)
+
 
 class SqliteSessionStore(BaseSessionStore):
     """Sessions in one SQLite file, which is opened on first use."""
@@ -266,6 +265,10 @@ class SqliteSessionStore(BaseSessionStore):
 def page(found: list[tuple[str, str]], limit: int) -> SessionPage:
     """Return a page of the first `limit` ids. `found` is one (id, cursor) longer when another page follows."""
     return SessionPage([name for name, _ in found[:limit]], found[limit - 1][1] if len(found) > limit else None)
+
+
+def counted(usage: records.UsageDelta | None) -> tuple[str | None, str | None]:
+    return (usage.response_id, json.dumps(counted_by(usage))) if usage and usage.response_id else (None, None)
 
 
 def spans(text: str) -> tuple[records.Range, ...]:

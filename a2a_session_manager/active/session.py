@@ -75,8 +75,9 @@ class ActiveSession(ActiveLog):
         return await open_calls_of(self._store, self.session)
 
     async def check(self) -> list[Finding]:
-        """Return what a model would not be given as it is stored, and runs that have not ended; see the README.
+        """Return what a model would not be given as it is stored, and more that is not as it looks; see the README.
 
+        That is: runs that have not ended, and responses whose usage came several times, and was counted once.
         Nothing is written. An empty list says that the conversation is sound.
         """
         return await findings_of(self._store, self.session.id)

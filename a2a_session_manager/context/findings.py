@@ -21,6 +21,7 @@ FindingCode: TypeAlias = Literal[
     "unknown_part",
     "not_converted",
     "unfinished_run",
+    "repeated_usage",
 ]
 
 # What is given to a model in place of a result that never came.

@@ -10,6 +10,7 @@ from a2a_session_manager.context.matching import Matching
 from a2a_session_manager.context.messages import event_from_message
 from a2a_session_manager.context.prompt import prompt_of, said_in
 from a2a_session_manager.context.reading import newest_messages, worked
+from a2a_session_manager.context.repeated_usage import repeated_usages
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.exceptions import SessionConflict
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
@@ -53,11 +54,15 @@ async def open_calls_of(store: SessionStore, session: Session[Any] | str) -> lis
 
 
 async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
-    """Return what a view does to messages of the session, and runs that have not ended. Raises SessionNotFound."""
+    """Return what a view does to messages of the session, runs that have not ended, and usages that came again.
+
+    Raises SessionNotFound.
+    """
     events = (await newest_messages(store, session_id, last=None)).messages
     unfinished = [run for run in await store.runs(session_id) if not run.status.is_final]
     found = await worked(_findings, events)
-    return [*found, *(_unfinished(run, events) for run in unfinished)]
+    repeated = await repeated_usages(store, session_id)
+    return [*found, *(_unfinished(run, events) for run in unfinished), *repeated]
 
 
 async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEvent[Any]]:

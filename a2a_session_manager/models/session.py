@@ -85,9 +85,13 @@ class Session(CheckedModel, Generic[MessageT]):
 
     @property
     def token_summary(self) -> TokenSummary:
-        """What the session spent: as it was read, plus the usage of events added since. Hidden events count."""
+        """What the session spent: as it was read, plus the usage of events added since. Hidden events count.
+
+        Of an event that is not saved yet, what its response adds is known as far as the earlier usages of it are here.
+        """
         summary = TokenSummary() if self._sync is None else self._sync.totals
-        return summary.plus_all(spent_by(self._unsaved_events()))
+        saved = () if self._sync is None else self._sync.events
+        return summary.plus_all(spent_by(self._unsaved_events(), before=saved))
 
     @property
     def usage_by_model(self) -> dict[str, TokenTally]:
@@ -201,7 +205,7 @@ class Session(CheckedModel, Generic[MessageT]):
         count = len(sync.events)
         if len(new) > sync_state.EVENTS_AT_ONCE or (count and (sync.events[-1].seq or 0) > sync.last_seq):
             return False
-        if sync.retracted and sync.retracted[-1][1] > sync.last_seq:
+        if (sync.retracted and sync.retracted[-1][1] > sync.last_seq) or sync.counted_to > sync.last_seq:
             return False
         self.events[count:count] = new
         sync.events += new

@@ -11,13 +11,17 @@ from typing_extensions import TypeVar
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.clock import utc_now
+from a2a_session_manager.models.counted_response import AddedUsage, CountedResponse, counted_again
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import SharedFieldsSet, put_extra, put_fields_set, put_private
+from a2a_session_manager.models.token_summary import Spent
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
+# By the id of the response; of one that has a single usage that alone, which takes no time.
+_Counted = dict[str, TokenUsage | CountedResponse]
 
 
 class SessionEvent(SharedFieldsSet, Generic[MessageT]):
@@ -94,11 +98,48 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
         )
 
 
-def spent_by(events: Iterable[SessionEvent[Any]]) -> Iterator[tuple[TokenUsage, str, str | None]]:
-    """Yield the usage of each event that has one, with the event's source and run, for TokenSummary.plus_all."""
+def names_responses(events: Iterable[SessionEvent[Any]]) -> bool:
+    """Tell whether an event has a usage that says which response it is of."""
+    return any(event.token_usage is not None and event.token_usage.response_id is not None for event in events)
+
+
+def spent_by(
+    events: Iterable[SessionEvent[Any]], before: Iterable[SessionEvent[Any]] = ()
+) -> Iterator[tuple[Spent, str, str | None]]:
+    """Yield the usage of each event that has one, with the event's source and run, for TokenSummary.plus_all.
+
+    Of a response that an earlier one of them has a usage of, or one of the events `before`, only what exceeds that.
+    """
+    counted: _Counted | None = None
     for event in events:
-        if event.token_usage is not None:
-            yield event.token_usage, event.source.value, event.task_id
+        usage = event.token_usage
+        if usage is None:
+            continue
+        spent: Spent = usage
+        if usage.response_id is not None:
+            counted = _counted_in(before) if counted is None else counted
+            spent = _counted_once(usage, usage.response_id, counted)
+        yield spent, event.source.value, event.task_id
+
+
+def _counted_in(events: Iterable[SessionEvent[Any]]) -> _Counted:
+    counted: _Counted = {}
+    for event in events:
+        usage = event.token_usage
+        if usage is not None and usage.response_id is not None:
+            _counted_once(usage, usage.response_id, counted)
+    return counted
+
+
+def _counted_once(usage: TokenUsage, response_id: str, counted: _Counted) -> Spent:
+    """Return what `usage` adds to what is `counted` by the id of the response, and count it there."""
+    before = counted.setdefault(response_id, usage)
+    if before is usage:
+        return usage
+    if isinstance(before, TokenUsage):
+        before = CountedResponse(before.model, before.counters())
+    added, counted[response_id] = counted_again(before, usage.model, usage.counters())
+    return AddedUsage(usage.model, added)
 
 
 def with_seq(

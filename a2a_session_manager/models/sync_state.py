@@ -30,6 +30,7 @@ class SyncState:
         restored_at: the revision of the newest commit through this object that restored events.
         state, properties, runs: encoded bytes by key.
         totals: what all events up to `last_seq` and those in `events` spent.
+        counted_to: the seq up to which the store's own totals were read since, with what others have spent by then.
         earlier_events: how many visible events a read with `last=` left out.
         changes: a counter of the changes to this state.
     """
@@ -52,6 +53,7 @@ class SyncState:
     properties: dict[str, bytes] = field(default_factory=dict)
     runs: dict[str, bytes] = field(default_factory=dict)
     totals: TokenSummary = field(default_factory=TokenSummary)
+    counted_to: int = 0
     is_partial: bool = False
     earlier_events: int = 0
     changes: int = 0

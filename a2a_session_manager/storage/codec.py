@@ -72,7 +72,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         details = usage.details
         if details is not None and (plain := check.check(details, *path, "token_usage", "details")) is not details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
-        delta = UsageDelta(usage.model, event.source.value, usage.counters())
+        delta = UsageDelta(usage.model, event.source.value, usage.counters(), usage.response_id)
     left_out = _left_out(not metadata, task_id is None, None if usage is None else silent_fields(usage))
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = (

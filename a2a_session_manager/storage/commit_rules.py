@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import hiding, ranges
+from a2a_session_manager.storage.counted_responses import FindCounted, counted_once, is_recounted
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.records import (
     Counters,
@@ -83,8 +84,16 @@ def repeat(head: HeadRecord, commit: EncodedCommit, first: FirstResult, find_seq
     )
 
 
-def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq, history: History = NO_HISTORY) -> Outcome:
+def decide(
+    head: HeadRecord,
+    commit: EncodedCommit,
+    find_seq: FindSeq,
+    find_counted: FindCounted,
+    history: History = NO_HISTORY,
+) -> Outcome:
     """Return what `commit` does to `head`, or raise; nothing is changed. A restoration is decided by `history`.
+
+    The usages of the outcome's `fresh` events are what they add to the totals; see `counted_responses`.
 
     Raises EventsKnown when events are stored already, before anything else: a retry is never stale. Then
     SessionConflict for a stale guard (without the missed events: the verbs add them) and InvalidSessionOperation
@@ -110,11 +119,14 @@ def decide(head: HeadRecord, commit: EncodedCommit, find_seq: FindSeq, history: 
     updated_at = last_active(head, commit, changed)
     tag = commit.tag if is_change else head.tag
     last_seq = head.last_seq + len(fresh)
+    once = counted_once(fresh, find_counted)
     receipt = Receipt(
         revision, last_seq, is_change, seqs, hidden, False, updated_at, tag, False, restored, head.creation_id
     )
+    if once is not fresh and is_recounted(once):
+        receipt = receipt._replace(is_recounted=True)
     is_pop = commit.retraction is not None and commit.retraction.last is not None
-    return Outcome(revision, fresh, hidden, receipt, restored, is_pop)
+    return Outcome(revision, once, hidden, receipt, restored, is_pop)
 
 
 def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.identifiers import random_bits
+from a2a_session_manager.models.counted_response import CountedResponse
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
@@ -24,11 +25,18 @@ class SessionKey(NamedTuple):
 
 
 class UsageDelta(NamedTuple):
-    """What the usage of one event adds to the totals."""
+    """What the usage of one event adds to the totals.
+
+    `response_id` names the response that it is of, None where nobody said. `counted` is what is counted of that
+    response from this event on, where an earlier one had a usage of it: then `counters` are what this one adds, and not
+    what it says. None elsewhere.
+    """
 
     model: str
     source: str
     counters: Counters
+    response_id: str | None = None
+    counted: CountedResponse | None = None
 
 
 class EncodedEvent(NamedTuple):
@@ -179,6 +187,8 @@ class Receipt(NamedTuple):
         was_sent_before: an earlier try of this very call, whose answer was lost, may have made the commit.
         restored: the seqs that this commit showed again.
         creation_id: the incarnation of the session; None may stand in that of a commit that hid and restored nothing.
+        is_recounted: what the usages of the commit's events added to the totals is not what they say, since a response
+            among them was counted before; or it is not known.
     """
 
     revision: int
@@ -192,6 +202,7 @@ class Receipt(NamedTuple):
     was_sent_before: bool = False
     restored: Sequence[Range] = ()
     creation_id: str | None = None
+    is_recounted: bool = False
 
 
 class EventsKnown(SessionManagerError):

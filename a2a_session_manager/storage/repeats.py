@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import InvalidEvent, SessionNotFound
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.models.session_event import SessionEvent, with_seq
+from a2a_session_manager.models.session_event import SessionEvent, names_responses, with_seq
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
@@ -192,7 +192,7 @@ class Repeats:
             events = [event for event in page.events if event.revision == receipt.revision]
             found = await decode_events(events, self._key.id, self._limits, hidden=page.hidden)
             brought += [with_seq(one, one.seq or 0, retracted=one.retracted, is_repeat=True) for one in found]
-        return receipt._replace(seqs=[event.seq or 0 for event in brought]), brought
+        return self._with_doubt(receipt, brought), brought
 
     def _answered(self, receipt: Receipt) -> tuple[Receipt, list[Any]]:
         """Return the receipt with the seqs of all events, and the events in the order in which they were given."""
@@ -211,7 +211,12 @@ class Repeats:
             is_hidden = was_hidden or ranges.contains(hidden, seq)
             is_repeat = stored.is_repeat or first.place != place
             answered.append(with_seq(stored, seq, retracted=is_hidden, is_repeat=is_repeat))
-        return receipt._replace(seqs=[event.seq or 0 for event in answered]), answered
+        return self._with_doubt(receipt, answered), answered
+
+    def _with_doubt(self, receipt: Receipt, events: Sequence[SessionEvent[Any]]) -> Receipt:
+        """Return the receipt of `events`, of which some were stored before: nobody tells what those added then."""
+        is_recounted = receipt.is_recounted or names_responses(events)
+        return receipt._replace(seqs=[event.seq or 0 for event in events], is_recounted=is_recounted)
 
     def _leave(self, events: Sequence[EncodedEvent]) -> None:
         self._commit = replace(self._commit, events=events)

@@ -13,7 +13,6 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.sync_state import SyncState
-from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import reads, writes
@@ -21,7 +20,13 @@ from a2a_session_manager.storage.differences import Save, changes_of, creation_o
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Receipt, SessionKey
-from a2a_session_manager.storage.session_sync import advance, new_sync_state, tag_of, totals_with
+from a2a_session_manager.storage.session_sync import (
+    TotalsAfter,
+    advance,
+    new_sync_state,
+    tag_of,
+    totals_after,
+)
 from a2a_session_manager.storage.target import Target
 
 
@@ -111,7 +116,7 @@ class SessionSaver:
         except SessionManagerError:
             session._pending_save = None
             raise
-        await _take_in(session, save, self.store, receipt, events)
+        await _take_in(session, save, self.store, self.target, receipt, events)
 
 
 async def _price_new_events(session: Session[Any], pricer: Pricer) -> None:
@@ -126,7 +131,12 @@ async def _price_new_events(session: Session[Any], pricer: Pricer) -> None:
 
 
 async def _take_in(
-    session: Session[Any], save: Save, store: SessionStore, receipt: Receipt, new: Sequence[SessionEvent[Any]]
+    session: Session[Any],
+    save: Save,
+    store: SessionStore,
+    target: Target,
+    receipt: Receipt,
+    new: Sequence[SessionEvent[Any]],
 ) -> None:
     """Bring `session` in step with the `store` that made `save`: its own event objects become the `new`, stored ones.
 
@@ -135,7 +145,7 @@ async def _take_in(
     while session._pending_save is save:
         sync = session._sync if save.creation is None else new_sync_state(session, save.creation, store)
         assert sync is not None, "what is not created now was created before"
-        totals = await totals_with(sync, new)
+        totals = await totals_after(target, sync, receipt, new)
         if session._pending_save is save and (save.creation is not None or session._sync is sync):
             _put_saved(session, save, receipt, new, sync, totals)
 
@@ -146,7 +156,7 @@ def _put_saved(
     receipt: Receipt,
     new: Sequence[SessionEvent[Any]],
     sync: SyncState,
-    totals: TokenSummary,
+    totals: TotalsAfter,
 ) -> None:
     # No await here: two tasks that save one session must not meet halfway.
     sent = {id(event) for event in save.events}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, spent_by, with_seq
@@ -17,11 +18,20 @@ from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.known_events import hide, holds, put_in_place
-from a2a_session_manager.storage.loading import decode_runs, decode_values
+from a2a_session_manager.storage.loading import decode_runs, decode_values, summary
+from a2a_session_manager.storage.reads import load_head
 from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
+from a2a_session_manager.storage.target import Target
 
 # A large batch that is overtaken so often by other tasks' commits is counted in one go.
 _MOST_TRIES = 3
+
+
+class TotalsAfter(NamedTuple):
+    """What a session has spent after a commit, and up to which seq the store was asked for it."""
+
+    totals: TokenSummary
+    counted_to: int
 
 
 def new_sync_state(session: Session[Any], creation: Creation, store: SessionStore) -> SyncState:
@@ -53,7 +63,7 @@ async def apply_receipt(
     commit: EncodedCommit,
     receipt: Receipt,
     events: Sequence[SessionEvent[Any]],
-    limits: StoreLimits,
+    target: Target,
 ) -> None:
     """Put into `session` what was committed through it: events in their places, values, runs, no hidden event."""
     sync = session._sync
@@ -62,10 +72,10 @@ async def apply_receipt(
     properties: Mapping[str, Any] = {}
     runs: Sequence[SessionRun] = ()
     if not commit.is_append:
-        state = await decode_values(_set(commit.state), session.id, "state", limits)
-        properties = await decode_values(_set(commit.properties), session.id, "properties", limits)
+        state = await decode_values(_set(commit.state), session.id, "state", target.limits)
+        properties = await decode_values(_set(commit.properties), session.id, "properties", target.limits)
         runs = await decode_runs(commit.runs.values(), session.id)
-    totals = await totals_with(sync, events)
+    totals = await totals_after(target, sync, receipt, events)
     if session._sync is not sync or commit.creation_id not in (None, sync.creation_id):
         return  # saved to another place meanwhile, which knows nothing of this commit
     # No await from here on: two tasks that write through one session must not meet halfway.
@@ -94,8 +104,8 @@ def begin_to_restore(session: Session[Any], receipt: Receipt) -> None:
         ranges.remove(sync.retracted, receipt.restored)
 
 
-def advance(sync: SyncState, commit: EncodedCommit, receipt: Receipt, totals: TokenSummary) -> None:
-    """Bring `sync` to where `commit` has left the session, but for its events; `totals` are the new ones."""
+def advance(sync: SyncState, commit: EncodedCommit, receipt: Receipt, totals: TotalsAfter) -> None:
+    """Bring `sync` to where `commit` has left the session, but for its events."""
     # Only a step without a gap counts as seen: a guarded commit must not pass over another writer's.
     if receipt.revision == sync.revision + 1 and (receipt.is_change or _fills_gap(sync, receipt)):
         sync.revision, sync.last_seq, sync.tag = receipt.revision, receipt.last_seq, receipt.tag
@@ -104,7 +114,7 @@ def advance(sync: SyncState, commit: EncodedCommit, receipt: Receipt, totals: To
     _merge(sync.state, commit.state, _set(commit.state))
     _merge(sync.properties, commit.properties, _set(commit.properties))
     sync.runs.update({run_id: run.data for run_id, run in commit.runs.items()})
-    sync.totals = totals
+    sync.totals, sync.counted_to = totals
     sync.changes += 1
 
 
@@ -112,6 +122,30 @@ def tag_of(session: Session[Any] | str, revision: int | None) -> str:
     """Return the tag that the session's commit of this revision has left, "" where that is not known."""
     sync = None if isinstance(session, str) else session._sync
     return "" if sync is None or sync.revision != revision else sync.tag
+
+
+async def totals_after(
+    target: Target, sync: SyncState, receipt: Receipt, events: Sequence[SessionEvent[Any]]
+) -> TotalsAfter:
+    """Return the totals after a commit of `events`, as they are when this returns.
+
+    Where the usages of the events do not tell what they added, the store is asked.
+    """
+    if not receipt.is_recounted:
+        return TotalsAfter(await totals_with(sync, events), sync.counted_to)
+    # The commit is made, and does not fail for this; what is known here tells nearly always as much.
+    with suppress(SessionManagerError):
+        return await _stored_totals(target, sync)
+    return TotalsAfter(sync.totals.plus_all(spent_by(_uncounted(sync, events), before=sync.events)), sync.counted_to)
+
+
+async def _stored_totals(target: Target, sync: SyncState) -> TotalsAfter:
+    while True:
+        changes = sync.changes
+        head = await load_head(target._replace(creation_id=sync.creation_id), whole_head=True)
+        totals = await summary(head.totals, head.run_totals)
+        if sync.changes == changes:  # else another task was faster, and may have counted what was not read yet
+            return TotalsAfter(totals, max(head.last_seq, sync.counted_to))
 
 
 async def totals_with(sync: SyncState, events: Sequence[SessionEvent[Any]]) -> TokenSummary:
@@ -143,7 +177,7 @@ def _uncounted(sync: SyncState, events: Iterable[SessionEvent[Any]]) -> list[Ses
 
 def _is_counted(sync: SyncState, event: SessionEvent[Any]) -> bool:
     seq = event.seq or 0
-    return seq <= sync.last_seq or ranges.contains(sync.hidden, seq) or holds(sync, event)
+    return seq <= max(sync.last_seq, sync.counted_to) or ranges.contains(sync.hidden, seq) or holds(sync, event)
 
 
 def _fills_gap(sync: SyncState, receipt: Receipt) -> bool:

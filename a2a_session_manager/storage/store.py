@@ -109,7 +109,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         session: Session[Any] = Session(id=target.key.id, parent_id=None if parent is None else parent.id)
         session.metadata.created_at = moment(creation.created_at)
         session._sync = new_sync_state(session, creation, self)
-        await apply_receipt(session, commit, receipt, new, self._limits)
+        await apply_receipt(session, commit, receipt, new, target)
         return session
 
     @overload

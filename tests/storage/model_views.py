@@ -61,7 +61,7 @@ def plain_findings(plain: PlainSession) -> list[tuple[str, tuple[int, ...]]]:
     for run_id, status in plain.runs.items():
         if status not in FINAL:
             found.append(("unfinished_run", tuple(seq for seq in plain.visible if _run_id(plain, seq) == run_id)[-1:]))
-    return found
+    return [*found, *(("repeated_usage", tuple(seqs)) for seqs in plain.repeated.values())]
 
 
 def _message(plain: PlainSession, seq: int) -> EventMessage:

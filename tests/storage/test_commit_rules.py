@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
 from a2a_session_manager.storage.hiding import FindSeq
 from a2a_session_manager.storage.records import (
@@ -38,6 +39,11 @@ def new_head() -> HeadRecord:
 def event(id: str, tokens: int = 0, run_id: str | None = None) -> EncodedEvent:
     usage = UsageDelta("m", "llm", {"requests": 1, "prompt_tokens": tokens}) if tokens else None
     return EncodedEvent(id, id.encode(), run_id, usage)
+
+
+def no_responses(response_id: str) -> CountedResponse | None:
+    """Answer for a session that has no usage of any response."""
+    return None
 
 
 def unknown(event_id: str) -> int | None:
@@ -149,7 +155,7 @@ def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit
         before = snapshot(head)
         if any(plain.known_seqs(commit)):
             with pytest.raises(EventsKnown) as known:
-                commit_rules.decide(head, commit, seqs.get)
+                commit_rules.decide(head, commit, seqs.get, no_responses)
             assert (known.value.revision, known.value.last_seq) == (plain.revision, len(plain.ids))
             assert known.value.seqs == plain.known_seqs(commit)
             assert head == before
@@ -157,10 +163,10 @@ def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit
         expected = plain.commit(commit)
         if expected is None:
             with pytest.raises((SessionConflict, InvalidSessionOperation)):
-                commit_rules.decide(head, commit, seqs.get)
+                commit_rules.decide(head, commit, seqs.get, no_responses)
             assert head == before
             continue
-        outcome = commit_rules.decide(head, commit, seqs.get)
+        outcome = commit_rules.decide(head, commit, seqs.get, no_responses)
         assert head == before, "deciding changes nothing"
         first = head.last_seq + 1
         commit_rules.apply(head, commit, outcome)
@@ -201,10 +207,10 @@ def test_activity_alone_moves_the_time_of_the_last_one_and_never_back(
 ) -> None:
     head = heads.new_head(KEY, Creation("life", 1, updated_at=100))
     born = EncodedCommit(events=[event("known")], written_at=400)
-    commit_rules.apply(head, born, commit_rules.decide(head, born, unknown))
+    commit_rules.apply(head, born, commit_rules.decide(head, born, unknown, no_responses))
     commit = replace(ACTIVE.get(what) or QUIET[what], written_at=written_at)
 
-    outcome = commit_rules.decide(head, commit, seq_of(known=1))
+    outcome = commit_rules.decide(head, commit, seq_of(known=1), no_responses)
     commit_rules.apply(head, commit, outcome)
 
     assert outcome.receipt.updated_at == head.updated_at == (expected if what in ACTIVE else 100)
@@ -220,7 +226,7 @@ def test_a_head_that_was_copied_follows_no_later_commit(row: list[EncodedCommit]
         commit.expected_revision = None
         commit.retraction = EncodedRetraction(last=1)
         commit.runs = {f"r{n}": StoredRun("running", b"{}")}
-        outcome = commit_rules.decide(head, commit, unknown)
+        outcome = commit_rules.decide(head, commit, unknown, no_responses)
         copies.append((snapshot(head), snapshot(head)))
         commit_rules.apply(head, commit, outcome)
 
@@ -228,11 +234,12 @@ def test_a_head_that_was_copied_follows_no_later_commit(row: list[EncodedCommit]
 
 
 def test_the_birth_of_a_session_is_a_commit_even_when_it_brings_nothing() -> None:
-    assert commit_rules.decide(new_head(), EncodedCommit(), unknown).revision == 1
+    assert commit_rules.decide(new_head(), EncodedCommit(), unknown, no_responses).revision == 1
 
 
 def test_the_same_event_twice_in_one_commit_is_one_event() -> None:
-    outcome = commit_rules.decide(new_head(), EncodedCommit(events=[event("a"), event("b"), event("a")]), unknown)
+    commit = EncodedCommit(events=[event("a"), event("b"), event("a")])
+    outcome = commit_rules.decide(new_head(), commit, unknown, no_responses)
 
     assert [fresh.id for fresh in outcome.fresh] == ["a", "b"]
     assert list(outcome.receipt.seqs) == [1, 2, 1]
@@ -241,10 +248,10 @@ def test_the_same_event_twice_in_one_commit_is_one_event() -> None:
 def test_a_retraction_in_a_commit_does_not_hide_the_events_of_the_same_commit() -> None:
     head = new_head()
     first = EncodedCommit(events=[event("a")])
-    commit_rules.apply(head, first, commit_rules.decide(head, first, unknown))
+    commit_rules.apply(head, first, commit_rules.decide(head, first, unknown, no_responses))
 
     outcome = commit_rules.decide(
-        head, EncodedCommit(events=[event("b")], retraction=EncodedRetraction(after=0)), seq_of(a=1)
+        head, EncodedCommit(events=[event("b")], retraction=EncodedRetraction(after=0)), seq_of(a=1), no_responses
     )
 
     assert outcome.hidden == ((1, 1),)

@@ -72,6 +72,33 @@ FAULTS = {
     "SumsTokensAlone": ("usage", "test_what_is_paid_by_use_is_summed_beside_the_tokens"),
     "ForgetsMissingUsages": ("usage", "test_what_makes_a_sum_a_lower_bound_is_counted"),
     "RoundsLargeSums": ("usage", "test_the_largest_usages_are_summed_exactly"),
+    "CountsEveryUsage": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
+    "LosesTheExcess": (
+        "counting_once",
+        "test_a_later_usage_adds_what_exceeds_those_before_to_its_own_model_and_run",
+    ),
+    "ComparesWithTheLastUsage": (
+        "counting_once",
+        "test_a_later_usage_adds_what_exceeds_those_before_to_its_own_model_and_run",
+    ),
+    "TakesBackWhatWasLess": (
+        "counting_once",
+        "test_a_later_usage_adds_what_exceeds_those_before_to_its_own_model_and_run",
+    ),
+    "ForgetsWhatItCounted": (
+        "counting_once",
+        "test_what_was_counted_is_remembered_by_a_store_that_is_opened_again",
+    ),
+    "RemembersTheNewestResponse": (
+        "counting_once",
+        "test_what_was_counted_is_remembered_by_a_store_that_is_opened_again",
+    ),
+    "GivesTheExcessToAnotherModel": (
+        "counting_once",
+        "test_two_models_of_one_response_make_its_cost_a_lower_bound",
+    ),
+    "SaysNothingOfRepeats": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
+    "TellsNoWriterWhatItCounted": ("counting_once", "test_a_handle_knows_what_was_counted"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "GuardsByNumberAlone": (
         "guarding",
@@ -95,6 +122,7 @@ import pytest
 from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
+from tests.storage.faulty_counting import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 

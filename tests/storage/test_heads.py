@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.records import (
     Creation,
@@ -24,7 +25,8 @@ KEY = SessionKey("n", "s")
 def commit_to(head: HeadRecord, **brought: Any) -> None:
     commit = EncodedCommit(**brought)
     no_seqs: dict[str, int] = {}
-    commit_rules.apply(head, commit, commit_rules.decide(head, commit, no_seqs.get))
+    no_responses: dict[str, CountedResponse] = {}
+    commit_rules.apply(head, commit, commit_rules.decide(head, commit, no_seqs.get, no_responses.get))
 
 
 def test_a_child_is_one_deeper_than_its_parent_and_has_its_root() -> None:

@@ -49,7 +49,7 @@ from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedS
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
-from tests.storage.model import STATUSES, PlainSession, PlainStore
+from tests.storage.model import STATUSES, PlainSession, PlainStore, response_of
 from tests.storage.model_views import (
     exchange_event,
     interruption,
@@ -479,6 +479,7 @@ class StoreMachine(RuleBasedStateMachine):
         own, tree = (await store.usage(plain.id)).total, (await store.usage(plain.id, tree=True)).total
         assert (own.total_tokens, own.web_searches) == (plain.tokens, plain.tokens)
         assert (tree.total_tokens, tree.web_searches) == (model.tree_tokens(plain.id), model.tree_tokens(plain.id))
+        assert own.repeated_requests == sum(len(seqs) - 1 for seqs in plain.repeated.values())
 
     def _compare_handle(self, session: Session[Any], plain: PlainSession) -> None:
         """A handle never shows what is not there, and one that is at the revision has missed nothing."""
@@ -555,7 +556,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def event_of(event_id: str, message: str, tokens: int) -> SessionEvent[Any]:
-    usage = TokenUsage(prompt_tokens=tokens, web_searches=tokens, model="m") if tokens else None
+    if not tokens:
+        return SessionEvent(id=event_id, message=message)
+    usage = TokenUsage(prompt_tokens=tokens, web_searches=tokens, model="m", response_id=response_of(event_id))
     return SessionEvent(id=event_id, message=message, token_usage=usage)
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.serialization.plain_json import dumped, parsed
+from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
 from a2a_session_manager.storage.records import (
+    Counters,
     Creation,
     EncodedCommit,
     EncodedEvent,
@@ -93,7 +96,7 @@ def encode_line(
     numbers = (revision, first_seq, commit.written_at, commit.tag.encode(), more)
     if not fresh:
         return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b}' % numbers
-    described = dumped([(event.id, event.run_id, event.usage) for event in fresh])
+    described = dumped([(event.id, event.run_id, _described(event.usage)) for event in fresh])
     data = b"\t".join([event.data for event in fresh])
     return b'{"r":%d,"s":%d,"t":%d,"g":"%b"%b,"e":%b}\t%b' % (*numbers, described, data)
 
@@ -128,6 +131,14 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     """Return the seqs of the events that the line brought, without decoding any of them. Raises like decode_line."""
     header = _header(payload.partition(b"\t")[0])
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
+
+
+def counted_in_line(payload: bytes) -> dict[str, CountedResponse]:
+    """Return what is counted after the line of each response that it has a usage of. Raises like decode_line."""
+    header = _header(payload.partition(b"\t")[0])
+    check_line(header)
+    usages = [_usage_of(*usage) for _, _, usage in header.get("e", ()) if usage is not None]
+    return {usage.response_id: counted_by(usage) for usage in usages if usage.response_id is not None}
 
 
 def decode_line(payload: bytes) -> CommitLine:
@@ -186,9 +197,20 @@ def _header(data: bytes) -> dict[str, Any]:
 
 def _events(described: Sequence[Any], data: Sequence[bytes]) -> list[EncodedEvent]:
     return [
-        EncodedEvent(event_id, encoded, run_id, None if usage is None else UsageDelta(*usage))
+        EncodedEvent(event_id, encoded, run_id, None if usage is None else _usage_of(*usage))
         for (event_id, run_id, usage), encoded in zip(described, data, strict=True)
     ]
+
+
+def _described(usage: UsageDelta | None) -> tuple[Any, ...] | None:
+    """Return a usage as the line has it: of a response that was counted before, also what is counted of it now."""
+    if usage is None or usage.response_id is None:
+        return None if usage is None else usage[:3]
+    return usage[:4] if usage.counted is None else (*usage[:4], *usage.counted)
+
+
+def _usage_of(model: str, source: str, counters: Counters, response_id: str | None = None, *counted: Any) -> UsageDelta:
+    return UsageDelta(model, source, counters, response_id, CountedResponse(*counted) if counted else None)
 
 
 def _texts(values: Any) -> dict[str, str | None]:

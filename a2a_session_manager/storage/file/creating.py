@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
 from a2a_session_manager.storage.file.commit_lines import creation_record, encode_line
@@ -51,7 +52,8 @@ def _write_log(
 ) -> Receipt:
     head = heads.new_head(log.key, creation)
     no_seqs: dict[str, int] = {}
-    outcome = commit_rules.decide(head, commit, no_seqs.get)
+    no_responses: dict[str, CountedResponse] = {}
+    outcome = commit_rules.decide(head, commit, no_seqs.get, no_responses.get)
     root_creation_id = creation.creation_id
     if creation.parent is not None:
         root_creation_id = tree.sessions[tree.root.id].creation_id

@@ -7,7 +7,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import heads
+from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
@@ -23,6 +25,7 @@ _LARGE_RECORDS = 8
 
 _EVENT = "e"
 _WRITE = "w"
+_RESPONSE = "u"
 
 
 class LogIndex:
@@ -61,6 +64,8 @@ class LogIndex:
         self._recent_starts.extend([start] * len(events))
         for seq, event in enumerate(events, first_seq):
             self._recent_seqs[event.id] = seq
+            if event.usage is not None and event.usage.response_id is not None:
+                self._recent_responses[event.usage.response_id] = (counted_by(event.usage), start)
 
     def note_write(self, write_id: str, result: FirstResult, start: int) -> None:
         """Remember the write id of the record at `start`."""
@@ -73,6 +78,10 @@ class LogIndex:
     def recent_result(self, write_id: str) -> FirstResult | None:
         return self._recent_results.get(write_id)
 
+    def recent_counted(self, response_id: str) -> CountedResponse | None:
+        found = self._recent_responses.get(response_id)
+        return None if found is None else found[0]
+
     def older_events(self, event_id: str) -> Sequence[int]:
         """Return the starts of covered records that may hold this event."""
         return self._older(_EVENT, event_id)
@@ -80,6 +89,10 @@ class LogIndex:
     def older_writes(self, write_id: str) -> Sequence[int]:
         """Return the starts of covered records that may have this write id."""
         return self._older(_WRITE, write_id)
+
+    def older_responses(self, response_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may have a usage of this response, the newest one among them."""
+        return self._older(_RESPONSE, response_id)
 
     def note_found(self, seq: int, start: int) -> None:
         """Remember, until another one is found, that the record of a covered event starts at `start`."""
@@ -160,6 +173,7 @@ class LogIndex:
         self._recent_seqs: dict[str, int] = {}
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
+        self._recent_responses: dict[str, tuple[CountedResponse, int]] = {}
         self._recent_starts = array("Q")
         # A repeat is found first, and then read.
         self._found = (0, 0)
@@ -170,3 +184,5 @@ class LogIndex:
             yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered_seqs - 1]
         for write_id, start in self._recent_writes.items():
             yield fingerprint(_WRITE, write_id), start
+        for response_id, (_, start) in self._recent_responses.items():
+            yield fingerprint(_RESPONSE, response_id), start

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
 from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
@@ -134,6 +135,10 @@ class LogFile(FramedFile):
     def find_seqs(self, event_ids: Iterable[str]) -> dict[str, int]:
         """Return the seqs of those events that were ever appended, exactly. Raises MisledError."""
         return self._records.seqs(event_ids, end=self.offset)
+
+    def find_counted(self, response_ids: Iterable[str]) -> dict[str, CountedResponse]:
+        """Return what was counted of those responses that an event had a usage of, exactly. Raises MisledError."""
+        return self._records.counted(response_ids, end=self.offset)
 
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made. Raises MisledError."""

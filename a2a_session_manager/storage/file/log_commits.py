@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.counted_responses import response_ids
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
@@ -75,7 +76,8 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
         seqs = log.find_seqs(_named_events(commit))
         if (receipt := _repeated(log, commit, seqs)) is not None:
             return receipt, None
-        outcome = commit_rules.decide(head, commit, seqs.get, _history(log, commit))
+        counted = log.find_counted(response_ids(commit.events))
+        outcome = commit_rules.decide(head, commit, seqs.get, counted.get, _history(log, commit))
     except SessionManagerError as error:
         if isinstance(error, CorruptSession):
             raise

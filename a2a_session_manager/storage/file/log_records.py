@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import paging
-from a2a_session_manager.storage.file.commit_lines import decode_line, seqs_in_line
+from a2a_session_manager.storage.file.commit_lines import counted_in_line, decode_line, seqs_in_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import FileHandle
@@ -77,6 +78,15 @@ class LogRecords:
                     break
         return found
 
+    def counted(self, response_ids: Iterable[str], *, end: int) -> dict[str, CountedResponse]:
+        """Return what was counted of those responses that an event had a usage of: its newest record tells."""
+        found: dict[str, CountedResponse] = {}
+        for response_id in response_ids:
+            counted = self._index.recent_counted(response_id) or self._older_counted(response_id, end)
+            if counted is not None:
+                found[response_id] = counted
+        return found
+
     def first_result(self, write_id: str, *, end: int) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made."""
         result = self._index.recent_result(write_id)
@@ -87,6 +97,13 @@ class LogRecords:
             if line.commit.write_id == write_id:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden, line.restored, line.is_pop)
+        return None
+
+    def _older_counted(self, response_id: str, end: int) -> CountedResponse | None:
+        for start in sorted(self._index.older_responses(response_id), reverse=True):
+            counted = _decoded(counted_in_line, self._frame_at(start, end)).get(response_id)
+            if counted is not None:
+                return counted
         return None
 
     def _take_into(self, found: EventColumns, last: int, start: int, stop: int, end: int) -> int:

@@ -91,9 +91,14 @@ def _check_more(header: dict[str, Any]) -> None:
         _check(type(status) is str and type(parsed(text.encode())) is dict, "a wrong run")
 
 
-def _check_usage(model: Any, source: Any, counters: Any) -> None:
+def _check_usage(model: Any, source: Any, counters: Any, response_id: Any = "-", *counted: Any) -> None:
     _check(all_text(model, source), "a wrong model")
     check_counters(counters)
+    _check(type(response_id) is str and response_id != "", "a wrong response")
+    if counted:
+        first_model, most = counted
+        _check(type(first_model) is str, "a wrong model")
+        check_counters(most)
 
 
 def _is_count(value: Any) -> bool:

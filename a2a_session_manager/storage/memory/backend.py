@@ -53,7 +53,7 @@ class MemoryBackend(Backend):
             return DoneWrite(stored.first_receipt(commit))
         stored = StoredSession(heads.new_head(key, creation), StoredTree())
         # What raises here must not leave a line of the tree.
-        commit_rules.decide(stored.head, commit, stored.seqs.get, stored.history_for(commit))
+        commit_rules.decide(stored.head, commit, stored.seqs.get, stored.responses.get, stored.history_for(commit))
         self._link(stored, creation)
         return DoneWrite(stored.write(commit))
 

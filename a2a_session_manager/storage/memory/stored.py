@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import (
     EncodedCommit,
@@ -38,6 +40,7 @@ class StoredSession:
     revisions: array[int] = field(default_factory=partial(array, "Q"))
     seqs: dict[str, int] = field(default_factory=dict)
     first_results: dict[str, FirstResult] = field(default_factory=dict)
+    responses: dict[str, CountedResponse] = field(default_factory=dict)
     retractions: list[StoredRetraction] = field(default_factory=list)
     children: dict[str, int] = field(default_factory=dict)  # id → ordinal in the tree
     waiters: set[asyncio.Future[None]] = field(default_factory=set)
@@ -54,7 +57,8 @@ class StoredSession:
         commit_rules.check_incarnation(self.head, commit)
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
             return commit_rules.repeat(self.head, commit, first, self.seqs.get)
-        outcome = commit_rules.decide(self.head, commit, self.seqs.get, self.history_for(commit))
+        history = self.history_for(commit)
+        outcome = commit_rules.decide(self.head, commit, self.seqs.get, self.responses.get, history)
         after_seq = self.head.last_seq
         commit_rules.apply(self.head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
@@ -63,6 +67,8 @@ class StoredSession:
             self.seqs[event.id] = seq
             if event.usage is not None:
                 commit_rules.add_usage(self.tree.totals, event)
+                if event.usage.response_id is not None:
+                    self.responses[event.usage.response_id] = counted_by(event.usage)
         if (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
         if commit.write_id is not None:

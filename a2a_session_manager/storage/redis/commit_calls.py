@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, Guard
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
+
+# Of a response that used nothing, it is remembered that it came.
+_NOTHING: Final = {"requests": 0}
 
 
 def commit_call(
@@ -46,9 +49,10 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
     for event in events:
         arguments += (event.id, event.data)
         if event.usage is not None:
-            has_usage = 1
+            has_usage = max(has_usage, 1 if event.usage.response_id is None else 2)
     if has_usage:
-        arguments = [value for event in events for value in (event.id, event.data, *_usage_args(event))]
+        args_of = _usage_args if has_usage == 1 else _response_args
+        arguments = [value for event in events for value in (event.id, event.data, *args_of(event))]
     counts = "0 0 0 0"
     if commit.brings_more:
         counts, others = _other_args(commit)
@@ -114,6 +118,16 @@ def _usage_args(event: EncodedEvent) -> Sequence[Value]:
         return ("",)
     counters = " ".join([f"{name} {count}" for name, count in usage.counters.items()])
     return counters, _cell(usage.model, usage.source), event.run_id or ""
+
+
+def _response_args(event: EncodedEvent) -> Sequence[Value]:
+    """Return a usage as it goes in a commit that names responses: each with its own, "" for none."""
+    usage = event.usage
+    if usage is None or usage.response_id is None:
+        arguments = _usage_args(event)
+        return arguments if len(arguments) == 1 else (*arguments, "", "")
+    counted = event if usage.counters else event._replace(usage=usage._replace(counters=_NOTHING))
+    return *_usage_args(counted), usage.response_id, usage.model.encode("utf-8", "surrogatepass")
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@
 | `{tag}:locator` | string | of a session below a root: its claim and its root's id |
 | `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts |
 | `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
-| `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result |
+| `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result, `u:RESPONSE ID` → what was counted of it |
 | `{tag}:hidden` | sorted set | merged ranges of retracted seqs, `first-last` by first |
 | `{tag}:retractions` | sorted set | each retraction: its revision and ranges, by the seq after which it was made |
 | `{tag}:runs` | hash | `r:RUN ID` → ordinal, status, JSON; `o:ORDINAL` → run id; `u:COUNTER:RUN ID`; `count` |

@@ -46,7 +46,8 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
     """Return the receipt that one commit's answer holds, or the error that it was refused with."""
     if isinstance(answer[0], bytes):
         return _error_of(answer, key, commit)
-    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag, restored, creation_id = answer
+    revision, last_seq, is_change, is_repeat, seqs, hidden, updated_at, tag, *more = answer
+    restored, creation_id, is_recounted = more
     return Receipt(
         revision,
         last_seq,
@@ -58,6 +59,7 @@ def receipt_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> Receipt 
         tag=tag.decode(),
         restored=ranges_of(restored),
         creation_id=creation_id.decode() or None,
+        is_recounted=bool(is_recounted),
     )
 
 

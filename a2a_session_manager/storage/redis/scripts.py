@@ -29,7 +29,7 @@ def _joined(*parts: str) -> Script:
 
 
 # What every script begins with that makes commits.
-COMMIT_RULES: Final = ("hiding", "commit_rules")
+COMMIT_RULES: Final = ("hiding", "responses", "commit_rules")
 
 COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
 RECALL: Final = _script(*COMMIT_RULES, "recall")

@@ -20,6 +20,7 @@ from a2a_session_manager.testing.contract.arguments import ArgumentsContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
+from a2a_session_manager.testing.contract.counting_once import CountingOnceContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
 from a2a_session_manager.testing.contract.following import FollowingContract
@@ -65,6 +66,7 @@ class StoreContract(
     RestoringContract,
     RunsContract,
     UsageContract,
+    CountingOnceContract,
     ActivityContract,
     TreesContract,
     DeletingContract,

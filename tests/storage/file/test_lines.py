@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage.file.commit_lines import decode_line, encode_line
 from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, UsageDelta
 
@@ -12,8 +13,14 @@ from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, Usa
 @pytest.mark.parametrize("run_id", [None, 'r "1"'])
 @pytest.mark.parametrize(
     "usage",
-    [None, UsageDelta("gpt-4o", "llm", {"requests": 1, "prompt_tokens": 12}), UsageDelta("\ud800", "llm", {})],
-    ids=["no usage", "usage", "a model with a lone surrogate"],
+    [
+        None,
+        UsageDelta("gpt-4o", "llm", {"requests": 1, "prompt_tokens": 12}),
+        UsageDelta("\ud800", "llm", {}),
+        UsageDelta("m", "llm", {"requests": 1}, 'msg "1"'),
+        UsageDelta("m", "llm", {"repeated_requests": 1}, "msg_1", CountedResponse("\ud800", {"requests": 1})),
+    ],
+    ids=["no usage", "usage", "a model with a lone surrogate", "of a response", "of a response that came again"],
 )
 def test_the_line_of_one_event_comes_back_as_it_was_written(
     event_id: str, run_id: str | None, usage: UsageDelta | None

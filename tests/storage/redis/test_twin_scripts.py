@@ -41,6 +41,8 @@ usages = st.builds(
     st.dictionaries(
         st.sampled_from(["requests", "prompt_tokens"]), st.sampled_from([0, 1, 7, BEYOND_EXACT, 10**18]), max_size=2
     ),
+    st.sampled_from([None, None, "msg_1", "msg 2: ø", "%d"]),
+    st.none(),
 )
 events = st.builds(
     EncodedEvent,

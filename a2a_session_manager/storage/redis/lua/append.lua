@@ -42,15 +42,22 @@ local function append()
             if seen[name] then return nil end
             seen[name] = true
             seq = seq + 1
-            local index = seq - last_seq
-            names[index] = name
-            fields[2 * index - 1], fields[2 * index] = name, seq
-            entries[index] = mark .. ARGV[at + 1]
+            names[#names + 1] = name
+            fields[#fields + 1], fields[#fields + 2] = name, seq
+            entries[#entries + 1] = mark .. ARGV[at + 1]
             at = at + 2
-            if has_usage == '1' then
+            if has_usage ~= '0' then
                 local counters = ARGV[at]
                 at = at + 1
                 if counters ~= '' then
+                    if has_usage == '2' and ARGV[at + 2] ~= '' then
+                        -- One that was counted before goes the long way; `responses.lua` says what the field holds.
+                        name = 'u:' .. ARGV[at + 2]
+                        if seen[name] then return nil end
+                        seen[name] = true
+                        names[#names + 1] = name
+                        fields[#fields + 1], fields[#fields + 2] = name, counters .. '\n' .. ARGV[at + 3]
+                    end
                     local cell, run = ':' .. ARGV[at], ARGV[at + 1]
                     for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
                         local field = 't:' .. counter .. cell
@@ -62,7 +69,7 @@ local function append()
                             run_sums[field] = (run_sums[field] or 0) + tonumber(delta)
                         end
                     end
-                    at = at + 2
+                    at = at + 2 * tonumber(has_usage)
                 end
             end
         end

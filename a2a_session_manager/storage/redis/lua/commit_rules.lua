@@ -13,15 +13,14 @@ local function take_many(count)
     return taken
 end
 
--- What one event adds: a field and how much, for the session and its tree, and for its run.
-local function take_usage()
+-- What one event used, for its model and source, and for its run; nil for nothing.
+local function take_usage(names_responses)
     local counters = take()
     if counters == '' then return nil end
-    local cell, run = take(), take()
-    local usage = {}
-    for name, delta in string.gmatch(counters, '(%S+) (%d+)') do
-        usage[#usage + 1] = {name = 't:' .. name .. ':' .. cell, delta = delta}
-        if run ~= '' then usage[#usage + 1] = {name = 'u:' .. name .. ':' .. run, delta = delta, is_run = true} end
+    local usage = {counters = counters_in(counters), cell = take(), run = take()}
+    if names_responses then
+        local response, model = take(), take()
+        if response ~= '' then usage.response, usage.model = response, model end
     end
     return usage
 end
@@ -47,7 +46,7 @@ local function take_commit()
     }
     for index = 1, tonumber(events) do
         local id, data = take(), take()
-        commit.events[index] = {id = id, data = data, usage = has_usage == '1' and take_usage() or nil}
+        commit.events[index] = {id = id, data = data, usage = has_usage ~= '0' and take_usage(has_usage == '2') or nil}
         commit.event_ids[index] = 'e:' .. id
     end
     commit.values = take_many(2 * tonumber(values))
@@ -116,13 +115,12 @@ local function sums_of(keys, fresh)
         sum.deltas[#sum.deltas + 1] = delta
     end
     for _, event in ipairs(fresh) do
-        for _, usage in ipairs(event.usage or {}) do
-            if usage.is_run then
-                add(keys.runs, usage.name, usage.delta)
-            else
-                add(keys.head, usage.name, usage.delta)
-                add(keys.totals, usage.name, usage.delta)
-            end
+        local usage = event.usage
+        for _, counter in ipairs(usage and usage.counters or {}) do
+            local field = 't:' .. counter.name .. ':' .. usage.cell
+            add(keys.head, field, counter.count)
+            add(keys.totals, field, counter.count)
+            if usage.run ~= '' then add(keys.runs, 'u:' .. counter.name .. ':' .. usage.run, counter.count) end
         end
     end
     for key, of_key in pairs(sums) do
@@ -189,7 +187,7 @@ local function write_runs(head, keys, runs)
     head.unfinished = redis.call('ZCARD', keys.unfinished)
 end
 
-local function write(head, keys, commit, fresh, newly, restored, sums)
+local function write(head, keys, commit, fresh, newly, restored, sums, responses)
     if next(sums) then
         write_sums(sums)
         if sums[keys.totals] then redis.call('HSET', keys.tree, 'has_totals', '1') end
@@ -197,6 +195,7 @@ local function write(head, keys, commit, fresh, newly, restored, sums)
     -- A retraction's place is after the events that were there before this commit.
     if #newly + #restored > 0 then write_hidden(head, keys, newly, restored, head.revision) end
     if #fresh > 0 then write_events(head, keys, fresh, head.revision) end
+    set_fields(keys.ids, responses)
     if #commit.runs > 0 then write_runs(head, keys, commit.runs) end
     if #commit.runs > 0 or sums[keys.runs or ''] then head.has_runs = true end
     set_fields(keys.head, commit.values)
@@ -212,12 +211,12 @@ local function write(head, keys, commit, fresh, newly, restored, sums)
 end
 
 -- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists, when the
--- session was last active, the tag that its last commit left, what was restored, and for whoever reads what was hidden
--- or restored, which incarnation it is of.
+-- session was last active, the tag that its last commit left, what was restored, for whoever reads what was hidden or
+-- restored, which incarnation it is of, and whether a response was counted before.
 local function receipt(head, result, is_repeat, seqs, tag)
     local creation = #result.hidden + #result.restored > 0 and head.creation or ''
     return {result.revision, result.last_seq, result.is_change and 1 or 0, is_repeat and 1 or 0, seqs,
-        flat(result.hidden), head.updated, tag, flat(result.restored), creation}
+        flat(result.hidden), head.updated, tag, flat(result.restored), creation, result.is_recounted and 1 or 0}
 end
 
 -- The first result of a commit whose write id is known, or nil.
@@ -242,6 +241,7 @@ local function committed(head, keys, commit)
     if reason then return reason end
     restored, reason = newly_restored(keys, commit.parts)
     if reason then return reason end
+    local responses, is_recounted = count_once(keys, fresh)
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
     -- The creation of a session is a change even when it brings nothing.
@@ -252,11 +252,11 @@ local function committed(head, keys, commit)
         head.revision = head.revision + 1
         head.tag = commit.tag
         head.is_changed = true
-        write(head, keys, commit, fresh, newly, restored, sums)
+        write(head, keys, commit, fresh, newly, restored, sums, responses)
     end
     local result = {
         revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,
-        is_pop = commit.parts.hide_last ~= nil
+        is_pop = commit.parts.hide_last ~= nil, is_recounted = is_recounted
     }
     if commit.write_id ~= '' then note_first_result(keys, commit.write_id, result) end
     return receipt(head, result, false, seqs, head.tag)

@@ -1,0 +1,81 @@
+-- A response counts once: the rule is that of `storage/counted_responses.py`. It is put before `commit_rules.lua`.
+-- The hash of ids has a field for each response, 'u:' and its id: what is counted of it, as a line of counters, and the
+-- first model that was named, '' for none yet, in the lines after it.
+
+-- Compares whole numbers of any length, as texts.
+local function is_more(one, other)
+    if #one ~= #other then return #one > #other end
+    return one > other
+end
+
+-- What a whole number of any length is above a smaller one, as texts.
+local function minus(one, other)
+    local rest, borrowed = '', 0
+    while one ~= '' do
+        local digits = tonumber(string.sub(one, -14)) - (tonumber(string.sub(other, -14)) or 0) - borrowed
+        borrowed = digits < 0 and 1 or 0
+        rest = string.format('%014.0f', digits + borrowed * 1e14) .. rest
+        one, other = string.sub(one, 1, -15), string.sub(other, 1, -15)
+    end
+    return string.match(rest, '^0*(%d+)$')
+end
+
+local function counters_in(words)
+    local found = {}
+    for name, count in string.gmatch(words, '(%S+) (%d+)') do found[#found + 1] = {name = name, count = count} end
+    return found
+end
+
+local function words_of(counters)
+    local words = {}
+    for index, counter in ipairs(counters) do words[index] = counter.name .. ' ' .. counter.count end
+    return table.concat(words, ' ')
+end
+
+-- Leaves of a usage what exceeds those of its response before it, and returns the line of all of them.
+local function count_again(usage, line)
+    local before, model = string.match(line, '^([^\n]*)\n(.*)$')
+    local most, places, added = counters_in(before), {}, {{name = 'repeated_requests', count = '1'}}
+    for index, counter in ipairs(most) do places[counter.name] = index end
+    local function count(name, value)
+        local place = places[name]
+        local counted = place and most[place].count or '0'
+        if not is_more(value, counted) then return end
+        added[#added + 1] = {name = name, count = minus(value, counted)}
+        place = place or #most + 1
+        most[place], places[name] = {name = name, count = value}, place
+    end
+    for _, counter in ipairs(usage.counters) do count(counter.name, counter.count) end
+    if model ~= '' and usage.model ~= '' and model ~= usage.model then
+        -- Of two models, nobody knows whose price was paid: what was added for it before is joined with this.
+        local place = places.partially_priced_requests
+        if not place or most[place].count == '0' then count('partially_priced_requests', '1') end
+    end
+    usage.counters = added
+    return words_of(most) .. '\n' .. (model ~= '' and model or usage.model)
+end
+
+-- Leaves of each new event's usage what it adds; returns the fields to write, and whether a response came again.
+local function count_once(keys, fresh)
+    local usages, names = {}, {}
+    for _, event in ipairs(fresh) do
+        if event.usage and event.usage.response then
+            usages[#usages + 1] = event.usage
+            names[#names + 1] = 'u:' .. event.usage.response
+        end
+    end
+    local lines, fields, is_recounted = {}, {}, false
+    if #names == 0 then return fields, is_recounted end
+    for index, line in ipairs(fields_of(keys.ids, names)) do lines[names[index]] = line or nil end
+    for index, usage in ipairs(usages) do
+        local name = names[index]
+        if lines[name] then
+            lines[name] = count_again(usage, lines[name])
+            is_recounted = true
+        else
+            lines[name] = words_of(usage.counters) .. '\n' .. usage.model
+        end
+        fields[2 * index - 1], fields[2 * index] = name, lines[name] -- of one that comes again, the last one counts
+    end
+    return fields, is_recounted
+end

@@ -43,6 +43,24 @@ FAULTS = {
     "KeepsEveryAppend": ("views", "test_repairing_writes_once_what_views_assume"),
     "LosesMetadata": ("views", "test_repairing_writes_once_what_views_assume"),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
+    "RestoresTooMuch": ("restoring", "test_a_restored_event_is_visible_again_where_it_stood"),
+    "RestoresWhatAnotherHid": (
+        "restoring",
+        "test_what_was_restored_since_and_hidden_by_another_is_not_the_first_ones_to_undo",
+    ),
+    "ForgetsWhatWasPopped": ("restoring", "test_events_that_a_pop_claimed_come_back_by_their_ids_alone"),
+    "MovesWhatItRestores": ("restoring", "test_a_restored_event_is_visible_again_where_it_stood"),
+    "FollowsWithoutRestorations": (
+        "restoring",
+        "test_a_follower_is_told_of_restorations_in_their_places_live_and_replayed",
+    ),
+    "ReadsWithoutRestorations": ("restoring", "test_retractions_and_restorations_alternate_any_number_of_times"),
+    "CountsRestoredUsageAgain": ("restoring", "test_restoring_leaves_tokens_and_cost_counted_once"),
+    "PassesOverWhatCannotBeRestored": (
+        "restoring",
+        "test_what_cannot_be_restored_is_refused_by_name_and_nothing_is_written",
+    ),
+    "RestoresOnRetry": ("restoring", "test_a_repeat_answers_with_the_first_result_and_changes_nothing"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_after_another_writer_doubles_nothing"),
     "EchoesAKnownEvent": ("repeating", "test_a_known_id_answers_with_the_event_as_it_is_stored"),
@@ -123,6 +141,7 @@ from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
 from tests.storage.faulty_counting import *
+from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 

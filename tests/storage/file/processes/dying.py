@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.change import Restoration, Retraction, SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.file import FileSessionStore, index
 from tests.storage.file.processes.made import said, spending
@@ -52,8 +52,18 @@ async def append(store: BaseSessionStore) -> None:
     await store.append("root", spending(3, id="n1"), said("x" * CHECKPOINT_BYTES, id="n2"))
 
 
+async def restore(store: BaseSessionStore) -> None:
+    change = SessionChange(
+        restoration=Restoration(write_id="hid"),
+        retraction=Retraction(["other-3"]),
+        events=[said("x" * CHECKPOINT_BYTES, id="n1")],
+    )
+    await store.commit("other", change, write_id="w")
+
+
 SCENARIOS: dict[str, Callable[[BaseSessionStore], Awaitable[None]]] = {
-    work.__name__: work for work in (create_root, create_child, delete_leaf, delete_subtree, delete_root, append)
+    work.__name__: work
+    for work in (create_root, create_child, delete_leaf, delete_subtree, delete_root, append, restore)
 }
 
 
@@ -64,7 +74,8 @@ async def make_template(directory: Path) -> None:
             await store.create(name, parent_id=parent_id)
             await store.append(name, spending(tokens, id=f"{name}-1"))
         await store.append("root", said("x" * CHECKPOINT_BYTES, id="root-2"))
-        await store.create("other")
+        await store.create("other", change=SessionChange(events=[said(id=f"other-{number}") for number in (1, 2, 3)]))
+        await store.retract("other", "other-1", "other-2", write_id="hid")
 
 
 class _Death:

@@ -21,11 +21,12 @@ from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_event, decode_value, event_model
-from a2a_session_manager.storage.message_codec import decode_messages
+from a2a_session_manager.storage.message_codec import decode_block, decode_messages
 from a2a_session_manager.storage.records import (
     Counters,
     HeadRecord,
     LoadedSession,
+    LogTail,
     Range,
     StoredEvent,
     StoredRun,
@@ -36,6 +37,7 @@ from a2a_session_manager.storage.run_codec import decode_run
 # Decoded in one go: some tenths of a millisecond.
 _MESSAGES_A_BATCH = 128
 _BYTES_A_BATCH = 64_000
+_BYTES_A_BLOCK = 2 * _BYTES_A_BATCH  # a larger one is divided, which costs more than it is worth for a little more
 
 
 async def load_session(
@@ -91,6 +93,25 @@ async def decode_events(
     """Return events from bytes, marked `retracted` where `hidden` says so. Raises CorruptSession."""
     decoder = EventDecoder(session_id, limits, hidden=hidden, message_type=message_type)
     return [decoder.decode_now(event) or await decoder.decode(event) for event in stored]
+
+
+async def load_tail(tail: LogTail, session_id: str, limits: StoreLimits) -> MessageColumns:
+    """Return the messages of a tail's events. Raises CorruptSession."""
+    if not tail.blocks:
+        return await load_messages(tail.seqs, tail.records, session_id, limits)
+    messages = MessageColumns()
+    slices = Slices()
+    first = 0
+    for block in tail.blocks:
+        seqs = tail.seqs[first : first + block.length]
+        first += block.length
+        if len(block.data) <= min(_BYTES_A_BLOCK, limits.inline_bytes):
+            messages.extend(decode_block(seqs, block.data, session_id))
+        else:
+            messages.extend(await load_messages(seqs, block.data.split(b"\t"), session_id, limits))
+        if slices.is_over():
+            await slices.give_way()
+    return messages
 
 
 async def load_messages(

@@ -300,16 +300,25 @@ class LoadedSession:
     child_ids: Sequence[str] = ()
 
 
+class RecordBlock(NamedTuple):
+    """The bytes of some events in a row, apart by tabs, which none of them holds: JSON escapes them."""
+
+    length: int
+    data: bytes
+
+
 class LogTail(NamedTuple):
     """The newest visible events of a session, oldest first, without its head; `earlier_events` are visible, too.
 
-    `records` are their bytes, in step with `seqs`: no object an event, for they come by the thousand.
+    `records` are their bytes, in step with `seqs`: no object an event, for they come by the thousand. A backend that
+    has many side by side gives them as `blocks` instead, and no `records`.
     """
 
     creation_id: str
     seqs: Sequence[int]
     records: Sequence[bytes]
     earlier_events: int
+    blocks: Sequence[RecordBlock] = ()
 
 
 class LogPage(NamedTuple):

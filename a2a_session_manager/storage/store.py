@@ -37,7 +37,7 @@ from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
-from a2a_session_manager.storage.loading import decode_runs, load_messages, load_session, load_sessions, summary
+from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, Guard, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
@@ -300,7 +300,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         tail = await backend.read_tail(key, last=arguments.limit("last", last))
         if tail is None or creation_id not in (None, tail.creation_id):
             raise SessionNotFound(key.id)
-        messages = await load_messages(tail.seqs, tail.records, key.id, limits)
+        messages = await load_tail(tail, key.id, limits)
         return MessageTail(messages, tail.earlier_events)
 
     async def runs(self, session_id: str) -> list[SessionRun]:

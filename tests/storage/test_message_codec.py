@@ -20,9 +20,9 @@ from a2a_session_manager.models.event_message import EventMessage, MessageColumn
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage import loading, message_codec
 from a2a_session_manager.storage.codec import decode_event, encode_event
-from a2a_session_manager.storage.loading import load_messages
-from a2a_session_manager.storage.message_codec import decode_messages
-from a2a_session_manager.storage.records import StoredEvent
+from a2a_session_manager.storage.loading import load_messages, load_tail
+from a2a_session_manager.storage.message_codec import decode_block, decode_messages
+from a2a_session_manager.storage.records import LogTail, RecordBlock, StoredEvent
 from tests.draws import few
 from tests.storage.test_codec import events, exactly
 
@@ -64,9 +64,15 @@ def by_the_batch(records: list[StoredEvent]) -> list[EventMessage]:
     return list(decode_messages([record.seq for record in records], [record.data for record in records], "s"))
 
 
+def by_the_block(records: list[StoredEvent]) -> list[EventMessage]:
+    return list(decode_block([record.seq for record in records], b"\t".join(record.data for record in records), "s"))
+
+
 def same_as_by_the_events(records: list[StoredEvent]) -> Any:
     found = outcome(lambda: by_the_batch(records))
     assert found == outcome(lambda: by_the_events(records))
+    if records and not any(b"\t" in record.data for record in records):  # which are no records of a block
+        assert found == outcome(lambda: by_the_block(records))
     return found
 
 
@@ -281,7 +287,8 @@ def test_messages_as_they_are_written_are_made_without_events(monkeypatch: pytes
 
     for first in range(len(records)):  # whatever the first one ends with, and the others do not
         assert by_the_batch(records[first:] + records[:first]) == expected[first:] + expected[:first]
-    assert by_the_batch(alike) == alike_expected
+    assert by_the_batch(alike) == by_the_block(alike) == alike_expected
+    assert by_the_block(records) == expected
 
 
 @pytest.mark.parametrize(
@@ -310,6 +317,25 @@ async def test_a_heavy_message_is_decoded_in_a_thread_and_the_others_here(
 
     assert [message.seq for message in found] == list(range(1, len(sizes) + 1))
     assert threads == expected
+
+
+async def test_blocks_are_read_in_their_order_and_a_heavy_one_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    here: list[tuple[int, bool]] = []
+
+    def noted(seqs: Sequence[int], data: Sequence[bytes], session_id: str) -> MessageColumns:
+        here.append((seqs[0], threading.current_thread() is threading.main_thread()))
+        return decode_messages(seqs, data, session_id)
+
+    monkeypatch.setattr(loading, "decode_messages", noted)
+    monkeypatch.setattr(loading, "_BYTES_A_BATCH", 1_000)
+    records = [record.data for record in stored(*(SessionEvent(message="x" * n) for n in (10, 20, 5_000, 30)))]
+    blocks = [RecordBlock(2, b"\t".join(records[:2])), RecordBlock(2, b"\t".join(records[2:]))]
+    tail = LogTail("c", range(1, 5), (), 0, blocks)
+
+    found = await load_tail(tail, "s", replace(DEFAULT_LIMITS, inline_bytes=4_000))
+
+    assert [(message.seq, len(message.message)) for message in found] == [(1, 10), (2, 20), (3, 5_000), (4, 30)]
+    assert here == [(3, False), (4, True)]
 
 
 def test_what_is_put_into_the_metadata_of_a_message_is_in_none_that_is_read_later() -> None:

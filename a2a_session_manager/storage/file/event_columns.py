@@ -1,22 +1,15 @@
-"""The events of a log as columns, taken from whole stretches of it: conversations are read so, by the thousand.
+"""The events of a log as columns, taken from whole stretches of it.
 
-`decode_line` has checked all of each record, here or in the process that wrote the checkpoint. Here the checksum proves
-that it is the same, and of its header only the numbers are read.
+What is whole of such a stretch, and what is not, `whole_lines` says.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from typing import NamedTuple
-from zlib import crc32
 
-from a2a_session_manager.storage.file.commit_lines import NUMBERS
-from a2a_session_manager.storage.file.framing import FIRST_BYTES
+from a2a_session_manager.storage.file.whole_lines import check_some, whole_lines
 from a2a_session_manager.storage.records import StoredEvent
-
-# Records that were written before they had a length begin with their JSON.
-_HEADER = re.compile(rb"\n([0-9a-f]{8}) (?:([0-9a-f]{1,16})(?:@[0-9a-f]{1,16})? )?(?=%b)" % NUMBERS)
 
 
 class EventColumns(NamedTuple):
@@ -38,30 +31,23 @@ class EventColumns(NamedTuple):
         what was written. Raises ValueError where that is the first one, and when that is one of later events.
         """
         _, revisions, data = self
-        view = memoryview(records)
-        start, seq = 0, self.next_seq
-        while seq <= last and (end := records.find(b"\n", start + 1)) > 0:
-            header = _HEADER.match(records, start)
-            if header is None:
-                break
-            checksum, length, revision, first = header.groups()
-            payload = header.end()
-            if int(checksum, 16) != crc32(view[start + FIRST_BYTES : end]):
-                break
-            if (length is not None and int(length, 16) != end - payload) or int(first) > seq:
+        taken, seq = 0, self.next_seq
+        if seq > last:
+            return taken
+        for payload, end, revision, first in whole_lines(records):
+            if first > seq:
+                check_some(taken)
                 break
             page = records[payload:end].split(b"\t")
-            del page[: seq - int(first) + 1]  # the header, and the events before the one that comes next
+            del page[: seq - first + 1]  # the header, and the events before the one that comes next
             data += page
-            revisions += [int(revision)] * len(page)
+            revisions += [revision] * len(page)
             seq += len(page)
-            start = end + 1
-        else:
-            self._drop_after(last)
-            return start
-        if start == 0:
-            raise ValueError("no record of the events that come next")
-        return start
+            taken = end + 1
+            if seq > last:
+                self._drop_after(last)
+                break
+        return taken
 
     def cut(self, count: int) -> EventColumns:
         """Return the first `count` of the events."""

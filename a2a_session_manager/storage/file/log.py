@@ -27,6 +27,7 @@ from a2a_session_manager.storage.records import (
     Parent,
     Range,
     Receipt,
+    RecordBlock,
     SessionKey,
     StoredEvent,
     StoredRetraction,
@@ -159,6 +160,10 @@ class LogFile(FramedFile):
         """Return the events in each of these ranges of seqs, which are there. Raises CorruptSession."""
         return self.unmisled(lambda: self._read_ranges(wanted))
 
+    def read_blocks(self, first: int, last: int) -> list[RecordBlock]:
+        """Return the events numbered `first` to `last`, which are there, side by side. Raises CorruptSession."""
+        return self.unmisled(lambda: self._read_blocks(first, last))
+
     def unmisled(self, work: Callable[[], ResultT]) -> ResultT:
         """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
         while True:
@@ -229,6 +234,10 @@ class LogFile(FramedFile):
     def _read_ranges(self, wanted: Sequence[Range]) -> list[EventColumns]:
         assert self.head is not None, "only a log that exists has events"
         return self._records.ranges(wanted, last_seq=self.head.last_seq, end=self.offset)
+
+    def _read_blocks(self, first: int, last: int) -> list[RecordBlock]:
+        assert self.head is not None, "only a log that exists has events"
+        return self._records.blocks(first, last, last_seq=self.head.last_seq, end=self.offset)
 
 
 def creation_of(creation: CreationRecord) -> Creation:

@@ -12,13 +12,15 @@ from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.index import LogIndex
+from a2a_session_manager.storage.file.record_blocks import RecordBlocks
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.records import FirstResult, Range
+from a2a_session_manager.storage.records import FirstResult, Range, RecordBlock
 
 ResultT = TypeVar("ResultT")
 
 _RECORD_BYTES = 4_000  # most records fit, so that one read brings one
 _CHUNK_BYTES = 1_000_000  # so much is read and taken apart at a time
+_TAIL_BYTES = 8_000_000  # the same of a tail: to read it at once spares the system new memory for each part
 _NEAR_BYTES = 16_000  # to read over so much takes no longer than to read in another place
 
 
@@ -44,13 +46,24 @@ class LogRecords:
         """
         found = EventColumns(first, [], [])
         start = self._start_of(first, last_seq)
-        # Up to the log's end where the last one is wanted, else up to about the record that holds the last wanted one.
-        stop = end if last == last_seq else self._start_of(last, last_seq) + _RECORD_BYTES
+        stop = self._stop_of(last, last_seq, end)
         while found.next_seq <= last:
-            start += self._take_into(found, last, start, stop, end)
+            start += self._take_into(found, last, start, min(stop, start + _CHUNK_BYTES), end)
             if max_bytes is not None and sum(map(len, found.data)) > max_bytes:
                 return found.cut(paging.fitting(map(len, found.data), max_bytes))
         return found
+
+    def blocks(self, first: int, last: int, *, last_seq: int, end: int) -> list[RecordBlock]:
+        """Return the events numbered `first` to `last`, of a log of `last_seq` events, side by side.
+
+        So no event's bytes are copied by themselves: those of a whole conversation are read this way.
+        """
+        found = RecordBlocks(first)
+        start = self._start_of(first, last_seq)
+        stop = self._stop_of(last, last_seq, end)
+        while found.next_seq <= last:
+            start += self._take_into(found, last, start, min(stop, start + _TAIL_BYTES), end)
+        return found.blocks
 
     def ranges(self, wanted: Sequence[Range], *, last_seq: int, end: int) -> list[EventColumns]:
         """Return the events in each of these ranges, of a log of `last_seq` events; each record is read once."""
@@ -106,12 +119,12 @@ class LogRecords:
                 return counted
         return None
 
-    def _take_into(self, found: EventColumns, last: int, start: int, stop: int, end: int) -> int:
+    def _take_into(self, found: EventColumns | RecordBlocks, last: int, start: int, stop: int, end: int) -> int:
         """Take what comes next from the records from `start` up to about `stop`; return how many bytes brought it.
 
         One record is read at least: a long one makes it read on.
         """
-        size = max(min(stop - start, _CHUNK_BYTES), _RECORD_BYTES)
+        size = max(stop - start, _RECORD_BYTES)
         while True:
             upto = min(start + size, end)
             try:
@@ -150,6 +163,10 @@ class LogRecords:
             return read_frames(data[:size], start)[0]
         except (DamagedFrameError, IndexError) as error:
             raise MisledError(start) from error
+
+    def _stop_of(self, last: int, last_seq: int, end: int) -> int:
+        """Return the log's end where its last event is wanted, else about the end of the record of the event `last`."""
+        return end if last == last_seq else self._start_of(last, last_seq) + _RECORD_BYTES
 
     def _start_of(self, seq: int, last_seq: int) -> int:
         try:

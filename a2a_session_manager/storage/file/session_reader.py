@@ -95,6 +95,11 @@ class SessionReader:
                 head = log.head
                 visible = head.last_seq - ranges.size(head.hidden)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+                if len(tail) == 1:  # as mostly
+                    [(first, final)] = tail
+                    here = range(first, final + 1)
+                    blocks = log.read_blocks(first, final)
+                    return LogTail(head.creation_id, here, (), visible - len(here), blocks)
                 seqs = [seq for first, final in tail for seq in range(first, final + 1)]
                 records = [data for columns in log.read_ranges(tail) for data in columns.data]
                 return LogTail(head.creation_id, seqs, records, visible - len(seqs))

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a2a_session_manager.storage.file import record_blocks
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import framed
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent
+from a2a_session_manager.storage.file.record_blocks import RecordBlocks
+from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, RecordBlock
 
 Framed = Callable[[bytes], bytes]
 
@@ -106,3 +108,44 @@ def test_the_record_of_later_events_is_not_taken_for_the_one_that_comes_next() -
 
     taken, found = _taken(_record(3, 9, 2) + _record(4, 12, 1), 10, 12)
     assert (taken, found.data) == (len(_record(3, 9, 2)), [b'{"n":10}'])
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.permutations(FRAMINGS), st.data())
+@settings(deadline=None)
+def test_side_by_side_the_same_events_are_taken_and_the_same_damage_ends_them(
+    counts: list[int], framings: list[Framed], data: st.DataObject
+) -> None:
+    last_seq = sum(counts)
+    first = data.draw(st.integers(1, last_seq + 1))
+    last = data.draw(st.integers(first, last_seq + 1))
+    lines = _records(counts, framings)
+    records = bytearray(b"".join(lines[data.draw(st.integers(0, len(lines) - 1)) :]))
+    for _ in range(data.draw(st.integers(0, 1))):
+        records[data.draw(st.integers(0, len(records) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    log = bytes(records[: data.draw(st.integers(0, len(records)) | st.just(len(records)))])
+    columns, blocks = EventColumns(first, [], []), RecordBlocks(first)
+
+    assert _outcome(columns.take, log, last) == _outcome(blocks.take, log, last)
+    assert (columns.next_seq, columns.data) == (blocks.next_seq, _divided(blocks.blocks))
+
+
+def test_a_long_stretch_is_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_blocks, "_BLOCK_BYTES", 20)
+    blocks = RecordBlocks(1)
+    blocks.take(b"".join(_records([2, 2, 2, 2, 1])), 9)
+
+    assert [block.length for block in blocks.blocks] == [4, 4, 1]
+    assert _divided(blocks.blocks) == [b'{"n":%d}' % seq for seq in range(1, 10)]
+
+
+def _outcome(take: Callable[[bytes, int], int], log: bytes, last: int) -> int | str:
+    try:
+        return take(log, last)
+    except ValueError as error:
+        return str(error)
+
+
+def _divided(blocks: Sequence[RecordBlock]) -> list[bytes]:
+    events = [(block.length, block.data.split(b"\t")) for block in blocks]
+    assert all(count == len(block) for count, block in events)
+    return [event for _, block in events for event in block]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import FileSessionStore
-from a2a_session_manager.storage.file import event_columns
+from a2a_session_manager.storage.file import whole_lines
 from a2a_session_manager.testing.contract.making import ids, said, several, whole
 
 
@@ -30,7 +30,7 @@ async def test_a_record_is_read_once_however_many_of_its_events_are_hidden(
         reads.append(len(record))
         return zlib.crc32(record)
 
-    monkeypatch.setattr(event_columns, "crc32", counted)
+    monkeypatch.setattr(whole_lines, "crc32", counted)
     async with FileSessionStore(tmp_path) as again:
         tail = await again.read_messages("talk")
         assert len(reads) <= 4  # the creation's is one

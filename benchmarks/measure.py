@@ -95,12 +95,17 @@ def judged_alone(name: str, values: Sequence[float], unit: str, shown: Mapping[s
     return Result(None, _middle_half(values), medians, unit, judged_by=name)
 
 
-async def lateness(work: Work, *, turns: int) -> Result:
-    """Return how late a ticker gets while `work` runs, and how late the same ticker alone, in turns."""
-    idle: list[float] = []
+async def lateness(work: Work, *, turns: int, others: Mapping[str, Work] | None = None) -> Result:
+    """Return how late a ticker gets while `work` runs, and how late the same ticker alone, in turns.
+
+    The p99 of `others`, which take turns with it, are shown.
+    """
+    beside = {"idle": _nothing, **({} if others is None else others)}
+    shown: dict[str, list[float]] = {name: [] for name in beside}
     busy: list[list[float]] = []
     for _ in range(turns):
-        idle += await ticked(_nothing)
+        for name, other in beside.items():
+            shown[name] += await ticked(other)
         busy.append(await ticked(work))
     late = [tick for turn in busy for tick in turn]
     return Result(
@@ -110,7 +115,7 @@ async def lateness(work: Work, *, turns: int) -> Result:
             "p50": _percentile(late, 50),
             "p99": _percentile(late, 99),
             "max": max(late),
-            "idle p99": _percentile(idle, 99),
+            **{f"{name} p99": _percentile(ticks, 99) for name, ticks in shown.items()},
         },
         unit="ms",
     )

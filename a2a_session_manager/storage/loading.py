@@ -37,6 +37,7 @@ from a2a_session_manager.storage.run_codec import decode_run
 # Decoded in one go: some tenths of a millisecond.
 _MESSAGES_A_BATCH = 128
 _BYTES_A_BATCH = 64_000
+_BYTES_A_LOOK = 4_000  # a look at the clock each: to decode so much takes a tenth of a millisecond
 _BYTES_A_BLOCK = 2 * _BYTES_A_BATCH  # a larger one is divided, which costs more than it is worth for a little more
 
 
@@ -157,6 +158,7 @@ class EventDecoder:
         self._hidden = hidden
         self._model = event_model(message_type)
         self._slices = Slices()
+        self._unclocked_bytes = 0
 
     async def decode(self, stored: StoredEvent) -> SessionEvent[Any]:
         """Return the event, marked `retracted` where it is among the hidden ones. Raises CorruptSession."""
@@ -168,9 +170,15 @@ class EventDecoder:
 
     def decode_now(self, stored: StoredEvent) -> SessionEvent[Any] | None:
         """Return the event as `decode` does, without a coroutine; None when that is needed, for the loop's sake."""
-        if self._slices.is_over() or len(stored.data) > self._limits.inline_bytes:
+        size = len(stored.data)
+        self._unclocked_bytes += size
+        if size > self._limits.inline_bytes or (self._unclocked_bytes > _BYTES_A_LOOK and self._is_over()):
             return None
         return self._decoded(stored)
+
+    def _is_over(self) -> bool:
+        self._unclocked_bytes = 0
+        return self._slices.is_over()
 
     def _decoded(self, stored: StoredEvent) -> SessionEvent[Any]:
         seq, _, data = stored

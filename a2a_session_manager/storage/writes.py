@@ -58,6 +58,7 @@ async def commit_change(
     commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)
+    is_append = commit.is_append
     receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")
     if receipt.hidden or receipt.restored:
         return receipt, new, await _with_changed(target, session, commit, receipt, new)
@@ -65,7 +66,7 @@ async def commit_change(
     if isinstance(session, str) or session.creation_id != target.creation_id:
         return receipt, new, NOTHING_CHANGED
     revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
-    may_be_next = commit.is_append and receipt.is_change and not receipt.is_recounted
+    may_be_next = is_append and receipt.is_change and not receipt.is_recounted
     if not may_be_next or not session._take_next(
         new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
     ):

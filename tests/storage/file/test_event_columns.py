@@ -15,6 +15,7 @@ from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.record_blocks import RecordBlocks
 from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, RecordBlock
+from tests.draws import few
 
 Framed = Callable[[bytes], bytes]
 
@@ -111,7 +112,7 @@ def test_the_record_of_later_events_is_not_taken_for_the_one_that_comes_next() -
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.permutations(FRAMINGS), st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=few(50, of=1_000))
 def test_side_by_side_the_same_events_are_taken_and_the_same_damage_ends_them(
     counts: list[int], framings: list[Framed], data: st.DataObject
 ) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
+from a2a_session_manager.context.regular_messages import end_of_regular
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage
 
 # What calls and results go by: the id, or the name where there is none.
 CallKey: TypeAlias = str | tuple[str | None]
-
-_TEXT_ROLES: Final = frozenset({"user", "assistant", "system", "developer"})
 
 
 class Said(NamedTuple):
@@ -91,53 +90,9 @@ class Matching:
         self.findings.append(Finding(code, seqs, f"event {seqs[0]} {text}"))
 
     def _pass_regular(self, index: int) -> int:
-        """Take the messages from `index` on that are in their place, and return the index of the first other one.
-
-        These are texts, and calls of the chat format with all their results right behind: nearly all there is. To read
-        them as the others are takes ten times as long.
-        """
-        messages, start = self.said.messages, index
-        while index < len(messages):
-            message = messages[index]
-            content, role = message.get("content"), message.get("role")
-            # With two keys, it has no others.
-            if len(message) == 2 and type(content) is str and role in _TEXT_ROLES and content and not content.isspace():
-                index += 1
-                continue
-            end = self._end_of_regular_calls(index, message, content) if role == "assistant" else index
-            if end == index:
-                break
-            index = end
-        self.order.extend(range(start, index))
-        return index
-
-    def _end_of_regular_calls(self, index: int, message: RawMessage, content: object) -> int:
-        """Return where the results of the calls at `index` end, `index` itself if they are not all right behind it."""
-        calls = message.get("tool_calls")
-        # It has a role and calls, so that with these it has no other keys; the same goes for the results.
-        if type(calls) is not list or not calls or len(message) != 2 + ("content" in message):
-            return index
-        if not (content is None or type(content) is str):
-            return index
-        wanted = set()
-        for call in calls:
-            call_id = call.get("id") if type(call) is dict and "function" in call else None
-            if type(call_id) is not str or not call_id or call_id in self._open or call_id in self._interruptions:
-                return index
-            wanted.add(call_id)
-        end = index + 1 + len(calls)
-        results = self.said.messages[index + 1 : end]
-        if not len(wanted) == len(calls) == len(results):
-            return index
-        for result in results:
-            call_id = result.get("tool_call_id")
-            if result.get("role") != "tool" or type(call_id) is not str or call_id not in wanted:
-                return index
-            if len(result) != 2 + ("content" in result) + ("name" in result):
-                return index
-            if result.get("content") == INTERRUPTED:  # the result itself may come later
-                return index
-            wanted.remove(call_id)
+        """Take the messages from `index` on that are in their place, and return the index of the first other one."""
+        end = end_of_regular(self.said.messages, index, self._open, self._interruptions)
+        self.order.extend(range(index, end))
         return end
 
     def _take(self, index: int, message: Message) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeGuard
 
 from a2a_session_manager.identifiers import is_id
@@ -22,6 +23,7 @@ _RARE = (
     *TOOL_USES,
     *(name for name in _FIELDS[_FIELDS.index("details") + 1 :] if name != "response_id"),
 )
+_RARE_OF = itemgetter(*_RARE)
 _NOTHING_RARE = tuple(TokenUsage.model_fields[name].default for name in _RARE)
 _ALL_RARE = frozenset(_RARE)
 # Where the provider's answer is recorded as it came, its id is there.
@@ -42,7 +44,7 @@ def is_sound_record(fields: object) -> bool:
 def silent_fields(usage: TokenUsage) -> frozenset[str]:
     """Return the names of the fields that a record of `usage` leaves out, because they say nothing."""
     held = usage.__dict__
-    if tuple(map(held.get, _RARE)) == _NOTHING_RARE:
+    if _RARE_OF(held) == _NOTHING_RARE:
         return _ALL_SILENT if held.get("response_id") is None else _ALL_RARE
     silent = {name for name, nothing in zip(_RARE, _NOTHING_RARE, strict=True) if held.get(name) == nothing}
     return frozenset(silent if held.get("response_id") is not None else {*silent, "response_id"})
@@ -58,6 +60,7 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
     held = fields.get
     try:
         counts: tuple[Any, ...] = COUNTS_OF(fields)
+        are_rare_sound = len(fields) == len(_ALWAYS) or _rare_are_sound(fields)
     except KeyError:
         return False
     return bool(
@@ -70,14 +73,14 @@ def _are_sound(fields: Mapping[str, Any]) -> bool:
         and isinstance(held("provider"), _TEXT_OR_NONE)
         and isinstance(held("priced_by"), _TEXT_OR_NONE)
         and isinstance(held("details"), _DICT_OR_NONE)
-        and (len(fields) == len(_ALWAYS) or _rare_are_sound(fields))
+        and are_rare_sound
         and ((response_id := held("response_id")) is None or is_id(response_id))
     )
 
 
 def _rare_are_sound(fields: Mapping[str, Any]) -> bool:
-    if tuple(map(fields.get, _RARE)) == _NOTHING_RARE and fields.get("partially_priced") is False:
-        return True
+    if len(fields) == len(_FIELDS) and _RARE_OF(fields) == _NOTHING_RARE and fields["partially_priced"] is False:
+        return True  # nearly all
     return (
         all(isinstance(fields.get(name), _TEXT_OR_NONE) for name in CONTEXT)
         and _is_cost(fields.get("list_cost_pico_usd"))

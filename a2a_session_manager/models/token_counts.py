@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
@@ -10,6 +11,9 @@ from a2a_session_manager.models.fields_set import SharedFieldsSet
 from a2a_session_manager.pricing.usage_numbers import TOOL_USES
 
 Count = Annotated[int, Field(ge=0)]
+
+_TOOL_USES_OF = itemgetter(*TOOL_USES)
+_NO_TOOL_USES = (0,) * len(TOOL_USES)
 
 
 class TokenCounts(SharedFieldsSet):
@@ -47,5 +51,10 @@ class TokenCounts(SharedFieldsSet):
     def tool_uses(self) -> dict[str, int]:
         """What is paid by use, by the names of the fields here: those above 0."""
         # To ask the dict in which a model keeps its fields takes a fraction of the time.
-        counts = tuple(map(self.__dict__.get, TOOL_USES))
-        return {name: count for name, count in zip(TOOL_USES, counts, strict=True) if count} if any(counts) else {}
+        held = self.__dict__
+        try:
+            if _TOOL_USES_OF(held) == _NO_TOOL_USES:
+                return {}
+        except KeyError:  # of an object that an older release has pickled
+            pass
+        return {name: count for name in TOOL_USES if (count := held.get(name))}

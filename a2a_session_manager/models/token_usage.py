@@ -21,12 +21,15 @@ from a2a_session_manager.pricing.context import CONTEXT, price_context, with_sea
 from a2a_session_manager.pricing.list_prices import prices_are_loaded, warm_up_prices
 from a2a_session_manager.pricing.media import media_counts
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
+from a2a_session_manager.pricing.usage_numbers import TOOL_USES
 from a2a_session_manager.pricing.usage_price import price_usage
 from a2a_session_manager.tokens.counting import TokenCounter, count_prompt_tokens, count_tokens, weakest_basis
 
 # The sums are found here as well, where 0.1 had them.
 __all__ = ["COUNTERS", "TokenSummary", "TokenTally", "TokenUsage"]
 
+# What is summed of every usage; what is paid by use is rare.
+_SUMMED = tuple(name for name in COUNTERS if name in {*RequestCounts.model_fields, "cost_pico_usd"} - {*TOOL_USES})
 
 UsageT = TypeVar("UsageT", bound="TokenUsage")
 
@@ -195,7 +198,8 @@ class TokenUsage(RequestCounts):
         """Return what this usage adds to a TokenTally, by its names: the counters that are not zero."""
         # The dict in which a model keeps its fields is asked: to ask the model for one that is missing takes long.
         held = self.__dict__.get
-        counted = {name: count for name in COUNTERS if (count := held(name))}
+        counted = {name: count for name in _SUMMED if (count := held(name))}
+        counted.update(self.tool_uses)
         if held("cost_pico_usd") is None and (requests := held("requests")):
             counted["unpriced_requests"] = requests
         if held("partially_priced") and (requests := held("requests")):

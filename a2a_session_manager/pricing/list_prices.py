@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -192,12 +193,15 @@ def load() -> None:
 
 
 def _current_list() -> DataSnapshot:
+    # This is asked for every price, and an import statement takes as long as the rest of it.
+    known = sys.modules.get("genai_prices.data_snapshot") if _LOADED.is_set() else None
+    if known is not None:
+        snapshot: DataSnapshot = known.get_snapshot()
+        return snapshot
     from genai_prices import data_snapshot  # see the module's docstring
 
-    snapshot = data_snapshot.get_snapshot()
-    if not _LOADED.is_set():
-        _LOADED.set()
-    return snapshot
+    _LOADED.set()
+    return data_snapshot.get_snapshot()
 
 
 def _found(snapshot: DataSnapshot, model: str, provider: str | None) -> Sale | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
@@ -35,29 +35,54 @@ class UsageReader:
 
     def __init__(self, usage: Mapping[str, Any]) -> None:
         # From the end, here and below, so that the first spelling of a name holds.
-        self._top = {snake(str(name)): value for name, value in list(usage.items())[::-1]}
+        self._top = {snake(str(name)): usage[name] for name in reversed(list(usage))}
         self.keys = self._top.keys()
         self.read: set[str] = set()
         self.counted: set[int] = set()
         self.conflicts: list[str] = []
         self._usage = usage
+        self._flat: list[tuple[str, str, Any]] | None = None
+        self._leaves: dict[str, tuple[Any, str]] | None = None
+        self._shape: tuple[str, ...] | None = None
 
-    @cached_property
+    # These are made once, when they are asked for; cached_property takes a lock each time.
+
+    @property
+    def flat(self) -> list[tuple[str, str, Any]]:
+        """What stands in the usage and has no names inside, in its order: its path, as it is spelled, and itself.
+
+        A path may be there twice, spelled in two ways.
+        """
+        if self._flat is None:
+            self._flat = []
+            _flatten(self._usage, "", "", self._flat)
+        return self._flat
+
+    @property
     def leaves(self) -> Mapping[str, tuple[Any, str]]:
-        """What stands in the usage and has no names inside: by its path, with the path as it is spelled."""
-        return dict(_leaves(self._usage, "", ""))
+        """The same by its path, with the path as it is spelled, without what is null or empty."""
+        if self._leaves is None:
+            self._leaves = {path: (value, spelled) for path, spelled, value in reversed(self.flat)}
+        return self._leaves
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """The paths of the leaves. Usages come in few shapes: what follows from one is remembered."""
+        if self._shape is None:
+            self._shape = tuple(self.leaves)
+        return self._shape
 
     def count(self, *paths: str) -> int | None:
         """Return the count at the first of `paths` where one above 0 is, else 0 where any is: a 0 wipes out nothing."""
-        chosen: tuple[int, str] | None = None
         leaves = self.leaves
+        if len(paths) == 1:  # mostly
+            return self._count(*leaves[paths[0]], paths[0]) if paths[0] in leaves else None
+        chosen: tuple[int, str] | None = None
         for path in paths:
             if path not in leaves:
                 continue
-            self.read.add(path)
             value, spelled = leaves[path]
-            count = _checked(value, spelled)
-            self.counted.add(count)
+            count = self._count(value, spelled, path)
             if chosen is None or not chosen[0]:
                 chosen = count, spelled
             elif count and count != chosen[0]:
@@ -67,6 +92,25 @@ class UsageReader:
     def count_or_zero(self, *paths: str) -> int:
         """Return what `count` returns, 0 when the provider gives none."""
         return self.count(*paths) or 0
+
+    def counts(self, places: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, int]:
+        """Return the counts at `places`, names with the paths to each, all of which are there: as `count` does."""
+        leaves, found = self.leaves, {}
+        for name, paths in places:
+            value, _ = leaves[paths[0]]
+            if len(paths) == 1 and type(value) is int and 0 <= value <= MOST_COUNTED:  # nearly always
+                self.read.add(paths[0])
+                self.counted.add(value)
+                found[name] = value
+            else:
+                found[name] = self.count_or_zero(*paths)
+        return found
+
+    def _count(self, value: Any, spelled: str, path: str) -> int:
+        self.read.add(path)
+        count = _checked(value, spelled)
+        self.counted.add(count)
+        return count
 
     def among(self, path: str, kind: str, wanted: str, count: str) -> int | None:
         """Return the sum of `count` over those items of the list at `path` whose `kind` is `wanted`; None without it.
@@ -106,17 +150,23 @@ class UsageReader:
                 raise _not_understood(spelled, value, "counts by their names")
 
 
-def _leaves(fields: Mapping[str, Any], path: str, spelled: str) -> Iterator[tuple[str, tuple[Any, str]]]:
-    for name, value in list(fields.items())[::-1]:
-        here = f"{path}{snake(str(name))}"
-        inner = fields_of(value)
-        if inner:
-            yield from _leaves(inner, f"{here}.", f"{spelled}{name}.")
-        elif value is not None and inner is None:
-            yield here, (value, f"{spelled}{name}")
+def _flatten(fields: Mapping[str, Any], path: str, spelled: str, flat: list[tuple[str, str, Any]]) -> None:
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is int:  # most are, and to ask whether one has names inside takes long
+            flat.append((path + snake(name if type(name) is str else str(name)), f"{spelled}{name}", value))
+        elif value is not None:
+            inner = fields_of(value)
+            here = path + snake(str(name))
+            if inner:
+                _flatten(inner, f"{here}.", f"{spelled}{name}.", flat)
+            elif inner is None:
+                flat.append((here, f"{spelled}{name}", value))
 
 
 def _checked(value: Any, spelled: str) -> int:
+    if type(value) is int and 0 <= value <= MOST_COUNTED:  # nearly all
+        return value
     count: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         count = value

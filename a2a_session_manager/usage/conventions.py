@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from a2a_session_manager.pricing.media import media_tokens
 from a2a_session_manager.pricing.usage_reader import UsageReader
@@ -30,7 +30,7 @@ _EXCLUSIVE = frozenset({"anthropic", "bedrock"})
 def convention_of(usage: UsageReader) -> Convention | None:
     """Return what reads a usage with such names as `usage` has, or None when no provider has them."""
     # Gateways mix the names of several providers, and put 0 under those that they do not mean.
-    possible = [row for row in _CONVENTIONS if not _first_steps(row[0]).isdisjoint(usage.keys)]
+    possible = _possible(tuple(usage.keys))
     for is_there in (_is_above_0, UsageReader.has):
         for names, read in possible:
             if any(is_there(usage, name) for name in names):
@@ -177,6 +177,11 @@ def _spans(usage: UsageReader, provider: str | None) -> Counts:
     return counts
 
 
+@lru_cache(maxsize=1_024)
+def _possible(names: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], Convention], ...]:
+    return tuple(row for row in _CONVENTIONS if not _first_steps(row[0]).isdisjoint(names))
+
+
 @cache
 def _first_steps(names: tuple[str, ...]) -> frozenset[str]:
     """Return what leads to `names` at the top of a usage; those of spans may be keys with dots."""
@@ -193,7 +198,7 @@ def _is_number(usage: UsageReader, *names: str) -> bool:
 
 # The first of these of whose names one has a count reads the usage, or else the first of whose names one is there.
 _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
-    ((*SPANS["prompt_tokens"], *SPANS["completion_tokens"]), _spans),
+    ((*SPANS.paths["prompt_tokens"], *SPANS.paths["completion_tokens"]), _spans),
     (("input_tokens.total", "output_tokens.total"), nested_sides),
     (("prompt_token_count", "candidates_token_count", "response_token_count", "generation_token_count"), _gemini),
     (

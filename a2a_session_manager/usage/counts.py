@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
@@ -32,12 +31,9 @@ class Counts:
     @classmethod
     def of(cls, usage: UsageReader, names: Names) -> Counts:
         """Return the counts that `names` leads to. Raises InvalidEvent, too, for details that hold no names."""
-        usage.check_details(_holders(tuple(names.values())))
-        # Of the many names a usage has few: only those are asked for.
-        there = usage.leaves.keys()
-        found: dict[str, Any] = {
-            name: usage.count_or_zero(*paths) for name, paths in names.items() if not there.isdisjoint(paths)
-        }
+        holders, there = names.in_shape(usage.shape)
+        usage.check_details(holders)
+        found: dict[str, Any] = usage.counts(there)
         return cls(**found)
 
     @property
@@ -57,6 +53,12 @@ class Counts:
 
     def fit(self) -> None:
         """Cut every part down to what is left of its whole, and note each cut."""
+        if (
+            self.cache_read_tokens + self.cache_write_tokens <= self.prompt_tokens >= self.input_audio_tokens
+            and self.cache_write_1h_tokens <= self.cache_write_tokens
+            and self.reasoning_tokens <= self.completion_tokens >= self.output_audio_tokens
+        ):
+            return  # nearly all do
         self._cut("cache_read_tokens", "prompt_tokens", self.prompt_tokens)
         self._cut("cache_write_tokens", "prompt_tokens", self.prompt_tokens - self.cache_read_tokens)
         self._cut("cache_write_1h_tokens", "cache_write_tokens", self.cache_write_tokens)
@@ -79,11 +81,6 @@ class Counts:
         if count > most:
             self.problems.append(f"{part} is {count}, more than the {most} left of the {whole} it is part of")
             setattr(self, part, most)
-
-
-@lru_cache(maxsize=64)
-def _holders(paths: tuple[tuple[str, ...], ...]) -> frozenset[str]:
-    return frozenset(path.rpartition(".")[0] for several in paths for path in several if "." in path)
 
 
 # What a request adds up of its parts, by name.

@@ -23,6 +23,9 @@ _FIRST_STEPS = frozenset(
     path.split(".")[0] for places in (_IN_USAGE, _IN_REPLY) for paths in places.values() for path in paths
 )
 # Of LangChain: counts by tier, beside those of the whole.
+_LANGCHAIN = "input_token_details"
+# The keys under which something is said of serving, or what leads to it.
+SERVING_KEYS = _FIRST_STEPS | {_LANGCHAIN}
 _LANGCHAIN_TIERS = ("priority", "flex")
 _MOST_CHARACTERS = 80
 
@@ -34,7 +37,7 @@ def said_of_serving(raw: Mapping[str, Any], reply: object) -> dict[str, str]:
     """
     said: dict[str, str] = {}
     for holder, places in ((raw, _IN_USAGE), (reply, _IN_REPLY)):
-        if isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder):
+        if holder is None or (isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder)):
             continue  # nearly all
         for name, paths in places.items():
             values = (at(holder, path) for path in paths)
@@ -42,7 +45,7 @@ def said_of_serving(raw: Mapping[str, Any], reply: object) -> dict[str, str]:
             if found is not None:
                 said.setdefault(name, _text(found))
     if "service_tier" not in said:
-        details = raw.get("input_token_details")
+        details = raw.get(_LANGCHAIN)
         counted = details if isinstance(details, Mapping) else {}
         for tier in _LANGCHAIN_TIERS:
             if counted.get(tier):

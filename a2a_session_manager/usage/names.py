@@ -7,7 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Names = Mapping[str, tuple[str, ...]]
+_MOST_SHAPES = 1_024
+
+
+class Names:
+    """The paths to each count, by our name for it."""
+
+    def __init__(self, paths: Mapping[str, tuple[str, ...]]) -> None:
+        self.paths = paths
+        self._holders = {path.rpartition(".")[0] for several in paths.values() for path in several if "." in path}
+        self._known: dict[tuple[str, ...], tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]] = {}
+
+    def in_shape(self, shape: tuple[str, ...]) -> tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]:
+        """Return what should hold names in a usage of such leaves and does not, and the counts that it has.
+
+        Of the many names a usage has few, and usages come in few shapes.
+        """
+        found = self._known.get(shape)
+        if found is None:
+            leaves = frozenset(shape)
+            present = ((name, tuple(path for path in paths if path in leaves)) for name, paths in self.paths.items())
+            found = leaves & self._holders, tuple((name, paths) for name, paths in present if paths)
+            if len(self._known) >= _MOST_SHAPES:
+                self._known.clear()
+            self._known[shape] = found
+        return found
+
 
 _ANTHROPIC_READ = ("cache_read_input_tokens", "cache_read_input_token_count")
 
@@ -22,7 +47,7 @@ _THOUGHT = ("output_tokens_details.thinking_tokens", "output_tokens_details.reas
 APART = frozenset({*_ANTHROPIC_READ, *ANTHROPIC_WRITE, "cache_creation", "cache_details"})
 
 # These are the names of OpenAI, LangChain, pydantic-ai, our own, and of all that copied or mixed them.
-INCLUSIVE: Names = {
+_INCLUSIVE: Mapping[str, tuple[str, ...]] = {
     "cache_read_tokens": (
         "prompt_tokens_details.cached_tokens",
         "input_tokens_details.cached_tokens",
@@ -105,64 +130,72 @@ SHORT_WRITES = (
     "input_token_details.ephemeral_5m_input_tokens",
     "cache_creation.ephemeral_5m_input_tokens",
 )
-CHAT: Names = {
-    "prompt_tokens": ("prompt_tokens", "input_tokens"),
-    "completion_tokens": ("completion_tokens", "output_tokens"),
-    **INCLUSIVE,
-}
-INPUT_OUTPUT: Names = {
-    "prompt_tokens": ("input_tokens", "input_token_count"),
-    "completion_tokens": ("output_tokens", "output_token_count", "generated_token_count"),  # the last is watsonx'
-    **INCLUSIVE,
-}
+CHAT = Names(
+    {
+        "prompt_tokens": ("prompt_tokens", "input_tokens"),
+        "completion_tokens": ("completion_tokens", "output_tokens"),
+        **_INCLUSIVE,
+    }
+)
+INPUT_OUTPUT = Names(
+    {
+        "prompt_tokens": ("input_tokens", "input_token_count"),
+        "completion_tokens": ("output_tokens", "output_token_count", "generated_token_count"),  # the last is watsonx'
+        **_INCLUSIVE,
+    }
+)
 
 # These are the names of Anthropic and Bedrock, and of Bedrock's invocation metrics.
-CACHES_APART: Names = {
-    "prompt_tokens": ("input_tokens", "input_token_count"),
-    "completion_tokens": ("output_tokens", "output_token_count"),
-    "cache_read_tokens": _ANTHROPIC_READ,
-    "reasoning_tokens": (*_THOUGHT, "reasoning_tokens"),
-}
+CACHES_APART = Names(
+    {
+        "prompt_tokens": ("input_tokens", "input_token_count"),
+        "completion_tokens": ("output_tokens", "output_token_count"),
+        "cache_read_tokens": _ANTHROPIC_READ,
+        "reasoning_tokens": (*_THOUGHT, "reasoning_tokens"),
+    }
+)
 
 _OTEL = "gen_ai.usage."
 _INFERENCE = "llm.token_count."
 # These are the names of spans: OpenTelemetry's conventions, OpenLLMetry, OpenInference, pydantic-ai and Logfire.
-SPANS: Names = {
-    "prompt_tokens": (
-        f"{_OTEL}input_tokens",
-        f"{_OTEL}prompt_tokens",
-        f"{_INFERENCE}prompt",
-        "llm.usage.prompt_tokens",
-    ),
-    "completion_tokens": (
-        f"{_OTEL}output_tokens",
-        f"{_OTEL}completion_tokens",
-        f"{_INFERENCE}completion",
-        "llm.usage.completion_tokens",
-    ),
-    "cache_read_tokens": (
-        f"{_OTEL}cache_read.input_tokens",
-        f"{_OTEL}cache_read_input_tokens",
-        f"{_OTEL}details.cache_read_tokens",
-        f"{_OTEL}details.cache_read_input_tokens",
-        f"{_OTEL}details.cached_tokens",
-        f"{_INFERENCE}prompt_details.cache_read",
-        f"{_INFERENCE}prompt_details.cache_input",
-    ),
-    "cache_write_tokens": (
-        f"{_OTEL}cache_creation.input_tokens",
-        f"{_OTEL}cache_creation_input_tokens",
-        f"{_OTEL}details.cache_write_tokens",
-        f"{_OTEL}details.cache_creation_input_tokens",
-        f"{_INFERENCE}prompt_details.cache_write",
-    ),
-    "reasoning_tokens": (
-        f"{_OTEL}reasoning.output_tokens",
-        f"{_OTEL}reasoning_tokens",
-        f"{_OTEL}details.reasoning_tokens",
-        f"{_INFERENCE}completion_details.reasoning",
-    ),
-    "input_audio_tokens": (f"{_OTEL}details.input_audio_tokens", f"{_INFERENCE}prompt_details.audio"),
-    "output_audio_tokens": (f"{_OTEL}details.output_audio_tokens", f"{_INFERENCE}completion_details.audio"),
-}
+SPANS = Names(
+    {
+        "prompt_tokens": (
+            f"{_OTEL}input_tokens",
+            f"{_OTEL}prompt_tokens",
+            f"{_INFERENCE}prompt",
+            "llm.usage.prompt_tokens",
+        ),
+        "completion_tokens": (
+            f"{_OTEL}output_tokens",
+            f"{_OTEL}completion_tokens",
+            f"{_INFERENCE}completion",
+            "llm.usage.completion_tokens",
+        ),
+        "cache_read_tokens": (
+            f"{_OTEL}cache_read.input_tokens",
+            f"{_OTEL}cache_read_input_tokens",
+            f"{_OTEL}details.cache_read_tokens",
+            f"{_OTEL}details.cache_read_input_tokens",
+            f"{_OTEL}details.cached_tokens",
+            f"{_INFERENCE}prompt_details.cache_read",
+            f"{_INFERENCE}prompt_details.cache_input",
+        ),
+        "cache_write_tokens": (
+            f"{_OTEL}cache_creation.input_tokens",
+            f"{_OTEL}cache_creation_input_tokens",
+            f"{_OTEL}details.cache_write_tokens",
+            f"{_OTEL}details.cache_creation_input_tokens",
+            f"{_INFERENCE}prompt_details.cache_write",
+        ),
+        "reasoning_tokens": (
+            f"{_OTEL}reasoning.output_tokens",
+            f"{_OTEL}reasoning_tokens",
+            f"{_OTEL}details.reasoning_tokens",
+            f"{_INFERENCE}completion_details.reasoning",
+        ),
+        "input_audio_tokens": (f"{_OTEL}details.input_audio_tokens", f"{_INFERENCE}prompt_details.audio"),
+        "output_audio_tokens": (f"{_OTEL}details.output_audio_tokens", f"{_INFERENCE}completion_details.audio"),
+    }
+)
 SPAN_TOTALS = (f"{_OTEL}total_tokens", f"{_INFERENCE}total", "llm.usage.total_tokens")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import fields_of
-from a2a_session_manager.usage.conventions import convention_of, ollama
+from a2a_session_manager.usage.conventions import Convention, convention_of, ollama
 from a2a_session_manager.usage.parts import part
 
 # A line of batch results keeps it at one of these: OpenAI's, Anthropic's, Gemini's.
@@ -58,22 +58,29 @@ _MODEL_NAMES = (
 )
 
 
+# The keys of a reply under which a model's name lies.
+MODEL_KEYS = frozenset((*_MODEL_NAMES, "response_metadata"))
+
+
 class Located(NamedTuple):
     """A usage, what holds it, and how many requests it is of; both are the whole thing where that is one, or has none.
 
-    `is_batch` tells whether it is a line of batch results.
+    `is_batch` tells whether it is a line of batch results. `convention` is what reads the usage, None where nobody has
+    looked for it.
     """
 
     usage: object
     holder: object
     requests: int = 1
     is_batch: bool = False
+    convention: Convention | None = None
 
 
 def located(thing: object) -> Located:
     """Return the usage inside `thing`."""
-    if is_usage(thing):
-        return Located(_of_ollama(thing), thing)
+    if (convention := _convention(thing)) is not None:
+        usage = _without_answer(thing) if convention is ollama else thing
+        return Located(usage, thing, convention=convention)
     empty: Located | None = None
     for place in _PLACES:
         holder, found = thing, thing
@@ -85,15 +92,10 @@ def located(thing: object) -> Located:
         if empty is None and _has(holder, place[-1]):
             empty = Located(found, holder)
     for name in _PERHAPS:
-        if is_usage(found := part(thing, name)):
-            return Located(found, thing)
+        found = part(thing, name)
+        if (convention := _convention(found)) is not None:
+            return Located(found, thing, convention=convention)
     return empty or Located(thing, thing)
-
-
-def is_usage(thing: object) -> bool:
-    """Tell whether `thing` has any provider's names of counts."""
-    fields = fields_of(thing)
-    return fields is not None and convention_of(UsageReader(fields)) is not None
 
 
 def model_of(reply: object, raw: Mapping[str, Any]) -> str | None:
@@ -115,9 +117,11 @@ def _steps(reply: object) -> int:
     return max(1, len(steps)) if isinstance(steps, Sequence) and not isinstance(steps, str) else 1
 
 
-def _of_ollama(reply: object) -> object:
+def _convention(thing: object) -> Convention | None:
+    fields = fields_of(thing)
+    return None if fields is None else convention_of(UsageReader(fields))
+
+
+def _without_answer(reply: object) -> object:
     """Return Ollama's reply, in which the counts lie at the top, without the answer itself."""
-    fields = fields_of(reply) or {}
-    if not {"eval_count", "prompt_eval_count"} & fields.keys() or convention_of(UsageReader(fields)) is not ollama:
-        return reply
-    return {name: value for name, value in fields.items() if name not in _OLLAMAS_ANSWER}
+    return {name: value for name, value in (fields_of(reply) or {}).items() if name not in _OLLAMAS_ANSWER}

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from a2a_session_manager.exceptions import InvalidEvent
-from a2a_session_manager.models.fields_set import with_fields
+from a2a_session_manager.models.fields_set import model_of, with_fields
+from a2a_session_manager.models.sound_usage import is_sound
 from a2a_session_manager.models.token_usage import REPORTED, TokenUsage
 from a2a_session_manager.pricing.context import CONTEXT, price_context
 from a2a_session_manager.pricing.usage_reader import UsageReader
-from a2a_session_manager.usage.conventions import Convention, canonical_provider, convention_of
+from a2a_session_manager.usage.conventions import Convention, canonical_provider
 from a2a_session_manager.usage.refusals import not_recognised
 from a2a_session_manager.usage.report import Report
 from a2a_session_manager.usage.response_ids import kept_id
@@ -25,6 +26,7 @@ INCONSISTENT = "inconsistent"
 _SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
 _OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
 _SERVED = frozenset(CONTEXT)
+_NOTHING = TokenUsage().__dict__
 
 
 def usage_from(
@@ -54,13 +56,11 @@ def usage_from(
     if isinstance(usage, Mapping) and usage and _is_own(usage):
         return _filled(_served(_own(usage), asked), model, provider, given_id)
     report = Report.of(usage, model=model)
-    convention = _convention(report.raw)
-    if convention is None:
+    if (convention := report.convention) is None:
         raise not_recognised(usage)
     if report.is_batch:
         asked["processing"] = "batch"
-    read = _read(report, convention, provider, asked)
-    return _filled(read, report.model, provider, report.response_id or given_id)
+    return _read(report, convention, provider, asked, given_id)
 
 
 def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider: str | None = None) -> TokenUsage:
@@ -76,23 +76,23 @@ def merged_usage(chunks: Iterable[object], *, model: str | None = None, provider
             "LangChain streams differences, not totals: add its chunks up, and pass usage_from the sum", path="usage"
         )
     report = Report.of_stream(chunks, model=model)
-    convention = _convention(report.raw)
-    if convention is None:
+    if (convention := report.convention) is None:
         raise InvalidEvent(
             'no event of the stream brought usage: ask for it (OpenAI: stream_options={"include_usage": True}), '
             "or pass TokenUsage(prompt_tokens=…, completion_tokens=…)",
             path="usage",
         )
-    return _filled(_read(report, convention, provider, {}), report.model, provider, report.response_id)
+    return _read(report, convention, provider, {}, None)
 
 
-def _convention(raw: object) -> Convention | None:
-    return convention_of(UsageReader(raw)) if isinstance(raw, dict) else None
-
-
-def _read(report: Report, convention: Convention, provider: str | None, asked: Mapping[str, str | None]) -> TokenUsage:
-    raw, cost = report.raw, report.cost
-    usage = UsageReader(raw)
+def _read(
+    report: Report,
+    convention: Convention,
+    provider: str | None,
+    asked: Mapping[str, str | None],
+    response_id: str | None,
+) -> TokenUsage:
+    raw, usage, cost = report.raw, UsageReader(report.raw), report.cost
     counts = convention(usage, canonical_provider(provider))
     uses = {**report.tools(), **tool_uses(usage)}
     unread = unread_keys(raw, usage)
@@ -106,11 +106,14 @@ def _read(report: Report, convention: Convention, provider: str | None, asked: M
     details = {**raw, INCONSISTENT: counts.problems} if counts.problems else raw
     context = price_context({**asked, **report.serving})
     numbers: dict[str, Any] = {**counts.numbers(), **uses, "details": details, "unread_keys": unread, **context}
+    numbers.update(model=report.model or "", provider=provider, response_id=report.response_id or response_id)
     if cost.pico_usd is not None:
         numbers.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
     elif cost.problem is not None or unread:
         numbers.update(partially_priced=True)
-    return TokenUsage(**numbers)
+    made = model_of(TokenUsage, {**_NOTHING, **numbers}, set(numbers))
+    # All is checked already, but for sums that are too large. To check it by the model's class takes most of the time.
+    return made if is_sound(made) else TokenUsage(**numbers)
 
 
 def _is_own(usage: Mapping[str, Any]) -> bool:
@@ -130,8 +133,8 @@ def _own(usage: Mapping[str, Any]) -> TokenUsage:
         # Providers have these names as well, and what a provider says is kept even where it contradicts itself.
         if _SHARED_NAMES.issuperset(usage):
             report = Report.of(usage, model=None)
-            if (convention := _convention(report.raw)) is not None:
-                return _read(report, convention, None, {})
+            if (convention := report.convention) is not None:
+                return _read(report, convention, None, {}, None)
         raise InvalidEvent(f"usage is not understood: {error}", path="usage") from error
 
 

@@ -35,7 +35,8 @@ _GROUNDING = (
     "providerMetadata.google.groundingMetadata",  # AI SDK
     "provider_metadata.google.grounding_metadata",
 )
-_FIRST_STEPS = frozenset(path.split(".")[0] for path in (*_COUNTED, *_ITEMS, *_GROUNDING)) | {"candidates", "choices"}
+# The keys under which a reply shows what was run, or what leads to it.
+TOOL_KEYS = frozenset(path.split(".")[0] for path in (*_COUNTED, *_ITEMS, *_GROUNDING)) | {"candidates", "choices"}
 # What says in an item that the provider runs the tool, and which key names it.
 _NAMED = {
     "tool-call": "toolName",  # AI SDK, where providerExecuted says so
@@ -58,7 +59,7 @@ def tools_in_reply(reply: object, model: str | None) -> dict[str, int]:
 
     `model` tells what counts where Gemini has searched. Raises InvalidEvent, naming the field, for what is no count.
     """
-    if isinstance(reply, Mapping) and _FIRST_STEPS.isdisjoint(reply):
+    if isinstance(reply, Mapping) and TOOL_KEYS.isdisjoint(reply):
         return {}  # nearly all
     counted = {path.rpartition(".")[2]: plain(found) for path in _COUNTED if (found := at(reply, path)) is not None}
     uses = tool_uses(UsageReader(counted)) if counted else {}

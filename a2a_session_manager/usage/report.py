@@ -8,15 +8,17 @@ from typing import Any
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import plain
-from a2a_session_manager.usage.conventions import convention_of
-from a2a_session_manager.usage.modifiers import said_of_serving
-from a2a_session_manager.usage.places import Located, located, model_of
-from a2a_session_manager.usage.reply_tools import tools_in_reply
-from a2a_session_manager.usage.reported_cost import ReportedCost, reported_cost
-from a2a_session_manager.usage.response_ids import response_id_of
+from a2a_session_manager.usage.conventions import Convention, convention_of
+from a2a_session_manager.usage.modifiers import SERVING_KEYS, said_of_serving
+from a2a_session_manager.usage.places import MODEL_KEYS, Located, located, model_of
+from a2a_session_manager.usage.reply_tools import TOOL_KEYS, tools_in_reply
+from a2a_session_manager.usage.reported_cost import COST_KEYS, ReportedCost, reported_cost
+from a2a_session_manager.usage.response_ids import RESPONSE_KEYS, response_id_of
 from a2a_session_manager.usage.streams import merge
 
 _NO_COST = ReportedCost()
+# The keys of all that a reply may say beside its usage.
+_AROUND = frozenset((*SERVING_KEYS, *COST_KEYS, *TOOL_KEYS, *RESPONSE_KEYS, *MODEL_KEYS))
 
 
 class Report:
@@ -24,6 +26,7 @@ class Report:
 
     Attributes:
         raw: the usage as plain JSON, which need not be one that anybody knows.
+        convention: what reads it; None where nobody knows it.
         model: the name of the model, the caller's or the reply's; None for none.
         response_id: the provider's id of the response, None for none.
         requests: how many requests the usage is of.
@@ -32,6 +35,7 @@ class Report:
 
     def __init__(self, model: str | None) -> None:
         self.raw: Any = {}
+        self.convention: Convention | None = None
         self.model = model or None
         self.response_id: str | None = None
         self.requests = 1
@@ -46,6 +50,7 @@ class Report:
         """Return what `thing`, a usage or what holds one, reports."""
         report, found = cls(model), located(thing)
         report.raw, report.requests, report.is_batch = plain(found.usage), found.requests, found.is_batch
+        report.convention = found.convention or _convention(report.raw)
         report._look_around(found, report.raw, thing)
         return report
 
@@ -56,20 +61,21 @@ class Report:
         for event in events:
             found = located(event)
             raw = plain(found.usage)
-            if isinstance(raw, dict) and (found.usage is not event or convention_of(UsageReader(raw)) is not None):
+            if isinstance(raw, dict) and (found.usage is not event or found.convention is not None):
                 merge(report.raw, raw)
             report._look_around(found, raw, event)
+        report.convention = _convention(report.raw)
         return report
 
     @property
     def serving(self) -> dict[str, str]:
         """How the request was served, by the fields of a TokenUsage; what the usage says goes before the reply."""
-        return {**self._said, **(said_of_serving(self.raw, None) if isinstance(self.raw, dict) else {})}
+        return {**self._said, **said_of_serving(self.raw, None)} if self._says_more() else self._said
 
     @property
     def cost(self) -> ReportedCost:
         """What the request cost; what the usage says goes before the reply."""
-        inside = reported_cost(self.raw, None) if isinstance(self.raw, dict) else self._cost
+        inside = reported_cost(self.raw, None) if self._says_more() else _NO_COST
         return self._cost if inside == _NO_COST else inside
 
     def tools(self) -> dict[str, int]:
@@ -78,8 +84,13 @@ class Report:
             raise self._fault
         return self._tools
 
+    def _says_more(self) -> bool:
+        return isinstance(self.raw, dict) and not _AROUND.isdisjoint(self.raw)
+
     def _look_around(self, found: Located, raw: Any, whole: object) -> None:
         holder = found.holder
+        if type(holder) is dict and holder is whole and _AROUND.isdisjoint(holder):
+            return  # a usage alone
         if self.response_id is None:
             self.response_id = response_id_of(raw if holder is found.usage else holder, whole)
         self.model = self.model or model_of(holder, raw if isinstance(raw, dict) else {})
@@ -93,3 +104,7 @@ class Report:
             return
         for name, count in tools.items():
             self._tools[name] = max(count, self._tools.get(name, 0))
+
+
+def _convention(raw: object) -> Convention | None:
+    return convention_of(UsageReader(raw)) if isinstance(raw, dict) else None

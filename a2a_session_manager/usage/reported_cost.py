@@ -46,8 +46,9 @@ _AMOUNTS = (int, float, str, Decimal)
 _ATTRIBUTES = ("gen_ai.", "llm.")  # their dots are their own
 
 
-_FIRST_STEPS = frozenset(
-    path if path.startswith(_ATTRIBUTES) else path.split(".")[0] for path in (*_IN_USAGE, *_IN_REPLY)
+# The keys under which a cost lies, or what leads to it.
+COST_KEYS = frozenset(
+    path if path.startswith(_ATTRIBUTES) else path.split(".")[0] for path in (*_IN_USAGE, *_IN_REPLY, _XAI_TICKS)
 )
 
 
@@ -78,7 +79,7 @@ def _said(usage: Mapping[str, Any], reply: object) -> Iterator[tuple[str, Any]]:
     if (ticks := usage.get(_XAI_TICKS)) is not None:
         yield f"usage.{_XAI_TICKS}", ticks
     for where, holder, paths in (("usage", usage, _IN_USAGE), ("reply", reply, _IN_REPLY)):
-        if isinstance(holder, Mapping) and _FIRST_STEPS.isdisjoint(holder):
+        if holder is None or (isinstance(holder, Mapping) and COST_KEYS.isdisjoint(holder)):
             continue  # nearly all
         for path in paths:
             value = _at(holder, path)

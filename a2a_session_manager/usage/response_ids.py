@@ -24,8 +24,9 @@ _SPANS: Final = "gen_ai."
 _OBJECTS: Final = ("chat.completion", "text_completion", "response", "interaction")
 _BEGINNINGS: Final = ("chatcmpl-", "cmpl-", "resp_", "msg_", "gen-")
 _LANGCHAIN: Final = frozenset({"ai", "AIMessage"})
-_FIRST_STEPS: Final = frozenset(
+RESPONSE_KEYS: Final = frozenset(
     {*(path if path.startswith(_SPANS) else path.split(".")[0] for path in _NAMED), "id", "message_id", "response"}
+    | {"requestId"}
 )
 # Ollama draws one of 999 ids, koboldcpp has one for all, and LMDeploy gave the number of the session.
 _DRAWN: Final = "fp_ollama"
@@ -59,7 +60,7 @@ def kept_id(response_id: str | None) -> str | None:
 
 
 def _id_in(reply: object) -> str | None:
-    if isinstance(reply, Mapping) and _FIRST_STEPS.isdisjoint(reply):
+    if isinstance(reply, Mapping) and RESPONSE_KEYS.isdisjoint(reply):
         return None  # a usage alone
     if reply is None or isinstance(reply, str | list | tuple) or _brings_differences(reply):
         return None

@@ -38,6 +38,7 @@ _XAI_TOOLS = (
 # Sums over all tools, and the sources that xAI's older search was paid by.
 _SUMS = ("num_server_side_tools_used", "server_tool_use.tool_calls_executed", "server_tool_use.tool_calls_requested")
 _SOURCES = "num_sources_used"
+_ALL_SUMS = (*_SUMS, _SOURCES)
 
 
 class _Place(NamedTuple):
@@ -53,9 +54,7 @@ def tool_uses(usage: UsageReader) -> dict[str, int]:
 
     Raises InvalidEvent, naming the field, for what is no count.
     """
-    places = _places(tuple(usage.leaves))
-    lists = [name for name in (*_LISTS, _USES) if name in usage.leaves]
-    sums = [name for name in (*_SUMS, _SOURCES) if name in usage.leaves]
+    places, lists, sums = _found_in(usage.shape)
     if not (places or lists or sums):
         return {}  # nearly always
     said: dict[str, dict[str | None, int]] = {}
@@ -76,9 +75,10 @@ def tool_uses(usage: UsageReader) -> dict[str, int]:
 
 
 @lru_cache(maxsize=1_024)
-def _places(paths: tuple[str, ...]) -> tuple[_Place, ...]:
-    """Return the places in a usage of such `paths`; most usages have the same ones, and none of these."""
-    return tuple(place for place in map(_place, paths) if place is not None)
+def _found_in(shape: tuple[str, ...]) -> tuple[list[_Place], list[str], list[str]]:
+    """Return the places, lists and sums in a usage of such leaves: of most usages none."""
+    places = [place for place in map(_place, shape) if place is not None]
+    return places, [name for name in (*_LISTS, _USES) if name in shape], [name for name in _ALL_SUMS if name in shape]
 
 
 def _place(path: str) -> _Place | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from a2a_session_manager.pricing.media import media_of
-from a2a_session_manager.pricing.usage_reader import UsageReader, snake
+from a2a_session_manager.pricing.usage_reader import UsageReader
 
 # These split a count that was read into parts of one price, repeat one, or count nothing that is paid for.
 _NO_COUNTS = frozenset(
@@ -59,9 +60,10 @@ def unread_keys(raw: Mapping[str, Any], usage: UsageReader) -> tuple[str, ...]:
     splits a count into parts of the same price is read with it. Names of media are read by the price.
     """
     media_of(usage)
-    is_span = any(path.startswith(_SPAN_NAMES) for path in usage.read)
-    found = _Walk(usage).numbers(raw, "", "")
-    return tuple(dict.fromkeys(spelled for path, spelled in found if not is_span or path.startswith(_SPAN_NAMES)))
+    found = list(_Walk(usage).numbers())
+    if found and any(path.startswith(_SPAN_NAMES) for path in usage.read):
+        found = [pair for pair in found if pair[0].startswith(_SPAN_NAMES)]
+    return tuple(dict.fromkeys(spelled for _, spelled in found))
 
 
 class _Walk:
@@ -71,33 +73,34 @@ class _Walk:
         self._usage = usage
         self._firsts: dict[str, Any] = {}
 
-    def numbers(self, fields: Mapping[str, Any], path: str, spelled: str) -> Iterator[tuple[str, str]]:
-        for name, value in fields.items():
-            step = snake(name)
-            here, shown = f"{path}{step}", f"{spelled}{name}"
-            if step in _REPEATED:
-                continue
-            if isinstance(value, Mapping):
-                yield from self.numbers(value, f"{here}.", f"{shown}.")
-            elif isinstance(value, list):
-                yield from self._in_list(value, f"{here}[]", f"{shown}[]")
-            elif value is None:
-                continue
-            elif not self._is_read(here, value) and _is_number(value) and not _is_no_count(path, step):
-                yield here, shown
+    def numbers(self) -> Iterator[tuple[str, str]]:
+        flat, read = self._usage.flat, self._usage.read
+        is_said_once = len(flat) == len(self._usage.leaves)
+        for path, spelled, value in flat:
+            if is_said_once and path in read:
+                continue  # nearly all
+            if type(value) is list:
+                if _may_count(path):
+                    yield from self._in_list(value, f"{path}[]", f"{spelled}[]")
+            elif not self._is_read(path, value) and _is_number(value) and _may_count(path):
+                yield path, spelled
 
     def _is_read(self, path: str, value: Any) -> bool:
-        if path.startswith(_DETAILS) and value in self._usage.counted:
-            return True
-        return path in self._usage.read and self._firsts.setdefault(path, value) == value
+        if path in self._usage.read:
+            return bool(self._firsts.setdefault(path, value) == value)
+        return path.startswith(_DETAILS) and value in self._usage.counted
 
     def _in_list(self, items: list[Any], path: str, spelled: str) -> Iterator[tuple[str, str]]:
         if path in self._usage.read:
             return
         for item in items:
             if isinstance(item, Mapping):
-                inner = self.numbers(item, f"{path}.", f"{spelled}.")
-                yield from ((here, shown) for here, shown in inner if here not in self._usage.read)
+                for inner, shown, value in UsageReader(item).flat:
+                    here = f"{path}.{inner}"
+                    if type(value) is list:
+                        yield from self._in_list(value, f"{here}[]", f"{spelled}.{shown}[]")
+                    elif here not in self._usage.read and _is_number(value) and _may_count(here):
+                        yield here, f"{spelled}.{shown}"
             elif isinstance(item, list):
                 yield from self._in_list(item, f"{path}[]", f"{spelled}[]")
             elif _is_number(item):
@@ -110,8 +113,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value != 0
 
 
-def _is_no_count(path: str, step: str) -> bool:
-    name = step.rpartition(".")[2]
-    if name in _NO_COUNTS or name.endswith(_NO_COUNT_ENDINGS) or "cost" in step:
-        return True
-    return name in _SIDES and f"{path}{step}".startswith(_DETAILS)
+@lru_cache(maxsize=4_096)
+def _may_count(path: str) -> bool:
+    """Tell whether what stands at `path` may be a count that is paid for."""
+    *holders, step = path.split(".")
+    if step in _REPEATED or not _REPEATED.isdisjoint(holders):
+        return False
+    if step in _NO_COUNTS or step.endswith(_NO_COUNT_ENDINGS) or "cost" in step:
+        return False
+    return not (step in _SIDES and path.startswith(_DETAILS))

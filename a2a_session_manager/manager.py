@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, overload
 
@@ -13,20 +13,21 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.active.opening import open_session
+from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.repair import findings_of, repaired
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
-from a2a_session_manager.protocols import ChildPolicy, RepeatPolicy, SessionStore
+from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.store_verbs import StoreVerbs
 
 MessageT = TypeVar("MessageT")
 SessionEdit = Callable[[Session[Any]], Awaitable[None] | None]
@@ -35,18 +36,18 @@ EDIT_TRIES = 8
 _FIRST_PAUSE_SECONDS = 0.005
 
 
-class SessionManager(AsyncResource):
+class SessionManager(StoreVerbs, AsyncResource):
     """The sessions of one store: of `store`, or of SessionStoreProvider's current one when that is None.
 
-    Its verbs are the store's, and `open` and `edit` besides. They raise what SessionStore says, and `get` raises
-    SessionNotFound where the store's `get` returns None. `aclose`, and `async with`, close only a store that the
+    Its verbs are the store's, and `open`, `edit` and some more besides. They raise what SessionStore says, and `get`
+    raises SessionNotFound where the store's `get` returns None. `aclose`, and `async with`, close only a store that the
     manager has opened, which is one made by `from_url`.
     """
 
     def __init__(self, store: SessionStore | None = None) -> None:
         if isinstance(store, str):
             raise InvalidSessionOperation("SessionManager takes a store: for a URL, SessionManager.from_url(…)")
-        self._store = SessionStoreProvider.get_store() if store is None else store
+        super().__init__(SessionStoreProvider.get_store() if store is None else store)
         self._owns_store = False
 
     def __repr__(self) -> str:
@@ -63,11 +64,6 @@ class SessionManager(AsyncResource):
         manager = cls(store_from_url(url, limits=limits, pricer=pricer))
         manager._owns_store = True
         return manager
-
-    @property
-    def store(self) -> SessionStore:
-        """The store that all verbs use."""
-        return self._store
 
     def namespace(self, name: str) -> Self:
         """Return a manager of one namespace, over the same store; it needs no closing.
@@ -139,63 +135,49 @@ class SessionManager(AsyncResource):
             raise SessionNotFound(id)
         return session
 
-    async def get_or_create(self, id: str, *, last: int | None = None, parent_id: str | None = None) -> Session[Any]:
+    async def get_or_create(
+        self,
+        id: str,
+        *,
+        last: int | None = None,
+        parent_id: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+    ) -> Session[Any]:
         """Return the session of this id, or create it; two callers at once get the same one.
 
         Of one that exists, the newest `last` events are loaded, all of them by default. A new one is put below
-        `parent_id`. Raises InvalidSessionOperation when the session exists below another parent.
+        `parent_id`, and `properties` are its own; one that exists keeps those that it has. Raises
+        InvalidSessionOperation when the session exists below another parent.
         """
-        return await open_session(self._store, id, parent=parent_id, last=last)
+        change = SessionChange(set_properties={} if properties is None else properties)
+        return await open_session(self._store, id, parent=parent_id, last=last, change=change)
 
-    async def append(
+    async def set_properties(
         self,
         session: Session[Any] | str,
-        *events: SessionEvent[Any],
-        expected_revision: int | None = None,
-        on_repeat: RepeatPolicy = "refuse",
-    ) -> list[SessionEvent[Any]]:
-        """Append events in one commit, and return them in the same order as they are stored, each with its `seq`.
-
-        The cost does not grow with the session. With `expected_revision`, raises SessionConflict when the session has
-        another revision by then. `on_repeat` decides about an event whose id is stored already with other content:
-        "refuse" raises InvalidEvent, "keep" returns the stored one.
-        """
-        return await self._store.append(session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
-
-    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        """Commit what changed in `session` since it was read, or create it; see SessionStore.save.
-
-        With `expected_revision`, usually `session.revision`, raises SessionConflict when the session has another one by
-        then.
-        """
-        await self._store.save(session, expected_revision=expected_revision)
-
-    async def retract(
-        self,
-        session: Session[Any] | str,
-        *event_ids: str,
-        last: int | None = None,
-        after: int | None = None,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
         write_id: str | None = None,
-    ) -> list[SessionEvent[Any]]:
-        """Hide events from the default view, and return those that this call hid, oldest first.
+        **keys: Any,
+    ) -> None:
+        """Set properties, given as `values` or as keyword arguments, each as a whole; other keys stay.
 
-        Which ones is said in exactly one way: by `event_ids`, as the `last` ones that are visible now, or as all with
-        a seq above `after`. A repeat of a `write_id` hides nothing more and returns what the first call hid. Raises
-        InvalidSessionOperation when none or several ways are used, and for an id that was never appended.
+        A session does not count as active by it: its `updated_at` stays. A retry with the same `write_id` undoes
+        nothing that others have set since. A key that is called `write_id` goes into `values`.
         """
-        return await self._store.retract(session, *event_ids, last=last, after=after, write_id=write_id)
+        given = {} if values is None else arguments.values("values", values)
+        await self._store.commit(session, SessionChange(set_properties={**given, **keys}), write_id=write_id)
 
-    async def restore(
-        self, session: Session[Any] | str, *event_ids: str, write_id: str | None = None, id: str | None = None
-    ) -> list[SessionEvent[Any]]:
-        """Show hidden events again in the default view, and return those that this call restored, oldest first.
+    async def unset_properties(self, session: Session[Any] | str, *keys: str, write_id: str | None = None) -> None:
+        """Remove `keys` from the properties; one that is not there is fine. A retry takes the same `write_id`."""
+        await self._store.commit(session, SessionChange(unset_properties=keys), write_id=write_id)
 
-        Which ones is said in exactly one way: by `event_ids`, or by the `write_id` of the retraction to undo. `id` is
-        this call's own write id, which makes it repeatable. Raises InvalidSessionOperation for what was never hidden,
-        is unknown, or was claimed by `retract(last=)` and so comes back by id alone; see SessionStore.restore.
-        """
-        return await self._store.restore(session, *event_ids, write_id=write_id, id=id)
+    async def set_title(
+        self, session: Session[Any] | str, text: str, *, by: TitleBy = "user", write_id: str | None = None
+    ) -> bool:
+        """Set the title, unless a stronger one is there; return whether it was set. See ActiveSession.set_title."""
+        return await set_title(self._store, session, text, by=by, write_id=write_id)
 
     async def edit(self, id: str, change: SessionEdit, *, last: int | None = 0) -> Session[Any]:
         """Read the session, call `change(session)`, and save what it changed; return what was saved.
@@ -210,54 +192,6 @@ class SessionManager(AsyncResource):
             except SessionConflict:
                 await asyncio.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt))
         return await self._edit_once(id, change, last)
-
-    async def delete(
-        self,
-        session: Session[Any] | str,
-        *,
-        children: ChildPolicy = "refuse",
-        expected_revision: int | None = None,
-    ) -> None:
-        """Delete the session for good. When there is none, nothing happens.
-
-        `children` decides about a session that has any: "refuse" raises InvalidSessionOperation, "cascade" deletes all
-        below it in the same step. With `expected_revision`, raises SessionConflict and deletes nothing when the session
-        itself has another revision by then; those below it are not guarded.
-        """
-        await self._store.delete(session, children=children, expected_revision=expected_revision)
-
-    async def cut_damaged_tail(self, id: str) -> int:
-        """Give up the damaged end of a session, and return its length in bytes; see SessionStore.cut_damaged_tail."""
-        return await self._store.cut_damaged_tail(id)
-
-    async def list_sessions(self, prefix: str = "") -> list[str]:
-        """Return all session ids that start with `prefix`, in the store's own stable order."""
-        return await self._store.list_sessions(prefix)
-
-    def iter_sessions(
-        self, prefix: str = "", *, roots_only: bool = False, page_size: int = 100
-    ) -> AsyncGenerator[str, None]:
-        """Iterate over the session ids that start with `prefix`, in the store's own stable order.
-
-        The ids are read `page_size` at a time. With `roots_only`, sessions that have a parent are left out.
-        """
-        return self._store.iter_sessions(prefix, roots_only=roots_only, page_size=page_size)
-
-    async def runs(self, id: str) -> list[SessionRun]:
-        """Return all runs of the session, in the order they were first committed. Raises SessionNotFound."""
-        return await self._store.runs(id)
-
-    async def children(self, id: str) -> list[str]:
-        """Return the ids of all children, oldest first, without those further down. Raises SessionNotFound."""
-        return await self._store.children(id)
-
-    def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
-        return self._store.follow(id, after=after)
-
-    async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
-        """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it."""
-        return await self._store.usage(id, tree=tree)
 
     async def context_size(self, id: str) -> int | None:
         """Return the input and output tokens of the newest request; see ActiveSession.context_size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
+from a2a_session_manager.active.titles import TitleBy
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
@@ -119,6 +120,7 @@ __all__ = [
     "StoreStatistics",
     "StoreUnavailable",
     "TiktokenCounter",
+    "TitleBy",
     "TokenCount",
     "TokenCounter",
     "TokenSummary",

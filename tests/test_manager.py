@@ -22,6 +22,8 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager import manager as manager_module
+from a2a_session_manager.active import titles
+from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
@@ -454,3 +456,61 @@ async def test_a_guarded_save_repeated_after_a_lost_reply_is_no_conflict() -> No
 
     again = await sessions.get("a")
     assert (again.state, again.revision, session.revision) == ({"n": 1}, 2, 2)
+
+
+# Titles, and the verbs of a store
+
+
+async def test_a_title_that_others_are_always_faster_than_is_a_conflict(
+    store: InMemorySessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faster(SessionManager):
+        reads = 0
+
+    async def get(session_id: str, **options: Any) -> Session[Any] | None:
+        found = await InMemorySessionStore.get(store, session_id, **options)
+        await InMemorySessionStore.append(store, session_id, said("meanwhile"))
+        Faster.reads += 1
+        return found
+
+    monkeypatch.setattr(titles, "_FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(store, "get", get)
+    sessions = Faster(store)
+    await sessions.create("a")
+
+    with pytest.raises(SessionConflict):
+        await sessions.set_title("a", "late", by="agent")
+    assert await sessions.set_title("a", "mine")
+    assert Faster.reads == 8
+
+
+async def test_get_or_create_gives_a_new_session_its_properties_and_leaves_those_of_another(
+    sessions: SessionManager,
+) -> None:
+    for owner in ("ann", "ben"):
+        session = await sessions.get_or_create("a", properties={"owner": owner})
+
+        assert session.metadata.properties == {"owner": "ann"}
+
+
+async def test_a_manager_reads_and_commits_as_its_store_does(sessions: SessionManager) -> None:
+    root = await sessions.create("a")
+    await sessions.create("b", parent_id="a")
+    change = SessionChange(events=[said("x"), said("y")], set_state={"step": 1})
+    done = await sessions.commit(root, change, expected_revision=root.revision, write_id="w")
+    repeated = await sessions.commit("a", change, write_id="w")
+    await sessions.retract("a", last=1)
+
+    assert (done.revision, repeated.revision, root.state) == (2, 2, {"step": 1})
+    with pytest.raises(SessionConflict):
+        await sessions.commit("a", change, expected_revision=1)
+    assert [event.message for event in await sessions.events("a")] == ["x"]
+    assert [event.message for event in await sessions.events("a", after=1, include_retracted=True)] == ["y"]
+    page = await sessions.events_page("a", limit=1, include_retracted=True)
+    assert ([event.message for event in page.events], page.next_after) == (["x"], 1)
+    assert await sessions.tree("b") == [("a", None), ("b", "a")]
+    assert await sessions.list_page(limit=1) == (["a"], "a")
+    assert (await sessions.list_page(roots_only=True)).session_ids == ["a"]
+    assert await sessions.children_page("a", limit=5) == (["b"], None)
+    assert [found and found.id for found in await sessions.get_many(["b", "nobody", "a"])] == ["b", None, "a"]
+    assert sessions.statistics().commits > 0

@@ -146,6 +146,12 @@ def test_the_verbs_of_the_contract_are_all_there() -> None:
     assert {"get", "save", "append", "commit", "retract", "delete", "follow", "usage", "tree"} <= verbs
 
 
+def test_a_manager_has_the_verbs_of_a_store() -> None:
+    verbs = {name for name, value in vars(SessionStore).items() if callable(value) and not name.startswith("_")}
+
+    assert {verb for verb in verbs if not hasattr(a2a_session_manager.SessionManager, verb)} == set()
+
+
 def in_a_fresh_python(code: str) -> str:
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 from a2a_session_manager.active.state_view import StateView
+from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.active.tool_use import ToolUse
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.messages import event_from_message, source_of
@@ -312,6 +313,40 @@ class ActiveLog:
     async def unset_state(self, *keys: str, write_id: str | None = None) -> None:
         """Remove `keys` from the state; one that is not there is fine. A retry takes the same `write_id`."""
         await self._writable.commit(self.session, SessionChange(unset_state=keys), write_id=write_id)
+
+    async def set_properties(
+        self, values: Mapping[str, Any] | None = None, /, *, write_id: str | None = None, **keys: Any
+    ) -> None:
+        """Set properties of the session, given as `values` or as keyword arguments, each as a whole; other keys stay.
+
+        A session does not count as active by it: its `updated_at` stays. A retry with the same `write_id` undoes
+        nothing that others have set since. A key that is called `write_id` goes into `values`.
+        """
+        given = {} if values is None else arguments.values("values", values)
+        change = SessionChange(set_properties={**given, **keys})
+        await self._writable.commit(self.session, change, write_id=write_id)
+
+    async def unset_properties(self, *keys: str, write_id: str | None = None) -> None:
+        """Remove `keys` from the properties; one that is not there is fine. A retry takes the same `write_id`."""
+        await self._writable.commit(self.session, SessionChange(unset_properties=keys), write_id=write_id)
+
+    async def set_title(self, text: str, *, by: TitleBy = "user", write_id: str | None = None) -> bool:
+        """Set the session's title, unless a stronger one is there; return whether it was set.
+
+        The title is the property `title`, and who gave it is `title_by`. A title is as strong as who gave it: "auto" is
+        weaker than "agent", and "agent" than "user", also among writers at the same time; of equals, the later one
+        stays. A `title` that was set as a plain property counts as the user's. A session does not count as active by
+        it.
+
+        Args:
+            text: the title; it may not be empty. `unset_properties("title", "title_by")` removes one.
+            by: who gives it: "auto" for what was made of the conversation without being asked, "agent" for an agent's.
+            write_id: names the commit, so that a retry undoes nothing that others have set since.
+
+        Raises SessionConflict when others commit to the session all the time; nothing was set then. The user's title
+        is always set.
+        """
+        return await set_title(self._writable, self.session, text, by=by, write_id=write_id)
 
     async def _say(
         self,

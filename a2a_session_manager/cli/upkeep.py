@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
+from a2a_session_manager.active.titles import TitleBy
 from a2a_session_manager.cli.events import event_row, print_event
 from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, found, with_sessions
-from a2a_session_manager.cli.writing import console, print_json, table
+from a2a_session_manager.cli.writing import console, on_one_line, print_json, table
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="The sessions; none means all.")]
@@ -48,6 +51,31 @@ def repair(id: ExactId, store: StoreOption, namespace: NamespaceOption = "", jso
         return
     for event in written:
         print_event(console(), event)
+
+
+def title(
+    id: ExactId,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The title.")],
+    store: StoreOption,
+    by: Annotated[TitleBy, typer.Option("--by", help="Who gives it; a weaker one replaces no stronger one.")] = "user",
+    namespace: NamespaceOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Give a session a title. A stronger one stays, the user's before an agent's; the status is then 1."""
+
+    async def write(sessions: SessionManager) -> tuple[bool, Session[Any]]:
+        is_set = await sessions.set_title(id, text, by=by)
+        return is_set, await sessions.get(id, last=0)
+
+    is_set, session = with_sessions(store, namespace, write)
+    properties = session.metadata.properties
+    if json:
+        print_json([{"id": id, "is_set": is_set, **{name: properties.get(name) for name in ("title", "title_by")}}])
+    elif not is_set:
+        stays = on_one_line(f"'{properties.get('title')}': it was given by the {properties.get('title_by', 'user')}")
+        print(f"a2a-sessions: the title stays {stays}", file=sys.stderr)
+    if not is_set:
+        raise typer.Exit(1)
 
 
 def _seqs(finding: Finding) -> str:

@@ -163,6 +163,25 @@ def test_check_says_what_is_wrong_by_its_status_and_repair_mends_it_in_one_names
     assert _call(url, "check", "trip-hotels").status == 1
 
 
+def test_a_title_is_given_and_a_weaker_one_leaves_it(called: Call, url: str) -> None:
+    of_tenant = ("--namespace", "acme")
+    auto = called(url, "title", "paris", "To be", "--by", "auto", "--json", *of_tenant)
+    assert auto.rows == [{"id": "paris", "is_set": True, "title": "To be", "title_by": "auto"}]
+    assert called(url, "title", "paris", "Paris,\x07 spring", *of_tenant) == Answer(0, "", "")
+    weaker = called(url, "title", "paris", "Some talk", "--by", "agent", *of_tenant)
+    assert (weaker.status, weaker.out, weaker.err.splitlines()) == (
+        1,
+        "",
+        ["a2a-sessions: the title stays 'Paris,\\x07 spring': it was given by the user"],
+    )
+    assert called(url, "title", "paris", "Some talk", "--by", "agent", "--json", *of_tenant).rows == [
+        {"id": "paris", "is_set": False, "title": "Paris,\x07 spring", "title_by": "user"}
+    ]
+    listed = {row["id"]: row["title"] for row in called(url, "ls", "--json", *of_tenant).rows}
+    assert listed["paris"] == "Paris,\x07 spring"
+    assert "title" not in called(url, "show", "paris", "--json").rows[0]["properties"]
+
+
 @pytest.mark.parametrize(
     "arguments", [["ls"], ["show", "trip"], ["tree", "trip"], ["usage", "trip"], ["stats"]], ids=str
 )
@@ -202,6 +221,9 @@ def test_tail_follows_until_it_is_interrupted(url: str) -> None:
         (["show", "nowhere"], "no session 'nowhere'"),
         (["show", "t"], "several ids begin with 't'"),
         (["repair", "trip-"], "no session 'trip-'"),
+        (["title", "trip-", "Trip"], "no session 'trip-'"),
+        (["title", "trip", " "], "is no title"),
+        (["title", "trip", "Trip", "--by", "boss"], "boss"),
         (["ls", "--cursor", "no cursor"], "cursor"),
         (["ls", "--limit", "0"], "limit"),
         (["no-such-verb"], "no-such-verb"),

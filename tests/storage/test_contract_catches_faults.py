@@ -117,6 +117,7 @@ FAULTS = {
     ),
     "SaysNothingOfRepeats": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
     "TellsNoWriterWhatItCounted": ("counting_once", "test_a_handle_knows_what_was_counted"),
+    "LosesTheUsersTitle": ("titles", "test_a_title_that_a_user_gives_meanwhile_stays"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "GuardsByNumberAlone": (
         "guarding",
@@ -141,6 +142,7 @@ from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
 from tests.storage.faulty_counting import *
+from tests.storage.faulty_finding import *
 from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event

@@ -44,6 +44,7 @@ from a2a_session_manager.testing.contract.saving import SavingContract
 from a2a_session_manager.testing.contract.saving_elsewhere import SavingElsewhereContract
 from a2a_session_manager.testing.contract.saving_refused import SavingRefusedContract
 from a2a_session_manager.testing.contract.statistics import StatisticsContract
+from a2a_session_manager.testing.contract.titles import TitlesContract
 from a2a_session_manager.testing.contract.trees import TreesContract
 from a2a_session_manager.testing.contract.typed import TypedContract
 from a2a_session_manager.testing.contract.usage import UsageContract
@@ -68,6 +69,7 @@ class StoreContract(
     UsageContract,
     CountingOnceContract,
     ActivityContract,
+    TitlesContract,
     TreesContract,
     DeletingContract,
     ReadingContract,

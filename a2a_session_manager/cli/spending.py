@@ -34,8 +34,8 @@ def usage(
         print_json([*({"model": model, **spent(tally)} for model, tally in by_model), {"total": spent(summary.total)}])
         return
     rows = [_spent_row(name, tally) for name, tally in [*by_model, ("total", summary.total)]]
-    columns = ("MODEL", "REQUESTS", "INPUT", "CACHED", "OUTPUT", "COST", "NOT PRICED", "NO USAGE")
-    console().print(table(columns, rows, right=frozenset(range(1, 8))))
+    columns = ("MODEL", "REQUESTS", "INPUT", "CACHED", "OUTPUT", "COST", "NOT PRICED", "NO USAGE", "REPEATED")
+    console().print(table(columns, rows, right=frozenset(range(1, len(columns)))))
 
 
 def stats(store: StoreOption, namespace: NamespaceOption = "", json: JsonOption = False) -> None:
@@ -73,5 +73,6 @@ def stats(store: StoreOption, namespace: NamespaceOption = "", json: JsonOption 
 
 def _spent_row(name: str, tally: TokenTally) -> tuple[Any, ...]:
     counts = (tally.requests, tally.prompt_tokens, tally.cache_read_tokens, tally.completion_tokens)
-    flags = (tally.unpriced_requests + tally.partially_priced_requests, tally.requests_without_usage)
+    not_priced = tally.unpriced_requests + tally.partially_priced_requests
+    flags = (not_priced, tally.requests_without_usage, tally.repeated_requests)
     return (name, *(f"{count:,}" for count in counts), cost(tally), *(f"{count:,}" for count in flags))

@@ -30,10 +30,10 @@ def counted_once(events: Sequence[EncodedEvent], find_counted: FindCounted) -> S
 
     Their usages say in `counted` what is counted of the response from then on.
     """
-    for event in events:
-        if event.usage is not None and event.usage.response_id is not None:
-            return list(_counted_once(events, find_counted))
-    return events
+    named = list(response_ids(events))
+    if not named or (len(named) == 1 and find_counted(named[0]) is None):
+        return events  # as nearly always
+    return list(_counted_once(events, find_counted))
 
 
 def counted_by(usage: UsageDelta) -> CountedResponse:

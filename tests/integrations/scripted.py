@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 from agents import Agent, Model, ModelResponse, Usage, set_tracing_disabled
 from openai.types.responses import (
@@ -46,7 +47,8 @@ class ScriptedModel(Model):
     async def get_response(self, system_instructions: str | None, input: Any, *args: Any, **more: Any) -> ModelResponse:
         output = self._next(input)
         usage = Usage(requests=1, input_tokens=100, output_tokens=10, total_tokens=110)
-        return ModelResponse(output=output, usage=usage, response_id=f"resp_{len(self.inputs)}")
+        # No two responses have one id, as at a provider: each counts once.
+        return ModelResponse(output=output, usage=usage, response_id=f"resp_{uuid4().hex}")
 
     async def stream_response(
         self, system_instructions: str | None, input: Any, *args: Any, **more: Any
@@ -60,7 +62,7 @@ class ScriptedModel(Model):
             output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
         )
         response = Response(
-            id=f"resp_{len(self.inputs)}",
+            id=f"resp_{uuid4().hex}",
             created_at=0,
             model=self.model,
             object="response",

@@ -397,6 +397,19 @@ class TestInTheRunner:
         assert (summary.total.requests, summary.total_tokens, summary.total.unpriced_requests) == (2, 220, 0)
         assert list(summary.usage_by_model) == ["gpt-4o"]
         assert len(await session.get_items()) == 4
+        events = (await sessions.get("trip")).events
+        kept = [event.token_usage.response_id for event in events if event.token_usage is not None]
+        assert kept == [response.response_id for response in result.raw_responses]
+        assert None not in kept
+
+    async def test_a_response_that_is_recorded_by_hooks_and_by_hand_counts_once(
+        self, session: AgentsSession, sessions: SessionManager
+    ) -> None:
+        result = await Runner.run(agent([says("Hi")]), "Hello", session=session, hooks=UsageHooks(session))
+        await session.record_usage(result)
+        total = (await sessions.usage("trip")).total
+
+        assert (total.requests, total.total_tokens, total.repeated_requests) == (1, 110, 1)
 
     async def test_usage_without_a_model_name_has_no_price(
         self, session: AgentsSession, sessions: SessionManager

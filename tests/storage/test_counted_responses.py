@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import Session, SessionEvent, TokenUsage
@@ -17,6 +17,7 @@ from a2a_session_manager.storage import heads
 from a2a_session_manager.storage.loading import summary
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import Creation, EncodedCommit, EncodedEvent, SessionKey, UsageDelta
+from tests.draws import few
 
 COUNTS = ("prompt_tokens", "completion_tokens", "cost_pico_usd")
 FLAG = "partially_priced_requests"
@@ -85,6 +86,7 @@ def _events(used: list[Use]) -> list[EncodedEvent]:
     ]
 
 
+@settings(max_examples=few(60, of=1_000), deadline=None)
 @given(used=rows, cuts=st.lists(st.integers(0, 10), max_size=4))
 async def test_whatever_the_commits_each_usage_adds_what_exceeds_those_of_its_response_before(
     used: list[Use], cuts: list[int]
@@ -102,6 +104,7 @@ async def test_whatever_the_commits_each_usage_adds_what_exceeds_those_of_its_re
     assert (await summary(stored.tree.totals)).by_model == expected.by_model
 
 
+@settings(max_examples=few(60, of=1_000), deadline=None)
 @given(used=rows, saved=st.integers(0, 10))
 def test_a_session_that_is_not_saved_counts_alike(used: list[Use], saved: int) -> None:
     events = [SessionEvent(source=EventSource.LLM, token_usage=usage, task_id=run_id) for usage, run_id in used]

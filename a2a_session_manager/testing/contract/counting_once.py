@@ -162,6 +162,19 @@ class CountingOnceContract(ContractBase):
             assert handle.token_summary.by_model == (await store.usage("talk")).by_model
         assert await spent(await reopen(), "talk") == tally(4, 6 + 3 + 5 + 1, repeated=2 + 2 + 4)
 
+    async def test_a_handle_that_restores_what_others_said_counts_it_once(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        handle = await store.create("talk", change=SessionChange(events=[reply("msg_1", 5)]))
+        other = await reopen()
+        await other.append("talk", reply("msg_1", 7, id="e2"), reply("msg_2", 1, id="e3"), reply("msg_2", 1, id="e4"))
+        await other.retract("talk", "e2", "e3", "e4")
+
+        await store.restore(handle, "e2", "e3", "e4")
+
+        assert handle.token_summary == await store.usage("talk")
+        assert await spent(await reopen(), "talk") == tally(2, 8, repeated=2)
+
     async def test_save_counts_each_response_once(self, store: BaseSessionStore, reopen: Reopen) -> None:
         session = Session(id="talk", events=[reply("msg_1", 5), reply("msg_1", 6)])
         assert session.token_summary.total == tally(1, 6, repeated=1)

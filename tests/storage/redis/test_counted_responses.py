@@ -15,6 +15,7 @@ from a2a_session_manager.storage.counted_responses import CountedResponse
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import Creation, EncodedCommit, EncodedEvent, UsageDelta
 from a2a_session_manager.storage.redis import scripts
+from tests.draws import few
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, Sessions
 
@@ -84,7 +85,7 @@ def _use(cost: int, model: str = "m", response_id: str | None = "msg_1") -> tupl
     return UsageDelta(model, "llm", {"cost_pico_usd": cost}, response_id), "run 1"
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=few(30, of=600), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(used=rows, size=st.integers(1, 4))
 @example(used=[_use(10**22), _use(10**22 + 1), _use(10**24), _use(10**22)], size=1)
 @example(used=[_use(1, ""), _use(5, "m"), _use(7, "n"), _use(2, "o")], size=3)

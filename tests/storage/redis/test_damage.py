@@ -115,6 +115,22 @@ async def test_a_sum_that_is_damaged_refuses_its_commit_whole(store: BaseSession
     assert await dumped(store, {part: getattr(await keys_of(store, "talk"), part) for part in PARTS}) == before
 
 
+@pytest.mark.parametrize("line", ["", "none", "requests one\nm", "requests 1  \nm"])
+async def test_what_was_counted_of_a_response_and_is_damaged_refuses_its_commit_whole(
+    store: BaseSessionStore, line: str
+) -> None:
+    spending = TokenUsage(prompt_tokens=9, response_id="msg_1")
+    await store.create("talk", change=SessionChange(events=[said(token_usage=spending)]))
+    keys = await keys_of(store, "talk")
+    await connections_of(store).read_many([("HSET", keys.ids, "u:msg_1", line)])
+    before = await dumped(store, {part: getattr(await keys_of(store, "talk"), part) for part in PARTS})
+
+    with pytest.raises(CorruptSession, match="count of a response"):
+        await store.append("talk", said(token_usage=spending))
+
+    assert await dumped(store, {part: getattr(await keys_of(store, "talk"), part) for part in PARTS}) == before
+
+
 async def test_a_commit_refused_in_a_batch_harms_none_of_those_beside_it(store: BaseSessionStore) -> None:
     await store.create("talk")
     good = [said(id=f"g{number}") for number in range(6)]

@@ -242,6 +242,7 @@ local function committed(head, keys, commit)
     restored, reason = newly_restored(keys, commit.parts)
     if reason then return reason end
     local responses, is_recounted = count_once(keys, fresh)
+    if not responses then return is_recounted end
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
     -- The creation of a session is a change even when it brings nothing.

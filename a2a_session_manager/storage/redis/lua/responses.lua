@@ -32,10 +32,13 @@ local function words_of(counters)
     return table.concat(words, ' ')
 end
 
--- Leaves of a usage what exceeds those of its response before it, and returns the line of all of them.
+-- Leaves of a usage what exceeds those of its response before it, and returns the line of all of them; nil for a line
+-- that is none.
 local function count_again(usage, line)
     local before, model = string.match(line, '^([^\n]*)\n(.*)$')
+    if not before then return nil end
     local most, places, added = counters_in(before), {}, {{name = 'repeated_requests', count = '1'}}
+    if words_of(most) ~= before then return nil end
     for index, counter in ipairs(most) do places[counter.name] = index end
     local function count(name, value)
         local place = places[name]
@@ -55,7 +58,8 @@ local function count_again(usage, line)
     return words_of(most) .. '\n' .. (model ~= '' and model or usage.model)
 end
 
--- Leaves of each new event's usage what it adds; returns the fields to write, and whether a response came again.
+-- Leaves of each new event's usage what it adds; returns the fields to write, and whether a response came again; or nil
+-- and the reason.
 local function count_once(keys, fresh)
     local usages, names = {}, {}
     for _, event in ipairs(fresh) do
@@ -71,6 +75,7 @@ local function count_once(keys, fresh)
         local name = names[index]
         if lines[name] then
             lines[name] = count_again(usage, lines[name])
+            if not lines[name] then return nil, {'LOST', 'count of a response'} end
             is_recounted = true
         else
             lines[name] = words_of(usage.counters) .. '\n' .. usage.model

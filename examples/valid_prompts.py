@@ -57,6 +57,11 @@ async def main() -> None:
         await chat.assistant("No, I was interrupted. Shall I try again?")
         print("the next one begins with it:", bool((await chat.messages()).extends(again)))
 
+        await chat.retract(after=7, write_id="take it back")
+        print("taken back:", (await chat.messages())[-1]["content"])
+        restored = await chat.restore(write_id="take it back")
+        print("restored:", len(restored), "events, the newest says", (await chat.messages())[-1]["content"])
+
         anthropic = await chat.messages(format="anthropic")
         print("\nsystem for Anthropic:", anthropic.system)
         show("messages for Anthropic", anthropic)

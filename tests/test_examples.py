@@ -79,6 +79,8 @@ ESSENTIAL_LINES = {
         "open: [] | again: []",
         "the repaired prompt is the same: True",
         "the next one begins with it: True",
+        "taken back: Book a hotel.",
+        "restored: 4 events, the newest says No, I was interrupted. Shall I try again?",
         "system for Anthropic: You plan trips.",
         '   {"role": "model", "parts": [{"text": "Take a coat, for both of you."}]}',
     ],

@@ -30,8 +30,8 @@ class SessionMetadata(CheckedModel):
 
     Attributes:
         created_at: when the session was created.
-        updated_at: when it was last active. Commits with events, runs, state or retractions move it forward, new
-            properties do not, and it never goes back.
+        updated_at: when it was last active. Commits with events, runs, state, retractions or restorations move it
+            forward, new properties do not, and it never goes back.
         properties: JSON values under string keys.
     """
 

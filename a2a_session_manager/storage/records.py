@@ -261,10 +261,10 @@ class HeadRecord:
 
     Attributes:
         depth: 1 for a root.
-        created_at, updated_at: microseconds since the epoch. Commits with events, runs, state or retractions move
-            `updated_at`; others do not.
+        created_at, updated_at: microseconds since the epoch. Commits with events, runs, state, retractions or
+            restorations move `updated_at`; others do not.
         runs, unfinished: the runs, and the ids of those that may still change; both in the order of first commit.
-        hidden: the seqs of retracted events.
+        hidden: the seqs of events that are hidden now.
         hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
     """
 

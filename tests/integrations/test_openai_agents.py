@@ -210,6 +210,20 @@ class TestTheProtocol:
         await session.add_items([USER])
         assert await session.get_items() == [USER]
 
+    async def test_what_was_cleared_or_popped_comes_back_where_it_stood(
+        self, session: AgentsSession, sessions: SessionManager
+    ) -> None:
+        await session.add_items(numbered(3))
+        popped = await session.pop_item()
+        await session.clear_session()
+        log = await sessions.store.events("trip", include_retracted=True)
+
+        await sessions.restore("trip", *(event.id for event in log))
+
+        assert await session.get_items() == numbered(3)
+        assert await session.get_items(limit=2) == numbered(3)[1:]
+        assert await session.pop_item() == popped
+
     async def test_kinds_and_sources_are_told_apart(self, sessions: SessionManager) -> None:
         session = AgentsSession("trip", sessions, run_id="run-1")
         await session.add_items([USER, ANSWER, CALL, RESULT, {"role": "developer", "content": "Be brief."}])

@@ -44,6 +44,22 @@ def test_adding_is_merging_in_place(hidden: list[Range], new: list[Range]) -> No
     assert hidden == expected
 
 
+@given(hidden_ranges, any_ranges)
+@settings(deadline=None)
+def test_removing_is_set_difference_in_place_and_common_is_set_intersection(
+    hidden: list[Range], other: list[Range]
+) -> None:
+    before, others = numbers(hidden), ranges.merged(other)
+    common = ranges.common(hidden, others)
+
+    ranges.remove(hidden, other)
+
+    assert numbers(hidden) == before - numbers(other)
+    assert numbers(common) == before & numbers(other)
+    assert is_canonical(hidden)
+    assert is_canonical(common)
+
+
 def test_ranges_that_touch_become_one() -> None:
     assert ranges.merged([(3, 4), (1, 2), (6, 7)]) == [(1, 4), (6, 7)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from a2a_session_manager import (
     InMemorySessionStore,
+    Restoration,
+    Retraction,
     Session,
     SessionChange,
     SessionEvent,
@@ -155,6 +158,75 @@ async def test_an_event_that_was_hidden_before_its_append_was_answered_does_not_
     fresh = await whole(store, "talk")
     assert session.events == fresh.events
     assert session.token_summary == fresh.token_summary
+
+
+class AnswersLate(MemoryBackend):
+    """Writes at once; the answer to a retraction or a restoration comes when `may_answer` has its write id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer: dict[str, asyncio.Event] = {}
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        receipt = super().commit(key, commit)
+        if commit.write_id not in self.may_answer:
+            return receipt
+        return asyncio.ensure_future(self._answered_late(receipt, self.may_answer[commit.write_id]))
+
+    async def _answered_late(self, receipt: Awaitable[Receipt], may_answer: asyncio.Event) -> Receipt:
+        await may_answer.wait()
+        return await receipt
+
+
+@pytest.mark.parametrize("is_hidden_last", [False, True], ids=["restored last", "hidden last"])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_what_is_hidden_and_restored_through_one_session_is_as_stored_in_whatever_order_answers_come(
+    order: tuple[int, ...], is_hidden_last: bool
+) -> None:
+    backend = AnswersLate()
+    store = BaseSessionStore(backend)
+    session = await store.create("talk", change=SessionChange(events=[spending(f"{n}") for n in range(4)]))
+    changes = [
+        SessionChange(retraction=Retraction(["1", "2"])),
+        SessionChange(restoration=Restoration(["1"])),
+        SessionChange(retraction=Retraction(["1"])),
+    ]
+    if is_hidden_last:
+        changes = [changes[0], changes[1], changes[2]]
+    else:
+        await store.retract(session, "1")
+        changes = [changes[1], changes[0], SessionChange(restoration=Restoration(["1", "2"]))]
+    backend.may_answer = {f"w{number}": asyncio.Event() for number in range(3)}
+    sending = []
+    for number, change in enumerate(changes):
+        sending.append(asyncio.create_task(store.commit(session, change, write_id=f"w{number}")))
+        await asyncio.sleep(0)
+    for number in order:
+        backend.may_answer[f"w{number}"].set()
+        await sending[number]
+
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    await store.append(session, spending("next"))
+    await store.save(session)
+    fresh = await whole(store, "talk")
+    assert session.events == fresh.events
+    assert session.token_summary == fresh.token_summary
+
+
+async def test_the_usage_of_an_unseen_event_that_is_restored_through_a_session_counts_once() -> None:
+    store = InMemorySessionStore()
+    session = await store.create("talk")
+    await store.append("talk", spending("unseen"), spending("hidden"))
+    await store.retract("talk", "hidden")
+
+    for _ in range(2):
+        await store.restore(session, "hidden")
+        await store.retract(session, "hidden")
+    await store.restore(session, "hidden")
+
+    assert [event.id for event in session.events] == ["hidden"]
+    assert session.token_summary.total.requests == 1
 
 
 async def test_the_usage_of_a_hidden_event_that_is_sent_again_and_again_counts_once() -> None:

@@ -12,8 +12,8 @@
 | `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts |
 | `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
 | `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result, `u:RESPONSE ID` → what was counted of it |
-| `{tag}:hidden` | sorted set | merged ranges of retracted seqs, `first-last` by first |
-| `{tag}:retractions` | sorted set | each retraction: its revision and ranges, by the seq after which it was made |
+| `{tag}:hidden` | sorted set | merged ranges of hidden seqs, `first-last` by first |
+| `{tag}:retractions` | sorted set | what commits hid and restored: revision, both ranges; by the seq before it |
 | `{tag}:runs` | hash | `r:RUN ID` → ordinal, status, JSON; `o:ORDINAL` → run id; `u:COUNTER:RUN ID`; `count` |
 | `{tag}:unfinished` | sorted set | ids of runs that may still move, by ordinal |
 | `{tag}:children` | sorted set | child ids by ordinal |

@@ -45,6 +45,9 @@ STEPS: list[tuple[Step, bool]] = [
     (lambda store, session: store.commit(session, SessionChange(runs=[SessionRun(id="r")])), True),
     (lambda store, session: store.retract(session, last=1), True),
     (lambda store, session: store.retract(session, last=0), False),
+    (lambda store, session: store.retract(session, "e2", write_id="hid"), True),
+    (lambda store, session: store.restore(session, write_id="hid"), True),
+    (lambda store, session: store.restore(session, "e2"), False),  # it is visible again
     (lambda store, session: store.create("talk/child", parent_id=session), False),
     (_saves(lambda session: session.metadata.set_property("owner", "ann")), False),
     (_saves(lambda session: session.add_event(said("saved"))), True),

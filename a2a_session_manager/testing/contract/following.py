@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound, StoreUnavailable
-from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.change import Restoration, Retraction, SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import PATIENCE_SECONDS, ids, listening, said, several, whole
@@ -166,6 +166,7 @@ class FollowingContract(ContractBase):
             pytest.param("large event", ["event"] * 3, id="after a large event"),
             pytest.param("state", ["state"], id="as many changes of the head"),
             pytest.param("retraction", ["retraction", "event"], id="another retraction"),
+            pytest.param("retraction", ["retraction", "restoration"], id="a restoration since"),
         ],
     )
     async def test_following_ends_when_the_session_was_restored_and_got_other_events_since(
@@ -234,6 +235,7 @@ def _change(kind: str, retracted: str) -> SessionChange:
         "large event": SessionChange(events=[said("much " * 10_000)]),
         "state": SessionChange(set_state={"k": 1}),
         "retraction": SessionChange(retraction=Retraction([retracted])),
+        "restoration": SessionChange(restoration=Restoration([retracted])),
     }
     return changes[kind]
 

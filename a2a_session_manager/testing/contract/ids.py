@@ -160,6 +160,7 @@ class IdsContract(ContractBase):
             lambda: store.append(name, said()),
             lambda: store.commit(name, SessionChange(set_state={"k": 1})),
             lambda: store.retract(name, last=1),
+            lambda: store.restore(name, "e1"),
             lambda: store.delete(name),
         ]
         for write in writes:

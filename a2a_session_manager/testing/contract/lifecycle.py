@@ -42,6 +42,7 @@ class LifecycleContract(ContractBase):
             store.append("talk", said()),
             store.commit(handle, SessionChange(set_state={"k": 1})),
             store.retract("talk", last=1),
+            store.restore("talk", "e1"),
             store.delete("talk"),
             store.delete(handle),
             view.get("talk"),

@@ -78,6 +78,24 @@ class RacingContract(ContractBase):
         assert sorted(ids(again.events)[len(kept) :]) == sorted(f"n{number}" for number in range(TASKS))
         assert (again.revision, again.last_seq) == (1 + TASKS // 2 + TASKS, 2 * TASKS)
 
+    async def test_of_many_who_undo_one_retraction_each_event_is_restored_by_one(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        handle = await store.create("talk", change=SessionChange(events=several(12)))
+        await store.retract(handle, after=3, write_id="clear")
+
+        restored = await asyncio.gather(
+            *(store.restore(handle, write_id="clear") for _ in range(4)),
+            *(store.restore("talk", f"e{number}", f"e{number + 1}") for number in range(4, 12)),
+            *(store.append(handle, said(id=f"n{number}")) for number in range(4)),
+        )
+
+        shown = [event.id for each in restored for event in each if event.restored]
+        assert sorted(shown) == sorted(f"e{number}" for number in range(4, 13))
+        again = await whole(await reopen(), "talk")
+        assert ids(again.events)[:12] == ids(several(12))
+        assert set(ids(handle.events)) - set(shown) == set(ids(again.events)) - set(shown)
+
     async def test_children_created_at_once_are_all_linked(self, store: BaseSessionStore, reopen: Reopen) -> None:
         await store.create("root")
 

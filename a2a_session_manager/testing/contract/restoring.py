@@ -209,6 +209,7 @@ class RestoringContract(ContractBase):
         for asked, through in ((later, "talk"), (store, handle), (store, stale)):
             assert through is not None
             hidden = await asked.retract(through, "e2", "e3", write_id="hid")
+            assert isinstance(through, str) or ids(through.events) == ["e1", "e2", "e4"]
             shown = await asked.restore(through, write_id="hid", id="undo")
             # The same events as at first, each marked as it is by now.
             assert ids(hidden) == ids(shown) == ids(restored) == ["e2", "e3"]

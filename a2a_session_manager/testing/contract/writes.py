@@ -63,6 +63,12 @@ async def _stored(store: BaseSessionStore, session_id: str) -> AnySession:
     return await store.create(session_id, change=change)
 
 
+async def _with_hidden(store: BaseSessionStore, session_id: str) -> AnySession:
+    session = await _stored(store, session_id)
+    await store.retract(session, "e1", "e3", write_id="hid")
+    return session
+
+
 async def _changed(store: BaseSessionStore, session_id: str) -> AnySession:
     session = await _stored(store, session_id)
     session.events += _new_events()
@@ -105,6 +111,10 @@ async def _retract(store: BaseSessionStore, session: AnySession) -> object:
     return await store.retract(session, last=2, write_id="w")
 
 
+async def _restore(store: BaseSessionStore, session: AnySession) -> object:
+    return await store.restore(session, write_id="hid", id="w")
+
+
 async def _delete(store: BaseSessionStore, session: AnySession) -> object:
     await store.delete(session)
     return None
@@ -138,4 +148,5 @@ WRITES = [
     Write("commit all", _stored, _committing(lambda: SessionChange(set_state={"plan": "mine"}, events=_new_events()))),
     Write("commit guarded", _stored, _committing(lambda: SessionChange(events=_new_events()), guarded=True)),
     Write("retract", _stored, _retract),
+    Write("restore", _with_hidden, _restore),
 ]

@@ -158,6 +158,24 @@ async def test_all_keys_of_a_session_go_in_the_same_moment_also_those_made_later
     assert 0 < min(found.values()) <= LONG * 1_000
 
 
+async def test_the_key_of_what_is_hidden_goes_with_the_others_also_when_it_comes_again(open_store: OpenStore) -> None:
+    store = open_store(LONG)
+    await store.create("talk", change=everything())
+    await store.retract("talk", "e1", "e2", write_id="hid")
+    await store.restore("talk", write_id="hid")
+    assert not [name for name in await deadlines(store, "talk") if name.endswith(":hidden")]
+    await asyncio.sleep(0.05)
+
+    # Alone, and among commits that waited together, of which an earlier one has emptied it.
+    await store.retract("talk", "e1")
+    await asyncio.gather(store.restore("talk", "e1"), store.retract("talk", "e2"), store.restore("talk", "e2"))
+    await asyncio.gather(store.retract("talk", "e1"), store.append("talk", said()))
+
+    found = await deadlines(store, "talk")
+    assert [name for name in found if name.endswith(":hidden")]
+    assert spread(found) <= 5
+
+
 async def test_a_session_expires_whole_and_its_id_is_free_again(open_store: OpenStore) -> None:
     store = open_store(SHORT)
     handle = await store.create("talk", change=everything())
@@ -584,7 +602,8 @@ async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
 ) -> None:
     store = open_store(expiration_seconds)
     await store.create("talk", change=everything())
-    await store.retract("talk", "e2")
+    await store.retract("talk", "e1", "e2")
+    await store.restore("talk", "e1")
     await store.create("kid", parent_id="talk")
     await connections_of(store).read_many([("UNLINK", getattr(await keys_of(store, "talk"), part))])
     cold = open_store(expiration_seconds)
@@ -600,7 +619,8 @@ async def test_a_session_that_lost_a_key_is_an_error_and_never_shorter(
 async def test_a_write_to_a_session_that_lost_a_key_is_refused(open_store: OpenStore, part: str) -> None:
     store = open_store(None)
     await store.create("talk", change=everything())
-    await store.retract("talk", "e2")
+    await store.retract("talk", "e1", "e2")
+    await store.restore("talk", "e1")
     place = await keys_of(store, "talk")
     await connections_of(store).read_many([("UNLINK", getattr(place, part))])
     before = await connections_of(store).read_many([("LLEN", place.log), ("HLEN", place.ids), ("HLEN", place.totals)])

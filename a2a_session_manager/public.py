@@ -63,6 +63,7 @@ from a2a_session_manager.tokens.counting import (
     count_tokens,
 )
 from a2a_session_manager.usage.provider_usage import merged_usage, usage_from
+from a2a_session_manager.usage.recorded import recorded_usage
 from a2a_session_manager.warming import warm_up
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ __all__ = [
     "create_redis_session_store",
     "event_from_message",
     "merged_usage",
+    "recorded_usage",
     "store_from_url",
     "usage_from",
     "warm_up",

@@ -94,7 +94,7 @@ def _read(
 ) -> TokenUsage:
     raw, usage, cost = report.raw, UsageReader(report.raw), report.cost
     counts = convention(usage, canonical_provider(provider))
-    uses = {**report.tools(), **tool_uses(usage)}
+    uses = {**report.tools, **tool_uses(usage)}
     unread = unread_keys(raw, usage)
     if cost.pico_usd is not None:  # parts of it by kind are in its sum
         unread = tuple(path for path in unread if not path.lower().startswith("cost"))

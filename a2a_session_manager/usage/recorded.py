@@ -31,8 +31,10 @@ def recorded_usage(
 ) -> TokenUsage:
     """Return what `usage_from`, given the same, returns; where that finds a fault, a usage of which nothing is known.
 
-    Then `basis` is "unknown", and `details` keeps the provider's object and, under "not_understood", the reason; a cost
-    that is reported counts. Raises InvalidEvent only for what is no object at all, such as a text.
+    It is for events of your own, such as those of an import; the verbs record a usage so. `model`, `provider`,
+    `service_tier`, `batch` and `response_id` are those of `usage_from`. Where there is a fault, `basis` is "unknown",
+    and `details` keeps the provider's object and, under "not_understood", the reason; a cost that is reported counts.
+    Raises InvalidEvent only for what is no object at all, such as a text.
     """
     try:
         return usage_from(

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from a2a_session_manager.pricing.usage_reader import UsageReader, snake
+from a2a_session_manager.pricing.usage_reader import snake
 from a2a_session_manager.serialization.plain_objects import fields_of, plain
 from a2a_session_manager.usage.parts import at, part
 from a2a_session_manager.usage.tool_names import counter_of_tool, is_tool
-from a2a_session_manager.usage.tool_uses import tool_uses
 
 # Paths to counts in a reply, beside its usage.
 _COUNTED = (
@@ -54,26 +53,33 @@ _EXECUTED = {"search": "web_searches", "visit": "web_fetches", "python": "code_e
 _PAID_BY_PROMPT = re.compile(r"gemini-[12](?![0-9])")
 
 
-def tools_in_reply(reply: object, model: str | None) -> dict[str, int]:
-    """Return what is paid by use, by the names of a TokenUsage, as far as `reply`, which holds a usage, shows it.
+def counted_beside(reply: object) -> dict[str, Any]:
+    """Return what `reply` counts of tools beside its usage, as plain JSON by the last name of the path to it."""
+    if isinstance(reply, Mapping) and TOOL_KEYS.isdisjoint(reply):
+        return {}  # nearly all
+    return {path.rpartition(".")[2]: plain(found) for path in _COUNTED if (found := at(reply, path)) is not None}
 
-    `model` tells what counts where Gemini has searched. Raises InvalidEvent, naming the field, for what is no count.
+
+def tools_shown(reply: object, model: str | None) -> dict[str, int]:
+    """Return what is paid by use, by the names of a TokenUsage, as far as what a model did is in `reply`.
+
+    `model` tells what counts where Gemini has searched.
     """
     if isinstance(reply, Mapping) and TOOL_KEYS.isdisjoint(reply):
         return {}  # nearly all
-    counted = {path.rpartition(".")[2]: plain(found) for path in _COUNTED if (found := at(reply, path)) is not None}
-    uses = tool_uses(UsageReader(counted)) if counted else {}
     shown: dict[str, int] = {}
     for counter in _shown(reply, model):
         shown[counter] = shown.get(counter, 0) + 1
-    return {**shown, **uses}
+    return shown
 
 
 def _shown(reply: object, model: str | None) -> Iterator[str]:
     for path in _ITEMS:
         for item in _items(at(reply, path)):
-            if (counter := _run_by_provider(item)) is not None:
-                yield counter
+            # A step of the AI SDK has its own.
+            for each in (item, *_items(part(item, "content"))):
+                if (counter := _run_by_provider(each)) is not None:
+                    yield counter
     for choice in _items(at(reply, "choices")):
         yield from _in_choice(choice)
     places = [at(reply, path) for path in _GROUNDING]

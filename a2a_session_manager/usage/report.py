@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.serialization.plain_objects import plain
 from a2a_session_manager.usage.conventions import Convention, convention_of
 from a2a_session_manager.usage.modifiers import SERVING_KEYS, said_of_serving
 from a2a_session_manager.usage.places import MODEL_KEYS, Located, located, model_of
-from a2a_session_manager.usage.reply_tools import TOOL_KEYS, tools_in_reply
+from a2a_session_manager.usage.reply_tools import TOOL_KEYS, counted_beside, tools_shown
 from a2a_session_manager.usage.reported_cost import COST_KEYS, ReportedCost, reported_cost
 from a2a_session_manager.usage.response_ids import RESPONSE_KEYS, response_id_of
 from a2a_session_manager.usage.streams import merge
@@ -25,10 +24,11 @@ class Report:
     """What a provider says of one request.
 
     Attributes:
-        raw: the usage as plain JSON, which need not be one that anybody knows.
+        raw: the usage as plain JSON, which need not be one that anybody knows; with what is counted beside it.
         convention: what reads it; None where nobody knows it.
         model: the name of the model, the caller's or the reply's; None for none.
         response_id: the provider's id of the response, None for none.
+        tools: what the reply shows that is paid by use, by the names of a TokenUsage.
         requests: how many requests the usage is of.
         is_batch: whether it is in a line of batch results.
     """
@@ -42,8 +42,7 @@ class Report:
         self.is_batch = False
         self._said: dict[str, str] = {}
         self._cost = _NO_COST
-        self._tools: dict[str, int] = {}
-        self._fault: InvalidEvent | None = None
+        self.tools: dict[str, int] = {}
 
     @classmethod
     def of(cls, thing: object, *, model: str | None) -> Report:
@@ -78,12 +77,6 @@ class Report:
         inside = reported_cost(self.raw, None) if self._says_more() else _NO_COST
         return self._cost if inside == _NO_COST else inside
 
-    def tools(self) -> dict[str, int]:
-        """Return what the reply shows that is paid by use. Raises InvalidEvent, naming the field, for no count."""
-        if self._fault is not None:
-            raise self._fault
-        return self._tools
-
     def _says_more(self) -> bool:
         return isinstance(self.raw, dict) and not _AROUND.isdisjoint(self.raw)
 
@@ -95,15 +88,12 @@ class Report:
             self.response_id = response_id_of(raw if holder is found.usage else holder, whole)
         self.model = self.model or model_of(holder, raw if isinstance(raw, dict) else {})
         self._said.update(said_of_serving({}, holder))
-        beside = reported_cost({}, holder)
-        self._cost = self._cost if beside == _NO_COST else beside
-        try:
-            tools = tools_in_reply(holder, self.model)
-        except InvalidEvent as error:
-            self._fault = error
-            return
-        for name, count in tools.items():
-            self._tools[name] = max(count, self._tools.get(name, 0))
+        cost = reported_cost({}, holder)
+        self._cost = self._cost if cost == _NO_COST else cost
+        for name, count in tools_shown(holder, self.model).items():
+            self.tools[name] = max(count, self.tools.get(name, 0))
+        if isinstance(self.raw, dict):
+            merge(self.raw, counted_beside(holder))
 
 
 def _convention(raw: object) -> Convention | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from a2a_session_manager.pricing.usage_reader import UsageReader, snake
 from a2a_session_manager.usage.tool_names import counter_of_count, counter_of_tool, is_count, is_tool
@@ -20,17 +20,18 @@ _HOLDERS = frozenset(
         "tool_calls_details",  # Perplexity
         "tool_usage",  # OpenAI
         "connectors",  # Mistral
+        "x_tools",  # Alibaba
         "grounding_tool_count",  # Gemini
     }
 )
 # Below the name of a tool, these count its uses.
 _UNITS = frozenset({"count", "invocation", "invocations", "num_requests", "requests", "calls"})
 # Lists of tools, of which each item says how often one was used.
-_LISTS = ("billed_tool_calls", "grounding_tool_count")  # both are Gemini's
+_USES = "server_side_tools_used"
+_LISTS = frozenset({"billed_tool_calls", "grounding_tool_count", _USES})  # the first two are Gemini's
 _TOOL = ("tool", "tool_type", "type")
 _COUNT = ("successful_tool_call_count", "count")
-# Each item of this list is one use: a name, or xAI's number for it.
-_USES = "server_side_tools_used"
+# Each item of the list of xAI is one use: a name, or a number.
 _XAI_TOOLS = (
     *("invalid", "web_search", "x_search", "code_execution", "view_image", "view_x_video", "collections_search"),
     *("mcp", "attachment_search", "", "image_search", "image_generation"),
@@ -38,7 +39,6 @@ _XAI_TOOLS = (
 # Sums over all tools, and the sources that xAI's older search was paid by.
 _SUMS = ("num_server_side_tools_used", "server_tool_use.tool_calls_executed", "server_tool_use.tool_calls_requested")
 _SOURCES = "num_sources_used"
-_ALL_SUMS = (*_SUMS, _SOURCES)
 
 
 class _Place(NamedTuple):
@@ -78,7 +78,8 @@ def tool_uses(usage: UsageReader) -> dict[str, int]:
 def _found_in(shape: tuple[str, ...]) -> tuple[list[_Place], list[str], list[str]]:
     """Return the places, lists and sums in a usage of such leaves: of most usages none."""
     places = [place for place in map(_place, shape) if place is not None]
-    return places, [name for name in (*_LISTS, _USES) if name in shape], [name for name in _ALL_SUMS if name in shape]
+    lists = [path for path in shape if path.rpartition(".")[2] in _LISTS]
+    return places, lists, [path for path in shape if path.endswith((*_SUMS, _SOURCES))]
 
 
 def _place(path: str) -> _Place | None:
@@ -108,7 +109,7 @@ def _take(uses: dict[str, int], usage: UsageReader, holder: str, counter: str, c
 def _in_list(usage: UsageReader, name: str) -> Iterator[tuple[str | None, int]]:
     items = usage.value(name)
     for item in items if isinstance(items, list | tuple) else ():
-        if name == _USES:
+        if name.endswith(_USES):
             number = item if isinstance(item, int) and 0 <= item < len(_XAI_TOOLS) else 0
             tool = item if isinstance(item, str) else _XAI_TOOLS[number]
             usage.read.add(f"{name}[]")
@@ -123,8 +124,8 @@ def _in_list(usage: UsageReader, name: str) -> Iterator[tuple[str | None, int]]:
 
 def _unnamed(usage: UsageReader, sums: list[str], named: int) -> int:
     """Return how many uses are counted in a sum, and by no name of a tool."""
-    counts: dict[str, Any] = {name: usage.count_or_zero(name) for name in sums}
-    sources = counts.pop(_SOURCES, 0)
-    rest = max(0, max(counts.values(), default=0) - named)
+    counts = {path: usage.count_or_zero(path) for path in sums}
+    sources = max((count for path, count in counts.items() if path.endswith(_SOURCES)), default=0)
+    rest = max((count - named for path, count in counts.items() if not path.endswith(_SOURCES)), default=0)
     # xAI bills either the sources or the uses of its tools.
-    return rest if named or rest else sources
+    return rest if rest > 0 else 0 if named else sources

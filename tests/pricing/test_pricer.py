@@ -71,11 +71,23 @@ SHAPES: dict[str, dict[str, int]] = {
     },
     "above every tier": {"prompt_tokens": 1_200_001, "completion_tokens": 307, "cache_read_tokens": 300_007},
     "zero": {"prompt_tokens": 0, "completion_tokens": 0},
+    "searches": {"prompt_tokens": 10_007, "completion_tokens": 301, "cache_read_tokens": 9_001, "web_searches": 3},
+    "searches above every tier": {"prompt_tokens": 1_200_001, "completion_tokens": 307, "web_searches": 7},
+    "every use": {
+        "prompt_tokens": 1_003,
+        "completion_tokens": 307,
+        "web_searches": 1,
+        "file_searches": 3,
+        "code_executions": 2,
+        "social_searches": 5,
+        "rerank_searches": 1,
+    },
 }
 THEIR_NAMES = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
     "reasoning_tokens": "output_reasoning_tokens",
+    "file_searches": "storage_searches",
 }
 
 
@@ -114,7 +126,7 @@ def test_a_cost_equals_the_lists_to_the_pico_dollar(provider: str, model: str, s
 
 
 def test_the_table_is_as_long_as_promised() -> None:
-    assert (len(MODELS) >= 40, len(SHAPES) >= 8) == (True, True)
+    assert (len(MODELS) >= 40, len(SHAPES) >= 11) == (True, True)
 
 
 @pytest.mark.parametrize(

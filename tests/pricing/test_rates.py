@@ -63,6 +63,7 @@ def requests(draw: st.DrawFn) -> dict[str, int]:
         "cache_write_tokens": write,
         "cache_write_1h_tokens": draw(st.just(0) | st.integers(0, write)),
         "reasoning_tokens": draw(st.just(0) | st.integers(0, completion)),
+        **draw(st.just({}) | st.fixed_dictionaries({"web_searches": st.integers(0, 9), "file_searches": st.just(2)})),
     }
 
 

@@ -93,6 +93,39 @@ def test_one_count_said_at_two_places_is_one_and_a_contradiction_is_noted() -> N
     assert "web_searches is" in (usage_from(other).details or {})["inconsistent"][0]
 
 
+def test_what_a_reply_counts_beside_its_usage_is_kept_with_it_and_flagged_where_nobody_knows_it() -> None:
+    tools = {"web_search": {"num_requests": 1}, "image_gen": {"output_tokens": 1000, "total_tokens": 1000}}
+
+    usage = usage_from({"usage": PLAIN, "tool_usage": tools})
+
+    assert (usage.tool_uses, usage.details) == ({"web_searches": 1}, {**PLAIN, "tool_usage": tools})
+    assert (usage.unread_keys, usage.partially_priced) == (("tool_usage.image_gen.output_tokens",), True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "uses"),
+    [
+        (
+            {**PLAIN, "raw": {"billedToolCalls": [{"tool": "GOOGLE_MAPS", "successfulToolCallCount": 2}]}},
+            "map_searches",
+        ),
+        ({"usage": PLAIN, "steps": [{"content": [{"type": "web_search_call"}] * 2}, {}]}, "web_searches"),
+        ({**PLAIN, "gen_ai.usage.details.web_fetch_requests": 2}, "web_fetches"),
+        ({**PLAIN, "serverToolUse": {"codeExecutionRequests": 2}}, "code_executions"),
+        ({**PLAIN, "tool_calls_details": {"sandbox": {"invocation": 1}, "code_interpreter": 1}}, "code_executions"),
+        ({**PLAIN, "grounding_tool_count": {"retrieval": 2}}, "file_searches"),
+        ({**PLAIN, "server_side_tools_used": ["SERVER_SIDE_TOOL_X_SEARCH", 2]}, "social_searches"),
+        ({**PLAIN, "x_tools": {"web_search": {"count": 2}}}, "web_searches"),
+        ({"usage": PLAIN, "tools": 3, "server_side_tool_usage": {"SERVER_SIDE_TOOL_WEB_SEARCH": 2}}, "web_searches"),
+        ({"usage": PLAIN, "content": [{"type": "server_tool_use", "name": "web_fetch"}] * 2}, "web_fetches"),
+    ],
+)
+def test_relatives_of_the_rows_are_counted(reply: dict[str, Any], uses: str) -> None:
+    usage = usage_from(reply)
+
+    assert (usage.tool_uses, usage.unread_keys) == ({uses: 2}, ())
+
+
 def test_a_stream_brings_its_fees_once() -> None:
     chunks = [
         {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from a2a_session_manager import InvalidEvent, TokenUsage
 from a2a_session_manager.usage.provider_usage import usage_from
 from tests.draws import few
+from tests.usage.fee_rows import FEE_ROWS
 from tests.usage.provider_rows import ROWS
 
 PLAIN = {"prompt_tokens": 10, "completion_tokens": 5}
@@ -27,6 +28,13 @@ LARGE = 10**9
         ({"server_tool_use": {"moon_search_requests": 2}}, ("server_tool_use.moon_search_requests",)),
         ({"parts": [{"moon": 1}, {"moon": 2}, {"sun": 3}]}, ("parts[].moon", "parts[].sun")),
         ({"moons": [1, 2]}, ("moons[]",)),
+        ({"connectors": {"web_search": 1, "moon_search": 2}}, ("connectors.moon_search",)),
+        ({"tool_calls_details": {"moon": {"invocation": 2}}}, ("tool_calls_details.moon.invocation",)),
+        ({"billedToolCalls": [{"tool": "x", "failed": 2}]}, ("billedToolCalls[].failed",)),
+        (
+            {"server_side_tool_usage_details": {"x_posts_fetched": 9}},
+            ("server_side_tool_usage_details.x_posts_fetched",),
+        ),
         ({"moon_tokens": "12"}, ("moon_tokens",)),
         ({"moon_tokens": 0.5}, ("moon_tokens",)),
         ({"promptTokens": 11}, ("promptTokens",)),
@@ -67,8 +75,11 @@ def test_two_names_of_one_count_that_differ_are_noted_and_a_0_wipes_out_nothing(
 
 
 # A mapping of a TokenUsage's own fields may have details of the caller's.
-NAMES = sorted(({name for row in ROWS for name in row.usage} | {"moon_tokens", "sun"}) - {"details"})
-INNER = sorted({name for row in ROWS for part in row.usage.values() if isinstance(part, dict) for name in part})
+WITH_FEES: list[dict[str, Any]] = [row.reply["usage"] for row in FEE_ROWS if "usage" in row.reply]
+WITH_FEES += [row.reply["usageMetadata"] for row in FEE_ROWS if "usageMetadata" in row.reply]
+KNOWN_USAGES = [row.usage for row in ROWS] + WITH_FEES
+NAMES = sorted(({name for usage in KNOWN_USAGES for name in usage} | {"moon_tokens", "sun"}) - {"details"})
+INNER = sorted({name for usage in KNOWN_USAGES for part in usage.values() if isinstance(part, dict) for name in part})
 COUNTS = st.integers(0, 50)
 USAGES = st.dictionaries(
     st.sampled_from(NAMES),
@@ -96,8 +107,10 @@ KNOWN = {
     "invocationLatency",
     "llm.usage.total_tokens",
     "load_duration",
+    "mcp_calls",  # not paid by use
     "noCache",
     "noCacheTokens",
+    "num_sources_used",  # not paid where the searches are
     "per_turn_token",
     "priority",
     "prompt_cache_miss_tokens",
@@ -120,7 +133,7 @@ KNOWN = {
 }
 
 
-@given(st.sampled_from([row.usage for row in ROWS]) | USAGES, USAGES)
+@given(st.sampled_from(KNOWN_USAGES) | USAGES, USAGES)
 @settings(deadline=None, max_examples=few(100, of=1_000))
 def test_no_number_is_left_out_in_silence(base: dict[str, Any], more: dict[str, Any]) -> None:
     given_usage = {**base, **more}
@@ -174,7 +187,12 @@ def is_said_elsewhere(place: tuple[Any, ...], usage: dict[str, Any]) -> bool:
     """Tell whether a number is none of this usage: another attribute of a span, or what Cohere saw beside its bill."""
     if place[0] == "details" and place[-1] in ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens"):
         return True
-    if "raw" in place:
+    if "raw" in place or "cost" in str(place[-1]):
         return True
     is_span = any(str(name).startswith(("gen_ai.", "llm.")) for name in usage)
-    return str(place[-1]) in KNOWN or is_span or place[0] in ("tokens", "billed_units") or (place[-1] == "tokenCount")
+    return (
+        str(place[-1]) in KNOWN
+        or is_span
+        or place[0] in ("tokens", "billed_units")
+        or place[-1] in ("tokenCount", "tokens")
+    )

@@ -39,8 +39,13 @@ class EventsPage(NamedTuple):
 class MessageReader(Protocol):
     """A store that can read messages without their events, as prompts need them. From other stores, events are read."""
 
-    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
         """Return the messages of the newest `last` visible events, oldest first; None returns all, 0 none.
+
+        With `compacted`, what the compaction in force covers is not among them; what stands before that and is not
+        covered, and the summaries, always are.
 
         The caller may change the messages, but not their metadata, which several may share. Raises SessionNotFound,
         CorruptSession for a damaged event, as `events` does, and StoreUnavailable.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.active.titles import TitleBy
+from a2a_session_manager.context.compaction_policy import CompactionPolicy
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.messages import ChatMessage, chat_messages, event_from_message
 from a2a_session_manager.context.repair import OpenToolCall
+from a2a_session_manager.context.summaries import Summarizer, Summary
 from a2a_session_manager.context.view import MessageView, PrefixCheck
 from a2a_session_manager.context.window import MessageWindow
 from a2a_session_manager.exceptions import (
@@ -78,6 +80,7 @@ __all__ = [
     "BudgetExceeded",
     "ChatMessage",
     "CommitResult",
+    "CompactionPolicy",
     "CorruptSession",
     "EventSource",
     "EventType",
@@ -120,6 +123,8 @@ __all__ = [
     "StoreLimits",
     "StoreStatistics",
     "StoreUnavailable",
+    "Summarizer",
+    "Summary",
     "TiktokenCounter",
     "TitleBy",
     "TokenCount",

@@ -15,7 +15,7 @@ import aiofiles.os
 
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import following, large_commits, scenarios, spending
+from benchmarks import compacting, following, large_commits, scenarios, spending
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -208,6 +208,8 @@ CASES = [
         for size, message in chat_messages().items()
     ),
     Case("file/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
+    Case("file/prompt/compacted", at_most(1.5), partial(_on_store, compacting.prompt_against_tail)),
+    Case("file/append/compacted", at_most(1.05), partial(_on_store, compacting.commit_against_plain)),
     Case("file/append/by length", at_most(1.2), partial(_on_store, _watched(scenarios.append_by_length))),
     Case("file/append again/by length", at_most(1.2), partial(_on_store, _watched(scenarios.repeat_by_length))),
     Case("file/tail/by length", at_most(1.2), partial(_on_store, _watched(scenarios.tail_by_length))),

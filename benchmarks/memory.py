@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
-from benchmarks import scenarios, spending
+from benchmarks import compacting, scenarios, spending
 from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
@@ -27,6 +27,8 @@ CASES = [
         for size, message in chat_messages().items()
     ),
     Case("memory/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
+    Case("memory/prompt/compacted", at_most(1.5), partial(_on_store, compacting.prompt_against_tail)),
+    Case("memory/append/compacted", at_most(1.05), partial(_on_store, compacting.commit_against_plain)),
     Case("memory/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
     Case("memory/append again/by length", None, partial(_on_store, scenarios.repeat_by_length)),
     Case("memory/pop/by length", None, partial(_on_store, scenarios.pop_by_length)),

@@ -26,7 +26,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall
-from benchmarks import scenarios, spending
+from benchmarks import compacting, scenarios, spending
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -433,6 +433,8 @@ def _cases() -> list[Case]:
         Case("redis/create", None, partial(_alone, create_against_rpush)),
         Case("redis/append/priced", at_most(1.3), partial(_alone, priced_against_plain)),
         Case("redis/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
+        Case("redis/prompt/compacted", at_most(1.5), partial(_on_store, compacting.prompt_against_tail)),
+        Case("redis/append/compacted", at_most(1.05), partial(_on_store, compacting.commit_against_plain)),
         Case("redis/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
         Case("redis/append again/by length", at_most(1.2), partial(_on_store, scenarios.repeat_by_length)),
         Case("redis/bytes sent/by length", at_most(1.02), partial(_alone, bytes_by_length)),

@@ -154,7 +154,7 @@ async def append_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched:
         taken = sizes.turns + 1 + (lateness_turns(sizes.turns) if is_watched else 0)
         # A whole sample in one session: a store that keeps files open must not open one every few events.
         places = await _places(store, length, sizes.operations * taken, each=max(length, sizes.operations))
-        samples[f"at {length:,}"] = _repeated(append, places, sizes.operations)
+        samples[f"at {length:,}"] = repeated(append, places, sizes.operations)
     return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
@@ -169,7 +169,7 @@ async def repeat_by_length(store: BaseSessionStore, sizes: Sizes, *, is_watched:
     for length in _ends(sizes):
         session_id = await grown(store, length)
         first[session_id] = (await store.events(session_id, limit=1))[0]
-        samples[f"at {length:,}"] = _repeated(repeat, _forever(session_id), sizes.operations)
+        samples[f"at {length:,}"] = repeated(repeat, _forever(session_id), sizes.operations)
     return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
@@ -190,7 +190,7 @@ async def _tail_at(store: BaseSessionStore, sizes: Sizes, *lengths: int, is_watc
     samples = {}
     for length in lengths:
         places = _forever(await grown(store, length))
-        samples[f"at {length:,}"] = _repeated(tail, places, max(sizes.operations // 5, 1))
+        samples[f"at {length:,}"] = repeated(tail, places, max(sizes.operations // 5, 1))
     return await compared(samples, turns=sizes.turns, is_watched=is_watched)
 
 
@@ -362,7 +362,7 @@ async def _repeat(append: Append, place: int, times: int) -> None:
         await append(place)
 
 
-def _repeated(operation: Operation, places: Iterator[str], count: int) -> Sample:
+def repeated(operation: Operation, places: Iterator[str], count: int) -> Sample:
     async def sample() -> float:
         session_ids = [next(places) for _ in range(count)]
         start = time.perf_counter()

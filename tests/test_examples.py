@@ -84,6 +84,17 @@ ESSENTIAL_LINES = {
         "system for Anthropic: You plan trips.",
         '   {"role": "model", "parts": [{"text": "Take a coat, for both of you."}]}',
     ],
+    "long_conversation": [
+        "day 7: 14 messages, 276 tokens",
+        "day 8: 16 messages, 318 tokens -> 6 messages",
+        "day 9: 7 messages, 151 tokens",
+        "said meanwhile: And bring my dog!",
+        "begins with what was there before: compaction",
+        "stands for: 24 messages, the first is 'What shall we do on day 1?'",
+        "in the log: 26 messages, in the prompt: 3",
+        "undone: True",
+        "spent: 14 requests, summaries included",
+    ],
     "openai_agents_session": [
         "Take a coat.",
         "unanswered: ['Where was that?']",

@@ -54,24 +54,32 @@ class ActiveLog:
         model: str | None = None,
         counter: TokenCounter | None = None,
         format: MessageFormat | None = None,
+        compacted: bool = True,
     ) -> MessageWindow:
         """Return the newest part of the conversation that takes at most `max_tokens` of a prompt for `model`.
 
-        The system messages at the start stay. To them come whole turns, from the newest to the first that does not fit:
-        what the user says, with all that follows to where the user speaks again. Of a turn that alone takes more, what
-        is asked stays, with the newest exchanges that fit. The definitions of tools are not counted.
+        The system messages at the start stay, and the summary of a compaction. To them come whole turns, from the
+        newest to the first that does not fit: what the user says, with all that follows to where the user speaks again.
+        Of a turn that alone takes more, what is asked stays, with the newest exchanges that fit. The definitions of
+        tools are not counted.
 
         Args:
             max_tokens: None returns the whole conversation.
             model: the model's name, which decides about the tokenizer. Without it, the count is an estimate.
             counter: counts the tokens in place of the library's own TiktokenCounter; see MediaTokens for pictures and
                 other media.
-            format: see ActiveSession.messages.
+            format, compacted: see ActiveSession.messages.
 
         Raises InvalidSessionOperation when the system messages, what the user asks and the newest exchange take more.
         """
         return await message_window(
-            self._store, self.session, max_tokens=max_tokens, model=model, counter=counter, format=format
+            self._store,
+            self.session,
+            max_tokens=max_tokens,
+            model=model,
+            counter=counter,
+            format=format,
+            compacted=compacted,
         )
 
     async def context_size(self) -> int | None:

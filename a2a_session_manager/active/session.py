@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from a2a_session_manager.active.conversation import ActiveConversation
 from a2a_session_manager.active.log import ActiveLog
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.context.conversion import MessageFormat
-from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.reading import conversation
-from a2a_session_manager.context.repair import OpenToolCall, findings_of, open_calls_of, repaired
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import new_id, shown
@@ -32,7 +31,7 @@ from a2a_session_manager.protocols import SessionStore
 _Stage = Literal["new", "entering", "open", "left"]
 
 
-class ActiveSession(ActiveLog):
+class ActiveSession(ActiveConversation):
     """An open session, which `SessionManager.open` or `child` gives; its verbs read from the store and write to it.
 
     `session` is the plain data: the head, and the events that were loaded or written through this object. Every verb
@@ -40,54 +39,6 @@ class ActiveSession(ActiveLog):
     always safe. Every verb raises SessionNotFound when the session has been deleted meanwhile, and what SessionStore
     says of all its verbs.
     """
-
-    async def messages(
-        self,
-        *,
-        max_tokens: int | None = None,
-        model: str | None = None,
-        format: MessageFormat | None = None,
-        repair: bool = True,
-    ) -> MessageView:
-        """Return the visible conversation as messages that a model may be given, oldest first.
-
-        Each call has its results right behind it, a call without a result one that says so, and empty or repeated
-        messages are left out; the view's `report` says what was done. The log stays as it is.
-
-        Args:
-            max_tokens: return only the newest part, which takes at most so many tokens; see `window`, which also says
-                how many were left out.
-            model: the name of the model whose tokens are counted.
-            format: "openai", "anthropic", "gemini" or "responses" converts what is stored in another shape, and reports
-                what the format cannot hold. None returns messages as they were given.
-            repair: False returns the log as it is, in its order; it cannot be cut to a budget.
-
-        Raises InvalidSessionOperation for an unknown format, and when the budget is smaller than what has to be in it.
-        """
-        if max_tokens is None:
-            return await conversation(self._store, self.session, format=format, repair=repair)
-        if not repair:
-            raise InvalidSessionOperation("repair=False is the whole log: leave out max_tokens, or repair=False")
-        return (await self.window(max_tokens=max_tokens, model=model, format=format)).messages
-
-    async def open_calls(self) -> list[OpenToolCall]:
-        """Return the tool calls that have no result yet, in the order in which they were made."""
-        return await open_calls_of(self._store, self.session)
-
-    async def check(self) -> list[Finding]:
-        """Return what a model would not be given as it is stored, and more that is not as it looks; see the README.
-
-        That is: runs that have not ended, and responses whose usage came several times, and was counted once.
-        Nothing is written. An empty list says that the conversation is sound.
-        """
-        return await findings_of(self._store, self.session.id)
-
-    async def repair(self) -> list[SessionEvent[Any]]:
-        """Append a result that says "interrupted" to each open call, as views show it, and return these events.
-
-        A result that comes later takes its place in views. Doing it twice changes nothing.
-        """
-        return await repaired(self._writable, self.session)
 
     async def usage(self, *, tree: bool = False) -> TokenSummary:
         """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it.

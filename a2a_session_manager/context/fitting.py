@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -29,12 +29,20 @@ class Fit(NamedTuple):
     lacking: str | None = None
 
 
-def fitted(found: Arranged, max_tokens: int | None, counter: PromptCounter, *, has_earlier: bool) -> Fit:
+def fitted(
+    found: Arranged,
+    max_tokens: int | None,
+    counter: PromptCounter,
+    *,
+    has_earlier: bool,
+    front: Collection[int] = (),
+) -> Fit:
     """Return what of `found` fits into `max_tokens`, None for all of it.
 
-    With `has_earlier`, there are earlier messages between the instructions at the start and the others.
+    With `has_earlier`, there are earlier messages between what is at the start and the others. That is the
+    instructions, and the messages of the events whose seqs are in `front`, as those of a summary.
     """
-    return _Fitting(found, max_tokens, counter, has_earlier).done()
+    return _Fitting(found, max_tokens, counter, has_earlier, front).done()
 
 
 def begins_turn(found: Arranged, unit: Unit) -> bool:
@@ -49,8 +57,16 @@ def begins_turn(found: Arranged, unit: Unit) -> bool:
 
 
 class _Fitting:
-    def __init__(self, found: Arranged, max_tokens: int | None, counter: PromptCounter, has_earlier: bool) -> None:
+    def __init__(
+        self,
+        found: Arranged,
+        max_tokens: int | None,
+        counter: PromptCounter,
+        has_earlier: bool,
+        front: Collection[int],
+    ) -> None:
         self._found = found
+        self._front = front
         self._max_tokens = max_tokens
         self._counter = counter
         self._has_earlier = has_earlier
@@ -80,9 +96,8 @@ class _Fitting:
         return self._fit(head, units[end:], is_full=is_full, lacking=lacking)
 
     def _head(self, units: list[Unit]) -> list[Unit]:
-        found = self._found
         end = 0
-        while end < len(units) and role_of(found.messages[units[end][0]]) == "system":
+        while end < len(units) and self._is_at_front(units[end][0]):
             end += 1
         return units[:end]
 
@@ -92,6 +107,9 @@ class _Fitting:
         if self._has_earlier or starts[:1] == [first] or first == len(units):
             return starts
         return [first, *starts]  # what was said before the user spoke for the first time
+
+    def _is_at_front(self, index: int) -> bool:
+        return self._found.seqs[index] in self._front or role_of(self._found.messages[index]) == "system"
 
     def _fit_part(self, start: int, end: int) -> bool:
         """Take messages that stand side by side, if they fit."""

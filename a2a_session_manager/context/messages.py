@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.models.compaction import compaction_in
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
@@ -21,8 +22,9 @@ ChatMessage = dict[str, Any]
 
 _SOURCES: Final[Mapping[Role, EventSource]] = {"user": EventSource.USER, "assistant": EventSource.LLM}
 _ROLES: Final = {EventSource.USER: "user", EventSource.LLM: "assistant", EventSource.SYSTEM: "system"}
-_SPOKEN: Final = frozenset({EventType.MESSAGE, EventType.SUMMARY, EventType.TOOL_CALL, EventType.TOOL_RESULT})
-_SPOKEN_BY_IDENTITY: Final = frozenset(map(id, _SPOKEN))
+_SAID: Final = frozenset({EventType.MESSAGE, EventType.TOOL_CALL, EventType.TOOL_RESULT})
+_SAID_BY_IDENTITY: Final = frozenset(map(id, _SAID))
+_SPOKEN: Final = _SAID | {EventType.SUMMARY}
 
 
 def event_from_message(message: Mapping[str, Any], **fields: Any) -> SessionEvent[Any]:
@@ -55,7 +57,7 @@ def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[Ch
 def are_chat_messages(columns: MessageColumns) -> bool:
     """Tell whether all events hold a message with a role, which is sent as it is; without a look at each event."""
     # By identity: the hash of an enum's member takes longer than all the rest.
-    if not (set(map(type, columns.messages)) <= {dict} and set(map(id, columns.types)) <= _SPOKEN_BY_IDENTITY):
+    if not (set(map(type, columns.messages)) <= {dict} and set(map(id, columns.types)) <= _SAID_BY_IDENTITY):
         return False
     return {type(message.get("role")) for message in columns.messages} <= {str}
 
@@ -63,10 +65,13 @@ def are_chat_messages(columns: MessageColumns) -> bool:
 def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage | None:
     """Return the chat message of an event, or None for a reference, a bridge, an own type, or no payload.
 
-    Plain text speaks with the role of its source, but for what tools and summaries say; other JSON goes in as text.
+    A compaction is none either: it is shown in the place of what it stands for, or not at all. Plain text speaks with
+    the role of its source, but for what tools and summaries say; other JSON goes in as text.
     """
     message = event.message
     if message is None or event.type not in _SPOKEN:
+        return None
+    if event.type is EventType.SUMMARY and compaction_in(event.type, event.metadata) is not None:
         return None
     if isinstance(message, dict) and (isinstance(message.get("role"), str) or shape_of(message) is not None):
         return message

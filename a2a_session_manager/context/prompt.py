@@ -13,7 +13,9 @@ from a2a_session_manager.context.matching import Said
 from a2a_session_manager.context.messages import are_chat_messages, message_from_event
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import MessageColumns
+from a2a_session_manager.shapes.normal_form import text_of
 from a2a_session_manager.shapes.recognition import read_message
+from a2a_session_manager.shapes.shape import Shape
 
 
 def said_in(events: MessageColumns) -> Said:
@@ -34,21 +36,28 @@ def prompt_at_once(events: MessageColumns) -> Arranged | None:
     return arranged_at_once(_said_as_it_is(events)) if are_chat_messages(events) else None
 
 
-def prompt_of(said: Said, format: str | None, *, repair: bool = True, has_earlier: bool = False) -> Arranged:
+def prompt_of(
+    said: Said, format: str | None, *, repair: bool = True, has_earlier: bool = False, summary: int | None = None
+) -> Arranged:
     """Return messages in `format`, None for as they are stored; without `repair`, in the order of the log.
 
-    With `has_earlier`, they are the newest ones only.
+    With `has_earlier`, they are the newest ones only. `summary` is the seq of the messages that stand for what a
+    compaction covers, and that are never left out.
     """
+    if summary is not None and format is not None:
+        said = _with_readable_summary(said, summary, shape_of_format(format))
     found = arranged(said, format=format, has_earlier=has_earlier) if repair else _as_stored(said)
     if format is None:
         return found
     shape = shape_of_format(format)
     if repair and shape.begins_with_user and not has_earlier:
-        found = _without_opening(found)
+        found = _without_opening(found, summary)
     return converted(found, shape)
 
 
-def view_of(found: Arranged, format: str | None, session_id: str, *, is_cut: bool = False) -> MessageView:
+def view_of(
+    found: Arranged, format: str | None, session_id: str, *, is_cut: bool = False, compaction: int | None = None
+) -> MessageView:
     """Return arranged messages as a caller gets them."""
     return MessageView(
         found.messages,
@@ -60,6 +69,7 @@ def view_of(found: Arranged, format: str | None, session_id: str, *, is_cut: boo
         unfinished=_in_units(found, found.unfinished),
         log_seqs=found.log_seqs,
         is_cut=is_cut,
+        compaction=compaction,
     )
 
 
@@ -76,12 +86,22 @@ def _in_units(found: Arranged, numbers: set[int]) -> frozenset[int]:
     return frozenset(index for number in numbers for index in range(*units[number]))
 
 
-def _without_opening(found: Arranged) -> Arranged:
-    """Leave out what is said before the user speaks for the first time, but not what the system says."""
+def _with_readable_summary(said: Said, summary: int, shape: Shape) -> Said:
+    """Let what a summary's provider has made for itself speak as the user, as far as another format can read it."""
+    messages = list(said.messages)
+    for at in (at for at, seq in enumerate(said.seqs) if seq == summary):
+        read = read_message(messages[at])
+        if read.role == "assistant" and read.shape != shape.name and (text := text_of(read.parts)):
+            messages[at] = {"role": "user", "content": text}
+    return said._replace(messages=messages)
+
+
+def _without_opening(found: Arranged, summary: int | None) -> Arranged:
+    """Leave out what is said before the user speaks for the first time, but not what the system says, nor a summary."""
     kept: list[tuple[int, int]] = []
     opening: list[int] = []
     for unit in found.units():
-        if read_message(found.messages[unit[0]]).role == "system":
+        if found.seqs[unit[0]] == summary or read_message(found.messages[unit[0]]).role == "system":
             kept.append(unit)
         elif begins_turn(found, unit):
             kept.append((unit[0], len(found.messages)))

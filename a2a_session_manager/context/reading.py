@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any, Final, TypeGuard, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.context.compacted import compacted_tail, placed
 from a2a_session_manager.context.conversion import shape_of_format
 from a2a_session_manager.context.prompt import prompt_at_once, prompt_of, said_in, view_of
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
+from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import MessageReader, SessionStore
 
@@ -23,31 +25,54 @@ _IN_PLACE_AT_ONCE: Final = 2_000
 _FIRST_MESSAGES: Final = 2
 
 
-async def newest_messages(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> MessageTail:
-    """Return the newest `last` visible messages of a session, None for all. Raises SessionNotFound."""
+async def newest_messages(
+    store: SessionStore, session: Session[Any] | str, *, last: int | None, compacted: bool = False
+) -> MessageTail:
+    """Return the newest `last` visible messages of a session, None for all, as MessageReader does.
+
+    Raises SessionNotFound.
+    """
     if _reads_messages(store):
-        return await store.read_messages(session, last=last)
+        if not compacted:
+            return await store.read_messages(session, last=last)
+        return await store.read_messages(session, last=last, compacted=True)
     found = await newest(store, session, last=last)
-    return MessageTail(MessageColumns.of(map(message_of, found.events)), found.earlier_events)
+    messages = MessageColumns.of(map(message_of, found.events))
+    if not compacted or EventType.SUMMARY not in messages.types:
+        return MessageTail(messages, found.earlier_events)
+    if found.earlier_events:
+        found = await newest(store, session, last=None)
+        messages = MessageColumns.of(map(message_of, found.events))
+    return compacted_tail(messages, found.creation_id)
 
 
 async def conversation(
-    store: SessionStore, session: Session[Any], *, format: str | None, repair: bool = True, run_id: str | None = None
+    store: SessionStore,
+    session: Session[Any],
+    *,
+    format: str | None,
+    repair: bool = True,
+    compacted: bool = True,
+    run_id: str | None = None,
 ) -> MessageView:
     """Return the whole visible conversation, with `run_id` that of one run alone; see ActiveSession.messages.
 
-    Raises SessionNotFound, InvalidSessionOperation for an unknown format.
+    What is one run's, and the log as it is, come without summaries of what they stand for. Raises SessionNotFound,
+    InvalidSessionOperation for an unknown format.
     """
     if format is not None:
         shape_of_format(format)
-    events = (await newest_messages(store, session, last=None)).messages
+    is_compacted = compacted and repair and run_id is None
+    tail = await newest_messages(store, session, last=None, compacted=is_compacted)
+    events = placed(tail) if repair else tail.messages
     if run_id is not None:
         events = events.where([each == run_id for each in events.task_ids])
     if repair and format is None and _MESSAGES_AT_ONCE < len(events) <= _IN_PLACE_AT_ONCE:
         found = prompt_at_once(events)
         if found is not None:
-            return view_of(found, format, session.id)
-    return await worked(partial(_view, session_id=session.id, format=format, repair=repair), events)
+            return view_of(found, format, session.id, compaction=tail.compaction)
+    view = partial(_view, session_id=session.id, format=format, repair=repair, compaction=tail.compaction)
+    return await worked(view, events)
 
 
 async def worked(work: Callable[[MessageColumns], T], events: MessageColumns) -> T:
@@ -61,8 +86,11 @@ async def first_messages(store: SessionStore, session: Session[Any] | str, *, af
     return [message_of(event) for event in events]
 
 
-def _view(events: MessageColumns, *, session_id: str, format: str | None, repair: bool) -> MessageView:
-    return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)
+def _view(
+    events: MessageColumns, *, session_id: str, format: str | None, repair: bool, compaction: int | None
+) -> MessageView:
+    found = prompt_of(said_in(events), format, repair=repair, summary=compaction)
+    return view_of(found, format, session_id, compaction=compaction)
 
 
 def _reads_messages(store: SessionStore) -> TypeGuard[MessageReader]:

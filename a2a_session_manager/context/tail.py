@@ -6,7 +6,7 @@ from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.token_usage import tells_context
+from a2a_session_manager.models.session_event import decides_context
 from a2a_session_manager.protocols import SessionStore
 
 _FIRST_LOOK = 20
@@ -25,11 +25,11 @@ async def newest(store: SessionStore, session: Session[Any] | str, *, last: int 
 
 
 async def context_size(store: SessionStore, session: Session[Any] | str) -> int | None:
-    """Return `Session.context_size` as it is in the store: one read, unless the newest events are without a usage."""
+    """Return `Session.context_size` as it is in the store: one read, unless the newest events tell nothing of it."""
     last = _FIRST_LOOK
     while True:
         found = await newest(store, session, last=last)
-        is_told = any(tells_context(event.token_usage) for event in found.events)
+        is_told = any(map(decides_context, found.events))
         if is_told or not found.earlier_events or not found.token_summary.total.requests:
             return found.context_size
         last *= 2

@@ -22,9 +22,9 @@ class PrefixCheck(NamedTuple):
 
     Args:
         change: why it does not: events were hidden ("retraction"), or came back ("restoration"), a summary took the
-            place of messages ("compaction"), a call that was open has its result, or its answer went
-            on ("answer"), more was said that belongs into the last message ("continuation"), the two were cut to a
-            budget ("budget"), are in different formats ("format"), or of different sessions ("session").
+            place of messages, or left it to them again ("compaction"), a call that was open has its result, or its
+            answer went on ("answer"), more was said that belongs into the last message ("continuation"), the two were
+            cut to a budget ("budget"), are in different formats ("format"), or of different sessions ("session").
         at: the index of the first message that differs; None for what the system says, or for all.
         seq: of that message's event.
     """
@@ -49,9 +49,20 @@ class MessageView(list[Any]):
         session_id: the session that the messages are of.
         seqs: for each message, the seq of the event that it comes from. A result that stands for a missing one has
             that of its call.
+        compaction: the seq of the event whose summary stands for what is not among the messages; None for none.
     """
 
-    __slots__ = ("_is_cut", "_log_seqs", "_unfinished", "format", "report", "seqs", "session_id", "system")
+    __slots__ = (
+        "_is_cut",
+        "_log_seqs",
+        "_unfinished",
+        "compaction",
+        "format",
+        "report",
+        "seqs",
+        "session_id",
+        "system",
+    )
 
     def __init__(
         self,
@@ -65,6 +76,7 @@ class MessageView(list[Any]):
         unfinished: frozenset[int] = frozenset(),
         log_seqs: Sequence[int] = (),
         is_cut: bool = False,
+        compaction: int | None = None,
     ) -> None:
         super().__init__(messages)
         self.system = system
@@ -72,6 +84,7 @@ class MessageView(list[Any]):
         self.format = format
         self.session_id = session_id
         self.seqs = tuple(seqs)
+        self.compaction = compaction
         self._unfinished = unfinished
         self._log_seqs = log_seqs
         self._is_cut = is_cut
@@ -102,6 +115,8 @@ class MessageView(list[Any]):
     def _change(self, previous: MessageView, index: int | None) -> PrefixChange:
         if self._is_cut or previous._is_cut:
             return "budget"
+        if self.compaction != previous.compaction:
+            return "compaction"
         mine, theirs = set(self._log_seqs), set(previous._log_seqs)
         if not theirs <= mine:
             return "retraction"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
+from a2a_session_manager.context.compacted import placed
 from a2a_session_manager.context.conversion import shape_of_format
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import Fit, fitted
@@ -64,18 +64,25 @@ async def message_window(
     model: str | None = None,
     counter: TokenCounter | None = None,
     format: str | None = None,
+    compacted: bool = True,
 ) -> MessageWindow:
     """Return the window of a session; see ActiveSession.window. It reads from the end, no further than it needs."""
     _check(max_tokens, format)
     head: MessageColumns | None = None
     last = _MOST if max_tokens is None else max(_FEWEST, min(max_tokens // _TOKENS_AN_EVENT, _MOST))
     while True:
-        found = await newest_messages(store, session, last=last)
+        found = await newest_messages(store, session, last=last, compacted=compacted)
+        found = found._replace(messages=placed(found))
         has_earlier = bool(found.earlier_events)
-        if head is None or not has_earlier:
-            head = await _head(store, session) if has_earlier else _instructions(found.messages)
-        events = _joined(head, found.messages, has_earlier=has_earlier)
-        work = partial(_fitted, events, format, max_tokens, has_earlier=has_earlier)
+        if found.compaction is not None:
+            head = _front(found)
+        elif head is None or not has_earlier:
+            head = await _head(store, session) if has_earlier else _front(found)
+        events = _joined(head, found, has_earlier=has_earlier)
+        front = {*found.summaries, *head.seqs}
+        work = partial(
+            _fitted, events, format, max_tokens, has_earlier=has_earlier, front=front, summary=found.compaction
+        )
         fit = await counting(work, model or "", counter=counter)
         if (fit.is_full and fit.is_sure) or not has_earlier:
             return _window(session.id, format, found, head, fit)
@@ -83,27 +90,34 @@ async def message_window(
 
 
 def _fitted(
-    events: MessageColumns, format: str | None, max_tokens: int | None, counter: PromptCounter, *, has_earlier: bool
+    events: MessageColumns,
+    format: str | None,
+    max_tokens: int | None,
+    counter: PromptCounter,
+    *,
+    has_earlier: bool,
+    front: Collection[int],
+    summary: int | None,
 ) -> Fit:
-    prompt = prompt_of(said_in(events), format, has_earlier=has_earlier)
-    return fitted(prompt, max_tokens, counter, has_earlier=has_earlier)
+    prompt = prompt_of(said_in(events), format, has_earlier=has_earlier, summary=summary)
+    return fitted(prompt, max_tokens, counter, has_earlier=has_earlier, front=front)
 
 
 def _window(session_id: str, format: str | None, found: MessageTail, head: MessageColumns, fit: Fit) -> MessageWindow:
     if fit.lacking is not None:
         raise InvalidSessionOperation(f"session {session_id!r}: {fit.lacking}", session_id=session_id)
-    view = view_of(fit.found, format, session_id, is_cut=fit.is_full)
+    view = view_of(fit.found, format, session_id, is_cut=fit.is_full, compaction=found.compaction)
     return MessageWindow(view, fit.token_count, _left_out(found, head, fit.found.events()))
 
 
 def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
     """Return how many events are not in the window: all before it, and of those in its time those that were said."""
-    after = head.seqs[-1] if head else 0
     seqs = found.messages.seqs
-    tail = bisect_right(seqs, after)
+    tail = _shared(head, found.messages)
     first = next((index for index in range(tail, len(seqs)) if seqs[index] in kept), len(seqs))
-    missing = (found.messages[bisect_left(seqs, seq)] for seq in set(seqs[first:]) - kept)
-    said = sum(message_from_event(each) is not None for each in missing)
+    missing = set(seqs[first:]) - kept
+    others = (found.messages[index] for index in range(first, len(seqs)) if seqs[index] in missing) if missing else ()
+    said = sum(message_from_event(each) is not None for each in others)
     return found.earlier_events + first - len(head) + said
 
 
@@ -118,8 +132,14 @@ async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:
     return head
 
 
-def _instructions(messages: MessageColumns) -> MessageColumns:
-    return messages[: _end_of(messages, 0, _is_instruction)]
+def _front(found: MessageTail) -> MessageColumns:
+    """Return what stays at the start of what was read: instructions, summaries, and what a compaction leaves there."""
+    messages, summaries, covered = found.messages, found.summaries, found.covered
+
+    def stays(said: EventMessage) -> bool:
+        return said.seq in summaries or said.seq <= covered or _is_instruction(said)
+
+    return messages[: _end_of(messages, 0, stays)]
 
 
 def _is_instruction(said: EventMessage) -> bool:
@@ -127,19 +147,20 @@ def _is_instruction(said: EventMessage) -> bool:
     return message is not None and role_of(message) == "system"
 
 
-def _joined(head: MessageColumns, tail: MessageColumns, *, has_earlier: bool) -> MessageColumns:
-    """Return both, without what of `head` is in `tail` as well.
+def _joined(head: MessageColumns, found: MessageTail, *, has_earlier: bool) -> MessageColumns:
+    """Return both, without what of `head` was found as well.
 
-    With `has_earlier`, what the system says at the start of `tail` belongs to a turn that is not all here, and would
-    stand among the instructions.
+    With `has_earlier`, what the system says at the start of the others belongs to a turn that is not all here, and
+    would stand among the instructions; summaries do not.
     """
-    start = bisect_right(tail.seqs, head.seqs[-1]) if head else 0
-    if has_earlier:
-        start = _end_of(tail, start, _is_no_turn)
-    rest = tail[start:] if start else tail
-    if not head:
+    start = _shared(head, found.messages)
+    end = _end_of(found.messages, start, lambda said: said.seq in found.summaries) if has_earlier else start
+    begin = _end_of(found.messages, end, _is_no_turn) if has_earlier else end
+    rest = found.messages[begin:] if begin else found.messages
+    if not head and end == start:
         return rest
     events = head[:]
+    events.extend(found.messages[start:end])
     events.extend(rest)
     return events
 
@@ -149,6 +170,12 @@ def _end_of(messages: MessageColumns, start: int, is_such: Callable[[EventMessag
     while start < len(messages) and is_such(messages[start]):
         start += 1
     return start
+
+
+def _shared(head: MessageColumns, messages: MessageColumns) -> int:
+    """Return how many messages at the start are those of `head`."""
+    known = set(head.seqs)
+    return sum(1 for _ in takewhile(known.__contains__, messages.seqs))
 
 
 def _is_no_turn(said: EventMessage) -> bool:

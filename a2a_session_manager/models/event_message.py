@@ -84,10 +84,18 @@ class MessageColumns(Sequence[EventMessage]):
 
 
 class MessageTail(NamedTuple):
-    """A session's newest visible messages, oldest first; `earlier_events` counts the visible events before them."""
+    """A session's newest visible messages, oldest first; `earlier_events` counts the visible events before them.
+
+    Where they were read as a view shows them, `summaries` are the events of those summaries that are shown, by their
+    seq, each with the seq where it stands. `compaction` is the seq of the one that stands for what is not here, and
+    `covered` that of the last event which it may stand for; 0 for none.
+    """
 
     messages: MessageColumns
     earlier_events: int
+    summaries: Mapping[int, int] = {}
+    compaction: int | None = None
+    covered: int = 0
 
 
 def message_of(event: SessionEvent[Any]) -> EventMessage:

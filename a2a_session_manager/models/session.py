@@ -16,13 +16,13 @@ from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.checked import CheckedModel
 from a2a_session_manager.models.clock import moment
-from a2a_session_manager.models.session_event import MessageT, SessionEvent, spent_by
+from a2a_session_manager.models.compaction import compaction_in
+from a2a_session_manager.models.session_event import MessageT, SessionEvent, decides_context, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally, summed
-from a2a_session_manager.models.token_usage import tells_context
 
 # The name is that of 0.1.
 NO_RUN = "no_run"
@@ -127,10 +127,13 @@ class Session(CheckedModel, Generic[MessageT]):
         """The input and output tokens of the newest request among `events`, which is how full the model's context is.
 
         That is not what was spent, which is the sum of all requests. A usage without any tokens says nothing of it.
-        None when no event here has another one, and when the newest is a sum of several requests.
+        None when no event here has another one, when the newest is a sum of several requests, and when a compaction
+        comes after it: the next request will tell.
         """
-        usage = next((event.token_usage for event in reversed(self.events) if tells_context(event.token_usage)), None)
-        return None if usage is None else usage.context_size
+        event: SessionEvent[Any] | None = next(filter(decides_context, reversed(self.events)), None)
+        if event is None or event.token_usage is None or compaction_in(event.type, event.metadata) is not None:
+            return None
+        return event.token_usage.context_size
 
     @property
     def revision(self) -> int:

@@ -11,12 +11,13 @@ from typing_extensions import TypeVar
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import Identifier, new_id
 from a2a_session_manager.models.clock import utc_now
+from a2a_session_manager.models.compaction import compaction_in
 from a2a_session_manager.models.counted_response import AddedUsage, CountedResponse, counted_again
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import SharedFieldsSet, put_extra, put_fields_set, put_private
 from a2a_session_manager.models.token_summary import Spent
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import TokenUsage, tells_context
 from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
@@ -140,6 +141,14 @@ def _counted_once(usage: TokenUsage, response_id: str, counted: _Counted) -> Spe
         before = CountedResponse(before.model, before.counters())
     added, counted[response_id] = counted_again(before, usage.model, usage.counters())
     return AddedUsage(usage.model, added)
+
+
+def decides_context(event: SessionEvent[Any]) -> bool:
+    """Tell whether an event decides how full a model's context is: by its usage, or because it has emptied it.
+
+    What a compaction has used says nothing of what the next request will take.
+    """
+    return tells_context(event.token_usage) or compaction_in(event.type, event.metadata) is not None
 
 
 def with_seq(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage import compactions, ranges
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -116,14 +116,27 @@ class Backend(ABC):
         A backend that loads heads at a cost has a shorter way.
         """
         loaded = (await self.load([key], last=last, whole_head=False))[0]
+        return None if loaded is None else _tail_of(loaded)
+
+    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        """Return what a view is made of that is to hold the newest `last` events (None: all), as `read_tail` does.
+
+        `compactions.shown` says what that is. A backend that loads heads at a cost has a shorter way.
+        """
+        loaded = (await self.load([key], last=last, whole_head=False))[0]
         if loaded is None:
             return None
-        head = loaded.head
-        hidden = ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events
-        visible = head.last_seq - hidden
-        events = list(loaded.events)
+        if not (loaded.head.compactions or loaded.head.placed):
+            return _tail_of(loaded)
+        loaded = (await self.load([key], last=None, whole_head=False))[0]
+        if loaded is None:
+            return None
+        shown = compactions.shown(loaded.head, last)
+        events = [event for event in loaded.events if ranges.contains(shown.ranges, event.seq)]
         seqs, records = [event.seq for event in events], [event.data for event in events]
-        return LogTail(head.creation_id, seqs, records, visible - len(events))
+        return LogTail(
+            loaded.head.creation_id, seqs, records, shown.earlier_events, (), shown.summaries, shown.compaction
+        )
 
     @abstractmethod
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
@@ -168,3 +181,12 @@ class Backend(ABC):
 
 async def _nothing() -> int:
     return 0
+
+
+def _tail_of(loaded: LoadedSession) -> LogTail:
+    """Return the visible events that were loaded."""
+    head = loaded.head
+    hidden = ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events
+    events = list(loaded.events)
+    seqs, records = [event.seq for event in events], [event.data for event in events]
+    return LogTail(head.creation_id, seqs, records, head.last_seq - hidden - len(events), (), dict(head.placed))

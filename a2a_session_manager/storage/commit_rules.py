@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import hiding, ranges
+from a2a_session_manager.storage import compactions, hiding, ranges
 from a2a_session_manager.storage.counted_responses import FindCounted, counted_once, is_recounted
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.records import (
@@ -108,6 +108,8 @@ def decide(
         check_guard(head, commit.guard)
     if commit.runs:
         _check_runs(head, commit)
+    if commit.compactions:
+        compactions.check(head, commit)
     hidden = () if commit.retraction is None else hiding.newly_hidden(head, commit.retraction, find_seq)
     restored: tuple[Range, ...] = ()
     if commit.restoration is not None:
@@ -152,6 +154,8 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
         ranges.add(head.hidden, outcome.hidden)
     if outcome.restored:
         ranges.remove(head.hidden, outcome.restored)
+    if outcome.hidden or outcome.restored or commit.compactions:
+        compactions.apply(head, commit, outcome.hidden, outcome.restored)
     for event in outcome.fresh:
         if event.usage is not None:
             _count_usage(head, event)

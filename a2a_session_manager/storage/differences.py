@@ -21,6 +21,7 @@ from a2a_session_manager.storage.encoding import (
     EVENT_VALUES,
     NOTHING_KNOWN,
     check_commit,
+    encode_compactions,
     encode_events,
     encode_runs,
     encode_values,
@@ -79,6 +80,7 @@ async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLi
 
     commit = await inline_or_thread(encode_changes, limits, values_beside=EVENT_VALUES * len(events))
     commit.creation_id = known.creation_id
+    commit.compactions = encode_compactions(events, commit)
     check_commit(commit, limits)
     return None if commit.is_empty else Save(store, None, commit, events)
 

@@ -12,6 +12,8 @@ from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import Restoration, Retraction, SessionChange
 from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.models.compaction import compaction_in
+from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, TooHeavy
@@ -20,6 +22,7 @@ from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import encode_event
 from a2a_session_manager.storage.records import (
     EncodedCommit,
+    EncodedCompaction,
     EncodedEvent,
     EncodedRestoration,
     EncodedRetraction,
@@ -59,6 +62,7 @@ async def encode_commit(
             heavy = SizeCheck(limits.event_bytes)
             commit = await in_thread(_encoded, events, change, heavy, limits, written_at)
         commit.creation_id = target.creation_id
+        commit.compactions = encode_compactions(events, commit)
         if change is not None or expected_revision is not None:
             commit.expected_revision = arguments.limit("expected_revision", expected_revision)
             commit.write_id = None if write_id is None else checked_id(write_id, "write id")
@@ -134,6 +138,20 @@ def encode_runs(
         size += len(run.id) + len(data) if (data := encoded[run.id].data) != known.get(run.id) else 0
         _check_commit(size, limits)
     return encoded
+
+
+def encode_compactions(events: Sequence[SessionEvent[Any]], commit: EncodedCommit) -> list[EncodedCompaction]:
+    """Return what those of `events` stand for that are summaries, for their commit to the session that it names."""
+    found: list[EncodedCompaction] = []
+    for event in events:
+        if event.type != EventType.SUMMARY:
+            continue
+        told = compaction_in(event.type, event.metadata)
+        if told is not None and told.session == commit.creation_id:
+            found.append(EncodedCompaction(event.id, told.first, told.last, told.pins, told.hidden))
+        elif told is None and commit.retraction is not None:
+            found.append(EncodedCompaction(event.id))
+    return found
 
 
 def encode_retraction(retraction: Retraction | None) -> EncodedRetraction | None:

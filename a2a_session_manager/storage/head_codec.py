@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import FORMAT
-from a2a_session_manager.storage.records import HeadRecord, SessionKey, StoredRun
+from a2a_session_manager.storage.records import (
+    HeadRecord,
+    PlacedSummary,
+    Range,
+    SessionKey,
+    StoredCompaction,
+    StoredRun,
+)
 
 
 def encode_head(head: HeadRecord) -> bytes:
@@ -29,6 +37,8 @@ def encode_head(head: HeadRecord) -> bytes:
         "runs": [[run_id, run.status, run.data.decode()] for run_id, run in head.runs.items()],
         "unfinished": list(head.unfinished),
         "hidden": head.hidden,
+        "compactions": head.compactions,
+        "placed": head.placed,
         "totals": [[model, source, counters] for (model, source), counters in head.totals.items()],
         "run_totals": head.run_totals,
     }
@@ -58,7 +68,16 @@ def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
         properties={name: text.encode() for name, text in document.pop("properties").items()},
         runs=runs,
         unfinished=dict.fromkeys(document.pop("unfinished")),
-        hidden=[(first, last) for first, last in document.pop("hidden")],
+        hidden=_ranges(document.pop("hidden")),
+        compactions=[
+            StoredCompaction(seq, first, last, tuple(_ranges(pins)))
+            for seq, first, last, pins in document.pop("compactions", ())
+        ],
+        placed=[PlacedSummary(seq, place) for seq, place in document.pop("placed", ())],
         totals={(model, source): counters for model, source, counters in document.pop("totals")},
         **document,
     )
+
+
+def _ranges(pairs: Iterable[Any]) -> list[Range]:
+    return [(first, last) for first, last in pairs]

@@ -38,6 +38,8 @@ def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
         runs=dict(shown),
         unfinished=dict(head.unfinished),
         hidden=list(head.hidden),
+        compactions=list(head.compactions),
+        placed=list(head.placed),
         totals={cell: dict(counters) for cell, counters in head.totals.items()},
         run_totals={
             run_id: dict(counters)

@@ -70,6 +70,40 @@ class EncodedRestoration(NamedTuple):
     write_id: str | None = None
 
 
+class EncodedCompaction(NamedTuple):
+    """What an event of a commit stands for as a summary: the events `first` to `last`, but for those in `pins`.
+
+    `hidden` is the digest of what is hidden between them. Without a range, 0 and 0, the summary stands where what its
+    commit hides stood.
+    """
+
+    event_id: str
+    first: int = 0
+    last: int = 0
+    pins: tuple[Range, ...] = ()
+    hidden: str = ""
+
+    @property
+    def is_compaction(self) -> bool:
+        return self.last > 0
+
+
+class StoredCompaction(NamedTuple):
+    """A summary, which is the event `seq`, of the events `first` to `last`, but for those in `pins`."""
+
+    seq: int
+    first: int
+    last: int
+    pins: tuple[Range, ...] = ()
+
+
+class PlacedSummary(NamedTuple):
+    """A summary without a range, which is the event `seq`, and the seq where it stands."""
+
+    seq: int
+    place: int
+
+
 class Guard(NamedTuple):
     """What a write expects of the session: its revision and, unless it is "", the tag of its last commit."""
 
@@ -91,6 +125,7 @@ class EncodedCommit:
         written_at: microseconds since the epoch, by the writer's clock.
         write_id: None only for a commit of nothing but events, whose own ids make it repeatable.
         creation_id: the incarnation of the session that is meant; None means whichever has the id now.
+        compactions: what those of the events stand for that are summaries.
         tag: random bits that stay in the head until the next commit. After a restore or a failover that lost commits,
             a revision number may come a second time; then it has another tag.
     """
@@ -106,6 +141,7 @@ class EncodedCommit:
     expected_revision: int | None = None
     expected_tag: str = ""
     creation_id: str | None = None
+    compactions: Sequence[EncodedCompaction] = ()
     tag: str = field(default_factory=_new_tag)
 
     @property
@@ -121,7 +157,7 @@ class EncodedCommit:
     @property
     def brings_more(self) -> bool:
         """True for a commit that has anything beside events."""
-        return bool(self.state or self.properties or self.runs) or self.changes_hidden
+        return bool(self.state or self.properties or self.runs or self.compactions) or self.changes_hidden
 
     @property
     def changes_hidden(self) -> bool:
@@ -266,6 +302,8 @@ class HeadRecord:
         runs, unfinished: the runs, and the ids of those that may still change; both in the order of first commit.
         hidden: the seqs of events that are hidden now.
         hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
+        compactions: those that were not ended, the one first that reaches furthest.
+        placed: the summaries that stand elsewhere than in their own place.
     """
 
     key: SessionKey
@@ -284,6 +322,8 @@ class HeadRecord:
     unfinished: dict[str, None] = field(default_factory=dict)
     hidden: list[Range] = field(default_factory=list)
     hidden_events: int | None = None
+    compactions: list[StoredCompaction] = field(default_factory=list)
+    placed: list[PlacedSummary] = field(default_factory=list)
     totals: Totals = field(default_factory=dict)
     run_totals: dict[str, Counters] = field(default_factory=dict)
 
@@ -311,7 +351,9 @@ class LogTail(NamedTuple):
     """The newest visible events of a session, oldest first, without its head; `earlier_events` are visible, too.
 
     `records` are their bytes, in step with `seqs`: no object an event, for they come by the thousand. A backend that
-    has many side by side gives them as `blocks` instead, and no `records`.
+    has many side by side gives them as `blocks` instead, and no `records`. `summaries` are those that stand elsewhere
+    than in their own place, each with the seq where it does, and more that are not here; `compaction`, where it is for
+    a view, is the one that counts, which is among them.
     """
 
     creation_id: str
@@ -319,6 +361,8 @@ class LogTail(NamedTuple):
     records: Sequence[bytes]
     earlier_events: int
     blocks: Sequence[RecordBlock] = ()
+    summaries: Mapping[int, int] = {}
+    compaction: StoredCompaction | None = None
 
 
 class LogPage(NamedTuple):

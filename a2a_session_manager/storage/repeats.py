@@ -219,7 +219,9 @@ class Repeats:
         return receipt._replace(seqs=[event.seq or 0 for event in events], is_recounted=is_recounted)
 
     def _leave(self, events: Sequence[EncodedEvent]) -> None:
-        self._commit = replace(self._commit, events=events)
+        ids = {event.id for event in events}
+        summaries = [each for each in self._commit.compactions if each.event_id in ids]
+        self._commit = replace(self._commit, events=events, compactions=summaries)
 
     def _taken(self, given: _Given, by: str, *, seq: int | None = None) -> InvalidEvent:
         return InvalidEvent(

@@ -295,13 +295,18 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
             include_retracted=include_retracted,
         )
 
-    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
         backend, key, limits, creation_id = self._target(session)
-        tail = await backend.read_tail(key, last=arguments.limit("last", last))
+        read = backend.read_compacted if compacted else backend.read_tail
+        tail = await read(key, last=arguments.limit("last", last))
         if tail is None or creation_id not in (None, tail.creation_id):
             raise SessionNotFound(key.id)
         messages = await load_tail(tail, key.id, limits)
-        return MessageTail(messages, tail.earlier_events)
+        in_force = tail.compaction
+        told = (None, 0) if in_force is None else (in_force.seq, in_force.last)
+        return MessageTail(messages, tail.earlier_events, tail.summaries, *told)
 
     async def runs(self, session_id: str) -> list[SessionRun]:
         head = await reads.load_head(self._target(session_id), whole_head=True)

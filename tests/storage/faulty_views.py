@@ -26,8 +26,10 @@ class _ReadsMessages(InMemorySessionStore):
     def changed(self, messages: MessageColumns) -> MessageColumns:
         raise NotImplementedError
 
-    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
-        tail = await super().read_messages(session, last=last)
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
+        tail = await super().read_messages(session, last=last, compacted=compacted)
         return tail._replace(messages=self.changed(tail.messages))
 
 
@@ -62,8 +64,10 @@ class SortsKeysOfMessages(_ReadsMessages):
 class ReadsNothingEarlier(InMemorySessionStore):
     """The newest messages come as if there were no others."""
 
-    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
-        return (await super().read_messages(session, last=last))._replace(earlier_events=0)
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
+        return (await super().read_messages(session, last=last, compacted=compacted))._replace(earlier_events=0)
 
 
 class ReadsMessagesOfBefore(InMemorySessionStore):
@@ -73,8 +77,10 @@ class ReadsMessagesOfBefore(InMemorySessionStore):
         super().__init__()
         self._known: dict[int | None, MessageTail] = {}
 
-    async def read_messages(self, session: Session[Any] | str, *, last: int | None = None) -> MessageTail:
-        tail = await super().read_messages(session, last=last)
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
+        tail = await super().read_messages(session, last=last, compacted=compacted)
         known = self._known.get(last)
         self._known[last] = tail
         return tail if known is None else known

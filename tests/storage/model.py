@@ -31,6 +31,14 @@ class Hiding(NamedTuple):
     is_pop: bool
 
 
+class Covered(NamedTuple):
+    """What the event of a summary stands for: all from `first` to `last`, but for `pins`."""
+
+    first: int
+    last: int
+    pins: set[int]
+
+
 @dataclass
 class PlainSession:
     """One session, stored the slow and obvious way."""
@@ -46,6 +54,8 @@ class PlainSession:
     state: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     run_ids: dict[str, str] = field(default_factory=dict)  # of events that are a run's, by event id
+    compactions: dict[int, Covered] = field(default_factory=dict)  # by the seq of the summary's event
+    ended: set[int] = field(default_factory=set)  # those that count no longer
 
     @property
     def hidden(self) -> set[int]:
@@ -72,6 +82,21 @@ class PlainSession:
             if row.tokens and (name := response_of(row.id)) is not None:
                 seqs.setdefault(name, []).append(seq)
         return {name: found for name, found in seqs.items() if len(found) > 1}
+
+    @property
+    def in_force(self) -> int | None:
+        """The seq of the summary that counts."""
+        valid = [seq for seq in self.compactions if seq not in self.ended | self.hidden]
+        return max(valid, key=lambda seq: (self.compactions[seq].last, seq), default=None)
+
+    @property
+    def shown(self) -> list[int]:
+        """What a view is made of, in the order of the log."""
+        seq = self.in_force
+        if seq is None:
+            return self.visible
+        first, last, pins = self.compactions[seq]
+        return [each for each in self.visible if each in pins or each == seq or not first <= each <= last]
 
     def seq_of(self, event_id: str) -> int | None:
         return next((seq for seq, row in enumerate(self.log, 1) if row.id == event_id), None)
@@ -116,6 +141,9 @@ class PlainSession:
         for event_id, message, tokens in events:
             if self.seq_of(event_id) is None:
                 self.log.append(Row(event_id, message, tokens, self.revision))
+        for seq, (first, last, _) in self.compactions.items():
+            if any(first <= each <= last for each in newly | shown):
+                self.ended.add(seq)
         self.hider = {seq: write for seq, write in self.hider.items() if seq not in shown}
         self.hider |= dict.fromkeys(newly, write_id)
         if write_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from a2a_session_manager import MessageView, SessionEvent, event_from_message
+from a2a_session_manager import EventSource, MessageView, SessionEvent, event_from_message
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, message_of
@@ -30,9 +30,21 @@ def interruption(call_id: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": INTERRUPTED, "name": _TOOL}
 
 
+def plain_prompt(plain: PlainSession) -> MessageView:
+    """Return the view under the compaction that counts: its summary, what it leaves, and what comes after it."""
+    at = plain.in_force
+    if at is None:
+        return plain_view(plain)
+    first = plain.compactions[at].first
+    others = [seq for seq in plain.shown if seq not in plain.compactions]
+    order = [[seq for seq in others if seq < first], [at], [seq for seq in others if seq >= first]]
+    events = MessageColumns.of(_message(plain, seq) for some in order for seq in some)
+    return view_of(prompt_of(said_in(events), None), None, plain.id, compaction=at)
+
+
 def plain_view(plain: PlainSession, *, run_id: str | None = None, repair: bool = True) -> MessageView:
     """Return the view of all that is visible, or of what is one run's."""
-    visible = [_message(plain, seq) for seq in plain.visible]
+    visible = [_message(plain, seq) for seq in plain.visible if seq not in plain.compactions]
     events = MessageColumns.of(each for each in visible if run_id in (None, each.task_id))
     return view_of(prompt_of(said_in(events), None, repair=repair), None, plain.id)
 
@@ -42,7 +54,7 @@ def plain_open_calls(plain: PlainSession) -> list[tuple[str, int, str | None]]:
     waiting: list[tuple[str, int, str | None]] = []
     for seq in plain.visible:
         message, run_id = plain.log[seq - 1].message, _run_id(plain, seq)
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or seq in plain.compactions:
             continue
         call_id = message.get("tool_call_id") or message["tool_calls"][0]["id"]
         same = [each for each in waiting if each[0] == call_id]
@@ -69,7 +81,8 @@ def _message(plain: PlainSession, seq: int) -> EventMessage:
     if isinstance(row.message, dict):
         event = event_from_message(row.message, id=row.id, task_id=run_id)
     else:
-        event = SessionEvent(id=row.id, message=row.message, task_id=run_id)
+        role = EventSource.USER if seq in plain.compactions else EventSource.LLM  # as a summary speaks
+        event = SessionEvent(id=row.id, message=row.message, task_id=run_id, source=role)
     return message_of(event)._replace(seq=seq)
 
 

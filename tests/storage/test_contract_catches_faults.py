@@ -42,6 +42,27 @@ FAULTS = {
     "AppendsUnguarded": ("views", "test_a_result_that_comes_while_repairing_is_the_only_one"),
     "KeepsEveryAppend": ("views", "test_repairing_writes_once_what_views_assume"),
     "LosesMetadata": ("views", "test_repairing_writes_once_what_views_assume"),
+    "ForgetsPins": ("compacting", "test_what_is_not_over_and_what_the_system_says_stay_as_they_are"),
+    "CoversWhatLandedMeanwhile": ("compacting", "test_what_lands_meanwhile_is_shown_behind_it"),
+    "KeepsTheFirstCompaction": ("compacting", "test_retracting_its_event_undoes_it_to_the_byte"),
+    "TakesTheNewestCompaction": ("compacting", "test_of_two_at_once_the_one_that_reaches_further_counts"),
+    "ShowsTwoSummaries": ("compacting", "test_retracting_its_event_undoes_it_to_the_byte"),
+    "RevivesCompactions": (
+        "compacting",
+        "test_a_retraction_in_its_range_ends_it_for_good_and_the_one_before_counts_again",
+    ),
+    "TakesOutdatedSummaries": (
+        "compacting",
+        "test_what_is_retracted_while_it_is_summarised_makes_it_summarise_again",
+    ),
+    "CountsCoveredEvents": (
+        "compacting",
+        "test_a_summary_takes_the_place_of_what_it_stands_for_and_the_log_stays",
+    ),
+    "LeavesSummariesWhereTheyAre": (
+        "compacting",
+        "test_a_summary_without_a_range_stands_where_its_commit_has_hidden",
+    ),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
     "RestoresTooMuch": ("restoring", "test_a_restored_event_is_visible_again_where_it_stood"),
     "RestoresWhatAnotherHid": (
@@ -141,6 +162,7 @@ import pytest
 from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
+from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
 from tests.storage.faulty_finding import *
 from tests.storage.faulty_restoring import *

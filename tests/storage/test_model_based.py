@@ -40,7 +40,10 @@ from a2a_session_manager import (
     SessionRun,
     TokenUsage,
 )
+from a2a_session_manager.context.compacted import hidden_digest
+from a2a_session_manager.models.compaction import Compaction, compaction_in
 from a2a_session_manager.models.event_message import message_of
+from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.file import FileSessionStore
@@ -49,12 +52,13 @@ from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedS
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
-from tests.storage.model import STATUSES, PlainSession, PlainStore, response_of
+from tests.storage.model import STATUSES, Covered, PlainSession, PlainStore, response_of
 from tests.storage.model_views import (
     exchange_event,
     interruption,
     plain_findings,
     plain_open_calls,
+    plain_prompt,
     plain_view,
 )
 from tests.storage.redis.looks import fake_client
@@ -335,6 +339,69 @@ class StoreMachine(RuleBasedStateMachine):
             shown = {seq for seq, write in plain.hider.items() if write == write_id}
             self.restore(session_id, plain, write_id=write_id, shown=shown)
 
+    @precondition(lambda self: any(len(plain.log) > 1 for plain in self.model.sessions.values()))
+    @rule(data=st.data(), is_outdated=st.sampled_from([False, False, False, True]))
+    def cover(self, data: st.DataObject, is_outdated: bool) -> None:
+        """A summary of any range, with any pins; refused when it was made of what was visible otherwise."""
+        plain = self.model.sessions[
+            data.draw(st.sampled_from(sorted(each.id for each in self.model.sessions.values() if len(each.log) > 1)))
+        ]
+        first, last = sorted(data.draw(st.tuples(*[st.integers(1, len(plain.log) + is_outdated)] * 2)))
+        pins = data.draw(st.sets(st.integers(first, last), max_size=2))
+        seen = {seq for seq in plain.visible if first <= seq <= last}
+        if is_outdated:
+            seen ^= {first}
+        session = self.run(self.store.get(plain.id, last=0))
+        assert session is not None
+        told = Compaction(
+            first,
+            last,
+            tuple((seq, seq) for seq in sorted(pins)),
+            session.creation_id or "",
+            hidden_digest(first, last, sorted(seen)),
+        )
+        event = SessionEvent(
+            id=self.fresh("sum"), message="summed up", type=EventType.SUMMARY, metadata=told.as_metadata()
+        )
+        if is_outdated:
+            self.refused((SessionConflict, InvalidSessionOperation), self.store.append(session, event))
+            return
+        self.run(self.store.append(session, event))
+        self.model.append(plain.id, events=[(event.id, event.message, 0)])
+        plain.compactions[len(plain.log)] = Covered(first, last, pins)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data(), keep=st.sampled_from([0, 0, 10, 30]))
+    def compact(self, data: st.DataObject, keep: int) -> None:
+        """What is asked for by the verb covers no open call, and reaches further than what counts so far."""
+        plain = self.model.sessions[self.known_id(data)]
+        event = self.run(self._compacted(plain.id, keep))
+        if event is None:
+            return
+        told = compaction_in(event.type, event.metadata)
+        assert told is not None
+        pins = {seq for one, other in told.pins for seq in range(one, other + 1)}
+        waiting = {seq for _, seq, _ in plain_open_calls(plain)}
+        assert waiting <= pins | {seq for seq in plain.visible if not told.first <= seq <= told.last}
+        self.model.append(plain.id, events=[(event.id, event.message, 0)])
+        plain.compactions[len(plain.log)] = Covered(told.first, told.last, pins)
+        assert plain.in_force == event.seq == len(plain.log)
+
+    async def _compacted(self, session_id: str, keep: int) -> SessionEvent[Any] | None:
+        async with SessionManager(self.store).open(session_id) as chat:
+            try:
+                return await chat.compact(lambda view: "s", keep=keep)
+            except InvalidSessionOperation:  # there is nothing to be gained
+                return None
+
+    @precondition(lambda self: any(plain.compactions for plain in self.model.sessions.values()))
+    @rule(data=st.data())
+    def undo_compaction(self, data: st.DataObject) -> None:
+        having = sorted(plain.id for plain in self.model.sessions.values() if plain.compactions)
+        plain = self.model.sessions[data.draw(st.sampled_from(having))]
+        seq = data.draw(st.sampled_from(sorted(plain.compactions)))
+        self.retract(plain.id, Retraction([plain.log[seq - 1].id]), lambda _: {seq})
+
     @precondition(lambda self: self.model.sessions)
     @rule(data=st.data(), exchange=exchanges)
     def use_tools(self, data: st.DataObject, exchange: list[tuple[str, str | None, bool]]) -> None:
@@ -381,8 +448,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def _compare_views(self, plain: PlainSession) -> None:
         async with SessionManager(self.store).open(plain.id) as chat:
-            view, expected = await chat.messages(), plain_view(plain)
-            assert (list(view), view.seqs, view.report) == (list(expected), expected.seqs, expected.report)
+            for view, expected in (
+                (await chat.messages(), plain_prompt(plain)),
+                (await chat.messages(compacted=False), plain_view(plain)),
+            ):
+                assert (list(view), view.seqs, view.report) == (list(expected), expected.seqs, expected.report)
+                assert view.compaction == expected.compaction
+            assert not (await chat.messages()).extends(await chat.messages()).change
             assert list(await chat.messages(repair=False)) == list(plain_view(plain, repair=False))
             for run_id in ("r0", "r1"):
                 assert list(await chat.run(id=run_id).messages()) == list(plain_view(plain, run_id=run_id))
@@ -475,11 +547,24 @@ class StoreMachine(RuleBasedStateMachine):
             tail = await store.read_messages(session, last=last)
             assert list(tail.messages) == [message_of(event) for event in events]
             assert tail.earlier_events == len(session.events) - len(events)
+        await self._compare_compacted(session, plain)
         assert session.token_summary.total_tokens == plain.tokens
         own, tree = (await store.usage(plain.id)).total, (await store.usage(plain.id, tree=True)).total
         assert (own.total_tokens, own.web_searches) == (plain.tokens, plain.tokens)
         assert (tree.total_tokens, tree.web_searches) == (model.tree_tokens(plain.id), model.tree_tokens(plain.id))
         assert own.repeated_requests == sum(len(seqs) - 1 for seqs in plain.repeated.values())
+
+    async def _compare_compacted(self, session: Session[Any], plain: PlainSession) -> None:
+        at, shown = plain.in_force, plain.shown
+        covered = 0 if at is None else plain.compactions[at].last
+        for last in (None, 2):
+            tail = await self.store.read_messages(session, last=last, compacted=True)
+            newest = {seq for seq in shown[0 if last is None else -last :] if seq > covered}
+            front = {seq for seq in shown if seq <= covered or seq == at}
+            assert tail.messages.seqs == sorted(front | newest)
+            assert tail.earlier_events == len(shown) - len(front | newest)
+            assert (tail.compaction, tail.covered) == (at, covered)
+            assert dict(tail.summaries) == ({} if at is None else {at: plain.compactions[at].first})
 
     def _compare_handle(self, session: Session[Any], plain: PlainSession) -> None:
         """A handle never shows what is not there, and one that is at the revision has missed nothing."""

@@ -35,11 +35,12 @@ def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
     )
 
 
-def items_in(messages: MessageColumns) -> MessageColumns:
-    """Return the messages that are items."""
+def items_in(messages: MessageColumns, summary: int | None = None) -> MessageColumns:
+    """Return the messages that are items, and those of the event `summary`, which stand for items."""
     if messages.metadata.count(_MARK) == len(messages):
         return messages
-    return messages.where([metadata == _MARK for metadata in messages.metadata])
+    marks = zip(messages.metadata, messages.seqs, strict=True)
+    return messages.where([metadata == _MARK or seq == summary for metadata, seq in marks])
 
 
 def items_of(events: Iterable[SessionEvent[Any]]) -> list[TResponseInputItem]:

@@ -9,6 +9,7 @@ from agents import Agent, ModelResponse, RunHooks, SessionSettings
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.retries import retry_if_unknown
+from a2a_session_manager.context.compacted import placed
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
@@ -60,13 +61,15 @@ class AgentsSession(AsyncResource):
         self._is_closed = False
 
     @classmethod
-    def from_url(cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None) -> Self:
+    def from_url(
+        cls, session_id: str, url: str, *, session_settings: SessionSettings | None = None, **options: Any
+    ) -> Self:
         """Return a session over a store of its own, which `aclose` closes.
 
-        `url` is such as `file:./sessions`; see `store_from_url`. `session_settings` are the framework's. Raises
-        InvalidSessionOperation for a bad URL or id.
+        `url` is such as `file:./sessions`; see `store_from_url`. `session_settings` are the framework's, `options` the
+        others of the class. Raises InvalidSessionOperation for a bad URL or id.
         """
-        session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings)
+        session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings, **options)
         session._owns_sessions = True
         return session
 
@@ -80,7 +83,7 @@ class AgentsSession(AsyncResource):
             limit = self.session_settings.limit
         if limit is not None and limit < 0:
             raise InvalidSessionOperation(f"limit={limit} cannot be negative: take 0 or more")
-        return (await self._newest(limit)).messages
+        return (await self._newest(limit, compacted=True)).messages
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append all `items` in one commit, or none of them. Raises InvalidEvent for one that is no JSON object."""
@@ -138,15 +141,18 @@ class AgentsSession(AsyncResource):
         if self._is_closed:
             raise RuntimeError(f"{type(self).__name__} is closed")
 
-    async def _newest(self, limit: int | None) -> MessageColumns:
-        """Return the newest `limit` items, reading further back when other events are between them."""
+    async def _newest(self, limit: int | None, *, compacted: bool = False) -> MessageColumns:
+        """Return the newest `limit` items, reading further back when other events are between them.
+
+        With `compacted`, the messages of a summary are items in the place of those that it stands for.
+        """
         last = limit
         while last != 0:
             try:
-                tail = await newest_messages(self._sessions.store, self.session_id, last=last)
+                tail = await newest_messages(self._sessions.store, self.session_id, last=last, compacted=compacted)
             except SessionNotFound:
                 break
-            items = items_in(tail.messages)
+            items = items_in(placed(tail) if compacted else tail.messages, tail.compaction)
             if limit is None or last is None:
                 return items
             if len(items) >= limit or not tail.earlier_events:

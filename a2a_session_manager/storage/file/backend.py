@@ -97,6 +97,9 @@ class FileBackend(Backend):
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         return await self._read([key], last, lambda: self._reader.read_tail(key, last))
 
+    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        return await self._read([key], last, lambda: self._reader.read_compacted(key, last))
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._read([key], 0, lambda: self._reader.read_log(key, after, limit, max_bytes))
 

@@ -16,6 +16,7 @@ from a2a_session_manager.storage.records import (
     Counters,
     Creation,
     EncodedCommit,
+    EncodedCompaction,
     EncodedEvent,
     HeadRecord,
     Range,
@@ -121,6 +122,7 @@ def _more_of(
         "hidden": hidden,
         "restored": restored,
         "pop": is_pop and commit.write_id is not None,
+        "c": _compactions_of(commit),
     }
     # A write id may be empty text, which is one.
     written = {name: value for name, value in fields.items() if value or value == ""}
@@ -156,6 +158,10 @@ def decode_line(payload: bytes) -> CommitLine:
     commit.runs = {run_id: StoredRun(status, text.encode()) for run_id, (status, text) in runs.items()}
     commit.write_id = header.get("w")
     hidden, restored = (tuple((first, last) for first, last in header.get(name, ())) for name in ("hidden", "restored"))
+    commit.compactions = [
+        EncodedCompaction(events[index].id, first, last, tuple((one, other) for one, other in pins))
+        for index, first, last, pins in header.get("c", ())
+    ]
     creation = creation_from(header["birth"]) if "birth" in header else None
     return CommitLine(commit, header["r"], header["s"], hidden, creation, restored, "pop" in header)
 
@@ -211,6 +217,12 @@ def _described(usage: UsageDelta | None) -> tuple[Any, ...] | None:
 
 def _usage_of(model: str, source: str, counters: Counters, response_id: str | None = None, *counted: Any) -> UsageDelta:
     return UsageDelta(model, source, counters, response_id, CountedResponse(*counted) if counted else None)
+
+
+def _compactions_of(commit: EncodedCommit) -> list[Any]:
+    """Return what the events of a commit stand for, each named by its index among the new ones."""
+    ids = list(dict.fromkeys(event.id for event in commit.events)) if commit.compactions else []
+    return [[ids.index(made.event_id), made.first, made.last, made.pins] for made in commit.compactions]
 
 
 def _texts(values: Any) -> dict[str, str | None]:

@@ -5,20 +5,22 @@ Readers hold files against other threads, never against other processes: what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import commit_rules, heads, paging, ranges
+from a2a_session_manager.storage import commit_rules, compactions, heads, paging, ranges
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import (
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
+    Range,
     SessionKey,
     Totals,
     TreeNode,
@@ -28,6 +30,8 @@ from a2a_session_manager.storage.records import (
 # More than this takes long to read, and so does a file that another thread has for longer than a moment.
 MOST_BYTES_AT_ONCE = 4_000_000
 _FEW_EVENTS = 256
+# So many are read each for itself: under a compaction there are a few.
+_FEW_RANGES = 8
 _MOMENT_SECONDS = 0.05
 
 
@@ -95,14 +99,19 @@ class SessionReader:
                 head = log.head
                 visible = head.last_seq - ranges.size(head.hidden)
                 tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                if len(tail) == 1:  # as mostly
-                    [(first, final)] = tail
-                    here = range(first, final + 1)
-                    blocks = log.read_blocks(first, final)
-                    return LogTail(head.creation_id, here, (), visible - len(here), blocks)
-                seqs = [seq for first, final in tail for seq in range(first, final + 1)]
-                records = [data for columns in log.read_ranges(tail) for data in columns.data]
-                return LogTail(head.creation_id, seqs, records, visible - len(seqs))
+                return _tail_of(log, head, tail)._replace(
+                    earlier_events=visible - ranges.size(tail), summaries=dict(head.placed)
+                )
+        return None
+
+    def read_compacted(self, key: SessionKey, last: int | None) -> LogTail | None:
+        """Return what a view is made of as columns; None when there is no such session."""
+        with suppress(SessionNotFound), self.existing(key) as log:
+            if log is not None and log.head is not None:
+                shown = compactions.shown(log.head, last)
+                return _tail_of(log, log.head, shown.ranges)._replace(
+                    earlier_events=shown.earlier_events, summaries=shown.summaries, compaction=shown.compaction
+                )
         return None
 
     def read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
@@ -172,3 +181,16 @@ class SessionReader:
             for cell, counters in log.head.totals.items():
                 commit_rules.add_counters(totals.setdefault(cell, {}), counters)
         return True
+
+
+def _tail_of(log: LogFile, head: HeadRecord, wanted: Sequence[Range]) -> LogTail:
+    """Return the events in ranges of seqs: as blocks where these are few, as mostly."""
+    if len(wanted) == 1:
+        [(first, final)] = wanted
+        return LogTail(head.creation_id, range(first, final + 1), (), 0, log.read_blocks(first, final))
+    seqs = [seq for first, final in wanted for seq in range(first, final + 1)]
+    if len(wanted) <= _FEW_RANGES:
+        blocks = [block for first, final in wanted for block in log.read_blocks(first, final)]
+        return LogTail(head.creation_id, seqs, (), 0, blocks)
+    records = [data for columns in log.read_ranges(wanted) for data in columns.data]
+    return LogTail(head.creation_id, seqs, records, 0)

@@ -24,7 +24,13 @@ from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
-from a2a_session_manager.storage.file.stored_shapes import NONSENSE, check_counters, check_ranges, is_moment
+from a2a_session_manager.storage.file.stored_shapes import (
+    NONSENSE,
+    check_counters,
+    check_ranges,
+    check_summaries,
+    is_moment,
+)
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
 
@@ -195,6 +201,11 @@ def _check_head(head: HeadRecord, creation: CreationRecord, document: dict[str, 
     if not (document.get("synced") is None or type(document["synced"]) is int):
         raise ValueError("a wrong mark")
     check_ranges(head.hidden, head.last_seq)
+    seqs = [seq for each in head.placed for seq in each] + [each.seq for each in head.compactions]
+    check_ranges([(seq, seq) for seq in seqs], head.last_seq)
+    check_summaries([each[1:] for each in head.compactions], head.last_seq)
+    if head.compactions != sorted(head.compactions, key=lambda each: (-each.last, -each.seq)):
+        raise ValueError("summaries in a wrong order")
     for counters in (*head.totals.values(), *head.run_totals.values()):
         check_counters(counters)
     for value in (*head.state.values(), *head.properties.values(), *(run.data for run in head.runs.values())):

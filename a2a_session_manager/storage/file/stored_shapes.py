@@ -15,7 +15,7 @@ NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
 
 # A key that is new in `lines` is new here.
 _APPEND_KEYS = frozenset({"r", "s", "t", "g", "e"})
-_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden", "restored", "pop"}
+_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden", "restored", "pop", "c"}
 _COUNTERS = frozenset(TokenTally.model_fields)
 # The years 1 to 9999 in microseconds since 1970.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -63,6 +63,14 @@ def check_ranges(ranges: Any, last_seq: int) -> None:
         _check(_is_count(first) and _is_count(last) and first <= last <= last_seq, "a wrong range")
 
 
+def check_summaries(summaries: Any, last_seq: int) -> None:
+    """Check which of the events up to `last_seq` summaries stand for: their range and pins, or 0, 0 and none."""
+    for first, last, pins in summaries:
+        if (first, last, len(pins)) != (0, 0, 0):
+            check_ranges([(first, last), *pins], last_seq)
+            _check(all(first <= one and other <= last for one, other in pins), "a pin outside")
+
+
 def check_counters(counters: Any) -> None:
     """Check what a tally is made of."""
     _check(type(counters) is dict and counters.keys() <= _COUNTERS, "unknown counters")
@@ -87,6 +95,9 @@ def _check_more(header: dict[str, Any]) -> None:
         for text in header.get(name, {}).values():
             if text is not None:
                 parsed(text.encode())
+    summaries = header.get("c", ())
+    _check(all(type(each[0]) is int and 0 <= each[0] < len(header["e"]) for each in summaries), "a wrong summary")
+    check_summaries([each[1:] for each in summaries], header["s"] - 1)
     for status, text in header.get("runs", {}).values():
         _check(type(status) is str and type(parsed(text.encode())) is dict, "a wrong run")
 

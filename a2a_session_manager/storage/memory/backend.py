@@ -92,6 +92,10 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         return None if stored is None else stored.tail(last)
 
+    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        stored = self._sessions.get(key)
+        return None if stored is None else stored.compacted(last)
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         stored = self._sessions.get(key)
         if stored is None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
 from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage import commit_rules, compactions, heads, ranges
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import (
@@ -100,11 +100,21 @@ class StoredSession:
         tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
         if len(tail) == 1:
             [(first, final)] = tail
-            return LogTail(
-                head.creation_id, range(first, final + 1), self.log[first - 1 : final], visible - (final - first + 1)
-            )
+            records, earlier = self.log[first - 1 : final], visible - (final - first + 1)
+            return LogTail(head.creation_id, range(first, final + 1), records, earlier, (), dict(head.placed))
         seqs = [seq for first, final in tail for seq in range(first, final + 1)]
-        return LogTail(head.creation_id, seqs, [self.log[seq - 1] for seq in seqs], visible - len(seqs))
+        records = [self.log[seq - 1] for seq in seqs]
+        return LogTail(head.creation_id, seqs, records, visible - len(seqs), (), dict(head.placed))
+
+    def compacted(self, last: int | None) -> LogTail:
+        """Return what a view is made of, as it lies in the log."""
+        head = self.head
+        if not (head.compactions or head.placed):
+            return self.tail(last)
+        shown = compactions.shown(head, last)
+        seqs = [seq for first, final in shown.ranges for seq in range(first, final + 1)]
+        records = [data for first, final in shown.ranges for data in self.log[first - 1 : final]]
+        return LogTail(head.creation_id, seqs, records, shown.earlier_events, (), shown.summaries, shown.compaction)
 
     def events(self, first: int, final: int) -> Iterator[StoredEvent]:
         """Return the events from seq `first` to `final`, hidden ones too."""

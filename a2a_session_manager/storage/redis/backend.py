@@ -112,7 +112,10 @@ class RedisBackend(Backend):
         return await self._reader.load(keys, last=last, whole_head=whole_head)
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
-        return await self._reader.read_tail(key, last=last)
+        return await self._reader.tails.read_tail(key, last=last)
+
+    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        return await self._reader.tails.read_compacted(key, last=last)
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._reader.read_log(key, after=after, limit=limit, max_bytes=max_bytes)

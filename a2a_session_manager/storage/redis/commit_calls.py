@@ -103,7 +103,17 @@ def _parts_of(commit: EncodedCommit) -> dict[str, Sequence[Value]]:
             parts["restore_write"] = [restoration.write_id]
         else:
             parts["restore_ids"] = restoration.event_ids
+    if commit.compactions:
+        parts["summaries"] = list(_summaries(commit))
     return parts
+
+
+def _summaries(commit: EncodedCommit) -> Iterator[Value]:
+    """Yield what the events of a commit stand for, each named by its number among them."""
+    numbers = {event.id: number for number, event in enumerate(commit.events, 1)}
+    for made in commit.compactions:
+        pins = ",".join(f"{first}-{last}" for first, last in made.pins)
+        yield f"{numbers[made.event_id]} {made.first} {made.last} {made.hidden or '-'} {pins}"
 
 
 def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:

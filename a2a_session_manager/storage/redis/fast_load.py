@@ -87,16 +87,22 @@ def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
         log,
         # Each time a key is named, it counts.
         ("EXISTS", keys.ids, keys.ids, keys.ids, keys.hidden, keys.retractions),
-        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions"),
+        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions", "compactions"),
     ]
 
 
 def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LogTail | None:
     """Return the newest events of a plain session; None for any other, or none. Raises CorruptSession."""
     length, entries = answers[1:3]
-    if not _is_plain(answers) or len(entries) != min(last, length):
+    if not is_plain(answers) or len(entries) != min(last, length):
         return None
     return _tail_of(keys, creation_of(answers[0]), length, entries)
+
+
+def compactions_in(answers: Sequence[Any]) -> bytes:
+    """Return what the head says of compactions, by the answers to `tail_commands`."""
+    head = answers[-1]
+    return b"" if isinstance(head, Exception) else head[-1] or b""
 
 
 def log_pages(keys: SessionKeys, answers: Sequence[Any]) -> list[PackedCommands] | None:
@@ -105,7 +111,7 @@ def log_pages(keys: SessionKeys, answers: Sequence[Any]) -> list[PackedCommands]
     Behind the last page, the session's line is asked for: what is read of an incarnation's log is what it was before.
     """
     length, size = answers[1:3]
-    if not _is_plain(answers) or (size or 0) > _MOST_BYTES:
+    if not is_plain(answers) or (size or 0) > _MOST_BYTES:
         return None
     commands: list[Command] = [
         ("LRANGE", keys.log, start, min(start + _EVENTS_A_PAGE, length) - 1)
@@ -177,11 +183,12 @@ def _ids_by_tree(sessions: Sequence[SessionKeys]) -> dict[bytes, list[str]]:
     return ids
 
 
-def _is_plain(answers: Sequence[Any]) -> bool:
+def is_plain(answers: Sequence[Any]) -> bool:
+    """Tell from the answers to `tail_commands` whether a session is plain."""
     line, length, _, keys_there, head = answers
     if any(isinstance(answer, Exception) for answer in answers) or line is None or keys_there != 3:
         return False
-    form, creation, last_seq, retractions = head
+    form, creation, last_seq, retractions, _ = head
     is_in_step = creation == line.split(b" ", 3)[2] and last_seq == b"%d" % length
     return form == b"1" and is_in_step and retractions in _NONE
 

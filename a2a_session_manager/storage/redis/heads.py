@@ -11,8 +11,10 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session_run import RunStatus
 from a2a_session_manager.storage.records import (
     HeadRecord,
+    PlacedSummary,
     Range,
     SessionKey,
+    StoredCompaction,
     StoredEvent,
     StoredRetraction,
     StoredRun,
@@ -24,7 +26,7 @@ from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
 # What every head may have; all else are values by key, and totals.
 _OWN_FIELDS: Final = frozenset(
     b"v creation created updated depth parent children ttl deadline revision tag last_seq hidden retractions has_runs "
-    b"unfinished".split()
+    b"unfinished compactions placed".split()
 )
 
 
@@ -119,6 +121,16 @@ def parent_of(line: bytes) -> str:
     return line.split(b" ", 3)[3].decode()
 
 
+def compactions_in(lines: bytes) -> list[StoredCompaction]:
+    """Return the compactions that were not ended, the one first that reaches furthest."""
+    return [_compaction(line) for line in lines.split(b";") if line]
+
+
+def placed_in(lines: bytes) -> list[PlacedSummary]:
+    """Return the summaries that stand elsewhere than in their own place."""
+    return [PlacedSummary(*map(int, line.split())) for line in lines.split(b";") if line]
+
+
 def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSession:
     """Return the error for what is there and cannot be read."""
     return CorruptSession(
@@ -142,6 +154,8 @@ def _head(key: SessionKey, root_id: str, fields: Mapping[bytes, bytes]) -> HeadR
         tag=fields.get(b"tag", b"").decode(),
         last_seq=int(fields[b"last_seq"]),
         hidden_events=int(fields[b"hidden"]),
+        compactions=compactions_in(fields.get(b"compactions", b"")),
+        placed=placed_in(fields.get(b"placed", b"")),
     )
 
 
@@ -195,6 +209,11 @@ async def _add_runs(record: HeadRecord, lines: Flat) -> None:
 
 def _ranges_in(text: bytes) -> tuple[Range, ...]:
     return tuple(map(_range, text.split(b","))) if text else ()
+
+
+def _compaction(line: bytes) -> StoredCompaction:
+    seq, first, last, pins = line.split(b" ")
+    return StoredCompaction(int(seq), int(first), int(last), tuple(_range(pin) for pin in pins.split(b",") if pin))
 
 
 def _range(text: bytes) -> Range:

@@ -28,6 +28,11 @@ def tail(keys: SessionKeys, *, last: int | None) -> ScriptCall:
     return ScriptCall(scripts.TAIL, touched, arguments, keys.key.id)
 
 
+def compacted(keys: SessionKeys, *, last: int | None) -> ScriptCall:
+    """Return the call that reads what a view is made of that is to hold the newest `last` events, None for all."""
+    return tail(keys, last=last)._replace(script=scripts.COMPACTED)
+
+
 def read_log(keys: SessionKeys, *, after: int, limit: int, max_bytes: int) -> ScriptCall:
     """Return the call that reads a page of the log after the seq `after`."""
     touched = (*keys.core, keys.hidden, keys.retractions)

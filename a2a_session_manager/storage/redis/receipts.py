@@ -12,7 +12,7 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import commit_rules, hiding
+from a2a_session_manager.storage import commit_rules, compactions, hiding
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Guard, Receipt, SessionKey
 from a2a_session_manager.storage.redis.replies import Flat, ranges_of, status_of
 
@@ -76,6 +76,10 @@ def _error_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMa
         )
     if status == b"CONFLICT":
         return commit_rules.late(key.id, commit.guard or Guard(0), answer[1])
+    if status == b"OUTDATED":
+        return compactions.outdated(key.id, answer[1])
+    if status == b"BEYOND":
+        return compactions.beyond(key.id, commit.compactions[answer[1] - 1], answer[2])
     if status == b"OTHER":
         return SessionNotFound(
             key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"

@@ -29,7 +29,7 @@ def _joined(*parts: str) -> Script:
 
 
 # What every script begins with that makes commits.
-COMMIT_RULES: Final = ("hiding", "responses", "commit_rules")
+COMMIT_RULES: Final = ("hiding", "compactions", "responses", "commit_rules")
 
 COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
 RECALL: Final = _script(*COMMIT_RULES, "recall")
@@ -40,6 +40,7 @@ FORBID: Final = _script("refusing", "forbid")
 RELEASE: Final = _script("release")
 LOAD: Final = _script("load")
 TAIL: Final = _script("tail")
+COMPACTED: Final = _script("hiding", "compactions", "compacted")
 EVENTS: Final = _script("events")
 READ_LOG: Final = _script("read_log")
 CHILDREN: Final = _script("children")

@@ -6,17 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
-from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.records import (
     LoadedSession,
     LogPage,
-    LogTail,
-    Range,
     SessionKey,
     StoredRetraction,
     TreeNode,
@@ -29,7 +26,6 @@ from a2a_session_manager.storage.redis.heads import (
     head_of,
     node_of,
     numbered,
-    records_of,
     retraction_of,
     totals_of,
 )
@@ -37,10 +33,9 @@ from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, hash_of, pairs, ranges_of
-from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall, Value
-from a2a_session_manager.storage.redis.wire import Sent
+from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.tail_reader import TailReader
 
-_EVENTS_A_PAGE: Final = 10_000
 _NODES_A_PIPELINE: Final = 1_000
 
 
@@ -51,7 +46,12 @@ class SessionReader:
         self._connections = connections
         self._locator = locator
         self._reaper = reaper
-        self._may_ask_sizes = True  # until a user turns out to have no right to
+        self._tails = TailReader(connections, locator)
+
+    @property
+    def tails(self) -> TailReader:
+        """What reads the newest events alone."""
+        return self._tails
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
@@ -84,23 +84,6 @@ class SessionReader:
             else:
                 loaded.append(None)
         return loaded
-
-    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
-        """Return the newest visible events, without the head; see `Backend.read_tail`."""
-        tail = await self._tail_fast(self._locator.keys_of(key), last)
-        if tail is not None:
-            return tail
-        call_at = partial(read_calls.tail, last=last)
-        while (found := await self._locator.ask(key, call_at)) is not None:
-            _, creation_id, visible, flat_ranges, entries = found.reply
-            ranges = ranges_of(flat_ranges)
-            all_entries = await self._all_entries(found.keys, creation_id, ranges, entries)
-            if all_entries is not None:
-                seqs = [seq for first, final in ranges for seq in range(first, final + 1)]
-                records = records_of(key, seqs, all_entries)
-                return LogTail(creation_id.decode(), seqs, records, visible - len(seqs))
-            # Deleted between two pages; another session may have the id by now.
-        return None
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
@@ -181,67 +164,18 @@ class SessionReader:
         answers = await self._connections.read_at_once(fast_load.commands(keys, last))
         return None if answers is None else await fast_load.parse(keys, last, answers)
 
-    async def _tail_fast(self, keys: SessionKeys, last: int | None) -> LogTail | None:
-        """Return the newest events of a plain session, read by plain commands; None where the script has to."""
-        if not self._may_ask_sizes if last is None else not 0 < last <= fast_load.FEW:
-            return None
-        answers = await self._connections.read_in_order(fast_load.packed_tail(keys, last))
-        if answers is None:
-            return None
-        if last is not None:
-            return fast_load.tail_in(keys, last, answers)
-        self._may_ask_sizes = not isinstance(answers[2], Exception)
-        pages = fast_load.log_pages(keys, answers)
-        return None if pages is None else await self._log_fast(keys, answers, pages)
-
-    async def _log_fast(
-        self, keys: SessionKeys, answers: Sequence[Any], pages: Sequence[PackedCommands]
-    ) -> LogTail | None:
-        """Return the log that comes in `pages`; None where the script has to read it."""
-        log = fast_load.LogInPages(keys, answers)
-        sent: Sent | None = None
-        try:
-            for page, next_page in zip(pages, [*pages[1:], None], strict=True):
-                found = await self._connections.read_in_order(page, sent)
-                if found is None:
-                    return None
-                # The server works on it while this page is taken in.
-                sent = None if next_page is None else self._connections.send_ahead(next_page)
-                log.add(found)
-        finally:
-            if sent is not None:
-                sent.drop()
-        return log.tail()
-
     async def _loaded(self, found: Found) -> LoadedSession | None:
         """Return what was loaded, with the pages that are missing; None when the session is gone meanwhile."""
         keys = found.keys
         _, fields, ranges, entries, runs, run_counters, children, expiring = found.reply
         head = await head_of(keys.key, keys.root_id, hash_of(fields), runs, run_counters)
         parts = ranges_of(ranges)
-        all_entries = await self._all_entries(keys, head.creation_id, parts, entries)
+        all_entries = await self._tails.all_entries(keys, head.creation_id, parts, entries)
         if all_entries is None:
             return None
         events = paging.taken(numbered(keys.key, parts, all_entries))
         names = [name.decode() for name in children]
         return LoadedSession(head, events, await self._living(keys, names) if expiring else names)
-
-    async def _all_entries(
-        self, keys: SessionKeys, creation_id: bytes | str, ranges: Sequence[Range], entries: Flat
-    ) -> Flat | None:
-        """Return the entries of `ranges`, the first of which are `entries`; None when the session is gone."""
-        found = list(entries)
-        left = without_first_seqs(ranges, len(entries))
-        while left:
-            page = first_seqs(left, _EVENTS_A_PAGE)
-            arguments: list[Value] = [keys.key.id, creation_id, *flattened(page)]
-            call = ScriptCall(scripts.EVENTS, [keys.tree, keys.log], arguments, keys.key.id)
-            reply = await self._connections.run(call)
-            if reply[0] != b"OK" or not reply[1]:
-                return None
-            found += reply[1]
-            left = without_first_seqs(left, len(reply[1]))
-        return found
 
     async def _living(self, keys: SessionKeys, names: Sequence[str]) -> list[str]:
         """Return those of `names`, of sessions in the same tree, that have not expired; the others leave the tree."""

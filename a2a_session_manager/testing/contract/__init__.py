@@ -18,6 +18,7 @@ from a2a_session_manager.testing.contract.activity import ActivityContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.arguments import ArgumentsContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
+from a2a_session_manager.testing.contract.compacting import CompactingContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.counting_once import CountingOnceContract
@@ -75,6 +76,7 @@ class StoreContract(
     ReadingContract,
     ReadingMessagesContract,
     ViewsContract,
+    CompactingContract,
     ListingContract,
     IncarnationsContract,
     FollowingContract,

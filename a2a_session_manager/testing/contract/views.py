@@ -146,8 +146,8 @@ class ViewsContract(ContractBase):
         other, read_messages = await reopen(), store.read_messages
         results = [said(_result("c2", "sun"), id="late")]
 
-        async def read_and_be_late(session: Any, *, last: int | None = None) -> MessageTail:
-            found = await read_messages(session, last=last)
+        async def read_and_be_late(session: Any, *, last: int | None = None, **how: bool) -> MessageTail:
+            found = await read_messages(session, last=last, **how)
             if results:
                 await other.append("talk", results.pop(), said("Still there?"))
             return found

@@ -1,4 +1,5 @@
--- One commit: read from the arguments, decided, written, answered. It is put after `common.lua` and `hiding.lua`.
+-- One commit: read from the arguments, decided, written, answered. It is put after `hiding.lua` and
+-- `compactions.lua`.
 
 local argument = 0
 
@@ -236,6 +237,8 @@ local function committed(head, keys, commit)
     if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
     local reason = check_runs(keys, commit)
     if reason then return reason end
+    reason = check_summaries(head, keys, commit)
+    if reason then return reason end
     local newly, restored, sums
     newly, reason = newly_hidden(head, keys, commit.parts)
     if reason then return reason end
@@ -254,6 +257,7 @@ local function committed(head, keys, commit)
         head.tag = commit.tag
         head.is_changed = true
         write(head, keys, commit, fresh, newly, restored, sums, responses)
+        if #newly + #restored > 0 or commit.parts.summaries then write_summaries(keys, commit, seqs, newly, restored) end
     end
     local result = {
         revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,

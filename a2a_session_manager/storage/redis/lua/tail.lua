@@ -11,4 +11,5 @@ if absent then return absent end
 local last = tonumber(ARGV[3])
 local ranges = visible_ranges(keys.hidden, head.last_seq, last)
 local entries = page_of(keys.log, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
-return {'OK', head.creation, head.last_seq - head.hidden, flat(ranges), entries}
+local placed = redis.call('HGET', keys.head, 'placed') or ''
+return {'OK', head.creation, head.last_seq - head.hidden, flat(ranges), entries, placed}

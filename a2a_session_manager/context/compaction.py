@@ -1,0 +1,214 @@
+"""Compaction: a summary takes the place of what was said, in views; the log stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from inspect import isawaitable
+from typing import Any, Final
+
+from a2a_session_manager.context.compacted import hidden_digest, placed, summary_messages
+from a2a_session_manager.context.conversion import shape_of_format
+from a2a_session_manager.context.covering import Before, Covering, Wishes, covering
+from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
+from a2a_session_manager.context.reading import newest_messages
+from a2a_session_manager.context.summaries import Summarised, Summarizer, summarised
+from a2a_session_manager.context.tail import newest
+from a2a_session_manager.context.view import MessageView
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
+from a2a_session_manager.identifiers import new_id
+from a2a_session_manager.models import arguments
+from a2a_session_manager.models.compaction import Compaction, compaction_in
+from a2a_session_manager.models.event_message import MessageColumns, MessageTail, message_of
+from a2a_session_manager.models.event_source import EventSource
+from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.ranges import merged
+from a2a_session_manager.tokens.chat import PromptCounter, count_message
+from a2a_session_manager.tokens.counting import TokenCounter, counting
+
+# Each try costs a request: events that are retracted each time while they are summarised are somebody's loop.
+_TRIES: Final = 3
+# The type of events with the usage of a summary that was not stored.
+_DISCARDED: Final = "discarded_summary"
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionRequest:
+    """What a compaction is to do; see ActiveSession.compact for each field."""
+
+    summarize: Summarizer
+    keep: int = 0
+    format: str | None = None
+    budget: int | None = None
+    max_tokens: int | None = None
+    minimum_gain: int = 1
+    model: str | None = None
+    counter: TokenCounter | None = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.summarize):
+            raise InvalidSessionOperation(f"summarize={self.summarize!r} is no function: pass one that takes messages")
+        for name in ("keep", "minimum_gain"):
+            arguments.whole_number(name, getattr(self, name))
+        for name in ("budget", "max_tokens"):
+            arguments.limit(name, getattr(self, name))
+        if self.format is not None:
+            shape_of_format(self.format)
+
+
+class NothingToGainError(InvalidSessionOperation):
+    """A compaction would spare nothing, or less than was asked for; nothing was written."""
+
+
+async def compact_session(store: SessionStore, session: Session[Any], request: CompactionRequest) -> SessionEvent[Any]:
+    """Append the summary that `request` asks for, and return its event; see ActiveSession.compact."""
+    known = await _known(store, session, request.id)
+    if known is not None:
+        return known
+    spent: list[TokenUsage] = []
+    for _ in range(_TRIES - 1):
+        try:
+            return await _compact_once(store, session, request, spent)
+        except SessionConflict:
+            continue
+    return await _compact_once(store, session, request, spent)
+
+
+async def expanded(
+    store: SessionStore, session: Session[Any], first: int, last: int, format: str | None
+) -> MessageView:
+    """Return what was said in the events `first` to `last`; see ActiveSession.expand."""
+    first, last = arguments.whole_number("first", first), arguments.whole_number("last", last)
+    if format is not None:
+        shape_of_format(format)
+    count = max(last - first + 1, 0)
+    events = await store.events(session, after=max(first - 1, 0), limit=count)
+    said = said_in(MessageColumns.of(message_of(event) for event in events if (event.seq or 0) <= last))
+    return view_of(prompt_of(said, format, repair=False), format, session.id)
+
+
+async def _known(store: SessionStore, session: Session[Any], event_id: str | None) -> SessionEvent[Any] | None:
+    """Return the summary that was stored under an id before, so that a retry does not pay for another one."""
+    if event_id is None:
+        return None
+    try:
+        # No session gets to this revision: nothing is written, but what is stored answers.
+        return (await store.append(session, SessionEvent(id=event_id), expected_revision=2**50, on_repeat="keep"))[0]
+    except SessionConflict:
+        return None
+
+
+async def _compact_once(
+    store: SessionStore, session: Session[Any], request: CompactionRequest, spent: list[TokenUsage]
+) -> SessionEvent[Any]:
+    tail = await newest_messages(store, session, last=None)
+    events = placed(tail)
+    found = await counting(
+        partial(covering, events, await _before(store, session, tail), await _wishes(store, session, request)),
+        request.model or "",
+        counter=request.counter,
+    )
+    if isinstance(found, str):
+        raise NothingToGainError(f"session {session.id!r}: {found}; nothing was written", session_id=session.id)
+    if found.tokens < request.minimum_gain:  # no summary takes less than nothing
+        raise _too_little(session, found.tokens, request)
+    view = view_of(prompt_of(said_in(found.source), request.format), request.format, session.id)
+    answer = request.summarize(view)
+    made = summarised(await answer if isawaitable(answer) else answer)
+    await _check_size(session, request, found, made)
+    event = _event(session, request, found, made, sorted(tail.messages.seqs))
+    try:
+        return (await store.append(session, *_paid_for(spent), event))[-1]
+    except SessionConflict:
+        if made.usage is not None:
+            spent.append(made.usage)
+        raise
+
+
+async def _before(store: SessionStore, session: Session[Any], tail: MessageTail) -> Before:
+    """Return the compaction that counts now, given all visible messages."""
+    shown = await newest_messages(store, session, last=0, compacted=True)
+    event = next((each for each in shown.messages if each.seq == shown.compaction), None)
+    told = None if event is None else compaction_in(event.type, event.metadata)
+    if event is None or told is None:
+        return Before()
+    pins = {seq for first, last in told.pins for seq in range(first, last + 1)}
+    covered = frozenset(seq for seq in tail.messages.seqs if told.first <= seq <= told.last and seq not in pins)
+    plain = event._replace(type=EventType.MESSAGE, metadata={})
+    messages = MessageColumns.of(plain._replace(message=message) for message in summary_messages(event))
+    return Before(covered, messages, max(told.generation, 1), told.last)
+
+
+async def _wishes(store: SessionStore, session: Session[Any], request: CompactionRequest) -> Wishes:
+    runs = (await newest(store, session, last=0)).runs
+    return Wishes(request.keep, request.budget, {run.id for run in runs if not run.status.is_final})
+
+
+async def _check_size(session: Session[Any], request: CompactionRequest, found: Covering, made: Summarised) -> None:
+    def counted(counter: PromptCounter) -> int:
+        return sum(count_message(message, counter)[0] for message in made.messages)
+
+    tokens = await counting(counted, request.model or "", counter=request.counter)
+    if request.max_tokens is not None and tokens > request.max_tokens:
+        raise _too_long(session, tokens, f"more than max_tokens={request.max_tokens}")
+    if tokens >= found.tokens:
+        raise _too_long(session, tokens, f"and what it stands for {found.tokens}", NothingToGainError)
+    if found.tokens - tokens < request.minimum_gain:
+        raise _too_little(session, found.tokens - tokens, request)
+
+
+def _too_long(
+    session: Session[Any], tokens: int, limit: str, kind: type[InvalidSessionOperation] = InvalidSessionOperation
+) -> InvalidSessionOperation:
+    return kind(
+        f"session {session.id!r}: the summary takes {tokens} tokens, {limit}: tell the summariser to be shorter; "
+        "nothing was written",
+        session_id=session.id,
+    )
+
+
+def _too_little(session: Session[Any], gain: int, request: CompactionRequest) -> NothingToGainError:
+    return NothingToGainError(
+        f"session {session.id!r}: a compaction would spare {gain} tokens at most, less than "
+        f"minimum_gain={request.minimum_gain}; nothing was written",
+        session_id=session.id,
+    )
+
+
+def _event(
+    session: Session[Any],
+    request: CompactionRequest,
+    found: Covering,
+    made: Summarised,
+    visible: Sequence[int],
+) -> SessionEvent[Any]:
+    inside = [seq for seq in visible if found.first <= seq <= found.last]
+    compaction = Compaction(
+        found.first,
+        found.last,
+        tuple(merged((seq, seq) for seq in found.pins)),
+        session.creation_id or "",
+        hidden_digest(found.first, found.last, inside),
+        found.events,
+        found.generation,
+        made.method,
+    )
+    return SessionEvent(
+        id=new_id() if request.id is None else request.id,
+        message=made.messages[0] if len(made.messages) == 1 else made.messages,
+        source=EventSource.LLM,
+        type=EventType.SUMMARY,
+        metadata=compaction.as_metadata(),
+        token_usage=made.usage,
+    )
+
+
+def _paid_for(spent: Sequence[TokenUsage]) -> list[SessionEvent[Any]]:
+    """Return events with the usages of summaries that came too late: no view shows them, but they cost money."""
+    return [SessionEvent(source=EventSource.LLM, type=_DISCARDED, token_usage=usage) for usage in spent]

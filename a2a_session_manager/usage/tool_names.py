@@ -19,7 +19,7 @@ _TOOLS: dict[str | None, tuple[str, ...]] = {
         "nova_grounding",  # Bedrock
         "browser_search",  # Groq
     ),
-    "web_fetches": ("web_fetch", "fetch_url", "url_fetch"),
+    "web_fetches": ("web_fetch", "fetch_url", "url_fetch", "visit_website"),  # the last is Groq's
     "file_searches": (
         "file_search",
         "collections_search",  # xAI
@@ -33,6 +33,7 @@ _TOOLS: dict[str | None, tuple[str, ...]] = {
         "code_interpreter",
         "bash_code_execution",  # Anthropic
         "text_editor_code_execution",
+        "nova_code_interpreter",  # Bedrock
         "sandbox",  # Perplexity
     ),
     "social_searches": ("x_search",),
@@ -42,6 +43,8 @@ _TOOLS: dict[str | None, tuple[str, ...]] = {
         "image_search",
         "people_search",  # Perplexity
         "finance_search",
+        "browser_automation",  # Groq
+        "wolfram_alpha",
         "shell",
     ),
     None: ("mcp", "tool_search", "url_context", "view_image", "view_x_video"),

@@ -37,7 +37,9 @@ _XAI_TOOLS = (
     *("mcp", "attachment_search", "", "image_search", "image_generation"),
 )
 # Sums over all tools, and the sources that xAI's older search was paid by.
-_SUMS = ("num_server_side_tools_used", "server_tool_use.tool_calls_executed", "server_tool_use.tool_calls_requested")
+_SUMS = ("num_server_side_tools_used", "tool_calls_executed")
+# What was asked for counts where nothing says what of it was done.
+_ASKED = "tool_calls_requested"
 _SOURCES = "num_sources_used"
 
 
@@ -79,7 +81,7 @@ def _found_in(shape: tuple[str, ...]) -> tuple[list[_Place], list[str], list[str
     """Return the places, lists and sums in a usage of such leaves: of most usages none."""
     places = [place for place in map(_place, shape) if place is not None]
     lists = [path for path in shape if path.rpartition(".")[2] in _LISTS]
-    return places, lists, [path for path in shape if path.endswith((*_SUMS, _SOURCES))]
+    return places, lists, [path for path in shape if path.endswith((*_SUMS, _ASKED, _SOURCES))]
 
 
 def _place(path: str) -> _Place | None:
@@ -125,7 +127,11 @@ def _in_list(usage: UsageReader, name: str) -> Iterator[tuple[str | None, int]]:
 def _unnamed(usage: UsageReader, sums: list[str], named: int) -> int:
     """Return how many uses are counted in a sum, and by no name of a tool."""
     counts = {path: usage.count_or_zero(path) for path in sums}
-    sources = max((count for path, count in counts.items() if path.endswith(_SOURCES)), default=0)
-    rest = max((count - named for path, count in counts.items() if not path.endswith(_SOURCES)), default=0)
+
+    def most(*names: str) -> int | None:
+        return max((count for path, count in counts.items() if path.endswith(names)), default=None)
+
+    done = most(*_SUMS)
+    rest = (most(_ASKED) or 0 if done is None else done) - named
     # xAI bills either the sources or the uses of its tools.
-    return rest if rest > 0 else 0 if named else sources
+    return rest if rest > 0 else 0 if named else most(_SOURCES) or 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, overload, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
 
 from a2a_session_manager.models.change import CommitResult, SessionChange
+from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -263,6 +264,7 @@ class SessionStore(Protocol):
         after: int = 0,
         limit: int | None = None,
         include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[MessageT]]: ...
     @overload
     async def events(
@@ -273,6 +275,7 @@ class SessionStore(Protocol):
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
@@ -282,21 +285,30 @@ class SessionStore(Protocol):
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]:
         """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
 
         With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
-        messages as; see `get`.
+        messages as; see `get`. `type`, `source`, `run`, `since` and `until` leave out all events but those that fit
+        each that is given; see EventFilters. They are applied page by page, so what is left out takes no memory; but it
+        is read, however much it is.
         """
 
     async def events_page(
-        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> EventsPage:
         """Return a page of the visible events with a seq above `after`, oldest first.
 
         A page holds up to `limit` events, and fewer when they are large (`StoreLimits.page_bytes`), at least one. Its
         `next_after` is the `after` of the next page. With `include_retracted`, the hidden events come as well, marked
-        `retracted`.
+        `retracted`. The filters are those of `events`; a page holds `limit` events that fit, unless there are no more.
         """
 
     async def runs(self, session_id: str) -> list[SessionRun]:

@@ -30,6 +30,7 @@ from a2a_session_manager.exceptions import (
 from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
+from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
@@ -82,6 +83,7 @@ __all__ = [
     "CommitResult",
     "CompactionPolicy",
     "CorruptSession",
+    "EventFilters",
     "EventSource",
     "EventType",
     "EventsPage",

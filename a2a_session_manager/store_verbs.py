@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from a2a_session_manager.models.change import CommitResult, SessionChange
+from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -153,6 +154,7 @@ class StoreVerbs:
         after: int = 0,
         limit: int | None = None,
         include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[MessageT]]: ...
     @overload
     async def events(
@@ -163,6 +165,7 @@ class StoreVerbs:
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
@@ -172,24 +175,40 @@ class StoreVerbs:
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]:
         """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
 
         With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
-        messages as; see `get`.
+        messages as; see `get`. `type`, `source`, `run`, `since` and `until` leave out all events but those that fit
+        each that is given; see EventFilters.
         """
         return await self._store.events(
-            session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
+            session,
+            after=after,
+            limit=limit,
+            include_retracted=include_retracted,
+            message_type=message_type,
+            **which,
         )
 
     async def events_page(
-        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> EventsPage:
         """Return a page of the visible events with a seq above `after`, oldest first; see SessionStore.events_page.
 
-        It holds up to `limit` events. With `include_retracted`, the hidden ones come as well, marked `retracted`.
+        It holds up to `limit` events. With `include_retracted`, the hidden ones come as well, marked `retracted`. The
+        filters are those of `events`.
         """
-        return await self._store.events_page(session, after=after, limit=limit, include_retracted=include_retracted)
+        return await self._store.events_page(
+            session, after=after, limit=limit, include_retracted=include_retracted, **which
+        )
 
     async def runs(self, id: str) -> list[SessionRun]:
         """Return all runs of the session, in the order they were first committed. Raises SessionNotFound."""

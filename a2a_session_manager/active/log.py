@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
 from a2a_session_manager.active.state_view import StateView
 from a2a_session_manager.active.titles import TitleBy, set_title
@@ -16,6 +16,7 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -98,6 +99,7 @@ class ActiveLog:
         after: int = 0,
         limit: int | None = None,
         include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[MessageT]]: ...
     @overload
     async def events(
@@ -107,6 +109,7 @@ class ActiveLog:
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
@@ -115,15 +118,22 @@ class ActiveLog:
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]:
         """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
 
         With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
         messages as, such as a pydantic model; a message that does not fit it stays plain JSON, and its event's
-        `message_error` says why.
+        `message_error` says why. `type`, `source`, `run`, `since` and `until` leave out all events but those that fit
+        each that is given; see EventFilters.
         """
         return await self._store.events(
-            self.session, after=after, limit=limit, include_retracted=include_retracted, message_type=message_type
+            self.session,
+            after=after,
+            limit=limit,
+            include_retracted=include_retracted,
+            message_type=message_type,
+            **which,
         )
 
     def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
 
@@ -15,6 +15,7 @@ from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
 from a2a_session_manager.models.clock import moment
+from a2a_session_manager.models.event_filter import EventFilters, event_filter
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -255,6 +256,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         after: int = 0,
         limit: int | None = None,
         include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[MessageT]]: ...
     @overload
     async def events(
@@ -265,6 +267,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]: ...
     async def events(
         self,
@@ -274,18 +277,26 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         limit: int | None = None,
         include_retracted: bool = False,
         message_type: Any = None,
+        **which: Unpack[EventFilters],
     ) -> list[SessionEvent[Any]]:
         page = await read_events(
             self._target(session),
             after=arguments.whole_number("after", after),
             limit=arguments.limit("limit", limit),
             include_retracted=include_retracted,
+            only=event_filter(which),
             message_type=message_type,
         )
         return page.events
 
     async def events_page(
-        self, session: Session[Any] | str, *, after: int = 0, limit: int = 100, include_retracted: bool = False
+        self,
+        session: Session[Any] | str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        include_retracted: bool = False,
+        **which: Unpack[EventFilters],
     ) -> EventsPage:
         return await read_events(
             self._target(session),
@@ -293,6 +304,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
             limit=arguments.whole_number("limit", limit),
             max_bytes=self._limits.page_bytes,
             include_retracted=include_retracted,
+            only=event_filter(which),
         )
 
     async def read_messages(

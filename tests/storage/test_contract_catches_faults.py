@@ -138,6 +138,8 @@ FAULTS = {
     ),
     "SaysNothingOfRepeats": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
     "TellsNoWriterWhatItCounted": ("counting_once", "test_a_handle_knows_what_was_counted"),
+    "LimitsBeforeItFilters": ("finding", "test_filters_bring_the_events_that_fit_and_limits_count_those"),
+    "FiltersByTheHour": ("finding", "test_filters_bring_the_events_that_fit_and_limits_count_those"),
     "LosesTheUsersTitle": ("titles", "test_a_title_that_a_user_gives_meanwhile_stays"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "GuardsByNumberAlone": (

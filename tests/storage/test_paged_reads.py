@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ class Log:
 
     size: int = 0
     hidden: set[int] = field(default_factory=set)
+    runs: dict[int, str] = field(default_factory=dict)
     steps: list[tuple[int, list[int], list[int]]] = field(default_factory=list)
 
     def hide(self, retraction: Retraction | None) -> list[int]:
@@ -63,11 +65,11 @@ class Log:
         self.hidden.update(newly)
         self.steps.append((before, newly, list(range(before + 1, self.size + 1))))
 
-    def events(self, after: int, limit: int | None, *, include_retracted: bool) -> list[Shown]:
+    def events(self, after: int, limit: int | None, *, include_retracted: bool, run: str | None = None) -> list[Shown]:
         rows: list[Shown] = [
             (seq, seq in self.hidden)
             for seq in range(after + 1, self.size + 1)
-            if include_retracted or seq not in self.hidden
+            if (include_retracted or seq not in self.hidden) and run in (None, self.runs[seq])
         ]
         return rows[:limit]
 
@@ -89,8 +91,10 @@ async def written(store: BaseSessionStore, session_id: str, plan: Plan) -> Log:
             retraction = Retraction(known) if known else None
         newly = log.hide(retraction)
         events = [
-            SessionEvent(id=f"{log.size + number}", message="x" * length) for number, length in enumerate(lengths, 1)
+            SessionEvent(id=f"{log.size + number}", message="x" * length, task_id=f"run {length}")
+            for number, length in enumerate(lengths, 1)
         ]
+        log.runs |= {log.size + number: f"run {length}" for number, length in enumerate(lengths, 1)}
         result = await store.commit(session_id, SessionChange(events=events, retraction=retraction))
         assert shown(result.retracted) == [(seq, True) for seq in newly]
         if events or newly:  # what changes nothing is no step
@@ -114,18 +118,20 @@ async def missed(store: BaseSessionStore, session_id: str, revision: int) -> Ses
 
 
 async def compare(store: BaseSessionStore, session_id: str, log: Log, after: int, limit: int | None) -> None:
-    for include in (False, True):
-        found = await store.events(session_id, after=after, limit=limit, include_retracted=include)
-        assert shown(found) == log.events(after, limit, include_retracted=include)
+    for include, run in product((False, True), (None, "run 10")):
+        found = await store.events(session_id, after=after, limit=limit, include_retracted=include, run=run)
+        assert shown(found) == log.events(after, limit, include_retracted=include, run=run)
         paged: list[Shown] = []
         next_after: int | None = after
         while next_after is not None:
-            page = await store.events_page(session_id, after=next_after, limit=limit or 1, include_retracted=include)
+            page = await store.events_page(
+                session_id, after=next_after, limit=limit or 1, include_retracted=include, run=run
+            )
             assert page.events or page.next_after is None
             assert len(page.events) <= (limit or 1)
             paged += shown(page.events)
             next_after = page.next_after
-        assert paged == log.events(after, None, include_retracted=include)
+        assert paged == log.events(after, None, include_retracted=include, run=run)
     replay = log.followed(after)
     assert await followed(store, session_id, after, len(replay)) == replay
     session = await store.get(session_id, last=limit)

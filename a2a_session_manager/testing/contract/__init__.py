@@ -24,6 +24,7 @@ from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.counting_once import CountingOnceContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
+from a2a_session_manager.testing.contract.finding import FindingContract
 from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.ids import IdsContract
@@ -75,6 +76,7 @@ class StoreContract(
     DeletingContract,
     ReadingContract,
     ReadingMessagesContract,
+    FindingContract,
     ViewsContract,
     CompactingContract,
     ListingContract,

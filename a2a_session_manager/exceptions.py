@@ -10,6 +10,8 @@ SessionManagerError
 ├── StoreUnavailable          the store cannot be reached, or is closed
 ├── StoreFull                 no room is left where the store writes
 ├── BudgetExceeded            a commit would break a budget
+├── RunBusy                   somebody else holds the run that is to be entered
+├── LeaseLost                 a run's write came after somebody else had taken the run, or after it had ended
 └── MissingDependency         an optional package is not installed
 
 Damage and outage never look like absence: only SessionNotFound, and None from `get`, mean that there is no session.
@@ -18,6 +20,7 @@ Damage and outage never look like absence: only SessionNotFound, and None from `
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "CorruptSession",
     "InvalidEvent",
     "InvalidSessionOperation",
+    "LeaseLost",
     "MissingDependency",
+    "RunBusy",
     "SessionAlreadyExists",
     "SessionConflict",
     "SessionManagerError",
@@ -165,6 +170,48 @@ class StoreFull(SessionManagerError):
 
 class BudgetExceeded(SessionManagerError):
     """The commit would spend more than its session or tree is allowed to; nothing was written."""
+
+
+class RunBusy(SessionManagerError):
+    """A run is to be entered that somebody else holds; nothing was written.
+
+    Attributes:
+        run_id: the run's.
+        holder: the machine and process that holds it.
+        seconds_left: how long it holds it, unless it goes on with its run: a lease is renewed.
+        expires_at: when that is, by the clock of this machine.
+    """
+
+    def __init__(self, session_id: str, run_id: str, *, holder: str, seconds_left: float) -> None:
+        self.expires_at = datetime.now(UTC) + timedelta(seconds=seconds_left)
+        super().__init__(
+            f"run {run_id!r} is held by {holder or 'somebody'} until {self.expires_at:%H:%M:%S} UTC, and longer if "
+            "that goes on: wait with run(id=…, busy='wait'), or enter it at once with busy='take_over'",
+            session_id=session_id,
+        )
+        self.run_id = run_id
+        self.holder = holder
+        self.seconds_left = seconds_left
+
+
+class LeaseLost(SessionManagerError):
+    """A write of a run that its writer does not hold any more; of the write, its usage alone was stored.
+
+    Attributes:
+        run_id: the run's.
+        holder: the machine and process that holds it now; None when nobody does.
+        is_usage_stored: whether the usage of the write's events is stored, or there was none.
+    """
+
+    def __init__(self, session_id: str, run_id: str, why: str, *, holder: str | None = None) -> None:
+        super().__init__(
+            f"run {run_id!r} {why}: nothing but the usage was written; enter the run again to go on with it, or keep "
+            "what a model said by append_late(), without its usage",
+            session_id=session_id,
+        )
+        self.run_id = run_id
+        self.holder = holder
+        self.is_usage_stored = False
 
 
 class MissingDependency(SessionManagerError, ImportError):

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, ov
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
+from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -51,6 +52,38 @@ class MessageReader(Protocol):
         The caller may change the messages, but not their metadata, which several may share. Raises SessionNotFound,
         CorruptSession for a damaged event, as `events` does, and StoreUnavailable.
         """
+        ...
+
+
+class KeptAlive(Protocol):
+    """A lease that is renewed while somebody refers to this; `is_lost` once a renewal found it gone."""
+
+    is_lost: bool
+
+    def stop(self) -> None:
+        """Renew it no more."""
+
+
+@runtime_checkable
+class LeaseKeeper(Protocol):
+    """A store that keeps leases of runs. Through other stores, a run is entered with `lease=None`."""
+
+    def claiming(self, claim: LeaseClaim) -> SessionStore:
+        """Return this store for the writes of one run: each write to a session that was read makes `claim`, in the same
+        step. It needs no closing.
+
+        Then a write raises RunBusy for a run that somebody else holds, and LeaseLost when the claim does not hold; of
+        that write, the usage alone is stored, once.
+        """
+        ...
+
+    async def claim(self, session: Session[Any], claim: LeaseClaim) -> None:
+        """Make `claim` alone: no revision moves. Raises RunBusy, LeaseLost, SessionNotFound, and
+        InvalidSessionOperation for a run that has ended."""
+        ...
+
+    def keep_alive(self, session: Session[Any], claim: LeaseClaim) -> KeptAlive:
+        """Renew the lease that `claim` has acquired, until `stop` is called or nobody refers to what this returns."""
         ...
 
 

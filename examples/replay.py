@@ -123,7 +123,8 @@ async def replay_conversation(sessions: SessionManager, conversation: Conversati
             if turn_id is None:
                 await append_messages(chat, conversation, indexes, model)
             elif (run_id := open_attempt(turn_id, statuses)) is not None:
-                async with chat.run(agent="replay", id=run_id) as run:
+                # Whoever replays the same input, a process that was killed perhaps, is replaced: each event lands once.
+                async with chat.run(agent="replay", id=run_id, busy="take_over") as run:
                     await append_messages(run, conversation, indexes, model)
         return chat.session.last_seq - known
 

@@ -277,9 +277,9 @@ class ActiveLog:
         when the session has another revision by then. Raises InvalidEvent for what cannot be stored.
         """
         self._check_single(items, id)
-        store = self._writable
+        self._check_may_append()
         events = [self._event(item, id) for item in items]
-        return await store.append(self.session, *events, expected_revision=expected_revision, on_repeat=on_repeat)
+        return await self._append(events, expected_revision=expected_revision, on_repeat=on_repeat)
 
     async def append_late(self, *items: object, id: str | None = None) -> list[SessionEvent[Any]]:
         """Append like `append`, and also through a run whose block has ended, for what a model said meanwhile.
@@ -377,7 +377,7 @@ class ActiveLog:
         metadata: Mapping[str, Any] | None,
         **about: Any,
     ) -> SessionEvent[Any]:
-        store = self._writable
+        self._check_may_append()
         about |= self._fields(id)
         if metadata is not None:
             about["metadata"] = arguments.values("metadata", metadata)
@@ -391,7 +391,14 @@ class ActiveLog:
             if isinstance(content, list) and not more:
                 about |= {"source": event.source, "type": event.type}
                 event = SessionEvent(message=event.message["content"], **about)
-        return (await store.append(self.session, event))[0]
+        return (await self._append([event]))[0]
+
+    async def _append(self, events: Sequence[SessionEvent[Any]], **options: Any) -> list[SessionEvent[Any]]:
+        return await self._writable.append(self.session, *events, **options)
+
+    def _check_may_append(self) -> None:
+        """Raise what `check_open` raises, before an event is made, unless its appending will do that."""
+        self.check_open()
 
     def check_open(self) -> None:
         """Raise InvalidSessionOperation when nothing can be written, which is so for a run outside its block."""

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
+from a2a_session_manager.active.run_lease import RunLease
 from a2a_session_manager.concurrency.cancellation import finish_after
 from a2a_session_manager.concurrency.retries import retry_if_unknown
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, RunBusy, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.lease import BusyPolicy
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore
 
+# A run that is held is looked for again so many seconds later, or when its lease ends, if that is earlier.
+_LOOKS_EVERY: Final = 0.5
+_SHORTEST_PAUSE: Final = 0.02
+
 
 class RunKeeper:
-    """Writes `record` when the run starts, moves and ends; `session` is brought in step each time."""
+    """Writes `record` when the run starts, moves and ends; `session` is brought in step each time.
 
-    def __init__(self, store: SessionStore, session: Session[Any], record: SessionRun) -> None:
+    `lease` is that of the run, in seconds.
+    """
+
+    def __init__(
+        self, store: SessionStore, session: Session[Any], record: SessionRun, lease: float | None = None
+    ) -> None:
         self._store = store
         self._session = session
         self._written: SessionRun | None = None
         self.record = record
+        self.lease = RunLease(store, session, record.id, lease)
+
+    async def enter(self, busy: BusyPolicy, *, may_resume: bool) -> None:
+        """Begin the run, or go on with it where it stands; `busy` says what to do while somebody else holds it."""
+        while True:
+            if may_resume:
+                await self.take_up()
+            try:
+                await self.start(take_over=busy == "take_over", is_new=not may_resume)
+                return
+            except RunBusy as error:
+                if busy != "wait":
+                    raise
+                pause = max(min(error.seconds_left, _LOOKS_EVERY), _SHORTEST_PAUSE)
+            await asyncio.sleep(pause)
 
     async def take_up(self) -> None:
         """Go on with the run of this id where it stands in the store, if it is there and has not ended."""
@@ -40,32 +66,66 @@ class RunKeeper:
         self.record = stored
         self._written = stored.model_copy(deep=True)
 
-    async def start(self) -> None:
-        """Record that the run is running, unless that is what was taken up."""
+    async def start(self, *, take_over: bool = False, is_new: bool = True) -> None:
+        """Acquire the lease and record that the run is running, unless that is what was taken up."""
         if self.record.status is not RunStatus.RUNNING:
             self.record.mark_running()
-        elif self.record == self._written:
-            return
+        self.lease.begin(take_over=take_over, is_new=is_new)
         try:
-            await self.write()
+            if self.record == self._written:
+                await self.lease.acquire_alone()
+            else:
+                await self._write()
         except asyncio.CancelledError as cancelled:
             # The block never begins, so nobody else would end a run whose start has been written.
+            self.lease.leave()
             await self.end(cancelled)
             raise
+        self.lease.hold()
+
+    async def wait(self) -> None:
+        """Record that the run waits, and give its lease up."""
+        self.record.mark_waiting()
+        self.lease.give_up()
+        try:
+            await self._write()
+        except BaseException:
+            self.lease.take_back()
+            raise
+        self.lease.leave()
+
+    async def go_on(self) -> None:
+        """Acquire the lease and record that the run continues after waiting."""
+        self.record.mark_running()
+        self.lease.begin(take_over=False, is_new=False)
+        try:
+            await self._write()
+        except BaseException as error:
+            if isinstance(error, RunBusy):
+                self.record.mark_waiting()
+            self.lease.take_back()
+            raise
+        self.lease.hold()
 
     async def end(self, exc: BaseException | None) -> None:
         """Record how the block ended; a write that fails is a note on the error that ended the block."""
-        self._move_to_end(exc)
-        if self.record == self._written:
+        if isinstance(exc, LeaseLost) and exc.run_id == self.record.id:
+            self.lease.drop()  # how it ends is for somebody else to say
             return
-        failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
-        await finish_after(exc, self.write(), failed=failed)
+        self._move_to_end(exc)
+        try:
+            if self.record != self._written:
+                self.lease.end()
+                failed = f"run {self.record.id!r} could not be recorded as {self.record.status}"
+                await finish_after(exc, self._write(), failed=failed)
+        finally:
+            self.lease.drop()
 
-    async def write(self) -> None:
+    async def _write(self) -> None:
         """Commit the record as it is."""
         written = self.record.model_copy(deep=True)
-        change, write_id = SessionChange(runs=[written]), hidden_id()
-        await retry_if_unknown(lambda: self._store.commit(self._session, change, write_id=write_id))
+        change, write_id, store = SessionChange(runs=[written]), hidden_id(), self.lease.store
+        await retry_if_unknown(lambda: store.commit(self._session, change, write_id=write_id))
         self._written = written
 
     def _move_to_end(self, exc: BaseException | None) -> None:

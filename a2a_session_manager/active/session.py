@@ -5,7 +5,7 @@ They share a module because each opens the other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,15 +17,17 @@ from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.reading import conversation
 from a2a_session_manager.context.view import MessageView
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost
 from a2a_session_manager.identifiers import new_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.lease import DEFAULT_LEASE, BusyPolicy, checked_busy, checked_lease
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import NOTHING_SPENT, TokenTally
+from a2a_session_manager.models.usage_event import usage_event
 from a2a_session_manager.protocols import SessionStore
 
 _Stage = Literal["new", "entering", "open", "left"]
@@ -56,21 +58,47 @@ class ActiveSession(ActiveConversation):
         return self.session.id
 
     def run(
-        self: ActiveLog, agent: str | None = None, *, id: str | None = None, metadata: Mapping[str, Any] | None = None
+        self: ActiveLog,
+        agent: str | None = None,
+        *,
+        id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        lease: float | None = DEFAULT_LEASE,
+        busy: BusyPolicy = "refuse",
     ) -> ActiveRun:
         """Return a run for `async with`; it starts, or resumes the unfinished run of this `id`, when it is entered.
 
-        `agent` is the name of the agent that runs; `metadata`, JSON values under string keys, is stored with the run.
-        Without an `id`, it gets a random one. Entering raises InvalidSessionOperation when the run of this id has
-        ended. Its verbs that write raise it before the block and after it, with nothing written; see `append_late`.
+        While it is open, nobody else enters it: it holds a lease, which its writes and a heartbeat renew. Who has lost
+        it, because it was taken over or because the process stood still for too long, gets LeaseLost from the next
+        write. A run that waits holds none.
+
+        Args:
+            agent: the name of the agent that runs.
+            id: None makes a random one.
+            metadata: JSON values under string keys, stored with the run.
+            lease: how many seconds the run stays held when this process dies, from 1 to 86,400. None holds nothing:
+                others may enter the run at the same time.
+            busy: what to do while somebody else holds the run: "refuse" raises RunBusy, which says who and until when;
+                "wait" waits until it is free; "take_over" enters it at once, and the other's next write is refused.
+
+        Entering raises InvalidSessionOperation when the run of this id has ended. Its verbs that write raise it before
+        the block and after it; of what is refused then, the usage is stored all the same. See `append_late`.
         """
-        store = self._writable
+        self.check_open()
         run = SessionRun(
             id=new_id() if id is None else id,
             agent=agent,
             metadata={} if metadata is None else arguments.values("metadata", metadata),
         )
-        return ActiveRun(store, self.session, run, may_resume=id is not None)
+        is_resumed = id is not None
+        return ActiveRun(
+            self._store,
+            self.session,
+            run,
+            may_resume=is_resumed,
+            lease=checked_lease(lease),
+            busy=checked_busy(busy),
+        )
 
     @asynccontextmanager
     async def child(
@@ -87,14 +115,14 @@ class ActiveSession(ActiveConversation):
         (`parent_run_id`) become properties of a new one. Of one that exists, the newest `last` events are read; None
         reads all. Raises InvalidSessionOperation when it exists and is not a child of this session.
         """
-        store = self._writable
+        self.check_open()
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
         change = SessionChange(
             set_properties={**known, **({} if properties is None else arguments.values("properties", properties))}
         )
-        session = await open_session(store, id, parent=self.session, last=last, change=change)
-        yield ActiveSession(store, session)
+        session = await open_session(self._store, id, parent=self.session, last=last, change=change)
+        yield ActiveSession(self._store, session)
 
 
 class ActiveRun(ActiveLog):
@@ -108,10 +136,21 @@ class ActiveRun(ActiveLog):
     run = ActiveSession.run
     child = ActiveSession.child
 
-    def __init__(self, store: SessionStore, session: Session[Any], run: SessionRun, *, may_resume: bool) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        session: Session[Any],
+        run: SessionRun,
+        *,
+        may_resume: bool,
+        lease: float | None = None,
+        busy: BusyPolicy = "refuse",
+    ) -> None:
         super().__init__(store, session, run.id)
-        self._keeper = RunKeeper(store, session, run)
+        self._keeper = RunKeeper(store, session, run, lease)
         self._may_resume = may_resume
+        self._busy = busy
+        self._usage_stored: set[str] = set()
         self._stage: _Stage = "new"
 
     def __repr__(self) -> str:
@@ -145,20 +184,21 @@ class ActiveRun(ActiveLog):
         return (await self._store.usage(self.session)).by_run.get(self.id, NOTHING_SPENT)
 
     async def mark_waiting(self) -> None:
-        """Record that the run waits for input from outside.
+        """Record that the run waits for input from outside, and hold it no more.
 
-        When the block ends like this, the run stays waiting, and `run(id=…)` resumes it. Raises
-        InvalidSessionOperation when the run has ended.
+        When the block ends like this, the run stays waiting, and `run(id=…)` resumes it: of several that do so at once,
+        one. Raises InvalidSessionOperation when the run has ended.
         """
         self.check_open()
-        self.record.mark_waiting()
-        await self._keeper.write()
+        await self._keeper.wait()
 
     async def mark_running(self) -> None:
-        """Record that the run continues after waiting. Raises InvalidSessionOperation when the run has ended."""
+        """Record that the run continues after waiting, and hold it again.
+
+        Raises InvalidSessionOperation when the run has ended, and RunBusy when somebody else has resumed it.
+        """
         self.check_open()
-        self.record.mark_running()
-        await self._keeper.write()
+        await self._keeper.go_on()
 
     async def append_late(self, *items: object, id: str | None = None) -> list[SessionEvent[Any]]:
         """Append like `append`, and also when the block has ended, for what a model said meanwhile.
@@ -167,6 +207,7 @@ class ActiveRun(ActiveLog):
         """
         if self._stage != "left":
             self.check_open()
+        items = tuple(self._without_stored_usage(item, id) for item in items)
         return await super().append_late(*items, id=id)
 
     async def __aenter__(self) -> Self:
@@ -174,9 +215,7 @@ class ActiveRun(ActiveLog):
             raise self._refused("is entered already: take another one for another block, chat.run(…)")
         before, self._stage = self._stage, "entering"
         try:
-            if self._may_resume or before == "left":
-                await self._keeper.take_up()
-            await self._keeper.start()
+            await self._keeper.enter(self._busy, may_resume=self._may_resume or before == "left")
         except BaseException:
             self._stage = before
             raise
@@ -204,6 +243,38 @@ class ActiveRun(ActiveLog):
             f"has ended as {self.status}: start another one, async with chat.run(…); "
             "what a model said meanwhile is kept by append_late()"
         )
+
+    @property
+    def _writable(self) -> SessionStore:
+        self.check_open()
+        return self._keeper.lease.store
+
+    def _check_may_append(self) -> None:
+        if self._stage != "left":
+            self.check_open()
+
+    async def _append(self, events: Sequence[SessionEvent[Any]], **options: Any) -> list[SessionEvent[Any]]:
+        if self._stage == "left":
+            await self._store_usage(events)
+        try:
+            return await super()._append(events, **options)
+        except LeaseLost:
+            self._usage_stored.update(event.id for event in events)
+            raise
+
+    async def _store_usage(self, events: Sequence[SessionEvent[Any]]) -> None:
+        """Store what was paid for, of events that come after the run's end and are refused."""
+        usages = [usage_event(event) for event in events if event.token_usage is not None]
+        if usages:
+            await self._store.append(self.session, *usages, on_repeat="keep")
+            self._usage_stored.update(event.id for event in events)
+
+    def _without_stored_usage(self, item: object, id: str | None) -> object:
+        """Return an item whose usage was stored when it was refused without it: money counts once."""
+        if not self._usage_stored:
+            return item
+        event = self._event(item, id)
+        return event.model_copy(update={"token_usage": None}) if event.id in self._usage_stored else event
 
     def _refused(self, why: str) -> InvalidSessionOperation:
         return InvalidSessionOperation(f"run {self.id!r} {why}", session_id=self.session.id)

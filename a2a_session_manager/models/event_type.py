@@ -14,3 +14,5 @@ class EventType(StrEnum):
     SUMMARY = "summary"
     REFERENCE = "reference"
     CONTEXT_BRIDGE = "context_bridge"
+    # The usage of an event that was refused, because its run had another owner by then, or had ended.
+    USAGE = "usage"

@@ -6,14 +6,17 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 
-from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreUnavailable
+from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import compactions, ranges
+from a2a_session_manager.storage import compactions, leases, ranges
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
+    HeldLease,
+    LeaseRenewal,
     LoadedSession,
     LogPage,
     LogTail,
@@ -169,6 +172,35 @@ class Backend(ABC):
 
         With `roots_only`, sessions that have a parent are left out.
         """
+
+    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+        """Return who holds each run, given by its session and its id, now; None for a run that nobody holds.
+
+        This reads the leases of heads, as one does that lets `commit_rules` decide by the clock of the machine.
+        """
+        heads = {key: None for key, _ in runs}
+        loaded = dict(zip(heads, await self.load(list(heads), last=0, whole_head=False), strict=True))
+        found = [(loaded[key], run_id) for key, run_id in runs]
+        return [
+            None if one is None else leases.held(one.head.leases.get(run_id), leases.wall_clock)
+            for one, run_id in found
+        ]
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        """Let each lease begin anew, and tell whether its holder still has it: None where that is not known, and it is
+        to be tried again. No revision moves, and no time of the session.
+
+        A backend that keeps many runs has a shorter way than this, which is a commit for each.
+        """
+        return [await self._renew(renewal) for renewal in renewals]
+
+    async def _renew(self, renewal: LeaseRenewal) -> bool:
+        claim = LeaseClaim(renewal.run_id, renewal.token, "hold")
+        try:
+            await self.commit(renewal.key, EncodedCommit(lease=claim, creation_id=renewal.creation_id))
+        except (LeaseLost, SessionNotFound):
+            return False
+        return True
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         """Return when the session may have another revision than `revision`, or was deleted; too early is fine."""

@@ -41,7 +41,7 @@ async def read_changed(target: Target, receipt: Receipt) -> ChangedEvents:
 
 
 async def _read(target: Target, receipt: Receipt, wanted: Sequence[Range]) -> list[SessionEvent[Any]]:
-    backend, key, limits, creation_id = target
+    backend, key, limits, creation_id = target[:4]
     decoder = EventDecoder(key.id, limits)
     found: list[SessionEvent[Any]] = []
     async for page, stored in read_ranges(backend, key, limits, wanted, receipt.creation_id or creation_id):

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
-from a2a_session_manager.storage import compactions, hiding, ranges
+from a2a_session_manager.storage import compactions, hiding, leases, ranges
 from a2a_session_manager.storage.counted_responses import FindCounted, counted_once, is_recounted
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
+from a2a_session_manager.storage.leases import Clock, LeaseChange
 from a2a_session_manager.storage.records import (
     Counters,
     EncodedCommit,
@@ -42,6 +43,7 @@ class Outcome:
     receipt: Receipt
     restored: tuple[Range, ...] = ()
     is_pop: bool = False
+    lease: LeaseChange | None = None
 
     @property
     def first_result(self) -> FirstResult:
@@ -90,12 +92,15 @@ def decide(
     find_seq: FindSeq,
     find_counted: FindCounted,
     history: History = NO_HISTORY,
+    *,
+    clock: Clock = leases.wall_clock,
 ) -> Outcome:
     """Return what `commit` does to `head`, or raise; nothing is changed. A restoration is decided by `history`.
 
     The usages of the outcome's `fresh` events are what they add to the totals; see `counted_responses`.
 
-    Raises EventsKnown when events are stored already, before anything else: a retry is never stale. Then
+    Raises EventsKnown when events are stored already, before anything else: a retry is never stale. Then what the lease
+    of a run forbids: RunBusy, and LeaseLost, in whose place a backend writes `leases.usage_commit`. Then
     SessionConflict for a stale guard (without the missed events: the verbs add them) and InvalidSessionOperation
     for a run that would leave its end, an unknown event to retract, or what cannot be restored.
     """
@@ -104,6 +109,7 @@ def decide(
     if any(known):
         raise _events_known(head, known)
     fresh, seqs = (events, (head.last_seq + 1,)) if len(events) == 1 else _numbered(events, head.last_seq)
+    lease = None if commit.lease is None else leases.change_of(head, commit, clock)
     if commit.expected_revision is not None:
         check_guard(head, commit.guard)
     if commit.runs:
@@ -128,12 +134,14 @@ def decide(
     if once is not fresh and is_recounted(once):
         receipt = receipt._replace(is_recounted=True)
     is_pop = commit.retraction is not None and commit.retraction.last is not None
-    return Outcome(revision, once, hidden, receipt, restored, is_pop)
+    return Outcome(revision, once, hidden, receipt, restored, is_pop, lease)
 
 
 def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     """Bring `head` to where `outcome` says; the log, the ids and the tree's totals are the backend's."""
     receipt = outcome.receipt
+    if outcome.lease is not None:
+        leases.apply(head, outcome.lease)
     if not receipt.is_change:
         return
     head.revision = receipt.revision

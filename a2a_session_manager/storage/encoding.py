@@ -30,6 +30,7 @@ from a2a_session_manager.storage.records import (
 )
 from a2a_session_manager.storage.run_codec import encode_run
 from a2a_session_manager.storage.target import Target
+from a2a_session_manager.storage.usage_events import usage_of
 
 EncodedT = TypeVar("EncodedT")
 Encoded = Mapping[str, bytes]
@@ -63,6 +64,8 @@ async def encode_commit(
             commit = await in_thread(_encoded, events, change, heavy, limits, written_at)
         commit.creation_id = target.creation_id
         commit.compactions = encode_compactions(events, commit)
+        if target.lease is not None:
+            commit.lease, commit.usage_of = target.lease, usage_of(events, limits)
         if change is not None or expected_revision is not None:
             commit.expected_revision = arguments.limit("expected_revision", expected_revision)
             commit.write_id = None if write_id is None else checked_id(write_id, "write id")

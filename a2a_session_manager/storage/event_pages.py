@@ -36,7 +36,7 @@ async def read_events(
     does not come out is forgotten. Raises SessionNotFound, also when another session takes the id between two pages.
     """
     event_model(message_type)  # before anything is read: it may be no type
-    backend, key, limits, creation_id = target
+    backend, key, limits, creation_id = target[:4]
     found = _Found(limits, limit, max_bytes, only)
     if limit == 0:
         await load_head(target)

@@ -11,6 +11,7 @@ from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import FORMAT
 from a2a_session_manager.storage.records import (
     HeadRecord,
+    Lease,
     PlacedSummary,
     Range,
     SessionKey,
@@ -42,6 +43,8 @@ def encode_head(head: HeadRecord) -> bytes:
         "totals": [[model, source, counters] for (model, source), counters in head.totals.items()],
         "run_totals": head.run_totals,
     }
+    if head.leases:
+        document["leases"] = head.leases
     return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -68,6 +71,7 @@ def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
         properties={name: text.encode() for name, text in document.pop("properties").items()},
         runs=runs,
         unfinished=dict.fromkeys(document.pop("unfinished")),
+        leases={run_id: Lease(*lease) for run_id, lease in document.pop("leases", {}).items()},
         hidden=_ranges(document.pop("hidden")),
         compactions=[
             StoredCompaction(seq, first, last, tuple(_ranges(pins)))

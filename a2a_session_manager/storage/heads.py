@@ -37,6 +37,7 @@ def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
         properties=dict(head.properties),
         runs=dict(shown),
         unfinished=dict(head.unfinished),
+        leases=dict(head.leases),
         hidden=list(head.hidden),
         compactions=list(head.compactions),
         placed=list(head.placed),

@@ -72,7 +72,7 @@ async def totals_below(target: Target) -> Totals:
 
     Raises SessionNotFound.
     """
-    backend, key, _, creation_id = target
+    backend, key, _, creation_id = target[:4]
     root = await backend.tree_totals(key)
     if root is not None:
         if creation_id not in (None, root.creation_id):

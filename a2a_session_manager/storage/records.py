@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.identifiers import random_bits
 from a2a_session_manager.models.counted_response import CountedResponse
+from a2a_session_manager.models.lease import LeaseClaim
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
@@ -128,6 +129,8 @@ class EncodedCommit:
         compactions: what those of the events stand for that are summaries.
         tag: random bits that stay in the head until the next commit. After a restore or a failover that lost commits,
             a revision number may come a second time; then it has another tag.
+        lease: what the commit claims of the lease of its run.
+        usage_of: makes, of an event that has a usage, the one that is stored in its place when the claim is refused.
     """
 
     events: Sequence[EncodedEvent] = ()
@@ -143,6 +146,8 @@ class EncodedCommit:
     creation_id: str | None = None
     compactions: Sequence[EncodedCompaction] = ()
     tag: str = field(default_factory=_new_tag)
+    lease: LeaseClaim | None = None
+    usage_of: Callable[[EncodedEvent], EncodedEvent] | None = None
 
     @property
     def guard(self) -> Guard | None:
@@ -181,6 +186,31 @@ class EncodedCommit:
     @property
     def is_empty(self) -> bool:
         return not (self.events or self.brings_more)
+
+
+class Lease(NamedTuple):
+    """Who holds a run, as a store keeps it: until when in milliseconds of the store's own clock, and for how long."""
+
+    token: str
+    until: int
+    milliseconds: int
+    holder: str
+
+
+class HeldLease(NamedTuple):
+    """Who holds a run, and how long from now."""
+
+    holder: str
+    milliseconds_left: int
+
+
+class LeaseRenewal(NamedTuple):
+    """A lease to be renewed by a heartbeat."""
+
+    key: SessionKey
+    creation_id: str
+    run_id: str
+    token: str
 
 
 class Parent(NamedTuple):
@@ -300,6 +330,7 @@ class HeadRecord:
         created_at, updated_at: microseconds since the epoch. Commits with events, runs, state, retractions or
             restorations move `updated_at`; others do not.
         runs, unfinished: the runs, and the ids of those that may still change; both in the order of first commit.
+        leases: who holds runs, by their ids; a backend may keep them elsewhere.
         hidden: the seqs of events that are hidden now.
         hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
         compactions: those that were not ended, the one first that reaches furthest.
@@ -320,6 +351,7 @@ class HeadRecord:
     properties: dict[str, bytes] = field(default_factory=dict)
     runs: dict[str, StoredRun] = field(default_factory=dict)
     unfinished: dict[str, None] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
     hidden: list[Range] = field(default_factory=list)
     hidden_events: int | None = None
     compactions: list[StoredCompaction] = field(default_factory=list)

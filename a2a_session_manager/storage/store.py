@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, TypeVar, Unpack, overload
+from copy import copy
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
 
@@ -17,6 +18,7 @@ from a2a_session_manager.models.change import CommitResult, Restoration, Retract
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.event_filter import EventFilters, event_filter
 from a2a_session_manager.models.event_message import MessageTail
+from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
@@ -25,6 +27,7 @@ from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import (
     ChildPolicy,
     EventsPage,
+    LeaseKeeper,
     MessageReader,
     RepeatPolicy,
     SessionPage,
@@ -38,9 +41,10 @@ from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
+from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, Guard, SessionKey
+from a2a_session_manager.storage.records import Creation, Guard, LeaseRenewal, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
 from a2a_session_manager.storage.target import Target
@@ -51,7 +55,7 @@ ResultT = TypeVar("ResultT")
 _IDS_A_PAGE = 1_000
 
 
-class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
+class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
     """A store over a backend; SessionStore says what each of its verbs promises.
 
     Args:
@@ -60,6 +64,9 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
     """
+
+    # What every write to a session that was read claims of the lease of its run.
+    _claim: LeaseClaim | None = None
 
     def __init__(
         self,
@@ -204,7 +211,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         if children not in ("refuse", "cascade"):
             raise InvalidSessionOperation(f"children={shown(children)} is unknown: take 'refuse' or 'cascade'")
         expected_revision = arguments.limit("expected_revision", expected_revision)
-        backend, key, limits, creation_id = self._target(session)
+        backend, key, limits, creation_id = self._target(session)[:4]
         creation_id = creation_id or await backend.creation_id_of(key)
         if creation_id is None:
             return
@@ -310,7 +317,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
     async def read_messages(
         self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
     ) -> MessageTail:
-        backend, key, limits, creation_id = self._target(session)
+        backend, key, limits, creation_id = self._target(session)[:4]
         read = backend.read_compacted if compacted else backend.read_tail
         tail = await read(key, last=arguments.limit("last", last))
         if tail is None or creation_id not in (None, tail.creation_id):
@@ -349,9 +356,24 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         return await summary(head.totals, head.run_totals)
 
     def follow(self, session: Session[Any] | str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
-        backend, key, limits, creation_id = self._target(session)
+        backend, key, limits, creation_id = self._target(session)[:4]
         after = arguments.whole_number("after", after)
         return following.follow(backend, key, limits, creation_id=creation_id, after=after)
+
+    def claiming(self, claim: LeaseClaim) -> Self:
+        # A copy, so that what a subclass does with a write is done with those of runs, too.
+        store = copy(self)
+        store._claim = claim
+        return store
+
+    async def claim(self, session: Session[Any], claim: LeaseClaim) -> None:
+        await writes.write_claim(self._target(session)._replace(lease=claim))
+
+    def keep_alive(self, session: Session[Any], claim: LeaseClaim) -> Heartbeat:
+        backend, key, _, creation_id = self._target(session)[:4]
+        assert creation_id is not None, "a session that was never stored has no runs"
+        renewal = LeaseRenewal(key, creation_id, claim.run_id, claim.token)
+        return heartbeats_of(backend).start(renewal, claim.milliseconds)
 
     def statistics(self) -> StoreStatistics:
         return self._open_backend.statistics()
@@ -381,7 +403,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader):
         # An id that is stored was checked.
         is_checked = session.id == sync.session_id
         key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
-        return Target(self._backend, key, self._limits, sync.creation_id)
+        return Target(self._backend, key, self._limits, sync.creation_id, self._claim)
 
     def _is_home(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

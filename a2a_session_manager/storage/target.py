@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.records import SessionKey
 
 
 class Target(NamedTuple):
-    """A session in a backend; `creation_id` names the incarnation that is meant, None takes whichever is there."""
+    """A session in a backend; `creation_id` names the incarnation that is meant, None takes whichever is there.
+
+    `lease` is what each write claims of the lease of the run that it is of.
+    """
 
     backend: Backend
     key: SessionKey
     limits: StoreLimits
     creation_id: str | None = None
+    lease: LeaseClaim | None = None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
+from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, SessionConflict
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, names_responses, with_seq
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
-from a2a_session_manager.storage import conflicts, repeats
+from a2a_session_manager.storage import conflicts, leases, repeats
 from a2a_session_manager.storage.changed_events import ChangedEvents, read_changed
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.priced_events import brings_usage, priced_events
@@ -109,7 +111,7 @@ async def send(
     With `creation`, it is the one that creates the session. With `keeps`, what is stored under the id of an event
     counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
-    backend, key, limits, _ = target
+    backend, key, limits = target[:3]
     answer: Receipt | EventsKnown | None = None
     try:
         if len(events) <= 1 or not repeats.has_twins(commit.events):
@@ -130,6 +132,33 @@ async def send(
 
 def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> Awaitable[Receipt]:
     """Begin to write the commit; awaiting it finishes that, however the caller is cancelled."""
-    backend, key, limits, _ = target
+    if commit.lease is not None:
+        return _write_of_run(target, commit)
+    backend, key, limits = target[:3]
     begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
     return finish(begun, patience=limits.cancel_seconds)
+
+
+async def _write_of_run(target: Target, commit: EncodedCommit) -> Receipt:
+    """Write a commit that claims a lease. Raises LeaseLost, when at least what was paid for is stored."""
+    backend, key, limits = target[:3]
+    try:
+        return await finish(backend.commit(key, commit), patience=limits.cancel_seconds)
+    except LeaseLost as lost:
+        if not lost.is_usage_stored:  # a backend that leaves this to us, in a second step
+            usage = leases.usage_commit(commit, _is_new)
+            if usage is not None:
+                with suppress(EventsKnown):
+                    await finish(backend.commit(key, usage), patience=limits.cancel_seconds)
+            lost.is_usage_stored = True
+        raise
+
+
+def _is_new(_: str) -> None:
+    """Answer for an event of which it is not known whether it is stored: the backend will say so."""
+
+
+async def write_claim(target: Target) -> None:
+    """Write what the target claims of the lease of a run, and nothing else. Raises RunBusy, LeaseLost."""
+    commit = EncodedCommit(written_at=now_micros(), creation_id=target.creation_id, lease=target.lease)
+    await _write_of_run(target, commit)

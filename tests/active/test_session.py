@@ -16,6 +16,7 @@ from a2a_session_manager import (
     EventType,
     InvalidEvent,
     InvalidSessionOperation,
+    RunBusy,
     RunStatus,
     SessionEvent,
     SessionManager,
@@ -771,7 +772,9 @@ async def test_a_run_that_was_interrupted_without_a_word_is_resumed(
     entered = chat.run(id="r")
     await entered.__aenter__()  # and the process dies here
 
-    async with chat.run(id="r"):
+    with pytest.raises(RunBusy):
+        await chat.run(id="r").__aenter__()
+    async with chat.run(id="r", busy="take_over"):
         pass
 
     assert [run.status for run in await store.runs("chat")] == [RunStatus.COMPLETED]
@@ -839,7 +842,7 @@ async def test_an_ending_that_cannot_be_written_after_a_good_block_raises(
             backend.is_down = True
 
     backend.is_down = False
-    async with chat.run(id="r"):
+    async with chat.run(id="r", busy="take_over"):  # the lease could not be given up either
         pass
     assert (await stored_run(store, "r")).status is RunStatus.COMPLETED
 

@@ -56,6 +56,7 @@ class PlainSession:
     run_ids: dict[str, str] = field(default_factory=dict)  # of events that are a run's, by event id
     compactions: dict[int, Covered] = field(default_factory=dict)  # by the seq of the summary's event
     ended: set[int] = field(default_factory=set)  # those that count no longer
+    leases: dict[str, str] = field(default_factory=dict)  # run id → token
 
     @property
     def hidden(self) -> set[int]:
@@ -117,6 +118,14 @@ class PlainSession:
     def refuses_run(self, run_id: str, status: str) -> bool:
         before = self.runs.get(run_id, status)
         return before != status and (before in FINAL or status == "pending")
+
+    def refuses_claim(self, run_id: str, token: str, step: str) -> str | None:
+        """Return why a lease is not acquired, or not given up."""
+        if step == "release":
+            return None if self.leases.get(run_id) == token else "lost"
+        if self.runs.get(run_id, "completed") in FINAL:
+            return "ended"
+        return "busy" if step == "acquire" and self.leases.get(run_id, token) != token else None
 
     def commit(
         self,

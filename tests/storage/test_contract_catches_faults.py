@@ -153,6 +153,20 @@ FAULTS = {
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
     "BringsADeletedSessionBack": ("deleting", "test_a_late_append_brings_no_deleted_session_back"),
+    "LetsTwoOwnersWrite": (
+        "leases",
+        "test_after_a_takeover_one_owners_messages_land_and_the_usage_of_both",
+    ),
+    "TakesANameForAToken": ("leases", "test_a_token_is_that_of_one_acquisition_whoever_the_holder_is"),
+    "ForgetsToExpire": ("leases", "test_a_lease_that_has_expired_writes_nothing_and_holds_nobody_up"),
+    "RevivesALostLease": ("leases", "test_a_heartbeat_renews_what_is_held_and_brings_no_lost_lease_back"),
+    "LosesTheUsageOfARefusedWrite": ("leases", "test_of_a_refused_commit_nothing_lands_but_its_usage"),
+    "CountsTheUsageOfARefusedWriteTwice": (
+        "leases",
+        "test_after_a_takeover_one_owners_messages_land_and_the_usage_of_both",
+    ),
+    "WritesTheRestOfARefusedCommit": ("leases", "test_of_a_refused_commit_nothing_lands_but_its_usage"),
+    "LetsManyResume": ("leases", "test_a_run_that_waits_is_resumed_by_one_of_many"),
     "TearsAtCancellation": (
         "cancelling",
         "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once",
@@ -167,6 +181,7 @@ from tests.storage.faulty import *
 from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
 from tests.storage.faulty_finding import *
+from tests.storage.faulty_leases import *
 from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event

@@ -27,8 +27,10 @@ from a2a_session_manager import (
     InMemorySessionStore,
     InvalidEvent,
     InvalidSessionOperation,
+    LeaseLost,
     RedisSessionStore,
     Retraction,
+    RunBusy,
     RunStatus,
     Session,
     SessionAlreadyExists,
@@ -44,6 +46,8 @@ from a2a_session_manager.context.compacted import hidden_digest
 from a2a_session_manager.models.compaction import Compaction, compaction_in
 from a2a_session_manager.models.event_message import message_of
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.lease import LeaseClaim, LeaseStep
+from a2a_session_manager.models.usage_event import usage_event_id
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.file import FileSessionStore
@@ -70,6 +74,9 @@ Batch = list[tuple[str, str, int]]  # event id, message, tokens
 session_ids = st.sampled_from(["a", "b", "c", "d", "e"])
 event_ids = st.sampled_from([f"e{n}" for n in range(8)])
 run_ids = st.sampled_from(["r0", "r1"])
+tokens = st.sampled_from(["t0", "t1"])
+LONG_LEASE = 600_000  # milliseconds
+REFUSALS: dict[str, type[Exception]] = {"lost": LeaseLost, "ended": InvalidSessionOperation, "busy": RunBusy}
 keys = st.sampled_from(["k0", "k1", "k2"])
 values = st.sampled_from([0, 1, {"deep": [1]}, None])
 # Now and then other content under an id, which must be refused, or kept quietly.
@@ -281,6 +288,44 @@ class StoreMachine(RuleBasedStateMachine):
             self.refused(InvalidSessionOperation, self.store.commit(id, change))
         else:
             self.commit(id, change, runs={run_id: status})
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data(), run_id=run_ids, token=tokens, step=st.sampled_from(["acquire", "take_over", "release"]))
+    def claim(self, data: st.DataObject, run_id: str, token: str, step: LeaseStep) -> None:
+        """Acquire the lease of a run, or give it up: no revision moves."""
+        session_id = self.known_id(data)
+        plain, session = self.model.sessions[session_id], self.fresh_read(session_id)
+        claiming = self.store.claim(session, LeaseClaim(run_id, token, step, LONG_LEASE, "somebody"))
+        reason = plain.refuses_claim(run_id, token, step)
+        if reason is not None:
+            self.refused(REFUSALS[reason], claiming)
+            return
+        self.run(claiming)
+        if step == "release":
+            del plain.leases[run_id]
+        else:
+            plain.leases[run_id] = token
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(data=st.data(), run_id=run_ids, token=tokens, spent=st.integers(0, 3), twice=st.booleans())
+    def append_for_a_run(self, data: st.DataObject, run_id: str, token: str, spent: int, twice: bool) -> None:
+        """The holder's write lands; of anybody else's, what it spent does, once."""
+        session_id = self.known_id(data)
+        plain, event_id = self.model.sessions[session_id], self.fresh("of a run")
+        store = self.store.claiming(LeaseClaim(run_id, token, "hold", LONG_LEASE, "somebody"))
+        event = event_of(event_id, "said", spent).model_copy(update={"task_id": run_id})
+        for number in range(1 + twice):
+            appending = store.append(self.fresh_read(session_id), event)
+            if plain.leases.get(run_id) == token:
+                [placed] = self.run(appending)
+                plain.run_ids[event_id] = run_id
+                seqs = self.model.append(session_id, events=[(event_id, "said", spent)])
+                assert ([placed.seq], placed.is_repeat) == (seqs, number == 1)
+            else:
+                self.refused(LeaseLost, appending)
+                if spent:
+                    plain.run_ids[usage_event_id(event_id)] = run_id
+                    self.model.append(session_id, events=[(usage_event_id(event_id), None, spent)])
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -581,6 +626,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert all(plain.runs[run.id] == run.status.value for run in session.runs)
 
     # Helpers
+
+    def fresh_read(self, session_id: str) -> Session[Any]:
+        session = self.run(self.store.get(session_id, last=0))
+        assert session is not None
+        return session
 
     def commit(self, id: str, change: SessionChange, **expected: Any) -> None:
         write_id = self.fresh("w")

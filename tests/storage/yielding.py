@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
-from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.exceptions import LeaseLost, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, commit_rules, heads
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -17,6 +17,7 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
+    LeaseRenewal,
     LoadedSession,
     LogPage,
     Receipt,
@@ -63,7 +64,11 @@ class YieldingBackend(MemoryBackend):
                 return commit_rules.repeat(stored.head, commit, first, stored.seqs.get)
             draft = _draft(stored)
             await turn()
-            receipt = draft.write(commit)
+            try:
+                receipt = draft.write(commit)
+            except LeaseLost:
+                self._put(key, stored, draft)  # with the usage of what is refused
+                raise
             await turn()
             self._put(key, stored, draft)
             await turn()
@@ -74,6 +79,11 @@ class YieldingBackend(MemoryBackend):
             await turn()
             await super().delete(key, creation_id, cascade=cascade, guard=guard)
             await turn()
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        async with self.alone():
+            await turn()
+            return await super().renew_leases(renewals)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

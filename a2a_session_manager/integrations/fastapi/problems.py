@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,8 @@ from fastapi.responses import Response
 from a2a_session_manager.exceptions import (
     InvalidEvent,
     InvalidSessionOperation,
+    LeaseLost,
+    RunBusy,
     SessionAlreadyExists,
     SessionConflict,
     SessionManagerError,
@@ -30,6 +33,8 @@ _STATUS = {
     SessionNotFound: HTTPStatus.NOT_FOUND,
     SessionAlreadyExists: HTTPStatus.CONFLICT,
     SessionConflict: HTTPStatus.CONFLICT,
+    RunBusy: HTTPStatus.CONFLICT,
+    LeaseLost: HTTPStatus.CONFLICT,
     InvalidSessionOperation: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEvent: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -48,8 +53,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     What FastAPI itself finds invalid gets them, too (422). `type` ends with the error's name. A conflict says what was
     missed: `revision`, `expected_revision`, `first_missed_seq`, `last_missed_seq`, and `missed_seqs`, the first 100 of
-    them. Outages are logged; their texts name hosts and files and are not sent. A damaged session is not handled: it is
-    a 500 with a traceback in the server's log.
+    them; that of a run that somebody else holds, its `run_id`, and `expires_at`, when it may be free. Outages are
+    logged; their texts name hosts and files and are not sent, nor is who holds a run. A damaged session is not handled:
+    it is a 500 with a traceback in the server's log.
     """
     for error in _STATUS:
         app.add_exception_handler(error, _answer)
@@ -67,15 +73,31 @@ def problem_of(error: SessionManagerError) -> dict[str, Any]:
         problem["path"] = error.path
     if isinstance(error, SessionConflict):
         problem |= _missed(error)
+    if isinstance(error, RunBusy):
+        expires_at = error.expires_at.isoformat(timespec="seconds")
+        problem |= {"run_id": error.run_id, "expires_at": expires_at}
+        problem["detail"] = f"run {error.run_id!r} is under way, until {expires_at} at least: try again, or follow it"
+    if isinstance(error, LeaseLost):
+        problem |= {
+            "run_id": error.run_id,
+            "detail": f"run {error.run_id!r} goes on elsewhere, or has ended: follow it",
+        }
     return problem
+
+
+def _retry_after(error: SessionManagerError) -> int | None:
+    """Return after how many seconds the request may be sent again with success; None where that is not known."""
+    if isinstance(error, StoreUnavailable):
+        return RETRY_AFTER_SECONDS
+    return max(ceil(error.seconds_left), 1) if isinstance(error, RunBusy) else None
 
 
 async def _answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, SessionManagerError)  # the handler is registered for nothing else
     log_outage(error)
     problem = problem_of(error)
-    may_retry = isinstance(error, StoreUnavailable)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if may_retry else None
+    seconds = _retry_after(error)
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
     return ProblemResponse(problem, status_code=problem["status"], headers=headers)
 
 

@@ -19,6 +19,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.file import renewing
 from a2a_session_manager.storage.file.creating import create
 from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
 from a2a_session_manager.storage.file.deleting import delete
@@ -32,6 +33,8 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
+    HeldLease,
+    LeaseRenewal,
     LoadedSession,
     LogPage,
     LogTail,
@@ -117,6 +120,12 @@ class FileBackend(Backend):
     ) -> SessionPage:
         work = partial(list_page, self._directory, self._reader, namespace, prefix, cursor, limit, roots_only)
         return await self._reads.run_long(work)
+
+    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+        return await self._reads.run_long(renewing.held, self._directory, runs)
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        return await self._reads.run_long(renewing.renew, self._directory, renewals)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ from a2a_session_manager.storage.file.os_errors import FULL, READ_ONLY
 _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
 # The clock that stamps files is coarse: two changes within a tick may bear the same time.
-_CLOCK_TICK_NS = 20_000_000
+CLOCK_TICK_NS = 20_000_000
 
 
 class FileChangedError(Exception):
@@ -131,7 +131,7 @@ class FileHandle:
             return None
         changed_at = status.st_ctime_ns
         return FileSignature(
-            *_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - _CLOCK_TICK_NS
+            *_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS
         )
 
     def _refuse_links(self) -> None:

@@ -17,6 +17,7 @@ from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.index import LogIndex
+from a2a_session_manager.storage.file.lease_file import LeaseFile
 from a2a_session_manager.storage.file.log_records import LogRecords, MisledError
 from a2a_session_manager.storage.file.stored_shapes import check_ranges
 from a2a_session_manager.storage.records import (
@@ -43,6 +44,7 @@ class LogFile(FramedFile):
         super().__init__(path, key.id, pool, durable=durable)
         self.key = key
         self.index = LogIndex(path)
+        self.leases = LeaseFile(path)
         self._records = LogRecords(self.handle, self.index)
         self.forget()
 
@@ -211,6 +213,7 @@ class LogFile(FramedFile):
     def remove_derived(self) -> None:
         """Remove what was derived from the log, which is the truth without it."""
         self.index.remove()
+        self.leases.remove()
         self.on_disk.mark.remove()
 
     def _begin(self, creation: CreationRecord) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
-from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.exceptions import CorruptSession, LeaseLost, SessionManagerError
+from a2a_session_manager.storage import commit_rules, leases
 from a2a_session_manager.storage.counted_responses import response_ids
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
@@ -35,7 +35,7 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
     """
     try:
         synced = log.on_disk.for_a_record(log.first_bytes)
-        staged, frames, end = log.unmisled(lambda: _staged(log, commits, synced))
+        staged, frames, end = log.unmisled(lambda: _staged_with_leases(log, commits, synced))
         whole = append_frames(log, frames, synced) if frames else 0
         if (synced, log.on_disk.synced) != (None, None) and log.index.is_due(end):
             log.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
@@ -49,6 +49,28 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
         log.on_disk.synced = synced if frames else log.on_disk.synced
         _write_checkpoint_if_due(log)
     return [answer if needed <= whole else no_room(log) for answer, needed in staged]
+
+
+def _staged_with_leases(
+    log: LogFile, commits: Sequence[EncodedCommit], synced: int | None
+) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
+    """Do as `_staged` does; what commits claim of leases is checked and written, before they are.
+
+    A lease without its commit, where that does not fit, expires.
+    """
+    head = log.head
+    assert head is not None, "only a log that exists takes commits"
+    if not any(commit.lease is not None for commit in commits):
+        return _staged(log, commits, synced)
+    before = log.leases.read(head.creation_id)
+    head.leases = dict(before)
+    try:
+        staged = _staged(log, commits, synced)
+        if head.leases != before:
+            log.leases.write(head.creation_id, leases.unexpired(head.leases, leases.wall_clock))
+    finally:
+        head.leases = {}
+    return staged
 
 
 def _staged(
@@ -78,11 +100,14 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
             return receipt, None
         counted = log.find_counted(response_ids(commit.events))
         outcome = commit_rules.decide(head, commit, seqs.get, counted.get, _history(log, commit))
+    except LeaseLost as error:
+        return _refused(log, commit, error, start)
     except SessionManagerError as error:
         if isinstance(error, CorruptSession):
             raise
         return error, None
     if not outcome.receipt.is_change and commit.write_id is None:
+        commit_rules.apply(head, commit, outcome)  # of leases, which are not in the log
         return outcome.receipt, None
     payload = encode_line(
         commit,
@@ -95,6 +120,13 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
     )
     log.note(commit, outcome, start)
     return outcome.receipt, payload
+
+
+def _refused(log: LogFile, commit: EncodedCommit, error: LeaseLost, start: int) -> tuple[LeaseLost, bytes | None]:
+    """Answer a commit whose claim does not hold, and return the line of its usage, if that is not stored yet."""
+    usage = leases.usage_commit(commit, lambda event_id: log.find_seqs([event_id]).get(event_id))
+    error.is_usage_stored = True
+    return (error, None) if usage is None else (error, _answered(log, usage, start)[1])
 
 
 def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:

@@ -11,13 +11,15 @@ from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import commit_rules, heads, paging
+from a2a_session_manager.storage import commit_rules, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
+    HeldLease,
+    LeaseRenewal,
     LoadedSession,
     LogPage,
     LogTail,
@@ -135,6 +137,24 @@ class MemoryBackend(Backend):
         found = list(islice(self._matching(namespace, ids, start, prefix, roots_only), limit + 1))
         page = found[:limit]
         return SessionPage(page, page[-1] if len(found) > limit else None)
+
+    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+        found = [(self._sessions.get(key), run_id) for key, run_id in runs]
+        return [
+            None if stored is None else leases.held(stored.head.leases.get(run_id), leases.process_clock)
+            for stored, run_id in found
+        ]
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        return list(map(self._renewed, renewals))
+
+    def _renewed(self, renewal: LeaseRenewal) -> bool:
+        stored = self._sessions.get(renewal.key)
+        change = None if stored is None else leases.renewal_of(stored.head, renewal, leases.process_clock)
+        if stored is None or change is None:
+            return False
+        leases.apply(stored.head, change)
+        return True
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         stored = self._sessions.get(key)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from a2a_session_manager.exceptions import SessionAlreadyExists
+from a2a_session_manager.exceptions import LeaseLost, SessionAlreadyExists
 from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.storage import commit_rules, compactions, heads, ranges
+from a2a_session_manager.storage import commit_rules, compactions, heads, leases, ranges
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import (
@@ -58,7 +58,14 @@ class StoredSession:
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
             return commit_rules.repeat(self.head, commit, first, self.seqs.get)
         history = self.history_for(commit)
-        outcome = commit_rules.decide(self.head, commit, self.seqs.get, self.responses.get, history)
+        find_counted = self.responses.get
+        try:
+            outcome = commit_rules.decide(
+                self.head, commit, self.seqs.get, find_counted, history, clock=leases.process_clock
+            )
+        except LeaseLost as lost:
+            self._write_usage_alone(commit, lost)
+            raise
         after_seq = self.head.last_seq
         commit_rules.apply(self.head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
@@ -82,6 +89,12 @@ class StoredSession:
         if commit.restoration is None:
             return NO_HISTORY
         return History(self.retractions, self.first_results.get(commit.restoration.write_id or ""))
+
+    def _write_usage_alone(self, commit: EncodedCommit, lost: LeaseLost) -> None:
+        usage = leases.usage_commit(commit, self.seqs.get)
+        if usage is not None:
+            self.write(usage)
+        lost.is_usage_stored = True
 
     def load(self, last: int | None, *, whole_head: bool) -> LoadedSession:
         """Return the head as it is now, and the newest visible events."""

@@ -20,6 +20,8 @@ from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
     Guard,
+    HeldLease,
+    LeaseRenewal,
     LoadedSession,
     LogPage,
     LogTail,
@@ -36,6 +38,7 @@ from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.leases import Leases
 from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
@@ -64,6 +67,7 @@ class RedisBackend(Backend):
         self._creator = Creator(connections, self._locator, index, self._expiry, reaper)
         self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
         self._listing = Listing(index, reaper)
+        self._leases = Leases(self._locator)
         self._followers = Followers(connections, self._locator)
         self._committer = Committer(connections, self._locator, self._expiry, reaper, self._begun)
 
@@ -133,6 +137,12 @@ class RedisBackend(Backend):
         self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         return await self._listing.page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+        return await self._leases.held(runs)
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        return await self._leases.renew(renewals)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         await self._followers.wait(key, creation_id, revision)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from a2a_session_manager.models.lease import LeaseClaim
+from a2a_session_manager.storage.leases import has_usage
 from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, Guard
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
@@ -14,6 +16,8 @@ from a2a_session_manager.storage.redis.script import ScriptCall, Value
 
 # Of a response that used nothing, it is remembered that it came.
 _NOTHING: Final = {"requests": 0}
+# These steps of a claim are decided by the lease alone, without a look at the run.
+_WITHOUT_RUN: Final = ("hold", "release")
 
 
 def commit_call(
@@ -32,7 +36,7 @@ def commit_keys(keys: SessionKeys, commits: Sequence[EncodedCommit]) -> tuple[by
     for commit in commits:
         if commit.changes_hidden:
             return (*keys.plain, keys.totals, keys.runs, keys.unfinished, keys.retractions)
-        if commit.runs:
+        if commit.runs or (commit.lease is not None and commit.lease.step not in _WITHOUT_RUN):
             need = 2
         for event in commit.events:
             if event.usage is not None:
@@ -57,6 +61,11 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
     if commit.brings_more:
         counts, others = _other_args(commit)
         arguments += others
+    elif commit.lease is not None:
+        counts = "0 0 0 1"
+        values = _lease_part(commit, commit.lease)
+        arguments.append(f"lease {len(values)}")
+        arguments += values
     guard = "-" if commit.expected_revision is None else guard_arg(commit.guard)
     header = (
         f"{commit.written_at} {commit.tag} {guard} {len(events)} {counts} {has_usage} "
@@ -105,6 +114,8 @@ def _parts_of(commit: EncodedCommit) -> dict[str, Sequence[Value]]:
             parts["restore_ids"] = restoration.event_ids
     if commit.compactions:
         parts["summaries"] = list(_summaries(commit))
+    if commit.lease is not None:
+        parts["lease"] = _lease_part(commit, commit.lease)
     return parts
 
 
@@ -114,6 +125,22 @@ def _summaries(commit: EncodedCommit) -> Iterator[Value]:
     for made in commit.compactions:
         pins = ",".join(f"{first}-{last}" for first, last in made.pins)
         yield f"{numbers[made.event_id]} {made.first} {made.last} {made.hidden or '-'} {pins}"
+
+
+def _lease_part(commit: EncodedCommit, claim: LeaseClaim) -> Sequence[Value]:
+    """Return what a commit claims, and the events of its usage, which are written in its place if the claim fails."""
+    values: list[Value] = [claim.run_id, _claim_line(claim)]
+    if commit.usage_of is not None:
+        for event in commit.events:
+            if has_usage(event):
+                usage = commit.usage_of(event)
+                values += (usage.id, usage.data)
+    return values
+
+
+@lru_cache(maxsize=1_024)
+def _claim_line(claim: LeaseClaim) -> str:
+    return f"{claim.token} {claim.step} {claim.milliseconds} {claim.holder}"
 
 
 def _named(prefix: bytes, values: Any) -> Iterator[tuple[bytes, bytes | None]]:

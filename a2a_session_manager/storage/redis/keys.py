@@ -9,7 +9,8 @@
 | `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |
 | `{tag}:followers` | string | there while somebody follows a session of the tree |
 | `{tag}:locator` | string | of a session below a root: its claim and its root's id |
-| `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts |
+| `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts, |
+| | | leases of runs (`l:`) |
 | `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
 | `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result, `u:RESPONSE ID` → what was counted of it |
 | `{tag}:hidden` | sorted set | merged ranges of hidden seqs, `first-last` by first |

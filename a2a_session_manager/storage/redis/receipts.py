@@ -14,6 +14,7 @@ from a2a_session_manager.exceptions import (
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import commit_rules, compactions, hiding
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.redis.lease_calls import refusal_of
 from a2a_session_manager.storage.redis.replies import Flat, ranges_of, status_of
 
 # Why a script did not hide or restore what was chosen by an event id or a write id.
@@ -84,6 +85,8 @@ def _error_of(answer: Flat, key: SessionKey, commit: EncodedCommit) -> SessionMa
         return SessionNotFound(
             key.id, f"session {key.id!r} was deleted, and another one has its id now: read it again with get()"
         )
+    if commit.lease is not None and status in (b"LEASE", b"HELD", b"ENDED", b"NORUN"):
+        return refusal_of(answer, key, commit.lease)
     if status == b"MOVE":
         run_id, current, wanted = (part.decode() for part in answer[1:])
         text = illegal_move(run_id, RunStatus(current), RunStatus(wanted))

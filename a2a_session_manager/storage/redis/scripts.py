@@ -29,7 +29,7 @@ def _joined(*parts: str) -> Script:
 
 
 # What every script begins with that makes commits.
-COMMIT_RULES: Final = ("hiding", "compactions", "responses", "commit_rules")
+COMMIT_RULES: Final = ("hiding", "leases", "compactions", "responses", "commit_rules")
 
 COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
 RECALL: Final = _script(*COMMIT_RULES, "recall")
@@ -55,6 +55,7 @@ TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")
 UNLIST: Final = _script("unlist")
 LIST: Final = _short_script("list")
+KEEP_LEASES: Final = _joined("clock", "leases", "keep_leases")
 LISTEN: Final = _script("listen")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Script))

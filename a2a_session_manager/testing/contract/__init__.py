@@ -29,6 +29,7 @@ from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
+from a2a_session_manager.testing.contract.leases import LeasesContract
 from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.limits import LimitsContract
 from a2a_session_manager.testing.contract.listing import ListingContract
@@ -68,6 +69,7 @@ class StoreContract(
     RetractingContract,
     RestoringContract,
     RunsContract,
+    LeasesContract,
     UsageContract,
     CountingOnceContract,
     ActivityContract,

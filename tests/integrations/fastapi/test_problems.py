@@ -14,6 +14,8 @@ from a2a_session_manager import (
     InMemorySessionStore,
     InvalidEvent,
     InvalidSessionOperation,
+    LeaseLost,
+    RunBusy,
     SessionAlreadyExists,
     SessionConflict,
     SessionEvent,
@@ -44,6 +46,8 @@ STATUSES = [
     (SessionNotFound("talk"), 404, "session-not-found", "Session not found"),
     (SessionAlreadyExists("talk"), 409, "session-already-exists", "Session already exists"),
     (SessionConflict("talk", expected_revision=2, revision=5), 409, "session-conflict", "Session conflict"),
+    (RunBusy("talk", "r", holder="host:1", seconds_left=9.5), 409, "run-busy", "Run busy"),
+    (LeaseLost("talk", "r", "was taken over by host:1", holder="host:1"), 409, "lease-lost", "Lease lost"),
     (InvalidSessionOperation("no"), 422, "invalid-session-operation", "Invalid session operation"),
     (InvalidEvent("no"), 422, "invalid-event", "Invalid event"),
     (InvalidEvent("big", is_too_large=True), 413, "invalid-event", "Invalid event"),
@@ -63,6 +67,21 @@ async def test_an_error_is_a_problem_with_its_status(
     assert (reply.status_code, reply.json()["status"]) == (status, status)
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert (reply.json()["type"], reply.json()["title"]) == (f"urn:a2a-session-manager:{kind}", title)
+
+
+async def test_a_run_that_is_held_is_a_conflict_that_names_no_host(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat, chat.run(id="r"):
+        with pytest.raises(RunBusy) as caught:
+            await chat.run(id="r").__aenter__()
+    async with client_of(raising(caught.value), sessions) as client:
+        reply = await client.get("/")
+
+    problem = reply.json()
+    assert (problem["session_id"], problem["run_id"]) == ("talk", "r")
+    assert problem["expires_at"] == caught.value.expires_at.isoformat(timespec="seconds")
+    assert 1 <= int(reply.headers["Retry-After"]) <= 30
+    assert caught.value.holder
+    assert caught.value.holder not in reply.text
 
 
 async def test_a_conflict_names_the_first_hundred_events_that_were_missed(sessions: SessionManager) -> None:

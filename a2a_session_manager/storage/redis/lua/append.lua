@@ -1,6 +1,6 @@
 -- The short script of appends, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
--- guard and no write id among them, with what they spend. Whatever is otherwise, it has only read, and `commit.lua` decides.
+-- guard and no write id among them, with what they spend, also those of a run that is held. Whatever is otherwise, it has only read, and `commit.lua` decides.
 
 if redis.replicate_commands then redis.replicate_commands() end
 
@@ -29,10 +29,11 @@ local function append()
     local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
     local at, seq, updated, tag = 3, last_seq, tonumber(head[9]), nil
+    local leases, time = {}, nil
     for number = 1, count do
-        local written_at, events, has_usage, creation
-        written_at, tag, events, has_usage, creation =
-            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 0 (%d) (%S+) $')
+        local written_at, events, parts, has_usage, creation
+        written_at, tag, events, parts, has_usage, creation =
+            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 ([01]) (%d) (%S+) $')
         if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
         updated = math.max(updated + 1, tonumber(written_at))
         at = at + 1
@@ -72,6 +73,22 @@ local function append()
                     at = at + 2 * tonumber(has_usage)
                 end
             end
+        end
+        if parts == '1' then
+            -- The lease of a run that is held, and of which less than a quarter is over: nothing is to be written.
+            local count_of_part = match(ARGV[at], '^lease (%d+)$')
+            if not count_of_part then return nil end
+            if not time then
+                time = call('TIME')
+                time = time[1] * 1000 + math.floor(time[2] / 1000)
+            end
+            local run = ARGV[at + 1]
+            leases[run] = leases[run] or call('HGET', KEYS[2], 'l:' .. run) or ''
+            local token, ends, lasts = match(leases[run], '^(%S+) (%d+) (%d+) ')
+            if not token or token ~= match(ARGV[at + 2], '^(%S+) hold ') or (ends - time) * 4 <= lasts * 3 then
+                return nil
+            end
+            at = at + 1 + count_of_part
         end
     end
     if #names > 500 or #sum_names > 500 or #run_names > 500 then return nil end

@@ -229,11 +229,29 @@ local function repeated(keys, commit, head)
     return receipt(head, first, true, seqs_of(keys.ids, commit.event_ids), tag)
 end
 
+-- Writes the usage of a commit that is refused, as far as that is not stored; returns why it cannot be, or nil.
+local function written_usage(head, keys, commit, committed)
+    local alone, new = usage_alone(commit), {}
+    for index, event in ipairs(alone.events) do alone.event_ids[index] = 'e:' .. event.id end
+    for index, seq in ipairs(seqs_of(keys.ids, alone.event_ids)) do
+        if seq == 0 then new[#new + 1] = alone.events[index] end
+    end
+    alone.events, alone.event_ids = new, {}
+    for index, event in ipairs(new) do alone.event_ids[index] = 'e:' .. event.id end
+    local answer = #new > 0 and committed(head, keys, alone)
+    return answer and type(answer[1]) == 'string' and answer or nil
+end
+
 -- Commits to the session whose head is `head`, and brings it on; returns the receipt or the reason.
 local function committed(head, keys, commit)
     -- Before anything else: events that are there already are a retry, whoever came in between, and never stale.
     local fresh, seqs = number_events(head, keys, commit)
     if not fresh then return seqs end
+    local lease, refusal = lease_change(keys, commit)
+    if refusal then
+        local answer = refusal[1] == 'LEASE' and written_usage(head, keys, commit, committed)
+        return answer or refusal
+    end
     if is_late(head, commit.guard) then return {'CONFLICT', head.revision} end
     local reason = check_runs(keys, commit)
     if reason then return reason end
@@ -259,6 +277,7 @@ local function committed(head, keys, commit)
         write(head, keys, commit, fresh, newly, restored, sums, responses)
         if #newly + #restored > 0 or commit.parts.summaries then write_summaries(keys, commit, seqs, newly, restored) end
     end
+    if lease then write_lease(keys, lease) end
     local result = {
         revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,
         is_pop = commit.parts.hide_last ~= nil, is_recounted = is_recounted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
 
@@ -14,6 +15,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.unfinished_run import UnfinishedRun
 from a2a_session_manager.statistics import StoreStatistics
 
 MessageT = TypeVar("MessageT")
@@ -80,6 +82,14 @@ class LeaseKeeper(Protocol):
     async def claim(self, session: Session[Any], claim: LeaseClaim) -> None:
         """Make `claim` alone: no revision moves. Raises RunBusy, LeaseLost, SessionNotFound, and
         InvalidSessionOperation for a run that has ended."""
+        ...
+
+    def unfinished_runs(self, *, older_than: float | timedelta | None = None) -> AsyncGenerator[UnfinishedRun, None]:
+        """Yield the runs that have not ended, of all sessions of the namespace, with who holds each; in no order.
+
+        With `older_than`, in seconds or as a timedelta, only those that began before that long. The heads of all
+        sessions are read, 100 at a time. A run that begins or ends meanwhile may be missed.
+        """
         ...
 
     def keep_alive(self, session: Session[Any], claim: LeaseClaim) -> KeptAlive:

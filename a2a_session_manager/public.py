@@ -42,6 +42,7 @@ from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
 from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.unfinished_run import UnfinishedRun
 from a2a_session_manager.pricing.pricer import ListPricer, PricedCost, Pricer
 from a2a_session_manager.pricing.prices import Prices
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
@@ -138,6 +139,7 @@ __all__ = [
     "TokenSummary",
     "TokenTally",
     "TokenUsage",
+    "UnfinishedRun",
     "UsageNumbers",
     "chat_messages",
     "count_chat_tokens",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
-from benchmarks import compacting, scenarios, spending
+from benchmarks import compacting, leases, scenarios, spending
 from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
@@ -39,6 +39,8 @@ CASES = [
     Case("memory/usage/by length", None, partial(_on_store, spending.usage_by_length)),
     Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
+    Case("memory/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
+    Case("memory/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
     Case("memory/lateness/load", at_most(10.0), partial(alone, url="memory:", scenario=scenarios.lateness_of_load)),
     Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),
     Case("memory/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),

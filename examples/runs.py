@@ -1,12 +1,12 @@
 """How a run ends is how its block ends: completed, failed, cancelled, or waiting for somebody.
 
 To run: python examples/runs.py
-It prints: one line for each run with its status and what ended it, then the run that was resumed.
+It prints: one line for each run with its status and what ended it, then the run that was resumed, by one at a time.
 """
 
 import asyncio
 
-from a2a_session_manager import ActiveSession, InvalidSessionOperation, SessionManager
+from a2a_session_manager import ActiveSession, InvalidSessionOperation, RunBusy, SessionManager
 
 
 async def complete(chat: ActiveSession) -> None:
@@ -37,9 +37,14 @@ async def wait_for_a_person(chat: ActiveSession) -> None:
 
 
 async def resume(chat: ActiveSession) -> None:
-    """Go on with a run by its id: later, in another process if the store persists."""
+    """Go on with a run by its id: later, in another process if the store persists. Of many who do so, one gets it."""
     async with chat.run(id="waits") as run:
         await run.user("Yes.")
+        try:
+            async with chat.run(id="waits"):
+                pass
+        except RunBusy as busy:
+            print(f"meanwhile: {busy.run_id} is held")
         await run.assistant("Booked.")
     try:
         async with chat.run(id="waits"):

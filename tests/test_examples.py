@@ -46,6 +46,7 @@ ESSENTIAL_LINES = {
         "fails: failed by ConnectionError",
         "is-cancelled: cancelled by CancelledError",
         "waits: waiting",
+        "meanwhile: waits is held",
         "again: run 'waits' has ended as completed: start a new run with another id",
         "waits: completed, 3 events",
     ],

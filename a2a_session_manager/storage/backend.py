@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.lease import LeaseClaim
@@ -41,6 +41,8 @@ class Backend(ABC):
     is_closed = False
     # Streams of `follow` that wait for news; whoever follows counts itself.
     followers = 0
+    # By loop; see `heartbeats.py`, which puts them here.
+    heartbeats: Mapping[asyncio.AbstractEventLoop, object] | None = None
 
     @property
     def place(self) -> object:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from contextvars import Context
 from typing import Final
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.backend import Backend
@@ -25,16 +25,17 @@ _EARLIER: Final = 1 / 10
 _AGAIN: Final = 1 / 20
 _MOST_AT_ONCE: Final = 500
 
-_by_backend: WeakKeyDictionary[Backend, WeakKeyDictionary[asyncio.AbstractEventLoop, Heartbeats]] = WeakKeyDictionary()
-
 
 def heartbeats_of(backend: Backend) -> Heartbeats:
     """Return those of the running loop."""
-    loop = asyncio.get_running_loop()
-    by_loop = _by_backend.setdefault(backend, WeakKeyDictionary())
-    found = by_loop.get(loop)
+    loop, by_loop = asyncio.get_running_loop(), backend.heartbeats
+    found = by_loop.get(loop) if by_loop is not None else None
     if found is None:
-        found = by_loop[loop] = Heartbeats(backend, loop)
+        # What was open on a loop that was closed is nobody's any more.
+        others = {each: beats for each, beats in (by_loop or {}).items() if not each.is_closed()}
+        found = Heartbeats(backend, loop)
+        backend.heartbeats = {**others, loop: found}
+    assert isinstance(found, Heartbeats), "they are put there here alone"
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, RunBusy
 from a2a_session_manager.models.lease import LeaseClaim
@@ -22,6 +22,8 @@ from a2a_session_manager.storage.records import (
     SessionKey,
 )
 
+# Milliseconds after its end in which a lease is not forgotten.
+_REMEMBERED: Final = 3_600_000
 # Milliseconds since some moment that stays.
 Clock = Callable[[], int]
 FindSeq = Callable[[str], int | None]
@@ -93,10 +95,10 @@ def renewal_of(head: HeadRecord, renewal: LeaseRenewal, clock: Clock) -> LeaseCh
     return LeaseChange(renewal.run_id, renewed(lease, now))
 
 
-def unexpired(leases: Mapping[str, Lease], clock: Clock) -> dict[str, Lease]:
-    """Return the leases that somebody has."""
-    now = clock()
-    return {run_id: lease for run_id, lease in leases.items() if lease.until > now}
+def remembered(leases: Mapping[str, Lease], clock: Clock) -> dict[str, Lease]:
+    """Return the leases that somebody has, or had until not long ago, and is told so."""
+    since = clock() - _REMEMBERED
+    return {run_id: lease for run_id, lease in leases.items() if lease.until > since}
 
 
 def held(lease: Lease | None, clock: Clock) -> HeldLease | None:

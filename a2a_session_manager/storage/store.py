@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from copy import copy
+from datetime import timedelta
 from typing import Any, Self, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
@@ -23,6 +24,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
+from a2a_session_manager.models.unfinished_run import UnfinishedRun, checked_age
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import (
     ChildPolicy,
@@ -48,6 +50,7 @@ from a2a_session_manager.storage.records import Creation, Guard, LeaseRenewal, S
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
 from a2a_session_manager.storage.target import Target
+from a2a_session_manager.storage.unfinished import unfinished_runs
 
 MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
@@ -374,6 +377,9 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         assert creation_id is not None, "a session that was never stored has no runs"
         renewal = LeaseRenewal(key, creation_id, claim.run_id, claim.token)
         return heartbeats_of(backend).start(renewal, claim.milliseconds)
+
+    def unfinished_runs(self, *, older_than: float | timedelta | None = None) -> AsyncGenerator[UnfinishedRun, None]:
+        return unfinished_runs(self._backend, self._namespace, older_than=checked_age(older_than))
 
     def statistics(self) -> StoreStatistics:
         return self._open_backend.statistics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -112,7 +113,21 @@ def test_a_loop_that_ends_leaves_nothing_behind() -> None:
     async def begin() -> None:
         kept.append(heartbeats_of(backend).start(renewal(), 1_000))
 
-    asyncio.run(begin())
-    asyncio.run(begin())
+    for _ in range(3):
+        asyncio.run(begin())
 
     assert backend.batches == []
+    assert backend.heartbeats is not None
+    assert len(backend.heartbeats) == 1
+
+
+def test_a_store_that_nobody_refers_to_any_more_is_gone_with_its_heartbeats() -> None:
+    async def begin() -> weakref.ref[Counting]:
+        backend = Counting()
+        heartbeats_of(backend).start(renewal(), 1_000)
+        return weakref.ref(backend)
+
+    gone = asyncio.run(begin())
+    gc.collect()
+
+    assert gone() is None

@@ -67,7 +67,7 @@ def _staged_with_leases(
     try:
         staged = _staged(log, commits, synced)
         if head.leases != before:
-            log.leases.write(head.creation_id, leases.unexpired(head.leases, leases.wall_clock))
+            log.leases.write(head.creation_id, leases.remembered(head.leases, leases.wall_clock))
     finally:
         head.leases = {}
     return staged

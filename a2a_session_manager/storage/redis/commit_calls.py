@@ -24,7 +24,9 @@ def commit_call(
     keys: SessionKeys, commits: Sequence[EncodedCommit], ttl: int, note_sent_again: Callable[[], object]
 ) -> ScriptCall:
     """Return the call that makes the commits of one session, in their order; `ttl` is the store's, in milliseconds."""
-    arguments: list[Value] = [keys.key.id, f"{keys.is_root:d} {ttl} {len(commits)}"]
+    first = commits[0].lease
+    held = "" if first is None else f" {first.run_id}"
+    arguments: list[Value] = [keys.key.id, f"{keys.is_root:d} {ttl} {len(commits)}{held}"]
     for commit in commits:
         arguments += commit_args(commit)
     return ScriptCall(scripts.COMMIT, commit_keys(keys, commits), arguments, keys.key.id, note_sent_again)

@@ -33,11 +33,11 @@ def _claim(step: LeaseStep = "acquire", *, token: str = "", milliseconds: int = 
     return LeaseClaim("r", token or hidden_id(), step, milliseconds, "worker 1")
 
 
-async def _run_of(store: BaseSessionStore) -> AnySession:
+async def _run_of(store: BaseSessionStore, session_id: str = "talk") -> AnySession:
     """Return a session with a run that nobody holds."""
     run = SessionRun(id="r")
     run.mark_running()
-    return await store.create("talk", change=SessionChange(runs=[run]))
+    return await store.create(session_id, change=SessionChange(runs=[run]))
 
 
 @asynccontextmanager
@@ -259,6 +259,30 @@ class LeasesContract(ContractBase):
                 await theirs.user("theirs")
                 await run.user("mine")
             assert (await whole(await reopen(), "talk")).runs[0].status is RunStatus.COMPLETED
+
+    async def test_runs_that_have_not_ended_are_found_with_who_holds_them(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        manager = SessionManager(store)
+        async with manager.open("talk") as chat, manager.open("other") as other:
+            async with chat.run(id="waits") as waits, chat.run(id="ends"):
+                await waits.mark_waiting()
+            await _run_of(store, "free")
+            async with chat.run(id="mine"), other.run(id="r"):
+                cold = await reopen()
+                found = {(each.session_id, each.run.id): each for each in [one async for one in cold.unfinished_runs()]}
+                none = [one async for one in cold.unfinished_runs(older_than=60)]
+                elsewhere = [one async for one in cold.namespace("n").unfinished_runs()]
+
+        assert found.keys() == {("talk", "waits"), ("talk", "mine"), ("other", "r"), ("free", "r")}
+        held = {name for name, each in found.items() if each.holder is not None}
+        assert held == {("talk", "mine"), ("other", "r")}
+        assert all((0 < each.seconds_left <= 30) == (name in held) for name, each in found.items())
+        assert found["talk", "waits"].run.status is RunStatus.WAITING
+        assert none == elsewhere == []
+        for age in (-1, math.nan, True, "1 day"):
+            with pytest.raises(InvalidSessionOperation, match="older_than="):
+                store.unfinished_runs(older_than=age)  # type: ignore[arg-type]  # what is refused
 
     async def test_leases_that_cannot_be_kept_are_refused(self, store: BaseSessionStore) -> None:
         async with SessionManager(store).open("talk") as chat:

@@ -1,17 +1,24 @@
 -- The short script of appends, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
--- guard and no write id among them, with what they spend, also those of a run that is held. Whatever is otherwise, it has only read, and `commit.lua` decides.
+-- guard and no write id among them, with what they spend, and those of one run that is held. Whatever is otherwise, it
+-- has only read, and `commit.lua` decides.
 
 if redis.replicate_commands then redis.replicate_commands() end
 
 local function append()
     local call, text, match = redis.call, string.format, string.match
-    local count = tonumber(match(ARGV[2], '(%d+)$'))
+    local count, run_held = match(ARGV[2], '^%d %d+ (%d+) ?(.*)$')
     local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[7], KEYS[8]
     if KEYS[10] then return nil end
     local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline')
-    local head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
-        'has_runs', 'unfinished', 'updated')
+    local head
+    if run_held == '' then
+        head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
+            'has_runs', 'unfinished', 'updated')
+    else
+        head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
+            'has_runs', 'unfinished', 'updated', 'l:' .. run_held)
+    end
     if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' or not head[9] then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq = tonumber(head[3]), tonumber(head[4])
@@ -29,8 +36,7 @@ local function append()
     local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
     local at, seq, updated, tag = 3, last_seq, tonumber(head[9]), nil
-    local leases, time = {}, nil
-    for number = 1, count do
+    for number = 1, tonumber(count) do
         local written_at, events, parts, has_usage, creation
         written_at, tag, events, parts, has_usage, creation =
             match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 ([01]) (%d) (%S+) $')
@@ -77,17 +83,11 @@ local function append()
         if parts == '1' then
             -- The lease of a run that is held, and of which less than a quarter is over: nothing is to be written.
             local count_of_part = match(ARGV[at], '^lease (%d+)$')
-            if not count_of_part then return nil end
-            if not time then
-                time = call('TIME')
-                time = time[1] * 1000 + math.floor(time[2] / 1000)
-            end
-            local run = ARGV[at + 1]
-            leases[run] = leases[run] or call('HGET', KEYS[2], 'l:' .. run) or ''
-            local token, ends, lasts = match(leases[run], '^(%S+) (%d+) (%d+) ')
-            if not token or token ~= match(ARGV[at + 2], '^(%S+) hold ') or (ends - time) * 4 <= lasts * 3 then
-                return nil
-            end
+            if not count_of_part or ARGV[at + 1] ~= run_held or not head[10] then return nil end
+            local token, ends, lasts = match(head[10], '^(%S+) (%d+) (%d+) ')
+            local time = call('TIME')
+            time = time[1] * 1000 + time[2] / 1000
+            if token ~= match(ARGV[at + 2], '^(%S+) hold ') or (ends - time) * 4 <= lasts * 3 then return nil end
             at = at + 1 + count_of_part
         end
     end

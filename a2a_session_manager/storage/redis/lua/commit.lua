@@ -1,13 +1,14 @@
 -- Commits to one session, one or several that waited together, each for itself.
 -- KEYS: tree head log ids hidden followers; totals for usage; runs, unfinished for runs; retractions.
--- ARGV: session id; "1" for a root, TTL of the store in ms or 0, number of commits, as one; the commits.
+-- ARGV: session id; "1" for a root, TTL of the store in ms or 0, number of commits, the run whose lease the first one
+-- claims if it does, as one; the commits.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
     totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10]
 }
 local id = take()
-local root, ttl, count = string.match(take(), '^(%d) (%d+) (%d+)$')
+local root, ttl, count = string.match(take(), '^(%d) (%d+) (%d+)')
 local is_root = root == '1'
 ttl = tonumber(ttl)
 

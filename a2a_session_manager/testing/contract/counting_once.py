@@ -206,6 +206,21 @@ class CountingOnceContract(ContractBase):
         assert await spent(await reopen(), "talk") == tally(2, 7, repeated=2)
         assert session.token_summary == await store.usage("talk")
 
+    async def test_a_handle_that_several_tasks_write_through_counts_each_response_once(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        handle = await store.create("talk", change=SessionChange(events=[reply("msg_0", 1)]))
+
+        async def record(writer: int) -> None:
+            for number in range(4):
+                await store.append(handle, reply("msg_0", 1 + number), reply(f"msg {writer} {number}", 1))
+                await store.append(handle, reply(None, 1))
+
+        await asyncio.gather(*map(record, range(WRITERS)))
+
+        assert await spent(await reopen(), "talk") == tally(1 + 8 * WRITERS, 4 + 8 * WRITERS, repeated=4 * WRITERS)
+        assert handle.token_summary == await store.usage("talk")
+
     async def test_of_many_writers_each_response_counts_once(self, store: BaseSessionStore, reopen: Reopen) -> None:
         other = await reopen()
         await store.create("talk")

@@ -183,6 +183,7 @@ SPANS = Names(
         ),
         "cache_write_tokens": (
             f"{_OTEL}cache_creation.input_tokens",
+            f"{_OTEL}cache_write.input_tokens",
             f"{_OTEL}cache_creation_input_tokens",
             f"{_OTEL}details.cache_write_tokens",
             f"{_OTEL}details.cache_creation_input_tokens",

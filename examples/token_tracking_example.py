@@ -1,7 +1,8 @@
 """Tokens and money: counted where nobody reported them, reported where a provider did, priced once.
 
 To run: python examples/token_tracking_example.py
-It prints: the spend by model and source, of one run, and of the tree, with what has no known price.
+It prints: the spend by model and source, of one run, and of the tree, with what has no known price, and how often the
+usage of a response came again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ async def main() -> None:
                 "prompt_tokens_details": {"cached_tokens": 1024},
             }
             await run.assistant("Shorter: museums, fjord.", model="gpt-4o-mini", usage=reported)
+            # The same response once more, as logs have it for each block: by its id, it counts once.
+            for block in ("Which museums?", "The fjord, too."):
+                usage = {"prompt_tokens": 900, "completion_tokens": 30}
+                await run.assistant(block, model="gpt-4o-mini", usage=usage, response_id="chatcmpl-9f2")
             async with run.child(agent="critic") as critic:
                 usage = {"prompt_tokens": 300, "completion_tokens": 40}
                 await critic.assistant("Too short.", model="our-own-model", usage=usage)
@@ -45,6 +50,7 @@ async def main() -> None:
         bound = "at least " if tree.is_lower_bound else ""
         print(f"tree: {tree.total_tokens} tokens, {bound}${tree.estimated_cost_usd:.6f}")
         print(f"without a known price: {tree.unpriced_requests} of {tree.requests} requests")
+        print(f"usages of a response that had counted: {tree.repeated_requests}")
 
 
 if __name__ == "__main__":

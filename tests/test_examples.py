@@ -50,7 +50,11 @@ ESSENTIAL_LINES = {
         "again: run 'waits' has ended as completed: start a new run with another id",
         "waits: completed, 3 events",
     ],
-    "token_tracking_example": ["gpt-4o-mini: 1280 tokens, $0.000151", "without a known price: 1 of 3 requests"],
+    "token_tracking_example": [
+        "gpt-4o-mini: 2210 tokens, $0.000304",
+        "without a known price: 1 of 4 requests",
+        "usages of a response that had counted: 1",
+    ],
     "fastapi_chat": [
         "answer: You said: Two days in Oslo? ",
         "run: completed",

@@ -86,8 +86,8 @@ class ActiveLog:
     async def context_size(self) -> int | None:
         """Return the input and output tokens of the newest request, which is how full the model's context is.
 
-        That is not what was spent; see `usage`. None before the first usage, and when the newest usage is a sum of
-        several requests.
+        That is not what was spent; see `usage`. None before the first usage, when the newest usage is a sum of several
+        requests, and after a compaction until the next request has told.
         """
         return await context_size(self._store, self.session)
 

@@ -175,7 +175,7 @@ class ActiveRun(ActiveLog):
     async def messages(self, *, format: MessageFormat | None = None, repair: bool = True) -> MessageView:
         """Return what was said in this run, oldest first; that of the whole session is `chat.messages()`.
 
-        The parameters are those of ActiveSession.messages.
+        No summary takes the place of any of it. The parameters are those of ActiveSession.messages.
         """
         return await conversation(self._store, self.session, format=format, repair=repair, run_id=self.id)
 

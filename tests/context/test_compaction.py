@@ -162,6 +162,23 @@ async def test_the_question_that_is_worked_on_and_the_newest_exchange_of_an_open
     assert list(await chat.messages()) == [short, {**USER, "content": "And now?"}]
 
 
+async def test_a_compaction_that_reaches_less_far_than_the_one_that_counts_is_refused() -> None:
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(USER, ANSWER)
+        async with chat.run(id="r") as run:
+            await run.append(USER, ANSWER)
+            await chat.append(USER, ANSWER, USER, ANSWER)
+            first = await chat.compact(_Summariser())
+        assert list(await chat.messages()) == [{"role": "user", "content": "s"}, ANSWER]
+
+        # What the run has said last is over by now, but it stands before all that is to stay.
+        with pytest.raises(InvalidSessionOperation, match="nothing left to gain"):
+            await chat.compact(_Summariser(), keep=150)
+        assert (await chat.messages()).compaction == first.seq
+        await chat.compact(_Summariser())
+        assert list(await chat.messages()) == [{"role": "user", "content": "s"}]
+
+
 async def test_what_only_a_provider_reads_is_given_to_it_alone() -> None:
     opaque = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"}
     block = {"role": "assistant", "content": [{"type": "compaction", "content": "They spoke of Oslo."}]}

@@ -354,6 +354,22 @@ class SessionStore(Protocol):
         `retracted`. The filters are those of `events`; a page holds `limit` events that fit, unless there are no more.
         """
 
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: type[MessageT]
+    ) -> list[SessionEvent[MessageT] | None]: ...
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]: ...
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]:
+        """Return the events of these ids in the order given, None for each one that was never appended.
+
+        A hidden event comes as well, marked `retracted`. `message_type` is the type to read messages as; see `get`.
+        """
+
     async def runs(self, session_id: str) -> list[SessionRun]:
         """Return all runs of the session, in the order they were first committed."""
 

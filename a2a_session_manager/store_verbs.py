@@ -213,6 +213,23 @@ class StoreVerbs:
             session, after=after, limit=limit, include_retracted=include_retracted, **which
         )
 
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: type[MessageT]
+    ) -> list[SessionEvent[MessageT] | None]: ...
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]: ...
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]:
+        """Return the events of these ids in the order given, None for each one that was never appended.
+
+        A hidden event comes as well, marked `retracted`. `message_type` is that of `get`.
+        """
+        return await self._store.events_by_id(session, *event_ids, message_type=message_type)
+
     async def runs(self, id: str) -> list[SessionRun]:
         """Return all runs of the session, in the order they were first committed. Raises SessionNotFound."""
         return await self._store.runs(id)

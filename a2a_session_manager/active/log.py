@@ -136,6 +136,19 @@ class ActiveLog:
             **which,
         )
 
+    @overload
+    async def events_by_id(
+        self, *event_ids: str, message_type: type[MessageT]
+    ) -> list[SessionEvent[MessageT] | None]: ...
+    @overload
+    async def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]: ...
+    async def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]:
+        """Return the events of these ids in the order given, None for each one that was never appended.
+
+        A hidden event comes as well, marked `retracted`. `message_type` is that of `events`.
+        """
+        return await self._store.events_by_id(self.session, *event_ids, message_type=message_type)
+
     def follow(self, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
         return self._store.follow(self.session, after=after)

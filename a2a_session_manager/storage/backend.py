@@ -11,9 +11,11 @@ from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, ranges
+from a2a_session_manager.storage.event_walk import find_by_walking
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    FoundEvents,
     Guard,
     HeldLease,
     LeaseRenewal,
@@ -150,6 +152,18 @@ class Backend(ABC):
         Together they have at most `max_bytes`, but at least one is returned if there is one. A backend may ignore
         `max_bytes`; then readers hold whole pages of large events in memory.
         """
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        """Return the events of these ids, which are different ones, hidden ones too; None when there is no session.
+
+        Together they have about `max_bytes` at most, but one is returned at least; the ids of the others are `unread`.
+        A backend that knows where its events lie does better than this one, which reads the log from its start.
+        """
+
+        async def read_page(after: int, limit: int) -> LogPage | None:
+            return await self.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
+
+        return await find_by_walking(read_page, key.id, event_ids)
 
     @abstractmethod
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:

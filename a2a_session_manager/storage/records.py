@@ -420,6 +420,22 @@ class LogPage(NamedTuple):
     tag: str = ""
 
 
+class FoundEvents(NamedTuple):
+    """Events that were looked for by their ids.
+
+    Attributes:
+        creation_id: that of the session.
+        events: those that are stored, by their ids, as far as they make a page.
+        unread: the ids of the stored ones that there was no room for.
+        hidden: the seqs of those of `events` that are hidden now.
+    """
+
+    creation_id: str
+    events: Mapping[str, StoredEvent]
+    unread: Sequence[str]
+    hidden: Sequence[Range]
+
+
 class TreeTotals(NamedTuple):
     """What a root's tree has spent, and the creation id of the root."""
 

@@ -43,6 +43,7 @@ from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
+from a2a_session_manager.storage.events_by_id import read_events_by_id
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.priced_events import priced_events
@@ -316,6 +317,19 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
             include_retracted=include_retracted,
             only=event_filter(which),
         )
+
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: type[MessageT]
+    ) -> list[SessionEvent[MessageT] | None]: ...
+    @overload
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]: ...
+    async def events_by_id(
+        self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
+    ) -> list[SessionEvent[Any] | None]:
+        return await read_events_by_id(self._target(session), event_ids, message_type=message_type)
 
     async def read_messages(
         self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False

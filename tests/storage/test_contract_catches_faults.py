@@ -140,6 +140,10 @@ FAULTS = {
     "TellsNoWriterWhatItCounted": ("counting_once", "test_a_handle_knows_what_was_counted"),
     "LimitsBeforeItFilters": ("finding", "test_filters_bring_the_events_that_fit_and_limits_count_those"),
     "FiltersByTheHour": ("finding", "test_filters_bring_the_events_that_fit_and_limits_count_those"),
+    "FindsInItsOwnOrder": ("finding", "test_events_come_by_their_ids_in_the_order_asked"),
+    "ForgetsUnreadEvents": ("finding", "test_events_come_by_their_ids_in_the_order_asked"),
+    "FindsHiddenEventsUnmarked": ("finding", "test_events_come_by_their_ids_in_the_order_asked"),
+    "FindsAnotherEvent": ("finding", "test_events_come_by_their_ids_in_the_order_asked"),
     "LosesTheUsersTitle": ("titles", "test_a_title_that_a_user_gives_meanwhile_stays"),
     "IgnoresTheGuard": ("guarding", "test_a_late_guarded_commit_conflicts_and_tells_what_it_missed"),
     "GuardsByNumberAlone": (

@@ -583,6 +583,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert await store.tree(plain.id) == model.tree(plain.id)
         assert [each.id for each in await session.descendants()] == model.below(plain.id)
         everything = await store.events(plain.id, include_retracted=True)
+        by_id = await store.events_by_id(plain.id, *[event.id for event in reversed(everything)], "never appended")
+        assert by_id == [*reversed(everything), None]
+        of_run = await store.events(plain.id, run="r0", limit=2)
+        assert of_run == [event for event in everything if event.task_id == "r0" and not event.retracted][:2]
         assert [event.seq for event in everything] == list(range(1, len(plain.log) + 1))
         assert {event.seq for event in everything if event.retracted} == plain.hidden
         newest = await store.get(plain.id, last=2)

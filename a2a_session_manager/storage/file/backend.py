@@ -32,6 +32,7 @@ from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    FoundEvents,
     Guard,
     HeldLease,
     LeaseRenewal,
@@ -105,6 +106,9 @@ class FileBackend(Backend):
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._read([key], 0, lambda: self._reader.read_log(key, after, limit, max_bytes))
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        return await self._read([key], 0, lambda: self._reader.find_events(key, event_ids, max_bytes))
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._reads.run(self._reader.children, key, paging.ordinal_of(cursor), limit)

@@ -12,10 +12,12 @@ from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import commit_rules, compactions, heads, paging, ranges
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
+from a2a_session_manager.storage.file.finding import find_events
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.records import (
+    FoundEvents,
     HeadRecord,
     LoadedSession,
     LogPage,
@@ -128,6 +130,13 @@ class SessionReader:
                     head.creation_id, head.revision, events, retractions, list(head.hidden), is_last, head.tag
                 )
         return page
+
+    def find_events(self, key: SessionKey, event_ids: Sequence[str], max_bytes: int) -> FoundEvents | None:
+        """Return the events of these ids; None when there is no such session."""
+        found: FoundEvents | None = None
+        with suppress(SessionNotFound), self.existing(key) as log:
+            found = None if log is None else find_events(log, event_ids, max_bytes)
+        return found
 
     def children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
         """Return the children made after the one that was made as number `start` of the tree."""

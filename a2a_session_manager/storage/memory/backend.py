@@ -17,6 +17,7 @@ from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    FoundEvents,
     Guard,
     HeldLease,
     LeaseRenewal,
@@ -108,6 +109,10 @@ class MemoryBackend(Backend):
         is_last = after + len(events) >= head.last_seq
         retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)
         return LogPage(head.creation_id, head.revision, events, retractions, list(head.hidden), is_last, head.tag)
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        stored = self._sessions.get(key)
+        return None if stored is None else stored.find_events(event_ids, max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         stored = self._sessions.get(key)

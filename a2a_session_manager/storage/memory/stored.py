@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from a2a_session_manager.exceptions import LeaseLost, SessionAlreadyExists
 from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.storage import commit_rules, compactions, heads, leases, ranges
+from a2a_session_manager.storage import commit_rules, compactions, heads, leases, paging, ranges
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
 from a2a_session_manager.storage.records import (
     EncodedCommit,
     FirstResult,
+    FoundEvents,
     HeadRecord,
     LoadedSession,
     LogTail,
@@ -132,6 +133,14 @@ class StoredSession:
     def events(self, first: int, final: int) -> Iterator[StoredEvent]:
         """Return the events from seq `first` to `final`, hidden ones too."""
         return map(StoredEvent, range(first, final + 1), self.revisions[first - 1 : final], self.log[first - 1 : final])
+
+    def find_events(self, event_ids: Sequence[str], max_bytes: int) -> FoundEvents:
+        """Return the events of these ids, the first ones that fit, and one at least."""
+        known = [(event_id, seq) for event_id in event_ids if (seq := self.seqs.get(event_id)) is not None]
+        fitting = paging.fitting((len(self.log[seq - 1]) for _, seq in known), max_bytes)
+        found = {event_id: next(self.events(seq, seq)) for event_id, seq in known[:fitting]}
+        hidden = ranges.merged((seq, seq) for _, seq in known[:fitting] if ranges.contains(self.head.hidden, seq))
+        return FoundEvents(self.head.creation_id, found, [event_id for event_id, _ in known[fitting:]], hidden)
 
     def wake(self) -> None:
         """Tell all who wait for a change."""

@@ -19,6 +19,7 @@ from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
+    FoundEvents,
     Guard,
     HeldLease,
     LeaseRenewal,
@@ -123,6 +124,9 @@ class RedisBackend(Backend):
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._reader.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        return await self._reader.find_events(key, event_ids, max_bytes=max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from a2a_session_manager.models.token_tally import COUNTERS
@@ -38,3 +39,9 @@ def read_log(keys: SessionKeys, *, after: int, limit: int, max_bytes: int) -> Sc
     touched = (*keys.core, keys.hidden, keys.retractions)
     arguments: list[Value] = [keys.key.id, int(keys.is_root), after, limit, max_bytes]
     return ScriptCall(scripts.READ_LOG, touched, arguments, keys.key.id)
+
+
+def find_events(keys: SessionKeys, *, event_ids: Sequence[str], max_bytes: int) -> ScriptCall:
+    """Return the call that reads events by their ids."""
+    arguments: list[Value] = [keys.key.id, int(keys.is_root), max_bytes, *event_ids]
+    return ScriptCall(scripts.FIND_EVENTS, (*keys.core, keys.hidden), arguments, keys.key.id)

@@ -11,7 +11,9 @@ from typing import Final
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
+from a2a_session_manager.storage.ranges import merged
 from a2a_session_manager.storage.records import (
+    FoundEvents,
     LoadedSession,
     LogPage,
     SessionKey,
@@ -102,6 +104,19 @@ class SessionReader:
             bool(is_last),
             tag.decode(),
         )
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        """Return the events of these ids; see `Backend.find_events`."""
+        call_at = partial(read_calls.find_events, event_ids=event_ids, max_bytes=max_bytes)
+        found = await self._locator.ask(key, call_at)
+        if found is None:
+            return None
+        _, creation_id, seqs, entries, hidden = found.reply
+        stored = [(event_id, seq) for event_id, seq in zip(event_ids, seqs, strict=True) if seq]
+        read = zip(stored, entries, strict=False)  # the first ones, as far as they fit
+        events = {event_id: events_of(key, seq, [entry])[0] for (event_id, seq), entry in read}
+        unread = [event_id for event_id, _ in stored[len(entries) :]]
+        return FoundEvents(creation_id.decode(), events, unread, merged((seq, seq) for seq in hidden))
 
     async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:
         """Return a page of children after the ordinal `after`; see `Backend.children`."""

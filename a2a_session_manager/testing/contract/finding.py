@@ -1,4 +1,4 @@
-"""Finding events: by what they are."""
+"""Finding events: by what they are, and by their ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
@@ -17,7 +17,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import Event, ids, said
+from a2a_session_manager.testing.contract.making import Event, ids, said, several
 
 NOON: Final = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TYPES: Final = (EventType.MESSAGE, EventType.TOOL_CALL, "plan.made")
@@ -143,6 +143,85 @@ class FindingContract(ContractBase):
             await store.events("talk", agent="a")  # type: ignore[call-overload]  # the caller's mistake
         with pytest.raises(SessionNotFound):
             await store.events("talk", run="a")
+
+    @pytest.mark.parametrize("page_bytes", [1, 2_000, 1_000_000])
+    async def test_events_come_by_their_ids_in_the_order_asked(
+        self, store: BaseSessionStore, reopen: Reopen, page_bytes: int
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(3)))
+        for number in range(4, 30):
+            await store.append("talk", said("x" * number * 40, id=f"e{number}", task_id=RUNS[number % 3]))
+        await store.create("other", change=SessionChange(events=several(3, "o")))
+        hidden = await store.retract("talk", "e2", "e9", "e11")
+        await store.retract("talk", "e12")
+        await store.restore("talk", "e12")
+        again = await reopen()
+        again._limits = replace(again._limits, page_bytes=page_bytes)
+        wanted = ["e29", "nobody", "e1", "e9", "o1", "e12", "e2", "e1", *(f"e{number}" for number in range(28, 2, -2))]
+
+        found = await again.events_by_id("talk", *wanted)
+
+        events = {event.id: event for event in await again.events("talk", include_retracted=True)}
+        assert found == [events.get(each) for each in wanted]
+        assert {event.id for event in found if event and event.retracted} == {event.id for event in hidden} - {"e11"}
+        assert [event and event.seq for event in found[:5]] == [29, None, 1, 9, None]
+
+    async def test_events_by_id_are_of_the_session_that_is_meant(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        sessions = SessionManager(store)
+        async with sessions.open("talk") as chat:
+            async with chat.run() as run:
+                await run.user("Oslo?", id="é\x00 {1}")
+            assert [event and event.message for event in await chat.events_by_id("é\x00 {1}", "x")] == ["Oslo?", None]
+            assert await chat.events_by_id() == []
+        assert [event and event.seq for event in await sessions.events_by_id("talk", "é\x00 {1}")] == [1]
+        await store.delete("talk")
+        await store.create("talk", change=SessionChange(events=several(1)))
+        cold = await reopen()
+
+        assert [event and event.message for event in await cold.events_by_id("talk", "e1", "é\x00 {1}")] == ["e1", None]
+        for event_ids in ((), ("e1",), ("never there",)):
+            with pytest.raises(SessionNotFound):
+                await chat.events_by_id(*event_ids)
+            with pytest.raises(SessionNotFound):
+                await store.events_by_id("nowhere", *event_ids)
+
+    async def test_many_events_come_by_their_ids(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await store.create("talk", change=SessionChange(events=several(1_100)))
+        await store.append("talk", *several(40, "late "))
+        wanted = [f"e{number}" for number in range(1_100, 0, -1)] + [f"late {number}" for number in (3, 40)]
+
+        found = await (await reopen()).events_by_id("talk", *wanted)
+
+        assert [event and event.id for event in found] == wanted
+
+    async def test_messages_of_events_by_id_are_read_as_the_type_asked_for(self, store: BaseSessionStore) -> None:
+        await store.create("talk", change=SessionChange(events=[said([1, "2"], id="e1"), said("two", id="e2")]))
+
+        fits, misfit = await store.events_by_id("talk", "e1", "e2", message_type=list[int])
+
+        assert fits is not None
+        assert misfit is not None
+        assert fits.message == [1, 2]
+        assert misfit.model_dump()["message"] == "two"
+        assert misfit.message_error is not None
+
+    async def test_a_damaged_event_that_is_asked_for_by_its_id_is_corruption(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk")
+        for event in several(3):
+            await store.append("talk", event)
+        await self.damage(store, "talk")
+
+        with pytest.raises(CorruptSession):
+            await (await reopen()).events_by_id("talk", "e2", "e1")
+
+    @pytest.mark.parametrize("event_id", ["", "x" * 513, None, 7], ids=["empty", "long", "None", "int"])
+    async def test_what_can_be_no_id_of_an_event_is_refused(self, store: BaseSessionStore, event_id: str) -> None:
+        await store.create("talk", change=SessionChange(events=several(1)))
+
+        with pytest.raises(InvalidSessionOperation):
+            await store.events_by_id("talk", "e1", event_id)
 
 
 async def _pages(store: BaseSessionStore, *, limit: int, **options: Any) -> list[list[Event]]:

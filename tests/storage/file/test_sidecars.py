@@ -308,3 +308,28 @@ async def test_a_repeat_that_was_found_is_read_without_looking_it_up_once_more(
         page = await store.events_page("chat", after=4, limit=1)
         assert [event.id for event in page.events] == ["e5"]
         assert set(looks) == {5}
+
+
+async def test_events_are_found_by_their_ids_wherever_a_checkpoint_ends_and_without_its_tables(tmp_path: Path) -> None:
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("chat")
+        for number in range(60):
+            await store.append("chat", *[said(LARGE, id=f"{number} {part}") for part in range(1 + number % 3)])
+        await store.retract("chat", "7 0", "59 0")
+        wanted = ["59 0", "nobody", "7 0", "7 1", "0 0", *(f"{number} 0" for number in range(1, 59, 5))]
+        events = {event.id: event for event in await store.events("chat", include_retracted=True)}
+        expected = [events.get(event_id) for event_id in wanted]
+        assert await _covered(tmp_path, "chat") > 0
+    paths = await asyncio.to_thread(sidecars_of, tmp_path, "chat")
+    for path in (None, *paths):
+        if path is not None:
+            await asyncio.to_thread(_turn_a_bit_of, path)
+        async with FileSessionStore(tmp_path) as cold:
+            assert await cold.events_by_id("chat", *wanted) == expected, path
+            await cold.append("chat", said(LARGE * 40))  # the next checkpoint
+
+
+def _turn_a_bit_of(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)

@@ -26,6 +26,8 @@ async def store(proxy: FaultyProxy) -> AsyncIterator[BaseSessionStore]:
         await store.create("child", parent_id="root")
         await store.append("root", said(id="first"))
         await (await store.create("other")).descendants()
+        await store.events_by_id("root", "first")
+        await store.events("root")
         yield store
 
 
@@ -53,3 +55,23 @@ async def test_descendants_are_the_tree_and_the_heads(store: BaseSessionStore, p
 
     assert len(await root.descendants()) == 21
     assert proxy.round_trips - before == 2
+
+
+async def test_events_by_their_ids_are_one(store: BaseSessionStore, proxy: FaultyProxy) -> None:
+    await store.append("child", *[said(id=f"e{number}") for number in range(300)])
+    before = proxy.round_trips
+
+    found = await store.events_by_id("child", "e299", "nobody", *[f"e{number}" for number in range(0, 300, 2)])
+
+    assert proxy.round_trips - before == 1
+    assert [event and event.id for event in found[:3]] == ["e299", None, "e0"]
+
+
+async def test_events_that_a_filter_looks_for_are_one_a_page(store: BaseSessionStore, proxy: FaultyProxy) -> None:
+    await store.append("root", *[said(id=f"e{number}", task_id=f"{number % 100}") for number in range(900)])
+    before = proxy.round_trips
+
+    assert len(await store.events("root", run="7", limit=5)) == 5
+    assert proxy.round_trips - before == 1
+    assert len(await store.events("root", run="7")) == 9
+    assert proxy.round_trips - before == 3

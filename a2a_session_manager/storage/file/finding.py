@@ -1,0 +1,39 @@
+"""Events of a log by their ids, read together where they lie close to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.records import FoundEvents, StoredEvent
+
+_FIRST_STEP: Final = 4  # so many events are read before it is known how large they are
+_LARGEST_STEP: Final = 256
+
+
+def find_events(log: LogFile, event_ids: Sequence[str], max_bytes: int) -> FoundEvents:
+    """Return the events of these ids from a log that exists; of those together larger than `max_bytes`, the first."""
+    seqs = log.unmisled(lambda: log.find_seqs(event_ids))
+    events = _read(log, sorted(seqs.values()), max_bytes)
+    head = log.head  # read anew, perhaps, to find the events
+    assert head is not None, "only a log that exists has events"
+    found = {event_id: events[seq] for event_id, seq in seqs.items() if seq in events}
+    hidden = [(seq, seq) for seq in events if ranges.contains(head.hidden, seq)]
+    return FoundEvents(head.creation_id, found, [event_id for event_id in seqs if event_id not in found], hidden)
+
+
+def _read(log: LogFile, seqs: Sequence[int], max_bytes: int) -> dict[int, StoredEvent]:
+    """Return the first of these events, as many as make a page; seqs are sorted."""
+    events: dict[int, StoredEvent] = {}
+    size, step = 0, _FIRST_STEP
+    while len(events) < len(seqs) and size < max(max_bytes, 1):
+        wanted = seqs[len(events) : len(events) + step]
+        for columns in log.read_ranges(ranges.merged((seq, seq) for seq in wanted)):
+            events |= {event.seq: event for event in columns.events()}
+            size += sum(map(len, columns.data))
+        # Not many more than will fit, if those to come are like those that came.
+        fitting = (max_bytes - size) * len(events) // max(size, 1)
+        step = max(1, min(step * 2, _LARGEST_STEP, fitting))
+    return events

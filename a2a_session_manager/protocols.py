@@ -406,6 +406,13 @@ class SessionStore(Protocol):
         restore, a failover that lost commits) or never had an event `after`, StoreUnavailable when the store is closed.
         """
 
+    async def ping(self) -> None:
+        """Return when the store can be reached and written to; raise StoreUnavailable, with the remedy, otherwise.
+
+        The file store writes a file to its directory and removes it; StoreFull says that there is no room. Redis is
+        asked whether it takes the store's writes, and every primary of a cluster whether it is there.
+        """
+
     def statistics(self) -> StoreStatistics:
         """Return what the store has done so far and holds open now.
 

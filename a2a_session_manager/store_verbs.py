@@ -272,6 +272,10 @@ class StoreVerbs:
         """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it."""
         return await self._store.usage(id, tree=tree)
 
+    async def ping(self) -> None:
+        """Return when the store can be reached and written to; raise StoreUnavailable, with the remedy, otherwise."""
+        await self._store.ping()
+
     def statistics(self) -> StoreStatistics:
         """Return what the store has done so far and holds open now."""
         return self._store.statistics()

@@ -222,6 +222,13 @@ class Backend(ABC):
         """Return when the session may have another revision than `revision`, or was deleted; too early is fine."""
         await asyncio.sleep(0.1)
 
+    async def ping(self) -> None:
+        """Raise StoreUnavailable, or StoreFull, when the data cannot be reached or written now.
+
+        This one only reads. A backend that can tell more does so.
+        """
+        await self.load([SessionKey("", "ping")], last=0, whole_head=False)
+
     @abstractmethod
     async def aclose(self) -> None:
         """Finish what is under way, release what was opened, and set `is_closed`; twice is fine."""

@@ -395,6 +395,9 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
     def unfinished_runs(self, *, older_than: float | timedelta | None = None) -> AsyncGenerator[UnfinishedRun, None]:
         return unfinished_runs(self._backend, self._namespace, older_than=checked_age(older_than))
 
+    async def ping(self) -> None:
+        await self._backend.ping()
+
     def statistics(self) -> StoreStatistics:
         return self._open_backend.statistics()
 

@@ -47,6 +47,17 @@ def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> I
         descriptors.close(fd)
 
 
+def write_for_a_moment(path: Path) -> None:
+    """Write a small file, which nobody has, and remove it."""
+    fd = descriptors.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        _write_whole(fd, b"ping\n")
+        os.fdatasync(fd)
+    finally:
+        descriptors.close(fd)
+        path.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what creations that died have left in the folder for new files.
 

@@ -138,6 +138,9 @@ class FileBackend(Backend):
             watcher = self._watchers[loop] = Watcher(self._directory, self._reader, self._reads.run)
         await watcher.wait(key, creation_id, revision)
 
+    async def ping(self) -> None:
+        await self._reads.run_long(self._directory.try_to_write)
+
     async def aclose(self) -> None:
         if self.is_closed:
             return

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.storage.file import directory_format
 from a2a_session_manager.storage.file.atomic_files import (
     make_directory,
     remove_leftovers,
     sync_directory,
+    write_for_a_moment,
 )
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handle_pool import HandlePool
@@ -84,6 +86,14 @@ class StoreDirectory:
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
+
+    def try_to_write(self) -> None:
+        """Write a file to the directory and remove it. Raises StoreUnavailable and StoreFull."""
+        self.prepare()
+        self.prepare_for_new()
+        path = self.new_path(f"ping-{new_id()}")
+        with translated(self.path):
+            write_for_a_moment(path)
 
     def namespace_folders(self) -> list[Path]:
         """Return the folders of all namespaces."""

@@ -151,6 +151,9 @@ class RedisBackend(Backend):
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         await self._followers.wait(key, creation_id, revision)
 
+    async def ping(self) -> None:
+        await self._connections.ping()
+
     async def aclose(self) -> None:
         self.is_closed = True
         try:

@@ -15,6 +15,7 @@ from a2a_session_manager.storage.redis.clients import AnyClient
 from a2a_session_manager.storage.redis.errors import translated
 from a2a_session_manager.storage.redis.loop_clients import LoopClients, OpenClient
 from a2a_session_manager.storage.redis.options import check_options
+from a2a_session_manager.storage.redis.pings import ping_primaries
 from a2a_session_manager.storage.redis.retry_policy import RetryPolicy
 from a2a_session_manager.storage.redis.rights import refuse_missing_rights, trial
 from a2a_session_manager.storage.redis.script import Call, Command, PackedCommands, Script, ScriptCall
@@ -160,6 +161,16 @@ class Connections:
     async def correct(self, channel: bytes, heard: float, current: int) -> None:
         """Take note that there was nothing above `current` after `heard` was published."""
         (await self._loop_clients.opened()).listener.correct(channel, heard, current)
+
+    async def ping(self) -> None:
+        """Try the server, as before the first write, and a cluster's every primary.
+
+        Raises StoreUnavailable for one that does not answer, is a replica, or lets us write no more.
+        """
+        opened = await self._loop_clients.opened()
+        await self._check_rights(opened)
+        if opened.cluster is not None:
+            await ping_primaries(opened.cluster)
 
     async def aclose(self, *, waits: bool = True) -> None:
         """Stop listening, and close the running loop's client if we built it, within seconds.

@@ -47,6 +47,9 @@ class LifecycleContract(ContractBase):
             store.delete(handle),
             view.get("talk"),
             view.create("talk"),
+            store.events_by_id("talk", "e1"),
+            store.ping(),
+            view.ping(),
         ):
             with pytest.raises(StoreUnavailable):
                 await use
@@ -58,6 +61,16 @@ class LifecycleContract(ContractBase):
         with pytest.raises(StoreUnavailable):
             async with listening(store, "talk") as take:
                 await take(1)
+
+    async def test_a_store_that_can_be_written_answers_a_ping_and_keeps_nothing_of_it(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.ping()
+        await store.create("talk")
+        await (await reopen()).namespace("mine").ping()
+
+        assert await store.list_sessions() == ["talk"]
+        assert await store.namespace("mine").list_sessions() == []
 
     async def test_closing_twice_is_fine(self, store: BaseSessionStore) -> None:
         await store.aclose()

@@ -8,11 +8,11 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
-from a2a_session_manager.context.compacted import hidden_digest, placed, summary_messages
+from a2a_session_manager.context.compacted import placed, summary_messages
 from a2a_session_manager.context.conversion import shape_of_format
 from a2a_session_manager.context.covering import Before, Covering, Wishes, covering
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
-from a2a_session_manager.context.reading import newest_messages
+from a2a_session_manager.context.reading import newest_messages, worked
 from a2a_session_manager.context.summaries import Summarised, Summarizer, summarised
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.context.view import MessageView
@@ -20,19 +20,20 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConfl
 from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.compaction import Compaction, compaction_in
-from a2a_session_manager.models.event_message import MessageColumns, MessageTail, message_of
+from a2a_session_manager.models.event_message import MessageColumns, message_of
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.storage.ranges import merged
 from a2a_session_manager.tokens.chat import PromptCounter, count_message
 from a2a_session_manager.tokens.counting import TokenCounter, counting
 
 # Each try costs a request: events that are retracted each time while they are summarised are somebody's loop.
 _TRIES: Final = 3
+# More are looked through in a thread: it would hold up the loop.
+_MESSAGES_AT_ONCE: Final = 200
 # The type of events with the usage of a summary that was not stored.
 _DISCARDED: Final = "discarded_summary"
 
@@ -89,8 +90,8 @@ async def expanded(
         shape_of_format(format)
     count = max(last - first + 1, 0)
     events = await store.events(session, after=max(first - 1, 0), limit=count)
-    said = said_in(MessageColumns.of(message_of(event) for event in events if (event.seq or 0) <= last))
-    return view_of(prompt_of(said, format, repair=False), format, session.id)
+    messages = MessageColumns.of(message_of(event) for event in events if (event.seq or 0) <= last)
+    return await worked(partial(_view, format=format, session_id=session.id, repair=False), messages)
 
 
 async def _known(store: SessionStore, session: Session[Any], event_id: str | None) -> SessionEvent[Any] | None:
@@ -108,21 +109,22 @@ async def _compact_once(
     store: SessionStore, session: Session[Any], request: CompactionRequest, spent: list[TokenUsage]
 ) -> SessionEvent[Any]:
     tail = await newest_messages(store, session, last=None)
-    events = placed(tail)
+    before, wishes = await _before(store, session), await _wishes(store, session, request)
     found = await counting(
-        partial(covering, events, await _before(store, session, tail), await _wishes(store, session, request)),
+        partial(covering, placed(tail), tail.messages.seqs, before, wishes),
         request.model or "",
         counter=request.counter,
+        is_heavy=len(tail.messages) > _MESSAGES_AT_ONCE,
     )
     if isinstance(found, str):
         raise NothingToGainError(f"session {session.id!r}: {found}; nothing was written", session_id=session.id)
     if found.tokens < request.minimum_gain:  # no summary takes less than nothing
         raise _too_little(session, found.tokens, request)
-    view = view_of(prompt_of(said_in(found.source), request.format), request.format, session.id)
+    view = await worked(partial(_view, format=request.format, session_id=session.id), found.source)
     answer = request.summarize(view)
     made = summarised(await answer if isawaitable(answer) else answer)
     await _check_size(session, request, found, made)
-    event = _event(session, request, found, made, sorted(tail.messages.seqs))
+    event = _event(session, request, found, made)
     try:
         return (await store.append(session, *_paid_for(spent), event))[-1]
     except SessionConflict:
@@ -131,18 +133,20 @@ async def _compact_once(
         raise
 
 
-async def _before(store: SessionStore, session: Session[Any], tail: MessageTail) -> Before:
-    """Return the compaction that counts now, given all visible messages."""
+def _view(events: MessageColumns, *, format: str | None, session_id: str, repair: bool = True) -> MessageView:
+    return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)
+
+
+async def _before(store: SessionStore, session: Session[Any]) -> Before:
+    """Return the compaction that counts now."""
     shown = await newest_messages(store, session, last=0, compacted=True)
     event = next((each for each in shown.messages if each.seq == shown.compaction), None)
     told = None if event is None else compaction_in(event.type, event.metadata)
     if event is None or told is None:
         return Before()
-    pins = {seq for first, last in told.pins for seq in range(first, last + 1)}
-    covered = frozenset(seq for seq in tail.messages.seqs if told.first <= seq <= told.last and seq not in pins)
     plain = event._replace(type=EventType.MESSAGE, metadata={})
     messages = MessageColumns.of(plain._replace(message=message) for message in summary_messages(event))
-    return Before(covered, messages, max(told.generation, 1), told.last)
+    return Before(told.first, told.last, told.pins, messages, max(told.generation, 1))
 
 
 async def _wishes(store: SessionStore, session: Session[Any], request: CompactionRequest) -> Wishes:
@@ -186,15 +190,13 @@ def _event(
     request: CompactionRequest,
     found: Covering,
     made: Summarised,
-    visible: Sequence[int],
 ) -> SessionEvent[Any]:
-    inside = [seq for seq in visible if found.first <= seq <= found.last]
     compaction = Compaction(
         found.first,
         found.last,
-        tuple(merged((seq, seq) for seq in found.pins)),
+        found.pins,
         session.creation_id or "",
-        hidden_digest(found.first, found.last, inside),
+        found.hidden,
         found.events,
         found.generation,
         made.method,

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from a2a_session_manager.context.arranging import arranged
+from a2a_session_manager.context.compacted import hidden_digest
 from a2a_session_manager.context.fitting import Unit, begins_turn
 from a2a_session_manager.context.matching import Matching, has_calls
 from a2a_session_manager.context.prompt import said_in
 from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.shapes.normal_form import Result
 from a2a_session_manager.shapes.recognition import read_message, role_of
+from a2a_session_manager.storage.ranges import merged
 from a2a_session_manager.tokens.chat import PromptCounter, count_message
 
 
 class Before(NamedTuple):
-    """The compaction that counts so far: what it covers, its messages, and how often it was made of another one."""
+    """The compaction that counts so far: its range and pins, its messages, and how often it was made of another one."""
 
-    covered: frozenset[int] = frozenset()
+    first: int = 0
+    last: int = 0
+    pins: Sequence[tuple[int, int]] = ()
     messages: MessageColumns = MessageColumns()
     generation: int = 0
-    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Covering:
 
     Args:
         first, last: the seqs that it goes from and to.
-        pins: those of the visible events between them that stay, ascending.
+        pins: those of the visible events between them that stay, as ranges.
+        hidden: the digest of what is hidden between them.
         events: how many messages it stands for.
         source: what is to be summarised.
         tokens: what these messages take in the view that they are replaced in.
@@ -57,24 +61,35 @@ class Covering:
 
     first: int
     last: int
-    pins: list[int]
+    pins: tuple[tuple[int, int], ...]
+    hidden: str
     events: int
     source: MessageColumns
     tokens: int
     generation: int
 
 
-def covering(events: MessageColumns, before: Before, wishes: Wishes, counter: PromptCounter) -> Covering | str:
+def covering(
+    events: MessageColumns, visible: Sequence[int], before: Before, wishes: Wishes, counter: PromptCounter
+) -> Covering | str:
     """Return what of a conversation a summary is to stand for, or why there is nothing to be gained.
 
-    `events` are all that are visible, none of them covered.
+    `events` are all that are visible, none of them covered, in the order of a view, `visible` their seqs, ascending.
     """
-    return _Covering(events, before, wishes, counter).done()
+    return _Covering(events, visible, before, wishes, counter).done()
 
 
 class _Covering:
-    def __init__(self, events: MessageColumns, before: Before, wishes: Wishes, counter: PromptCounter) -> None:
+    def __init__(
+        self,
+        events: MessageColumns,
+        visible: Sequence[int],
+        before: Before,
+        wishes: Wishes,
+        counter: PromptCounter,
+    ) -> None:
         self._events = events
+        self._visible = visible
         self._before = before
         self._wishes = wishes
         self._counter = counter
@@ -83,6 +98,8 @@ class _Covering:
         self._units = [unit for unit in self._found.units() if role_of(self._found.messages[unit[0]]) != "system"]
         self._costs: dict[Unit, int] = {}
         self._shown = self._seqs_of(self._found.units())
+        self._known = {seq for seq in self._shown if before.first <= seq <= before.last}
+        self._known -= {seq for first, last in before.pins for seq in range(first, last + 1)}
 
     def done(self) -> Covering | str:
         kept = self._first_kept()
@@ -91,7 +108,7 @@ class _Covering:
             is_further = self._before.generation > 0
             end = self._last_fitting(kept, self._replaced if is_further else self._original)
         units = self._covered(end)
-        if is_further and not self._shown & self._before.covered <= self._seqs_of(units):
+        if is_further and not self._known <= self._seqs_of(units):
             units = []
         if not any(map(self._is_new, units)):
             return self._refusal(is_cut=end < kept)
@@ -156,7 +173,7 @@ class _Covering:
         return any(has_calls(each) or any(isinstance(part, Result) for part in each.parts) for each in messages)
 
     def _is_new(self, unit: Unit) -> bool:
-        return not all(seq in self._before.covered for seq in self._seqs(unit))
+        return not self._known.issuperset(self._seqs(unit))
 
     def _original(self, end: int) -> int:
         """Return the tokens of all that is covered before the unit at `end`."""
@@ -175,9 +192,11 @@ class _Covering:
         given = self._seqs_of(new) if is_further else covered
         source.extend(self._events.where([seq in given for seq in self._events.seqs]))
         first, last = min(covered), max(covered)
-        pins = sorted(seq for seq in self._shown - covered if first <= seq <= last)
+        pins = tuple(merged((seq, seq) for seq in self._shown - covered if first <= seq <= last))
+        inside = self._visible[bisect_left(self._visible, first) : bisect_right(self._visible, last)]
+        hidden = hidden_digest(first, last, inside)
         tokens = self._tokens(self._before.messages) + sum(map(self._cost, new))
-        return Covering(first, last, pins, len(covered), source, tokens, generation)
+        return Covering(first, last, pins, hidden, len(covered), source, tokens, generation)
 
     def _seqs_of(self, units: Iterable[Unit]) -> set[int]:
         return {seq for unit in units for seq in self._seqs(unit)}

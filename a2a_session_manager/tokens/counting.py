@@ -70,14 +70,16 @@ async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: To
     return await count_chat_tokens(prompt, model, counter=counter)
 
 
-async def counting(work: Callable[[PromptCounter], T], model: str, *, counter: TokenCounter | None = None) -> T:
+async def counting(
+    work: Callable[[PromptCounter], T], model: str, *, counter: TokenCounter | None = None, is_heavy: bool = False
+) -> T:
     """Return `work(bound)`, where `bound` counts for `model`.
 
-    It is done in a thread when there is much to count, and always with a `counter` that is not ours: that one may
-    block. `work` may have to be done again there, so it must change nothing.
+    It is done in a thread when there is much to count, when `work` takes long otherwise (`is_heavy`), and always with a
+    `counter` that is not ours: that one may block. `work` may have to be done again there, so it must change nothing.
     """
     bound = await _bound(counter, model)
-    if isinstance(bound, BoundTiktoken):
+    if isinstance(bound, BoundTiktoken) and not is_heavy:
         try:
             return work(bound.at_once())
         except TooMuchAtOnce:

@@ -409,6 +409,10 @@ class ActiveLog:
     async def _append(self, events: Sequence[SessionEvent[Any]], **options: Any) -> list[SessionEvent[Any]]:
         return await self._writable.append(self.session, *events, **options)
 
+    def _check_may_begin(self) -> None:
+        """Raise what `check_open` raises, and LeaseLost for a run that is known to be somebody else's."""
+        self.check_open()
+
     def _check_may_append(self) -> None:
         """Raise what `check_open` raises, before an event is made, unless its appending will do that."""
         self.check_open()

@@ -84,7 +84,7 @@ class ActiveSession(ActiveConversation):
         Entering raises InvalidSessionOperation when the run of this id has ended. Its verbs that write raise it before
         the block and after it; of what is refused then, the usage is stored all the same. See `append_late`.
         """
-        self.check_open()
+        self._check_may_begin()
         run = SessionRun(
             id=new_id() if id is None else id,
             agent=agent,
@@ -115,7 +115,7 @@ class ActiveSession(ActiveConversation):
         (`parent_run_id`) become properties of a new one. Of one that exists, the newest `last` events are read; None
         reads all. Raises InvalidSessionOperation when it exists and is not a child of this session.
         """
-        self.check_open()
+        self._check_may_begin()
         about = {"agent": agent, "parent_run_id": self._run_id}
         known = {name: value for name, value in about.items() if value is not None}
         change = SessionChange(
@@ -248,6 +248,11 @@ class ActiveRun(ActiveLog):
     def _writable(self) -> SessionStore:
         self.check_open()
         return self._keeper.lease.store
+
+    def _check_may_begin(self) -> None:
+        self.check_open()
+        if self._keeper.lease.is_lost:
+            raise LeaseLost(self.session.id, self.id, "is not held any more, as a heartbeat has found")
 
     def _check_may_append(self) -> None:
         if self._stage != "left":

@@ -146,8 +146,10 @@ def _counted_once(usage: TokenUsage, response_id: str, counted: _Counted) -> Spe
 def decides_context(event: SessionEvent[Any]) -> bool:
     """Tell whether an event decides how full a model's context is: by its usage, or because it has emptied it.
 
-    What a compaction has used says nothing of what the next request will take.
+    What a compaction has used says nothing of what the next request will take, nor has what was refused.
     """
+    if event.type == EventType.USAGE:
+        return False
     return tells_context(event.token_usage) or compaction_in(event.type, event.metadata) is not None
 
 

@@ -176,6 +176,28 @@ class LeasesContract(ContractBase):
         after = await whole(await reopen(), "talk")
         assert (after.revision, after.last_update_time) == (before.revision, before.last_update_time)
 
+    async def test_a_run_of_a_session_below_a_root_is_held_as_well(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        async with SessionManager(store).open("root") as root, root.child("talk") as chat, chat.run(id="r") as run:
+            cold, key = await reopen(), SessionKey("", "talk")
+            claim = run._keeper.lease._claim
+            assert claim is not None
+            renewal = LeaseRenewal(key, chat.session.creation_id or "", "r", claim.token)
+
+            assert await cold._open_backend.renew_leases([renewal]) == [True]
+            assert [each is not None for each in await cold._open_backend.held_leases([(key, "r")])] == [True]
+            async with SessionManager(await reopen()).open("talk") as other:
+                with pytest.raises(RunBusy):
+                    await other.run(id="r").__aenter__()
+                async with other.run(id="r", busy="take_over") as theirs:
+                    await theirs.user("theirs")
+            with pytest.raises(LeaseLost):
+                await run.assistant("mine", usage=USAGE)
+            run._keeper.lease.drop()
+
+        assert (await (await reopen()).usage("root", tree=True)).total.prompt_tokens == 3
+
     async def test_a_run_that_waits_is_resumed_by_one_of_many(self, store: BaseSessionStore, reopen: Reopen) -> None:
         async with SessionManager(store).open("talk") as chat, chat.run(id="r") as run:
             await run.tool("pay", call_id="c")

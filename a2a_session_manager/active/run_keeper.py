@@ -15,6 +15,8 @@ from a2a_session_manager.models.lease import BusyPolicy
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.observer import WatchedRun
+from a2a_session_manager.storage.store import BaseSessionStore
 
 # A run that is held is looked for again so many seconds later, or when its lease ends, if that is earlier.
 _LOOKS_EVERY: Final = 0.5
@@ -33,6 +35,7 @@ class RunKeeper:
         self._store = store
         self._session = session
         self._written: SessionRun | None = None
+        self._watched: WatchedRun | None = None
         self.record = record
         self.lease = RunLease(store, session, record.id, lease)
 
@@ -43,12 +46,14 @@ class RunKeeper:
                 await self.take_up()
             try:
                 await self.start(take_over=busy == "take_over", is_new=not may_resume)
-                return
+                break
             except RunBusy as error:
                 if busy != "wait":
                     raise
                 pause = max(min(error.seconds_left, _LOOKS_EVERY), _SHORTEST_PAUSE)
             await asyncio.sleep(pause)
+        if isinstance(self._store, BaseSessionStore):
+            self._watched = self._store.watch_run(self._session.id, self.record)
 
     async def take_up(self) -> None:
         """Go on with the run of this id where it stands in the store, if it is there and has not ended."""
@@ -109,6 +114,14 @@ class RunKeeper:
 
     async def end(self, exc: BaseException | None) -> None:
         """Record how the block ended; a write that fails is a note on the error that ended the block."""
+        try:
+            await self._record_end(exc)
+        except BaseException as failure:
+            self._end_watch(failure)
+            raise
+        self._end_watch(exc)
+
+    async def _record_end(self, exc: BaseException | None) -> None:
         if isinstance(exc, LeaseLost) and exc.run_id == self.record.id:
             self.lease.drop()  # how it ends is for somebody else to say
             return
@@ -127,6 +140,11 @@ class RunKeeper:
         change, write_id, store = SessionChange(runs=[written]), hidden_id(), self.lease.store
         await retry_if_unknown(lambda: store.commit(self._session, change, write_id=write_id))
         self._written = written
+
+    def _end_watch(self, error: BaseException | None) -> None:
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            watched.end(self.record, error)
 
     def _move_to_end(self, exc: BaseException | None) -> None:
         record = self.record

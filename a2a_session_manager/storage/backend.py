@@ -12,6 +12,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, ranges
 from a2a_session_manager.storage.event_walk import find_by_walking
+from a2a_session_manager.storage.observer import QueueObserver, RunObserver
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -45,6 +46,8 @@ class Backend(ABC):
     followers = 0
     # By loop; see `heartbeats.py`, which puts them here.
     heartbeats: Mapping[asyncio.AbstractEventLoop, object] | None = None
+    # Who is told of the runs over this backend; see `BaseSessionStore.wrap_backend`.
+    run_observer: RunObserver | None = None
 
     @property
     def place(self) -> object:
@@ -59,6 +62,10 @@ class Backend(ABC):
     def statistics(self) -> StoreStatistics:
         """Return what was counted, and what is open now. It may be called from any thread, and of a closed backend."""
         return StoreStatistics(followers=self.followers)
+
+    def observe(self, observer: QueueObserver) -> None:
+        """Tell `observer` of batches and retries from now on; a backend without them, like this one, tells nothing."""
+        return
 
     def check_open(self) -> None:
         """Raise StoreUnavailable once the store is closed."""

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.statistics import StoreStatistics
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.queued_jobs import LoopQueue, QueuedJob
 
 # Where grouping stops; a single larger write still goes as it is.
@@ -90,6 +91,7 @@ class CommitQueue:
         self._batches = 0
         self._largest_batch = 0
         self._retries = 0
+        self.observer: QueueObserver | None = None
 
     def put(self, ordering_key: Hashable, work: Any, size: int) -> QueuedWrite[Any]:
         """Queue a write of about `size` bytes and return its outcome. Call it on a running loop."""
@@ -159,6 +161,9 @@ class CommitQueue:
         self._batches += len(apart) + (count > 0)
         if count > self._largest_batch:
             self._largest_batch = count
+        if self.observer is not None:
+            for size in [1] * len(apart) + [count] * (count > 0):
+                self.observer.batch_sent(size)
         queue.most_in_flight = self._policy.most_in_flight(count, queue.in_flight)
         return batch, apart
 
@@ -264,6 +269,8 @@ class HeldKey:
             job.has_begun = False
         self._queue.held[self.key].extendleft(reversed(self.jobs))
         self._owner._retries += len(self.jobs)
+        if self._owner.observer is not None:
+            self._owner.observer.retried(len(self.jobs))
 
     def release(self) -> None:
         """Let what waits for the key leave, in front of all others."""

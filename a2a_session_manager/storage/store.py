@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from copy import copy
 from datetime import timedelta
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -46,6 +46,7 @@ from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.events_by_id import read_events_by_id
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
+from a2a_session_manager.storage.observer import WatchedRun
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import Creation, Guard, LeaseRenewal, SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
@@ -397,6 +398,18 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
 
     async def ping(self) -> None:
         await self._backend.ping()
+
+    def wrap_backend(self, wrap: Callable[[Backend], Backend]) -> None:
+        """Put a backend around the store's, such as one that measures its calls: what `wrap` makes of it.
+
+        Namespaces that were taken from the store before stay without it.
+        """
+        self._open_backend = wrap(self._open_backend)
+
+    def watch_run(self, session_id: str, run: SessionRun) -> WatchedRun | None:
+        """Return what watches a block of the run that begins now; None where nobody does."""
+        observer = self._open_backend.run_observer
+        return None if observer is None else observer.begin_run(SessionKey(self._namespace, session_id), run)
 
     def statistics(self) -> StoreStatistics:
         return self._open_backend.statistics()

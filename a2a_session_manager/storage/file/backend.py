@@ -29,6 +29,7 @@ from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -61,6 +62,7 @@ class FileBackend(Backend):
     """Sessions in a directory, for any number of local processes."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
+        self._observer: QueueObserver | None = None
         self._begin(path, durable)
         _backends.add(self)
 
@@ -76,6 +78,10 @@ class FileBackend(Backend):
     def statistics(self) -> StoreStatistics:
         open_files = self._directory.pool.open_files
         return replace(self._writes.statistics(), open_files=open_files, followers=self.followers)
+
+    def observe(self, observer: QueueObserver) -> None:
+        self._observer = observer
+        self._writes.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         root_id = key.id if creation.parent is None else creation.parent.root_id
@@ -161,6 +167,8 @@ class FileBackend(Backend):
         self._reader = SessionReader(self._directory)
         self._reads = ReadThreads(self._directory)
         self._writes = FileWrites(self._directory)
+        if self._observer is not None:
+            self._writes.observe(self._observer)
         self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Watcher] = WeakKeyDictionary()
 
     def _told(self, key: SessionKey, write: QueuedWrite[ResultT]) -> QueuedWrite[ResultT]:

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.file.restoring import prepare
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.workers import Work, Workers
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.queued_jobs import QueuedJob
 from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
 
@@ -66,6 +67,10 @@ class FileWrites:
     def statistics(self) -> StoreStatistics:
         """Return what the queue of commits has done and holds."""
         return self._commits.statistics()
+
+    def observe(self, observer: QueueObserver) -> None:
+        """Tell `observer` what the queue of commits does."""
+        self._commits.observer = observer
 
     async def settled(self) -> None:
         """Wait until all that was queued on this loop is done."""

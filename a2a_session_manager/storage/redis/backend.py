@@ -16,6 +16,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.records import (
     Creation,
     EncodedCommit,
@@ -89,6 +90,10 @@ class RedisBackend(Backend):
             connections=self._connections.open_connections,
             followers=self.followers,
         )
+
+    def observe(self, observer: QueueObserver) -> None:
+        self._committer.observe(observer)
+        self._connections.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))

@@ -14,6 +14,7 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.batching import CommitQueue
 from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey
 from a2a_session_manager.storage.redis.commit_calls import commit_call
 from a2a_session_manager.storage.redis.connections import Connections
@@ -55,6 +56,7 @@ class Committer:
         self._reaper = reaper
         self._begun = begun
         self._queues: dict[Hashable, CommitQueue] = {}  # by node: one that is away holds up no other
+        self._observer: QueueObserver | None = None
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         """Queue a commit; see `Backend.commit`."""
@@ -63,7 +65,14 @@ class Committer:
         if queue is None:
             busy = BusyKeys(seconds=_SLOT_SECONDS, message=_SLOT_MOVES, log=_log_busy)
             queue = self._queues[node] = CommitQueue(self.send, keys=busy, policy=Halves())
+            queue.observer = self._observer
         return queue.put(key, commit, commit.size)
+
+    def observe(self, observer: QueueObserver) -> None:
+        """Tell `observer` what the queues of all nodes do."""
+        self._observer = observer
+        for queue in self._queues.values():
+            queue.observer = observer
 
     def statistics(self) -> StoreStatistics:
         """Return what the queues of all nodes have done and hold."""

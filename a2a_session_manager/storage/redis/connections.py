@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import RedisCluster
 
 from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
@@ -69,6 +70,10 @@ class Connections:
     def retries(self) -> int:
         """How many round trips were made again."""
         return self._loop_clients.retries
+
+    def observe(self, observer: QueueObserver) -> None:
+        """Tell `observer` of round trips that are made again."""
+        self._loop_clients.observer = observer
 
     def node_of(self, key: bytes) -> Hashable:
         """Return which node of a cluster serves `key`, as far as is known; `has_nodes` says whether it is one."""

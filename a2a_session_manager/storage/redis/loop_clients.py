@@ -14,6 +14,7 @@ from redis.asyncio import RedisCluster
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.redis import clients
 from a2a_session_manager.storage.redis.address import RedisAddress
 from a2a_session_manager.storage.redis.clients import AnyClient
@@ -45,11 +46,13 @@ class LoopClients:
     Attributes:
         open_now: What belongs to each loop that has a client.
         retries: How many round trips were made again.
+        observer: Who is told of each of these.
     """
 
     def __init__(self, address: RedisAddress | None, handed_in: AnyClient | None, retry_policy: RetryPolicy) -> None:
         self.open_now: dict[asyncio.AbstractEventLoop, OpenClient] = {}
         self.retries = 0
+        self.observer: QueueObserver | None = None
         self._address = address
         self._handed_in = handed_in
         self._retry_policy = retry_policy
@@ -137,6 +140,8 @@ class LoopClients:
 
     def _note_retry(self) -> None:
         self.retries += 1
+        if self.observer is not None:
+            self.observer.retried(1)
 
     async def _built(self) -> tuple[AnyClient, Ways]:
         assert self._address is not None

@@ -1,0 +1,237 @@
+"""ObservedBackend: a backend around another one, which makes a span of each call and counts what was committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from a2a_session_manager.concurrency.cancellation import DoneWrite, QueuedWrite
+from a2a_session_manager.integrations.opentelemetry import names
+from a2a_session_manager.integrations.opentelemetry.runs import RunSpans
+from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telemetry
+from a2a_session_manager.protocols import SessionPage
+from a2a_session_manager.statistics import StoreStatistics
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.observer import QueueObserver
+from a2a_session_manager.storage.records import (
+    Creation,
+    EncodedCommit,
+    EventsKnown,
+    FoundEvents,
+    Guard,
+    HeldLease,
+    LeaseRenewal,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    Receipt,
+    SessionKey,
+    TreeNode,
+    TreeTotals,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class ObservedBackend(Backend):
+    """Hands every call to `backend`, and what it returns back as it is; the wait of `follow` is no call."""
+
+    def __init__(self, backend: Backend, telemetry: Telemetry) -> None:
+        self._backend = backend
+        self._telemetry = telemetry
+        self._runs = self.run_observer = RunSpans(telemetry)
+        backend.observe(telemetry.metrics)
+
+    @property
+    def is_closed(self) -> bool:  # type: ignore[override]  # that below says it
+        return self._backend.is_closed
+
+    @property
+    def followers(self) -> int:
+        return self._backend.followers
+
+    @followers.setter
+    def followers(self, count: int) -> None:
+        self._backend.followers = count
+
+    @property
+    def place(self) -> object:
+        return self._backend.place
+
+    @property
+    def shown_place(self) -> str:
+        return self._backend.shown_place
+
+    def statistics(self) -> StoreStatistics:
+        return self._backend.statistics()
+
+    def observe(self, observer: QueueObserver) -> None:
+        self._backend.observe(observer)
+
+    def check_open(self) -> None:
+        self._backend.check_open()
+
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
+        call = self._commit_call("create", key, commit)
+        begin = partial(self._backend.create, key, creation, commit)
+        return _until_done(call, begin, partial(self._committed, call, key, commit))
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        call = self._commit_call("commit", key, commit)
+        begin = partial(self._backend.commit, key, commit)
+        return _until_done(call, begin, partial(self._committed, call, key, commit))
+
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
+        begin = partial(self._backend.delete, key, creation_id, cascade=cascade, guard=guard)
+        return _until_done(self._telemetry.call("delete", key), begin)
+
+    async def creation_id_of(self, key: SessionKey) -> str | None:
+        with self._telemetry.block("creation_id_of", key):
+            return await self._backend.creation_id_of(key)
+
+    def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
+        call = self._telemetry.call("cut_damaged_tail", key)
+        return _until_done(call, partial(self._backend.cut_damaged_tail, key))
+
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        with self._telemetry.block("load", keys[0] if len(keys) == 1 else None, count=len(keys)):
+            return await self._backend.load(keys, last=last, whole_head=whole_head)
+
+    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        with self._telemetry.block("read_tail", key) as span:
+            tail = await self._backend.read_tail(key, last=last)
+            span.set_attribute(names.ROWS, 0 if tail is None else len(tail.seqs))
+            return tail
+
+    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+        with self._telemetry.block("read_compacted", key) as span:
+            tail = await self._backend.read_compacted(key, last=last)
+            span.set_attribute(names.ROWS, 0 if tail is None else len(tail.seqs))
+            return tail
+
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        with self._telemetry.block("read_log", key) as span:
+            page = await self._backend.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
+            span.set_attribute(names.ROWS, 0 if page is None else len(page.events))
+            return page
+
+    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+        with self._telemetry.block("find_events", key):
+            return await self._backend.find_events(key, event_ids, max_bytes=max_bytes)
+
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        with self._telemetry.block("children", key):
+            return await self._backend.children(key, cursor=cursor, limit=limit)
+
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        with self._telemetry.block("tree", key):
+            return await self._backend.tree(key)
+
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
+        with self._telemetry.block("tree_totals", key):
+            return await self._backend.tree_totals(key)
+
+    async def list_page(
+        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+    ) -> SessionPage:
+        with self._telemetry.block("list_page") as span:
+            page = await self._backend.list_page(
+                namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only
+            )
+            span.set_attribute(names.ROWS, len(page.session_ids))
+            return page
+
+    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+        with self._telemetry.block("held_leases", count=len(runs)):
+            return await self._backend.held_leases(runs)
+
+    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+        with self._telemetry.block("renew_leases", count=len(renewals)):
+            return await self._backend.renew_leases(renewals)
+
+    async def ping(self) -> None:
+        with self._telemetry.block("ping"):
+            await self._backend.ping()
+
+    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+        await self._backend.wait(key, creation_id, revision)
+
+    async def aclose(self) -> None:
+        await self._backend.aclose()
+
+    def _commit_call(self, operation: str, key: SessionKey, commit: EncodedCommit) -> Call:
+        call = self._telemetry.call(operation, key)
+        if call.span.is_recording():
+            call.span.set_attributes({names.EVENTS: len(commit.events), names.BYTES: commit.size})
+            run_ids = {event.run_id for event in commit.events if event.run_id is not None} | commit.runs.keys()
+            if len(run_ids) == 1:
+                call.span.set_attributes(self._telemetry.ids_of(key, run_ids.pop()))
+        return call
+
+    def _committed(self, call: Call, key: SessionKey, commit: EncodedCommit, answer: Receipt | EventsKnown) -> None:
+        """Note what a commit was answered with, and count the usages that it brought."""
+        is_known = isinstance(answer, EventsKnown) or answer.is_repeat
+        if call.span.is_recording():
+            call.span.set_attributes({names.REVISION: answer.revision, names.IS_REPEAT: is_known})
+        # What an earlier try of this very call has made, nobody has counted.
+        if is_known and not (answer.was_sent_before and all(answer.seqs)):
+            return
+        is_recounted = isinstance(answer, Receipt) and answer.is_recounted
+        for event in commit.events:
+            # Of a response that was counted before, what this usage adds is known to the store alone.
+            if event.usage is not None and not (is_recounted and event.usage.response_id is not None):
+                self._telemetry.metrics.usage_committed(event.usage)
+                self._runs.usage_committed(key, event.run_id, event.usage)
+
+
+def _until_done(
+    call: Call, begin: Callable[[], Awaitable[ResultT]], note: Callable[[Any], object] = lambda _: None
+) -> Awaitable[ResultT]:
+    """Begin a write and return it; `call` ends with it, or when its caller is cancelled.
+
+    `note` is told the answer: a result, or EventsKnown, which is one as well.
+    """
+    try:
+        write = begin()
+    except BaseException as error:
+        if isinstance(error, EventsKnown):
+            note(error)
+        call.end(None if isinstance(error, EventsKnown) else error)
+        raise
+    if isinstance(write, DoneWrite):
+        note(write.result)
+        call.end()
+        return write
+    if isinstance(write, QueuedWrite):
+        write.outcome.add_done_callback(partial(_settled, call, note, write))
+        return write
+    with call.current():
+        begun = asyncio.ensure_future(write)  # as the caller of a backend does with each `async def`
+    begun.add_done_callback(partial(_settled, call, note, None))
+    return begun
+
+
+def _settled(
+    call: Call, note: Callable[[Any], object], queued: QueuedWrite[Any] | None, outcome: asyncio.Future[Any]
+) -> None:
+    if not outcome.cancelled():
+        call.end(_noted(note, outcome))
+        return
+    call.end(asyncio.CancelledError())
+    if queued is not None and queued.has_begun:  # then it goes on without its caller
+        queued.outcome_again().add_done_callback(partial(_noted, note))
+
+
+def _noted(note: Callable[[Any], object], outcome: asyncio.Future[Any]) -> BaseException | None:
+    """Note how a write was answered; return the error that it failed with."""
+    if outcome.cancelled():
+        return None
+    error = outcome.exception()
+    if error is not None and not isinstance(error, EventsKnown):
+        return error
+    note(outcome.result() if error is None else error)
+    return None

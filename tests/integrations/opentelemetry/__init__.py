@@ -1,0 +1,1 @@
+"""Tests of the OpenTelemetry integration, with the real SDK and its exporters in memory."""

@@ -1,0 +1,372 @@
+"""Calls and runs as spans, on every store: what they are called, whose children they are, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from a2a_session_manager import SessionManager, SessionRun, TokenUsage
+from a2a_session_manager.concurrency.cancellation import QueuedWrite
+from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, SessionConflict, SessionNotFound
+from a2a_session_manager.integrations.opentelemetry import instrument
+from a2a_session_manager.integrations.opentelemetry.observed_backend import ObservedBackend
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
+from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.testing.contract.making import said
+from tests.integrations.opentelemetry.recorded import Recorded, children
+from tests.stores import OpenStore, open_store
+
+__all__ = ["open_store"]  # a fixture
+
+USAGE = TokenUsage(prompt_tokens=90, completion_tokens=12, model="gpt-4o-mini")
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
+
+
+async def test_a_run_is_a_span_and_what_it_reads_and_writes_are_its_children(
+    open_store: OpenStore, recorded: Recorded
+) -> None:
+    async with open_store() as store:
+        sessions = SessionManager(recorded.instrument(store))
+        async with sessions.open("oslo-trip") as chat:
+            recorded.forget()
+            async with chat.run(agent="planner", id="run-1") as run:
+                await chat.messages()
+                await run.assistant("Take a coat.", usage=USAGE)
+            await chat.user("Thanks")
+
+    [span] = recorded.named("invoke_agent planner")
+    assert span.kind is SpanKind.INTERNAL
+    assert span.status.status_code is StatusCode.UNSET
+    cost = span.attributes["a2a_session_manager.run.cost_usd"]
+    assert cost == pytest.approx(0.0000207)
+    assert dict(span.attributes) == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.name": "planner",
+        "gen_ai.conversation.id": "oslo-trip",
+        "a2a_session_manager.run.id": "run-1",
+        "a2a_session_manager.run.status": "completed",
+        "gen_ai.usage.input_tokens": 90,
+        "gen_ai.usage.output_tokens": 12,
+        "a2a_session_manager.run.cost_usd": cost,
+    }
+    inside = children(recorded.spans, span)
+    # The last is that the run has ended; that it begins is written before.
+    assert [each.name for each in inside] == ["read_compacted sessions", "commit sessions", "commit sessions"]
+    assert {each.attributes["gen_ai.conversation.id"] for each in inside} == {"oslo-trip"}
+    assert span.parent is None
+    assert recorded.spans[-1].parent is None  # what comes after the block
+    async with open_store() as cold:
+        assert [event.seq for event in await cold.events("oslo-trip")] == [1, 2]
+
+
+async def test_a_call_has_the_attributes_of_a_database_call(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        system = type(store).__name__.removesuffix("SessionStore").removeprefix("In").lower()
+        recorded.instrument(store)
+        await store.create("talk")
+        await store.append("talk", said(), said())
+        await store.read_messages("talk")
+        await store.get_many(["talk", "other"])
+        await store.list_sessions()
+        await store.delete("talk")
+
+    names = [span.name for span in recorded.spans]
+    assert names == [f"{each} sessions" for each in ("create", "commit", "read_tail", "load", "list_page")] + names[5:]
+    assert names[-1] == "delete sessions"
+    for span in recorded.spans:
+        assert span.kind is (SpanKind.CLIENT if system == "redis" else SpanKind.INTERNAL)
+        assert span.attributes["db.system.name"] == system
+        assert span.attributes["db.collection.name"] == "sessions"
+        assert span.name == f"{span.attributes['db.operation.name']} sessions"
+    commit, read, many = recorded.spans[1:4]
+    assert commit.attributes["a2a_session_manager.commit.events"] == 2
+    assert commit.attributes["a2a_session_manager.commit.revision"] == 2
+    assert commit.attributes["a2a_session_manager.commit.is_repeat"] is False
+    assert commit.attributes["a2a_session_manager.commit.bytes"] > 100
+    assert read.attributes["db.response.returned_rows"] == 2
+    assert many.attributes["db.operation.batch.size"] == 2
+    assert "gen_ai.conversation.id" not in many.attributes
+
+
+async def test_a_call_that_fails_tells_the_type_of_its_error_and_not_its_text(
+    open_store: OpenStore, recorded: Recorded
+) -> None:
+    async with open_store() as store:
+        recorded.instrument(store)
+        session = await store.create("talk")
+        await store.append("talk", said())
+        recorded.forget()
+        with pytest.raises(SessionConflict):
+            await store.append(session, said(), expected_revision=1)
+
+    span = recorded.named("commit sessions")[0]
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.status.description is None
+    assert span.events == ()
+    assert span.attributes["error.type"] == "SessionConflict"
+
+
+async def test_a_known_event_is_no_error(open_store: OpenStore, recorded: Recorded) -> None:
+    event = said()
+    async with open_store() as store:
+        recorded.instrument(store)
+        await store.create("talk")
+        await store.append("talk", event)
+        recorded.forget()
+        await store.append("talk", event)
+
+    span = recorded.named("commit sessions")[0]
+    assert span.status.status_code is StatusCode.UNSET
+    assert span.attributes["a2a_session_manager.commit.is_repeat"] is True
+
+
+async def test_a_run_that_fails_is_an_error_of_its_type(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store, SessionManager(recorded.instrument(store)).open("talk") as chat:
+        with pytest.raises(ConnectionError):
+            async with chat.run():
+                raise ConnectionError("secret")
+
+    [span] = recorded.named("invoke_agent")
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.status.description, span.events) == (None, ())
+    assert span.attributes["error.type"] == "ConnectionError"
+    assert span.attributes["a2a_session_manager.run.status"] == "failed"
+
+
+async def test_a_run_that_is_cancelled_ends_its_span(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store, SessionManager(recorded.instrument(store)).open("talk") as chat:
+        begun = asyncio.Event()
+
+        async def long() -> None:
+            async with chat.run(agent="slow"):
+                begun.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(long())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    [span] = recorded.named("invoke_agent slow")
+    assert span.status.status_code is StatusCode.UNSET
+    assert span.attributes["a2a_session_manager.run.status"] == "cancelled"
+    assert span.attributes["error.type"] == "CancelledError"
+
+
+async def test_a_run_that_waits_has_a_span_for_each_block(recorded: Recorded) -> None:
+    async with SessionManager(recorded.instrument(InMemorySessionStore())).open("talk") as chat:
+        async with chat.run(agent="asker", id="ask") as run:
+            await run.mark_waiting()
+        async with chat.run(id="ask"):
+            pass
+
+    spans = recorded.named("invoke_agent asker")  # the agent of the second was read
+    assert [span.attributes["a2a_session_manager.run.status"] for span in spans] == ["waiting", "completed"]
+
+
+async def test_a_run_that_does_not_begin_has_no_span(recorded: Recorded) -> None:
+    store = recorded.instrument(InMemorySessionStore())
+    async with SessionManager(store).open("talk") as chat:
+        await store.delete("talk")
+        with pytest.raises(SessionNotFound):
+            await chat.run(agent="late").__aenter__()
+        await store.create("next")
+
+    assert recorded.named("invoke_agent late") == []
+    assert recorded.spans[-1].parent is None
+
+
+async def test_a_run_whose_end_cannot_be_written_is_an_error(recorded: Recorded) -> None:
+    store = recorded.instrument(InMemorySessionStore())
+    async with SessionManager(store).open("talk") as chat:
+        with pytest.raises(SessionNotFound):
+            async with chat.run(agent="late"):
+                await store.delete("talk")
+
+    [span] = recorded.named("invoke_agent late")
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "SessionNotFound"
+
+
+async def test_a_run_that_was_taken_over_is_an_error(recorded: Recorded) -> None:
+    async with SessionManager(recorded.instrument(InMemorySessionStore())).open("talk") as chat:
+        with pytest.raises(LeaseLost):
+            async with chat.run(agent="slow", id="run-1") as run, chat.run(id="run-1", busy="take_over"):
+                await run.user("Too late")
+
+    assert [span.attributes.get("error.type") for span in recorded.named("invoke_agent slow")] == ["LeaseLost"] * 2
+
+
+async def test_a_run_marked_as_failed_by_hand_is_an_error_of_no_known_type(recorded: Recorded) -> None:
+    async with SessionManager(recorded.instrument(InMemorySessionStore())).open("talk") as chat, chat.run() as run:
+        run.record.mark_failed("secret")
+
+    [span] = recorded.named("invoke_agent")
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "_OTHER"
+
+
+async def test_a_block_left_in_another_task_ends_its_span_without_a_complaint(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SessionManager(recorded.instrument(InMemorySessionStore())).open("talk") as chat:
+        run = chat.run()
+        await run.__aenter__()
+        await asyncio.create_task(run.__aexit__(None, None, None))
+
+    assert len(recorded.named("invoke_agent")) == 1
+    assert caplog.records == []
+
+
+async def test_nothing_that_was_said_becomes_telemetry(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        sessions = SessionManager(recorded.instrument(store))
+        async with sessions.open("talk", properties={"owner": "secret-1"}) as chat:
+            await chat.user("secret-2", metadata={"note": "secret-3"})
+            await chat.set_state(topic="secret-4")
+            with pytest.raises(ValueError, match="secret-5"):
+                async with chat.run(metadata={"goal": "secret-6"}):
+                    raise ValueError("secret-5")
+            await chat.messages()
+
+    told = "".join(span.to_json() for span in recorded.spans)
+    assert len(recorded.spans) > 5
+    assert "secret" not in told
+
+
+async def test_without_ids_no_id_becomes_telemetry(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        tenant = SessionManager(recorded.instrument(store, ids=False)).namespace("id-tenant")
+        async with tenant.open("id-talk") as chat:
+            async with chat.run(agent="planner", id="id-run") as run:
+                await run.user("Hello")
+            await chat.messages()
+
+    told = "".join(span.to_json() for span in recorded.spans)
+    assert len(recorded.spans) > 3
+    assert "id-" not in told
+    assert "planner" in told
+
+
+async def test_a_namespace_is_told_with_its_sessions(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        recorded.instrument(store)
+        await store.namespace("acme").create("talk")
+
+    assert recorded.spans[0].attributes["a2a_session_manager.namespace"] == "acme"
+
+
+async def test_a_parent_of_the_callers_is_the_parent_of_calls(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        recorded.instrument(store)
+        with recorded.tracer_provider.get_tracer("app").start_as_current_span("request"):
+            await store.create("talk")
+
+    [request] = recorded.named("request")
+    assert [span.name for span in children(recorded.spans, request)] == ["create sessions"]
+
+
+async def test_a_caller_that_is_cancelled_ends_its_span(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        recorded.instrument(store)
+        await store.create("talk")
+        tasks = [asyncio.create_task(store.append("talk", said())) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        spans = recorded.named("commit sessions")
+        assert len(spans) == 3
+        cancelled = sum(isinstance(each, asyncio.CancelledError) for each in ended)
+        assert [span.attributes.get("error.type") for span in spans].count("CancelledError") == cancelled
+
+    assert cancelled == (0 if isinstance(store, InMemorySessionStore) else 3)
+
+
+class _Late(MemoryBackend):
+    """Answers a commit when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queued: asyncio.Queue[QueuedWrite[Receipt]] = asyncio.Queue()
+
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+        write: QueuedWrite[Receipt] = QueuedWrite(asyncio.get_running_loop())
+        self.queued.put_nowait(write)
+        return write
+
+
+async def test_what_a_cancelled_caller_has_begun_is_counted_when_it_is_written(recorded: Recorded) -> None:
+    backend = _Late()
+    store = recorded.instrument(BaseSessionStore(backend))
+    await store.create("talk")
+    task = asyncio.create_task(store.append("talk", said(token_usage=USAGE)))
+    write = await backend.queued.get()
+    write.has_begun = True
+    task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    [span] = recorded.named("commit sessions")
+    assert span.attributes["error.type"] == "CancelledError"
+    assert recorded.tokens() == {}
+
+    write.set_outcome(Receipt(2, 1, is_change=True, seqs=[1]))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert recorded.tokens() == {"input": 90, "output": 12}
+
+
+def test_every_primitive_of_a_backend_is_handed_on() -> None:
+    """One that is forgotten would be answered by the base class, which knows nothing of what is below."""
+    own = {"heartbeats", "run_observer"}  # they are put there, and renew leases through what is there
+    primitives = {name for name in vars(Backend) if not name.startswith("_")} - own
+
+    assert primitives - vars(ObservedBackend).keys() == set()
+
+
+async def test_what_cannot_be_instrumented_is_refused(recorded: Recorded) -> None:
+    store = InMemorySessionStore()
+    view = store.namespace("acme")
+    given: Any = SessionManager(store)
+    with pytest.raises(InvalidSessionOperation, match="pass a store"):
+        instrument(given)
+    with pytest.raises(InvalidSessionOperation, match="with its store"):
+        instrument(view)
+    recorded.instrument(store)
+    with pytest.raises(InvalidSessionOperation, match="already"):
+        recorded.instrument(store)
+
+    await store.create("talk")
+    assert len(recorded.spans) == 1
+
+
+async def test_a_store_shows_itself_and_counts_as_before(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        shown, counted = repr(store), json.dumps(str(store.statistics()))
+        recorded.instrument(store)
+
+        assert (repr(store), json.dumps(str(store.statistics()))) == (shown, counted)
+    assert "closed" in repr(store) or isinstance(store, InMemorySessionStore)
+
+
+async def test_a_run_committed_by_hand_names_its_run(recorded: Recorded) -> None:
+    store = recorded.instrument(InMemorySessionStore())
+    await store.create("talk")
+    run = SessionRun(id="run-1")
+    run.mark_running()
+    await store.commit("talk", SessionChange(runs=[run]))
+
+    assert recorded.spans[-1].attributes["a2a_session_manager.run.id"] == "run-1"

@@ -1,17 +1,21 @@
 """A process that resumes the runs "r" of many sessions, and writes for those that it got.
 
 Usage: owner.py URL NAME LEASE PREFIX COUNT. It does what each line of its input says, and answers with a line:
-`resume POLICY` with the numbers of the sessions whose runs it has got, `write` with those whose write has landed.
+`resume POLICY` with the sessions whose runs it has got, `write` with those whose write has landed. At `stop` it stops,
+until somebody lets it go on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from contextlib import suppress
 
-from a2a_session_manager import ActiveRun, LeaseLost, RunBusy, SessionManager, TokenUsage
+from a2a_session_manager import ActiveRun, BaseSessionStore, LeaseLost, RunBusy, SessionManager, TokenUsage
 from a2a_session_manager.models.lease import checked_busy
+from a2a_session_manager.storage.heartbeats import heartbeats_of
 
 USAGE = TokenUsage(prompt_tokens=1, model="m", cost_pico_usd=7)
 
@@ -38,12 +42,23 @@ class Owner:
             return None
         return session_id
 
+    async def stop(self) -> None:
+        """Stop, as by Ctrl-Z, between two renewals: a stopped process would hold the lock of a file that it writes."""
+        store = self._sessions.store
+        assert isinstance(store, BaseSessionStore)
+        while (renewing := heartbeats_of(store._open_backend)._renewing) is not None:
+            await renewing
+        os.kill(os.getpid(), signal.SIGSTOP)
+
     async def obey(self, line: str, session_ids: list[str]) -> list[str]:
         verb, *policy = line.split()
         if verb == "resume":
             wanted = [session_id for session_id in session_ids if session_id not in self._runs]
             await asyncio.gather(*(self.resume(session_id, *policy) for session_id in wanted))
             return [session_id for session_id in wanted if session_id in self._runs]
+        if verb == "stop":
+            await self.stop()
+            return []
         landed = await asyncio.gather(*map(self.write, list(self._runs)))
         return [session_id for session_id in landed if session_id is not None]
 

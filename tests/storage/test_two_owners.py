@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -87,12 +88,14 @@ def take_over(url: str, count: int, *, after_expiry: bool) -> None:
         got = [each.answer() for each in (first, second)]
         if not after_expiry:  # else what one has got may have expired before the other asked
             assert (got[0] | got[1], got[0] & got[1]) == (names, set())
-        first.process.send_signal(signal.SIGSTOP)
+        first.tell("stop")
+        os.waitpid(first.process.pid, os.WUNTRACED)
         second.tell("resume wait" if after_expiry else "resume take_over")
         assert second.answer() == names - got[1]
 
         second.tell("write")
         first.process.send_signal(signal.SIGCONT)
+        assert first.answer() == set()
         first.tell("write")
         assert (first.answer(), second.answer()) == (set(), names)
 

@@ -18,7 +18,7 @@ SHOWN = ("gen_ai.conversation.id", "a2a_session_manager.run.status", "gen_ai.usa
 
 def one_line(span: ReadableSpan) -> str:
     attributes = span.attributes or {}
-    shown = [f"{name.rpartition('.')[2]}={attributes[name]}" for name in SHOWN if name in attributes]
+    shown = [f"{name.rpartition('.')[2]}={attributes[name]!s}" for name in SHOWN if name in attributes]
     return " ".join(["  " if span.parent else "", f"{span.name}:", *shown]).lstrip("" if span.parent else " ") + "\n"
 
 

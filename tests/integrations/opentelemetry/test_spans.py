@@ -295,6 +295,28 @@ async def test_a_caller_that_is_cancelled_ends_its_span(open_store: OpenStore, r
     assert cancelled == (0 if isinstance(store, InMemorySessionStore) else 3)
 
 
+async def test_what_a_backend_of_ones_own_traces_is_below_its_call(recorded: Recorded) -> None:
+    tracer = recorded.tracer_provider.get_tracer("app")
+
+    class DiskBackend(MemoryBackend):
+        async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+            with tracer.start_as_current_span("disk"):
+                await asyncio.sleep(0)
+                return await super().commit(key, commit)
+
+    store = recorded.instrument(BaseSessionStore(DiskBackend()))
+    await store.create("talk")
+    await store.append("talk", said(token_usage=USAGE))
+    with pytest.raises(SessionNotFound):
+        await store.append("nobody", said())
+
+    done, failed = recorded.named("commit sessions")
+    assert done.attributes["db.system.name"] == "disk"
+    assert [span.name for span in children(recorded.spans, done)] == ["disk"]
+    assert failed.attributes["error.type"] == "SessionNotFound"
+    assert recorded.tokens() == {"input": 90, "output": 12}
+
+
 class _Late(MemoryBackend):
     """Answers a commit when it is told to."""
 

@@ -124,8 +124,9 @@ class ActiveConversation(ActiveLog):
         """Compact when `policy` says that it is time, and return the summary's event; None when it is not.
 
         It goes by the context size that the newest request since the last compaction has reported; a usage that was not
-        reported says nothing. After a try that came to nothing, it rests for a while. Where nothing is to be gained it
-        returns None; otherwise it raises what `compact` does, whose parameters are these.
+        reported says nothing. While another one is under way on this handle, and for a while after a try that came to
+        nothing, it returns None. Where nothing is to be gained it does, too; otherwise it raises what `compact` does,
+        whose parameters are these.
         """
         if self._compactor is None:
             self._compactor = PolicyCompactor()

@@ -106,7 +106,7 @@ class RunKeeper:
         try:
             await self._write()
         except BaseException as error:
-            if isinstance(error, RunBusy):
+            if isinstance(error, RunBusy | InvalidSessionOperation):  # it waits on, or somebody else has ended it
                 self.record.mark_waiting()
             self.lease.take_back()
             raise

@@ -15,10 +15,11 @@ from a2a_session_manager.protocols import SessionStore
 
 
 class PolicyCompactor:
-    """Compacts a session when a policy says so, and rests after a try that came to nothing."""
+    """Compacts a session when a policy says so, one at a time, and rests after a try that came to nothing."""
 
     def __init__(self) -> None:
         self._rests_until = 0.0  # by the monotonic clock
+        self._is_under_way = False
 
     async def compact_if_due(
         self,
@@ -28,9 +29,26 @@ class PolicyCompactor:
         summarize: Summarizer,
         format: str | None,
     ) -> SessionEvent[Any] | None:
-        """Return the summary's event; None where it is not due, or spares nothing. Raises what `compact` does."""
-        if time.monotonic() < self._rests_until:
+        """Return the summary's event; None where it is not due, under way, or spares nothing.
+
+        Raises what `compact` does.
+        """
+        if self._is_under_way or time.monotonic() < self._rests_until:
             return None
+        self._is_under_way = True
+        try:
+            return await self._compact(store, session, policy, summarize, format)
+        finally:
+            self._is_under_way = False
+
+    async def _compact(
+        self,
+        store: SessionStore,
+        session: Session[Any],
+        policy: CompactionPolicy,
+        summarize: Summarizer,
+        format: str | None,
+    ) -> SessionEvent[Any] | None:
         size = await context_size(store, session)
         if size is None or size < policy.start_at:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
@@ -25,7 +24,6 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.tokens.chat import PromptCounter, count_message
 from a2a_session_manager.tokens.counting import TokenCounter, counting
@@ -34,8 +32,6 @@ from a2a_session_manager.tokens.counting import TokenCounter, counting
 _TRIES: Final = 3
 # More are looked through in a thread: it would hold up the loop.
 _MESSAGES_AT_ONCE: Final = 200
-# The type of events with the usage of a summary that was not stored.
-_DISCARDED: Final = "discarded_summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +68,12 @@ async def compact_session(store: SessionStore, session: Session[Any], request: C
     known = await _known(store, session, request.id)
     if known is not None:
         return known
-    spent: list[TokenUsage] = []
     for _ in range(_TRIES - 1):
         try:
-            return await _compact_once(store, session, request, spent)
+            return await _compact_once(store, session, request)
         except SessionConflict:
             continue
-    return await _compact_once(store, session, request, spent)
+    return await _compact_once(store, session, request)
 
 
 async def expanded(
@@ -100,14 +95,20 @@ async def _known(store: SessionStore, session: Session[Any], event_id: str | Non
         return None
     try:
         # No session gets to this revision: nothing is written, but what is stored answers.
-        return (await store.append(session, SessionEvent(id=event_id), expected_revision=2**50, on_repeat="keep"))[0]
+        known = SessionEvent[Any](id=event_id)
+        event = (await store.append(session, known, expected_revision=2**50, on_repeat="keep"))[0]
     except SessionConflict:
         return None
+    if event.type != EventType.SUMMARY:
+        raise InvalidSessionOperation(
+            f"session {session.id!r}: id={event_id!r} is that of event {event.seq}, which is no summary: take another "
+            "one; nothing was written",
+            session_id=session.id,
+        )
+    return event
 
 
-async def _compact_once(
-    store: SessionStore, session: Session[Any], request: CompactionRequest, spent: list[TokenUsage]
-) -> SessionEvent[Any]:
+async def _compact_once(store: SessionStore, session: Session[Any], request: CompactionRequest) -> SessionEvent[Any]:
     tail = await newest_messages(store, session, last=None)
     before, wishes = await _before(store, session), await _wishes(store, session, request)
     found = await counting(
@@ -126,10 +127,11 @@ async def _compact_once(
     await _check_size(session, request, found, made)
     event = _event(session, request, found, made)
     try:
-        return (await store.append(session, *_paid_for(spent), event))[-1]
+        return (await store.append(session, event))[0]
     except SessionConflict:
-        if made.usage is not None:
-            spent.append(made.usage)
+        if made.usage is not None:  # whatever becomes of the next try, this one was paid for
+            usage = SessionEvent[Any](source=EventSource.LLM, type=EventType.USAGE, token_usage=made.usage)
+            await store.append(session, usage)
         raise
 
 
@@ -209,8 +211,3 @@ def _event(
         metadata=compaction.as_metadata(),
         token_usage=made.usage,
     )
-
-
-def _paid_for(spent: Sequence[TokenUsage]) -> list[SessionEvent[Any]]:
-    """Return events with the usages of summaries that came too late: no view shows them, but they cost money."""
-    return [SessionEvent(source=EventSource.LLM, type=_DISCARDED, token_usage=usage) for usage in spent]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
 
 # Of `start_at`: what stays, and what has to be gained.
@@ -48,8 +49,8 @@ class CompactionPolicy:
             raise InvalidSessionOperation(
                 f"keep={self.keep} leaves nothing to gain at start_at={self.start_at}: keep less"
             )
-        if self.pause < 0:
-            raise InvalidSessionOperation(f"pause={self.pause} cannot be negative: take 0 or more seconds")
+        if not _is_time(self.pause):
+            raise InvalidSessionOperation(f"pause={shown(self.pause)} is no time: take 0 or more seconds")
 
     @property
     def kept(self) -> int:
@@ -60,3 +61,8 @@ class CompactionPolicy:
     def gained(self) -> int:
         """What has to be gained at least."""
         return max(1, self.start_at // _GAINED_SHARE if self.minimum_gain is None else self.minimum_gain)
+
+
+def _is_time(seconds: Any) -> bool:
+    # NaN is not, either: it is never over.
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0

@@ -11,7 +11,7 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
-from a2a_session_manager.shapes.normal_form import Call, Message, Opaque, Part, is_blank, text_of
+from a2a_session_manager.shapes.normal_form import Call, Message, Opaque, Part, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import read_message, shape_of
 from a2a_session_manager.shapes.shape import RawMessage
 from a2a_session_manager.usage.recorded import missing_usage, recorded_usage
@@ -59,10 +59,17 @@ def summarised(answer: object) -> Summarised:
     but the system speaks with its authority. What a provider has made for itself alone stays as it came.
     """
     told = answer if isinstance(answer, Summary) else Summary(answer)
+    if not isinstance(told.method, str):
+        raise InvalidSessionOperation(f"method={shown(told.method)} is no word; nothing was written")
     messages = _speaking(list(_messages_in(told.content)))
     read = list(map(read_message, messages))
     if any(isinstance(part, Call) and not part.is_hosted for each in read for part in each.parts):
         raise InvalidSessionOperation("the summariser calls a tool: let it answer with a text; nothing was written")
+    if any(isinstance(part, Result) and not part.is_hosted for each in read for part in each.parts):
+        raise InvalidSessionOperation(
+            "the summariser answers with a tool's result, which no view shows without its call: let it answer with a "
+            "text; nothing was written"
+        )
     if all(map(is_blank, read)):
         raise InvalidSessionOperation(
             f"the summariser answered nothing: {shown(answer)}: let it return a text, messages, a client's reply, or a "

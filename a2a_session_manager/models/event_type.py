@@ -14,5 +14,6 @@ class EventType(StrEnum):
     SUMMARY = "summary"
     REFERENCE = "reference"
     CONTEXT_BRIDGE = "context_bridge"
-    # The usage of an event that was refused, because its run had another owner by then, or had ended.
+    # The usage of an event that was refused: its run had another owner by then, or had ended, or what a summary stood
+    # for was not as it had been.
     USAGE = "usage"

@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from a2a_session_manager import ActiveSession, LeaseLost, RunBusy, RunStatus, SessionManager, TokenUsage
+from a2a_session_manager import (
+    ActiveSession,
+    InvalidSessionOperation,
+    LeaseLost,
+    RunBusy,
+    RunStatus,
+    SessionManager,
+    TokenUsage,
+)
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
@@ -100,6 +108,18 @@ async def test_waiting_for_a_run_can_be_cancelled_and_writes_nothing(chat: Activ
 
         assert (await chat._store.get("talk")).revision == revision  # type: ignore[union-attr]  # it is there
         await run.user("mine")
+
+
+async def test_a_run_that_waits_while_another_one_ends_it_is_left_as_it_was_ended(chat: ActiveSession) -> None:
+    async with chat.run(id="r") as run:
+        await run.mark_waiting()
+        async with chat.run(id="r"):
+            pass
+        with pytest.raises(InvalidSessionOperation, match="has ended as completed"):
+            await run.mark_running()
+        assert run.status is RunStatus.WAITING
+
+    assert [each.status for each in await chat._store.runs("talk")] == [RunStatus.COMPLETED]
 
 
 async def test_a_run_that_goes_on_after_waiting_is_held_by_whoever_came_first(chat: ActiveSession) -> None:

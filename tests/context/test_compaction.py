@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from a2a_session_manager import (
     InvalidSessionOperation,
     MessageView,
     Session,
+    SessionConflict,
     SessionEvent,
     SessionManager,
     Summary,
@@ -233,6 +235,41 @@ def test_a_text_and_what_a_model_says_speak_as_the_user(answer: object) -> None:
         assert (made.usage.total_tokens, made.usage.model) == (24, "gpt-4o")
 
 
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "found"}
+
+
+@pytest.mark.parametrize("answer", [RESULT, [{"role": "user", "content": SHORT}, RESULT], Summary(SHORT, method=5)])  # type: ignore[arg-type]  # on purpose
+async def test_a_summary_that_no_view_would_show_is_refused(answer: object) -> None:
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(*[USER, ANSWER] * 3)
+        with pytest.raises(InvalidSessionOperation, match="nothing was written"):
+            await chat.compact(lambda view: answer)
+        assert len(await chat.events()) == 6
+
+
+async def test_what_summaries_that_came_too_late_have_used_is_counted() -> None:
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(*[USER, ANSWER] * 4)
+
+        async def summarize(view: MessageView) -> Summary:
+            await chat.retract((await chat.events(limit=1))[0].id)
+            return Summary(SHORT, usage={"input_tokens": 10, "output_tokens": 2})
+
+        with pytest.raises(SessionConflict, match="do it again"):
+            await chat.compact(summarize)
+        spent = (await chat.usage()).total
+        assert (spent.requests, spent.total_tokens) == (3, 36)
+        assert await chat.context_size() is None
+        assert await chat.messages() == [ANSWER, *[USER, ANSWER] * 2]
+
+
+async def test_the_id_of_another_event_is_no_summarys() -> None:
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        [asked, *_] = await chat.append(*[USER, ANSWER] * 3)
+        with pytest.raises(InvalidSessionOperation, match="is no summary"):
+            await chat.compact(_Summariser(), id=asked.id)
+
+
 @pytest.mark.parametrize("content", [{}, {"first": 1}, {"first": "1"}, {"last": 0}, {"pins": [[9, 9]]}, {"more": 1}, 5])
 def test_a_summary_whose_range_is_none_is_one_without_a_range(content: Any) -> None:
     sound = Compaction(2, 4, ((3, 3),), "creation", digest([]))
@@ -283,11 +320,36 @@ async def test_a_copy_of_a_summary_in_another_session_covers_nothing_there() -> 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"start_at": 0}, {"start_at": 10, "keep": 10}, {"start_at": -1}, {"start_at": 10, "pause": -1}, {"start_at": "9"}],
+    [
+        {"start_at": 0},
+        {"start_at": 10, "keep": 10},
+        {"start_at": -1},
+        {"start_at": 10, "pause": -1},
+        {"start_at": "9"},
+        {"start_at": 10, "pause": math.nan},
+        {"start_at": 10, "pause": "9"},
+    ],
 )
 def test_a_policy_that_cannot_be_kept_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidSessionOperation):
         CompactionPolicy(**wrong)
+
+
+async def test_of_what_a_policy_asks_for_at_once_one_is_done() -> None:
+    policy, made = CompactionPolicy(start_at=50, keep=0, minimum_gain=1), list[int]()
+
+    async def summarize(view: MessageView) -> str:
+        made.append(len(view))
+        await asyncio.sleep(0)
+        return "s"
+
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(*[USER, ANSWER] * 3)
+        await chat.assistant("Sunny.", usage={"input_tokens": 90, "output_tokens": 5})
+        found = await asyncio.gather(*[chat.maybe_compact(policy, summarize) for _ in range(3)])
+
+    assert len(made) == 1
+    assert len([event for event in found if event is not None]) == 1
 
 
 async def test_what_is_asked_for_wrongly_is_refused_before_anything_is_read() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
 
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
@@ -411,6 +412,13 @@ class SessionStore(Protocol):
 
         The file store writes a file to its directory and removes it; StoreFull says that there is no room. Redis is
         asked whether it takes the store's writes, and every primary of a cluster whether it is there.
+        """
+
+    async def diagnose(self) -> list[StoreFinding]:
+        """Return what is wrong, or worth knowing, about where the store keeps its data, with the remedies.
+
+        On Redis that is the version, the eviction policy, what is brought to disk, and missing rights; for files the
+        file system, permissions, room, and what is left over. Sessions are not read.
         """
 
     def statistics(self) -> StoreStatistics:

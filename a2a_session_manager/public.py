@@ -14,6 +14,7 @@ from a2a_session_manager.context.repair import OpenToolCall
 from a2a_session_manager.context.summaries import Summarizer, Summary
 from a2a_session_manager.context.view import MessageView, PrefixCheck
 from a2a_session_manager.context.window import MessageWindow
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import (
     BudgetExceeded,
     CorruptSession,
@@ -126,6 +127,7 @@ __all__ = [
     "SessionStore",
     "SessionStoreInterface",
     "SessionStoreProvider",
+    "StoreFinding",
     "StoreFull",
     "StoreLimits",
     "StoreStatistics",

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
@@ -275,6 +276,10 @@ class StoreVerbs:
     async def ping(self) -> None:
         """Return when the store can be reached and written to; raise StoreUnavailable, with the remedy, otherwise."""
         await self._store.ping()
+
+    async def diagnose(self) -> list[StoreFinding]:
+        """Return what is wrong, or worth knowing, about where the store keeps its data; see SessionStore.diagnose."""
+        return await self._store.diagnose()
 
     def statistics(self) -> StoreStatistics:
         """Return what the store has done so far and holds open now."""

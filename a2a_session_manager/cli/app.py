@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from a2a_session_manager.cli.doctor import doctor
 from a2a_session_manager.cli.looking import ls, show, tail, tree
 from a2a_session_manager.cli.spending import stats, usage
 from a2a_session_manager.cli.upkeep import check, repair, title
@@ -17,12 +18,12 @@ _HELP = """Look into the sessions of a store, and keep them in order.
 Every verb takes --store, such as file:./sessions or redis://localhost:6379/0, or the environment variable
 A2A_SESSIONS_URL; --namespace for the sessions of one tenant; and --json for one JSON object a line.
 
-The exit status is 0 when all is well, 1 when `check` has found something or `title` a stronger title, and 2 after an
-error.
+The exit status is 0 when all is well, 1 when `check` or `doctor` has found something, or `title` a stronger title, and
+2 after an error.
 """
 
 app = typer.Typer(name="a2a-sessions", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
-for verb in (ls, show, tree, tail, usage, check, repair, title, stats):
+for verb in (ls, show, tree, tail, usage, check, repair, title, stats, doctor):
     app.command()(verb)
 
 

@@ -6,7 +6,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
 
-from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreUnavailable
+from a2a_session_manager.diagnosis import StoreFinding
+from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreFull, StoreUnavailable
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
@@ -235,6 +236,17 @@ class Backend(ABC):
         This one only reads. A backend that can tell more does so.
         """
         await self.load([SessionKey("", "ping")], last=0, whole_head=False)
+
+    async def diagnose(self) -> list[StoreFinding]:
+        """Return what is found of where the data is: settings, rights, versions, what is left over or damaged there.
+
+        This one only pings. A backend that can tell more does so.
+        """
+        try:
+            await self.ping()
+        except (StoreUnavailable, StoreFull) as error:
+            return [StoreFinding("error", "unavailable", self.shown_place, str(error))]
+        return []
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.cancellation import finish
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
@@ -398,6 +399,9 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
 
     async def ping(self) -> None:
         await self._backend.ping()
+
+    async def diagnose(self) -> list[StoreFinding]:
+        return await self._backend.diagnose()
 
     def wrap_backend(self, wrap: Callable[[Backend], Backend]) -> None:
         """Put a backend around the store's, such as one that measures its calls: what `wrap` makes of it.

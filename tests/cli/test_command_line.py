@@ -182,6 +182,39 @@ def test_a_title_is_given_and_a_weaker_one_leaves_it(called: Call, url: str) -> 
     assert "title" not in called(url, "show", "paris", "--json").rows[0]["properties"]
 
 
+def test_doctor_names_what_is_wrong_by_its_status_and_damaged_sessions_when_asked(called: Call, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    url = f"file:{path}"
+    asyncio.run(_filled(url))
+    before = called(url, "doctor", "--json")
+    assert {row["code"] for row in before.rows} <= {
+        "file_system",
+        "fleeting_file_system",
+        "nearly_full",
+    }  # the machine's
+    path.chmod(0o755)
+    log = next(iter(path.glob("default/logs/*/paris.log")))
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+
+    found = called(url, "doctor", "--json")
+    assert (found.status, "permissions" in {row["code"] for row in found.rows}) == (1, True)
+    assert "corrupt_session" not in {row["code"] for row in found.rows}
+    deep = called(url, "doctor", "--sessions", "--json")
+    assert [row["where"] for row in deep.rows if row["code"] == "corrupt_session"] == ["paris"]
+    assert set(deep.rows[0]) == {"severity", "code", "where", "text", "remedy"}
+    printed = called(url, "doctor", "--sessions", "--namespace", "acme")
+    assert "chmod 700" in printed.out
+    assert "paris" not in printed.out
+
+
+def test_doctor_looks_at_redis_as_it_is_set_up(called: Call, redis_server: RedisServer) -> None:
+    answer = called(redis_server.url, "doctor", "--json")
+    assert {"server"} <= {row["code"] for row in answer.rows}
+    assert answer.status == (0 if all(row["severity"] == "note" for row in answer.rows) else 1)
+
+
 @pytest.mark.parametrize(
     "arguments", [["ls"], ["show", "trip"], ["tree", "trip"], ["usage", "trip"], ["stats"]], ids=str
 )

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import DoneWrite, QueuedWrite
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.integrations.opentelemetry import names
 from a2a_session_manager.integrations.opentelemetry.runs import RunSpans
 from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telemetry
@@ -156,6 +157,10 @@ class ObservedBackend(Backend):
     async def ping(self) -> None:
         with self._telemetry.block("ping"):
             await self._backend.ping()
+
+    async def diagnose(self) -> list[StoreFinding]:
+        with self._telemetry.block("diagnose"):
+            return await self._backend.diagnose()
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         await self._backend.wait(key, creation_id, revision)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from weakref import WeakKeyDictionary, WeakSet
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
@@ -23,6 +24,7 @@ from a2a_session_manager.storage.file import renewing
 from a2a_session_manager.storage.file.creating import create
 from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
 from a2a_session_manager.storage.file.deleting import delete
+from a2a_session_manager.storage.file.diagnosis import diagnose
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.read_threads import ReadThreads
 from a2a_session_manager.storage.file.session_reader import SessionReader
@@ -146,6 +148,9 @@ class FileBackend(Backend):
 
     async def ping(self) -> None:
         await self._reads.run_long(self._directory.try_to_write)
+
+    async def diagnose(self) -> list[StoreFinding]:
+        return await super().diagnose() or await self._reads.run_long(diagnose, self._directory)
 
     async def aclose(self) -> None:
         if self.is_closed:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
+from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
@@ -36,6 +37,7 @@ from a2a_session_manager.storage.redis.committing import Committer
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator
 from a2a_session_manager.storage.redis.deleting import Deleter
+from a2a_session_manager.storage.redis.diagnosis import diagnose_servers
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
 from a2a_session_manager.storage.redis.heads import creation_of
@@ -60,6 +62,7 @@ class RedisBackend(Backend):
     def __init__(self, connections: Connections, *, prefix: str, ttl: int) -> None:
         self._connections = connections
         self._prefix = prefix
+        self._has_expiry = ttl > 0
         self._tasks: set[asyncio.Task[Any]] = set()
         index = Index(connections, prefix, ttl)
         self._locator = Locator(connections, prefix, index)
@@ -158,6 +161,12 @@ class RedisBackend(Backend):
 
     async def ping(self) -> None:
         await self._connections.ping()
+
+    async def diagnose(self) -> list[StoreFinding]:
+        if found := await super().diagnose():
+            return found
+        client, place = await self._connections.client(), self._connections.shown_place
+        return await diagnose_servers(client, place, has_expiry=self._has_expiry)
 
     async def aclose(self) -> None:
         self.is_closed = True

@@ -50,6 +50,7 @@ class LifecycleContract(ContractBase):
             store.events_by_id("talk", "e1"),
             store.ping(),
             view.ping(),
+            store.diagnose(),
         ):
             with pytest.raises(StoreUnavailable):
                 await use
@@ -66,6 +67,7 @@ class LifecycleContract(ContractBase):
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.ping()
+        assert "unavailable" not in {finding.code for finding in await store.diagnose()}
         await store.create("talk")
         await (await reopen()).namespace("mine").ping()
 

@@ -37,7 +37,14 @@ def plain(value: Any, depth: int = 0) -> Any:
             return {str(name): plain(part, depth + 1) for name, part in fields.items()}
         if isinstance(value, Iterable) and not isinstance(value, _SCALARS):
             return [plain(part, depth + 1) for part in value]
-    return str(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # one that is too deep, or whose __str__ fails, must not lose the answer that it came with
+        return f"a {type(value).__name__}"
 
 
 def fields_of(value: Any) -> Mapping[str, Any] | None:

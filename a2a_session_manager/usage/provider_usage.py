@@ -22,10 +22,13 @@ from a2a_session_manager.usage.unread import unread_keys
 
 # The key in `details` beside the provider's own numbers, where those contradict each other.
 INCONSISTENT = "inconsistent"
+_COST = "cost"
 
 _SHARED_NAMES = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "total_tokens"})
 _OWN_NAMES = frozenset({*TokenUsage.model_fields, *_SHARED_NAMES, "estimated_cost_usd"})
 _SERVED = frozenset(CONTEXT)
+# Names of ours that say nothing of what was used: providers have them as well.
+_ABOUT = _SERVED | {"model", "provider", "details", "requests", "response_id"}
 _NOTHING = TokenUsage().__dict__
 
 
@@ -45,9 +48,9 @@ def usage_from(
     in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model`,
     `provider`, `service_tier` and `batch` (True for a request of a batch) fill in what the usage or its reply does not
     say; the tier that was served goes before the one that was asked for. A cost that is reported in the usage or beside
-    it is the cost, `priced_by` "reported"; one that is no amount is named under "inconsistent". Then, and where
-    `unread_keys` names numbers that are no known counts, the usage is `partially_priced`. Raises InvalidEvent for what
-    is no usage, or no count.
+    it is the cost, `priced_by` "reported"; one that is no amount in US dollars is named under "inconsistent". Where
+    something is named there and no cost is reported, and where `unread_keys` names numbers that are no known counts,
+    the usage is `partially_priced`. Raises InvalidEvent for what is no usage, or no count.
     """
     asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
     given_id = kept_id(response_id)
@@ -97,7 +100,7 @@ def _read(
     uses = {**report.tools, **tool_uses(usage)}
     unread = unread_keys(raw, usage)
     if cost.pico_usd is not None:  # parts of it by kind are in its sum
-        unread = tuple(path for path in unread if not path.lower().startswith("cost"))
+        unread = tuple(path for path in unread if _COST not in path.lower())
     counts.problems += usage.conflicts
     counts.fit()
     counts.requests = max(counts.requests, report.requests)
@@ -109,7 +112,7 @@ def _read(
     numbers.update(model=report.model or "", provider=provider, response_id=report.response_id or response_id)
     if cost.pico_usd is not None:
         numbers.update(cost_pico_usd=cost.pico_usd, priced_by=REPORTED)
-    elif cost.problem is not None or unread:
+    elif cost.problem is not None or unread or counts.problems:  # nobody knows which of two numbers is billed
         numbers.update(partially_priced=True)
     made = model_of(TokenUsage, {**_NOTHING, **numbers}, set(numbers))
     # All is checked already, but for sums that are too large. To check it by the model's class takes most of the time.
@@ -118,7 +121,7 @@ def _read(
 
 def _is_own(usage: Mapping[str, Any]) -> bool:
     """Tell whether `usage` is a mapping of TokenUsage's fields, and not a provider's that says a tier beside counts."""
-    if not _OWN_NAMES.issuperset(usage):
+    if not _OWN_NAMES.issuperset(usage) or _ABOUT.issuperset(usage):
         return False
     return _SERVED.isdisjoint(usage) or not (_SHARED_NAMES | _SERVED).issuperset(usage)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent
+from a2a_session_manager.models.fields_set import with_fields
 from a2a_session_manager.models.token_usage import REPORTED, UNKNOWN, TokenUsage
 from a2a_session_manager.pricing.context import price_context
 from a2a_session_manager.serialization.plain_objects import fields_of
@@ -16,8 +17,15 @@ from a2a_session_manager.usage.response_ids import kept_id
 
 # The key in `details` for the reason why nothing is known of a request.
 NOT_UNDERSTOOD = "not_understood"
+# The key in `details` for what was a list.
+_LIST = "list"
 # Characters of JSON. A usage is far smaller; whatever is larger is another thing, and would make its event too large.
 _MOST_KEPT = 16_384
+# An object that is understood may be larger, such as a span with its texts, as long as its event can be stored.
+_MOST_DETAILS = 1_000_000
+_LEFT_OUT = "left out: too large"
+# Whole numbers of more bits may be too long to be written as JSON.
+_MOST_BITS = 10_000
 
 
 def recorded_usage(
@@ -34,13 +42,18 @@ def recorded_usage(
     It is for events of your own, such as those of an import; the verbs record a usage so. `model`, `provider`,
     `service_tier`, `batch` and `response_id` are those of `usage_from`. Where there is a fault, `basis` is "unknown",
     and `details` keeps the provider's object and, under "not_understood", the reason; a cost that is reported counts.
-    Raises InvalidEvent only for what is no object at all, such as a text.
+    What is too large in an object that is understood is left out of `details`. Raises InvalidEvent only for what is
+    neither an object nor a list of them, such as a text.
     """
     try:
-        return usage_from(
-            usage, model=model, provider=provider, service_tier=service_tier, batch=batch, response_id=response_id
+        return _storable(
+            usage_from(
+                usage, model=model, provider=provider, service_tier=service_tier, batch=batch, response_id=response_id
+            )
         )
     except InvalidEvent as error:
+        if isinstance(usage, list | tuple) and all(fields_of(item) is not None for item in usage):
+            usage = {_LIST: usage}  # of a stream's chunks, or of nothing
         if fields_of(usage) is None:
             raise
         asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
@@ -73,6 +86,27 @@ def _unknown(
         response_id=report.response_id or response_id,
         **about,
     )
+
+
+def _storable(usage: TokenUsage) -> TokenUsage:
+    """Return `usage` with as much of the provider's object as an event can hold."""
+    details = usage.details
+    if not details or _weight(details) <= _MOST_DETAILS:
+        return usage  # nearly all
+    kept = {name: part if _weight(part) <= _MOST_KEPT else _LEFT_OUT for name, part in details.items()}
+    return with_fields(usage, {"details": kept if _weight(kept) <= _MOST_DETAILS else _kept(kept)})
+
+
+def _weight(value: Any) -> int:
+    """Return about how many characters of JSON plain JSON takes; a number that is too long weighs more than that."""
+    kind = type(value)
+    if kind is int:
+        return 1 if value.bit_length() <= _MOST_BITS else 2 * _MOST_DETAILS
+    if kind is dict:
+        return sum(map(len, value)) + sum(map(_weight, value.values()))
+    if kind is list:
+        return len(value) + sum(map(_weight, value))
+    return len(value) if kind is str else 1
 
 
 def _kept(raw: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Report:
         self.model = self.model or model_of(holder, raw if isinstance(raw, dict) else {})
         self._said.update(said_of_serving({}, holder))
         cost = reported_cost({}, holder)
+        if cost == _NO_COST and holder is not whole:
+            cost = reported_cost({}, whole)  # of a line of a log, such as Claude Code's
         self._cost = self._cost if cost == _NO_COST else cost
         for name, count in tools_shown(holder, self.model).items():
             self.tools[name] = max(count, self.tools.get(name, 0))

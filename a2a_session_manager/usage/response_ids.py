@@ -31,6 +31,11 @@ RESPONSE_KEYS: Final = frozenset(
 # Ollama draws one of 999 ids, koboldcpp has one for all, and LMDeploy gave the number of the session.
 _DRAWN: Final = "fp_ollama"
 _SHARED: Final = re.compile(r"(?:chat)?cmpl-A1|\d{1,11}")
+# What stands in the place of an id where there is none.
+_NO_ID: Final = re.compile(
+    r"(?:(?:chat)?cmpl-|resp_|msg_|gen-)?(?:-?|unknown|none|null|nil|undefined|n/?a|default|string|[0-]{8,})",
+    re.IGNORECASE,
+)
 
 
 def response_id_of(holder: object, reply: object) -> str | None:
@@ -112,4 +117,4 @@ def _at(holder: object, path: str) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and _NO_ID.fullmatch(value) is None else None

@@ -56,7 +56,7 @@ _SIDES = frozenset({"input_tokens", "output_tokens", "prompt_tokens", "completio
 def unread_keys(raw: Mapping[str, Any], usage: UsageReader) -> tuple[str, ...]:
     """Return the paths in `raw`, a usage that was read through `usage`, of numbers above 0 that nobody has read.
 
-    They are spelled as in `raw`; an item of a list is `[]`. Times, and what is called a cost, are no counts, and what
+    They are spelled as in `raw`; an item of a list is `[]`. Times are no counts, and what
     splits a count into parts of the same price is read with it. Names of media are read by the price.
     """
     media_of(usage)
@@ -119,6 +119,6 @@ def _may_count(path: str) -> bool:
     *holders, step = path.split(".")
     if step in _REPEATED or not _REPEATED.isdisjoint(holders):
         return False
-    if step in _NO_COUNTS or step.endswith(_NO_COUNT_ENDINGS) or "cost" in step:
+    if step in _NO_COUNTS or step.endswith(_NO_COUNT_ENDINGS):
         return False
     return not (step in _SIDES and path.startswith(_DETAILS))

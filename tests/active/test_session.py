@@ -134,7 +134,7 @@ async def test_a_model_without_usage_is_a_request_of_which_nothing_is_known(chat
     assert await chat.context_size() == 102
 
 
-FAULTY: dict[str, dict[str, Any]] = {
+FAULTY: dict[str, Any] = {
     "empty": {},
     "nulls": {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
     "a negative count": {"prompt_tokens": -1},
@@ -144,13 +144,17 @@ FAULTY: dict[str, dict[str, Any]] = {
     "a reply without usage": {"id": "c", "object": "chat.completion", "model": "gpt-4o", "choices": [], "usage": None},
     "a reply whose usage is empty": {"model": "gpt-4o", "usage": {}},
     "more digits than Python writes": {"prompt_tokens": 10**5_000},
+    "a model alone": {"model": "gpt-4o"},
+    "tokens in a place that nobody knows": {"details": {"generated_tokens": 5}},
+    "an empty list": [],
+    "a stream's chunks": [{"usage": None}, {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}],
     "as large as no event": {"prompt_tokens": -1, "text": "x" * 20_000_000},
 }
 
 
 @pytest.mark.parametrize("usage", FAULTY.values(), ids=FAULTY)
 async def test_an_answer_is_not_lost_for_a_fault_in_its_usage(
-    store: BaseSessionStore, chat: ActiveSession, usage: dict[str, Any]
+    store: BaseSessionStore, chat: ActiveSession, usage: Any
 ) -> None:
     await chat.assistant("the answer", model="gpt-4o", usage=usage)
 
@@ -160,6 +164,42 @@ async def test_an_answer_is_not_lost_for_a_fault_in_its_usage(
     assert (event.token_usage.basis, event.token_usage.model) == ("unknown", "gpt-4o")
     assert "usage is not understood" in (event.token_usage.details or {})["not_understood"]
     assert (await chat.usage()).total.requests_without_usage == 1
+
+
+def _deep() -> Any:
+    whole: Any = 1
+    for _ in range(5_000):
+        whole = {"in": whole}
+    return whole
+
+
+class _Shy:
+    def __str__(self) -> str:
+        raise RuntimeError("nobody may read this")
+
+    __repr__ = __str__
+
+
+UNSTORABLE: dict[str, Any] = {
+    "deeper than Python's stack": _deep(),
+    "more digits than Python writes": 10**5_000,
+    "as large as no event": "x" * 20_000_000,
+    "in a list": [{"text": "x" * 20_000_000}],
+    "what has no text": _Shy(),
+}
+
+
+@pytest.mark.parametrize("more", UNSTORABLE.values(), ids=UNSTORABLE)
+async def test_an_answer_is_not_lost_for_what_no_store_could_keep_beside_its_counts(
+    store: BaseSessionStore, chat: ActiveSession, more: Any
+) -> None:
+    await chat.assistant("the answer", model="gpt-4o", usage={"prompt_tokens": 3, "completion_tokens": 4, "more": more})
+
+    [event] = await store.events("chat")
+    assert event.message == "the answer"
+    assert event.token_usage is not None
+    assert event.token_usage.total_tokens == 7
+    assert (event.token_usage.details or {})["prompt_tokens"] == 3
 
 
 async def test_the_usage_with_a_fault_is_kept_as_it_came(chat: ActiveSession) -> None:

@@ -244,6 +244,8 @@ def test_a_providers_contradiction_is_kept_and_flagged(
     assert (read.prompt_tokens, read.completion_tokens) == counts
     assert read.details is not None
     assert problem in read.details["inconsistent"][0]
+    assert read.partially_priced  # nobody knows which of the numbers is on the bill
+    assert not usage_from({**usage, "cost": 0.5}, provider=provider).partially_priced
     assert {name: read.details[name] for name in usage} == usage
 
 

@@ -42,7 +42,7 @@ ROWS: list[tuple[str, object, str | None]] = [
     ("pydantic-ai", SimpleNamespace(**SIDES, details={}, cost=Decimal("0.1")), "0.1"),
     ("LangSmith", {**CHAT, "prompt_cost": "0.001", "completion_cost": "0.002", "total_cost": "0.003"}, "0.003"),
     ("Claude Code, a result", {"type": "result", "total_cost_usd": 0.25, "usage": SIDES}, "0.25"),
-    ("Claude Code, a line", {"type": "assistant", "costUSD": 0.5, "message": {"usage": SIDES}}, None),
+    ("Claude Code, a line", {"type": "assistant", "costUSD": 0.5, "message": {"usage": SIDES}}, "0.5"),
     ("LiteLLM", SimpleNamespace(usage=SimpleNamespace(**CHAT), _hidden_params={"response_cost": 0.01}), "0.01"),
     (
         "LiteLLM, unknown to it",
@@ -57,6 +57,12 @@ ROWS: list[tuple[str, object, str | None]] = [
         {"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1, "gen_ai.usage.cost": 0.5},
         "0.5",
     ),
+    ("LiteLLM's log of a reply", {"response_cost": 0.5, "response": {"id": "chatcmpl-1", "usage": CHAT}}, "0.5"),
+    ("Langfuse, by kind", {"usageDetails": {"input": 3, "output": 4}, "costDetails": {"input": 1, "total": 3}}, "3"),
+    ("Dify", {**CHAT, "prompt_unit_price": "0.001", "total_price": "0.5", "currency": "USD", "latency": 1.5}, "0.5"),
+    ("pydantic-ai's spans", {"gen_ai.usage.input_tokens": 1, "operation.cost": 0.5}, "0.5"),
+    ("spelled as in JavaScript", {**CHAT, "totalCostUsd": 0.5}, "0.5"),
+    ("spelled in capitals", {**CHAT, "costUSD": 0.5}, "0.5"),
     ("beside it something else", SimpleNamespace(usage=CHAT, cost=object()), None),
     ("costs by kind, and their sum", {**CHAT, "cost": {"input": 1, "output": 2, "total": 3}}, "3"),
     ("nothing reported", {**CHAT, "cost": None}, None),
@@ -146,6 +152,32 @@ def test_costs_by_kind_without_their_sum_are_named() -> None:
         None,
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"cost": 0.4, "currency": "EUR"}, "usage.cost is in 'EUR', not in US dollars"),
+        ({"total_price": "0.4", "currency": "RMB"}, "usage.total_price is in 'RMB', not in US dollars"),
+        # OpenRouter's own fee, and nothing of what its customer's key paid to the model's provider.
+        ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, "usage.cost leaves out what"),
+        ({"cost": 0.00002, "is_byok": True}, "usage.cost leaves out what the own key paid"),
+    ],
+)
+def test_an_amount_that_is_not_the_cost_in_us_dollars_is_named(more: dict[str, Any], problem: str) -> None:
+    usage = priced(usage_from({**CHAT, **more}, model="gpt-5"), AT)
+
+    assert usage.details is not None
+    assert usage.details["inconsistent"][0].startswith(problem)
+    assert (usage.estimated_cost_usd, usage.partially_priced) == (Decimal("0.01125"), True)
+
+
+@pytest.mark.parametrize("name", ["input_cost", "searchCost", "costs_of_moon"])
+def test_a_cost_by_a_name_that_nobody_knows_is_named(name: str) -> None:
+    usage = usage_from({**CHAT, name: 0.4})
+
+    assert (usage.unread_keys, usage.partially_priced) == ((name,), True)
+    assert usage_from({**CHAT, name: 0.4, "total_cost": 0.5}).unread_keys == ()
 
 
 def test_a_stream_reports_its_cost_at_its_end() -> None:

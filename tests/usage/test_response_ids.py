@@ -78,6 +78,12 @@ NOT_SAID: dict[str, dict[str, Any]] = {
     "Ollama": {"id": "chatcmpl-417", "object": "chat.completion", "system_fingerprint": "fp_ollama", "usage": CHAT},
     "koboldcpp": {"id": "chatcmpl-A1", "object": "chat.completion", "usage": CHAT},
     "LMDeploy": {"id": "7", "object": "chat.completion", "usage": CHAT},
+    # Servers that have none, and write something in its place:
+    "unknown": {"id": "unknown", "object": "chat.completion", "usage": CHAT},
+    "a beginning alone": {"id": "chatcmpl-", "object": "chat.completion", "usage": CHAT},
+    "null": {"id": "chatcmpl-null", "object": "chat.completion", "usage": CHAT},
+    "zeros": {"id": "chatcmpl-00000000-0000-0000-0000-000000000000", "object": "chat.completion", "usage": CHAT},
+    "None of a framework": {"usage_metadata": GEMINI, "response_id": "None"},
     # Its chunks add up, and the largest of them is not the whole.
     "LangChain's chunk": {**LANGCHAIN, "type": "AIMessageChunk"},
 }

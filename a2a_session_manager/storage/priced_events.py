@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
@@ -57,8 +58,8 @@ def needs_price(event: object) -> bool:
     # None is asked for first, because isinstance takes long with a model's class.
     if usage is None or not isinstance(usage, TokenUsage) or not lacks_price(usage):
         return False
-    # A usage that is not sound is refused when it is encoded.
-    return is_sound(usage) and bool(usage.model)
+    # A usage that is not sound is refused when it is encoded, and so is an event whose time is none.
+    return is_sound(usage) and bool(usage.model) and isinstance(event.__dict__["timestamp"], datetime)
 
 
 def _with_price(event: EventT, pricer: Pricer) -> EventT:

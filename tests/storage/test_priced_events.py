@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager import SessionEvent, TokenUsage
+from a2a_session_manager import InMemorySessionStore, InvalidEvent, SessionEvent, TokenUsage
 from a2a_session_manager.pricing.list_prices import load
 from a2a_session_manager.pricing.pricer import PricedCost
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
@@ -47,6 +47,17 @@ def test_an_event_with_nothing_to_price_is_the_same_object() -> None:
 
     assert [priced_event(event) is event for event in (without, known, unknown)] == [True] * 3
     assert [needs_price(event) for event in (without, known, unknown)] == [False, False, True]
+
+
+async def test_a_usage_at_what_is_no_time_is_refused_by_name_and_priced_at_none() -> None:
+    made = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="gpt-4o"))
+
+    async with InMemorySessionStore() as store:
+        session = await store.create("trip")
+        with pytest.raises(InvalidEvent, match="timestamp"):
+            await store.append(session, made.model_copy(update={"timestamp": 5}))
+
+        assert await store.events("trip") == []
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 200])

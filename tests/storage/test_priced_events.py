@@ -49,12 +49,12 @@ def test_an_event_with_nothing_to_price_is_the_same_object() -> None:
     assert [needs_price(event) for event in (without, known, unknown)] == [False, False, True]
 
 
-async def test_a_usage_at_what_is_no_time_is_refused_by_name_and_priced_at_none() -> None:
+async def test_a_usage_at_what_is_no_time_is_refused_and_not_priced() -> None:
     made = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="gpt-4o"))
 
     async with InMemorySessionStore() as store:
         session = await store.create("trip")
-        with pytest.raises(InvalidEvent, match="timestamp"):
+        with pytest.raises(InvalidEvent, match="changed to another type"):
             await store.append(session, made.model_copy(update={"timestamp": 5}))
 
         assert await store.events("trip") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -188,20 +189,17 @@ def load() -> None:
     """
     import genai_prices  # see the module's docstring
 
-    genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "gpt-4o")
+    with suppress(LookupError):  # of a list that the user has put in the place of theirs
+        genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "gpt-4o")
     _LOADED.set()
 
 
 def _current_list() -> DataSnapshot:
+    if not prices_are_loaded():
+        load()
     # This is asked for every price, and an import statement takes as long as the rest of it.
-    known = sys.modules.get("genai_prices.data_snapshot") if _LOADED.is_set() else None
-    if known is not None:
-        snapshot: DataSnapshot = known.get_snapshot()
-        return snapshot
-    from genai_prices import data_snapshot  # see the module's docstring
-
-    _LOADED.set()
-    return data_snapshot.get_snapshot()
+    snapshot: DataSnapshot = sys.modules["genai_prices.data_snapshot"].get_snapshot()
+    return snapshot
 
 
 def _found(snapshot: DataSnapshot, model: str, provider: str | None) -> Sale | None:

@@ -330,6 +330,38 @@ assert list_prices.prices_are_loaded()
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
 
 
+def test_once_prices_are_loaded_nothing_is_imported_for_any_of_them() -> None:
+    program = """
+import sys
+from datetime import UTC, datetime
+from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.pricing import list_prices
+from a2a_session_manager.pricing.pricer import DEFAULT_PRICER
+
+def price(model):
+    return DEFAULT_PRICER.price(TokenUsage(prompt_tokens=1), model, None, datetime(2025, 6, 1, tzinfo=UTC))
+
+assert price("nobody-sells-this") is None
+assert list_prices.prices_are_loaded()
+loaded = set(sys.modules)
+assert price("gpt-4o") is not None
+assert set(sys.modules) == loaded, set(sys.modules) - loaded
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+def test_prices_are_loaded_from_a_list_of_the_users_own() -> None:
+    program = """
+from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
+from a2a_session_manager.pricing import list_prices
+
+set_custom_snapshot(DataSnapshot(providers=[], from_auto_update=False))
+list_prices.load()
+assert list_prices.prices_are_loaded()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
 def test_a_pricer_can_be_copied_and_sent_to_another_process() -> None:
     pricer = ListPricer({"m": Prices(1, 2)})
     pricer.price(TokenUsage(prompt_tokens=1), "gpt-4o", None, AT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
@@ -24,9 +24,10 @@ class Said(NamedTuple):
 
 
 class OpenCall(NamedTuple):
-    """A call that has no result yet; `at` is the index of its message."""
+    """A call that has no result yet; `at` is the index of its message, and `place` the call's among those of it."""
 
     at: int
+    place: int
     call: Call
     run_id: str | None
 
@@ -77,12 +78,12 @@ class Matching:
 
     def open_calls(self) -> list[OpenCall]:
         """Return the calls without a result, in the order in which they were made."""
-        return sorted((each for some in self._open.values() for each in some), key=lambda each: each.at)
+        return sorted((each for some in self._open.values() for each in some), key=_time_of)
 
     def waiting_calls(self) -> list[OpenCall]:
         """Return the calls that a result may still come for, in their order: open ones, and interrupted ones."""
         interrupted = [self._call_at(at, key) for key, (at, _) in self._interruptions.items()]
-        return sorted([*self.open_calls(), *interrupted], key=lambda each: each.at)
+        return sorted([*self.open_calls(), *interrupted], key=_time_of)
 
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
@@ -96,8 +97,8 @@ class Matching:
         return end
 
     def _take(self, index: int, message: Message) -> None:
-        calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
-        message = self._naming_calls(message)
+        calls = _calls_in(message)
+        message = self._naming_calls(message, calls)
         results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
         if any(isinstance(part, Other) for part in message.parts):
             code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
@@ -108,8 +109,8 @@ class Matching:
         if calls:
             self._stand(index, message)
             self.answers[index] = []
-            for call in calls:
-                key, made = _key(call.id, call.name), OpenCall(index, call, self.said.run_ids[index])
+            for place, call in enumerate(calls):
+                key, made = _key(call.id, call.name), OpenCall(index, place, call, self.said.run_ids[index])
                 self._open.setdefault(key, []).append(made)
                 self._interruptions.pop(key, None)  # a result that comes later is this call's
         if results:
@@ -119,14 +120,16 @@ class Matching:
         elif not calls:
             self._stand(index, message)
 
-    def _naming_calls(self, message: Message) -> Message:
+    def _naming_calls(self, message: Message, calls: Sequence[Call]) -> Message:
         """Return a message whose results name the calls that they answer, as calls without an id go by their names."""
-        parts = tuple(self._naming_call(part) if isinstance(part, Result) else part for part in message.parts)
+        own = {_key(call.id, call.name) for call in calls}
+        parts = tuple(self._naming_call(part, own) if isinstance(part, Result) else part for part in message.parts)
         is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
         return message if is_same else message._replace(parts=parts)
 
-    def _naming_call(self, result: Result) -> Result:
-        known, key = (self._open, self._interruptions, self._answered), _key(result.call_id, result.name)
+    def _naming_call(self, result: Result, own: Collection[CallKey]) -> Result:
+        """Return a result by the name of its call if no call has its id; `own` are the calls of its message."""
+        known, key = (own, self._open, self._interruptions, self._answered), _key(result.call_id, result.name)
         if result.is_hosted or any(key in each for each in known):
             return result
         if key == (None,):  # it names nothing: there is no doubt where a single call waits that has no id
@@ -212,8 +215,9 @@ class Matching:
         return self._call_at(at, key)
 
     def _call_at(self, at: int, key: CallKey) -> OpenCall:
-        call = next(part for part in self.read[at].parts if isinstance(part, Call) and _key(part.id, part.name) == key)
-        return OpenCall(at, call, self.said.run_ids[at])
+        calls = enumerate(_calls_in(self.read[at]))
+        place, call = next(each for each in calls if _key(each[1].id, each[1].name) == key)
+        return OpenCall(at, place, call, self.said.run_ids[at])
 
     def _is_answered_before(self, key: CallKey, index: int) -> bool:
         return any(each.get("tool_call_id") == key for each in self.said.messages[:index])
@@ -231,12 +235,20 @@ class Matching:
 
 def has_calls(message: Message) -> bool:
     """Tell whether a message makes calls that somebody is to answer."""
-    return any(isinstance(part, Call) and not part.is_hosted for part in message.parts)
+    return bool(_calls_in(message))
 
 
 def named(call: Call) -> str:
     """Return how findings name a call."""
     return f"{call.name!r} ({call.id})" if call.id else repr(call.name)
+
+
+def _calls_in(message: Message) -> list[Call]:
+    return [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+
+
+def _time_of(call: OpenCall) -> tuple[int, int]:
+    return call.at, call.place
 
 
 def _key(call_id: str | None, name: str | None) -> CallKey:

@@ -114,6 +114,12 @@ def test_of_two_calls_of_one_id_the_second_may_be_open() -> None:
     assert [each.code for each in found.report] == ["closed_call"]
 
 
+def test_what_stands_for_results_that_did_not_come_is_in_the_order_of_the_calls() -> None:
+    found = view(ASK, call("c2"), call("c1", "c2"))
+
+    assert [each["tool_call_id"] for each in found if each["role"] == "tool"] == ["c2", "c1", "c2"]
+
+
 def test_a_result_for_a_call_of_another_session_is_left_out() -> None:
     found = view(ASK, result("x9"), SAY)
 
@@ -158,6 +164,17 @@ def test_a_result_without_an_id_answers_the_calls_of_its_tool_in_their_order() -
 
     given = [(each["tool_call_id"], each["content"]) for each in found[2:]]
     assert given == [("f1", "rain"), ("f2", "sun")]
+
+
+def test_a_result_beside_its_call_answers_that_and_no_open_one_of_the_same_tool() -> None:
+    shown = {"type": "tool-weather", "toolCallId": "c1", "state": "output-available", "input": {}, "output": "rain"}
+    beside = {"id": "m", "role": "assistant", "parts": [{"type": "text", "text": "Oslo:"}, shown]}
+
+    found = view(gemini("user", {"text": "Weather?"}), gemini("model", function_call("Rome")), beside)
+
+    interruption = {"functionResponse": {"name": "weather", "response": {"error": INTERRUPTED}}}
+    assert list(found[-2:]) == [gemini("user", interruption), beside]
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
 
 
 def test_what_says_nothing_is_left_out() -> None:

@@ -31,9 +31,9 @@ RESPONSE_KEYS: Final = frozenset(
 # Ollama draws one of 999 ids, koboldcpp has one for all, and LMDeploy gave the number of the session.
 _DRAWN: Final = "fp_ollama"
 _SHARED: Final = re.compile(r"(?:chat)?cmpl-A1|\d{1,11}")
-# What stands in the place of an id where there is none.
+# What stands in the place of an id where there is none; openai-agents writes `__fake_id__` into each streamed answer.
 _NO_ID: Final = re.compile(
-    r"(?:(?:chat)?cmpl-|resp_|msg_|gen-)?(?:-?|unknown|none|null|nil|undefined|n/?a|default|string|[0-]{8,})",
+    r"(?:(?:chat)?cmpl-|resp_|msg_|gen-)?(?:-?|unknown|none|null|nil|undefined|n/?a|default|string|__fake_id__|[0-]{8,})",
     re.IGNORECASE,
 )
 
@@ -51,12 +51,12 @@ def response_id_of(holder: object, reply: object) -> str | None:
 
 
 def kept_id(response_id: str | None) -> str | None:
-    """Return `response_id` as it can be kept; None for none, which servers write as an empty text, too."""
+    """Return `response_id` as it can be kept; None for none, for which servers and frameworks have words of theirs."""
     if not isinstance(response_id, str | None):
         raise InvalidEvent(
             f"response_id={shown(response_id)} is no id of a response: give its text", path="response_id"
         )
-    if not response_id:
+    if response_id is None or _NO_ID.fullmatch(response_id) is not None:
         return None
     try:
         return checked_id(response_id)

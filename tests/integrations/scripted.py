@@ -40,8 +40,9 @@ class ScriptedModel(Model):
 
     model = "gpt-4o"
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[Turn], streamed_id: str | None = None) -> None:
         self.turns = list(turns)
+        self.streamed_id = streamed_id
         self.inputs: list[Any] = []
 
     async def get_response(self, system_instructions: str | None, input: Any, *args: Any, **more: Any) -> ModelResponse:
@@ -62,7 +63,7 @@ class ScriptedModel(Model):
             output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
         )
         response = Response(
-            id=f"resp_{uuid4().hex}",
+            id=self.streamed_id or f"resp_{uuid4().hex}",
             created_at=0,
             model=self.model,
             object="response",

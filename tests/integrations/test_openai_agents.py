@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from agents import Agent, MaxTurnsExceeded, Runner, Session, SessionSettings, TResponseInputItem, function_tool
+from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from a2a_session_manager import (
     BaseSessionStore,
@@ -415,6 +416,19 @@ class TestInTheRunner:
         kept = [event.token_usage.response_id for event in events if event.token_usage is not None]
         assert kept == [response.response_id for response in result.raw_responses]
         assert None not in kept
+
+    async def test_each_streamed_answer_of_a_model_without_ids_is_counted(
+        self, session: AgentsSession, sessions: SessionManager
+    ) -> None:
+        # The framework writes one id into all that it streams from chat completions, and from LiteLLM.
+        model = ScriptedModel([[calls("price", '{"to": "OSL"}')], [says("120 EUR")]], FAKE_RESPONSES_ID)
+        planner = agent(model=model, tools=[price])
+        streaming = Runner.run_streamed(planner, "How much?", session=session, hooks=UsageHooks(session))
+        _ = [event async for event in streaming.stream_events()]
+        total = (await sessions.usage("trip")).total
+
+        assert [response.response_id for response in streaming.raw_responses] == [FAKE_RESPONSES_ID] * 2
+        assert (total.requests, total.repeated_requests, total.total_tokens) == (2, 0, 220)
 
     async def test_a_response_that_is_recorded_by_hooks_and_by_hand_counts_once(
         self, session: AgentsSession, sessions: SessionManager

@@ -115,7 +115,9 @@ def test_what_the_reply_says_goes_before_what_the_caller_gives() -> None:
     assert usage_from(ANTHROPIC, response_id="resp_1").response_id == "msg_1"
     assert usage_from(TokenUsage(), response_id="resp_1").response_id == "resp_1"
     assert usage_from(TokenUsage(response_id="a"), response_id="b").response_id == "a"
-    assert usage_from(CHAT, response_id="").response_id is None
+    for none in ("", "unknown", "chatcmpl-", "__fake_id__"):
+        assert usage_from(CHAT, response_id=none).response_id is None
+        assert missing_usage("m", response_id=none).response_id is None
     assert usage_from({**CHAT, "response_id": ""}).response_id is None
 
 

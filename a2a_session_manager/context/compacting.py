@@ -33,33 +33,29 @@ class PolicyCompactor:
 
         Raises what `compact` does.
         """
+        # First: what is asked for wrongly is refused on the first call, and not when it is due.
+        request = CompactionRequest(
+            summarize, policy.kept, format, policy.budget, policy.max_tokens, policy.gained, model=policy.model
+        )
         if self._is_under_way or time.monotonic() < self._rests_until:
             return None
         self._is_under_way = True
         try:
-            return await self._compact(store, session, policy, summarize, format)
+            size = await context_size(store, session)
+            if size is None or size < policy.start_at:
+                return None
+            return await self._compact(store, session, request, policy.pause)
         finally:
             self._is_under_way = False
 
     async def _compact(
-        self,
-        store: SessionStore,
-        session: Session[Any],
-        policy: CompactionPolicy,
-        summarize: Summarizer,
-        format: str | None,
+        self, store: SessionStore, session: Session[Any], request: CompactionRequest, pause: float
     ) -> SessionEvent[Any] | None:
-        size = await context_size(store, session)
-        if size is None or size < policy.start_at:
-            return None
-        request = CompactionRequest(
-            summarize, policy.kept, format, policy.budget, policy.max_tokens, policy.gained, model=policy.model
-        )
         event = None
         try:
             event = await compact_session(store, session, request)
         except NothingToGainError:
             return None
         finally:
-            self._rests_until = 0.0 if event is not None else time.monotonic() + policy.pause
+            self._rests_until = 0.0 if event is not None else time.monotonic() + pause
         return event

@@ -359,6 +359,8 @@ async def test_what_is_asked_for_wrongly_is_refused_before_anything_is_read() ->
                 await chat.compact(_Summariser(), **wrong)
         with pytest.raises(InvalidSessionOperation, match="no function"):
             await chat.compact("short")  # type: ignore[arg-type]  # on purpose
+        with pytest.raises(InvalidSessionOperation, match="no function"):
+            await chat.maybe_compact(CompactionPolicy(start_at=9), "short")  # type: ignore[arg-type]  # on purpose
         with pytest.raises(InvalidSessionOperation):
             await chat.expand(-1, 2)
         assert list(await chat.expand(5, 2)) == []

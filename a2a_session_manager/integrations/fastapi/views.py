@@ -90,6 +90,7 @@ class Spend(BaseModel):
     tool_uses: dict[str, int]
     estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
     cost_pico_usd: int
+    is_lower_bound: bool
 
     @classmethod
     def of(cls, tally: TokenTally) -> Self:
@@ -105,6 +106,7 @@ class Spend(BaseModel):
             tool_uses=tally.tool_uses,
             estimated_cost_usd=tally.estimated_cost_usd,
             cost_pico_usd=tally.cost_pico_usd,
+            is_lower_bound=tally.is_lower_bound,
         )
 
 

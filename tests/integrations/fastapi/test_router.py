@@ -121,6 +121,14 @@ async def test_usage_is_exact_money_and_tokens_by_model_source_and_run(
     assert (own["total"]["total_tokens"], tree["total"]["total_tokens"]) == (15, 30)
     assert Decimal(tree["total"]["estimated_cost_usd"]) == Decimal("0.000000000002")
     assert own["by_run"]["r"] == own["by_source"]["llm"] == own["by_model"]["m"] == own["total"]
+    assert not own["total"]["is_lower_bound"]
+
+
+async def test_a_usage_says_that_it_is_a_lower_bound(sessions: SessionManager) -> None:
+    async with sessions.open("trip") as chat:
+        await chat.assistant("Hi", model="m", usage={})
+
+    assert (await read(sessions, "/usage/trip"))["total"]["is_lower_bound"]
 
 
 async def test_the_page_of_a_payload_that_is_heavy_comes_from_a_thread(sessions: SessionManager) -> None:

@@ -59,7 +59,7 @@ class MessageReader(Protocol):
 
 
 class KeptAlive(Protocol):
-    """A lease that is renewed while somebody refers to this; `is_lost` once a renewal found it gone."""
+    """A lease that is renewed while somebody refers to this; `is_lost` once a renewal or a write found it gone."""
 
     is_lost: bool
 

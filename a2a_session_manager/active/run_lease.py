@@ -28,7 +28,7 @@ class RunLease:
 
     @property
     def is_lost(self) -> bool:
-        """Whether a heartbeat has found that somebody else has the run, or nobody."""
+        """Whether a heartbeat or a refused write has found that somebody else has the run, or nobody."""
         return self._kept_alive is not None and self._kept_alive.is_lost
 
     def begin(self, *, take_over: bool, is_new: bool) -> None:
@@ -67,6 +67,11 @@ class RunLease:
         """Hold the lease on, after all: the write that was to give it up, or to acquire it, has failed."""
         if self._claim is not None:
             self._set(self._claim._replace(step="hold" if self._kept_alive is not None else "vacant"))
+
+    def lose(self) -> None:
+        """Remember that a write was refused: a lease that is gone never comes back."""
+        if self._kept_alive is not None:
+            self._kept_alive.is_lost = True
 
     def leave(self) -> None:
         """Write on without a lease, as long as nobody else holds the run."""

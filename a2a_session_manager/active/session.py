@@ -252,7 +252,7 @@ class ActiveRun(ActiveLog):
     def _check_may_begin(self) -> None:
         self.check_open()
         if self._keeper.lease.is_lost:
-            raise LeaseLost(self.session.id, self.id, "is not held any more, as a heartbeat has found")
+            raise LeaseLost(self.session.id, self.id, "is not held any more, as a heartbeat or a write has found")
 
     def _check_may_append(self) -> None:
         if self._stage != "left":
@@ -264,6 +264,7 @@ class ActiveRun(ActiveLog):
         try:
             return await super()._append(events, **options)
         except LeaseLost:
+            self._keeper.lease.lose()
             self._usage_stored.update(event.id for event in events)
             raise
 

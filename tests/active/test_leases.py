@@ -110,6 +110,19 @@ async def test_waiting_for_a_run_can_be_cancelled_and_writes_nothing(chat: Activ
         await run.user("mine")
 
 
+async def test_a_run_whose_write_was_refused_opens_no_children_and_no_runs(chat: ActiveSession) -> None:
+    run = await chat.run(id="r").__aenter__()
+    await chat.run(id="r", busy="take_over").__aenter__()
+    with pytest.raises(LeaseLost, match="taken over"):
+        await run.user("late")
+
+    with pytest.raises(LeaseLost, match="a write has found"):
+        run.run()
+    with pytest.raises(LeaseLost, match="a write has found"):
+        await run.child("talk/child").__aenter__()
+    assert await chat._store.children("talk") == []
+
+
 async def test_a_run_that_waits_while_another_one_ends_it_is_left_as_it_was_ended(chat: ActiveSession) -> None:
     async with chat.run(id="r") as run:
         await run.mark_waiting()

@@ -205,8 +205,8 @@ class LeaseLost(SessionManagerError):
 
     def __init__(self, session_id: str, run_id: str, why: str, *, holder: str | None = None) -> None:
         super().__init__(
-            f"run {run_id!r} {why}: nothing but the usage was written; enter the run again to go on with it, or keep "
-            "what a model said by append_late(), without its usage",
+            f"run {run_id!r} {why}: nothing but the usage was written; unless it has ended, enter the run again to go "
+            "on with it; keep what a model said by append_late(), without its usage",
             session_id=session_id,
         )
         self.run_id = run_id

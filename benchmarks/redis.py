@@ -16,8 +16,9 @@ from redis.asyncio import Redis, RedisCluster
 
 from a2a_session_manager import EventSource, Session, SessionEvent, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore, store_from_url
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.encoding import encode_commit
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend

@@ -22,10 +22,21 @@ from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
-from a2a_session_manager.storage import commit_rules, heads, hiding, paging, ranges, records
+from a2a_session_manager.storage import (
+    commit_records,
+    commit_rules,
+    heads,
+    hiding,
+    paging,
+    ranges,
+    read_records,
+    records,
+)
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.counted_responses import CountedResponse, counted_by
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
-from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +61,7 @@ CREATE TABLE IF NOT EXISTS writes (session INTEGER REFERENCES sessions ON DELETE
 class Row(NamedTuple):
     number: int
     root: int
-    head: records.HeadRecord
+    head: read_records.HeadRecord
 
 
 def in_transaction(
@@ -103,7 +114,7 @@ class SqliteBackend(Backend):
             self.thread.shutdown(wait=False)
 
     @in_transaction
-    def create(self, key: SessionKey, creation: records.Creation, commit: EncodedCommit) -> Receipt:
+    def create(self, key: SessionKey, creation: commit_records.Creation, commit: EncodedCommit) -> Receipt:
         if (row := self.find(key)) is not None:
             if (receipt := self.repeated(row, commit)) is None:
                 raise exceptions.SessionAlreadyExists(key.id)
@@ -124,7 +135,7 @@ class SqliteBackend(Backend):
         return self.write(row, commit)
 
     @in_transaction
-    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: records.Guard | None) -> None:
+    def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: commit_records.Guard | None) -> None:
         row = self.find(key)
         if row is None or row.head.creation_id != creation_id:
             return
@@ -138,14 +149,14 @@ class SqliteBackend(Backend):
         return [None if (row := self.find(key)) is None else self.loaded(row, last, whole_head) for key in keys]
 
     @in_transaction
-    def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> records.LogPage | None:
+    def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> read_records.LogPage | None:
         if (row := self.find(key)) is None:
             return None
         head, final = row.head, min(after + limit, row.head.last_seq)
         events = self.events(row, after + 1, final) if after < final else []
         is_last = after + len(events) >= head.last_seq
         shown = paging.retractions_of_page(self.retractions(row), after, events, is_last=is_last)
-        return records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last, head.tag)
+        return read_records.LogPage(head.creation_id, head.revision, events, shown, head.hidden, is_last, head.tag)
 
     @in_transaction
     def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
@@ -156,18 +167,18 @@ class SqliteBackend(Backend):
         return page([(name.decode(), str(number)) for number, name in found], limit)
 
     @in_transaction
-    def tree(self, key: SessionKey) -> list[records.TreeNode] | None:
+    def tree(self, key: SessionKey) -> list[read_records.TreeNode] | None:
         if (row := self.find(key)) is None:
             return None
         query = "SELECT number, id, parent FROM sessions WHERE ? IN (number, root) ORDER BY number"
         names = {number: (name.decode(), parent) for number, name, parent in self.all(query, row.root)}
-        return [records.TreeNode(name, names[parent][0] if parent else None) for name, parent in names.values()]
+        return [read_records.TreeNode(name, names[parent][0] if parent else None) for name, parent in names.values()]
 
     @in_transaction
-    def tree_totals(self, key: SessionKey) -> records.TreeTotals | None:
+    def tree_totals(self, key: SessionKey) -> read_records.TreeTotals | None:
         row = self.find(key)
         is_root = row is not None and row.number == row.root
-        return records.TreeTotals(row.head.creation_id, self.totals(row)) if row and is_root else None
+        return read_records.TreeTotals(row.head.creation_id, self.totals(row)) if row and is_root else None
 
     @in_transaction
     def list_page(
@@ -191,18 +202,18 @@ class SqliteBackend(Backend):
         first = self.first_result(row, commit.write_id)
         return first and commit_rules.repeat(row.head, commit, first, partial(self.seq_of, row.number))
 
-    def first_result(self, row: Row, write_id: str | None) -> records.FirstResult | None:
+    def first_result(self, row: Row, write_id: str | None) -> commit_records.FirstResult | None:
         columns = "revision, last_seq, is_change, hidden, restored, is_pop"
         known = f"SELECT {columns} FROM writes WHERE session = ? AND write_id = ?"
         for revision, last_seq, is_change, *changed, is_pop in self.all(known, row.number, write_id):
             hidden, restored = map(spans, changed)
-            return records.FirstResult(revision, last_seq, bool(is_change), hidden, restored, bool(is_pop))
+            return commit_records.FirstResult(revision, last_seq, bool(is_change), hidden, restored, bool(is_pop))
         return None
 
-    def retractions(self, row: Row) -> list[records.StoredRetraction]:
+    def retractions(self, row: Row) -> list[read_records.StoredRetraction]:
         query = "SELECT revision, after_seq, hidden, restored FROM writes WHERE session = ? AND %s ORDER BY revision"
         lines = self.all(query % "(hidden != '[]' OR restored != '[]')", row.number)
-        return [records.StoredRetraction(at, place, spans(hid), spans(shown)) for at, place, hid, shown in lines]
+        return [read_records.StoredRetraction(at, place, spans(hid), spans(shown)) for at, place, hid, shown in lines]
 
     def write(self, row: Row, commit: EncodedCommit) -> Receipt:
         if (receipt := self.repeated(row, commit)) is not None:
@@ -242,9 +253,9 @@ class SqliteBackend(Backend):
         child_ids = [name.decode() for (name,) in self.all(query, row.number)] if whole_head else []
         return LoadedSession(heads.copied(head, whole_head=whole_head), events, child_ids)
 
-    def events(self, row: Row, first: int, final: int) -> list[records.StoredEvent]:
+    def events(self, row: Row, first: int, final: int) -> list[read_records.StoredEvent]:
         query = "SELECT seq, revision, data FROM events WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"
-        return [records.StoredEvent(*line) for line in self.all(query, row.number, first, final)]
+        return [read_records.StoredEvent(*line) for line in self.all(query, row.number, first, final)]
 
     def seq_of(self, number: int, event_id: str) -> int | None:
         found = self.all("SELECT seq FROM events WHERE session = ? AND id = ?", number, event_id)

@@ -24,8 +24,9 @@ from a2a_session_manager import (
 from a2a_session_manager import manager as manager_module
 from a2a_session_manager.active import titles
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 
 

@@ -12,23 +12,11 @@ from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, ranges
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.event_walk import find_by_walking
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    FoundEvents,
-    Guard,
-    HeldLease,
-    LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    LogTail,
-    Receipt,
-    SessionKey,
-    TreeNode,
-    TreeTotals,
-)
+from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 
 class Backend(ABC):

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.commit_records import Receipt
 from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.range_reading import read_ranges
-from a2a_session_manager.storage.records import Range, Receipt
+from a2a_session_manager.storage.records import Range
 from a2a_session_manager.storage.target import Target
 
 

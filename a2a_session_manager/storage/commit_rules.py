@@ -12,22 +12,12 @@ from dataclasses import dataclass
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import compactions, hiding, leases, ranges
+from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, FirstResult, Guard, Receipt
 from a2a_session_manager.storage.counted_responses import FindCounted, counted_once, is_recounted
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.leases import Clock, LeaseChange
-from a2a_session_manager.storage.records import (
-    Counters,
-    EncodedCommit,
-    EncodedEvent,
-    EventsKnown,
-    FirstResult,
-    Guard,
-    HeadRecord,
-    Range,
-    Receipt,
-    StoredRetraction,
-    Totals,
-)
+from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
+from a2a_session_manager.storage.records import Counters, EncodedEvent, Range, Totals
 
 
 @dataclass(slots=True)

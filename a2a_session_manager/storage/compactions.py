@@ -12,14 +12,9 @@ from typing import NamedTuple
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
 from a2a_session_manager.models.compaction import digest
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    EncodedCompaction,
-    HeadRecord,
-    PlacedSummary,
-    Range,
-    StoredCompaction,
-)
+from a2a_session_manager.storage.commit_records import EncodedCommit
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import EncodedCompaction, PlacedSummary, Range, StoredCompaction
 
 
 class ShownTail(NamedTuple):

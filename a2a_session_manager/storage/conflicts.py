@@ -11,7 +11,8 @@ from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import decode_events
-from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent
+from a2a_session_manager.storage.read_records import LogPage, StoredEvent
+from a2a_session_manager.storage.records import SessionKey
 
 MISSED_EVENTS = 100
 

@@ -17,6 +17,7 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.serialization.values import inline_or_thread
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent
 from a2a_session_manager.storage.encoding import (
     EVENT_VALUES,
     NOTHING_KNOWN,
@@ -26,7 +27,6 @@ from a2a_session_manager.storage.encoding import (
     encode_runs,
     encode_values,
 )
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,8 @@ from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, T
 from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import encode_event
+from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.records import (
-    EncodedCommit,
     EncodedCompaction,
     EncodedEvent,
     EncodedRestoration,

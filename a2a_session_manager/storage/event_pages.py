@@ -15,8 +15,8 @@ from a2a_session_manager.protocols import EventsPage
 from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.loading import decode_events
 from a2a_session_manager.storage.ranges import after_hidden, contains
+from a2a_session_manager.storage.read_records import StoredEvent
 from a2a_session_manager.storage.reads import load_head
-from a2a_session_manager.storage.records import StoredEvent
 from a2a_session_manager.storage.target import Target
 
 

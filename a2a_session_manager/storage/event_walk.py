@@ -8,7 +8,8 @@ from typing import Final
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.records import FoundEvents, LogPage, Range, StoredEvent
+from a2a_session_manager.storage.read_records import FoundEvents, LogPage, StoredEvent
+from a2a_session_manager.storage.records import Range
 
 _EVENTS_A_PAGE: Final = 500
 

@@ -11,8 +11,8 @@ from a2a_session_manager.identifiers import checked_id
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage.codec import damaged, event_model
 from a2a_session_manager.storage.loading import decode_events
+from a2a_session_manager.storage.read_records import FoundEvents
 from a2a_session_manager.storage.reads import load_head
-from a2a_session_manager.storage.records import FoundEvents
 from a2a_session_manager.storage.target import Target
 
 _IDS_A_READ: Final = 500

@@ -13,7 +13,8 @@ from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import EventDecoder
 from a2a_session_manager.storage.range_reading import read_ranges
-from a2a_session_manager.storage.records import LogPage, SessionKey, StoredEvent, StoredRetraction
+from a2a_session_manager.storage.read_records import LogPage, StoredEvent, StoredRetraction
+from a2a_session_manager.storage.records import SessionKey
 
 # A follower reads the last event that it has seen again, to look whether it is still there: along with what follows
 # or, where it is larger than this, by itself and only when there is news.

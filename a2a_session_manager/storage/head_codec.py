@@ -9,15 +9,8 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import FORMAT
-from a2a_session_manager.storage.records import (
-    HeadRecord,
-    Lease,
-    PlacedSummary,
-    Range,
-    SessionKey,
-    StoredCompaction,
-    StoredRun,
-)
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import Lease, PlacedSummary, Range, SessionKey, StoredCompaction, StoredRun
 
 
 def encode_head(head: HeadRecord) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 
-from a2a_session_manager.storage.records import Creation, HeadRecord, SessionKey, StoredRun
+from a2a_session_manager.storage.commit_records import Creation
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import SessionKey, StoredRun
 
 # A bounded read returns so many of the newest runs, and every unfinished one.
 BOUNDED_RUNS = 20

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.records import LeaseRenewal
+from a2a_session_manager.storage.commit_records import LeaseRenewal
 
 _log = logging.getLogger("a2a_session_manager.storage")
 

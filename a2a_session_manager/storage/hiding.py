@@ -7,14 +7,9 @@ from typing import Final, NamedTuple
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.records import (
-    EncodedRestoration,
-    EncodedRetraction,
-    FirstResult,
-    HeadRecord,
-    Range,
-    StoredRetraction,
-)
+from a2a_session_manager.storage.commit_records import FirstResult
+from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
+from a2a_session_manager.storage.records import EncodedRestoration, EncodedRetraction, Range
 
 FindSeq = Callable[[str], int | None]
 

@@ -12,15 +12,9 @@ from typing import Final, NamedTuple
 from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, RunBusy
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.session_run import RunStatus
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    EncodedEvent,
-    HeadRecord,
-    HeldLease,
-    Lease,
-    LeaseRenewal,
-    SessionKey,
-)
+from a2a_session_manager.storage.commit_records import EncodedCommit, LeaseRenewal
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import EncodedEvent, HeldLease, Lease, SessionKey
 
 # Milliseconds after its end in which a lease is not forgotten.
 _REMEMBERED: Final = 3_600_000

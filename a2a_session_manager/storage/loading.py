@@ -22,16 +22,8 @@ from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.codec import decode_event, decode_value, event_model
 from a2a_session_manager.storage.message_codec import decode_block, decode_messages
-from a2a_session_manager.storage.records import (
-    Counters,
-    HeadRecord,
-    LoadedSession,
-    LogTail,
-    Range,
-    StoredEvent,
-    StoredRun,
-    Totals,
-)
+from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, LogTail, StoredEvent
+from a2a_session_manager.storage.records import Counters, Range, StoredRun, Totals
 from a2a_session_manager.storage.run_codec import decode_run
 
 # Decoded in one go: some tenths of a millisecond.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.storage.records import StoredEvent, StoredRetraction
+from a2a_session_manager.storage.read_records import StoredEvent, StoredRetraction
 
 _DIGITS = 15
 

@@ -11,7 +11,8 @@ from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.records import LogPage, Range, SessionKey, StoredEvent
+from a2a_session_manager.storage.read_records import LogPage, StoredEvent
+from a2a_session_manager.storage.records import Range, SessionKey
 
 # Events that lie so close to each other are read together with what lies between them.
 _WIDEST_GAP: Final = 256

@@ -10,8 +10,10 @@ from a2a_session_manager.hierarchy import depth_first
 from a2a_session_manager.limits import DEEPEST_TREE
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_records import Parent
 from a2a_session_manager.storage.commit_rules import add_counters
-from a2a_session_manager.storage.records import HeadRecord, LoadedSession, Parent, SessionKey, Totals
+from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession
+from a2a_session_manager.storage.records import SessionKey, Totals
 from a2a_session_manager.storage.target import Target
 
 _SESSIONS_A_LOAD = 1_000

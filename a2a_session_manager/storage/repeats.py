@@ -16,16 +16,10 @@ from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import decode_event
+from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, Receipt
 from a2a_session_manager.storage.loading import decode_events
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    EncodedEvent,
-    EventsKnown,
-    LogPage,
-    Receipt,
-    SessionKey,
-    StoredEvent,
-)
+from a2a_session_manager.storage.read_records import LogPage, StoredEvent
+from a2a_session_manager.storage.records import EncodedEvent, SessionKey
 
 SendCommit = Callable[[EncodedCommit], Awaitable[Receipt]]
 

@@ -16,10 +16,11 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import reads, writes
+from a2a_session_manager.storage.commit_records import Receipt
 from a2a_session_manager.storage.differences import Save, changes_of, creation_of
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.session_sync import (
     TotalsAfter,
     advance,

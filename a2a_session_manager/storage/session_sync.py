@@ -17,10 +17,10 @@ from a2a_session_manager.models.sync_state import SyncState
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import ranges
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.known_events import hide, holds, put_in_place
 from a2a_session_manager.storage.loading import decode_runs, decode_values, summary
 from a2a_session_manager.storage.reads import load_head
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.target import Target
 
 # A large batch that is overtaken so often by other tasks' commits is counted in one go.

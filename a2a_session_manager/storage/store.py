@@ -40,6 +40,7 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.codec import event_model
+from a2a_session_manager.storage.commit_records import Creation, Guard, LeaseRenewal
 from a2a_session_manager.storage.conflicts import add_missed_events
 from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
@@ -49,7 +50,7 @@ from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.observer import WatchedRun
 from a2a_session_manager.storage.priced_events import priced_events
-from a2a_session_manager.storage.records import Creation, Guard, LeaseRenewal, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
 from a2a_session_manager.storage.target import Target

@@ -11,8 +11,9 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.unfinished_run import UnfinishedRun
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import decode_runs
+from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.reads import load_batches
-from a2a_session_manager.storage.records import LoadedSession, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 
 _SESSIONS_A_PAGE: Final = 100
 

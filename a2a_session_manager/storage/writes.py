@@ -19,14 +19,9 @@ from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import conflicts, leases, repeats
 from a2a_session_manager.storage.changed_events import ChangedEvents, read_changed
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Receipt
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.priced_events import brings_usage, priced_events
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    EventsKnown,
-    Receipt,
-)
 from a2a_session_manager.storage.session_sync import (
     apply_receipt,
     begin_to_restore,

@@ -21,8 +21,9 @@ from a2a_session_manager import (
     SessionRun,
     StoreUnavailable,
 )
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 

@@ -26,8 +26,9 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.models.token_usage import priced
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from tests.stops import REASON, STOPS, Reached, Stop, task_cancel
 

@@ -25,7 +25,7 @@ from a2a_session_manager import (
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.storage import InMemorySessionStore
-from a2a_session_manager.storage.records import LoadedSession
+from a2a_session_manager.storage.read_records import LoadedSession
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]

@@ -16,21 +16,13 @@ from a2a_session_manager.models.session_event import SessionEvent, with_seq
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, commit_rules
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.paging import fitting
 from a2a_session_manager.storage.ranges import contains
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    Guard,
-    LoadedSession,
-    LogPage,
-    LogTail,
-    Receipt,
-    SessionKey,
-    StoredEvent,
-)
+from a2a_session_manager.storage.read_records import LoadedSession, LogPage, LogTail, StoredEvent
+from a2a_session_manager.storage.records import SessionKey
 from tests.storage.yielding import YieldingBackend
 
 

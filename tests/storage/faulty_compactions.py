@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from a2a_session_manager.storage import BaseSessionStore, compactions
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    HeadRecord,
-    LogTail,
-    Receipt,
-    SessionKey,
-    StoredCompaction,
-)
+from a2a_session_manager.storage.read_records import HeadRecord, LogTail
+from a2a_session_manager.storage.records import SessionKey, StoredCompaction
 
 
 class _Changed(MemoryBackend):

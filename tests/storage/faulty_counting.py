@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
-from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey, UsageDelta
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey, UsageDelta
 from tests.storage.faulty import _KnowsNoNewerCounters
 
 Said = Callable[[StoredSession, UsageDelta], UsageDelta]

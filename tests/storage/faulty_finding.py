@@ -10,7 +10,8 @@ from a2a_session_manager.models.event_filter import EventFilter, EventFilters
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import FoundEvents, SessionKey
+from a2a_session_manager.storage.read_records import FoundEvents
+from a2a_session_manager.storage.records import SessionKey
 from tests.storage.faulty import IgnoresTheGuard
 
 

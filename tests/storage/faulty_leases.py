@@ -9,8 +9,9 @@ from a2a_session_manager.exceptions import LeaseLost
 from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.storage.commit_records import EncodedCommit, LeaseRenewal, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, LeaseRenewal, Receipt, SessionKey
+from a2a_session_manager.storage.records import EncodedEvent, SessionKey
 
 
 class _Claims(MemoryBackend):

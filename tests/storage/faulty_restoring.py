@@ -7,16 +7,11 @@ from dataclasses import replace
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.storage import BaseSessionStore, ranges
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    LoadedSession,
-    LogPage,
-    Range,
-    Receipt,
-    SessionKey,
-)
+from a2a_session_manager.storage.read_records import LoadedSession, LogPage
+from a2a_session_manager.storage.records import Range, SessionKey
 
 Write = Callable[[], Awaitable[Receipt]]
 

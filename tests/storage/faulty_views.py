@@ -17,7 +17,8 @@ from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import LoadedSession, SessionKey
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 
 
 class _ReadsMessages(InMemorySessionStore):

@@ -12,19 +12,10 @@ from hypothesis import strategies as st
 from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, FirstResult
 from a2a_session_manager.storage.hiding import FindSeq
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    EncodedEvent,
-    EncodedRetraction,
-    EventsKnown,
-    FirstResult,
-    HeadRecord,
-    SessionKey,
-    StoredRun,
-    UsageDelta,
-)
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import EncodedEvent, EncodedRetraction, SessionKey, StoredRun, UsageDelta
 from tests.draws import few
 
 KEY = SessionKey("n", "s")

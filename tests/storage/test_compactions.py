@@ -13,13 +13,13 @@ from a2a_session_manager import EventType, InMemorySessionStore, SessionConflict
 from a2a_session_manager.context.compacted import hidden_digest as digest_of_visible
 from a2a_session_manager.models.compaction import Compaction, digest
 from a2a_session_manager.storage import compactions, ranges
+from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
 from a2a_session_manager.storage.heads import copied
+from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import (
-    EncodedCommit,
     EncodedCompaction,
     EncodedEvent,
-    HeadRecord,
     PlacedSummary,
     SessionKey,
     StoredCompaction,

@@ -14,9 +14,10 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import spent_by
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.storage import heads
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.loading import summary
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.records import Creation, EncodedCommit, EncodedEvent, SessionKey, UsageDelta
+from a2a_session_manager.storage.records import EncodedEvent, SessionKey, UsageDelta
 from tests.draws import few
 
 COUNTS = ("prompt_tokens", "completion_tokens", "cost_pico_usd")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.counting_once import reply, tally
 
 LATE = "late"

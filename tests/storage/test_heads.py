@@ -8,16 +8,9 @@ import pytest
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    EncodedEvent,
-    HeadRecord,
-    Parent,
-    SessionKey,
-    StoredRun,
-    UsageDelta,
-)
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent
+from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.records import EncodedEvent, SessionKey, StoredRun, UsageDelta
 
 KEY = SessionKey("n", "s")
 

@@ -11,9 +11,10 @@ import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.storage.commit_records import LeaseRenewal
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import LeaseRenewal, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 
 

@@ -22,7 +22,7 @@ from a2a_session_manager.storage import loading, message_codec
 from a2a_session_manager.storage.codec import decode_event, encode_event
 from a2a_session_manager.storage.loading import load_messages, load_tail
 from a2a_session_manager.storage.message_codec import decode_block, decode_messages
-from a2a_session_manager.storage.records import LogTail, RecordBlock, StoredEvent
+from a2a_session_manager.storage.read_records import LogTail, RecordBlock, StoredEvent
 from tests.draws import few
 from tests.storage.test_codec import events, exactly
 

@@ -50,9 +50,11 @@ from a2a_session_manager.models.lease import LeaseClaim, LeaseStep
 from a2a_session_manager.models.usage_event import usage_event_id
 from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.statistics import StoreStatistics
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer

@@ -19,7 +19,8 @@ from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.limits import DEFAULT_LIMITS
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import SessionKey, StoredEvent
+from a2a_session_manager.storage.read_records import StoredEvent
+from a2a_session_manager.storage.records import SessionKey
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]

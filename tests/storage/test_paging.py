@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidSessionOperation
 from a2a_session_manager.storage import paging
-from a2a_session_manager.storage.records import StoredEvent, StoredRetraction
+from a2a_session_manager.storage.read_records import StoredEvent, StoredRetraction
 
 
 @given(st.lists(st.integers(0, 9), max_size=6).map(sorted), st.integers(1, 4), st.integers(0, 10))

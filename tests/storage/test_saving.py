@@ -25,8 +25,10 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import Creation, EncodedCommit, LoadedSession, Receipt, SessionKey
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 
 

@@ -23,8 +23,9 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.models import sync_state
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.testing.contract.making import whole
 from tests.storage.yielding import YieldingBackend

@@ -11,18 +11,11 @@ from weakref import WeakKeyDictionary
 from a2a_session_manager.exceptions import LeaseLost, SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, commit_rules, heads
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    Guard,
-    LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    Receipt,
-    SessionKey,
-)
+from a2a_session_manager.storage.read_records import LoadedSession, LogPage
+from a2a_session_manager.storage.records import SessionKey
 
 
 def damage_first_event(store: BaseSessionStore, session_id: str) -> None:

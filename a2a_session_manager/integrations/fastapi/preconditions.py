@@ -11,8 +11,8 @@ from fastapi import Depends, Header
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.storage.commit_records import Guard
 from a2a_session_manager.storage.commit_rules import late
-from a2a_session_manager.storage.records import Guard
 from a2a_session_manager.storage.session_sync import tag_of
 
 # A proxy that compresses a response makes its tag a weak one (nginx puts W/ in front); the revision in it still counts.

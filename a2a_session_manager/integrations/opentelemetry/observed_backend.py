@@ -15,23 +15,17 @@ from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telem
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.records import (
+from a2a_session_manager.storage.commit_records import (
     Creation,
     EncodedCommit,
     EventsKnown,
-    FoundEvents,
     Guard,
-    HeldLease,
     LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    LogTail,
     Receipt,
-    SessionKey,
-    TreeNode,
-    TreeTotals,
 )
+from a2a_session_manager.storage.observer import QueueObserver
+from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 ResultT = TypeVar("ResultT")
 

@@ -20,6 +20,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.file import renewing
 from a2a_session_manager.storage.file.creating import create
 from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
@@ -32,21 +33,8 @@ from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    FoundEvents,
-    Guard,
-    HeldLease,
-    LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    LogTail,
-    Receipt,
-    SessionKey,
-    TreeNode,
-    TreeTotals,
-)
+from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 

@@ -10,15 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.serialization.plain_json import dumped, parsed
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
+from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import (
     Counters,
-    Creation,
-    EncodedCommit,
     EncodedCompaction,
     EncodedEvent,
-    HeadRecord,
     Range,
     SessionKey,
     StoredRun,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.file.atomic_files import sync_directory, sync_file
 from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.existence import (
@@ -22,7 +23,7 @@ from a2a_session_manager.storage.file.log_commits import commit_all, is_checkpoi
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tried_locks import Tried
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 
 
 def commit(

@@ -7,6 +7,7 @@ import logging
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
 from a2a_session_manager.storage.file.commit_lines import creation_record, encode_line
 from a2a_session_manager.storage.file.existence import lost_log
@@ -18,7 +19,7 @@ from a2a_session_manager.storage.file.log_commits import repeat
 from a2a_session_manager.storage.file.purging import purge_earlier, purge_some
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.storage.commit_records import Guard
 from a2a_session_manager.storage.file.existence import find_creation, stored_creation
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
@@ -15,7 +16,7 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.purging import most_at_once, purge_held
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
-from a2a_session_manager.storage.records import Guard, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 
 # The pause between two chunks of a purge is longer than others wait between two tries for a file.
 _PAUSE_SECONDS = 0.001

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from a2a_session_manager.storage.file.whole_lines import check_some, whole_lines
-from a2a_session_manager.storage.records import StoredEvent
+from a2a_session_manager.storage.read_records import StoredEvent
 
 
 class EventColumns(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final
 
 from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.records import FoundEvents, StoredEvent
+from a2a_session_manager.storage.read_records import FoundEvents, StoredEvent
 
 _FIRST_STEP: Final = 4  # so many events are read before it is known how large they are
 _LARGEST_STEP: Final = 256

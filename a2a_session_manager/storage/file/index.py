@@ -9,11 +9,13 @@ from pathlib import Path
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import heads
+from a2a_session_manager.storage.commit_records import FirstResult
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.commit_lines import CreationRecord
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
-from a2a_session_manager.storage.records import EncodedEvent, FirstResult, HeadRecord, StoredRetraction
+from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
+from a2a_session_manager.storage.records import EncodedEvent
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, FirstResult, Parent, Receipt
 from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framed_file import FramedFile
@@ -20,19 +21,8 @@ from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.lease_file import LeaseFile
 from a2a_session_manager.storage.file.log_records import LogRecords, MisledError
 from a2a_session_manager.storage.file.stored_shapes import check_ranges
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    FirstResult,
-    HeadRecord,
-    Parent,
-    Range,
-    Receipt,
-    RecordBlock,
-    SessionKey,
-    StoredEvent,
-    StoredRetraction,
-)
+from a2a_session_manager.storage.read_records import HeadRecord, RecordBlock, StoredEvent, StoredRetraction
+from a2a_session_manager.storage.records import Range, SessionKey
 
 ResultT = TypeVar("ResultT")
 

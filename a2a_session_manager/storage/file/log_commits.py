@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from a2a_session_manager.exceptions import CorruptSession, LeaseLost, SessionManagerError
 from a2a_session_manager.storage import commit_rules, leases
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.counted_responses import response_ids
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
-from a2a_session_manager.storage.records import EncodedCommit, Receipt
 
 
 def repeat(log: LogFile, commit: EncodedCommit) -> Receipt | None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import paging
+from a2a_session_manager.storage.commit_records import FirstResult
 from a2a_session_manager.storage.file.commit_lines import counted_in_line, decode_line, seqs_in_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
@@ -14,7 +15,8 @@ from a2a_session_manager.storage.file.handles import FileHandle
 from a2a_session_manager.storage.file.index import LogIndex
 from a2a_session_manager.storage.file.record_blocks import RecordBlocks
 from a2a_session_manager.storage.file.stored_shapes import NONSENSE
-from a2a_session_manager.storage.records import FirstResult, Range, RecordBlock
+from a2a_session_manager.storage.read_records import RecordBlock
+from a2a_session_manager.storage.records import Range
 
 ResultT = TypeVar("ResultT")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from a2a_session_manager.storage.file.whole_lines import check_some, whole_lines
-from a2a_session_manager.storage.records import RecordBlock
+from a2a_session_manager.storage.read_records import RecordBlock
 
 _BLOCK_BYTES = 64_000  # decoded in one go: some tenths of a millisecond
 

@@ -8,10 +8,11 @@ from typing import Final
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage import leases
+from a2a_session_manager.storage.commit_records import LeaseRenewal
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tried_locks import MOMENT_SECONDS, Tried
-from a2a_session_manager.storage.records import HeldLease, LeaseRenewal, SessionKey
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 _TRIES: Final = 3
 _PAUSE_SECONDS: Final = 0.005

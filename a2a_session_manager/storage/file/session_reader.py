@@ -16,18 +16,16 @@ from a2a_session_manager.storage.file.finding import find_events
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
-from a2a_session_manager.storage.records import (
+from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
-    Range,
-    SessionKey,
-    Totals,
     TreeNode,
     TreeTotals,
 )
+from a2a_session_manager.storage.records import Range, SessionKey, Totals
 
 # More than this takes long to read, and so does a file that another thread has for longer than a moment.
 MOST_BYTES_AT_ONCE = 4_000_000

@@ -32,7 +32,7 @@ from a2a_session_manager.storage.file.stored_shapes import (
     is_moment,
 )
 from a2a_session_manager.storage.head_codec import decode_head, encode_head
-from a2a_session_manager.storage.records import HeadRecord, StoredRetraction
+from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 

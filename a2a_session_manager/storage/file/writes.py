@@ -13,6 +13,7 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.batching import CommitQueue, Unsettled
 from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.file.committing import commit
 from a2a_session_manager.storage.file.existence import MOST_AT_ONCE
 from a2a_session_manager.storage.file.handles import BusyError
@@ -23,7 +24,7 @@ from a2a_session_manager.storage.file.syncing import Syncer, Unsynced
 from a2a_session_manager.storage.file.workers import Work, Workers
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.queued_jobs import QueuedJob
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 

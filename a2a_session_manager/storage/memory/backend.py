@@ -13,23 +13,10 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import commit_rules, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    FoundEvents,
-    Guard,
-    HeldLease,
-    LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    LogTail,
-    Receipt,
-    SessionKey,
-    Totals,
-    TreeNode,
-    TreeTotals,
-)
+from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import HeldLease, SessionKey, Totals
 
 
 class MemoryBackend(Backend):

@@ -11,21 +11,19 @@ from functools import partial
 from a2a_session_manager.exceptions import LeaseLost, SessionAlreadyExists
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, compactions, heads, leases, paging, ranges
+from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResult, Receipt
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    FirstResult,
+from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
     LoadedSession,
     LogTail,
-    Receipt,
     StoredEvent,
     StoredRetraction,
-    Totals,
     TreeNode,
 )
+from a2a_session_manager.storage.records import Totals
 
 
 @dataclass(slots=True)

@@ -17,22 +17,10 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    FoundEvents,
-    Guard,
-    HeldLease,
-    LeaseRenewal,
-    LoadedSession,
-    LogPage,
-    LogTail,
-    Receipt,
-    SessionKey,
-    TreeNode,
-    TreeTotals,
-)
+from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.redis.committing import Committer
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator

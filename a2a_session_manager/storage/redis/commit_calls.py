@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from a2a_session_manager.models.lease import LeaseClaim
+from a2a_session_manager.storage.commit_records import EncodedCommit, Guard
 from a2a_session_manager.storage.leases import has_usage
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, Guard
+from a2a_session_manager.storage.records import EncodedEvent
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value

@@ -14,8 +14,9 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.batching import CommitQueue
 from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
+from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.commit_calls import commit_call
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.errors import SlotMoving

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
-from a2a_session_manager.storage.records import Creation, EncodedCommit, Parent, Receipt, SessionKey
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent, Receipt
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.claims import claim_call, claim_id_of, claim_of, root_of_claim
 from a2a_session_manager.storage.redis.commit_calls import commit_args

@@ -6,7 +6,8 @@ from functools import partial
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull
 from a2a_session_manager.storage import commit_rules
-from a2a_session_manager.storage.records import Guard, SessionKey
+from a2a_session_manager.storage.commit_records import Guard
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commit_calls import guard_arg
 from a2a_session_manager.storage.redis.connections import Connections

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.storage import ranges
-from a2a_session_manager.storage.records import LogTail, Range, StoredCompaction
+from a2a_session_manager.storage.read_records import LogTail
+from a2a_session_manager.storage.records import Range, StoredCompaction
 from a2a_session_manager.storage.redis import fast_load
 from a2a_session_manager.storage.redis.heads import compactions_in, creation_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from a2a_session_manager.concurrency.slices import Slices
-from a2a_session_manager.storage.records import LoadedSession, LogTail
+from a2a_session_manager.storage.read_records import LoadedSession, LogTail
 from a2a_session_manager.storage.redis.heads import creation_of, events_of, head_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.replies import hash_of

@@ -9,18 +9,8 @@ from typing import Any, Final
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session_run import RunStatus
-from a2a_session_manager.storage.records import (
-    HeadRecord,
-    PlacedSummary,
-    Range,
-    SessionKey,
-    StoredCompaction,
-    StoredEvent,
-    StoredRetraction,
-    StoredRun,
-    Totals,
-    TreeNode,
-)
+from a2a_session_manager.storage.read_records import HeadRecord, StoredEvent, StoredRetraction, TreeNode
+from a2a_session_manager.storage.records import PlacedSummary, Range, SessionKey, StoredCompaction, StoredRun, Totals
 from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
 
 # What every head may have; all else are values by key, and totals.

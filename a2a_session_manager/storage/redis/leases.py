@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionManagerError
-from a2a_session_manager.storage.records import HeldLease, LeaseRenewal, SessionKey
+from a2a_session_manager.storage.commit_records import LeaseRenewal
+from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator

@@ -13,7 +13,8 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import commit_rules, compactions, hiding
-from a2a_session_manager.storage.records import EncodedCommit, EventsKnown, Guard, Receipt, SessionKey
+from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, Guard, Receipt
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.lease_calls import refusal_of
 from a2a_session_manager.storage.redis.replies import Flat, ranges_of, status_of
 

@@ -12,15 +12,15 @@ from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.ranges import merged
-from a2a_session_manager.storage.records import (
+from a2a_session_manager.storage.read_records import (
     FoundEvents,
     LoadedSession,
     LogPage,
-    SessionKey,
     StoredRetraction,
     TreeNode,
     TreeTotals,
 )
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
-from a2a_session_manager.storage.records import LogTail, Range, SessionKey, StoredCompaction
+from a2a_session_manager.storage.read_records import LogTail
+from a2a_session_manager.storage.records import Range, SessionKey, StoredCompaction
 from a2a_session_manager.storage.redis import fast_compacted, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.fast_compacted import KnownCompaction

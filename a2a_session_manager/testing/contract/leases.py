@@ -20,7 +20,8 @@ from a2a_session_manager.models.lease import LeaseClaim, LeaseStep
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
-from a2a_session_manager.storage.records import LeaseRenewal, SessionKey
+from a2a_session_manager.storage.commit_records import LeaseRenewal
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
 from a2a_session_manager.testing.contract.making import AnySession, messages, said, spending, whole
 

@@ -8,18 +8,9 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage import Backend, SessionPage
-from a2a_session_manager.storage.records import (
-    Creation,
-    EncodedCommit,
-    EventsKnown,
-    Guard,
-    LoadedSession,
-    LogPage,
-    Receipt,
-    SessionKey,
-    TreeNode,
-    TreeTotals,
-)
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Guard, Receipt
+from a2a_session_manager.storage.read_records import LoadedSession, LogPage, TreeNode, TreeTotals
+from a2a_session_manager.storage.records import SessionKey
 
 ResultT = TypeVar("ResultT")
 

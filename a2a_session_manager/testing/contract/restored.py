@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from a2a_session_manager.storage.records import LogPage, SessionKey
+from a2a_session_manager.storage.read_records import LogPage
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 

@@ -17,8 +17,9 @@ from a2a_session_manager.integrations.opentelemetry.observed_backend import Obse
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.records import EncodedCommit, Receipt, SessionKey
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.making import said
 from tests.integrations.opentelemetry.recorded import Recorded, children
 from tests.stores import OpenStore, open_store

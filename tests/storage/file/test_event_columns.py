@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.file import record_blocks
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.record_blocks import RecordBlocks
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, RecordBlock
+from a2a_session_manager.storage.read_records import RecordBlock
+from a2a_session_manager.storage.records import EncodedEvent
 from tests.draws import few
 
 Framed = Callable[[bytes], bytes]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from a2a_session_manager.models.counted_response import CountedResponse
+from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.file.commit_lines import decode_line, encode_line
-from a2a_session_manager.storage.records import EncodedCommit, EncodedEvent, UsageDelta
+from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 
 
 @pytest.mark.parametrize("event_id", ["e1", 'a "quoted" \\ id', "tab\tand\nnewline", "Übermut 🦊"])

@@ -11,9 +11,10 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager.storage import heads
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.counted_responses import CountedResponse
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.records import Creation, EncodedCommit, EncodedEvent, UsageDelta
+from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 from a2a_session_manager.storage.redis import scripts
 from tests.draws import few
 from tests.redis_servers.server import RedisServer

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from a2a_session_manager.exceptions import RunBusy, SessionManagerError
 from a2a_session_manager.models.lease import LeaseClaim
-from a2a_session_manager.storage.records import (
-    EncodedCommit,
-    EncodedEvent,
-    EncodedRetraction,
-    Receipt,
-    SessionKey,
-    StoredRun,
-    UsageDelta,
-)
+from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
+from a2a_session_manager.storage.records import EncodedEvent, EncodedRetraction, SessionKey, StoredRun, UsageDelta
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.commit_calls import commit_args, commit_call
 from a2a_session_manager.storage.redis.keys import SessionKeys

@@ -1,6 +1,6 @@
 """A run and what it writes and reads as spans of OpenTelemetry, on the console; the second run fails.
 
-To run: pip install 'a2a_session_manager[otel]' opentelemetry-sdk, then python examples/opentelemetry_console.py
+To run: python examples/opentelemetry_console.py  (pip install 'a2a_session_manager[otel]' opentelemetry-sdk)
 It prints: a line for each span when it ends, children before their parent. No network.
 """
 

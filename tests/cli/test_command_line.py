@@ -61,6 +61,12 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return call
 
 
+@pytest.fixture(params=["here", pytest.param("in a process", marks=pytest.mark.soak)])
+def answer_of(request: pytest.FixtureRequest, called: Call) -> Call:
+    """The command line, here and as users run it."""
+    return called if request.param == "here" else _call
+
+
 def _on_terminal(url: str, *arguments: str) -> str:
     """Return what a call prints on a terminal."""
     ours, theirs = pty.openpty()
@@ -119,48 +125,48 @@ def url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-def test_every_verb_answers_programs_and_people(url: str) -> None:
-    listed = _call(url, "ls", "--json")
+def test_every_verb_answers_programs_and_people(answer_of: Call, url: str) -> None:
+    listed = answer_of(url, "ls", "--json")
     assert {row["id"] for row in listed.rows} == {"trip", "trip-hotels", "paris"}
     trip = next(row for row in listed.rows if row["id"] == "trip")
     assert (trip["title"], trip["last_seq"], trip["parent_id"]) == ("To \x1b[31mOslo\u202e", 4, None)
     assert trip["usage"]["cost_pico_usd"] == 2_700_000_000
     assert trip["usage"]["cost_usd"] == "0.0027"
-    assert _call(url, "ls", "--json", "--roots", "trip").rows == [trip]
+    assert answer_of(url, "ls", "--json", "--roots", "trip").rows == [trip]
 
-    head, *events = _call(url, "show", "trip", "--json").rows
+    head, *events = answer_of(url, "show", "trip", "--json").rows
     assert head == trip
     assert [event["seq"] for event in events] == [1, 2, 3, 4]
     assert events[3]["message"] == "Oslo\x07 it is"
-    assert [event["retracted"] for event in _call(url, "show", "par", "--retracted", "--json").rows[1:]] == [
+    assert [event["retracted"] for event in answer_of(url, "show", "par", "--retracted", "--json").rows[1:]] == [
         False,
         True,
     ]
-    assert [event["seq"] for event in _call(url, "tail", "trip", "--last", "2", "--json").rows] == [3, 4]
+    assert [event["seq"] for event in answer_of(url, "tail", "trip", "--last", "2", "--json").rows] == [3, 4]
 
-    root, child = _call(url, "tree", "trip-h", "--json").rows
+    root, child = answer_of(url, "tree", "trip-h", "--json").rows
     assert (root["id"], child["id"]) == ("trip", "trip-hotels")
     assert root["tree"]["total_tokens"] == 1026
     assert root["tree"]["is_lower_bound"]
     assert not root["usage"]["is_lower_bound"]
 
-    *models, last = _call(url, "usage", "trip", "--tree", "--json").rows
+    *models, last = answer_of(url, "usage", "trip", "--tree", "--json").rows
     assert {row["model"]: row["total_tokens"] for row in models} == {"gpt-4o": 1020, "nobody-knows": 6}
     assert last["total"]["unpriced_requests"] == 1
 
-    counted = _call(url, "stats", "--json").rows[0]
+    counted = answer_of(url, "stats", "--json").rows[0]
     assert [counted[name] for name in ("sessions", "roots", "events", "unfinished_runs")] == [3, 2, 8, 0]
     assert counted["usage"]["total_tokens"] == 1026
 
 
-def test_check_says_what_is_wrong_by_its_status_and_repair_mends_it_in_one_namespace(url: str) -> None:
+def test_check_says_what_is_wrong_by_its_status_and_repair_mends_it_in_one_namespace(answer_of: Call, url: str) -> None:
     of_tenant = ("--namespace", "acme")
-    found = _call(url, "check", "--json", *of_tenant)
+    found = answer_of(url, "check", "--json", *of_tenant)
     assert (found.status, [(row["id"], row["code"]) for row in found.rows]) == (1, [("trip-hotels", "closed_call")])
-    assert len(_call(url, "repair", "trip-hotels", "--json", *of_tenant).rows) == 1
-    assert _call(url, "repair", "trip-hotels", "--json", *of_tenant).rows == []
-    assert _call(url, "check", *of_tenant) == Answer(0, "", "")
-    assert _call(url, "check", "trip-hotels").status == 1
+    assert len(answer_of(url, "repair", "trip-hotels", "--json", *of_tenant).rows) == 1
+    assert answer_of(url, "repair", "trip-hotels", "--json", *of_tenant).rows == []
+    assert answer_of(url, "check", *of_tenant) == Answer(0, "", "")
+    assert answer_of(url, "check", "trip-hotels").status == 1
 
 
 def test_a_title_is_given_and_a_weaker_one_leaves_it(called: Call, url: str) -> None:

@@ -49,7 +49,8 @@ async def test_a_long_head_gives_way_to_the_loop(read: Any) -> None:
     store = InMemorySessionStore()
     numbers = range(MANY)
     usage = TokenUsage(prompt_tokens=1, model="m", cost_pico_usd=1)
-    spent = [SessionEvent(message="x", task_id=f"r{n}", token_usage=usage) for n in numbers]
+    # Of small events, several are decoded between two looks at the clock.
+    spent = [SessionEvent(message="x" * 4_000, task_id=f"r{n}", token_usage=usage) for n in numbers]
     await store.create("runs", change=SessionChange(events=spent, runs=[SessionRun(id=f"r{n}") for n in numbers]))
     models = [usage.model_copy(update={"model": f"m{n}"}) for n in numbers]
     await store.create("models", change=SessionChange(events=[SessionEvent(token_usage=each) for each in models]))

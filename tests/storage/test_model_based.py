@@ -770,15 +770,15 @@ TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
-TestFile.settings = settings(IN_SECONDS, max_examples=12)
+TestFile.settings = settings(IN_SECONDS, max_examples=8)
 TestFakeredis = FakeredisMachine.TestCase
-TestFakeredis.settings = settings(IN_SECONDS, max_examples=3)
+TestFakeredis.settings = settings(IN_SECONDS, max_examples=2)
 
 
 def test_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=10))
+    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=7))
 
 
 @pytest.mark.soak

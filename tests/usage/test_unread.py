@@ -189,6 +189,8 @@ def is_said_elsewhere(place: tuple[Any, ...], usage: dict[str, Any]) -> bool:
         return True
     if "raw" in place or "cost" in str(place[-1]):
         return True
+    if place[-1] == "tool_calls_requested" and any(other[-1] == "tool_calls_executed" for other in numbers(usage)):
+        return True  # what was asked for is not paid where the usage says what was done
     is_span = any(str(name).startswith(("gen_ai.", "llm.")) for name in usage)
     return (
         str(place[-1]) in KNOWN

@@ -138,7 +138,7 @@ def snapshot(head: HeadRecord) -> HeadRecord:
 
 
 @given(st.lists(commits(), max_size=8))
-@settings(deadline=None, max_examples=few(100, of=1_000))
+@settings(deadline=None, max_examples=few(50, of=1_000))
 def test_a_row_of_commits_does_what_the_plain_model_says(row: list[EncodedCommit]) -> None:
     head, plain, seqs = new_head(), Plain(), dict[str, int]()
 

@@ -770,7 +770,7 @@ TestMemory.settings = IN_SECONDS
 TestYielding = YieldingMachine.TestCase
 TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
-TestFile.settings = settings(IN_SECONDS, max_examples=8)
+TestFile.settings = settings(IN_SECONDS, max_examples=6)
 TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=2)
 
@@ -778,7 +778,7 @@ TestFakeredis.settings = settings(IN_SECONDS, max_examples=2)
 def test_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=7))
+    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=5))
 
 
 @pytest.mark.soak

@@ -70,7 +70,7 @@ def _made(directory: Path) -> tuple[list[Picture], list[int]]:
     return pictures, ends
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_log_cut_at_any_byte_recovers_to_whole_commits_and_takes_the_lost_ones_again(
     tmp_path: Path, every: int
 ) -> None:

@@ -43,7 +43,7 @@ def killed_while_writing(command: list[str], directory: Path, growth: int) -> bo
     return False
 
 
-@pytest.mark.parametrize("most", [8, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("most", [5, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_replay_killed_again_and_again_ends_with_every_conversation_equal(tmp_path: Path, most: int) -> None:
     transcripts, directory = tmp_path / "transcripts.jsonl", tmp_path / "sessions"
     write_transcripts(transcripts)

@@ -68,23 +68,15 @@ class TestRedisResp2(OnServer, StoreContract):
 class TestRedisResp3(
     OnServer,
     AppendingContract,
-    GuardingContract,
-    ExactlyOnceContract,
     RetractingContract,
     RunsContract,
     UsageContract,
     TreesContract,
-    DeletingContract,
     ReadingContract,
     ReadingMessagesContract,
     ListingContract,
-    IncarnationsContract,
-    NamespacesContract,
     FollowingContract,
-    RacingContract,
-    LosingRepliesContract,
     CorruptionContract,
-    LifecycleContract,
 ):
     """What has replies and messages of every kind: those are what the protocols write differently."""
 

@@ -772,7 +772,7 @@ TestYielding.settings = IN_SECONDS
 TestFile = FileMachine.TestCase
 TestFile.settings = settings(IN_SECONDS, max_examples=6)
 TestFakeredis = FakeredisMachine.TestCase
-TestFakeredis.settings = settings(IN_SECONDS, max_examples=2)
+TestFakeredis.settings = settings(IN_SECONDS, max_examples=1)
 
 
 def test_redis(redis_server: RedisServer) -> None:

@@ -21,7 +21,7 @@ from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from tests.context.rules import faults
 from tests.redis_servers.server import RedisServer
-from tests.storage.compactor import TURN_EVENTS
+from tests.storage.compactor import TURN_EVENTS, summarize
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
@@ -75,6 +75,7 @@ async def check_crowd(crowd: _Crowd, url: str) -> None:
 def check(url: str, acks: Path, *, turns: int, compactions: int, kills: int) -> None:
     asyncio.run(begin(url))
     asyncio.run(check_crowd(_Crowd(url, acks, turns, compactions, kills), url))
+    asyncio.run(compact_once_more(url))
     done = {line for line in acks.read_text().splitlines() if "compacted" not in line}
     asyncio.run(check_result(url, done, turns))
 
@@ -82,6 +83,13 @@ def check(url: str, acks: Path, *, turns: int, compactions: int, kills: int) -> 
 async def begin(url: str) -> None:
     async with SessionManager.from_url(url) as sessions, sessions.open("talk") as chat:
         await chat.system("You know the weather.")
+
+
+async def compact_once_more(url: str) -> None:
+    """Leave a compaction that counts: by chance, the crowd's last retraction has ended all of its own."""
+    async with SessionManager.from_url(url) as sessions, sessions.open("talk") as chat:
+        assert any(event.type == EventType.SUMMARY for event in await chat.events(include_retracted=True))
+        await chat.compact(summarize)
 
 
 async def check_view(chat: ActiveSession) -> MessageView:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, overload
 
@@ -54,14 +54,22 @@ class SessionManager(StoreVerbs, AsyncResource):
         return f"<{type(self).__name__} over {getattr(self, '_store', None)!r}>"
 
     @classmethod
-    def from_url(cls, url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER) -> Self:
+    def from_url(
+        cls,
+        url: str,
+        *,
+        limits: StoreLimits = DEFAULT_LIMITS,
+        pricer: Pricer = DEFAULT_PRICER,
+        indexed: Sequence[str] = (),
+    ) -> Self:
         """Return a manager that opens and closes a store of its own.
 
         `url` is such as `memory:`, `file:./sessions` or `redis://localhost:6379/0`; see `store_from_url`. `limits` says
         how large events and commits may be. `pricer` gives a usage without a cost one when it is stored, such as
-        `ListPricer({"our-model": Prices(…)})`. Raises InvalidSessionOperation for a bad URL.
+        `ListPricer({"our-model": Prices(…)})`. `indexed` are the properties that `page` and `count` find sessions by,
+        such as `("owner",)`. Raises InvalidSessionOperation for a bad URL.
         """
-        manager = cls(store_from_url(url, limits=limits, pricer=pricer))
+        manager = cls(store_from_url(url, limits=limits, pricer=pricer, indexed=indexed))
         manager._owns_store = True
         return manager
 

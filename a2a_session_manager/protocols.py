@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
@@ -14,6 +14,7 @@ from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.unfinished_run import UnfinishedRun
@@ -24,6 +25,10 @@ ChildPolicy = Literal["refuse", "cascade"]
 # What is done about an event whose id is stored already with other content: InvalidEvent is raised, or what is stored
 # stays.
 RepeatPolicy = Literal["refuse", "keep"]
+
+
+# By the time of the last activity or of the creation, or in the store's own stable order of ids.
+PageOrder = Literal["updated", "created", "id"]
 
 
 class SessionPage(NamedTuple):
@@ -38,6 +43,33 @@ class EventsPage(NamedTuple):
 
     events: list[SessionEvent[Any]]
     next_after: int | None
+
+
+class HeadsPage(Sequence[SessionHead]):
+    """One page of heads, which is a sequence of them.
+
+    Attributes:
+        cursor: asks for the next page of the same query; None on the last one. It may be put into a URL as it is.
+    """
+
+    __slots__ = ("_heads", "cursor")
+
+    def __init__(self, heads: Sequence[SessionHead], cursor: str | None) -> None:
+        self._heads = tuple(heads)
+        self.cursor = cursor
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} sessions, cursor={self.cursor!r}>"
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    @overload
+    def __getitem__(self, index: int) -> SessionHead: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[SessionHead]: ...
+    def __getitem__(self, index: int | slice) -> SessionHead | Sequence[SessionHead]:
+        return self._heads[index]
 
 
 @runtime_checkable
@@ -297,6 +329,48 @@ class SessionStore(Protocol):
         """Iterate over the session ids that start with `prefix`, in the store's own stable order.
 
         The ids are read `page_size` at a time. With `roots_only`, sessions that have a parent are left out.
+        """
+
+    async def page(
+        self,
+        *,
+        order: PageOrder = "updated",
+        newest_first: bool = True,
+        properties: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        roots_only: bool = False,
+        limit: int = 50,
+        cursor: str | None = None,
+        last: int = 0,
+    ) -> HeadsPage:
+        """Return a page of at most `limit` heads; it has fewer only when there are no more. Nobody need be read for it.
+
+        A session is on one page of a paging at most. By "created" and "id", one that exists from the first page to the
+        last is on one exactly; by "updated", one that becomes active meanwhile has moved, and may be on none.
+
+        Args:
+            order: "updated" is by the last activity: exactly so within a page, and between pages to 10 seconds.
+                "created" is by the time of creation, and "id" the store's own stable order, that of `list_page`.
+            newest_first: the direction of an order by time; it says nothing of "id".
+            properties: only sessions that have all of these, each with just this value: a text, a whole number, True or
+                False. The keys are among those that the store was made with, as `indexed=`.
+            title: only sessions whose title has this in it somewhere; capitals are small letters here, and forms of a
+                character that look alike are one. Titles are not indexed: the heads that the other filters let through
+                are read, until the page is full.
+            roots_only: leave out sessions that have a parent.
+            limit: how many heads a page has at most.
+            cursor: the one that the page before came with, None for the first page; it is asked for with the same order
+                and filters.
+            last: how many of the newest visible events each head comes with.
+
+        Raises InvalidSessionOperation for a property that is not indexed, and for a cursor of another query.
+        """
+
+    async def count(self, *, properties: Mapping[str, Any] | None = None, roots_only: bool = False) -> int:
+        """Return how many sessions there are, or how many that have these `properties`, which are those of `page`.
+
+        With `roots_only`, sessions that have a parent do not count. Raises InvalidSessionOperation for a property that
+        is not indexed.
         """
 
     @overload

@@ -38,6 +38,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -52,7 +53,9 @@ from a2a_session_manager.storage import (
     Backend,
     BaseSessionStore,
     EventsPage,
+    HeadsPage,
     InMemorySessionStore,
+    PageOrder,
     SessionPage,
     SessionStore,
     SessionStoreInterface,
@@ -93,6 +96,7 @@ __all__ = [
     "EventsPage",
     "FileSessionStore",
     "Finding",
+    "HeadsPage",
     "InMemorySessionStore",
     "InvalidEvent",
     "InvalidSessionOperation",
@@ -104,6 +108,7 @@ __all__ = [
     "MessageWindow",
     "MissingDependency",
     "OpenToolCall",
+    "PageOrder",
     "PrefixCheck",
     "PricedCost",
     "Pricer",
@@ -118,6 +123,7 @@ __all__ = [
     "SessionChange",
     "SessionConflict",
     "SessionEvent",
+    "SessionHead",
     "SessionManager",
     "SessionManagerError",
     "SessionMetadata",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
@@ -15,7 +15,16 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.unfinished_run import UnfinishedRun
-from a2a_session_manager.protocols import ChildPolicy, EventsPage, LeaseKeeper, RepeatPolicy, SessionPage, SessionStore
+from a2a_session_manager.protocols import (
+    ChildPolicy,
+    EventsPage,
+    HeadsPage,
+    LeaseKeeper,
+    PageOrder,
+    RepeatPolicy,
+    SessionPage,
+    SessionStore,
+)
 from a2a_session_manager.statistics import StoreStatistics
 
 MessageT = TypeVar("MessageT")
@@ -148,6 +157,43 @@ class StoreVerbs:
         have a parent are left out.
         """
         return await self._store.list_page(prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def page(
+        self,
+        *,
+        order: PageOrder = "updated",
+        newest_first: bool = True,
+        properties: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        roots_only: bool = False,
+        limit: int = 50,
+        cursor: str | None = None,
+        last: int = 0,
+    ) -> HeadsPage:
+        """Return a page of at most `limit` heads, those that were active last first; see SessionStore.page.
+
+        `order` and `newest_first` say in which order. `properties`, which the store was made with as `indexed=`, a part
+        of the `title`, and `roots_only` leave out others. `cursor` is that of the page before, and `last` how many of
+        the newest visible events each head comes with. Raises InvalidSessionOperation for a property that is not
+        indexed, and for a cursor of another query.
+        """
+        return await self._store.page(
+            order=order,
+            newest_first=newest_first,
+            properties=properties,
+            title=title,
+            roots_only=roots_only,
+            limit=limit,
+            cursor=cursor,
+            last=last,
+        )
+
+    async def count(self, *, properties: Mapping[str, Any] | None = None, roots_only: bool = False) -> int:
+        """Return how many sessions there are, or how many that have these `properties`; see SessionStore.count.
+
+        With `roots_only`, sessions that have a parent do not count.
+        """
+        return await self._store.count(properties=properties, roots_only=roots_only)
 
     @overload
     async def events(

@@ -28,7 +28,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
         return lambda: FileSessionStore(tmp_path / "sessions")
     server: RedisServer = request.getfixturevalue("redis_server")
     url = f"{server.url}?key_prefix={tmp_path.name}:"
-    return lambda: redis_store.from_url(url, DEFAULT_LIMITS, DEFAULT_PRICER)
+    return lambda: redis_store.from_url(url, DEFAULT_LIMITS, DEFAULT_PRICER, ())
 
 
 def _only(store: BaseSessionStore) -> OpenStore:

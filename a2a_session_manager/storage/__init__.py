@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.limits import StoreLimits
-from a2a_session_manager.protocols import EventsPage, SessionPage, SessionStore
+from a2a_session_manager.protocols import EventsPage, HeadsPage, PageOrder, SessionPage, SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.backend import Backend
@@ -25,7 +25,9 @@ __all__ = [
     "BaseSessionStore",
     "EventsPage",
     "FileSessionStore",
+    "HeadsPage",
     "InMemorySessionStore",
+    "PageOrder",
     "RedisSessionStore",
     "SessionPage",
     "SessionStore",

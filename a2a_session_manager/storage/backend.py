@@ -15,6 +15,8 @@ from a2a_session_manager.storage import compactions, leases, ranges
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.event_walk import find_by_walking
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
+from a2a_session_manager.storage.page_records import HeadPage, PageQuery
+from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
 from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 
@@ -37,6 +39,8 @@ class Backend(ABC):
     heartbeats: Mapping[asyncio.AbstractEventLoop, object] | None = None
     # Who is told of the runs over this backend; see `BaseSessionStore.wrap_backend`.
     run_observer: RunObserver | None = None
+    # The properties that sessions may be found by in `page` and `count`; the verbs refuse all others.
+    indexed: Sequence[str] = ()
 
     @property
     def place(self) -> object:
@@ -184,6 +188,33 @@ class Backend(ABC):
 
         With `roots_only`, sessions that have a parent are left out.
         """
+
+    async def page(self, namespace: str, query: PageQuery, *, cursor: str | None, limit: int, last: int) -> HeadPage:
+        """Return up to `limit` (1 or more) sessions that `query` takes, in its order, those after `cursor`.
+
+        Each comes with its newest `last` visible events. A page has fewer sessions than `limit` only when there are no
+        more. A session is on one page of a paging at most, and one whose place stays is on one exactly; `page_rules`
+        says what is taken, and where it stands. Between pages, an order by activity may be wrong by 10 seconds.
+
+        Raises InvalidSessionOperation for what is no cursor of a page. This one reads the heads of all sessions of the
+        namespace, at each call; a backend with an index does not.
+        """
+        return await page_by_walking(self, namespace, query, cursor=cursor, limit=limit, last=last)
+
+    async def count(self, namespace: str, query: PageQuery) -> int:
+        """Return how many sessions `query` takes, exactly. This one reads the heads of all of the namespace."""
+        return await count_by_walking(self, namespace, query)
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        """Return a text for each session, which is another one after each commit that changed it; None for no session.
+
+        A later session of the same id has another one as well. What is in a stamp is the backend's own. This one loads
+        the heads, which a backend that can tell without them does not.
+        """
+        loaded = await self.load(keys, last=0, whole_head=False)
+        return [
+            None if each is None else f"{each.head.creation_id} {each.head.revision} {each.head.tag}" for each in loaded
+        ]
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         """Return who holds each run, given by its session and its id, now; None for a run that nobody holds.

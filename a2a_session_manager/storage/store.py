@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -30,8 +30,10 @@ from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import (
     ChildPolicy,
     EventsPage,
+    HeadsPage,
     LeaseKeeper,
     MessageReader,
+    PageOrder,
     RepeatPolicy,
     SessionPage,
     SessionStore,
@@ -49,6 +51,7 @@ from a2a_session_manager.storage.events_by_id import read_events_by_id
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.observer import WatchedRun
+from a2a_session_manager.storage.pages import page_query, read_page
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
@@ -260,6 +263,40 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         return reads.all_ids(
             lambda cursor: self.list_page(prefix, cursor=cursor, limit=page_size, roots_only=roots_only)
         )
+
+    async def page(
+        self,
+        *,
+        order: PageOrder = "updated",
+        newest_first: bool = True,
+        properties: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        roots_only: bool = False,
+        limit: int = 50,
+        cursor: str | None = None,
+        last: int = 0,
+    ) -> HeadsPage:
+        query = page_query(
+            self._backend,
+            order=order,
+            newest_first=newest_first,
+            properties=properties,
+            title=title,
+            roots_only=roots_only,
+        )
+        return await read_page(
+            self._backend,
+            self._namespace,
+            query,
+            self._limits,
+            cursor=cursor,
+            limit=arguments.whole_number("limit", limit),
+            last=arguments.whole_number("last", last),
+        )
+
+    async def count(self, *, properties: Mapping[str, Any] | None = None, roots_only: bool = False) -> int:
+        query = page_query(self._backend, properties=properties, roots_only=roots_only)
+        return await self._backend.count(self._namespace, query)
 
     @overload
     async def events(

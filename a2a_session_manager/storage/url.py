@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -23,7 +24,11 @@ _MODULES: Final = {
 
 
 def store_from_url(
-    url: str, *, limits: StoreLimits = DEFAULT_LIMITS, pricer: Pricer = DEFAULT_PRICER
+    url: str,
+    *,
+    limits: StoreLimits = DEFAULT_LIMITS,
+    pricer: Pricer = DEFAULT_PRICER,
+    indexed: Sequence[str] = (),
 ) -> BaseSessionStore:
     """Return a new store for `url`; it connects, or opens its files, on first use.
 
@@ -33,6 +38,7 @@ def store_from_url(
     `?key_prefix=`, `?expiration_seconds=` and options of redis-py.
 
     `limits` says how large events and commits may be; `pricer` gives a usage without a cost one when it is stored.
+    `indexed` are the properties that `page` and `count` find sessions by.
     Raises InvalidSessionOperation for a bad URL; the error shows nothing of it but the scheme, since it may hold a
     password.
     """
@@ -41,5 +47,5 @@ def store_from_url(
     if not colon or scheme not in _MODULES:
         known = ", ".join(f"{name}:" for name in _MODULES)
         raise InvalidSessionOperation(f"{shown(url)} has no known scheme: take one of {known}")
-    store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits, pricer)
+    store: BaseSessionStore = import_module(_MODULES[scheme]).from_url(url, limits, pricer, indexed)
     return store

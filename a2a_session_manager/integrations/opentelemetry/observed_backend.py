@@ -24,6 +24,7 @@ from a2a_session_manager.storage.commit_records import (
     Receipt,
 )
 from a2a_session_manager.storage.observer import QueueObserver
+from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 
@@ -58,6 +59,10 @@ class ObservedBackend(Backend):
     @property
     def shown_place(self) -> str:
         return self._backend.shown_place
+
+    @property
+    def indexed(self) -> Sequence[str]:  # type: ignore[override]  # that below says it
+        return self._backend.indexed
 
     def statistics(self) -> StoreStatistics:
         return self._backend.statistics()
@@ -139,6 +144,20 @@ class ObservedBackend(Backend):
             )
             span.set_attribute(names.ROWS, len(page.session_ids))
             return page
+
+    async def page(self, namespace: str, query: PageQuery, *, cursor: str | None, limit: int, last: int) -> HeadPage:
+        with self._telemetry.block("page") as span:
+            page = await self._backend.page(namespace, query, cursor=cursor, limit=limit, last=last)
+            span.set_attribute(names.ROWS, len(page.sessions))
+            return page
+
+    async def count(self, namespace: str, query: PageQuery) -> int:
+        with self._telemetry.block("count"):
+            return await self._backend.count(namespace, query)
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        with self._telemetry.block("stamps", count=len(keys)):
+            return await self._backend.stamps(keys)
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         with self._telemetry.block("held_leases", count=len(runs)):

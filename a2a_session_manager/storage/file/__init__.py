@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.storage.file.backend import FileBackend
 from a2a_session_manager.storage.file.os_errors import translated
+from a2a_session_manager.storage.pages import checked_indexed
 from a2a_session_manager.storage.removed_options import reject_removed_options
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url_parts import options_of, shown, split_url
@@ -33,6 +34,7 @@ class FileSessionStore(BaseSessionStore):
         durability: with "process", an acknowledged write survives `kill -9`; with "disk", power loss as well.
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
+        indexed: the properties that `page` and `count` find sessions by.
     """
 
     def __init__(
@@ -42,13 +44,15 @@ class FileSessionStore(BaseSessionStore):
         durability: Durability = "process",
         limits: StoreLimits = DEFAULT_LIMITS,
         pricer: Pricer = DEFAULT_PRICER,
+        indexed: Sequence[str] = (),
         **removed: object,
     ) -> None:
         reject_removed_options(removed)
         if durability not in _DURABILITIES:
             raise InvalidSessionOperation(f"durability={durability!r} is unknown: take 'process' or 'disk'")
         self._directory = _fixed(directory)
-        super().__init__(FileBackend(self._directory, durable=durability == "disk"), limits=limits, pricer=pricer)
+        backend = FileBackend(self._directory, durable=durability == "disk", indexed=checked_indexed(indexed))
+        super().__init__(backend, limits=limits, pricer=pricer)
 
     @property
     def directory(self) -> Path:
@@ -56,7 +60,7 @@ class FileSessionStore(BaseSessionStore):
         return self._directory
 
 
-def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
+def from_url(url: str, limits: StoreLimits, pricer: Pricer, indexed: Sequence[str]) -> FileSessionStore:
     """Return a store for `file:DIRECTORY`, relative or absolute, with `?durability=disk` where wanted."""
     parts = split_url(url)
     options = options_of(url, parts.query, ("durability",))
@@ -67,15 +71,22 @@ def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> FileSessionStore:
     durability = _DURABILITIES.get(options.get("durability", "process"))
     if durability is None:
         raise InvalidSessionOperation(f"{shown(url)}: its durability is unknown: take 'process' or 'disk'")
-    return FileSessionStore(_path_in(parts.path), durability=durability, limits=limits, pricer=pricer)
+    return FileSessionStore(_path_in(parts.path), durability=durability, limits=limits, pricer=pricer, indexed=indexed)
 
 
 def create_file_session_store(
-    directory: str | os.PathLike[str] = "./sessions", *, durability: Durability = "process", **removed: object
+    directory: str | os.PathLike[str] = "./sessions",
+    *,
+    durability: Durability = "process",
+    indexed: Sequence[str] = (),
+    **removed: object,
 ) -> FileSessionStore:
-    """Return a store over `directory`, which is created on first use; for `durability` see FileSessionStore."""
+    """Return a store over `directory`, which is created on first use.
+
+    For `durability`, and `indexed`, the properties that sessions are found by, see FileSessionStore.
+    """
     reject_removed_options(removed)
-    return FileSessionStore(directory, durability=durability)
+    return FileSessionStore(directory, durability=durability, indexed=indexed)
 
 
 def _path_in(text: str) -> str:

@@ -51,7 +51,8 @@ _backends: WeakSet[FileBackend] = WeakSet()
 class FileBackend(Backend):
     """Sessions in a directory, for any number of local processes."""
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
+    def __init__(self, path: Path, *, durable: bool, indexed: Sequence[str] = ()) -> None:
+        self.indexed = indexed
         self._observer: QueueObserver | None = None
         self._begin(path, durable)
         _backends.add(self)

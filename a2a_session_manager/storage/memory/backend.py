@@ -25,7 +25,8 @@ class MemoryBackend(Backend):
     Writes are done when they return: they cannot be cut off, and need no task.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, indexed: Sequence[str] = ()) -> None:
+        self.indexed = indexed
         self._sessions: dict[SessionKey, StoredSession] = {}
         self._ids: dict[str, list[str]] = {}  # by namespace, sorted
         self._commits = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, MissingDependency
@@ -13,6 +14,7 @@ except ImportError as error:
 
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
+from a2a_session_manager.storage.pages import checked_indexed
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import RedisAddress, address_from_url
 from a2a_session_manager.storage.redis.backend import RedisBackend
@@ -40,6 +42,7 @@ class RedisSessionStore(BaseSessionStore):
         expiration_seconds: how long a session lives after the last write to it or to one below it; None: for ever.
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
+        indexed: the properties that `page` and `count` find sessions by.
     """
 
     def __init__(
@@ -51,20 +54,22 @@ class RedisSessionStore(BaseSessionStore):
         expiration_seconds: float | None = None,
         limits: StoreLimits = DEFAULT_LIMITS,
         pricer: Pricer = DEFAULT_PRICER,
+        indexed: Sequence[str] = (),
         **removed: object,
     ) -> None:
         reject_removed_options(removed)
         if (client is None) == (address is None):
             raise InvalidSessionOperation("RedisSessionStore takes a client or an address=, one of the two")
-        prefix = checked_prefix(key_prefix)
+        prefix, indexed = checked_prefix(key_prefix), checked_indexed(indexed)
         ttl = _milliseconds(expiration_seconds)
         connections = Connections(
             address, client, scripts=scripts.ALL, probe_key=probe_key(prefix), plain_commands=PLAIN
         )
-        super().__init__(RedisBackend(connections, prefix=prefix, ttl=ttl), limits=limits, pricer=pricer)
+        backend = RedisBackend(connections, prefix=prefix, ttl=ttl, indexed=indexed)
+        super().__init__(backend, limits=limits, pricer=pricer)
 
 
-def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> RedisSessionStore:
+def from_url(url: str, limits: StoreLimits, pricer: Pricer, indexed: Sequence[str]) -> RedisSessionStore:
     """Return a store for `redis://`, `rediss://`, `redis+cluster://` or `redis+sentinel://`.
 
     `?key_prefix=` and `?expiration_seconds=` are the store's own options, the others redis-py's.
@@ -76,6 +81,7 @@ def from_url(url: str, limits: StoreLimits, pricer: Pricer) -> RedisSessionStore
         expiration_seconds=_seconds(options.get("expiration_seconds")),
         limits=limits,
         pricer=pricer,
+        indexed=indexed,
     )
 
 
@@ -86,17 +92,21 @@ def create_redis_session_store(
     password: str | None = None,
     key_prefix: str = DEFAULT_PREFIX,
     expiration_seconds: float | None = None,
+    indexed: Sequence[str] = (),
     **redis_kwargs: Any,
 ) -> RedisSessionStore:
     """Return a store on one server. `redis_kwargs` are further arguments of `redis.asyncio.Redis`.
 
-    For `key_prefix` and `expiration_seconds` see RedisSessionStore.
+    For `key_prefix`, `expiration_seconds` and `indexed`, the properties that sessions are found by, see
+    RedisSessionStore.
     """
     reject_removed_options(
         {name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")}
     )
     address = RedisAddress.server(host, port, db=db, password=password, **redis_kwargs)
-    return RedisSessionStore(address=address, key_prefix=key_prefix, expiration_seconds=expiration_seconds)
+    return RedisSessionStore(
+        address=address, key_prefix=key_prefix, expiration_seconds=expiration_seconds, indexed=indexed
+    )
 
 
 def _seconds(text: str | None) -> float | None:

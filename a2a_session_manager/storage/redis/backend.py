@@ -47,7 +47,8 @@ _CLOSE_SECONDS: Final = 2.5
 class RedisBackend(Backend):
     """Sessions on Redis, for any number of processes and machines."""
 
-    def __init__(self, connections: Connections, *, prefix: str, ttl: int) -> None:
+    def __init__(self, connections: Connections, *, prefix: str, ttl: int, indexed: Sequence[str] = ()) -> None:
+        self.indexed = indexed
         self._connections = connections
         self._prefix = prefix
         self._has_expiry = ttl > 0

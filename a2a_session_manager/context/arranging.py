@@ -35,14 +35,6 @@ def arranged(said: Said, *, format: str | None = None, has_earlier: bool = False
     return _Arranging(matching, format).done()
 
 
-def arranged_at_once(said: Said) -> Arranged | None:
-    """Return what `arranged` does where all messages are in their place, which takes half a microsecond a message.
-
-    None if any message is not.
-    """
-    return _in_place(said) if Matching(said).is_in_place else None
-
-
 def _in_place(said: Said) -> Arranged:
     starts = [index for index, message in enumerate(said.messages) if message["role"] != "tool"]
     return Arranged(list(said.messages), list(said.seqs), starts, log_seqs=said.seqs)

@@ -56,10 +56,15 @@ def chat_messages(events: Iterable[SessionEvent[Any] | EventMessage]) -> list[Ch
 
 def are_chat_messages(columns: MessageColumns) -> bool:
     """Tell whether all events hold a message with a role, which is sent as it is; without a look at each event."""
-    # By identity: the hash of an enum's member takes longer than all the rest.
-    if not (set(map(type, columns.messages)) <= {dict} and set(map(id, columns.types)) <= _SAID_BY_IDENTITY):
+    if not (are_said(columns) and set(map(type, columns.messages)) <= {dict}):
         return False
     return {type(message.get("role")) for message in columns.messages} <= {str}
+
+
+def are_said(columns: MessageColumns) -> bool:
+    """Tell whether all events are of types that say something to a model, whatever they hold; summaries are not."""
+    # By identity: the hash of an enum's member takes longer than all the rest.
+    return set(map(id, columns.types)) <= _SAID_BY_IDENTITY
 
 
 def message_from_event(event: SessionEvent[Any] | EventMessage) -> ChatMessage | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import compress
 
 from a2a_session_manager.context.arrangement import Arranged
-from a2a_session_manager.context.arranging import arranged, arranged_at_once
+from a2a_session_manager.context.arranging import arranged
 from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.fitting import begins_turn
 from a2a_session_manager.context.matching import Said
-from a2a_session_manager.context.messages import are_chat_messages, message_from_event
+from a2a_session_manager.context.messages import are_chat_messages, are_said, message_from_event
+from a2a_session_manager.context.regular_messages import end_of_regular
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.shapes.normal_form import text_of
@@ -28,12 +29,15 @@ def said_in(events: MessageColumns) -> Said:
     return Said(said, list(compress(events.seqs, is_said)), list(compress(events.task_ids, is_said)))
 
 
-def prompt_at_once(events: MessageColumns) -> Arranged | None:
+def view_at_once(events: MessageColumns, session_id: str, *, compaction: int | None = None) -> MessageView | None:
     """Return the messages in events as they are stored, where there is nothing to be done to them; None elsewhere.
 
     It takes less than a microsecond a message.
     """
-    return arranged_at_once(_said_as_it_is(events)) if are_chat_messages(events) else None
+    messages, seqs = events.messages, events.seqs
+    if not are_said(events) or end_of_regular(messages, 0, (), ()) < len(messages):
+        return None
+    return MessageView(messages, seqs=seqs, session_id=session_id, log_seqs=seqs, compaction=compaction)
 
 
 def prompt_of(

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context.compacted import compacted_tail, placed
 from a2a_session_manager.context.conversion import shape_of_format
-from a2a_session_manager.context.prompt import prompt_at_once, prompt_of, said_in, view_of
+from a2a_session_manager.context.prompt import prompt_of, said_in, view_at_once, view_of
 from a2a_session_manager.context.tail import newest
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
@@ -68,9 +68,9 @@ async def conversation(
     if run_id is not None:
         events = events.where([each == run_id for each in events.task_ids])
     if repair and format is None and _MESSAGES_AT_ONCE < len(events) <= _IN_PLACE_AT_ONCE:
-        found = prompt_at_once(events)
+        found = view_at_once(events, session.id, compaction=tail.compaction)
         if found is not None:
-            return view_of(found, format, session.id, compaction=tail.compaction)
+            return found
     view = partial(_view, session_id=session.id, format=format, repair=repair, compaction=tail.compaction)
     return await worked(view, events)
 
@@ -89,6 +89,9 @@ async def first_messages(store: SessionStore, session: Session[Any] | str, *, af
 def _view(
     events: MessageColumns, *, session_id: str, format: str | None, repair: bool, compaction: int | None
 ) -> MessageView:
+    at_once = view_at_once(events, session_id, compaction=compaction) if repair and format is None else None
+    if at_once is not None:
+        return at_once
     found = prompt_of(said_in(events), format, repair=repair, summary=compaction)
     return view_of(found, format, session_id, compaction=compaction)
 

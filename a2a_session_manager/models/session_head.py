@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -20,7 +21,7 @@ class SessionHead:
         id: the session's id.
         parent_id: the session that it is below; None for a root.
         root_id: the root of its tree, which is itself for a root.
-        forked_from: the session that it was forked from; None for one that was not forked.
+        forked_from: where a fork begins; None for any other session.
         title: the property `title`, if that is a text; see `SessionManager.set_title`.
         properties: JSON values under string keys.
         created_at: when it was created, in UTC.
@@ -35,7 +36,7 @@ class SessionHead:
     id: str
     parent_id: str | None
     root_id: str
-    forked_from: str | None = None
+    forked_from: ForkedFrom | None = None
     title: str | None
     properties: dict[str, Any]
     created_at: datetime

@@ -11,7 +11,7 @@ from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreFull
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import compactions, leases, ranges
+from a2a_session_manager.storage import compactions, leases, paging, ranges
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.event_walk import find_by_walking
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
@@ -69,6 +69,10 @@ class Backend(ABC):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
         """Create the session with `commit` as its revision 1, below the parent in `creation`, if there is one.
 
+        With `creation.fork`, its head begins as `heads.new_head` says, its retractions with `forks.first_retraction`,
+        and its log is read through `forks.log_parts`. The ids of the events that it inherits are known to it, as are
+        the responses that were counted up to there.
+
         When the session exists, return its first result if it knows the commit's write id, and raise
         SessionAlreadyExists otherwise. Raises SessionNotFound when that incarnation of the parent has been deleted.
         """
@@ -113,8 +117,8 @@ class Backend(ABC):
     ) -> list[LoadedSession | None]:
         """Return the head of each session with its newest `last` visible events (None: all), in the order of `keys`.
 
-        With `whole_head`, a head has all runs and the child ids; without it, the unfinished runs and the 20 newest. The
-        caller keeps the result, so no later write may change it.
+        With `whole_head`, a head has all runs and the child ids, without forks; without it, the unfinished runs and the
+        20 newest. The caller keeps the result, so no later write may change it.
         """
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
@@ -167,10 +171,21 @@ class Backend(ABC):
 
     @abstractmethod
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        """Return up to `limit` (1 or more) child ids in creation order, those after `cursor`.
+        """Return up to `limit` (1 or more) child ids in creation order, those after `cursor`; forks are left out.
 
         Return None when there is no such session. Raises InvalidSessionOperation for what is no cursor of a page.
         """
+
+    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        """Return up to `limit` (1 or more) ids of the forks right below the session, like `children`.
+
+        This one reads the whole tree. A backend that keeps forks apart from children has a shorter way.
+        """
+        nodes = await self.tree(key)
+        if nodes is None:
+            return None
+        found = [node.id for node in nodes if node.parent_id == key.id and node.forked_from is not None]
+        return paging.page_after(found, cursor, limit)
 
     @abstractmethod
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:

@@ -8,14 +8,18 @@ from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.identifiers import random_bits
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.storage.records import (
     EncodedCompaction,
     EncodedEvent,
     EncodedRestoration,
     EncodedRetraction,
+    PlacedSummary,
     Range,
+    Segment,
     SessionKey,
+    StoredCompaction,
     StoredRun,
 )
 
@@ -121,16 +125,36 @@ class Parent(NamedTuple):
     depth: int
 
 
+class Fork(NamedTuple):
+    """What a fork takes over of its source, as that was read; see `forks.py`.
+
+    Attributes:
+        source: the session that was forked, and the seq where the fork begins.
+        segments: where the events up to there lie, oldest first and without a gap. The session of the last one is the
+            fork's parent, and those before are above that.
+        hidden: the seqs of those that are hidden.
+        compactions, placed: the summaries among them that still stand for something.
+    """
+
+    source: ForkedFrom
+    segments: tuple[Segment, ...]
+    hidden: tuple[Range, ...] = ()
+    compactions: tuple[StoredCompaction, ...] = ()
+    placed: tuple[PlacedSummary, ...] = ()
+
+
 class Creation(NamedTuple):
     """How a session is created. Its random creation id names this incarnation of the session id.
 
-    Times are microseconds since the epoch. Only an imported session has an `updated_at`: when it was last active.
+    Times are microseconds since the epoch. Only an imported session has an `updated_at`: when it was last active. Only
+    a fork has a `fork`; state and properties come to it with its first commit.
     """
 
     creation_id: str
     created_at: int
     parent: Parent | None = None
     updated_at: int | None = None
+    fork: Fork | None = None
 
     @property
     def active_at(self) -> int:

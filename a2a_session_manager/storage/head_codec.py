@@ -7,10 +7,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import FORMAT
 from a2a_session_manager.storage.read_records import HeadRecord
-from a2a_session_manager.storage.records import Lease, PlacedSummary, Range, SessionKey, StoredCompaction, StoredRun
+from a2a_session_manager.storage.records import (
+    Lease,
+    PlacedSummary,
+    Range,
+    Segment,
+    SessionKey,
+    StoredCompaction,
+    StoredRun,
+)
+
+# The head of a fork: a release that knows none would read a part of its log for the whole.
+FORK_FORMAT = 2
 
 
 def encode_head(head: HeadRecord) -> bytes:
@@ -38,6 +50,8 @@ def encode_head(head: HeadRecord) -> bytes:
     }
     if head.leases:
         document["leases"] = head.leases
+    if head.forked_from is not None:
+        document |= {"v": FORK_FORMAT, "forked_from": head.forked_from, "segments": head.segments}
     return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -55,7 +69,7 @@ def decode_head(data: bytes, key: SessionKey) -> HeadRecord:
 
 
 def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
-    if document.pop("v") > FORMAT:
+    if document.pop("v") > FORK_FORMAT:
         raise CorruptSession(key.id, f"session {key.id!r} was written by a newer release: upgrade a2a_session_manager")
     runs = {run_id: StoredRun(status, text.encode()) for run_id, status, text in document.pop("runs")}
     return HeadRecord(
@@ -72,6 +86,8 @@ def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
         ],
         placed=[PlacedSummary(seq, place) for seq, place in document.pop("placed", ())],
         totals={(model, source): counters for model, source, counters in document.pop("totals")},
+        forked_from=ForkedFrom(*fork) if (fork := document.pop("forked_from", None)) is not None else None,
+        segments=tuple(Segment(*segment) for segment in document.pop("segments", ())),
         **document,
     )
 

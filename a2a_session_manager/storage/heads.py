@@ -15,8 +15,8 @@ BOUNDED_RUNS = 20
 
 def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
     """Return the head of a session that is just being created, before its first commit."""
-    parent = creation.parent
-    return HeadRecord(
+    parent, fork = creation.parent, creation.fork
+    head = HeadRecord(
         key=key,
         creation_id=creation.creation_id,
         parent_id=None if parent is None else parent.id,
@@ -25,6 +25,10 @@ def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
         created_at=creation.created_at,
         updated_at=creation.active_at,
     )
+    if fork is not None:
+        head.last_seq, head.forked_from, head.segments = fork.source.seq, fork.source, fork.segments
+        head.hidden, head.compactions, head.placed = list(fork.hidden), list(fork.compactions), list(fork.placed)
+    return head
 
 
 def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:

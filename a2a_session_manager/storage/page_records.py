@@ -18,7 +18,7 @@ class PageQuery(NamedTuple):
         properties: for each of these keys, the bytes of its value: those that are stored are equal, byte for byte. They
             are of a text, a whole number, true or false, and their keys are among the backend's `indexed` ones.
         title: a part of the title, as `page_rules.folded` makes it; "" leaves none out.
-        roots_only: sessions that have a parent are left out.
+        roots_only: sessions that have a parent are left out, but not forks of roots (`HeadRecord.begins_at_root`).
     """
 
     order: PageOrder

@@ -15,7 +15,7 @@ from a2a_session_manager.storage.read_records import HeadRecord
 
 def takes(query: PageQuery, head: HeadRecord) -> bool:
     """Tell whether the session is one of those that are meant."""
-    if query.roots_only and head.parent_id is not None:
+    if query.roots_only and not head.begins_at_root:
         return False
     if any(head.properties.get(key) != value for key, value in query.properties.items()):
         return False

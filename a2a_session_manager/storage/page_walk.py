@@ -65,7 +65,7 @@ async def _page_by_id(
     while True:
         # No more than there is room for: a cursor stands for the end of a page of ids, and for no place in it.
         room = limit - len(found)
-        page = await backend.list_page(namespace, prefix="", cursor=cursor, limit=room, roots_only=query.roots_only)
+        page = await backend.list_page(namespace, prefix="", cursor=cursor, limit=room, roots_only=False)
         keys = [SessionKey(namespace, session_id) for session_id in page.session_ids]
         found += await _loaded(backend, keys, query, last)
         cursor = page.cursor
@@ -77,9 +77,7 @@ async def _walk(backend: ListedSessions, namespace: str, query: PageQuery) -> As
     """Yield the sessions that the query takes, many at a time, in the order of `list_page`."""
     cursor: str | None = None
     while True:
-        page = await backend.list_page(
-            namespace, prefix="", cursor=cursor, limit=_SESSIONS_A_LOAD, roots_only=query.roots_only
-        )
+        page = await backend.list_page(namespace, prefix="", cursor=cursor, limit=_SESSIONS_A_LOAD, roots_only=False)
         yield await _loaded(backend, [SessionKey(namespace, each) for each in page.session_ids], query, 0)
         if (cursor := page.cursor) is None:
             return

@@ -104,6 +104,7 @@ async def _head(loaded: LoadedSession, limits: StoreLimits) -> SessionHead:
         id=session_id,
         parent_id=head.parent_id,
         root_id=head.root_id,
+        forked_from=head.forked_from,
         title=page_rules.title_of(head) or None,
         properties=await decode_values(head.properties, session_id, "properties", limits),
         created_at=moment(head.created_at),

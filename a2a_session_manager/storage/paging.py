@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.read_records import StoredEvent, StoredRetraction
 
 _DIGITS = 15
@@ -23,6 +24,18 @@ def ordinal_of(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= _DIGITS):
         raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")
     return int(cursor)
+
+
+def page_after(session_ids: Sequence[str], cursor: str | None, limit: int) -> SessionPage:
+    """Return up to `limit` of all the ids of a listing, those after the id `cursor`; None begins at the first one.
+
+    Raises InvalidSessionOperation when the listing does not hold the cursor, or not any more.
+    """
+    if cursor is not None and cursor not in session_ids:
+        raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")
+    start = 0 if cursor is None else session_ids.index(cursor) + 1
+    found = list(session_ids[start : start + limit])
+    return SessionPage(found, found[-1] if start + limit < len(session_ids) else None)
 
 
 def fitting(sizes: Iterable[int], max_bytes: int) -> int:

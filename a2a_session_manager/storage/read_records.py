@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from a2a_session_manager.models.forked_from import ForkedFrom
+from a2a_session_manager.models.forked_from import TreeNode as TreeNode
 from a2a_session_manager.storage.records import (
     Counters,
     Lease,
     PlacedSummary,
     Range,
+    Segment,
     SessionKey,
     StoredCompaction,
     StoredRun,
@@ -19,7 +22,7 @@ from a2a_session_manager.storage.records import (
 
 
 class StoredEvent(NamedTuple):
-    """An event in the log, with the revision of the commit that added it."""
+    """An event in the log, with the revision of the commit that added it; those that a fork inherits came with 1."""
 
     seq: int
     revision: int
@@ -49,6 +52,9 @@ class HeadRecord:
         hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
         compactions: those that were not ended, the one first that reaches furthest.
         placed: the summaries that stand elsewhere than in their own place.
+        forked_from: where a fork begins; None for any other session.
+        segments: where the events lie that a fork inherits, oldest first and without a gap. They count in `last_seq`,
+            and in nothing that is spent.
     """
 
     key: SessionKey
@@ -72,6 +78,18 @@ class HeadRecord:
     placed: list[PlacedSummary] = field(default_factory=list)
     totals: Totals = field(default_factory=dict)
     run_totals: dict[str, Counters] = field(default_factory=dict)
+    forked_from: ForkedFrom | None = None
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def inherited(self) -> int:
+        """How many events lie in other logs, all of them before the session's own; 0 for what is no fork."""
+        return self.segments[-1].last_seq if self.segments else 0
+
+    @property
+    def begins_at_root(self) -> bool:
+        """True for a root, and for a fork of one, or of a fork of one: nothing but forks lies in between."""
+        return self.depth - len(self.segments) == 1
 
 
 @dataclass(slots=True)
@@ -155,10 +173,3 @@ class TreeTotals(NamedTuple):
 
     creation_id: str
     totals: Totals
-
-
-class TreeNode(NamedTuple):
-    """A session in a tree. A tree lists them in creation order, the root first."""
-
-    id: str
-    parent_id: str | None

@@ -104,6 +104,18 @@ class PlacedSummary(NamedTuple):
     place: int
 
 
+class Segment(NamedTuple):
+    """A part of a fork's log that lies in the log of another session: the events from `first_seq` to `last_seq`.
+
+    They never change. The session is above the fork in its tree, so that it lives as long as the fork at least.
+    """
+
+    session_id: str
+    creation_id: str
+    first_seq: int
+    last_seq: int
+
+
 class Lease(NamedTuple):
     """Who holds a run, as a store keeps it: until when in milliseconds of the store's own clock, and for how long."""
 

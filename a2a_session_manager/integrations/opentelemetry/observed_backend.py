@@ -127,6 +127,10 @@ class ObservedBackend(Backend):
         with self._telemetry.block("children", key):
             return await self._backend.children(key, cursor=cursor, limit=limit)
 
+    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        with self._telemetry.block("forks", key):
+            return await self._backend.forks(key, cursor=cursor, limit=limit)
+
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         with self._telemetry.block("tree", key):
             return await self._backend.tree(key)

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
@@ -75,6 +76,8 @@ class FileBackend(Backend):
         self._writes.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+        if creation.fork is not None:
+            raise InvalidSessionOperation("sessions in files cannot be forked yet", session_id=key.id)
         root_id = key.id if creation.parent is None else creation.parent.root_id
         work = partial(create, self._directory, key, creation, commit)
         return self._writes.change_tree(("tree", SessionKey(key.namespace, root_id)), work, size=commit.size)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from a2a_session_manager.concurrency.cancellation import DoneWrite
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import commit_rules, heads, leases, paging
+from a2a_session_manager.storage import commit_rules, forks, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Parent, Receipt
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
 from a2a_session_manager.storage.records import HeldLease, SessionKey, Totals
@@ -43,9 +43,14 @@ class MemoryBackend(Backend):
         if stored is not None:
             return DoneWrite(stored.first_receipt(commit))
         stored = StoredSession(heads.new_head(key, creation), StoredTree())
+        parent = None if creation.parent is None else self._parent(key.namespace, creation.parent)
+        if parent is not None and creation.fork is not None:
+            stored.sources = {**parent.sources, parent.head.key.id: parent}
         # What raises here must not leave a line of the tree.
-        commit_rules.decide(stored.head, commit, stored.seqs.get, stored.responses.get, stored.history_for(commit))
-        self._link(stored, creation)
+        commit_rules.decide(stored.head, commit, stored.find_seq, stored.find_counted, stored.history_for(commit))
+        self._link(stored, parent)
+        if (retraction := forks.first_retraction(creation)) is not None:
+            stored.retractions.append(retraction)
         return DoneWrite(stored.write(commit))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
@@ -60,14 +65,11 @@ class MemoryBackend(Backend):
         if stored is None or stored.head.creation_id != creation_id:
             return DoneWrite(None)
         commit_rules.check_guard(stored.head, guard)
-        if stored.children and not cascade:
-            raise InvalidSessionOperation(
-                f"session {key.id!r} has {len(stored.children)} children: delete them first, "
-                "or pass children='cascade'",
-                session_id=key.id,
-            )
+        if (stored.children or stored.forks) and not cascade:
+            raise forks.still_needed(key.id, len(stored.children), list(stored.forks))
         if stored.head.parent_id is not None:
-            self._sessions[SessionKey(key.namespace, stored.head.parent_id)].children.pop(key.id)
+            parent = self._sessions[SessionKey(key.namespace, stored.head.parent_id)]
+            (parent.children if stored.head.forked_from is None else parent.forks).pop(key.id)
         self._remove(stored)
         return DoneWrite(None)
 
@@ -92,7 +94,7 @@ class MemoryBackend(Backend):
         if stored is None:
             return None
         head = stored.head
-        fitting = paging.fitting(map(len, stored.log[after : after + limit]), max_bytes)
+        fitting = paging.fitting(map(len, stored.records(after + 1, min(after + limit, head.last_seq))), max_bytes)
         events = list(stored.events(after + 1, after + fitting))
         is_last = after + len(events) >= head.last_seq
         retractions = paging.retractions_of_page(stored.retractions, after, events, is_last=is_last)
@@ -104,13 +106,11 @@ class MemoryBackend(Backend):
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         stored = self._sessions.get(key)
-        if stored is None:
-            return None
-        start = paging.ordinal_of(cursor)
-        later = (child_id for child_id, ordinal in stored.children.items() if ordinal > start)
-        found = list(islice(later, limit + 1))
-        page = found[:limit]
-        return SessionPage(page, str(stored.children[page[-1]]) if len(found) > limit else None)
+        return None if stored is None else _page_of(stored.children, cursor, limit)
+
+    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        stored = self._sessions.get(key)
+        return None if stored is None else _page_of(stored.forks, cursor, limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         stored = self._sessions.get(key)
@@ -165,23 +165,26 @@ class MemoryBackend(Backend):
         for stored in self._sessions.values():
             stored.wake()
 
-    def _link(self, stored: StoredSession, creation: Creation) -> None:
+    def _parent(self, namespace: str, named: Parent) -> StoredSession:
+        parent = self._sessions.get(SessionKey(namespace, named.id))
+        if parent is None or parent.head.creation_id != named.creation_id:
+            raise SessionNotFound(named.id)
+        return parent
+
+    def _link(self, stored: StoredSession, parent: StoredSession | None) -> None:
         head = stored.head
         key = head.key
-        if creation.parent is not None:
-            parent = self._sessions.get(SessionKey(key.namespace, creation.parent.id))
-            if parent is None or parent.head.creation_id != creation.parent.creation_id:
-                raise SessionNotFound(creation.parent.id)
+        if parent is not None:
             stored.tree = parent.tree
             stored.tree.created += 1
-            parent.children[key.id] = stored.tree.created
-        stored.tree.nodes[key.id] = TreeNode(key.id, head.parent_id)
+            (parent.children if head.forked_from is None else parent.forks)[key.id] = stored.tree.created
+        stored.tree.nodes[key.id] = TreeNode(key.id, head.parent_id, head.forked_from)
         self._sessions[key] = stored
         insort(self._ids.setdefault(key.namespace, []), key.id)
 
     def _remove(self, stored: StoredSession) -> None:
         key = stored.head.key
-        for child_id in stored.children:
+        for child_id in (*stored.children, *stored.forks):
             self._remove(self._sessions[SessionKey(key.namespace, child_id)])
         del self._sessions[key]
         del stored.tree.nodes[key.id]
@@ -195,6 +198,14 @@ class MemoryBackend(Backend):
                 return
             if not roots_only or self._sessions[SessionKey(namespace, session_id)].head.parent_id is None:
                 yield session_id
+
+
+def _page_of(ordinals: Mapping[str, int], cursor: str | None, limit: int) -> SessionPage:
+    """Return a page of the sessions right below another one, which are in the order of their creation."""
+    start = paging.ordinal_of(cursor)
+    found = list(islice((session_id for session_id, ordinal in ordinals.items() if ordinal > start), limit + 1))
+    page = found[:limit]
+    return SessionPage(page, str(ordinals[page[-1]]) if len(found) > limit else None)
 
 
 def _copied(totals: Totals) -> Totals:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from a2a_session_manager.exceptions import LeaseLost, SessionAlreadyExists
-from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.storage import commit_rules, compactions, heads, leases, paging, ranges
+from a2a_session_manager.storage import commit_rules, compactions, forks, heads, leases, paging, ranges
 from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResult, Receipt
-from a2a_session_manager.storage.counted_responses import counted_by
-from a2a_session_manager.storage.hiding import NO_HISTORY, History
+from a2a_session_manager.storage.counted_responses import CountedResponse, FindCounted, counted_by
+from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
+from a2a_session_manager.storage.memory.counting import CountedResponses
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
@@ -23,14 +23,15 @@ from a2a_session_manager.storage.read_records import (
     StoredRetraction,
     TreeNode,
 )
-from a2a_session_manager.storage.records import Totals
+from a2a_session_manager.storage.records import Range, Segment, Totals
 
 
 @dataclass(slots=True)
 class StoredSession:
     """One session: its head, its log, and what it remembers for ever.
 
-    The log is bytes and, in step with it, the revisions that brought them: no object for the garbage collector.
+    The log is bytes and, in step with it, the revisions that brought them: no object for the garbage collector. It
+    holds the session's own events; those that a fork inherits are in the logs of its `sources`, by their ids.
     """
 
     head: HeadRecord
@@ -39,9 +40,11 @@ class StoredSession:
     revisions: array[int] = field(default_factory=partial(array, "Q"))
     seqs: dict[str, int] = field(default_factory=dict)
     first_results: dict[str, FirstResult] = field(default_factory=dict)
-    responses: dict[str, CountedResponse] = field(default_factory=dict)
+    responses: CountedResponses = field(default_factory=CountedResponses)
     retractions: list[StoredRetraction] = field(default_factory=list)
     children: dict[str, int] = field(default_factory=dict)  # id → ordinal in the tree
+    forks: dict[str, int] = field(default_factory=dict)  # likewise
+    sources: dict[str, StoredSession] = field(default_factory=dict)
     waiters: set[asyncio.Future[None]] = field(default_factory=set)
 
     def first_receipt(self, commit: EncodedCommit) -> Receipt:
@@ -49,18 +52,17 @@ class StoredSession:
         first = self.first_results.get(commit.write_id or "")
         if first is None:
             raise SessionAlreadyExists(self.head.key.id)
-        return commit_rules.repeat(self.head, commit, first, self.seqs.get)
+        return commit_rules.repeat(self.head, commit, first, self.find_seq)
 
     def write(self, commit: EncodedCommit) -> Receipt:
         """Do what the rules say that the commit does, or answer it with the first result of its write id."""
         commit_rules.check_incarnation(self.head, commit)
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
-            return commit_rules.repeat(self.head, commit, first, self.seqs.get)
+            return commit_rules.repeat(self.head, commit, first, self.find_seq)
         history = self.history_for(commit)
-        find_counted = self.responses.get
         try:
             outcome = commit_rules.decide(
-                self.head, commit, self.seqs.get, find_counted, history, clock=leases.process_clock
+                self.head, commit, self.find_seq, self.find_counted, history, clock=leases.process_clock
             )
         except LeaseLost as lost:
             self._write_usage_alone(commit, lost)
@@ -74,7 +76,7 @@ class StoredSession:
             if event.usage is not None:
                 commit_rules.add_usage(self.tree.totals, event)
                 if event.usage.response_id is not None:
-                    self.responses[event.usage.response_id] = counted_by(event.usage)
+                    self.responses.put(event.usage.response_id, seq, counted_by(event.usage))
         if (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
         if commit.write_id is not None:
@@ -83,6 +85,16 @@ class StoredSession:
             self.wake()
         return outcome.receipt
 
+    @property
+    def find_seq(self) -> FindSeq:
+        """What finds the seq of an event by its id."""
+        return self._seq_of if self.head.segments else self.seqs.get
+
+    @property
+    def find_counted(self) -> FindCounted:
+        """What finds what was counted of a response."""
+        return self._counted if self.head.segments else self.responses.get
+
     def history_for(self, commit: EncodedCommit) -> History:
         """Return what a restoration is decided by."""
         if commit.restoration is None:
@@ -90,7 +102,7 @@ class StoredSession:
         return History(self.retractions, self.first_results.get(commit.restoration.write_id or ""))
 
     def _write_usage_alone(self, commit: EncodedCommit, lost: LeaseLost) -> None:
-        usage = leases.usage_commit(commit, self.seqs.get)
+        usage = leases.usage_commit(commit, self.find_seq)
         if usage is not None:
             self.write(usage)
         lost.is_usage_stored = True
@@ -112,10 +124,9 @@ class StoredSession:
         tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
         if len(tail) == 1:
             [(first, final)] = tail
-            records, earlier = self.log[first - 1 : final], visible - (final - first + 1)
+            records, earlier = self.records(first, final), visible - (final - first + 1)
             return LogTail(head.creation_id, range(first, final + 1), records, earlier, (), dict(head.placed))
-        seqs = [seq for first, final in tail for seq in range(first, final + 1)]
-        records = [self.log[seq - 1] for seq in seqs]
+        seqs, records = self._in(tail)
         return LogTail(head.creation_id, seqs, records, visible - len(seqs), (), dict(head.placed))
 
     def compacted(self, last: int | None) -> LogTail:
@@ -124,21 +135,51 @@ class StoredSession:
         if not (head.compactions or head.placed):
             return self.tail(last)
         shown = compactions.shown(head, last)
-        seqs = [seq for first, final in shown.ranges for seq in range(first, final + 1)]
-        records = [data for first, final in shown.ranges for data in self.log[first - 1 : final]]
+        seqs, records = self._in(shown.ranges)
         return LogTail(head.creation_id, seqs, records, shown.earlier_events, (), shown.summaries, shown.compaction)
 
     def events(self, first: int, final: int) -> Iterator[StoredEvent]:
         """Return the events from seq `first` to `final`, hidden ones too."""
-        return map(StoredEvent, range(first, final + 1), self.revisions[first - 1 : final], self.log[first - 1 : final])
+        revisions: Sequence[int] = self.revisions[max(first - 1 - self.head.inherited, 0) : final - self.head.inherited]
+        if first <= self.head.inherited:
+            revisions = [forks.FIRST_REVISION] * (min(self.head.inherited, final) - first + 1) + list(revisions)
+        return map(StoredEvent, range(first, final + 1), revisions, self.records(first, final))
+
+    def records(self, first: int, final: int) -> list[bytes]:
+        """Return the bytes of the events from seq `first` to `final`, hidden ones too."""
+        if not self.head.segments:
+            return self.log[first - 1 : final]
+        found: list[bytes] = []
+        for segment, start, end in forks.log_parts(self.head.segments, first, final):
+            holder = self if segment is None else self.sources[segment.session_id]
+            found += holder.log[start - 1 - holder.head.inherited : end - holder.head.inherited]
+        return found
 
     def find_events(self, event_ids: Sequence[str], max_bytes: int) -> FoundEvents:
         """Return the events of these ids, the first ones that fit, and one at least."""
-        known = [(event_id, seq) for event_id in event_ids if (seq := self.seqs.get(event_id)) is not None]
-        fitting = paging.fitting((len(self.log[seq - 1]) for _, seq in known), max_bytes)
+        find_seq = self.find_seq
+        known = [(event_id, seq) for event_id in event_ids if (seq := find_seq(event_id)) is not None]
+        fitting = paging.fitting((len(self.records(seq, seq)[0]) for _, seq in known), max_bytes)
         found = {event_id: next(self.events(seq, seq)) for event_id, seq in known[:fitting]}
         hidden = ranges.merged((seq, seq) for _, seq in known[:fitting] if ranges.contains(self.head.hidden, seq))
         return FoundEvents(self.head.creation_id, found, [event_id for event_id, _ in known[fitting:]], hidden)
+
+    def _in(self, some: Sequence[Range]) -> tuple[list[int], list[bytes]]:
+        """Return the seqs of some ranges, and the bytes of their events."""
+        seqs = [seq for first, final in some for seq in range(first, final + 1)]
+        return seqs, [data for first, final in some for data in self.records(first, final)]
+
+    def _seq_of(self, event_id: str) -> int | None:
+        seq = self.seqs.get(event_id)
+        if seq is not None:
+            return seq
+        return forks.inherited_seq(self.head.segments, lambda each: self.sources[each.session_id].seqs.get(event_id))
+
+    def _counted(self, response_id: str) -> CountedResponse | None:
+        def counted_in(segment: Segment) -> CountedResponse | None:
+            return self.sources[segment.session_id].responses.as_of(response_id, segment.last_seq)
+
+        return self.responses.get(response_id) or forks.inherited(self.head.segments, counted_in)
 
     def wake(self) -> None:
         """Tell all who wait for a change."""

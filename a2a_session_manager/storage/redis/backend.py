@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
-from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
@@ -88,6 +88,8 @@ class RedisBackend(Backend):
         self._connections.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
+        if creation.fork is not None:
+            raise InvalidSessionOperation("sessions on Redis cannot be forked yet", session_id=key.id)
         return self._begun(self._creator.create(key, creation, commit))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:

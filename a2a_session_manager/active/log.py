@@ -171,7 +171,7 @@ class ActiveLog:
             extra: further keys of the chat message, which are sent to the model. `role` and `content` are refused.
             id: the event's.
         """
-        return await self._say("user", content, {"name": name}, extra, id, metadata=metadata)
+        return await self._say("user", content, _named(name), extra, id, metadata=metadata)
 
     async def system(
         self,
@@ -183,7 +183,7 @@ class ActiveLog:
         id: str | None = None,
     ) -> SessionEvent[Any]:
         """Append a system message; the parameters are those of `user`."""
-        return await self._say("system", content, {"name": name}, extra, id, metadata=metadata)
+        return await self._say("system", content, _named(name), extra, id, metadata=metadata)
 
     async def assistant(
         self,
@@ -391,10 +391,12 @@ class ActiveLog:
         **about: Any,
     ) -> SessionEvent[Any]:
         self._check_may_append()
-        about |= self._fields(id)
+        about["task_id"] = self._run_id
+        if id is not None:
+            about["id"] = id
         if metadata is not None:
             about["metadata"] = arguments.values("metadata", metadata)
-        more = {key: value for key, value in known.items() if value is not None}
+        more = {key: value for key, value in known.items() if value is not None} if known else {}
         if extra is not None:
             more |= _extra_keys(extra)
         if isinstance(content, str) and not more:
@@ -415,7 +417,6 @@ class ActiveLog:
 
     def _check_may_append(self) -> None:
         """Raise what `check_open` raises, before an event is made, unless its appending will do that."""
-        self.check_open()
 
     def check_open(self) -> None:
         """Raise InvalidSessionOperation when nothing can be written, which is so for a run outside its block."""
@@ -446,6 +447,10 @@ class ActiveLog:
 
     def _fields(self, id: str | None) -> dict[str, Any]:
         return {"task_id": self._run_id, **({} if id is None else {"id": id})}
+
+
+def _named(name: str | None) -> Mapping[str, str]:
+    return {} if name is None else {"name": name}
 
 
 def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:

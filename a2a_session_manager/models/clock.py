@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 time_ns = time.time_ns
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def now_micros() -> int:
@@ -23,9 +24,9 @@ def utc_now() -> datetime:
 
 def moment(micros: int) -> datetime:
     """Return microseconds since the epoch as an aware time."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return _EPOCH + micros * _MICROSECOND  # which takes a third of making such a timedelta
 
 
 def micros(when: datetime) -> int:
     """Return an aware time as microseconds since the epoch."""
-    return (when - _EPOCH) // timedelta(microseconds=1)
+    return (when - _EPOCH) // _MICROSECOND

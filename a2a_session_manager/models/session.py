@@ -212,8 +212,10 @@ class Session(CheckedModel, Generic[MessageT]):
             return False
         self.events[count:count] = new
         sync.events += new
-        if spent := list(spent_by(new)):
-            sync.totals = sync.totals.plus_all(spent)
+        for event in new:  # here and not by a call, since most have no usage
+            if event.token_usage is not None:
+                sync.totals = sync.totals.plus_all(spent_by(new))
+                break
         sync.revision, sync.last_seq, sync.tag = revision, last_seq, tag
         sync.updated_at = max(sync.updated_at, updated_at)
         sync.changes += 1
@@ -225,7 +227,7 @@ class Session(CheckedModel, Generic[MessageT]):
         metadata = self.metadata
         metadata.__dict__["created_at"] = moment(sync.created_at)
         metadata.__dict__["updated_at"] = moment(sync.updated_at)
-        metadata.model_fields_set.discard("updated_at")
+        metadata.__pydantic_fields_set__.discard("updated_at")
 
     def __copy__(self) -> Self:
         return self._with_sync(super().__copy__())

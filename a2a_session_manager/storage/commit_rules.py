@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.models.session_run import RunStatus, illegal_move
 from a2a_session_manager.storage import compactions, hiding, leases, ranges
-from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, FirstResult, Guard, Receipt
+from a2a_session_manager.storage.commit_records import (
+    EncodedCommit,
+    EventsKnown,
+    FirstResult,
+    Guard,
+    Receipt,
+    receipt_of,
+)
 from a2a_session_manager.storage.counted_responses import FindCounted, counted_once, is_recounted
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.leases import Clock, LeaseChange
 from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
-from a2a_session_manager.storage.records import Counters, EncodedEvent, Range, Totals
+from a2a_session_manager.storage.records import Counters, EncodedEvent, Range, StoredRun, Totals
 
 
 @dataclass(slots=True)
@@ -95,10 +102,17 @@ def decide(
     for a run that would leave its end, an unknown event to retract, or what cannot be restored.
     """
     events = commit.events
-    known = [find_seq(event.id) for event in events]
-    if any(known):
-        raise _events_known(head, known)
-    fresh, seqs = (events, (head.last_seq + 1,)) if len(events) == 1 else _numbered(events, head.last_seq)
+    fresh: Sequence[EncodedEvent]
+    seqs: Sequence[int]
+    if len(events) == 1:  # as most commits have
+        if known := find_seq(events[0].id):
+            raise _events_known(head, [known])
+        fresh, seqs = events, (head.last_seq + 1,)
+    else:
+        found = [find_seq(event.id) for event in events]
+        if any(found):
+            raise _events_known(head, found)
+        fresh, seqs = _numbered(events, head.last_seq)
     lease = None if commit.lease is None else leases.change_of(head, commit, clock)
     if commit.expected_revision is not None:
         check_guard(head, commit.guard)
@@ -118,11 +132,23 @@ def decide(
     tag = commit.tag if is_change else head.tag
     last_seq = head.last_seq + len(fresh)
     once = counted_once(fresh, find_counted)
-    receipt = Receipt(
-        revision, last_seq, is_change, seqs, hidden, False, updated_at, tag, False, restored, head.creation_id
+    is_other = once is not fresh and is_recounted(once)
+    receipt = receipt_of(
+        (
+            revision,
+            last_seq,
+            is_change,
+            seqs,
+            hidden,
+            False,
+            updated_at,
+            tag,
+            False,
+            restored,
+            head.creation_id,
+            is_other,
+        )
     )
-    if once is not fresh and is_recounted(once):
-        receipt = receipt._replace(is_recounted=True)
     is_pop = commit.retraction is not None and commit.retraction.last is not None
     return Outcome(revision, once, hidden, receipt, restored, is_pop, lease)
 
@@ -142,12 +168,8 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
         _merge(head.state, commit.state)
     if commit.properties:
         _merge(head.properties, commit.properties)
-    for run_id, run in commit.runs.items():
-        head.runs[run_id] = run
-        if RunStatus(run.status).is_final:
-            head.unfinished.pop(run_id, None)
-        else:
-            head.unfinished.setdefault(run_id)
+    if commit.runs:
+        _put_runs(head, commit.runs)
     if outcome.hidden:
         ranges.add(head.hidden, outcome.hidden)
     if outcome.restored:
@@ -157,6 +179,15 @@ def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
     for event in outcome.fresh:
         if event.usage is not None:
             _count_usage(head, event)
+
+
+def _put_runs(head: HeadRecord, runs: Mapping[str, StoredRun]) -> None:
+    for run_id, run in runs.items():
+        head.runs[run_id] = run
+        if RunStatus(run.status).is_final:
+            head.unfinished.pop(run_id, None)
+        else:
+            head.unfinished.setdefault(run_id)
 
 
 def last_active(head: HeadRecord, commit: EncodedCommit, changed: Sequence[Range]) -> int:

@@ -30,9 +30,14 @@ def counted_once(events: Sequence[EncodedEvent], find_counted: FindCounted) -> S
 
     Their usages say in `counted` what is counted of the response from then on.
     """
-    named = list(response_ids(events))
-    if not named or (len(named) == 1 and find_counted(named[0]) is None):
+    for event in events:
+        if event.usage is not None and event.usage.response_id is not None:
+            break
+    else:
         return events  # as nearly always
+    named = list(response_ids(events))
+    if len(named) == 1 and find_counted(named[0]) is None:
+        return events
     return list(_counted_once(events, find_counted))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionManagerError
@@ -40,6 +40,8 @@ NOTHING_KNOWN: Encoded = {}
 # Building and dumping an event, or a run, takes about as long as walking so many values.
 EVENT_VALUES = 32
 
+_SUMMARY: Final = EventType.SUMMARY
+
 
 async def encode_commit(
     target: Target,
@@ -63,7 +65,10 @@ async def encode_commit(
             heavy = SizeCheck(limits.event_bytes)
             commit = await in_thread(_encoded, events, change, heavy, limits, written_at)
         commit.creation_id = target.creation_id
-        commit.compactions = encode_compactions(events, commit)
+        for event in events:  # here and not by a call, since hardly any commit has a summary
+            if event.type == _SUMMARY:
+                commit.compactions = encode_compactions(events, commit)
+                break
         if target.lease is not None:
             commit.lease, commit.usage_of = target.lease, usage_of(events, limits)
         if change is not None or expected_revision is not None:
@@ -147,7 +152,7 @@ def encode_compactions(events: Sequence[SessionEvent[Any]], commit: EncodedCommi
     """Return what those of `events` stand for that are summaries, for their commit to the session that it names."""
     found: list[EncodedCompaction] = []
     for event in events:
-        if event.type != EventType.SUMMARY:
+        if event.type != _SUMMARY:
             continue
         told = compaction_in(event.type, event.metadata)
         if told is not None and told.session == commit.creation_id:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Self, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
@@ -465,13 +466,16 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         return self._open_backend
 
     def _key(self, session_id: str) -> SessionKey:
-        return SessionKey(self._namespace, checked_id(session_id, "session id"))
+        # What is no plain text may have no hash, and is refused by the check.
+        return (_key_again if type(session_id) is str else _key_of)(self._namespace, session_id)
 
     def _target(self, session: Session[Any] | str) -> Target:
         """Return which session is meant: the one that was read, or whichever has the id now."""
         # A str first: asking a model's class about one takes long.
         if isinstance(session, str) or not isinstance(session, Session):
-            return Target(self._backend, self._key(session), self._limits)
+            backend = self._open_backend
+            backend.check_open()
+            return Target(backend, self._key(session), self._limits)
         sync = session._sync
         if sync is None:
             raise InvalidSessionOperation(
@@ -500,6 +504,14 @@ class NamespaceView(BaseSessionStore):
 
     async def aclose(self) -> None:
         """Do nothing: the backend belongs to the store that made this view."""
+
+
+def _key_of(namespace: str, session_id: str) -> SessionKey:
+    return SessionKey(namespace, checked_id(session_id, "session id"))
+
+
+# A conversation appends to its session again and again.
+_key_again = lru_cache(maxsize=1_024)(_key_of)
 
 
 def _checked_change(change: Any) -> SessionChange:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from a2a_session_manager.concurrency.cancellation import finish
+from a2a_session_manager.concurrency.cancellation import DoneWrite, finish
 from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, SessionConflict
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import sync_state
@@ -51,11 +51,14 @@ async def commit_change(
     """
     if on_repeat not in ("refuse", "keep"):
         raise InvalidSessionOperation(f"on_repeat={shown(on_repeat)} is unknown: take 'refuse' or 'keep'")
-    priced = await priced_events(events, pricer) if any(map(brings_usage, events)) else events
+    priced = events
+    for event in events:
+        if brings_usage(event):
+            priced = await priced_events(events, pricer)
+            break
     commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)
-    is_append = commit.is_append
     receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")
     if receipt.hidden or receipt.restored:
         return receipt, new, await _with_changed(target, session, commit, receipt, new)
@@ -63,7 +66,7 @@ async def commit_change(
     if isinstance(session, str) or session.creation_id != target.creation_id:
         return receipt, new, NOTHING_CHANGED
     revision, last_seq, tag, updated_at = receipt.revision, receipt.last_seq, receipt.tag, receipt.updated_at
-    may_be_next = is_append and receipt.is_change and not receipt.is_recounted
+    may_be_next = change is None and not commit.compactions and receipt.is_change and not receipt.is_recounted
     if not may_be_next or not session._take_next(
         new, revision=revision, last_seq=last_seq, tag=tag, updated_at=updated_at
     ):
@@ -106,22 +109,22 @@ async def send(
     With `creation`, it is the one that creates the session. With `keeps`, what is stored under the id of an event
     counts, whatever it says; without, other content raises InvalidEvent. Raises SessionConflict with what was missed.
     """
-    backend, key, limits = target[:3]
     answer: Receipt | EventsKnown | None = None
     try:
         if len(events) <= 1 or not repeats.has_twins(commit.events):
             try:
-                answer = await _write(target, creation, commit)
+                write = _write(target, creation, commit)
+                answer = write.result if isinstance(write, DoneWrite) else await write
             except EventsKnown as known:
                 answer = known
             else:
                 if not (answer.is_repeat and events):
                     few = len(events) <= sync_state.EVENTS_AT_ONCE
                     return answer, [*map(with_seq, events, answer.seqs)] if few else await place_events(events, answer)
-        known_before = repeats.Repeats(backend, key, limits, commit, events, keeps=keeps)
+        known_before = repeats.Repeats(target.backend, target.key, target.limits, commit, events, keeps=keeps)
         return await known_before.send(partial(_write, target, creation), answer)
     except SessionConflict as conflict:
-        await conflicts.add_missed_events(conflict, backend, key, limits)
+        await conflicts.add_missed_events(conflict, target.backend, target.key, target.limits)
         raise
 
 
@@ -129,9 +132,9 @@ def _write(target: Target, creation: Creation | None, commit: EncodedCommit) -> 
     """Begin to write the commit; awaiting it finishes that, however the caller is cancelled."""
     if commit.lease is not None:
         return _write_of_run(target, commit)
-    backend, key, limits = target[:3]
+    backend, key = target.backend, target.key
     begun = backend.commit(key, commit) if creation is None else backend.create(key, creation, commit)
-    return finish(begun, patience=limits.cancel_seconds)
+    return begun if isinstance(begun, DoneWrite) else finish(begun, patience=target.limits.cancel_seconds)
 
 
 async def _write_of_run(target: Target, commit: EncodedCommit) -> Receipt:

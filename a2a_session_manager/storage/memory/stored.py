@@ -56,19 +56,20 @@ class StoredSession:
 
     def write(self, commit: EncodedCommit) -> Receipt:
         """Do what the rules say that the commit does, or answer it with the first result of its write id."""
-        commit_rules.check_incarnation(self.head, commit)
+        head, find_seq = self.head, self.find_seq
+        commit_rules.check_incarnation(head, commit)
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
-            return commit_rules.repeat(self.head, commit, first, self.find_seq)
-        history = self.history_for(commit)
+            return commit_rules.repeat(head, commit, first, find_seq)
+        history = NO_HISTORY if commit.restoration is None else self.history_for(commit)
         try:
             outcome = commit_rules.decide(
-                self.head, commit, self.find_seq, self.find_counted, history, clock=leases.process_clock
+                head, commit, find_seq, self.find_counted, history, clock=leases.process_clock
             )
         except LeaseLost as lost:
             self._write_usage_alone(commit, lost)
             raise
-        after_seq = self.head.last_seq
-        commit_rules.apply(self.head, commit, outcome)
+        after_seq = head.last_seq
+        commit_rules.apply(head, commit, outcome)
         for seq, event in enumerate(outcome.fresh, after_seq + 1):
             self.log.append(event.data)
             self.revisions.append(outcome.revision)
@@ -77,7 +78,7 @@ class StoredSession:
                 commit_rules.add_usage(self.tree.totals, event)
                 if event.usage.response_id is not None:
                     self.responses.put(event.usage.response_id, seq, counted_by(event.usage))
-        if (retraction := outcome.retraction) is not None:
+        if (outcome.hidden or outcome.restored) and (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
         if commit.write_id is not None:
             self.first_results[commit.write_id] = outcome.first_result

@@ -76,8 +76,8 @@ class SessionManager(StoreVerbs, AsyncResource):
     def namespace(self, name: str) -> Self:
         """Return a manager of one namespace, over the same store; it needs no closing.
 
-        `name` is anything that an id may be; "" is the default namespace. Raises InvalidSessionOperation for anything
-        else, and on a manager that has a namespace already.
+        `name` is anything that an id may be. On a manager of a namespace it names one inside that, up to 8 deep; "" is
+        the namespace of the manager itself. Raises InvalidSessionOperation for anything else.
         """
         return type(self)(self._store.namespace(name))
 

@@ -166,8 +166,16 @@ class SessionStore(Protocol):
     def namespace(self, name: str) -> SessionStore:
         """Return a view of one namespace: the same verbs on sessions of its own. It needs no closing.
 
-        `name` is anything that an id may be; "" is the default namespace. Views do not nest: on a view, this raises
-        InvalidSessionOperation.
+        `name` is anything that an id may be. On a view it names a namespace inside that of the view, up to 8 deep: a
+        view leads down, and never to the namespace above it or one beside it. "" is the namespace of the view itself,
+        or of a store the default one. Raises InvalidSessionOperation for anything else.
+        """
+
+    async def namespaces(self) -> list[str]:
+        """Return the names of the namespaces directly inside this one, in the store's own stable order.
+
+        Those that hold a session, or have one inside them that does; the default namespace has no name. It looks for a
+        session of each. A Redis that an earlier release wrote to is looked through once, in steps that hold up nobody.
         """
 
     async def create(

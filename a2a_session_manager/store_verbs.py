@@ -41,6 +41,10 @@ class StoreVerbs:
         """The store that all verbs use."""
         return self._store
 
+    async def namespaces(self) -> list[str]:
+        """Return the names of the namespaces directly inside this one; see SessionStore.namespaces."""
+        return await self._store.namespaces()
+
     async def get_many(self, ids: Sequence[str], *, last: int | None = 0) -> list[Session[Any] | None]:
         """Return several sessions in the order of `ids`, None for each one that does not exist.
 

@@ -163,7 +163,7 @@ async def together_against_calls(setup: Setup, sizes: Sizes, *, is_apart: bool) 
     message = short_message()
     data = encoded(message)
     session_ids = [await grown(setup.store, 10) for _ in range(sizes.tasks if is_apart else 1)]
-    homes = [SessionKeys("session:", SessionKey("", session_id), session_id) for session_id in session_ids]
+    homes = [SessionKeys("session:", SessionKey((), session_id), session_id) for session_id in session_ids]
     await setup.store.append(session_ids[0], an_event(message))  # now every node that matters knows the script
     await setup.raw.script_load(scripts.COMMIT.source)
     address, _ = address_from_url(setup.url)

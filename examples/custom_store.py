@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
+from a2a_session_manager.namespaces import Namespace, names_in, path_of
 from a2a_session_manager.storage import (
     commit_records,
     commit_rules,
@@ -124,7 +125,7 @@ class SqliteBackend(Backend):
             raise exceptions.SessionNotFound(creation.parent.id)
         insert = "INSERT INTO sessions (namespace, id, parent, root, tree_totals) VALUES (?, ?, ?, ?, '[]')"
         place = (parent.number, parent.root) if parent else (None, None)
-        number = self.db.execute(insert, (key.namespace, key.id.encode(), *place)).lastrowid
+        number = self.db.execute(insert, (path_of(key.namespace), key.id.encode(), *place)).lastrowid
         return self.write(Row(number, place[1] or number, heads.new_head(key, creation)), commit)
 
     @in_transaction
@@ -182,20 +183,27 @@ class SqliteBackend(Backend):
 
     @in_transaction
     def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         start, after = (text.encode("utf-8", "surrogatepass") for text in (prefix, cursor or ""))
         query = "SELECT id FROM sessions WHERE namespace = ? AND id >= ? AND id < ? AND id > ? %s ORDER BY id LIMIT ?"
         query %= "AND parent IS NULL" if roots_only else ""
-        found = self.all(query, namespace, start, start + b"\xff", after, limit + 1)  # UTF-8 has no byte 255
+        found = self.all(query, path_of(namespace), start, start + b"\xff", after, limit + 1)  # UTF-8 has no byte 255
         return page([(name.decode(), name.decode()) for (name,) in found], limit)
+
+    @in_transaction
+    def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> read_records.NamespacePage:
+        every = [tuple(names_in(path)) for (path,) in self.all("SELECT DISTINCT namespace FROM sessions")]
+        depth = len(namespace)
+        found = {names[depth] for names in every if len(names) > depth and names[:depth] == namespace}
+        return paging.names_page(sorted(found), cursor, limit)
 
     def all(self, query: str, *values: Any) -> list[Any]:
         return list(self.db.execute(query, values))
 
     def find(self, key: SessionKey) -> Row | None:
         query = "SELECT number, root, head FROM sessions WHERE namespace = ? AND id = ?"
-        found = self.all(query, key.namespace, key.id.encode())
+        found = self.all(query, path_of(key.namespace), key.id.encode())
         return Row(found[0][0], found[0][1] or found[0][0], decode_head(found[0][2], key)) if found else None
 
     def repeated(self, row: Row, commit: EncodedCommit) -> Receipt | None:

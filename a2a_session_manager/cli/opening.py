@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import reduce
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
@@ -12,6 +13,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFo
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.namespaces import names_in
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
@@ -26,7 +28,15 @@ StoreOption = Annotated[
         "--store", envvar="A2A_SESSIONS_URL", metavar="URL", help="Where the sessions are, such as file:./sessions."
     ),
 ]
-NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to work in.")]
+NamespaceOption = Annotated[
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="The namespace to work in; one inside another is NAME/NAME, and a / inside a name %2F.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The session's id, or the beginning of one.")]
 
@@ -37,12 +47,13 @@ def with_sessions(url: str, namespace: str, work: Callable[[SessionManager], Awa
     Raises InvalidSessionOperation for a store that is certainly not the one that was meant: one in memory, which would
     be empty, or a directory that is not there, which would be made.
     """
+    names = names_in(namespace)
     sessions = SessionManager.from_url(url)
     _check_store(sessions.store)
 
     async def opened() -> ResultT:
         async with sessions:
-            return await work(sessions.namespace(namespace) if namespace else sessions)
+            return await work(reduce(SessionManager.namespace, names, sessions))
 
     return asyncio.run(opened())
 

@@ -7,8 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
 
 from a2a_session_manager.diagnosis import StoreFinding
-from a2a_session_manager.exceptions import LeaseLost, SessionNotFound, StoreFull, StoreUnavailable
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    LeaseLost,
+    SessionNotFound,
+    StoreFull,
+    StoreUnavailable,
+)
 from a2a_session_manager.models.lease import LeaseClaim
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, paging, ranges
@@ -17,7 +24,15 @@ from a2a_session_manager.storage.event_walk import find_by_walking
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
-from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import (
+    FoundEvents,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 
@@ -197,14 +212,16 @@ class Backend(ABC):
 
     @abstractmethod
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         """Return up to `limit` (1 or more) ids that start with `prefix`, in a stable order, those after `cursor`.
 
         With `roots_only`, sessions that have a parent are left out.
         """
 
-    async def page(self, namespace: str, query: PageQuery, *, cursor: str | None, limit: int, last: int) -> HeadPage:
+    async def page(
+        self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    ) -> HeadPage:
         """Return up to `limit` (1 or more) sessions that `query` takes, in its order, those after `cursor`.
 
         Each comes with its newest `last` visible events. A page has fewer sessions than `limit` only when there are no
@@ -216,7 +233,7 @@ class Backend(ABC):
         """
         return await page_by_walking(self, namespace, query, cursor=cursor, limit=limit, last=last)
 
-    async def count(self, namespace: str, query: PageQuery) -> int:
+    async def count(self, namespace: Namespace, query: PageQuery) -> int:
         """Return how many sessions `query` takes, exactly. This one reads the heads of all of the namespace."""
         return await count_by_walking(self, namespace, query)
 
@@ -230,6 +247,17 @@ class Backend(ABC):
         return [
             None if each is None else f"{each.head.creation_id} {each.head.revision} {each.head.tag}" for each in loaded
         ]
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        """Return up to `limit` (1 or more) names directly below `namespace`, in a stable order, those after `cursor`.
+
+        These are the names of namespaces that hold a session, or have one below them that does. A backend that cannot
+        tell raises InvalidSessionOperation, like this one.
+        """
+        raise InvalidSessionOperation(
+            f"{type(self).__name__} keeps no list of namespaces: ask for each by its name, or give the backend a "
+            "list_namespaces()"
+        )
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         """Return who holds each run, given by its session and its id, now; None for a run that nobody holds.
@@ -269,7 +297,7 @@ class Backend(ABC):
 
         This one only reads. A backend that can tell more does so.
         """
-        await self.load([SessionKey("", "ping")], last=0, whole_head=False)
+        await self.load([SessionKey((), "ping")], last=0, whole_head=False)
 
     async def diagnose(self) -> list[StoreFinding]:
         """Return what is found of where the data is: settings, rights, versions, what is left over or damaged there.

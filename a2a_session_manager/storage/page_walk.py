@@ -6,6 +6,7 @@ import heapq
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Protocol
 
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import page_rules
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery, TimePosition
@@ -19,7 +20,7 @@ class ListedSessions(Protocol):
     """What the walk is over: a backend."""
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage: ...
 
     async def load(
@@ -28,7 +29,7 @@ class ListedSessions(Protocol):
 
 
 async def page_by_walking(
-    backend: ListedSessions, namespace: str, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    backend: ListedSessions, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
 ) -> HeadPage:
     """Return the page as `Backend.page` does; of an order by time, at the cost of reading all heads."""
     if query.order == "id":
@@ -50,7 +51,7 @@ async def page_by_walking(
     return HeadPage(loaded, page_rules.position_text(TimePosition(*page[-1], until)))
 
 
-async def count_by_walking(backend: ListedSessions, namespace: str, query: PageQuery) -> int:
+async def count_by_walking(backend: ListedSessions, namespace: Namespace, query: PageQuery) -> int:
     """Return how many sessions the query takes."""
     count = 0
     async for heads in _walk(backend, namespace, query):
@@ -59,7 +60,7 @@ async def count_by_walking(backend: ListedSessions, namespace: str, query: PageQ
 
 
 async def _page_by_id(
-    backend: ListedSessions, namespace: str, query: PageQuery, cursor: str | None, limit: int, last: int
+    backend: ListedSessions, namespace: Namespace, query: PageQuery, cursor: str | None, limit: int, last: int
 ) -> HeadPage:
     found: list[LoadedSession] = []
     while True:
@@ -73,7 +74,7 @@ async def _page_by_id(
             return HeadPage(found, cursor)
 
 
-async def _walk(backend: ListedSessions, namespace: str, query: PageQuery) -> AsyncIterator[list[LoadedSession]]:
+async def _walk(backend: ListedSessions, namespace: Namespace, query: PageQuery) -> AsyncIterator[list[LoadedSession]]:
     """Yield the sessions that the query takes, many at a time, in the order of `list_page`."""
     cursor: str | None = None
     while True:

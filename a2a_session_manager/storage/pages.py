@@ -15,6 +15,7 @@ from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.session_head import SessionHead
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import HeadsPage
 from a2a_session_manager.serialization.plain_json import dumped
 from a2a_session_manager.storage import page_rules
@@ -46,7 +47,7 @@ def page_query(
 
 
 async def read_page(
-    backend: Backend, namespace: str, query: PageQuery, limits: StoreLimits, *, cursor: Any, limit: int, last: int
+    backend: Backend, namespace: Namespace, query: PageQuery, limits: StoreLimits, *, cursor: Any, limit: int, last: int
 ) -> HeadsPage:
     """Return the page after `cursor`. Raises InvalidSessionOperation for a cursor of another query, CorruptSession."""
     start = _backend_cursor(cursor, namespace, query)
@@ -117,13 +118,13 @@ async def _head(loaded: LoadedSession, limits: StoreLimits) -> SessionHead:
     )
 
 
-def _bound(cursor: str, namespace: str, query: PageQuery) -> str:
+def _bound(cursor: str, namespace: Namespace, query: PageQuery) -> str:
     """Return a cursor that says which query it is of, and is safe in a URL."""
     data = _digest(namespace, query) + cursor.encode()
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _backend_cursor(cursor: Any, namespace: str, query: PageQuery) -> str | None:
+def _backend_cursor(cursor: Any, namespace: Namespace, query: PageQuery) -> str | None:
     text = arguments.cursor(cursor)
     if text is None:
         return None
@@ -140,7 +141,7 @@ def _backend_cursor(cursor: Any, namespace: str, query: PageQuery) -> str | None
     return position
 
 
-def _digest(namespace: str, query: PageQuery) -> bytes:
+def _digest(namespace: Namespace, query: PageQuery) -> bytes:
     properties: Mapping[str, bytes] = query.properties
     told = (namespace, *query._replace(properties={}), sorted(properties.items()))
     return hashlib.blake2b(repr(told).encode(), digest_size=_DIGEST_BYTES).digest()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage.read_records import StoredEvent, StoredRetraction
+from a2a_session_manager.storage.read_records import NamespacePage, StoredEvent, StoredRetraction
 
 _DIGITS = 15
 
@@ -36,6 +37,13 @@ def page_after(session_ids: Sequence[str], cursor: str | None, limit: int) -> Se
     start = 0 if cursor is None else session_ids.index(cursor) + 1
     found = list(session_ids[start : start + limit])
     return SessionPage(found, found[-1] if start + limit < len(session_ids) else None)
+
+
+def names_page(names: Iterable[str], cursor: str | None, limit: int) -> NamespacePage:
+    """Return the first `limit` of sorted names that come after `cursor`, which is the last name of a page."""
+    found = list(islice((name for name in names if cursor is None or name > cursor), limit + 1))
+    page = found[:limit]
+    return NamespacePage(page, page[-1] if len(found) > limit else None)
 
 
 def fitting(sizes: Iterable[int], max_bytes: int) -> int:

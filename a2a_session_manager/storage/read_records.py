@@ -21,6 +21,13 @@ from a2a_session_manager.storage.records import (
 )
 
 
+class NamespacePage(NamedTuple):
+    """One page of the names directly below a namespace; `cursor` asks for the next one, and is None on the last."""
+
+    names: list[str]
+    cursor: str | None
+
+
 class StoredEvent(NamedTuple):
     """An event in the log, with the revision of the commit that added it; those that a fork inherits came with 1."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from a2a_session_manager.models.counted_response import CountedResponse
+from a2a_session_manager.namespaces import Namespace
 
 # (first seq, last seq), both inclusive; a list of them is sorted, merged and disjoint.
 Range = tuple[int, int]
@@ -20,7 +21,7 @@ Totals = dict[tuple[str, str], Counters]
 class SessionKey(NamedTuple):
     """Names a session. The same id in two namespaces names two sessions."""
 
-    namespace: str
+    namespace: Namespace
     id: str
 
 

@@ -14,7 +14,7 @@ from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.hierarchy import TreeReader
-from a2a_session_manager.identifiers import ID_CHARACTERS, checked_id, hidden_id, new_id, shown
+from a2a_session_manager.identifiers import checked_id, hidden_id, new_id, shown
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
@@ -27,6 +27,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.unfinished_run import UnfinishedRun, checked_age
+from a2a_session_manager.namespaces import Namespace, below, path_of
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import (
     ChildPolicy,
@@ -64,6 +65,7 @@ MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
 
 _IDS_A_PAGE = 1_000
+_NAMES_A_PAGE = 1_000
 
 
 class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
@@ -71,7 +73,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
 
     Args:
         backend: keeps the sessions. The store closes it.
-        namespace: the one whose sessions the verbs mean; "" is the default namespace.
+        namespace: the one whose sessions the verbs mean, by its names from the outermost on; () is the default one.
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
     """
@@ -83,7 +85,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         self,
         backend: Backend,
         *,
-        namespace: str = "",
+        namespace: Namespace = (),
         limits: StoreLimits = DEFAULT_LIMITS,
         pricer: Pricer = DEFAULT_PRICER,
     ) -> None:
@@ -96,14 +98,20 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         backend = getattr(self, "_open_backend", None)  # a debugger may show a store whose `__init__` has failed
         if backend is None:
             return f"<{type(self).__name__}>"
-        namespace = f"namespace={shown(self._namespace)}" if self._namespace else ""
+        namespace = f"namespace={shown(path_of(self._namespace))}" if self._namespace else ""
         parts = [type(self).__name__, backend.shown_place, namespace, "closed" if backend.is_closed else ""]
         return f"<{' '.join(filter(None, parts))}>"
 
     def namespace(self, name: str) -> BaseSessionStore:
-        if name != "":
-            checked_id(name, f"namespace (up to {ID_CHARACTERS} characters)")
-        return NamespaceView(self._backend, namespace=name, limits=self._limits, pricer=self._pricer)
+        inner = below(self._namespace, name)
+        return NamespaceView(self._backend, namespace=inner, limits=self._limits, pricer=self._pricer)
+
+    async def namespaces(self) -> list[str]:
+        names, cursor = await self._backend.list_namespaces(self._namespace, cursor=None, limit=_NAMES_A_PAGE)
+        while cursor is not None:
+            page = await self._backend.list_namespaces(self._namespace, cursor=cursor, limit=_NAMES_A_PAGE)
+            names, cursor = [*names, *page.names], page.cursor
+        return names
 
     async def create(
         self,
@@ -496,17 +504,16 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
 
 
 class NamespaceView(BaseSessionStore):
-    """A store's view of one namespace; the store that made it does the closing."""
+    """A store's view of one namespace; the store that made it does the closing.
 
-    def namespace(self, name: str) -> BaseSessionStore:
-        """Refuse: a tenant's view must not lead to another tenant. Raises InvalidSessionOperation."""
-        raise InvalidSessionOperation(f"namespaces do not nest: ask the store itself for {name!r}")
+    It leads to what lies below, and never to another tenant's: no name means the one above, or one beside it.
+    """
 
     async def aclose(self) -> None:
         """Do nothing: the backend belongs to the store that made this view."""
 
 
-def _key_of(namespace: str, session_id: str) -> SessionKey:
+def _key_of(namespace: Namespace, session_id: str) -> SessionKey:
     return SessionKey(namespace, checked_id(session_id, "session id"))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from a2a_session_manager.models.clock import moment, utc_now
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.unfinished_run import UnfinishedRun
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.loading import decode_runs
 from a2a_session_manager.storage.read_records import LoadedSession
@@ -19,7 +20,7 @@ _SESSIONS_A_PAGE: Final = 100
 
 
 async def unfinished_runs(
-    backend: Backend, namespace: str, *, older_than: timedelta
+    backend: Backend, namespace: Namespace, *, older_than: timedelta
 ) -> AsyncGenerator[UnfinishedRun, None]:
     """Yield the runs of a namespace that have not ended and began before that long."""
     before = utc_now() - older_than

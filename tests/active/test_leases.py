@@ -36,7 +36,7 @@ async def chat(backend: MemoryBackend) -> AsyncIterator[ActiveSession]:
 
 def lapse(backend: MemoryBackend) -> None:
     """Let all leases of the session expire."""
-    leases = backend._sessions[SessionKey("", "talk")].head.leases
+    leases = backend._sessions[SessionKey((), "talk")].head.leases
     for run_id, lease in leases.items():
         leases[run_id] = lease._replace(until=0)
 

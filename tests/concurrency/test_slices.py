@@ -60,7 +60,7 @@ async def test_a_long_head_gives_way_to_the_loop(read: Any) -> None:
 
 
 async def test_what_redis_answered_is_taken_apart_in_slices() -> None:
-    key = SessionKey("", "talk")
+    key = SessionKey((), "talk")
     about = {"creation": 1, "depth": 1, "created": 1, "updated": 1, "revision": 1, "last_seq": 1, "hidden": 0}
     head = [part for name, value in about.items() for part in (name.encode(), b"%d" % value)]
     state = [part for n in range(MANY) for part in (b"s:%d" % n, b"1")]

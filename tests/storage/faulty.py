@@ -13,6 +13,7 @@ from typing import Any
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, SessionConflict
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, with_seq
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import RepeatPolicy, SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore, commit_rules
@@ -210,7 +211,7 @@ class IgnoresLast(BaseSessionStore):
 
 class _BringsEveryId(MemoryBackend):
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         return await super().list_page(namespace, prefix=prefix, cursor=cursor, limit=1_000_000, roots_only=roots_only)
 
@@ -480,11 +481,11 @@ class JoinsNamespaceAndId(InMemorySessionStore):
 
     def _key(self, session_id: str) -> SessionKey:
         key = super()._key(session_id)
-        return SessionKey("", f"{key.namespace}:{key.id}")
+        return SessionKey((), f"{':'.join(key.namespace)}:{key.id}")
 
     def namespace(self, name: str) -> BaseSessionStore:
         view = JoinsNamespaceAndId()
-        view._open_backend, view._namespace = self._open_backend, name
+        view._open_backend, view._namespace = self._open_backend, (name,) if name else ()
         return view
 
 

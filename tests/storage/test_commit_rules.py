@@ -18,7 +18,7 @@ from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import EncodedEvent, EncodedRetraction, SessionKey, StoredRun, UsageDelta
 from tests.draws import few
 
-KEY = SessionKey("n", "s")
+KEY = SessionKey(("n",), "s")
 FINAL = {"completed", "failed", "cancelled"}
 STATUSES = ["pending", "running", "waiting", "completed", "failed", "cancelled"]
 

@@ -134,7 +134,7 @@ def bytes_of(view: MessageView) -> str:
 
 async def compactions_that_count(store: BaseSessionStore) -> list[tuple[int, Compaction]]:
     """Return those that nothing has ended, the furthest one last, by the log and what it tells of hidden events."""
-    page = await store._open_backend.read_log(SessionKey("", "talk"), after=0, limit=2**31, max_bytes=2**40)
+    page = await store._open_backend.read_log(SessionKey((), "talk"), after=0, limit=2**31, max_bytes=2**40)
     assert page is not None
     assert page.is_last
     events = await store.events("talk", include_retracted=True)

@@ -33,7 +33,7 @@ seqs = st.integers(1, _LAST)
 
 
 def head_of(hidden: Iterable[int] = (), last_seq: int = _LAST) -> HeadRecord:
-    found = HeadRecord(SessionKey("", "talk"), "creation", None, "talk", 1, 0, 0, last_seq=last_seq)
+    found = HeadRecord(SessionKey((), "talk"), "creation", None, "talk", 1, 0, 0, last_seq=last_seq)
     found.hidden = ranges.merged((seq, seq) for seq in hidden)
     return found
 

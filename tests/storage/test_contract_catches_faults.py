@@ -157,6 +157,10 @@ FAULTS = {
         "namespaces",
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
+    "JoinsNames": ("namespaces", "test_namespaces_nest_and_each_has_sessions_of_its_own"),
+    "LeadsToAnyNamespace": ("namespaces", "test_a_view_of_one_namespace_leads_down_and_to_no_other"),
+    "ListsEmptyNamespaces": ("namespaces", "test_a_namespace_is_listed_while_it_holds_a_session"),
+    "ListsNoOuterNamespaces": ("namespaces", "test_namespaces_are_listed_by_those_directly_above_them"),
     "BringsADeletedSessionBack": ("deleting", "test_a_late_append_brings_no_deleted_session_back"),
     "LetsTwoOwnersWrite": (
         "leases",
@@ -187,6 +191,7 @@ from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
 from tests.storage.faulty_finding import *
 from tests.storage.faulty_leases import *
+from tests.storage.faulty_namespaces import *
 from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event

@@ -92,7 +92,7 @@ def _events(used: list[Use]) -> list[EncodedEvent]:
 async def test_whatever_the_commits_each_usage_adds_what_exceeds_those_of_its_response_before(
     used: list[Use], cuts: list[int]
 ) -> None:
-    stored = StoredSession(heads.new_head(SessionKey("", "talk"), Creation("c", 0)), StoredTree())
+    stored = StoredSession(heads.new_head(SessionKey((), "talk"), Creation("c", 0)), StoredTree())
     events = _events(used)
     edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
     stored.write(EncodedCommit(write_id="w"))

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.making import ids, listening, said, several
 
-KEY = SessionKey("", "talk")
+KEY = SessionKey((), "talk")
 EVENTS = SessionChange(events=[said(), said(), said()])
 
 

@@ -12,7 +12,7 @@ from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, 
 from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import EncodedEvent, SessionKey, StoredRun, UsageDelta
 
-KEY = SessionKey("n", "s")
+KEY = SessionKey(("n",), "s")
 
 
 def commit_to(head: HeadRecord, **brought: Any) -> None:

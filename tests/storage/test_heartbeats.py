@@ -37,7 +37,7 @@ class Counting(MemoryBackend):
 
 
 def renewal(name: str = "r") -> LeaseRenewal:
-    return LeaseRenewal(SessionKey("", "talk"), "life", name, "t")
+    return LeaseRenewal(SessionKey((), "talk"), "life", name, "t")
 
 
 async def until(backend: Counting, batches: int) -> None:

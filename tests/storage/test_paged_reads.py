@@ -182,7 +182,7 @@ def test_a_page_of_the_log_holds_as_many_events_as_fit_its_bytes_and_one_at_leas
             async def one() -> None:
                 session_id = new_id()
                 log = await written(store, session_id, plan)
-                read = partial(store._open_backend.read_log, SessionKey("", session_id))
+                read = partial(store._open_backend.read_log, SessionKey((), session_id))
                 whole = await read(after=0, limit=100, max_bytes=1_000_000)
                 page = await read(after=after, limit=limit, max_bytes=max_bytes)
                 assert whole is not None
@@ -211,7 +211,7 @@ async def test_a_follower_decodes_an_event_when_it_is_asked_for_and_not_a_page_a
     backend = MemoryBackend()
     store = BaseSessionStore(backend)
     await store.create("talk", change=SessionChange(events=[SessionEvent(id=f"{n}", message="x") for n in (1, 2)]))
-    backend._sessions[SessionKey("", "talk")].log[1] = b"damaged"
+    backend._sessions[SessionKey((), "talk")].log[1] = b"damaged"
 
     async with aclosing(store.follow("talk")) as stream:
         assert (await anext(stream)).id == "1"

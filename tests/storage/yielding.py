@@ -9,6 +9,7 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from a2a_session_manager.exceptions import LeaseLost, SessionNotFound
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, commit_rules, heads
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
@@ -22,7 +23,7 @@ def damage_first_event(store: BaseSessionStore, session_id: str) -> None:
     """Overwrite the first event's bytes, as a bad disk would."""
     backend = store._open_backend
     assert isinstance(backend, MemoryBackend)
-    log = backend._sessions[SessionKey("", session_id)].log
+    log = backend._sessions[SessionKey((), session_id)].log
     log[0] = log[0][: len(log[0]) // 2]
 
 
@@ -89,7 +90,7 @@ class YieldingBackend(MemoryBackend):
         return await super().read_log(key, after=after, limit=limit, max_bytes=max_bytes)
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         await turn()
         return await super().list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)

@@ -12,6 +12,7 @@ from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.integrations.opentelemetry import names
 from a2a_session_manager.integrations.opentelemetry.runs import RunSpans
 from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telemetry
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.backend import Backend
@@ -25,7 +26,15 @@ from a2a_session_manager.storage.commit_records import (
 )
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
-from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import (
+    FoundEvents,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 ResultT = TypeVar("ResultT")
@@ -140,7 +149,7 @@ class ObservedBackend(Backend):
             return await self._backend.tree_totals(key)
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         with self._telemetry.block("list_page") as span:
             page = await self._backend.list_page(
@@ -149,19 +158,25 @@ class ObservedBackend(Backend):
             span.set_attribute(names.ROWS, len(page.session_ids))
             return page
 
-    async def page(self, namespace: str, query: PageQuery, *, cursor: str | None, limit: int, last: int) -> HeadPage:
+    async def page(
+        self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    ) -> HeadPage:
         with self._telemetry.block("page") as span:
             page = await self._backend.page(namespace, query, cursor=cursor, limit=limit, last=last)
             span.set_attribute(names.ROWS, len(page.sessions))
             return page
 
-    async def count(self, namespace: str, query: PageQuery) -> int:
+    async def count(self, namespace: Namespace, query: PageQuery) -> int:
         with self._telemetry.block("count"):
             return await self._backend.count(namespace, query)
 
     async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
         with self._telemetry.block("stamps", count=len(keys)):
             return await self._backend.stamps(keys)
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        with self._telemetry.block("list_namespaces"):
+            return await self._backend.list_namespaces(namespace, cursor=cursor, limit=limit)
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         with self._telemetry.block("held_leases", count=len(runs)):

@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 
 from a2a_session_manager.integrations.opentelemetry import names
 from a2a_session_manager.integrations.opentelemetry.metrics import Metrics
+from a2a_session_manager.namespaces import path_of
 from a2a_session_manager.storage.records import SessionKey
 
 
@@ -65,7 +66,7 @@ class Telemetry:
             return {}
         found = {names.CONVERSATION_ID: key.id}
         if key.namespace:
-            found[names.NAMESPACE] = key.namespace
+            found[names.NAMESPACE] = path_of(key.namespace)
         if run_id is not None:
             found[names.RUN_ID] = run_id
         return found

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
@@ -28,13 +29,22 @@ from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
 from a2a_session_manager.storage.file.deleting import delete
 from a2a_session_manager.storage.file.diagnosis import diagnose
 from a2a_session_manager.storage.file.listing import list_page
+from a2a_session_manager.storage.file.namespace_listing import list_namespaces
 from a2a_session_manager.storage.file.read_threads import ReadThreads
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import (
+    FoundEvents,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
@@ -120,9 +130,13 @@ class FileBackend(Backend):
         return await self._reads.run_long(self._reader.tree_totals, key)
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         work = partial(list_page, self._directory, self._reader, namespace, prefix, cursor, limit, roots_only)
+        return await self._reads.run_long(work)
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        work = partial(list_namespaces, self._directory, self._reader, namespace, cursor, limit)
         return await self._reads.run_long(work)
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.models.counted_response import CountedResponse
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.counted_responses import counted_by
@@ -183,14 +184,25 @@ def check_format(version: Any) -> None:
 
 def creation_fields(creation: CreationRecord) -> list[Any]:
     """Return a creation as JSON values."""
-    return [*creation.key, *creation[1:]]
+    namespace, session_id = creation.key
+    return [namespace_field(namespace), session_id, *creation[1:]]
 
 
 def creation_from(fields: list[Any]) -> CreationRecord:
     """Return the creation that `creation_fields` gave. Raises ValueError for what it never gives."""
     check_creation(fields)
     namespace, session_id, *rest = fields
-    return CreationRecord(SessionKey(namespace, session_id), *rest)
+    return CreationRecord(SessionKey(namespace_from(namespace), session_id), *rest)
+
+
+def namespace_field(namespace: Namespace) -> Any:
+    """Return a namespace as a JSON value: one that is not nested as its name, "" for the default one."""
+    return list(namespace) if len(namespace) > 1 else "".join(namespace)
+
+
+def namespace_from(field: Any) -> Namespace:
+    """Return the namespace that `namespace_field` gave."""
+    return tuple(field) if isinstance(field, list) else (field,) if field else ()
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_from
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
@@ -26,7 +27,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class FolderScan:
     """The sessions of one folder of logs, and of the folder of trees that belongs to it."""
 
-    def __init__(self, directory: StoreDirectory, namespace: str, shard: str) -> None:
+    def __init__(self, directory: StoreDirectory, namespace: Namespace, shard: str) -> None:
         self._directory = directory
         self._namespace = namespace
         self._logs = f"{directory.folder(namespace, 'logs')}/{shard}/"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.atomic_files import read_regular
@@ -30,7 +31,7 @@ _TREE_SUFFIX = ".tree"
 def list_page(
     directory: StoreDirectory,
     reader: SessionReader,
-    namespace: str,
+    namespace: Namespace,
     prefix: str,
     cursor: str | None,
     limit: int,
@@ -47,7 +48,7 @@ def list_page(
 def _found(
     directory: StoreDirectory,
     reader: SessionReader,
-    namespace: str,
+    namespace: Namespace,
     prefix: str,
     after: tuple[str, str],
     roots_only: bool,
@@ -98,7 +99,7 @@ def _position(cursor: str | None) -> tuple[str, str]:
     return folder, file
 
 
-def _session_id(directory: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
+def _session_id(directory: StoreDirectory, namespace: Namespace, name: tuple[str, str]) -> str | None:
     stem = name[1].removesuffix(_SUFFIX)
     session_id = _id_inside(directory, namespace, name) if stem.startswith("~") else identifier_of(stem)
     # Somebody else's file may end in .log too, and a copy may lie in another folder.
@@ -106,7 +107,7 @@ def _session_id(directory: StoreDirectory, namespace: str, name: tuple[str, str]
     return session_id if is_ours else None
 
 
-def _id_inside(directory: StoreDirectory, namespace: str, name: tuple[str, str]) -> str | None:
+def _id_inside(directory: StoreDirectory, namespace: Namespace, name: tuple[str, str]) -> str | None:
     """A hashed name keeps its id in the first record."""
     path = directory.folder(namespace, "logs") / name[0] / name[1]
     try:

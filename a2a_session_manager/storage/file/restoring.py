@@ -21,6 +21,7 @@ from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.names import identifier_of
+from a2a_session_manager.storage.file.namespace_folders import namespace_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
 from a2a_session_manager.storage.file.purging import most_at_once, purge_held
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
@@ -156,7 +157,7 @@ def _creation(path: Path) -> CreationRecord | None:
 
 
 def _roots(directory: StoreDirectory, namespace_folder: Path) -> Iterator[SessionKey]:
-    namespace = "" if namespace_folder.name == "default" else identifier_of(namespace_folder.name[1:])
+    namespace = namespace_of(directory, namespace_folder)
     for path in namespace_folder.glob("trees/*/*.tree"):
         root_id = identifier_of(path.stem) or _root_inside(path)
         if namespace is not None and root_id is not None:

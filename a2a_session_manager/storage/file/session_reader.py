@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import commit_rules, compactions, heads, paging, ranges
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
@@ -180,7 +181,7 @@ class SessionReader:
                 if tree.catch_up() and tree.offset == known:
                     raise lost_log(self._directory, self._directory.log(SessionKey(key.namespace, lost[0].id)), tree)
 
-    def _add_spent(self, totals: Totals, namespace: str, entry: TreeEntry) -> bool:
+    def _add_spent(self, totals: Totals, namespace: Namespace, entry: TreeEntry) -> bool:
         log = self._directory.log(SessionKey(namespace, entry.id))
         with log:
             if not log.is_current() or log.head is None or log.head.creation_id != entry.creation_id:

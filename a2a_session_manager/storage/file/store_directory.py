@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.identifiers import new_id
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.file import directory_format
 from a2a_session_manager.storage.file.atomic_files import (
     make_directory,
@@ -32,10 +33,15 @@ FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
 _NEW_FOLDER = "new"
+_DEFAULT = "default"
+_NAMED = "@"
 
 
 class StoreDirectory:
-    """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`."""
+    """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`.
+
+    The default namespace is `default`, and each name of another one a folder `@NAME` in that of the name before it.
+    """
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
@@ -96,12 +102,19 @@ class StoreDirectory:
             write_for_a_moment(path)
 
     def namespace_folders(self) -> list[Path]:
-        """Return the folders of all namespaces."""
-        return [
-            path
-            for path in sorted(self.path.iterdir())
-            if (path.name == "default" or path.name.startswith("@")) and path.is_dir() and not path.is_symlink()
-        ]
+        """Return the folders of all namespaces, each before those below it."""
+        default = self.path / _DEFAULT
+        found = [default] if default.is_dir() and not default.is_symlink() else []
+        outer = deque([self.path])
+        while outer:
+            inner = folders_below(outer.popleft())
+            found += inner
+            outer += inner
+        return found
+
+    def folder_of_names(self, namespace: Namespace) -> Path:
+        """Return the folder that those of the namespaces directly below lie in."""
+        return self.path.joinpath(*[f"{_NAMED}{file_name(name)}" for name in namespace])
 
     def _find(self) -> None:
         """Follow the symlinks on the way to the directory, which may lie elsewhere than before it was made."""
@@ -142,7 +155,7 @@ class StoreDirectory:
         """Return where a new file is written before it gets its name."""
         return self.path / _NEW_FOLDER / file_name(creation_id)
 
-    def shards(self, namespace: str, start: str = "") -> Iterator[Path]:
+    def shards(self, namespace: Namespace, start: str = "") -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order, from the one called `start` on.
 
         One that is lost, and that there is a folder of trees for, is among them.
@@ -155,9 +168,9 @@ class StoreDirectory:
             if not shard.is_file():
                 yield shard
 
-    def folder(self, namespace: str, kind: str) -> Path:
+    def folder(self, namespace: Namespace, kind: str) -> Path:
         """Return the folder of a namespace's `logs` or `trees`."""
-        return self.path / ("default" if namespace == "" else f"@{file_name(namespace)}") / kind
+        return (self.folder_of_names(namespace) if namespace else self.path / _DEFAULT) / kind
 
     def close(self) -> None:
         self.pool.close_all()
@@ -203,3 +216,12 @@ class StoreDirectory:
                 f"{self.path} can only be read: check the path and its permissions, or write to a copy of it"
             )
         remove_leftovers(folder)
+
+
+def folders_below(folder: Path) -> list[Path]:
+    """Return the folders of the namespaces directly below the one of `folder`, sorted."""
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in found if path.name.startswith(_NAMED) and path.is_dir() and not path.is_symlink()]

@@ -49,7 +49,8 @@ def check_creation(fields: Any) -> None:
     """Check what the first line of a log says of its session."""
     _check(type(fields) is list and len(fields) in {8, 9}, "a wrong creation")
     namespace, session_id, creation_id, created_at, parent_id, root_id, root_creation_id, depth, *updated = fields
-    _check(all_text(namespace, session_id, creation_id, root_id, root_creation_id), "a wrong creation")
+    names = namespace if type(namespace) is list and len(namespace) > 1 else [namespace]
+    _check(all_text(*names, session_id, creation_id, root_id, root_creation_id), "a wrong creation")
     _check(parent_id is None or type(parent_id) is str, "a wrong parent")
     _check(is_moment(created_at) and all(each is None or is_moment(each) for each in updated), "a wrong time")
     _check(_is_count(depth) and depth <= _DEEPEST, "a wrong depth")

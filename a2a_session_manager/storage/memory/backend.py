@@ -9,13 +9,22 @@ from itertools import islice
 
 from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import commit_rules, forks, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Parent, Receipt
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
-from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import (
+    FoundEvents,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import HeldLease, SessionKey, Totals
 
 
@@ -28,7 +37,7 @@ class MemoryBackend(Backend):
     def __init__(self, *, indexed: Sequence[str] = ()) -> None:
         self.indexed = indexed
         self._sessions: dict[SessionKey, StoredSession] = {}
-        self._ids: dict[str, list[str]] = {}  # by namespace, sorted
+        self._ids: dict[Namespace, list[str]] = {}  # sorted; a namespace without any is not there
         self._commits = 0
 
     @property
@@ -123,13 +132,18 @@ class MemoryBackend(Backend):
         return TreeTotals(stored.head.creation_id, _copied(stored.tree.totals))
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         ids = self._ids.get(namespace, [])
         start = bisect_left(ids, prefix) if cursor is None else bisect_right(ids, cursor)
         found = list(islice(self._matching(namespace, ids, start, prefix, roots_only), limit + 1))
         page = found[:limit]
         return SessionPage(page, page[-1] if len(found) > limit else None)
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        depth = len(namespace)
+        names = {inner[depth] for inner in self._ids if len(inner) > depth and inner[:depth] == namespace}
+        return paging.names_page(sorted(names), cursor, limit)
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         found = [(self._sessions.get(key), run_id) for key, run_id in runs]
@@ -165,7 +179,7 @@ class MemoryBackend(Backend):
         for stored in self._sessions.values():
             stored.wake()
 
-    def _parent(self, namespace: str, named: Parent) -> StoredSession:
+    def _parent(self, namespace: Namespace, named: Parent) -> StoredSession:
         parent = self._sessions.get(SessionKey(namespace, named.id))
         if parent is None or parent.head.creation_id != named.creation_id:
             raise SessionNotFound(named.id)
@@ -190,9 +204,13 @@ class MemoryBackend(Backend):
         del stored.tree.nodes[key.id]
         ids = self._ids[key.namespace]
         del ids[bisect_left(ids, key.id)]
+        if not ids:
+            del self._ids[key.namespace]
         stored.wake()
 
-    def _matching(self, namespace: str, ids: list[str], start: int, prefix: str, roots_only: bool) -> Iterator[str]:
+    def _matching(
+        self, namespace: Namespace, ids: list[str], start: int, prefix: str, roots_only: bool
+    ) -> Iterator[str]:
         for session_id in islice(ids, start, None):
             if not session_id.startswith(prefix):
                 return

@@ -13,13 +13,22 @@ from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
-from a2a_session_manager.storage.read_records import FoundEvents, LoadedSession, LogPage, LogTail, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import (
+    FoundEvents,
+    LoadedSession,
+    LogPage,
+    LogTail,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.redis.committing import Committer
 from a2a_session_manager.storage.redis.connections import Connections
@@ -33,6 +42,7 @@ from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.leases import Leases
 from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Locator
+from a2a_session_manager.storage.redis.namespace_listing import NamespaceListing
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.session_reader import SessionReader
 
@@ -61,6 +71,7 @@ class RedisBackend(Backend):
         self._creator = Creator(connections, self._locator, index, self._expiry, reaper)
         self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
         self._listing = Listing(index, reaper)
+        self._namespaces = NamespaceListing(connections, prefix, self._listing, self._begun)
         self._leases = Leases(self._locator)
         self._followers = Followers(connections, self._locator)
         self._committer = Committer(connections, self._locator, self._expiry, reaper, self._begun)
@@ -137,9 +148,12 @@ class RedisBackend(Backend):
         return await self._reader.tree_totals(key)
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         return await self._listing.page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        return await self._namespaces.page(namespace, cursor=cursor, limit=limit)
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         return await self._leases.held(runs)

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
+from a2a_session_manager.namespaces import Namespace, path_of
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.due_lines import DueLines
@@ -23,6 +24,7 @@ from a2a_session_manager.storage.redis.keys import (
     index_keys,
     index_range_below_roots,
     listed_keys,
+    names_entries,
     shard_with_marks,
 )
 from a2a_session_manager.storage.redis.replies import hash_of, lost
@@ -60,13 +62,14 @@ class Index:
         """
         commands = map(PlainCall, self.commands_below_roots(keys.key))
         calls: list[Call] = [self._listing(*keys.index_entry, self._lifetime), *commands]
+        calls += self._namings([keys], self._lifetime)
         (_, _, stays), *answers = await run_all(self._connections, calls)
-        return await self.listed_below_roots(keys.key, answers), bool(stays)
+        return await self.listed_below_roots(keys.key, answers[:2]), bool(stays)
 
     def look(self, keys: SessionKeys) -> list[Call]:
         """Return the calls whose answers `enter` takes, to be sent along with a creation, after it."""
-        shard, member = keys.index_entry
-        return [PlainCall(("ZSCORE", shard, member)), self._due.exist(keys)]
+        entries = [keys.index_entry, *names_entries(self._prefix, keys.key.namespace)]
+        return [self._due.exist(keys), *[PlainCall(("ZSCORE", shard, member)) for shard, member in entries]]
 
     async def enter(
         self, keys: SessionKeys, deadline: int, looked: Sequence[Any] = (), *, stays: bool
@@ -83,11 +86,11 @@ class Index:
         """
         due_call = self._due.add(keys, deadline, stays=stays)
         if deadline or not looked:
-            listed, due_exist = self.look(keys)
-            looked = await run_all(self._connections, [listed, due_call if deadline else due_exist])
-        is_listed, due = looked
-        if is_listed is None:
-            await run_all(self._connections, [self._listing(*keys.index_entry, self._lifetime)])
+            due_exist, *listed = self.look(keys)
+            looked = await run_all(self._connections, [due_call if deadline else due_exist, *listed])
+        due, *scores = looked
+        if None in scores:
+            await self.add([keys])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
         return self._due.sessions(keys, due) if due else []
@@ -98,7 +101,8 @@ class Index:
         for keys in sessions:
             shard, member = keys.index_entry
             calls += [self._listing(shard, member, f"@{deadline}"), self._due.add(keys, deadline)]
-        due = zip(sessions, (await run_all(self._connections, calls))[1::2], strict=True)
+        answers = await run_all(self._connections, [*calls, *self._namings(sessions, f"@{deadline}")])
+        due = zip(sessions, answers[1 : len(calls) : 2], strict=True)
         return [each for keys, answer in due for each in self._due.sessions(keys, answer)]
 
     async def watch(self, keys: SessionKeys, *, is_mortal: bool) -> list[SessionKeys]:
@@ -119,7 +123,8 @@ class Index:
     async def add(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
         entries = [keys.index_entry for keys in sessions]
-        await run_all(self._connections, [self._listing(shard, member, self._lifetime) for shard, member in entries])
+        calls = [self._listing(shard, member, self._lifetime) for shard, member in entries]
+        await run_all(self._connections, [*calls, *self._namings(sessions, self._lifetime)])
 
     async def remove(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions no more."""
@@ -131,7 +136,7 @@ class Index:
         await self._connections.read_many([self._due.remove(keys) for keys in sessions])
 
     async def lines(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> tuple[list[Line], bool]:
         """Return lines whose ids begin with `prefix`, after `cursor`, and whether these are all there are.
 
@@ -185,10 +190,16 @@ class Index:
                 members = (await self._connections.read_many(self.commands_below_roots(key)))[0]
         return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
+    def _namings(self, sessions: Sequence[SessionKeys], lifetime: str) -> list[ScriptCall]:
+        """Return the calls that list the namespaces of sessions, and those above them."""
+        namespaces = dict.fromkeys(keys.key.namespace for keys in sessions)
+        entries = dict.fromkeys(each for namespace in namespaces for each in names_entries(self._prefix, namespace))
+        return [self._listing(*entry, lifetime) for entry in entries]
+
     def _listing(self, shard: bytes, member: bytes, lifetime: str) -> ScriptCall:
         return listing(self._prefix, shard, member, lifetime)
 
-    async def _mend(self, namespace: str, doubtful: Sequence[bytes]) -> bool:
+    async def _mend(self, namespace: Namespace, doubtful: Sequence[bytes]) -> bool:
         """Write marks that are missing, and make lost shards of sessions below roots anew; tell whether any was lost.
 
         Raises CorruptSession when a shard of roots was lost.
@@ -199,11 +210,11 @@ class Index:
             if shard in index_keys(self._prefix, namespace, roots_only=True):
                 raise lost_shard(self._prefix, namespace, shard)
         if lost_ones:
-            _log.warning("a part of the index of namespace %s was lost: it is made anew", shown(namespace))
+            _log.warning("a part of the index of namespace %s was lost: it is made anew", shown(path_of(namespace)))
             await self._rebuild(namespace, lost_ones)
         return bool(lost_ones)
 
-    async def _rebuild(self, namespace: str, shards: set[bytes]) -> None:
+    async def _rebuild(self, namespace: Namespace, shards: set[bytes]) -> None:
         """List the sessions below roots anew whose shards were lost, from the trees of all roots."""
         cursor, is_all = None, False
         while not is_all:

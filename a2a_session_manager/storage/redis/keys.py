@@ -20,11 +20,14 @@
 | `{tag}:children` | sorted set | child ids by ordinal |
 | `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
+| `index:NAMESPACE:names` | sorted set | names of the namespaces directly below that hold sessions; all scores are 0 |
+| `index::complete` | string | that the names of all namespaces are listed |
 | `index:NAMESPACE:due` | sorted set | lines of sessions that expire or are being deleted, by when to look after them |
 | `{index:NAMESPACE:…:SHARD}:mark:0`, `:mark:1` | string | that the shard is there, or was lost |
 | `{index:NAMESPACE:…:SHARD}:mark:lost` | string | that it was lost |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
+NAMESPACE is the escaped names of a namespace, joined by `/`; nothing for the default one.
 Each stands after the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
 id of the root: `{NAMESPACE:ROOT}`; keys of a session below the root end in `:ID`. A locator has its own
 session's tag: one slot decides that an id exists once.
@@ -41,6 +44,7 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.records import SessionKey
 
 INDEX_SHARDS: Final = 16
@@ -159,7 +163,7 @@ class SessionKeys:
         shard = hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % INDEX_SHARDS
         family = FAMILIES[not self.is_root]
         member = name if self.is_root else f"{name} {escaped(self.root_id)}"
-        return f"{self.prefix}index:{escaped(self.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
+        return f"{self.prefix}index:{escaped_names(self.key.namespace)}:{family}:{shard:02}".encode(), member.encode()
 
     @_Once
     def ends(self) -> tuple[bytes, bytes]:
@@ -191,21 +195,26 @@ def escaped(text: str) -> str:
     return quote(text, safe="", errors="surrogatepass")
 
 
+def escaped_names(namespace: Namespace) -> str:
+    """Return the names of a namespace as they stand in keys: one alone as it has always stood there."""
+    return "/".join(map(escaped, namespace))
+
+
 def tag(key: SessionKey) -> str:
     """Return what stands in the braces of a root's keys."""
-    return f"{escaped(key.namespace)}:{escaped(key.id)}"
+    return f"{escaped_names(key.namespace)}:{escaped(key.id)}"
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
-def _start_of_tree(prefix: str, namespace: str, root_id: str) -> bytes:
+def _start_of_tree(prefix: str, namespace: Namespace, root_id: str) -> bytes:
     return f"{prefix}{{{tag(SessionKey(namespace, root_id))}}}:".encode()
 
 
-def index_keys(prefix: str, namespace: str, *, roots_only: bool) -> Sequence[bytes]:
+def index_keys(prefix: str, namespace: Namespace, *, roots_only: bool) -> Sequence[bytes]:
     """Return the index of a namespace, shard by shard, in the order of listings."""
     families = FAMILIES[:1] if roots_only else FAMILIES
     return [
-        f"{prefix}index:{escaped(namespace)}:{family}:{shard:02}".encode()
+        f"{prefix}index:{escaped_names(namespace)}:{family}:{shard:02}".encode()
         for family in families
         for shard in range(INDEX_SHARDS)
     ]
@@ -225,9 +234,25 @@ def mark_of_loss(prefix: str, shard: bytes) -> bytes:
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
-def due_key(prefix: str, namespace: str) -> bytes:
+def due_key(prefix: str, namespace: Namespace) -> bytes:
     """Return the key that tells when to look after sessions of a namespace."""
-    return f"{prefix}index:{escaped(namespace)}:due".encode()
+    return f"{prefix}index:{escaped_names(namespace)}:due".encode()
+
+
+def names_key(prefix: str, namespace: Namespace) -> bytes:
+    """Return the key that lists the namespaces directly below one."""
+    return f"{prefix}index:{escaped_names(namespace)}:names".encode()
+
+
+def complete_key(prefix: str) -> bytes:
+    """Return the key that is there once the names of all namespaces are listed, also those of earlier releases."""
+    return f"{prefix}index::complete".encode()
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def names_entries(prefix: str, namespace: Namespace) -> list[tuple[bytes, bytes]]:
+    """Return where a namespace and those above it are listed, and as what: none for the default one."""
+    return [(names_key(prefix, namespace[:depth]), escaped(name).encode()) for depth, name in enumerate(namespace)]
 
 
 def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes, bytes]:
@@ -237,7 +262,7 @@ def index_range_below_roots(prefix: str, key: SessionKey) -> tuple[bytes, bytes,
     return shard, b"[" + name + b" ", b"(" + name + b"!"
 
 
-def listed_keys(prefix: str, namespace: str, member: bytes) -> SessionKeys:
+def listed_keys(prefix: str, namespace: Namespace, member: bytes) -> SessionKeys:
     """Return the keys that an entry of the index means."""
     name, _, root = member.decode().partition(" ")
     key = SessionKey(namespace, unquote(name))

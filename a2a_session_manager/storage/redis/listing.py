@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from a2a_session_manager.exceptions import StoreFull
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.redis.index import Index, Line
 from a2a_session_manager.storage.redis.reaper import Reaper
@@ -18,7 +19,7 @@ class Listing:
         self._reaper = reaper
 
     async def page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         """Return up to `limit` ids in the order of the index; see `Backend.list_page`."""
         found: list[Line] = []

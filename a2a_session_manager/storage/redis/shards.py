@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
+from a2a_session_manager.namespaces import Namespace, path_of
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import mark_of_loss, shard_with_marks
@@ -43,14 +44,14 @@ async def run_all(connections: Connections, calls: Sequence[Call]) -> list[Any]:
     return answers
 
 
-def lost_shard(prefix: str, namespace: str, shard: bytes) -> CorruptSession:
+def lost_shard(prefix: str, namespace: Namespace, shard: bytes) -> CorruptSession:
     """Return the error for a listing that would be short."""
     _, *marks = _all_keys(prefix, shard)
     return CorruptSession(
         "",
-        f"redis has lost {shard.decode()!r}, a part of the index of namespace {namespace!r}, and a listing would be "
-        "short: restore it from a backup. Or create() each session that you know, which lists it again, and then "
-        f"remove {' and '.join(repr(mark.decode()) for mark in marks)}; an eviction policy other than noeviction "
+        f"redis has lost {shard.decode()!r}, a part of the index of namespace {path_of(namespace)!r}, and a listing "
+        "would be short: restore it from a backup. Or create() each session that you know, which lists it again, and "
+        f"then remove {' and '.join(repr(mark.decode()) for mark in marks)}; an eviction policy other than noeviction "
         "does this",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,48 +14,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import ids, said, whole
-
-NASTY = {
-    "climbs up": "../x",
-    "climbs far up": "../../../../etc/passwd",
-    "dot": ".",
-    "dots": "..",
-    "absolute": "/etc/passwd",
-    "backslash": "..\\x",
-    "NUL": "a\x00b",
-    "NUL alone": "\x00",
-    "braces": "{tag}",
-    "open brace": "a{",
-    "close brace": "}b",
-    "colon": "a:b:",
-    "percent": "%2e%2e%2f",
-    "glob": "*?[a-z]",
-    "space": " ",
-    "spaces around": " a ",
-    "newline": "a\nb",
-    "carriage return": "a\r\nb",
-    "lower case": "talk",
-    "upper case": "TALK",
-    "composed": unicodedata.normalize("NFC", "é"),
-    "decomposed": unicodedata.normalize("NFD", "é"),
-    "letter k": "k",
-    "letter K": "K",
-    "Kelvin sign": "\u212a",
-    "sharp s": "ß",
-    "double s": "ss",
-    "emoji": "👩‍👩‍👧‍👦",
-    "Arabic": "مرحبا",
-    "right to left mark": "a\u200fb",
-    "device name": "CON",
-    "json": '{"id": "x"}',
-    "quote": "'; DROP TABLE sessions; --",
-    "digits": "0",
-    "none": "None",
-    "long": "x" * 512,
-    "long and wide": "😀" * 512,
-    "long twin": "x" * 511 + "y",
-}
+from a2a_session_manager.testing.contract.making import NASTY, ids, said, whole
 
 REFUSED: dict[str, Any] = {
     "empty": "",

@@ -141,7 +141,7 @@ class LeasesContract(ContractBase):
         with pytest.raises(LeaseLost, match="ended before it was renewed") as lost:
             await store.claiming(short._replace(step="hold")).append(session, spending(4, id="late"))
         assert lost.value.holder is None
-        assert await store._open_backend.held_leases([(SessionKey("", "talk"), "r")]) == [None]
+        assert await store._open_backend.held_leases([(SessionKey((), "talk"), "r")]) == [None]
         async with SessionManager(await reopen()).open("talk") as other, other.run(id="r") as run:
             await run.user("theirs")
 
@@ -153,7 +153,7 @@ class LeasesContract(ContractBase):
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         session = await _run_of(store)
-        backend, key = store._open_backend, SessionKey("", "talk")
+        backend, key = store._open_backend, SessionKey((), "talk")
         first, second = _claim(), _claim("take_over")
 
         def renewal(claim: LeaseClaim, run_id: str = "r") -> LeaseRenewal:
@@ -167,7 +167,7 @@ class LeasesContract(ContractBase):
             False,
         ]
         await store.claim(session, second)
-        gone = LeaseRenewal(SessionKey("", "nowhere"), "none", "r", first.token)
+        gone = LeaseRenewal(SessionKey((), "nowhere"), "none", "r", first.token)
         assert await backend.renew_leases([renewal(first), gone, renewal(second)]) == [False, False, True]
         with pytest.raises(LeaseLost):
             await store.claim(session, first._replace(step="hold"))
@@ -181,7 +181,7 @@ class LeasesContract(ContractBase):
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         async with SessionManager(store).open("root") as root, root.child("talk") as chat, chat.run(id="r") as run:
-            cold, key = await reopen(), SessionKey("", "talk")
+            cold, key = await reopen(), SessionKey((), "talk")
             claim = run._keeper.lease._claim
             assert claim is not None
             renewal = LeaseRenewal(key, chat.session.creation_id or "", "r", claim.token)

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import Backend, SessionPage
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Guard, Receipt
-from a2a_session_manager.storage.read_records import LoadedSession, LogPage, TreeNode, TreeTotals
+from a2a_session_manager.storage.read_records import LoadedSession, LogPage, NamespacePage, TreeNode, TreeTotals
 from a2a_session_manager.storage.records import SessionKey
 
 ResultT = TypeVar("ResultT")
@@ -59,9 +60,12 @@ class LossyBackend(Backend):
         return await self._inner.tree_totals(key)
 
     async def list_page(
-        self, namespace: str, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
+        self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         return await self._inner.list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
+
+    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+        return await self._inner.list_namespaces(namespace, cursor=cursor, limit=limit)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         await self._inner.wait(key, creation_id, revision)

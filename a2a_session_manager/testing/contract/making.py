@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,48 @@ from a2a_session_manager.storage import BaseSessionStore
 Event = SessionEvent[Any]
 AnySession = Session[Any]
 Take = Callable[[int], Coroutine[Any, Any, list[Event]]]
+
+# Names that a store may not mistake for one another, nor for a path, a key or a pattern.
+NASTY = {
+    "climbs up": "../x",
+    "climbs far up": "../../../../etc/passwd",
+    "dot": ".",
+    "dots": "..",
+    "absolute": "/etc/passwd",
+    "backslash": "..\\x",
+    "NUL": "a\x00b",
+    "NUL alone": "\x00",
+    "braces": "{tag}",
+    "open brace": "a{",
+    "close brace": "}b",
+    "colon": "a:b:",
+    "percent": "%2e%2e%2f",
+    "glob": "*?[a-z]",
+    "space": " ",
+    "spaces around": " a ",
+    "newline": "a\nb",
+    "carriage return": "a\r\nb",
+    "lower case": "talk",
+    "upper case": "TALK",
+    "composed": unicodedata.normalize("NFC", "é"),
+    "decomposed": unicodedata.normalize("NFD", "é"),
+    "letter k": "k",
+    "letter K": "K",
+    "Kelvin sign": "\u212a",
+    "sharp s": "ß",
+    "double s": "ss",
+    "emoji": "👩‍👩‍👧‍👦",
+    "Arabic": "مرحبا",
+    "right to left mark": "a\u200fb",
+    "device name": "CON",
+    "json": '{"id": "x"}',
+    "quote": "'; DROP TABLE sessions; --",
+    "digits": "0",
+    "none": "None",
+    "long": "x" * 512,
+    "long and wide": "😀" * 512,
+    "long twin": "x" * 511 + "y",
+}
 
 PATIENCE_SECONDS = 20
 

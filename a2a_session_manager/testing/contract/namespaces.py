@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import pytest
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import ids, said, several, spending, whole
+from a2a_session_manager.testing.contract.making import NASTY, ids, said, several, spending, whole
 
 # Pairs of namespace and id that would be the same if the two were simply joined.
 LOOKALIKES = [
@@ -26,6 +28,32 @@ LOOKALIKES = [
     ("A", "b:c"),
     ("a", "B:c"),
 ]
+
+
+# Namespaces that would be the same if their names were simply joined.
+NESTED = [
+    (),
+    ("a",),
+    ("a", "b"),
+    ("a/b",),
+    ("a%2Fb",),
+    ("a", "b", "c"),
+    ("a/b", "c"),
+    ("a", "b/c"),
+    ("a/b/c",),
+    ("a", "a"),
+    ("b", "a"),
+    ("A", "b"),
+    ("a", "@b"),
+    ("a@b",),
+    ("a", "logs"),
+    ("a", "default"),
+]
+
+
+def inside(store: BaseSessionStore, names: tuple[str, ...]) -> BaseSessionStore:
+    """Return the view of the namespace with these names, from the outermost one on."""
+    return reduce(lambda view, name: view.namespace(name), names, store)
 
 
 class NamespacesContract(ContractBase):
@@ -66,10 +94,84 @@ class NamespacesContract(ContractBase):
 
         assert await store.namespace("").list_sessions() == ["talk"]
 
-    async def test_a_view_of_one_namespace_leads_to_no_other(self, store: BaseSessionStore) -> None:
+    async def test_namespaces_nest_and_each_has_sessions_of_its_own(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        for number, names in enumerate(NESTED):
+            await inside(store, names).create("talk", change=SessionChange(events=[said(number)]))
+        again = await reopen()
+
+        found = [(await whole(inside(again, names), "talk")).events for names in NESTED]
+        listed = [await inside(again, names).list_sessions() for names in NESTED]
+
+        assert [events[0].message for events in found] == list(range(len(NESTED)))
+        assert listed == [["talk"]] * len(NESTED)
+
+    async def test_a_view_of_one_namespace_leads_down_and_to_no_other(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
         for name in ("", "mine", "other"):
-            with pytest.raises(InvalidSessionOperation, match="do not nest"):
-                store.namespace("mine").namespace(name)
+            await store.namespace(name).create(f"talk in {name!r}")
+        mine = (await reopen()).namespace("mine")
+
+        found = [await mine.namespace(name).list_sessions() for name in ("", "mine", "other", "..", "/", "../other")]
+
+        assert found == [["talk in 'mine'"], [], [], [], [], []]
+
+    async def test_namespaces_are_listed_by_those_directly_above_them(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        for names in (("acme", "eu", "web"), ("acme", "us"), ("acme/us",), ("b",)):
+            await inside(store, names).create("talk")
+        again = await reopen()
+
+        listed = {
+            names: sorted(await inside(again, names).namespaces())
+            for names in [(), ("acme",), ("acme", "eu"), ("acme", "eu", "web"), ("acme/us",), ("nowhere",)]
+        }
+
+        assert listed == {
+            (): ["acme", "acme/us", "b"],
+            ("acme",): ["eu", "us"],
+            ("acme", "eu"): ["web"],
+            ("acme", "eu", "web"): [],
+            ("acme/us",): [],
+            ("nowhere",): [],
+        }
+
+    async def test_a_namespace_is_listed_while_it_holds_a_session(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk")
+        for names in (("mine",), ("mine", "inner"), ("other", "inner")):
+            await inside(store, names).create("talk")
+        seen = [sorted(await store.namespaces())]
+        for names in (("mine",), ("other", "inner"), ("mine", "inner")):
+            await inside(store, names).delete("talk")
+            seen.append(sorted(await (await reopen()).namespaces()))
+        await inside(store, ("other", "inner")).create("talk")
+        seen.append(await (await reopen()).namespaces())
+
+        assert seen == [["mine", "other"], ["mine", "other"], ["mine"], [], ["other"]]
+
+    async def test_names_of_namespaces_are_listed_as_they_were_given(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        for name in NASTY.values():
+            await inside(store, (name, name)).create("talk")
+        again = await reopen()
+
+        assert sorted(await again.namespaces()) == sorted(NASTY.values())
+        for name in NASTY.values():
+            assert await again.namespace(name).namespaces() == [name]
+
+    async def test_namespaces_nest_up_to_8_deep(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        deepest = inside(store, tuple("abcdefgh"))
+        await deepest.create("talk")
+
+        with pytest.raises(InvalidSessionOperation, match="8 are the most"):
+            deepest.namespace("i")
+        assert await inside(await reopen(), tuple("abcdefgh")).list_sessions() == ["talk"]
 
     async def test_a_view_leaves_the_store_open_when_it_is_closed(self, store: BaseSessionStore) -> None:
         async with store.namespace("mine") as mine:

@@ -22,7 +22,7 @@ from tests.redis_servers.server import RedisServer
 
 SHORT = scripts.COMMIT
 GENERAL = scripts._script(*scripts.COMMIT_RULES, "commit")
-KEY = SessionKey("", "talk")
+KEY = SessionKey((), "talk")
 CREATION = "c0ffee"
 BEYOND_EXACT = 2**53 - 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
@@ -12,6 +12,7 @@ from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.lease import LeaseClaim
+from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -487,6 +488,19 @@ class SessionStore(Protocol):
 
         Raises SessionNotFound when the session is deleted or expires, SessionConflict when it goes back in time (a
         restore, a failover that lost commits) or never had an event `after`, StoreUnavailable when the store is closed.
+        """
+
+    def follow_namespace(
+        self, *, since: Iterable[SessionHead] = (), last: int = 0
+    ) -> AsyncGenerator[NamespaceChange, None]:
+        """Yield which sessions come, change and go from now on, each within about 10 seconds; properties count, too.
+
+        It never ends by itself. Several changes of a session may come as one, and in no order among sessions. To miss
+        nothing, pass the page that is shown as `since`: what has changed of its sessions, and which others were active
+        later than all of them, is yielded first. Each head comes with its newest `last` visible events.
+
+        All sessions of the namespace are looked at every few seconds, the less often the longer it takes, without
+        reading those that have not changed. Raises StoreUnavailable when the store is closed.
         """
 
     async def ping(self) -> None:

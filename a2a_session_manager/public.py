@@ -36,6 +36,7 @@ from a2a_session_manager.models.change import CommitResult, Restoration, Retract
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -107,6 +108,7 @@ __all__ = [
     "MessageView",
     "MessageWindow",
     "MissingDependency",
+    "NamespaceChange",
     "OpenToolCall",
     "PageOrder",
     "PrefixCheck",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
@@ -10,8 +10,10 @@ from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
+from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.unfinished_run import UnfinishedRun
@@ -318,6 +320,16 @@ class StoreVerbs:
     def follow(self, id: str, *, after: int = 0) -> AsyncGenerator[SessionEvent[Any], None]:
         """Yield every event with a seq above `after`, then each new one as it is committed; see SessionStore.follow."""
         return self._store.follow(id, after=after)
+
+    def follow_namespace(
+        self, *, since: Iterable[SessionHead] = (), last: int = 0
+    ) -> AsyncGenerator[NamespaceChange, None]:
+        """Yield which sessions come, change and go from now on; see SessionStore.follow_namespace.
+
+        `since` is a page that was read before: what has changed since is yielded first. Each head comes with its newest
+        `last` visible events.
+        """
+        return self._store.follow_namespace(since=since, last=last)
 
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
         """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
-from benchmarks import compacting, leases, scenarios, spending
+from a2a_session_manager.storage.store import BaseSessionStore
+from benchmarks import compacting, leases, paging, scenarios, spending
 from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
@@ -13,8 +15,15 @@ from benchmarks.scenarios import Case, Scenario, Sizes, at_most
 
 
 async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
-    async with InMemorySessionStore() as store:
+    async with InMemorySessionStore(indexed=paging.INDEXED) as store:
         return await scenario(store, sizes)
+
+
+async def _on_two(
+    scenario: Callable[[BaseSessionStore, BaseSessionStore, Sizes], Awaitable[Result]], sizes: Sizes
+) -> Result:
+    async with InMemorySessionStore() as plain, InMemorySessionStore(indexed=paging.INDEXED) as indexed:
+        return await scenario(plain, indexed, sizes)
 
 
 CASES = [
@@ -41,6 +50,14 @@ CASES = [
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
     Case("memory/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("memory/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
+    Case("memory/page/newest", at_most(5), partial(_on_store, partial(paging.page_by_number, ask=paging.newest))),
+    Case(
+        "memory/page/by owner",
+        at_most(5),
+        partial(_on_store, partial(paging.page_by_number, ask=paging.newest_of_an_owner)),
+    ),
+    Case("memory/append/indexed", at_most(1.1), partial(_on_two, paging.append_to_indexed)),
+    Case("memory/create/indexed", at_most(1.3), partial(_on_two, paging.create_indexed)),
     Case("memory/lateness/load", at_most(10.0), partial(alone, url="memory:", scenario=scenarios.lateness_of_load)),
     Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),
     Case("memory/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),

@@ -47,6 +47,7 @@ class Sizes:
     big_bytes: int = 10_000_000
     followers: int = 300
     watched_seconds: float = 1.0
+    sessions: int = 20_000
 
 
 Scenario = Callable[[BaseSessionStore, Sizes], Awaitable[Result]]
@@ -86,7 +87,7 @@ class Case:
 
 
 FULL = Sizes(turns=41, operations=500)
-QUICK = Sizes(turns=9, operations=200)
+QUICK = Sizes(turns=9, operations=200, sessions=5_000)
 # Shows that every row runs; its numbers mean nothing.
 SMOKE = Sizes(
     turns=2,
@@ -99,6 +100,7 @@ SMOKE = Sizes(
     big_bytes=300_000,
     followers=3,
     watched_seconds=0.05,
+    sessions=120,
 )
 
 

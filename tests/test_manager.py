@@ -263,6 +263,15 @@ async def test_every_verb_reaches_the_store(sessions: SessionManager) -> None:
     assert (await sessions.usage("top", tree=True)).total_tokens == 7
     assert await sessions.runs("top") == []
     assert (await anext(sessions.follow("top"))).message == "a"
+    page = await sessions.page(order="created", newest_first=False, title="", limit=1, last=1)
+    rest = await sessions.page(order="created", newest_first=False, roots_only=False, cursor=page.cursor)
+    assert [head.id for head in (*page, *rest)] == ["top", "below"]
+    assert ([event.message for event in page[0].events], rest[0].events) == (["a"], [])
+    assert (await sessions.count(), await sessions.count(roots_only=True)) == (2, 1)
+    changes = sessions.follow_namespace(since=[*page], last=1)
+    await sessions.append("below", said("d", 1))
+    assert (await anext(changes)).id == "below"
+    await changes.aclose()
 
 
 async def test_delete_refuses_a_session_with_children_unless_told_to_cascade(sessions: SessionManager) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.text import Text
@@ -13,12 +13,19 @@ from rich.tree import Tree
 from a2a_session_manager.cli.events import event_row, print_event
 from a2a_session_manager.cli.opening import IdArgument, JsonOption, NamespaceOption, StoreOption, found, with_sessions
 from a2a_session_manager.cli.writing import age, console, cost, on_one_line, print_json, spent, table
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.token_tally import TokenTally, summed
+from a2a_session_manager.protocols import PageOrder
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many sessions.")]
+TitleOption = Annotated[str | None, typer.Option("--title", help="Only those with this in their title.")]
+OrderOption = Annotated[
+    str, typer.Option("--order", help="By activity (updated), by creation (created), the newest first, or by id.")
+]
 CursorOption = Annotated[str | None, typer.Option("--cursor", help="Go on where another call ended.")]
 RootsOption = Annotated[bool, typer.Option("--roots", help="Leave out sessions that have a parent.")]
 LastOption = Annotated[int, typer.Option("--last", min=0, help="At most so many events, the newest ones.")]
@@ -28,34 +35,43 @@ FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with e
 
 def ls(
     store: StoreOption,
-    prefix: Annotated[str, typer.Argument(help="Only ids that begin so.")] = "",
+    prefix: Annotated[str, typer.Argument(help="Only ids that begin so, in the order of ids.")] = "",
+    title: TitleOption = None,
+    order: OrderOption = "updated",
     limit: LimitOption = 50,
     cursor: CursorOption = None,
     roots: RootsOption = False,
     namespace: NamespaceOption = "",
     json: JsonOption = False,
 ) -> None:
-    """List sessions, with their cost and when they were last active."""
+    """List sessions, those that were active last first, with their cost."""
 
-    async def listed(sessions: SessionManager) -> tuple[list[Session[Any]], str | None]:
-        page = await sessions.store.list_page(prefix, cursor=cursor, limit=limit, roots_only=roots)
-        read = await sessions.store.get_many(page.session_ids)
-        return [session for session in read if session is not None], page.cursor
+    if prefix and title is not None:
+        raise InvalidSessionOperation("a prefix and --title do not go together: take one of them")
 
-    read, following = with_sessions(store, namespace, listed)
+    async def listed(sessions: SessionManager) -> tuple[list[SessionHead], str | None]:
+        if not prefix:
+            named = cast("PageOrder", order)
+            page = await sessions.page(order=named, title=title, roots_only=roots, limit=limit, cursor=cursor)
+            return list(page), page.cursor
+        ids = await sessions.list_page(prefix, cursor=cursor, limit=limit, roots_only=roots)
+        read = await sessions.get_many(ids.session_ids)
+        return [_head(session) for session in read if session is not None], ids.cursor
+
+    heads, following = with_sessions(store, namespace, listed)
     if json:
-        print_json(map(session_row, read))
+        print_json(map(head_row, heads))
     else:
         rows = [
             (
-                session.id,
-                str(session.metadata.properties.get("title", "")),
-                str(session.last_seq),
-                cost(session.token_summary.total),
-                ", ".join(run.status for run in session.runs if not run.status.is_final),
-                age(session.metadata.updated_at),
+                head.id,
+                head.title or "",
+                str(head.last_seq),
+                cost(head.token_summary.total),
+                ", ".join(run.status for run in head.unfinished_runs),
+                age(head.updated_at),
             )
-            for session in read
+            for head in heads
         ]
         console().print(table(("ID", "TITLE", "EVENTS", "COST", "RUNS", "ACTIVE"), rows, right=frozenset((2, 3))))
     if following is not None:
@@ -146,19 +162,42 @@ def tree(id: IdArgument, store: StoreOption, namespace: NamespaceOption = "", js
 
 def session_row(session: Session[Any]) -> dict[str, Any]:
     """Return a session's head as JSON values."""
+    return head_row(_head(session))
+
+
+def head_row(head: SessionHead) -> dict[str, Any]:
+    """Return a head as JSON values."""
     return {
-        "id": session.id,
-        "parent_id": session.parent_id,
-        "root_id": session.root_id,
-        "title": session.metadata.properties.get("title"),
-        "properties": session.metadata.properties,
-        "created_at": session.metadata.created_at,
-        "updated_at": session.metadata.updated_at,
-        "last_seq": session.last_seq,
-        "revision": session.revision,
-        "unfinished_runs": [run.id for run in session.runs if not run.status.is_final],
-        "usage": spent(session.token_summary.total),
+        "id": head.id,
+        "parent_id": head.parent_id,
+        "root_id": head.root_id,
+        "title": head.title,
+        "properties": head.properties,
+        "created_at": head.created_at,
+        "updated_at": head.updated_at,
+        "last_seq": head.last_seq,
+        "revision": head.revision,
+        "unfinished_runs": [run.id for run in head.unfinished_runs],
+        "usage": spent(head.token_summary.total),
     }
+
+
+def _head(session: Session[Any]) -> SessionHead:
+    title = session.metadata.properties.get("title")
+    return SessionHead(
+        id=session.id,
+        parent_id=session.parent_id,
+        root_id=session.root_id or session.id,
+        title=title if isinstance(title, str) else None,
+        properties=session.metadata.properties,
+        created_at=session.metadata.created_at,
+        updated_at=session.metadata.updated_at,
+        last_seq=session.last_seq,
+        revision=session.revision,
+        token_summary=session.token_summary,
+        unfinished_runs=[run for run in session.runs if not run.status.is_final],
+        events=session.events,
+    )
 
 
 def _about(session: Session[Any]) -> Sequence[tuple[str, str]]:

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Protocol
 
+from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import page_rules
@@ -63,6 +64,7 @@ async def _page_by_id(
     backend: ListedSessions, namespace: Namespace, query: PageQuery, cursor: str | None, limit: int, last: int
 ) -> HeadPage:
     found: list[LoadedSession] = []
+    slices = Slices()
     while True:
         # No more than there is room for: a cursor stands for the end of a page of ids, and for no place in it.
         room = limit - len(found)
@@ -72,16 +74,21 @@ async def _page_by_id(
         cursor = page.cursor
         if cursor is None or len(found) == limit:
             return HeadPage(found, cursor)
+        if slices.is_over():
+            await slices.give_way()
 
 
 async def _walk(backend: ListedSessions, namespace: Namespace, query: PageQuery) -> AsyncIterator[list[LoadedSession]]:
     """Yield the sessions that the query takes, many at a time, in the order of `list_page`."""
     cursor: str | None = None
+    slices = Slices()
     while True:
         page = await backend.list_page(namespace, prefix="", cursor=cursor, limit=_SESSIONS_A_LOAD, roots_only=False)
         yield await _loaded(backend, [SessionKey(namespace, each) for each in page.session_ids], query, 0)
         if (cursor := page.cursor) is None:
             return
+        if slices.is_over():
+            await slices.give_way()
 
 
 async def _loaded(

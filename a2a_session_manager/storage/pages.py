@@ -54,13 +54,19 @@ async def read_page(
     if limit == 0:
         return HeadsPage((), cursor)
     page = await backend.page(namespace, query, cursor=start, limit=limit, last=last)
+    heads = await heads_of(_in_order(query, page.sessions), limits)
+    return HeadsPage(heads, None if page.cursor is None else _bound(page.cursor, namespace, query))
+
+
+async def heads_of(loaded: Sequence[LoadedSession], limits: StoreLimits) -> list[SessionHead]:
+    """Return what the records hold, as callers see it. Raises CorruptSession."""
     heads = []
     slices = Slices()
-    for each in _in_order(query, page.sessions):
+    for each in loaded:
         heads.append(await _head(each, limits))
         if slices.is_over():
             await slices.give_way()
-    return HeadsPage(heads, None if page.cursor is None else _bound(page.cursor, namespace, query))
+    return heads
 
 
 def checked_indexed(indexed: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
 from functools import lru_cache
@@ -22,8 +22,10 @@ from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.event_filter import EventFilters, event_filter
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.lease import LeaseClaim
+from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.unfinished_run import UnfinishedRun, checked_age
@@ -52,6 +54,7 @@ from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.events_by_id import read_events_by_id
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
+from a2a_session_manager.storage.namespace_following import follow_namespace
 from a2a_session_manager.storage.observer import WatchedRun
 from a2a_session_manager.storage.pages import page_query, read_page
 from a2a_session_manager.storage.priced_events import priced_events
@@ -426,6 +429,13 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         after = arguments.whole_number("after", after)
         return following.follow(backend, key, limits, creation_id=creation_id, after=after)
 
+    def follow_namespace(
+        self, *, since: Iterable[SessionHead] = (), last: int = 0
+    ) -> AsyncGenerator[NamespaceChange, None]:
+        heads = [_checked_head(head) for head in arguments.items("since", since)]
+        last = arguments.whole_number("last", last)
+        return follow_namespace(self._open_backend, self._namespace, self._limits, since=heads, last=last)
+
     def claiming(self, claim: LeaseClaim) -> Self:
         # A copy, so that what a subclass does with a write is done with those of runs, too.
         store = copy(self)
@@ -519,6 +529,12 @@ def _key_of(namespace: Namespace, session_id: str) -> SessionKey:
 
 # A conversation appends to its session again and again.
 _key_again = lru_cache(maxsize=1_024)(_key_of)
+
+
+def _checked_head(head: Any) -> SessionHead:
+    if not isinstance(head, SessionHead):
+        raise InvalidSessionOperation(f"since= has {shown(head)} in it, which is no head: pass a page")
+    return head
 
 
 def _checked_change(change: Any) -> SessionChange:

@@ -133,6 +133,11 @@ def test_every_verb_answers_programs_and_people(answer_of: Call, url: str) -> No
     assert trip["usage"]["cost_pico_usd"] == 2_700_000_000
     assert trip["usage"]["cost_usd"] == "0.0027"
     assert answer_of(url, "ls", "--json", "--roots", "trip").rows == [trip]
+    assert answer_of(url, "ls", "--json", "--title", "oslo").rows == [trip]
+    active = [row["updated_at"] for row in listed.rows]
+    assert active == sorted(active, reverse=True)
+    created = [row["created_at"] for row in answer_of(url, "ls", "--json", "--order", "created").rows]
+    assert created == sorted(created, reverse=True)
 
     head, *events = answer_of(url, "show", "trip", "--json").rows
     assert head == trip
@@ -265,6 +270,8 @@ def test_tail_follows_until_it_is_interrupted(url: str) -> None:
         (["title", "trip", "Trip", "--by", "boss"], "boss"),
         (["ls", "--cursor", "no cursor"], "cursor"),
         (["ls", "--limit", "0"], "limit"),
+        (["ls", "--order", "newest"], "order"),
+        (["ls", "trip", "--title", "oslo"], "--title"),
         (["no-such-verb"], "no-such-verb"),
     ],
 )

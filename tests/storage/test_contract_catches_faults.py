@@ -83,6 +83,28 @@ FAULTS = {
     ),
     "RestoresOnRetry": ("restoring", "test_a_repeat_answers_with_the_first_result_and_changes_nothing"),
     "IgnoresPageLimits": ("listing", "test_pages_keep_to_their_limit_and_join_to_the_whole"),
+    "SortsByCreation": ("paging", "test_pages_of_each_order_join_to_the_whole_with_each_limit"),
+    "ShowsChildrenAsRoots": ("paging", "test_pages_of_each_order_join_to_the_whole_with_each_limit"),
+    "LosesTheLastOfAPage": ("paging", "test_pages_of_each_order_join_to_the_whole_with_each_limit"),
+    "CountsPages": (
+        "paging",
+        "test_sessions_that_stay_are_on_one_page_each_while_others_come_go_and_move",
+    ),
+    "FindsByTheFirstOwner": ("paging", "test_sessions_are_found_by_the_properties_that_they_have_now"),
+    "ReadsTitlesAsTheyAre": ("paging", "test_titles_are_found_by_any_part_whatever_the_case"),
+    "ShowsHiddenInHeads": ("paging", "test_a_head_shows_what_its_session_shows"),
+    "TakesPropertiesForActivity": ("paging", "test_only_activity_moves_a_session_to_the_front"),
+    "CountsWhatIsGone": (
+        "paging",
+        "test_what_is_deleted_is_on_no_page_and_not_counted_and_its_id_may_come_again",
+    ),
+    "TakesAnyCursor": ("paging", "test_a_cursor_is_of_its_query_alone"),
+    "FindsByAnything": ("paging", "test_what_cannot_be_asked_for_is_refused_by_name"),
+    "TellsNoPropertyChanges": ("following_namespaces", "test_what_comes_changes_and_goes_is_told"),
+    "FollowsNamespacesFromNow": (
+        "following_namespaces",
+        "test_what_is_as_it_was_on_the_page_is_not_told",
+    ),
     "DoublesOnRetry": ("exactly_once", "test_a_repeated_append_after_another_writer_doubles_nothing"),
     "EchoesAKnownEvent": ("repeating", "test_a_known_id_answers_with_the_event_as_it_is_stored"),
     "ForgetsWriteIds": (
@@ -192,6 +214,7 @@ from tests.storage.faulty_counting import *
 from tests.storage.faulty_finding import *
 from tests.storage.faulty_leases import *
 from tests.storage.faulty_namespaces import *
+from tests.storage.faulty_pages import *
 from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event

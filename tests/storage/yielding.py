@@ -107,6 +107,7 @@ class YieldingBackend(MemoryBackend):
             commit_rules.add_counters(stored.tree.totals.setdefault(cell, {}), counters)
         draft.tree = stored.tree
         self._sessions[key] = draft
+        draft.groups = self._indexes[key.namespace].put(draft.head, stored.groups, self.indexed)
         for waiter in stored.waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from weakref import WeakSet
@@ -24,6 +24,7 @@ def session_lifespan(
     inner: Lifespan | None = None,
     limits: StoreLimits = DEFAULT_LIMITS,
     pricer: Pricer = DEFAULT_PRICER,
+    indexed: Sequence[str] = (),
     detached_seconds: float = 10.0,
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Return a lifespan that opens a SessionManager: `FastAPI(lifespan=session_lifespan("file:./sessions"))`.
@@ -34,6 +35,7 @@ def session_lifespan(
             yields joins the state. It ends after the detached streams.
         limits: the store's; its `cancel_seconds` is also how long requests under way may take when the app stops.
         pricer: gives a usage without a cost one when it is stored, such as a ListPricer with prices of your own.
+        indexed: the properties that `page` and `count` find sessions by, such as `("owner",)`.
         detached_seconds: how long detached streams may go on when the app stops. Then each is cancelled, and keeps what
             it has as an interrupted answer.
     """
@@ -42,7 +44,7 @@ def session_lifespan(
     async def opened(app: Any) -> AsyncIterator[Mapping[str, Any]]:
         tasks: RequestTasks = WeakSet()
         detached = DetachedStreams()
-        async with SessionManager.from_url(url, limits=limits, pricer=pricer) as sessions:
+        async with SessionManager.from_url(url, limits=limits, pricer=pricer, indexed=indexed) as sessions:
             app.state.sessions = sessions
             state = {STATE_KEY: sessions, REQUESTS_KEY: tasks, DETACHED_KEY: detached}
             async with nullcontext() if inner is None else inner(app) as more:

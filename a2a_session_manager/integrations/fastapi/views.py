@@ -7,11 +7,20 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel
 
+from a2a_session_manager.context.messages import message_from_event
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import TokenTally
+from a2a_session_manager.shapes.normal_form import text_of
+from a2a_session_manager.shapes.recognition import read_message
+
+_PREVIEW_CHARACTERS = 200
+# White space is joined, so more than that is read.
+_READ_CHARACTERS = 1_000
 
 
 class SessionList(BaseModel):
@@ -19,6 +28,110 @@ class SessionList(BaseModel):
 
     session_ids: list[str]
     cursor: str | None
+
+
+class Spend(BaseModel):
+    """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them.
+
+    `tool_uses` counts what is paid by use, such as `web_searches`, without what is 0.
+    """
+
+    requests: int
+    unpriced_requests: int
+    partially_priced_requests: int
+    requests_without_usage: int
+    repeated_requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    tool_uses: dict[str, int]
+    estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
+    cost_pico_usd: int
+    is_lower_bound: bool
+
+    @classmethod
+    def of(cls, tally: TokenTally) -> Self:
+        return cls(
+            requests=tally.requests,
+            unpriced_requests=tally.unpriced_requests,
+            partially_priced_requests=tally.partially_priced_requests,
+            requests_without_usage=tally.requests_without_usage,
+            repeated_requests=tally.repeated_requests,
+            prompt_tokens=tally.prompt_tokens,
+            completion_tokens=tally.completion_tokens,
+            total_tokens=tally.total_tokens,
+            tool_uses=tally.tool_uses,
+            estimated_cost_usd=tally.estimated_cost_usd,
+            cost_pico_usd=tally.cost_pico_usd,
+            is_lower_bound=tally.is_lower_bound,
+        )
+
+
+class Preview(BaseModel):
+    """The newest visible message of a session: who speaks, and the beginning of the text, on one line."""
+
+    seq: int
+    role: str
+    text: str
+    timestamp: AwareDatetime
+
+    @classmethod
+    def of(cls, event: SessionEvent[Any] | None) -> Self | None:
+        message = None if event is None else message_from_event(event)
+        if event is None or message is None:
+            return None
+        read = read_message(message)
+        text = " ".join(text_of(read.parts, " ")[:_READ_CHARACTERS].split())
+        return cls(seq=event.seq or 0, role=read.role, text=text[:_PREVIEW_CHARACTERS], timestamp=event.timestamp)
+
+
+class HeadView(BaseModel):
+    """A session in a list; `preview` is null unless previews were asked for, and for a session without messages."""
+
+    id: str
+    parent_id: str | None
+    root_id: str
+    forked_from: ForkedFrom | None
+    title: str | None
+    properties: dict[str, Any]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    last_seq: int
+    revision: int
+    usage: Spend
+    unfinished_runs: list[SessionRun]
+    preview: Preview | None
+
+    @classmethod
+    def of(cls, head: SessionHead) -> Self:
+        return cls(
+            id=head.id,
+            parent_id=head.parent_id,
+            root_id=head.root_id,
+            forked_from=head.forked_from,
+            title=head.title,
+            properties=head.properties,
+            created_at=head.created_at,
+            updated_at=head.updated_at,
+            last_seq=head.last_seq,
+            revision=head.revision,
+            usage=Spend.of(head.token_summary.total),
+            unfinished_runs=head.unfinished_runs,
+            preview=Preview.of(head.newest_message),
+        )
+
+
+class HeadList(BaseModel):
+    """A page of sessions; `cursor` asks for the next page of the same query and is null on the last one."""
+
+    sessions: list[HeadView]
+    cursor: str | None
+
+
+class SessionCount(BaseModel):
+    """How many sessions there are, or have the properties that were asked for."""
+
+    count: int
 
 
 class SessionView(BaseModel):
@@ -71,43 +184,6 @@ class TreeView(BaseModel):
     """The whole tree that a session is in, in creation order."""
 
     sessions: list[TreeNode]
-
-
-class Spend(BaseModel):
-    """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them.
-
-    `tool_uses` counts what is paid by use, such as `web_searches`, without what is 0.
-    """
-
-    requests: int
-    unpriced_requests: int
-    partially_priced_requests: int
-    requests_without_usage: int
-    repeated_requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    tool_uses: dict[str, int]
-    estimated_cost_usd: Decimal  # a JSON string, so that no reader rounds it
-    cost_pico_usd: int
-    is_lower_bound: bool
-
-    @classmethod
-    def of(cls, tally: TokenTally) -> Self:
-        return cls(
-            requests=tally.requests,
-            unpriced_requests=tally.unpriced_requests,
-            partially_priced_requests=tally.partially_priced_requests,
-            requests_without_usage=tally.requests_without_usage,
-            repeated_requests=tally.repeated_requests,
-            prompt_tokens=tally.prompt_tokens,
-            completion_tokens=tally.completion_tokens,
-            total_tokens=tally.total_tokens,
-            tool_uses=tally.tool_uses,
-            estimated_cost_usd=tally.estimated_cost_usd,
-            cost_pico_usd=tally.cost_pico_usd,
-            is_lower_bound=tally.is_lower_bound,
-        )
 
 
 class UsageView(BaseModel):

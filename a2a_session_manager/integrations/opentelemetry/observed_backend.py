@@ -70,8 +70,12 @@ class ObservedBackend(Backend):
         return self._backend.shown_place
 
     @property
-    def indexed(self) -> Sequence[str]:  # type: ignore[override]  # that below says it
+    def indexed(self) -> Sequence[str]:
         return self._backend.indexed
+
+    @indexed.setter
+    def indexed(self, indexed: Sequence[str]) -> None:
+        self._backend.indexed = indexed
 
     def statistics(self) -> StoreStatistics:
         return self._backend.statistics()

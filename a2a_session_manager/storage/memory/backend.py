@@ -15,9 +15,13 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import commit_rules, forks, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Parent, Receipt
+from a2a_session_manager.storage.memory import head_pages
+from a2a_session_manager.storage.memory.head_index import HeadIndex
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
+from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
@@ -38,6 +42,7 @@ class MemoryBackend(Backend):
         self.indexed = indexed
         self._sessions: dict[SessionKey, StoredSession] = {}
         self._ids: dict[Namespace, list[str]] = {}  # sorted; a namespace without any is not there
+        self._indexes: dict[Namespace, HeadIndex] = {}
         self._commits = 0
 
     @property
@@ -60,14 +65,19 @@ class MemoryBackend(Backend):
         self._link(stored, parent)
         if (retraction := forks.first_retraction(creation)) is not None:
             stored.retractions.append(retraction)
-        return DoneWrite(stored.write(commit))
+        receipt = stored.write(commit)
+        stored.groups = self._index_of(key.namespace).put(stored.head, (), None)
+        return DoneWrite(receipt)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         self._commits += 1
         stored = self._sessions.get(key)
         if stored is None:
             raise SessionNotFound(key.id)
-        return DoneWrite(stored.write(commit))
+        try:
+            return DoneWrite(stored.write(commit))
+        finally:  # also when a usage alone was written
+            stored.groups = self._indexes[key.namespace].put(stored.head, stored.groups, commit.properties)
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         stored = self._sessions.get(key)
@@ -145,6 +155,24 @@ class MemoryBackend(Backend):
         names = {inner[depth] for inner in self._ids if len(inner) > depth and inner[:depth] == namespace}
         return paging.names_page(sorted(names), cursor, limit)
 
+    async def page(
+        self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    ) -> HeadPage:
+        if query.order == "id":
+            return await super().page(namespace, query, cursor=cursor, limit=limit, last=last)
+
+        def load(session_id: str) -> LoadedSession:
+            return self._sessions[SessionKey(namespace, session_id)].load(last, whole_head=False)
+
+        return await head_pages.read_page(self._index_of(namespace), query, cursor, limit, load)
+
+    async def count(self, namespace: Namespace, query: PageQuery) -> int:
+        return await head_pages.count(self._index_of(namespace), query)
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        heads = [self._sessions[key].head if key in self._sessions else None for key in keys]
+        return [None if head is None else f"{head.creation_id} {head.revision}" for head in heads]
+
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         found = [(self._sessions.get(key), run_id) for key, run_id in runs]
         return [
@@ -204,9 +232,21 @@ class MemoryBackend(Backend):
         del stored.tree.nodes[key.id]
         ids = self._ids[key.namespace]
         del ids[bisect_left(ids, key.id)]
+        self._indexes[key.namespace].remove(key.id, stored.groups)
         if not ids:
-            del self._ids[key.namespace]
+            del self._ids[key.namespace], self._indexes[key.namespace]
         stored.wake()
+
+    def _index_of(self, namespace: Namespace) -> HeadIndex:
+        index = self._indexes.get(namespace)
+        if index is None:
+
+            def find_head(session_id: str) -> HeadRecord | None:
+                stored = self._sessions.get(SessionKey(namespace, session_id))
+                return None if stored is None else stored.head
+
+            index = self._indexes[namespace] = HeadIndex(find_head, self.indexed)
+        return index
 
     def _matching(
         self, namespace: Namespace, ids: list[str], start: int, prefix: str, roots_only: bool

@@ -14,6 +14,7 @@ from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResul
 from a2a_session_manager.storage.counted_responses import CountedResponse, FindCounted, counted_by
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.memory.counting import CountedResponses
+from a2a_session_manager.storage.memory.head_index import Group
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
@@ -46,6 +47,7 @@ class StoredSession:
     forks: dict[str, int] = field(default_factory=dict)  # likewise
     sources: dict[str, StoredSession] = field(default_factory=dict)
     waiters: set[asyncio.Future[None]] = field(default_factory=set)
+    groups: tuple[Group, ...] = ()  # of the index
 
     def first_receipt(self, commit: EncodedCommit) -> Receipt:
         """Answer the creation of a session that is there: only who made it may ask again."""

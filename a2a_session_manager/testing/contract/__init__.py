@@ -26,6 +26,7 @@ from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
 from a2a_session_manager.testing.contract.finding import FindingContract
 from a2a_session_manager.testing.contract.following import FollowingContract
+from a2a_session_manager.testing.contract.following_namespaces import FollowingNamespacesContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
@@ -35,6 +36,7 @@ from a2a_session_manager.testing.contract.limits import LimitsContract
 from a2a_session_manager.testing.contract.listing import ListingContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
+from a2a_session_manager.testing.contract.paging import PagingContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
@@ -82,8 +84,10 @@ class StoreContract(
     ViewsContract,
     CompactingContract,
     ListingContract,
+    PagingContract,
     IncarnationsContract,
     FollowingContract,
+    FollowingNamespacesContract,
     NamespacesContract,
     IdsContract,
     PayloadsContract,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from blockbuster import BlockBuster
 
-from a2a_session_manager.storage import BaseSessionStore
+from a2a_session_manager.storage import Backend, BaseSessionStore
 from a2a_session_manager.testing.blocking import blocking_calls_refused
 
 Reopen = Callable[[], Awaitable[BaseSessionStore]]
@@ -34,6 +34,15 @@ class ContractBase(ABC):
 
         Called again with the same `place`, it returns another store over the same data.
         """
+
+    async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
+        """Return a store as `open_store` does, which finds sessions by these properties.
+
+        A backend that keeps no index needs nothing but their names; for others, this is to be overridden.
+        """
+        store = await self.open_store(place)
+        store.wrap_backend(lambda backend: _told(backend, indexed))
+        return store
 
     @abstractmethod
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
@@ -76,6 +85,11 @@ class ContractBase(ABC):
         yield reopened
         for cold in opened:
             await cold.aclose()
+
+
+def _told(backend: Backend, indexed: Sequence[str]) -> Backend:
+    backend.indexed = indexed
+    return backend
 
 
 async def _tasks_left() -> list[str]:

@@ -36,6 +36,8 @@ class LifecycleContract(ContractBase):
             store.usage("talk", tree=True),
             store.list_sessions(),
             store.list_page(),
+            store.page(),
+            store.count(),
             store.create("new"),
             store.save(Session(id="new")),
             store.save(handle),

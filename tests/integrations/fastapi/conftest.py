@@ -20,6 +20,12 @@ def sessions() -> SessionManager:
     return SessionManager(InMemorySessionStore())
 
 
+@pytest.fixture
+def indexed() -> SessionManager:
+    """Sessions that are found by their owner."""
+    return SessionManager(InMemorySessionStore(indexed=["owner"]))
+
+
 @asynccontextmanager
 async def client_of(app: FastAPI, sessions: SessionManager) -> AsyncIterator[AsyncClient]:
     """Return a client of `app` without a server; the transport hands a response out when it is complete."""

@@ -26,7 +26,7 @@ def test_it_only_reads() -> None:
     routes = [route for route in session_router().routes if isinstance(route, APIRoute)]
 
     assert set().union(*(route.methods or () for route in routes)) == {"GET"}
-    assert len(routes) == 5
+    assert len(routes) == 7
 
 
 async def test_a_session_shows_its_head_and_its_newest_events(sessions: SessionManager) -> None:
@@ -90,6 +90,80 @@ async def test_the_pages_of_the_listing_join_up(sessions: SessionManager) -> Non
 
     assert sorted(seen) == [f"talk/{number}" for number in range(7)]
     assert len(roots["session_ids"]) == 7
+
+
+async def test_a_page_of_heads_is_a_sidebar(indexed: SessionManager) -> None:
+    for owner, name, said in (
+        ("ann", "oslo", "Two days\n in  Oslo?"),
+        ("bob", "rome", "x" * 900),
+        ("ann", "new", None),
+    ):
+        async with indexed.open(name, properties={"owner": owner}) as chat:
+            await chat.set_title(f"To {name}")
+            if said is not None:
+                await chat.user(said)
+                await chat.tool("search", {"to": name}, result="found")
+    await indexed.create("oslo/flights", parent_id="oslo", properties={"owner": "ann"})
+
+    page = await read(indexed, '/heads?properties={"owner": "ann"}&roots_only=true&preview=true&limit=1')
+    rest = await read(
+        indexed, f'/heads?properties={{"owner": "ann"}}&roots_only=true&preview=true&limit=9&cursor={page["cursor"]}'
+    )
+    bare = await read(indexed, "/heads?order=created&newest_first=false&title=TO+O")
+    [new], [oslo] = page["sessions"], rest["sessions"]
+
+    assert (new["id"], new["preview"], oslo["title"]) == ("new", None, "To oslo")
+    assert (oslo["preview"]["role"], oslo["preview"]["text"]) == ("user", "Two days in Oslo?")
+    assert (oslo["last_seq"], oslo["usage"]["requests"], oslo["unfinished_runs"]) == (3, 0, [])
+    assert [(head["id"], head["preview"]) for head in bare["sessions"]] == [("oslo", None)]
+    assert (rest["cursor"], bare["cursor"]) == (None, None)
+    assert len((await read(indexed, "/heads?preview=true&title=rome"))["sessions"][0]["preview"]["text"]) == 200
+    assert await read(indexed, '/count?properties={"owner": "ann"}') == {"count": 3}
+    assert await read(indexed, "/count?roots_only=true") == {"count": 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ('/heads?properties={"team":"x"}', "team"),
+        ("/heads?properties=owner", "JSON object"),
+        ("/heads?properties=[1]", "JSON object"),
+        ('/heads?properties={"owner":null}', "owner"),
+        ("/heads?cursor=x", "cursor"),
+        ("/heads?order=newest", "order"),
+        ("/heads?limit=0", "limit"),
+        ("/heads?limit=201", "limit"),
+        ('/count?properties={"team":1}', "team"),
+        ("/events/talk?since=2026-01-01T00:00:00", "since"),
+        ("/events/talk?source=nobody", "source"),
+        ("/events/talk?run=", "run"),
+    ],
+)
+async def test_what_cannot_be_asked_for_is_a_problem(indexed: SessionManager, path: str, named: str) -> None:
+    await indexed.create("talk")
+    async with client_of(app, indexed) as client:
+        reply = await client.get(path)
+
+    assert reply.status_code == 422
+    assert named in reply.text
+
+
+async def test_events_are_shown_by_what_they_are(sessions: SessionManager) -> None:
+    async with sessions.open("talk") as chat:
+        await chat.user("one")
+        async with chat.run(id="r") as run:
+            await run.tool("search", {"to": "OSL"}, result="found")
+            await run.assistant("two")
+
+    async def found(query: str) -> list[int]:
+        return [event["seq"] for event in (await read(sessions, f"/events/talk?{query}"))["events"]]
+
+    assert await found("source=user") == [1]
+    assert await found("run=r") == [2, 3, 4]
+    assert await found("type=tool_call&run=r") == [2]
+    assert await found("type=message&limit=1&after=1") == [4]
+    assert await found("until=2020-01-01T00:00:00Z") == []
+    assert await found("since=2020-01-01T00:00:00%2B02:00") == [1, 2, 3, 4]
 
 
 async def test_a_tree_is_shown_whole_from_any_of_its_sessions(sessions: SessionManager) -> None:

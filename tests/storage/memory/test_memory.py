@@ -41,7 +41,7 @@ class TestReopenedMemory(StoreContract):
     async def open_store(self, place: Path) -> BaseSessionStore:
         first = self._places.setdefault(place, MemoryBackend())
         backend = MemoryBackend()
-        backend._sessions, backend._ids = first._sessions, first._ids
+        backend._sessions, backend._ids, backend._indexes = first._sessions, first._ids, first._indexes
         return BaseSessionStore(backend)
 
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:

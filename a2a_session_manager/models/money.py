@@ -7,16 +7,20 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 PICO_PER_USD = 10**12
 # It holds the digits of any sum. The caller's own decimal context must not change a cost.
 _EXACT = Context(prec=200)
+_ZERO = Decimal(0)
+_PLACES = [Decimal(1).scaleb(-places) for places in range(13)]
 # The most that one usage may cost: a trillion dollars. Sums may be larger.
 MOST_PICO_USD = 10**24
 
 
 def usd_from_pico(pico: int) -> Decimal:
     """Return pico-dollars as dollars, exact, without zeros at the end: 0 is `0`, not `0E-12`."""
+    if pico == 0:
+        return _ZERO
     digits, places = pico, 12
     while places and digits % 10 == 0:
         digits, places = digits // 10, places - 1
-    return Decimal(digits).scaleb(-places, _EXACT)
+    return _EXACT.multiply(digits, _PLACES[places])
 
 
 def pico_from_usd(usd: Decimal | float | str) -> int:

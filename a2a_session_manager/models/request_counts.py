@@ -73,10 +73,13 @@ class RequestCounts(TokenCounts):
 
 def parts_fit(counts: tuple[int, ...]) -> bool:
     """Tell whether no part is larger than its whole, and nothing is negative; `counts` are those of COUNTS_OF."""
-    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, _ = counts
+    prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, requests = counts
+    # Each whole is at least as large as a part of it that is not negative.
     return (
-        min(counts) >= 0
-        and cache_read + cache_write <= prompt >= input_audio
-        and cache_write_1h <= cache_write
-        and reasoning <= completion >= output_audio
+        0 <= cache_write_1h <= cache_write
+        and 0 <= cache_read <= prompt - cache_write
+        and 0 <= input_audio <= prompt
+        and 0 <= reasoning <= completion
+        and 0 <= output_audio <= completion
+        and requests >= 0
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from a2a_session_manager.identifiers import ID_CHARACTERS, is_id
 from a2a_session_manager.models.clock import utc_now
-from a2a_session_manager.models.fields_set import with_fields
+from a2a_session_manager.models.fields_set import put_fields, shared_names, with_fields
 from a2a_session_manager.models.money import MOST_PICO_USD, pico_from_usd, usd_from_pico
+from a2a_session_manager.models.plain_usage import plain_usage
 from a2a_session_manager.models.request_counts import Counted, RequestCounts
 from a2a_session_manager.models.token_counts import Count
 from a2a_session_manager.models.token_summary import TokenSummary
@@ -92,16 +93,28 @@ class TokenUsage(RequestCounts):
     context_tokens: Counted | None = None
     response_id: Annotated[str, AfterValidator(_checked_response_id)] | None = None
 
+    if not TYPE_CHECKING:  # type checkers know the fields by name
+
+        def __init__(self, **fields: Any) -> None:
+            plain = plain_usage(fields, _NOTHING) if type(self) is TokenUsage else None
+            if plain is None:
+                super().__init__(**fields)
+            else:
+                put_fields(self, plain, shared_names(tuple(fields)))
+
+        # Without this mark, pydantic would call `__init__` for every model inside another one, which is slower.
+        __init__.__pydantic_base_init__ = True
+
     @model_validator(mode="before")
     @classmethod
     def _accept_older_names(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
+        if type(data) is cls or not isinstance(data, Mapping):  # one in an event comes as it is
             return data
         if bool in map(type, data.values()) and any(
             type(value) is bool and name != "partially_priced" for name, value in data.items()
         ):
             raise ValueError("True and False are no counts: give numbers")
-        if not {"total_tokens", "estimated_cost_usd"} & data.keys():
+        if "total_tokens" not in data and "estimated_cost_usd" not in data:
             return data
         values = dict(data)
         _check_total(values.pop("total_tokens", None), values)
@@ -207,6 +220,9 @@ class TokenUsage(RequestCounts):
         if held("basis") == UNKNOWN and (requests := held("requests")):
             counted["requests_without_usage"] = requests
         return counted
+
+
+_NOTHING = {name: field.default for name, field in TokenUsage.model_fields.items()}
 
 
 def lacks_price(usage: TokenUsage) -> bool:

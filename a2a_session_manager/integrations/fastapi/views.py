@@ -8,7 +8,9 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel
 
 from a2a_session_manager.context.messages import message_from_event
+from a2a_session_manager.models.fields_set import model_of
 from a2a_session_manager.models.forked_from import ForkedFrom
+from a2a_session_manager.models.money import usd_from_pico
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -51,20 +53,29 @@ class Spend(BaseModel):
 
     @classmethod
     def of(cls, tally: TokenTally) -> Self:
-        return cls(
-            requests=tally.requests,
-            unpriced_requests=tally.unpriced_requests,
-            partially_priced_requests=tally.partially_priced_requests,
-            requests_without_usage=tally.requests_without_usage,
-            repeated_requests=tally.repeated_requests,
-            prompt_tokens=tally.prompt_tokens,
-            completion_tokens=tally.completion_tokens,
-            total_tokens=tally.total_tokens,
-            tool_uses=tally.tool_uses,
-            estimated_cost_usd=tally.estimated_cost_usd,
-            cost_pico_usd=tally.cost_pico_usd,
-            is_lower_bound=tally.is_lower_bound,
-        )
+        # A session may have ten thousand runs: what a tally holds needs no check, and its dict is quick to ask.
+        held = tally.__dict__
+        unpriced, partially = held["unpriced_requests"], held["partially_priced_requests"]
+        without_usage, cost = held["requests_without_usage"], held["cost_pico_usd"]
+        prompt, completion = held["prompt_tokens"], held["completion_tokens"]
+        fields = {
+            "requests": held["requests"],
+            "unpriced_requests": unpriced,
+            "partially_priced_requests": partially,
+            "requests_without_usage": without_usage,
+            "repeated_requests": held["repeated_requests"],
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "tool_uses": tally.tool_uses,
+            "estimated_cost_usd": usd_from_pico(cost),
+            "cost_pico_usd": cost,
+            "is_lower_bound": bool(unpriced or partially or without_usage),
+        }
+        return model_of(cls, fields, _SPEND_FIELDS)
+
+
+_SPEND_FIELDS = set(Spend.model_fields)
 
 
 class Preview(BaseModel):

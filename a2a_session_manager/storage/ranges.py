@@ -61,6 +61,14 @@ def common(ranges: Sequence[Range], others: Sequence[Range]) -> list[Range]:
     return subtract(ranges, subtract(ranges, others))
 
 
+def divided(ranges: Sequence[Range], seq: int) -> tuple[Sequence[Range], Sequence[Range]]:
+    """Return the parts of `ranges` (merged) up to `seq`, and those above it."""
+    if seq == 0:
+        return (), ranges
+    upto = [(first, min(last, seq)) for first, last in ranges if first <= seq]
+    return upto, [(max(first, seq + 1), last) for first, last in ranges if last > seq]
+
+
 def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
     """Return the ranges between `first` and `last` that are not in `hidden`, oldest first."""
     result = []

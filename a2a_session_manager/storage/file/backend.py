@@ -16,7 +16,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
-from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
@@ -33,6 +32,7 @@ from a2a_session_manager.storage.file.namespace_listing import list_namespaces
 from a2a_session_manager.storage.file.read_threads import ReadThreads
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree_reader import TreeReader
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.observer import QueueObserver
@@ -86,8 +86,6 @@ class FileBackend(Backend):
         self._writes.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> QueuedWrite[Receipt]:
-        if creation.fork is not None:
-            raise InvalidSessionOperation("sessions in files cannot be forked yet", session_id=key.id)
         root_id = key.id if creation.parent is None else creation.parent.root_id
         work = partial(create, self._directory, key, creation, commit)
         return self._writes.change_tree(("tree", SessionKey(key.namespace, root_id)), work, size=commit.size)
@@ -108,6 +106,9 @@ class FileBackend(Backend):
         load = partial(self._reader.load, last=last, whole_head=whole_head)
         return await self._read(keys, last, lambda: [load(key) for key in keys])
 
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        return await self._read([key], last, lambda: self._reader.load_until(key, seq, last))
+
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         return await self._read([key], last, lambda: self._reader.read_tail(key, last))
 
@@ -121,13 +122,16 @@ class FileBackend(Backend):
         return await self._read([key], 0, lambda: self._reader.find_events(key, event_ids, max_bytes))
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._reads.run(self._reader.children, key, paging.ordinal_of(cursor), limit)
+        return await self._reads.run(self._trees.children, key, paging.ordinal_of(cursor), limit)
+
+    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await self._reads.run(self._trees.forks, key, paging.ordinal_of(cursor), limit)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        return await self._reads.run_long(self._reader.tree, key)
+        return await self._reads.run_long(self._trees.tree, key)
 
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        return await self._reads.run_long(self._reader.tree_totals, key)
+        return await self._reads.run_long(self._trees.tree_totals, key)
 
     async def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
@@ -176,6 +180,7 @@ class FileBackend(Backend):
     def _begin(self, path: Path, durable: bool) -> None:
         self._directory = StoreDirectory(path, durable=durable)
         self._reader = SessionReader(self._directory)
+        self._trees = TreeReader(self._directory, self._reader)
         self._reads = ReadThreads(self._directory)
         self._writes = FileWrites(self._directory)
         if self._observer is not None:

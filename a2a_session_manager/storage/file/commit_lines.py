@@ -9,39 +9,29 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.serialization.plain_json import dumped, parsed
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
+from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.counted_responses import counted_by
-from a2a_session_manager.storage.file.stored_shapes import check_creation, check_line, is_append
-from a2a_session_manager.storage.read_records import HeadRecord
+from a2a_session_manager.storage.file.creation_records import (
+    CreationRecord,
+    check_format,
+    creation_fields,
+    creation_from,
+    fork_fields,
+    format_of,
+)
+from a2a_session_manager.storage.file.stored_shapes import check_line, is_append
 from a2a_session_manager.storage.records import (
     Counters,
     EncodedCompaction,
     EncodedEvent,
     Range,
-    SessionKey,
     StoredRun,
     UsageDelta,
 )
 
-FORMAT = 1
-
 # Every header begins with the revision and the seq after the last event before it.
 NUMBERS: Final = rb'\{"r":([1-9][0-9]{0,18}),"s":([1-9][0-9]{0,18}),"t":'
-
-
-class CreationRecord(NamedTuple):
-    """What the first line of a log says of its session; a root's `root_creation_id` is its own creation id."""
-
-    key: SessionKey
-    creation_id: str
-    created_at: int
-    parent_id: str | None
-    root_id: str
-    root_creation_id: str
-    depth: int
-    updated_at: int | None = None
 
 
 class CommitLine(NamedTuple):
@@ -61,20 +51,6 @@ class CommitLine(NamedTuple):
         commit = self.commit
         changed = self.hidden or self.restored
         return bool(self.creation or commit.events or changed or commit.state or commit.properties or commit.runs)
-
-
-def creation_record(key: SessionKey, creation: Creation, head: HeadRecord, root_creation_id: str) -> CreationRecord:
-    """Return what a new log begins with."""
-    return CreationRecord(
-        key,
-        creation.creation_id,
-        creation.created_at,
-        head.parent_id,
-        head.root_id,
-        root_creation_id,
-        head.depth,
-        creation.updated_at,
-    )
 
 
 def encode_line(
@@ -113,7 +89,7 @@ def _more_of(
     """Return what the header of a line that is more than new events says beside them."""
     fields: dict[str, Any] = {}
     if creation is not None:
-        fields = {"v": FORMAT, "birth": creation_fields(creation)}
+        fields = {"v": format_of(creation), "birth": creation_fields(creation), "fork": fork_fields(creation)}
     fields |= {
         "w": commit.write_id,
         "state": _texts(commit.state),
@@ -135,12 +111,16 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
 
 
-def counted_in_line(payload: bytes) -> dict[str, CountedResponse]:
-    """Return what is counted after the line of each response that it has a usage of. Raises like decode_line."""
+def counted_in_line(payload: bytes) -> list[tuple[int, str, CountedResponse]]:
+    """Return the seq of each event that has a usage of a response, with what is counted of that from there on.
+
+    Raises like decode_line.
+    """
     header = _header(payload.partition(b"\t")[0])
     check_line(header)
-    usages = [_usage_of(*usage) for _, _, usage in header.get("e", ()) if usage is not None]
-    return {usage.response_id: counted_by(usage) for usage in usages if usage.response_id is not None}
+    numbered = enumerate(header.get("e", ()), header["s"])
+    usages = [(seq, _usage_of(*usage)) for seq, (_, _, usage) in numbered if usage is not None]
+    return [(seq, usage.response_id, counted_by(usage)) for seq, usage in usages if usage.response_id is not None]
 
 
 def decode_line(payload: bytes) -> CommitLine:
@@ -162,47 +142,10 @@ def decode_line(payload: bytes) -> CommitLine:
         EncodedCompaction(events[index].id, first, last, tuple((one, other) for one, other in pins))
         for index, first, last, pins in header.get("c", ())
     ]
-    creation = creation_from(header["birth"]) if "birth" in header else None
+    creation = creation_from(header["birth"], header.get("fork")) if "birth" in header else None
+    if creation is not None and header["v"] != format_of(creation):
+        raise ValueError("another format than that of its kind")
     return CommitLine(commit, header["r"], header["s"], hidden, creation, restored, "pop" in header)
-
-
-class UnknownFormatError(ValueError):
-    """The file was written by a newer release."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"format {version}")
-        self.version = version
-
-
-def check_format(version: Any) -> None:
-    """Raise UnknownFormatError for a newer one, ValueError for what is none."""
-    if type(version) is not int or version < 1:
-        raise ValueError("no format")
-    if version > FORMAT:
-        raise UnknownFormatError(version)
-
-
-def creation_fields(creation: CreationRecord) -> list[Any]:
-    """Return a creation as JSON values."""
-    namespace, session_id = creation.key
-    return [namespace_field(namespace), session_id, *creation[1:]]
-
-
-def creation_from(fields: list[Any]) -> CreationRecord:
-    """Return the creation that `creation_fields` gave. Raises ValueError for what it never gives."""
-    check_creation(fields)
-    namespace, session_id, *rest = fields
-    return CreationRecord(SessionKey(namespace_from(namespace), session_id), *rest)
-
-
-def namespace_field(namespace: Namespace) -> Any:
-    """Return a namespace as a JSON value: one that is not nested as its name, "" for the default one."""
-    return list(namespace) if len(namespace) > 1 else "".join(namespace)
-
-
-def namespace_from(field: Any) -> Namespace:
-    """Return the namespace that `namespace_field` gave."""
-    return tuple(field) if isinstance(field, list) else (field,) if field else ()
 
 
 def _header(data: bytes) -> dict[str, Any]:

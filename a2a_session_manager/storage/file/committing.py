@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.file.atomic_files import sync_directory, sync_file
-from a2a_session_manager.storage.file.commit_lines import CreationRecord
+from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.existence import (
     MOST_AT_ONCE,
     find_creation,
@@ -18,8 +18,9 @@ from a2a_session_manager.storage.file.existence import (
     remembered_creation,
 )
 from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.lineage import inherited_by
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.log_commits import commit_all, is_checkpoint_due_after
+from a2a_session_manager.storage.file.log_commits import Inherited, commit_all, is_checkpoint_due_after
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.syncing import Unsynced
 from a2a_session_manager.storage.file.tried_locks import Tried
@@ -42,13 +43,15 @@ def commit(
     log = directory.log(key)
     if at_once:
         creation = find_creation_at_once(directory, log)
+        inherited = inherited_by(directory, creation, commits, at_once=True)
         with Tried(log):
-            return _commit_held(directory, log, creation, commits, unsynced, at_once=True)
+            return _commit_held(directory, log, creation, commits, inherited, unsynced, at_once=True)
     known = remembered_creation(directory, log) or find_creation(directory, log)
     if known is None:
         raise SessionNotFound(key.id)
+    inherited = inherited_by(directory, known, commits)
     with log:
-        return _commit_held(directory, log, known, commits, unsynced, at_once=False)
+        return _commit_held(directory, log, known, commits, inherited, unsynced, at_once=False)
 
 
 def _commit_held(
@@ -56,6 +59,7 @@ def _commit_held(
     log: LogFile,
     creation: CreationRecord,
     commits: Sequence[EncodedCommit],
+    inherited: Inherited,
     unsynced: Unsynced,
     *,
     at_once: bool,
@@ -71,10 +75,10 @@ def _commit_held(
         if not log.exists(held_size=size) or log.creation != creation:
             raise BusyError
         if not directory.durable:
-            return commit_all(log, commits)
+            return commit_all(log, commits, inherited)
         _anchor(directory, log)
         first_bytes = log.first_bytes
-        answers = commit_all(log, commits)
+        answers = commit_all(log, commits, inherited)
         # It is synced also when all was written before: the process that wrote it may have failed to sync.
         unsynced.add(log, first_bytes)
         return answers

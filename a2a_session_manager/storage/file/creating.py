@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
-from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
-from a2a_session_manager.storage.file.commit_lines import creation_record, encode_line
+from a2a_session_manager.storage.file.commit_lines import encode_line
+from a2a_session_manager.storage.file.creation_records import creation_record
 from a2a_session_manager.storage.file.existence import lost_log
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, framed
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
+from a2a_session_manager.storage.file.lineage import Inheritance, inheritance_for
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.log_commits import repeat
 from a2a_session_manager.storage.file.purging import purge_earlier, purge_some
@@ -29,43 +30,64 @@ def create(directory: StoreDirectory, key: SessionKey, creation: Creation, commi
     root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
     directory.prepare_for_new()
     purge_earlier(directory, key, root)
+    inheritance = inheritance_for(directory, key.namespace, creation.fork, commit)
     with held_tree(directory, root, make=creation.parent is None) as tree:
-        return _create(directory, key, creation, commit, tree)
+        return _create(directory, key, creation, inheritance, commit, tree)
 
 
 def _create(
-    directory: StoreDirectory, key: SessionKey, creation: Creation, commit: EncodedCommit, tree: TreeFile
+    directory: StoreDirectory,
+    key: SessionKey,
+    creation: Creation,
+    inheritance: Inheritance | None,
+    commit: EncodedCommit,
+    tree: TreeFile,
 ) -> Receipt:
     if purge_some(directory, tree, key):
         raise BusyError  # its last session: the next try makes a new tree file
     parent = creation.parent
     if parent is not None and not tree.is_present(parent.id, parent.creation_id):
         raise SessionNotFound(parent.id)
+    if parent is not None and inheritance is None:
+        raise lost_log(directory, directory.log(SessionKey(key.namespace, parent.id)), tree)
+    assert inheritance is not None, "only what has a parent takes over anything"
     log = directory.log(key)
     with log:
         if _is_taken(directory, log, tree):
             return _first_result(directory, log, commit, tree)
-        return _write_log(directory, log, creation, commit, tree)
+        return _write_log(directory, log, creation, inheritance, commit, tree)
 
 
 def _write_log(
-    directory: StoreDirectory, log: LogFile, creation: Creation, commit: EncodedCommit, tree: TreeFile
+    directory: StoreDirectory,
+    log: LogFile,
+    creation: Creation,
+    inheritance: Inheritance,
+    commit: EncodedCommit,
+    tree: TreeFile,
 ) -> Receipt:
     head = heads.new_head(log.key, creation)
-    no_seqs: dict[str, int] = {}
-    no_responses: dict[str, CountedResponse] = {}
-    outcome = commit_rules.decide(head, commit, no_seqs.get, no_responses.get)
+    known = inheritance.known
+    outcome = commit_rules.decide(head, commit, known.seqs.get, known.counted.get)
     root_creation_id = creation.creation_id
     if creation.parent is not None:
         root_creation_id = tree.sessions[tree.root.id].creation_id
-    record = creation_record(log.key, creation, head, root_creation_id)
-    payload = encode_line(commit, outcome.revision, 1, outcome.fresh, is_pop=outcome.is_pop, creation=record)
+    record = creation_record(log.key, creation, head, root_creation_id, inheritance.borders)
+    payload = encode_line(
+        commit,
+        outcome.revision,
+        head.last_seq + 1,
+        outcome.fresh,
+        hidden=outcome.hidden,
+        is_pop=outcome.is_pop,
+        creation=record,
+    )
     new = directory.new_path(creation.creation_id)
     directory.make_folder(log.path.parent)
     # The log is held until the tree names it, so that nobody takes it for what a cut-off creation left.
     data = framed(payload, 0 if directory.durable else None)
     with create_atomically(new, log.path, data, durable=directory.durable):
-        tree.add(log.key.id, head.parent_id, creation.creation_id)
+        tree.add(log.key.id, head.parent_id, creation.creation_id, head.forked_from)
         sync_tree(directory, tree)
         if directory.durable:
             log.on_disk.was_synced(data[:FIRST_BYTES], len(data))

@@ -11,7 +11,8 @@ from uuid import uuid4
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.file.atomic_files import sync_directory
-from a2a_session_manager.storage.file.commit_lines import UnknownFormatError, decode_line
+from a2a_session_manager.storage.file.commit_lines import decode_line
+from a2a_session_manager.storage.file.creation_records import UnknownFormatError
 from a2a_session_manager.storage.file.framing import Frame
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory

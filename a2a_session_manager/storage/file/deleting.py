@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
-from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.storage import commit_rules, forks
 from a2a_session_manager.storage.commit_records import Guard
 from a2a_session_manager.storage.file.existence import find_creation, stored_creation
 from a2a_session_manager.storage.file.handles import BusyError
@@ -59,12 +59,9 @@ def _held_at(directory: StoreDirectory, log: LogFile, guard: Guard) -> Iterator[
 
 def _delete(directory: StoreDirectory, key: SessionKey, creation_id: str, tree: TreeFile, cascade: bool) -> None:
     if tree.is_present(key.id, creation_id):
-        children = tree.children(key.id)
-        if children and not cascade:
-            raise InvalidSessionOperation(
-                f"session {key.id!r} has {len(children)} children: delete them first, or pass children='cascade'",
-                session_id=key.id,
-            )
+        children, made_of_it = tree.children(key.id), tree.forks(key.id)
+        if (children or made_of_it) and not cascade:
+            raise forks.still_needed(key.id, len(children), [entry.id for entry in made_of_it])
         tree.delete(key.id)
     # It is synced also when it was deleted before: the process that wrote that may have died before it was on disk.
     sync_tree(directory, tree)

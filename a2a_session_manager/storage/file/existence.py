@@ -7,7 +7,7 @@ in between is found out by asking again.
 from __future__ import annotations
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.commit_lines import CreationRecord
+from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.directory_format import remedy_for_a_lost_part
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.log import LogFile

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_from
+from a2a_session_manager.storage.file.creation_records import FORK_FORMAT, FORMAT, CreationRecord, creation_from
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.records import SessionKey
 
@@ -81,6 +81,6 @@ def _creation_in(log: bytes) -> CreationRecord:
     """Return what the first record of a log says, unchecked."""
     line = log.split(b"\n", 2)[1].partition(b"\t")[0]
     header: Mapping[str, Any] = parsed(line[line.index(b"{") :])
-    if header["v"] != FORMAT:
+    if header["v"] not in (FORMAT, FORK_FORMAT):
         raise ValueError("another format")
-    return creation_from(header["birth"])
+    return creation_from(header["birth"], header.get("fork"))

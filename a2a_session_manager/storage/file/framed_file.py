@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from a2a_session_manager.exceptions import CorruptSession
-from a2a_session_manager.storage.file.commit_lines import UnknownFormatError
+from a2a_session_manager.storage.file.creation_records import UnknownFormatError
 from a2a_session_manager.storage.file.frame_reading import frames_from
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame
 from a2a_session_manager.storage.file.handle_pool import HandlePool

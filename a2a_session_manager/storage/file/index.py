@@ -6,12 +6,13 @@ import logging
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import heads
 from a2a_session_manager.storage.commit_records import FirstResult
 from a2a_session_manager.storage.counted_responses import counted_by
-from a2a_session_manager.storage.file.commit_lines import CreationRecord
+from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.segments import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
 from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
@@ -30,6 +31,14 @@ _WRITE = "w"
 _RESPONSE = "u"
 
 
+class RecentUsage(NamedTuple):
+    """A usage of a response: the seq of its event, what is counted of the response from there on, and its record."""
+
+    seq: int
+    counted: CountedResponse
+    start: int
+
+
 class LogIndex:
     """Remembers record by record what came since the checkpoint; the checkpoint only points into the log."""
 
@@ -45,10 +54,17 @@ class LogIndex:
 
     def forget(self) -> None:
         self._begin_after(None)
+        self._inherited = 0
+
+    def begin_at(self, inherited: int) -> None:
+        """Take in the events of a log from its start: those up to the seq `inherited` lie in others."""
+        self._inherited = inherited
 
     def load(self, first_bytes: bytes) -> Checkpoint | None:
         """Begin with what the sidecars say of the log that begins so; None when they are of no use."""
         self._begin_after(self._sidecars.load(first_bytes) if self._trusts_sidecars else None)
+        if self._checkpoint is not None:
+            self._inherited = self._checkpoint.head.inherited
         return self._checkpoint
 
     def distrust(self) -> None:
@@ -67,7 +83,8 @@ class LogIndex:
         for seq, event in enumerate(events, first_seq):
             self._recent_seqs[event.id] = seq
             if event.usage is not None and event.usage.response_id is not None:
-                self._recent_responses[event.usage.response_id] = (counted_by(event.usage), start)
+                counted = RecentUsage(seq, counted_by(event.usage), start)
+                self._recent_responses.setdefault(event.usage.response_id, []).append(counted)
 
     def note_write(self, write_id: str, result: FirstResult, start: int) -> None:
         """Remember the write id of the record at `start`."""
@@ -80,9 +97,10 @@ class LogIndex:
     def recent_result(self, write_id: str) -> FirstResult | None:
         return self._recent_results.get(write_id)
 
-    def recent_counted(self, response_id: str) -> CountedResponse | None:
-        found = self._recent_responses.get(response_id)
-        return None if found is None else found[0]
+    def recent_counted(self, response_id: str, last: int | None) -> CountedResponse | None:
+        """Return what the newest usage of a response tells, of those up to the seq `last`."""
+        usages = reversed(self._recent_responses.get(response_id, ()))
+        return next((usage.counted for usage in usages if last is None or usage.seq <= last), None)
 
     def older_events(self, event_id: str) -> Sequence[int]:
         """Return the starts of covered records that may hold this event."""
@@ -93,8 +111,16 @@ class LogIndex:
         return self._older(_WRITE, write_id)
 
     def older_responses(self, response_id: str) -> Sequence[int]:
-        """Return the starts of covered records that may have a usage of this response, the newest one among them."""
+        """Return the starts of covered records that may have a usage of this response.
+
+        The newest one is among them, and with `has_every_usage` so are all others.
+        """
         return self._older(_RESPONSE, response_id)
+
+    @property
+    def has_every_usage(self) -> bool:
+        """True unless an earlier release has written tables, which name the newest usage of each response alone."""
+        return self._checkpoint is None or self._checkpoint.has_every_usage
 
     def note_found(self, seq: int, start: int) -> None:
         """Remember, until another one is found, that the record of a covered event starts at `start`."""
@@ -105,7 +131,9 @@ class LogIndex:
         if seq == self._found[0]:
             return self._found[1]
         covered = last_seq - len(self._recent_starts)
-        return self._recent_starts[seq - covered - 1] if seq > covered else self._sidecars.start_of(seq)
+        if seq > covered:
+            return self._recent_starts[seq - covered - 1]
+        return self._sidecars.start_of(seq - self._inherited)
 
     def has_newer(self, offset: int, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers what is remembered here record by record.
@@ -150,7 +178,8 @@ class LogIndex:
         """Write a checkpoint that covers the log up to `offset`."""
         # Derived data: when it cannot be written, the log alone is the truth, and the next commit tries again.
         try:
-            fresh = Checkpoint(offset, creation, heads.copied(head, whole_head=True), list(retractions), synced)
+            copied = heads.copied(head, whole_head=True)
+            fresh = Checkpoint(offset, creation, copied, list(retractions), synced, self.has_every_usage)
             ids = self._recent_ids(head.last_seq - len(self._recent_starts))
             written = self._sidecars.write(fresh, self._checkpoint, first_bytes, ids, self._recent_starts)
         except OSError as error:
@@ -175,7 +204,7 @@ class LogIndex:
         self._recent_seqs: dict[str, int] = {}
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
-        self._recent_responses: dict[str, tuple[CountedResponse, int]] = {}
+        self._recent_responses: dict[str, list[RecentUsage]] = {}
         self._recent_starts = array("Q")
         # A repeat is found first, and then read.
         self._found = (0, 0)
@@ -186,5 +215,6 @@ class LogIndex:
             yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered_seqs - 1]
         for write_id, start in self._recent_writes.items():
             yield fingerprint(_WRITE, write_id), start
-        for response_id, (_, start) in self._recent_responses.items():
-            yield fingerprint(_RESPONSE, response_id), start
+        for response_id, usages in self._recent_responses.items():
+            for start in {usage.start for usage in usages}:
+                yield fingerprint(_RESPONSE, response_id), start

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
-from a2a_session_manager.storage import commit_rules, heads, ranges
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, FirstResult, Parent, Receipt
-from a2a_session_manager.storage.file.commit_lines import CommitLine, CreationRecord, decode_line
+from a2a_session_manager.storage import commit_rules, forks, heads, ranges
+from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResult, Receipt
+from a2a_session_manager.storage.file.commit_lines import CommitLine, decode_line
+from a2a_session_manager.storage.file.creation_records import CreationRecord, creation_of
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import Frame
@@ -129,9 +130,12 @@ class LogFile(FramedFile):
         """Return the seqs of those events that were ever appended, exactly. Raises MisledError."""
         return self._records.seqs(event_ids, end=self.offset)
 
-    def find_counted(self, response_ids: Iterable[str]) -> dict[str, CountedResponse]:
-        """Return what was counted of those responses that an event had a usage of, exactly. Raises MisledError."""
-        return self._records.counted(response_ids, end=self.offset)
+    def find_counted(self, response_ids: Iterable[str], last: int | None = None) -> dict[str, CountedResponse]:
+        """Return what was counted of those responses that an event, up to the seq `last`, had a usage of, exactly.
+
+        Raises MisledError.
+        """
+        return self._records.counted(response_ids, end=self.offset, last=last)
 
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made. Raises MisledError."""
@@ -214,7 +218,11 @@ class LogFile(FramedFile):
                 self.session_id, f"{self.path} holds session {creation.key.id!r}: put each log back under its own name"
             )
         self.creation = creation
-        self.head = heads.new_head(self.key, creation_of(creation))
+        begun = creation_of(creation)
+        self.head = heads.new_head(self.key, begun)
+        self.index.begin_at(self.head.inherited)
+        if (inherited := forks.first_retraction(begun)) is not None:
+            self.retractions.append(inherited)
 
     def _read_columns(self, first: int, last: int, max_bytes: int | None) -> EventColumns:
         assert self.head is not None, "only a log that exists has events"
@@ -231,14 +239,6 @@ class LogFile(FramedFile):
     def _read_blocks(self, first: int, last: int) -> list[RecordBlock]:
         assert self.head is not None, "only a log that exists has events"
         return self._records.blocks(first, last, last_seq=self.head.last_seq, end=self.offset)
-
-
-def creation_of(creation: CreationRecord) -> Creation:
-    """Return the creation that a creation records."""
-    parent = None
-    if creation.parent_id is not None:
-        parent = Parent(creation.parent_id, "", creation.root_id, creation.depth - 1)
-    return Creation(creation.creation_id, creation.created_at, parent, creation.updated_at)
 
 
 def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from a2a_session_manager.exceptions import CorruptSession, LeaseLost, SessionManagerError
+from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, leases
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.counted_responses import response_ids
@@ -15,9 +17,19 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.hiding import NO_HISTORY, History
 
 
+class Inherited(NamedTuple):
+    """What a fork inherits of what some commits name: the seqs of events, and what was counted of responses."""
+
+    seqs: Mapping[str, int]
+    counted: Mapping[str, CountedResponse]
+
+
+NOTHING_INHERITED: Final = Inherited({}, {})
+
+
 def repeat(log: LogFile, commit: EncodedCommit) -> Receipt | None:
     """Answer a commit whose write id is known with its first result; None when it was never made."""
-    return log.unmisled(lambda: _repeated(log, commit, log.find_seqs(_named_events(commit))))
+    return log.unmisled(lambda: _repeated(log, commit, log.find_seqs(named_events(commit))))
 
 
 def is_checkpoint_due_after(log: LogFile, commits: Sequence[EncodedCommit]) -> bool:
@@ -26,7 +38,9 @@ def is_checkpoint_due_after(log: LogFile, commits: Sequence[EncodedCommit]) -> b
     return log.index.is_due(log.offset + size, more_records=len(commits))
 
 
-def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt | SessionManagerError]:
+def commit_all(
+    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited
+) -> list[Receipt | SessionManagerError]:
     """Decide commits in order, write what they brought in one write, and answer each.
 
     Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
@@ -35,7 +49,7 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
     """
     try:
         synced = log.on_disk.for_a_record(log.first_bytes)
-        staged, frames, end = log.unmisled(lambda: _staged_with_leases(log, commits, synced))
+        staged, frames, end = log.unmisled(lambda: _staged_with_leases(log, commits, inherited, synced))
         whole = append_frames(log, frames, synced) if frames else 0
         if (synced, log.on_disk.synced) != (None, None) and log.index.is_due(end):
             log.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
@@ -52,7 +66,7 @@ def commit_all(log: LogFile, commits: Sequence[EncodedCommit]) -> list[Receipt |
 
 
 def _staged_with_leases(
-    log: LogFile, commits: Sequence[EncodedCommit], synced: int | None
+    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited, synced: int | None
 ) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
     """Do as `_staged` does; what commits claim of leases is checked and written, before they are.
 
@@ -61,11 +75,11 @@ def _staged_with_leases(
     head = log.head
     assert head is not None, "only a log that exists takes commits"
     if not any(commit.lease is not None for commit in commits):
-        return _staged(log, commits, synced)
+        return _staged(log, commits, inherited, synced)
     before = log.leases.read(head.creation_id)
     head.leases = dict(before)
     try:
-        staged = _staged(log, commits, synced)
+        staged = _staged(log, commits, inherited, synced)
         if head.leases != before:
             log.leases.write(head.creation_id, leases.remembered(head.leases, leases.wall_clock))
     finally:
@@ -74,14 +88,14 @@ def _staged_with_leases(
 
 
 def _staged(
-    log: LogFile, commits: Sequence[EncodedCommit], synced: int | None
+    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited, synced: int | None
 ) -> tuple[list[tuple[Receipt | SessionManagerError, int]], list[bytes], int]:
     """Return each commit's answer with how many frames it needs in the file, the frames, and their end."""
     staged: list[tuple[Receipt | SessionManagerError, int]] = []
     frames: list[bytes] = []
     end = log.offset
     for commit in commits:
-        answer, payload = _answered(log, commit, end)
+        answer, payload = _answered(log, commit, inherited, end)
         if payload is not None:
             frames.append(framed(payload, synced))
             end += len(frames[-1])
@@ -89,19 +103,22 @@ def _staged(
     return staged, frames, end
 
 
-def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt | SessionManagerError, bytes | None]:
+def _answered(
+    log: LogFile, commit: EncodedCommit, inherited: Inherited, start: int
+) -> tuple[Receipt | SessionManagerError, bytes | None]:
     """Answer a commit as if all before it were written, and return the line that it adds, if any."""
     head = log.head
     assert head is not None, "only a log that exists takes commits"
     try:
         commit_rules.check_incarnation(head, commit)
-        seqs = log.find_seqs(_named_events(commit))
+        seqs = {**inherited.seqs, **log.find_seqs(named_events(commit))}
         if (receipt := _repeated(log, commit, seqs)) is not None:
             return receipt, None
-        counted = log.find_counted(response_ids(commit.events))
+        # What the fork's own log tells of a response holds what it inherits of it.
+        counted = {**inherited.counted, **log.find_counted(response_ids(commit.events))}
         outcome = commit_rules.decide(head, commit, seqs.get, counted.get, _history(log, commit))
     except LeaseLost as error:
-        return _refused(log, commit, error, start)
+        return _refused(log, commit, error, inherited, start)
     except SessionManagerError as error:
         if isinstance(error, CorruptSession):
             raise
@@ -122,11 +139,14 @@ def _answered(log: LogFile, commit: EncodedCommit, start: int) -> tuple[Receipt 
     return outcome.receipt, payload
 
 
-def _refused(log: LogFile, commit: EncodedCommit, error: LeaseLost, start: int) -> tuple[LeaseLost, bytes | None]:
+def _refused(
+    log: LogFile, commit: EncodedCommit, error: LeaseLost, inherited: Inherited, start: int
+) -> tuple[LeaseLost, bytes | None]:
     """Answer a commit whose claim does not hold, and return the line of its usage, if that is not stored yet."""
-    usage = leases.usage_commit(commit, lambda event_id: log.find_seqs([event_id]).get(event_id))
+    known = inherited.seqs
+    usage = leases.usage_commit(commit, lambda name: known.get(name) or log.find_seqs([name]).get(name))
     error.is_usage_stored = True
-    return (error, None) if usage is None else (error, _answered(log, usage, start)[1])
+    return (error, None) if usage is None else (error, _answered(log, usage, inherited, start)[1])
 
 
 def _repeated(log: LogFile, commit: EncodedCommit, seqs: Mapping[str, int]) -> Receipt | None:
@@ -154,7 +174,7 @@ def _write_checkpoint_if_due(log: LogFile) -> None:
         log.index.write(log.offset, log.first_bytes, log.creation, log.head, log.retractions, log.on_disk.synced)
 
 
-def _named_events(commit: EncodedCommit) -> Iterable[str]:
+def named_events(commit: EncodedCommit) -> Iterable[str]:
     """Return the ids of the events that a commit brings, hides or restores."""
     named = [event.id for event in commit.events]
     for chosen in (commit.retraction, commit.restoration):

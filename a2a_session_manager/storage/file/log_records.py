@@ -93,11 +93,14 @@ class LogRecords:
                     break
         return found
 
-    def counted(self, response_ids: Iterable[str], *, end: int) -> dict[str, CountedResponse]:
-        """Return what was counted of those responses that an event had a usage of: its newest record tells."""
+    def counted(self, response_ids: Iterable[str], *, end: int, last: int | None = None) -> dict[str, CountedResponse]:
+        """Return what was counted of those responses that an event, up to the seq `last`, had a usage of.
+
+        The newest of those events tells.
+        """
         found: dict[str, CountedResponse] = {}
         for response_id in response_ids:
-            counted = self._index.recent_counted(response_id) or self._older_counted(response_id, end)
+            counted = self._index.recent_counted(response_id, last) or self._older_counted(response_id, end, last)
             if counted is not None:
                 found[response_id] = counted
         return found
@@ -114,11 +117,15 @@ class LogRecords:
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden, line.restored, line.is_pop)
         return None
 
-    def _older_counted(self, response_id: str, end: int) -> CountedResponse | None:
+    def _older_counted(self, response_id: str, end: int, last: int | None) -> CountedResponse | None:
         for start in sorted(self._index.older_responses(response_id), reverse=True):
-            counted = _decoded(counted_in_line, self._frame_at(start, end)).get(response_id)
-            if counted is not None:
-                return counted
+            usages = _decoded(counted_in_line, self._frame_at(start, end))
+            counted = [(seq, counted) for seq, named, counted in usages if named == response_id]
+            earlier = [each for seq, each in counted if last is None or seq <= last]
+            if earlier:
+                return earlier[-1]
+            if counted and not self._index.has_every_usage:
+                raise MisledError(start)  # there may be one before, which no table of an earlier release names
         return None
 
     def _take_into(self, found: EventColumns | RecordBlocks, last: int, start: int, stop: int, end: int) -> int:

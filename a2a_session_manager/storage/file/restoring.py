@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.plain_json import parsed
-from a2a_session_manager.storage.file.commit_lines import CreationRecord, decode_line
+from a2a_session_manager.storage.file.commit_lines import decode_line
+from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.directory_format import taking_into_use
 from a2a_session_manager.storage.file.framing import read_frames
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
+from a2a_session_manager.storage.file.lineage import lineage_of
 from a2a_session_manager.storage.file.names import identifier_of
 from a2a_session_manager.storage.file.namespace_folders import namespace_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
@@ -89,6 +92,7 @@ def _bring_tree_in_order(
     for creation in sorted(logs, key=lambda creation: (creation.depth, creation.created_at)):
         if not tree.knows(creation.creation_id) and _was_written_to(directory, creation):
             _take_in(tree, creation)
+    _delete_forks_of_later_events(directory, tree, creations)
     if directory.durable and tree.handle.size():
         tree.handle.sync()
     unpurged, most = list(tree.all_unpurged()), most_at_once(directory.pool)
@@ -110,6 +114,20 @@ def _delete_those_without_a_log(
             tree.delete(entry.id)
 
 
+def _delete_forks_of_later_events(
+    directory: StoreDirectory, tree: TreeFile, creations: dict[SessionKey, CreationRecord]
+) -> None:
+    """Delete the forks that inherit what came to a log after its turn to be copied: they were made after that."""
+    for entry in list(tree.sessions.values()):
+        creation = creations.get(SessionKey(tree.root.namespace, entry.id))
+        if creation is None or creation.fork is None or not tree.is_present(entry.id, creation.creation_id):
+            continue
+        with suppress(CorruptSession):  # a damaged log stays, and says so when it is read
+            if not lineage_of(directory, creation).is_whole():
+                _log.warning("%s: session %s was forked while it was copied", tree.path, shown(entry.id))
+                tree.delete(entry.id)
+
+
 def _has_log(directory: StoreDirectory, tree: TreeFile, entry: TreeEntry) -> bool:
     """Look for a log again, now that its tree is held: a store that works here already may have made it meanwhile."""
     path = directory.log(SessionKey(tree.root.namespace, entry.id)).path
@@ -126,7 +144,8 @@ def _take_in(tree: TreeFile, creation: CreationRecord) -> None:
         is_of_root = root is not None and root.creation_id == creation.root_creation_id
         fits = is_of_root and creation.parent_id in tree.sessions and creation.key.id not in tree.sessions
     if fits:
-        tree.add(creation.key.id, creation.parent_id, creation.creation_id)
+        forked_from = None if creation.fork is None else creation.fork.source
+        tree.add(creation.key.id, creation.parent_id, creation.creation_id, forked_from)
     elif root is not None:
         tree.purge([(TreeEntry(creation.key.id, creation.parent_id, creation.creation_id, 0), {})])
     _log.warning("%s: session %s was made while it was copied", tree.path, shown(creation.key.id))

@@ -5,28 +5,29 @@ Readers hold files against other threads, never against other processes: what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from a2a_session_manager.exceptions import SessionNotFound
-from a2a_session_manager.namespaces import Namespace
-from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage import commit_rules, compactions, heads, paging, ranges
-from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
-from a2a_session_manager.storage.file.finding import find_events
+from a2a_session_manager.storage import compactions, heads, paging, ranges
+from a2a_session_manager.storage.compactions import ShownTail
+from a2a_session_manager.storage.file.existence import find_creation, remembered_creation
+from a2a_session_manager.storage.file.finding import find_events, joined
+from a2a_session_manager.storage.file.lineage import Lineage, lineage_of
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
-from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
+from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
-    TreeNode,
-    TreeTotals,
+    RecordBlock,
+    StoredEvent,
+    StoredRetraction,
 )
-from a2a_session_manager.storage.records import Range, SessionKey, Totals
+from a2a_session_manager.storage.records import Range, SessionKey
 
 # More than this takes long to read, and so does a file that another thread has for longer than a moment.
 MOST_BYTES_AT_ONCE = 4_000_000
@@ -63,8 +64,9 @@ class SessionReader:
         signature = log.handle.signature()
         if signature is None:
             return
-        size = signature.size if last is None or last > _FEW_EVENTS else signature.size - log.offset
-        if size > MOST_BYTES_AT_ONCE:
+        is_much = last is None or last > _FEW_EVENTS
+        size = signature.size if is_much else signature.size - log.offset
+        if size > MOST_BYTES_AT_ONCE or (is_much and size + _inherited_bytes(log) > MOST_BYTES_AT_ONCE):
             raise TakesLongError
 
     @contextmanager
@@ -81,124 +83,130 @@ class SessionReader:
 
     def load(self, key: SessionKey, *, last: int | None, whole_head: bool) -> LoadedSession | None:
         """Return the head and the newest `last` visible events; None when there is no such session."""
-        loaded: LoadedSession | None = None
-        with suppress(SessionNotFound), self.existing(key) as log:
-            if log is not None and log.head is not None:
-                head = heads.copied(log.head, whole_head=whole_head)
-                tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                events = [event for columns in log.read_ranges(tail) for event in columns.events()]
-                loaded = LoadedSession(head, paging.taken(events))
+        loaded = self._load(key, None, last, whole_head=whole_head)
         if loaded is not None and whole_head:
             with self.tree_of(key) as tree:
                 loaded.child_ids = [] if tree is None else [entry.id for entry in tree.children(key.id)]
         return loaded
 
+    def load_until(self, key: SessionKey, seq: int | None, last: int) -> LoadedSession | None:
+        """Return the head and the newest `last` visible events up to `seq`; None when there is no such session."""
+        return self._load(key, seq, last, whole_head=False)
+
+    def _load(self, key: SessionKey, seq: int | None, last: int | None, *, whole_head: bool) -> LoadedSession | None:
+        with suppress(SessionNotFound):
+            with self.existing(key) as log:
+                if log is None or log.head is None or log.creation is None:
+                    return None
+                creation, head = log.creation, heads.copied(log.head, whole_head=whole_head)
+                end = head.last_seq if seq is None else min(seq, head.last_seq)
+                tail = ranges.visible_tail(end, end if last is None else last, head.hidden)
+                inherited, own = ranges.divided(tail, head.inherited)
+                columns = log.read_ranges(own)
+            if inherited:
+                columns = lineage_of(self._directory, creation).read_ranges(inherited) + columns
+            return LoadedSession(head, paging.taken([event for each in columns for event in each.events()]))
+        return None
+
     def read_tail(self, key: SessionKey, last: int | None) -> LogTail | None:
         """Return the newest `last` visible events as columns; None when there is no such session."""
-        with suppress(SessionNotFound), self.existing(key) as log:
-            if log is not None and log.head is not None:
-                head = log.head
-                visible = head.last_seq - ranges.size(head.hidden)
-                tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
-                return _tail_of(log, head, tail)._replace(
-                    earlier_events=visible - ranges.size(tail), summaries=dict(head.placed)
-                )
-        return None
+        return self._read_shown(key, lambda head: _visible_tail(head, last))
 
     def read_compacted(self, key: SessionKey, last: int | None) -> LogTail | None:
         """Return what a view is made of as columns; None when there is no such session."""
-        with suppress(SessionNotFound), self.existing(key) as log:
-            if log is not None and log.head is not None:
-                shown = compactions.shown(log.head, last)
-                return _tail_of(log, log.head, shown.ranges)._replace(
-                    earlier_events=shown.earlier_events, summaries=shown.summaries, compaction=shown.compaction
-                )
+        return self._read_shown(key, lambda head: compactions.shown(head, last))
+
+    def _read_shown(self, key: SessionKey, choose: Callable[[HeadRecord], ShownTail]) -> LogTail | None:
+        with suppress(SessionNotFound):
+            with self.existing(key) as log:
+                if log is None or log.head is None or log.creation is None:
+                    return None
+                creation, shown = log.creation, choose(log.head)
+                is_few = len(shown.ranges) <= _FEW_RANGES
+                inherited, own = ranges.divided(shown.ranges, log.head.inherited)
+                records, blocks = _taken(log, own, is_few=is_few)
+            if inherited:
+                earlier = _taken(lineage_of(self._directory, creation), inherited, is_few=is_few)
+                records, blocks = earlier[0] + records, earlier[1] + blocks
+            return LogTail(
+                creation.creation_id,
+                _seqs_in(shown.ranges),
+                records,
+                shown.earlier_events,
+                blocks,
+                shown.summaries,
+                shown.compaction,
+            )
         return None
 
     def read_log(self, key: SessionKey, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a page of the log after the seq `after`; None when there is no such session."""
-        page: LogPage | None = None
-        with suppress(SessionNotFound), self.existing(key) as log:
-            if log is not None and log.head is not None:
-                last = min(after + limit, log.head.last_seq)
-                events = log.read_events(after + 1, last, max_bytes=max_bytes)
-                head = log.head  # read anew, perhaps, to find the events
-                is_last = after + len(events) >= head.last_seq
-                retractions = paging.retractions_of_page(log.retractions, after, events, is_last=is_last)
-                page = LogPage(
-                    head.creation_id, head.revision, events, retractions, list(head.hidden), is_last, head.tag
-                )
-        return page
+        with suppress(SessionNotFound):
+            with self.existing(key) as log:
+                if log is None or log.head is None or log.creation is None:
+                    return None
+                inherited, last = log.head.inherited, min(after + limit, log.head.last_seq)
+                events = log.read_events(max(after, inherited) + 1, last, max_bytes=max_bytes)
+                head, retractions = log.head, log.retractions  # read anew, perhaps, to find the events
+                if after >= inherited:
+                    return _page_of(head, retractions, after, events)
+                creation, head, retractions = log.creation, heads.copied(head, whole_head=False), list(retractions)
+            earlier = lineage_of(self._directory, creation).read_page(after + 1, min(last, inherited), max_bytes)
+            if after + len(earlier) == inherited:
+                earlier += events
+            fitting = paging.fitting((len(event.data) for event in earlier), max_bytes)
+            return _page_of(head, retractions, after, earlier[:fitting])
+        return None
 
     def find_events(self, key: SessionKey, event_ids: Sequence[str], max_bytes: int) -> FoundEvents | None:
         """Return the events of these ids; None when there is no such session."""
-        found: FoundEvents | None = None
-        with suppress(SessionNotFound), self.existing(key) as log:
-            found = None if log is None else find_events(log, event_ids, max_bytes)
-        return found
-
-    def children(self, key: SessionKey, start: int, limit: int) -> SessionPage | None:
-        """Return the children made after the one that was made as number `start` of the tree."""
-        with self.tree_of(key) as tree:
-            if tree is None:
-                return None
-            later = [entry for entry in tree.children(key.id) if entry.ordinal > start]
-        page = later[:limit]
-        return SessionPage([entry.id for entry in page], str(page[-1].ordinal) if len(later) > limit else None)
-
-    def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        """Return all sessions of the tree that holds `key`. Raises CorruptSession for a lost log.
-
-        A walk over the tree would take it for one that was deleted meanwhile.
-        """
-        while True:
-            with self.tree_of(key) as tree:
-                if tree is None:
+        with suppress(SessionNotFound):
+            with self.existing(key) as log:
+                if log is None or log.head is None or log.creation is None:
                     return None
-                known = tree.offset
-                entries = list(tree.sessions.values())
-                logs = (self._directory.log_path(SessionKey(key.namespace, entry.id)) for entry in entries)
-                lost = next((entry for entry, path in zip(entries, logs, strict=True) if not path.exists()), None)
-                if lost is None:
-                    return [TreeNode(entry.id, entry.parent_id) for entry in entries]
-                # Deleted by another process since the tree file was read: then it says so by now.
-                if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._directory, self._directory.log(SessionKey(key.namespace, lost.id)), tree)
-
-    def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        """Return what all sessions of a root's tree have spent, the deleted ones too."""
-        while True:
-            with self.tree_of(key) as tree:
-                if tree is None or tree.root != key:
-                    return None
-                known = tree.offset
-                totals = {cell: dict(counters) for cell, counters in tree.purged_totals.items()}
-                entries = [*tree.sessions.values(), *tree.deleted.values()]
-                lost = [entry for entry in entries if not self._add_spent(totals, key.namespace, entry)]
-                if not lost:
-                    return TreeTotals(tree.sessions[key.id].creation_id, totals)
-                # Purged by another process since the tree file was read: then it says so by now.
-                if tree.catch_up() and tree.offset == known:
-                    raise lost_log(self._directory, self._directory.log(SessionKey(key.namespace, lost[0].id)), tree)
-
-    def _add_spent(self, totals: Totals, namespace: Namespace, entry: TreeEntry) -> bool:
-        log = self._directory.log(SessionKey(namespace, entry.id))
-        with log:
-            if not log.is_current() or log.head is None or log.head.creation_id != entry.creation_id:
-                return False
-            for cell, counters in log.head.totals.items():
-                commit_rules.add_counters(totals.setdefault(cell, {}), counters)
-        return True
+                found = find_events(log, event_ids, max_bytes)
+                if log.creation.fork is None:
+                    return found
+                creation, hidden = log.creation, list(log.head.hidden)
+            others = [name for name in event_ids if name not in found.events and name not in found.unread]
+            room = max_bytes - sum(len(event.data) for event in found.events.values())
+            lineage = lineage_of(self._directory, creation)
+            return joined(lineage.find_events(others, room if found.events else max(room, 1), hidden), found)
+        return None
 
 
-def _tail_of(log: LogFile, head: HeadRecord, wanted: Sequence[Range]) -> LogTail:
-    """Return the events in ranges of seqs: as blocks where these are few, as mostly."""
+def _inherited_bytes(log: LogFile) -> int:
+    """Return about how many bytes of other logs hold what the session inherits."""
+    with log:
+        creation = log.creation if log.exists() else None
+    return 0 if creation is None else sum(border.start for border in creation.borders)
+
+
+def _visible_tail(head: HeadRecord, last: int | None) -> ShownTail:
+    """Return what the newest `last` visible events are, whatever summaries stand for."""
+    tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+    earlier = head.last_seq - ranges.size(head.hidden) - ranges.size(tail)
+    return ShownTail(tail, earlier, dict(head.placed), None)
+
+
+def _seqs_in(wanted: Sequence[Range]) -> Sequence[int]:
     if len(wanted) == 1:
-        [(first, final)] = wanted
-        return LogTail(head.creation_id, range(first, final + 1), (), 0, log.read_blocks(first, final))
-    seqs = [seq for first, final in wanted for seq in range(first, final + 1)]
-    if len(wanted) <= _FEW_RANGES:
-        blocks = [block for first, final in wanted for block in log.read_blocks(first, final)]
-        return LogTail(head.creation_id, seqs, (), 0, blocks)
-    records = [data for columns in log.read_ranges(wanted) for data in columns.data]
-    return LogTail(head.creation_id, seqs, records, 0)
+        return range(wanted[0][0], wanted[0][1] + 1)
+    return [seq for first, last in wanted for seq in range(first, last + 1)]
+
+
+def _taken(
+    source: LogFile | Lineage, wanted: Sequence[Range], *, is_few: bool
+) -> tuple[list[bytes], list[RecordBlock]]:
+    """Return the events in ranges of seqs: as blocks where these are few, as mostly."""
+    if is_few:
+        return [], [block for first, last in wanted for block in source.read_blocks(first, last)]
+    return [data for columns in source.read_ranges(wanted) for data in columns.data], []
+
+
+def _page_of(
+    head: HeadRecord, retractions: Sequence[StoredRetraction], after: int, events: Sequence[StoredEvent]
+) -> LogPage:
+    is_last = after + len(events) >= head.last_seq
+    of_page = paging.retractions_of_page(retractions, after, events, is_last=is_last)
+    return LogPage(head.creation_id, head.revision, events, of_page, list(head.hidden), is_last, head.tag)

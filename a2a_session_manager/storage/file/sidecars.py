@@ -20,7 +20,15 @@ from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import hiding
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, creation_fields, creation_from
+from a2a_session_manager.storage.file.creation_records import (
+    FORK_FORMAT,
+    FORMAT,
+    CreationRecord,
+    creation_fields,
+    creation_from,
+    fork_fields,
+    format_of,
+)
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
 from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
@@ -38,13 +46,15 @@ _log = logging.getLogger("a2a_session_manager.storage.file")
 
 _WORD = 8
 _MOST = 1 << 62
+_EVERY = "every"
 
 
 @dataclass(slots=True)
 class Checkpoint:
     """What is known of a log up to the byte `covers`; `size` is that of the checkpoint's file.
 
-    `synced` is what the log's newest record then told of what was on disk.
+    `synced` is what the log's newest record then told of what was on disk. `has_every_usage` tells that the tables name
+    every usage of a response, and not its newest one alone, as earlier releases wrote them.
     """
 
     covers: int
@@ -52,6 +62,7 @@ class Checkpoint:
     head: HeadRecord
     retractions: list[StoredRetraction]
     synced: int | None = None
+    has_every_usage: bool = False
     tables: list[Segment] = field(default_factory=list)
     size: int = 0
 
@@ -106,7 +117,7 @@ class Sidecars:
     ) -> Checkpoint:
         """Write `checkpoint`: `ids` and the `starts` of the newest seqs are what it covers beyond `before`."""
         known = [] if before is None else before.tables
-        self._write_index(checkpoint.head.last_seq - len(starts), starts)
+        self._write_index(checkpoint.head.last_seq - checkpoint.head.inherited - len(starts), starts)
         checkpoint.tables = self._with_table(known, list(ids))
         data = framed(_document(checkpoint, first_bytes))
         new = self.checkpoint_path.with_suffix(".ckpt.new")
@@ -121,11 +132,14 @@ class Sidecars:
                 table.path.unlink(missing_ok=True)
         return checkpoint
 
-    def start_of(self, seq: int) -> int:
-        """Return where the record of a covered seq starts; the record itself proves it. Raises OSError."""
+    def start_of(self, place: int) -> int:
+        """Return where the record of the log's own event number `place`, which is covered, starts. Raises OSError.
+
+        The record itself proves it.
+        """
         fd = os.open(self._index_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            return int.from_bytes(os.pread(fd, _WORD, (seq - 1) * _WORD), "little")
+            return int.from_bytes(os.pread(fd, _WORD, (place - 1) * _WORD), "little")
         finally:
             os.close(fd)
 
@@ -145,19 +159,20 @@ class Sidecars:
         data = read_regular(self.checkpoint_path)
         (frame,) = read_frames(data, 0)
         document = parsed(frame.payload)
-        if document["v"] != FORMAT or bytes.fromhex(document["first"]) != first_bytes:
+        if document["v"] not in (FORMAT, FORK_FORMAT) or bytes.fromhex(document["first"]) != first_bytes:
             raise ValueError("the checkpoint of another log")
         return document, len(data)
 
     def _loaded(self, document: dict[str, Any], size: int) -> Checkpoint:
-        creation = creation_from(document["birth"])
+        creation = creation_from(document["birth"], document.get("fork"))
         head = decode_head(document["head"].encode(), creation.key)
         _check_head(head, creation, document)
         retractions = _retractions(document["retractions"], head)
-        if self._index_path.stat().st_size < head.last_seq * _WORD:
+        if self._index_path.stat().st_size < (head.last_seq - head.inherited) * _WORD:
             raise ValueError("the index is too short")
         tables = [read_segment(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
-        return Checkpoint(document["covers"], creation, head, retractions, document.get("synced"), tables, size)
+        synced, has_every_usage = document.get("synced"), document.get("usages") == _EVERY
+        return Checkpoint(document["covers"], creation, head, retractions, synced, has_every_usage, tables, size)
 
     def _table_path(self, name: str) -> Path:
         if not re.fullmatch(re.escape(self.checkpoint_path.stem) + r"\.ids\.[0-9]{1,9}", name):
@@ -193,6 +208,9 @@ def _check_head(head: HeadRecord, creation: CreationRecord, document: dict[str, 
     whose = (creation.creation_id, creation.parent_id, creation.root_id, creation.depth, creation.created_at)
     if (head.creation_id, head.parent_id, head.root_id, head.depth, head.created_at) != whose:
         raise ValueError("the head of another session")
+    fork = creation.fork
+    if (head.forked_from, head.segments) != ((None, ()) if fork is None else (fork.source, fork.segments)):
+        raise ValueError("the head of another fork")
     numbers = (head.last_seq + 1, head.revision, document["covers"])
     if any(type(number) is not int or not 0 < number < _MOST for number in numbers) or not is_moment(head.updated_at):
         raise ValueError("wrong numbers")
@@ -228,13 +246,15 @@ def _retractions(document: Any, head: HeadRecord) -> list[StoredRetraction]:
 
 def _document(checkpoint: Checkpoint, first_bytes: bytes) -> bytes:
     document = {
-        "v": FORMAT,
+        "v": format_of(checkpoint.creation),
         "first": first_bytes.hex(),
         "covers": checkpoint.covers,
         "birth": creation_fields(checkpoint.creation),
+        "fork": fork_fields(checkpoint.creation),
         "head": encode_head(checkpoint.head).decode(),
         "retractions": checkpoint.retractions,
         "synced": checkpoint.synced,
+        "usages": _EVERY if checkpoint.has_every_usage else "newest",
         "tables": [[table.path.name, table.count, table.checksum] for table in checkpoint.tables],
     }
     return json.dumps(document, separators=(",", ":")).encode()

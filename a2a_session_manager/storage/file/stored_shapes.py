@@ -15,7 +15,8 @@ NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
 
 # A key that is new in `lines` is new here.
 _APPEND_KEYS = frozenset({"r", "s", "t", "g", "e"})
-_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "state", "properties", "runs", "hidden", "restored", "pop", "c"}
+_LINE_KEYS = _APPEND_KEYS | {"w", "v", "birth", "fork", "state", "properties", "runs", "hidden", "restored", "pop", "c"}
+_FORK_KEYS = frozenset({"from", "segments", "hidden", "compactions", "placed"})
 _COUNTERS = frozenset(TokenTally.model_fields)
 # The years 1 to 9999 in microseconds since 1970.
 _FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -56,6 +57,31 @@ def check_creation(fields: Any) -> None:
     _check(_is_count(depth) and depth <= _DEEPEST, "a wrong depth")
     is_root = (parent_id is None, root_id == session_id, root_creation_id == creation_id, depth == 1)
     _check(len(set(is_root)) == 1, "a root that is none")
+
+
+def check_fork(fork: Any, parent_id: str | None, depth: int) -> None:
+    """Check what the first line of a log says of the fork that its session is, below `parent_id`."""
+    _check(type(fork) is dict and fork.keys() == _FORK_KEYS, "a wrong fork")
+    check_forked_from(fork["from"])
+    last_seq = fork["from"][2]
+    before, names = 0, []
+    for session_id, creation_id, first, last, start, checksum in fork["segments"]:
+        _check(all_text(session_id, creation_id) and _is_count(first) and _is_count(last), "a wrong segment")
+        _check(first == before + 1 and first <= last, "a gap between segments")
+        _check(type(start) is type(checksum) is int and start >= 0 and 0 <= checksum < 1 << 32, "a wrong border")
+        before = last
+        names.append(session_id)
+    _check(before == last_seq and names[-1] == parent_id and len(names) < depth, "segments of another session")
+    check_ranges(fork["hidden"], last_seq)
+    check_ranges([(seq, seq) for placed in fork["placed"] for seq in placed], last_seq)
+    check_ranges([(seq, seq) for seq, *_ in fork["compactions"]], last_seq)
+    check_summaries([each[1:] for each in fork["compactions"]], last_seq)
+
+
+def check_forked_from(source: Any) -> None:
+    """Check where a fork begins."""
+    session_id, creation_id, seq = source
+    _check(all_text(session_id, creation_id) and _is_count(seq), "a fork of nothing")
 
 
 def check_ranges(ranges: Any, last_seq: int) -> None:

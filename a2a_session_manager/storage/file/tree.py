@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.commit_lines import FORMAT, CreationRecord, check_format
+from a2a_session_manager.storage.file.creation_records import FORK_FORMAT, FORMAT, CreationRecord, check_format
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handle_pool import HandlePool
-from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters
+from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters, check_forked_from
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
@@ -30,6 +31,7 @@ class TreeEntry(NamedTuple):
     parent_id: str | None
     creation_id: str
     ordinal: int
+    forked_from: ForkedFrom | None = None
 
 
 class TreeFile(FramedFile):
@@ -80,8 +82,12 @@ class TreeFile(FramedFile):
         return creation_id in self._known
 
     def children(self, session_id: str) -> list[TreeEntry]:
-        """Return the existing children in creation order."""
-        return [self.sessions[child_id] for child_id in self._children.get(session_id, [])]
+        """Return the existing children in creation order, without forks."""
+        return [entry for entry in self._right_below(session_id) if entry.forked_from is None]
+
+    def forks(self, session_id: str) -> list[TreeEntry]:
+        """Return the existing forks right below the session in creation order."""
+        return [entry for entry in self._right_below(session_id) if entry.forked_from is not None]
 
     def below(self, session_id: str) -> Iterator[TreeEntry]:
         """Yield the session's own entry and those of all below it."""
@@ -91,9 +97,14 @@ class TreeFile(FramedFile):
             yield self.sessions[current]
             waiting.extend(self._children.get(current, []))
 
-    def add(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
+    def add(
+        self, session_id: str, parent_id: str | None, creation_id: str, forked_from: ForkedFrom | None = None
+    ) -> None:
         """Write that a session exists."""
-        self._write({"+": [session_id, parent_id, creation_id]})
+        if forked_from is None:
+            self._write({"+": [session_id, parent_id, creation_id]})
+        else:
+            self._write({"+": [session_id, parent_id, creation_id, forked_from], "v": FORK_FORMAT})
 
     def delete(self, session_id: str) -> None:
         """Write that a session, and all below it, exist no more."""
@@ -123,13 +134,18 @@ class TreeFile(FramedFile):
         else:
             self._take_purge(*record["$"])
 
-    def _take_creation(self, session_id: str, parent_id: str | None, creation_id: str) -> None:
+    def _take_creation(
+        self, session_id: str, parent_id: str | None, creation_id: str, source: list[Any] | None = None
+    ) -> None:
         if not all_text(session_id, creation_id) or creation_id in self._known or session_id in self.sessions:
             raise ValueError("a session that is there already")
         if parent_id not in self.sessions if self.sessions else (parent_id, session_id) != (None, self.root.id):
             raise ValueError("a session without its parent")
+        if source is not None:
+            check_forked_from(source)
         self.created += 1
-        self.sessions[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created)
+        forked_from = None if source is None else ForkedFrom(*source)
+        self.sessions[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created, forked_from)
         self._known.add(creation_id)
         if parent_id is not None:
             self._children.setdefault(parent_id, {})[session_id] = None
@@ -166,6 +182,9 @@ class TreeFile(FramedFile):
         self.deleted.pop(creation_id, None)
         for model, source, counters in cells:
             commit_rules.add_counters(self.purged_totals.setdefault((model, source), {}), counters)
+
+    def _right_below(self, session_id: str) -> Iterator[TreeEntry]:
+        return (self.sessions[child_id] for child_id in self._children.get(session_id, ()))
 
     def _write(self, *records: dict[str, Any]) -> None:
         if self.offset == 0:

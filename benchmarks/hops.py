@@ -18,15 +18,18 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
 import a2a_session_manager
 from a2a_session_manager import SessionManager
-from a2a_session_manager.storage import FileSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.integrations.fastapi import Chat, EventStream, Sessions, session_lifespan, stream_answer
 from benchmarks import redis
 
 _PACKAGE = Path(a2a_session_manager.__file__).parent
 _WARM_UPS = 5
 _LAST = 5
+_CHAT = "answers"
 
 Verb = Callable[[], Awaitable[object]]
 
@@ -81,28 +84,63 @@ async def _counted(way: Way, name: str, verb: Verb) -> None:
         print("   ", " > ".join(map(str, entered)))
 
 
-async def _count(way: Way, name: str, opened: AbstractAsyncContextManager[BaseSessionStore]) -> None:
-    async with opened as store, SessionManager(store).open() as chat:
+async def _count(way: Way, name: str, opened: AbstractAsyncContextManager[str]) -> None:
+    async with opened as url, SessionManager.from_url(url) as sessions, sessions.open() as chat:
         await _counted(way, f"{name}/chat.user", lambda: chat.user("Two days in Oslo?"))
-        await _counted(way, f"{name}/get(last={_LAST})", lambda: store.get(chat.id, last=_LAST))
+        await _counted(way, f"{name}/get(last={_LAST})", lambda: sessions.store.get(chat.id, last=_LAST))
+        async with _client_of_an_app(url) as client:
+            await client.put(f"/chats/{_CHAT}")
+            await _counted(way, f"{name}/streamed POST", lambda: client.post(f"/ask/{_CHAT}"))
 
 
 @asynccontextmanager
-async def _on_files() -> AsyncIterator[BaseSessionStore]:
+async def _client_of_an_app(url: str) -> AsyncIterator[AsyncClient]:
+    """Serve an app whose route stores a question, and streams and stores an answer of three words."""
+    app = FastAPI(lifespan=session_lifespan(url))
+
+    @app.put("/chats/{session_id}")
+    async def start(session_id: str, sessions: Sessions) -> None:
+        await sessions.create(session_id)
+
+    @app.post("/ask/{session_id}")
+    async def ask(chat: Chat) -> EventStream:
+        await chat.user("Two days in Oslo?")
+        return stream_answer(chat, _words(), model="scripted")
+
+    async with app.router.lifespan_context(app) as state:
+
+        async def served(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        async with AsyncClient(transport=ASGITransport(served), base_url="http://test") as client:
+            yield client
+
+
+async def _words() -> AsyncIterator[str]:
+    for word in ("It ", "rains", "."):
+        yield word
+
+
+@asynccontextmanager
+async def _in_memory() -> AsyncIterator[str]:
+    yield "memory:"
+
+
+@asynccontextmanager
+async def _on_files() -> AsyncIterator[str]:
     with TemporaryDirectory() as name:
-        async with FileSessionStore(Path(name)) as store:
-            yield store
+        yield f"file:{name}"
 
 
 @asynccontextmanager
-async def _on_redis() -> AsyncIterator[BaseSessionStore]:
+async def _on_redis() -> AsyncIterator[str]:
     async with redis.one_server() as place:
-        yield place.store
+        yield place.url
 
 
 async def _main(way: Way) -> None:
     print(f"{'':24}{'calls':>6}{'modules':>9}{'re-entered':>12}")
-    await _count(way, "memory", InMemorySessionStore())
+    await _count(way, "memory", _in_memory())
     await _count(way, "file", _on_files())
     if redis.CASES:
         await _count(way, "redis", _on_redis())

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
-from a2a_session_manager.exceptions import CorruptSession, InvalidSessionOperation
+from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
@@ -99,8 +99,6 @@ class RedisBackend(Backend):
         self._connections.observe(observer)
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
-        if creation.fork is not None:
-            raise InvalidSessionOperation("sessions on Redis cannot be forked yet", session_id=key.id)
         return self._begun(self._creator.create(key, creation, commit))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
@@ -117,7 +115,7 @@ class RedisBackend(Backend):
             # What has lost a part can be deleted; what is of a newer release is somebody's good session.
             keys, line = await self._reader.line(key)
             [version] = await self._connections.read_many([("HGET", keys.head, "v")])
-            if line is None or version not in (None, b"1"):
+            if line is None or version not in (None, b"1", b"2"):
                 raise
             return creation_of(line)
 
@@ -125,6 +123,9 @@ class RedisBackend(Backend):
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
     ) -> list[LoadedSession | None]:
         return await self._reader.load(keys, last=last, whole_head=whole_head)
+
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        return await self._reader.load_until(key, seq=seq, last=last)
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         return await self._reader.tails.read_tail(key, last=last)
@@ -140,6 +141,9 @@ class RedisBackend(Backend):
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
         return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit)
+
+    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit, of_forks=True)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         return await self._reader.tree(key)

@@ -25,6 +25,7 @@ from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.receipts import receipt_of
 from a2a_session_manager.storage.redis.replies import Flat, status_of
 from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.segments import fork_args
 from a2a_session_manager.storage.redis.shards import run_all
 
 
@@ -53,6 +54,7 @@ class Creator:
         self, connections: Connections, locator: Locator, index: Index, expiry: Expiry, reaper: Reaper
     ) -> None:
         self._connections = connections
+        self._is_at_once = not connections.has_nodes  # one server does all that is sent, in turn
         self._locator = locator
         self._index = index
         self._expiry = expiry
@@ -62,6 +64,10 @@ class Creator:
         """Make the session; see `Backend.create`."""
         root_id = key.id if creation.parent is None else creation.parent.root_id
         keys = self._locator.keys_in(key, root_id)
+        if creation.parent is not None and self._is_at_once:
+            made, line_stays = await self._create_child_at_once(keys, creation, creation.parent, commit)
+            if made is not None:
+                return await self._entered(made, line_stays=line_stays)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
         listed, line_stays = await self._index.announce(keys)
         await self._locator.repair(keys, listed)
@@ -73,11 +79,38 @@ class Creator:
         except (SessionAlreadyExists, SessionNotFound):
             await self._reaper.forget([keys])
             raise
+        return await self._entered(made, line_stays=line_stays)
+
+    async def _entered(self, made: Made, *, line_stays: bool) -> Receipt:
+        """See to it that a session that was made is listed; return the receipt."""
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
         stays = line_stays or made.tree_stays
         self._reaper.look_after(await self._index.enter(made.keys, made.deadline, made.looked, stays=stays))
-        self._locator.remember(key, made.keys.root_id)
+        self._locator.remember(made.keys.key, made.keys.root_id)
         return made.receipt
+
+    async def _create_child_at_once(
+        self, keys: SessionKeys, creation: Creation, parent: Parent, commit: EncodedCommit
+    ) -> tuple[Made | None, bool]:
+        """Make a session below its parent in one round trip.
+
+        Return it, and whether its line in the index stays; None where anything is in the way, and each step has to be
+        looked at. Whatever was done then is done again.
+        """
+        own = self._locator.keys_in(keys.key, keys.key.id)
+        claim = claim_call(own, claim_of(creation.creation_id, keys.root_id), b"", *self._index.lines_of(keys))
+        call = self._child_call(keys, creation, parent, creation.creation_id, commit)
+        call = call._replace(keys=(*call.keys, own.locator))
+        announcement = self._index.announcement(keys)
+        look = [] if self._expiry.ttl else self._index.look(keys)
+        answers = await run_all(self._connections, [*announcement, claim, call, *look])
+        claimed, reply, *looked = answers[len(announcement) :]
+        if claimed[0] != b"OK" or reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
+            return None, False
+        made = _made(reply, keys, commit, looked)
+        if made.deadline:
+            await self._expiry.bound_locator(keys, made.deadline)
+        return made, bool(answers[0][2])
 
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
@@ -130,7 +163,8 @@ class Creator:
     ) -> ScriptCall:
         below = keys.of(parent.id)
         created = self._creation_args(keys, creation)
-        arguments = [*created, parent.depth + 1, parent.id, parent.creation_id, claim_id, *commit_args(commit)]
+        placed = (parent.depth + 1, parent.id, parent.creation_id, claim_id)
+        arguments = [*created, *placed, *fork_args(keys, creation.fork), *commit_args(commit)]
         touched = (*keys.all_of_creation, below.head, below.children)
         return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)
 

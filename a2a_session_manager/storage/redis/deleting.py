@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, StoreFull
-from a2a_session_manager.storage import commit_rules
+from a2a_session_manager.exceptions import StoreFull
+from a2a_session_manager.storage import commit_rules, forks
 from a2a_session_manager.storage.commit_records import Guard
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
@@ -67,12 +67,12 @@ class Deleter:
         reply = await end()
         if status_of(reply, keys.key.id) == b"CHILDREN":
             # Those that have expired do not count, and are no longer in the way after this.
-            children = await self._reader.living_children(keys)
-            if children:
-                raise _has_children(keys.key.id, len(children))
+            children, fork_ids = await self._reader.living_children(keys)
+            if children or fork_ids:
+                raise forks.still_needed(keys.key.id, len(children), fork_ids)
             reply = await end()
             if status_of(reply, keys.key.id) == b"CHILDREN":
-                raise _has_children(keys.key.id, reply[1])
+                raise forks.still_needed(keys.key.id, reply[1], ())
         if reply[0] == b"CONFLICT":
             assert guard is not None, "only a guard is refused"
             raise commit_rules.late(keys.key.id, guard, reply[1])
@@ -90,10 +90,3 @@ class Deleter:
         arguments: list[Value] = [keys.key.id, creation_id, int(cascade), guard_arg(guard)]
         reply: Flat = await self._connections.run(ScriptCall(scripts.DELETE, touched, arguments, keys.key.id))
         return reply
-
-
-def _has_children(session_id: str, count: int) -> InvalidSessionOperation:
-    return InvalidSessionOperation(
-        f"session {session_id!r} has {count} children: delete them first, or pass children='cascade'",
-        session_id=session_id,
-    )

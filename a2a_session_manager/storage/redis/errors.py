@@ -26,6 +26,8 @@ _LASTING: Final = (redis_errors.AuthenticationError, redis_errors.AuthorizationE
 # Where redis-py and asyncio stumble over a connection that was closed meanwhile, or over a map that is just read anew.
 _STUMBLING: Final = ("redis.", "asyncio.", "uvloop.")
 _CHANGED: Final = ("closed=True", "the handler is closed", "changed size during iteration")
+# Of what a fork has inherited, which lies in the same slot as the fork, a node has moved a part before the rest.
+_NOT_HERE: Final = "attempted to access a non local key"
 _PASSING_TEXTS: Final = ("LOADING ", "READONLY ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "BUSY ")
 
 _FULL = "redis is full: {why}; nothing of the commit was written. Raise maxmemory, or delete sessions"
@@ -56,7 +58,7 @@ _REMEDIES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("DB index is out of range", "invalid DB index"), _NO_DATABASE),
     (("READONLY", "read only replica", "is now a slave"), _READ_ONLY),
     (("LOADING", "loading the dataset"), _LOADING),
-    (("CLUSTERDOWN", "not covered", "TTL exhausted", "TRYAGAIN"), _CLUSTER_DOWN),
+    (("CLUSTERDOWN", "not covered", "TTL exhausted", "TRYAGAIN", _NOT_HERE), _CLUSTER_DOWN),
 )
 _REMEDY_BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis_errors.OutOfMemoryError, _FULL),
@@ -83,7 +85,8 @@ def slot_moving_or(answer: Any) -> Any:
     """
     is_redirected = isinstance(answer, redis_errors.AskError) and not isinstance(answer, redis_errors.MovedError)
     is_exhausted = isinstance(answer, redis_errors.ClusterError) and "TTL exhausted" in str(answer)
-    if is_redirected or is_exhausted or isinstance(answer, redis_errors.TryAgainError):
+    is_moved = isinstance(answer, redis_errors.ResponseError) and _NOT_HERE in str(answer)
+    if is_redirected or is_exhausted or is_moved or isinstance(answer, redis_errors.TryAgainError):
         return SlotMoving(_CLUSTER_DOWN.format(why=answer))
     return answer
 
@@ -92,7 +95,8 @@ def is_transient(error: Exception) -> bool:
     """Tell whether the same command may succeed a moment later."""
     if isinstance(error, _LASTING) or _remedy_told(error) in _SETTINGS:
         return False
-    return isinstance(error, _PASSING) or str(error).startswith(_PASSING_TEXTS) or is_read_only(error)
+    text = str(error)
+    return isinstance(error, _PASSING) or text.startswith(_PASSING_TEXTS) or _NOT_HERE in text or is_read_only(error)
 
 
 def is_read_only(error: Exception) -> bool:

@@ -14,9 +14,10 @@ from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.read_records import LogTail
 from a2a_session_manager.storage.records import Range, StoredCompaction
 from a2a_session_manager.storage.redis import fast_load
+from a2a_session_manager.storage.redis.forked_log import ForkedLog, Stretch, entries_in, stretches_of
 from a2a_session_manager.storage.redis.heads import compactions_in, creation_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.script import Command, PackedCommands, packed
+from a2a_session_manager.storage.redis.script import PackedCommands, packed
 
 # More may hold up the server: the script reads them step by step.
 _MOST_EVENTS: Final = 1_000
@@ -43,20 +44,22 @@ class KnownCompaction(NamedTuple):
         return [*before, *self.compaction.pins]
 
 
-def known_from(field: bytes, length: int) -> KnownCompaction | None:
-    """Return the compaction that the head of a plain session of `length` events tells of.
+def known_from(field: bytes, last_seq: int) -> KnownCompaction | None:
+    """Return the compaction that the head of a plain session of `last_seq` events tells of.
 
     None where it leaves too much uncovered for one look.
     """
     compaction = compactions_in(field)[0]
-    behind = (length - compaction.last) * 5 // 4
+    behind = (last_seq - compaction.last) * 5 // 4
     known = KnownCompaction(field, compaction, (behind // _STEP + 1) * _STEP)
     is_small = len(known.front) <= _MOST_PINS and ranges.size(known.front) + known.behind <= _MOST_EVENTS
     return known if is_small else None
 
 
 @lru_cache(maxsize=_SESSIONS_REMEMBERED)
-def packed_commands(keys: SessionKeys, known: KnownCompaction, last: int | None) -> PackedCommands | None:
+def packed_commands(
+    keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None
+) -> PackedCommands | None:
     """Return what to ask for, packed; None where the script has to be asked.
 
     No transaction is needed, in this order; see `fast_load.tail_commands`. Events are counted from the end, near which
@@ -64,31 +67,49 @@ def packed_commands(keys: SessionKeys, known: KnownCompaction, last: int | None)
     """
     if last is not None and not 0 < last <= _MOST_EVENTS:
         return None
-    seq = known.compaction.seq
-    reads: list[Command] = [("LRANGE", keys.log, first - 1, final - 1) for first, final in known.front]
-    if last is not None:
-        reads.append(("LRANGE", keys.log, seq - 1, seq - 1))
-    return packed([*fast_load.tail_commands(keys, known.behind if last is None else last), *reads])
+    check = [] if fork is None else [fork.check]
+    reads = [each.command for each in _reads(keys, known, last, fork)]
+    return packed([*fast_load.tail_commands(keys, known.behind if last is None else last), *check, *reads])
 
 
-def tail_in(keys: SessionKeys, known: KnownCompaction, last: int | None, answers: Sequence[Any]) -> LogTail | None:
+def tail_in(
+    keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None, answers: Sequence[Any]
+) -> LogTail | None:
     """Return what the view is made of; None where it has to be read by the script. Raises CorruptSession."""
-    plain, reads = answers[:5], answers[5:]
-    if any(isinstance(answer, Exception) for answer in answers) or not fast_load.is_plain(plain):
+    plain = answers[: 5 if fork is None else 6]
+    if any(isinstance(answer, Exception) for answer in answers) or not fast_load.is_plain(plain, fork):
         return None
-    length, tail, covered = plain[1], plain[2], known.compaction.last
-    first = length - len(tail) + 1
+    length, tail, covered, inherited = plain[1], plain[2], known.compaction.last, 0 if fork is None else fork.inherited
+    last_seq = inherited + length
+    first = last_seq - len(tail) + 1
     is_whole = len(tail) == min(length, known.behind if last is None else last)
-    if plain[4][-1] != known.field or not is_whole or (last is None and first > covered + 1):
+    is_whole = is_whole and (last is not None or first <= max(covered, inherited) + 1)
+    found = entries_in(_reads(keys, known, last, fork), answers[len(plain) :])
+    if fast_load.compactions_in(plain) != known.field or not is_whole or found is None:
         return None
     seq = known.compaction.seq
-    places = [each[0] for each in known.front] + ([] if last is None else [seq])
-    found: dict[int, bytes] = {}
-    for start, entries in zip(places, reads, strict=True):
-        found |= dict(enumerate(entries, start))
+    if inherited and last is not None:  # before, nobody knew how much of it would be wanted
+        low = last_seq - last
+        found = {each: entry for each, entry in found.items() if each <= covered or each > low or each == seq}
     skipped = max(covered + 1 - first, 0)
     found |= dict(enumerate(tail[skipped:], first + skipped))
     seqs = sorted(found)
     records = records_of(keys.key, seqs, [found[each] for each in seqs])
-    earlier = ranges.size(known.front) + length - covered - len(seqs)
+    earlier = ranges.size(known.front) + last_seq - covered - len(seqs)
     return LogTail(creation_of(plain[0]), seqs, records, earlier, (), {seq: known.compaction.first}, known.compaction)
+
+
+def _reads(keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None) -> list[Stretch]:
+    """Return what is read beside the newest events of the session's own log: what a view begins with.
+
+    Of a fork, these are also the events behind the compaction that it has inherited.
+    """
+    compaction = known.compaction
+    wanted = list(known.front)
+    if last is not None:
+        wanted.append((compaction.seq, compaction.seq))
+    found = [each for first, final in wanted for each in stretches_of(keys, fork, first, final)]
+    if fork is not None:
+        low = max(compaction.last, 0 if last is None else fork.inherited - last) + 1
+        found += fork.stretches(low, fork.inherited)
+    return found

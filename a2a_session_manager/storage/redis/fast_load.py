@@ -1,7 +1,8 @@
 """The head and the newest events of a plain session, read without a script: a third of what `load.lua` takes.
 
-Plain is a session of which nothing was retracted, that has no runs, and all of whose keys are in step. Whatever is
-otherwise is left to the script, which knows what to make of it.
+Plain is a session of which nothing was retracted, that has no runs, and all of whose keys are in step; a fork, where it
+is known from before what it is made of, or that is not asked for. Whatever is otherwise is left to the script, which
+knows what to make of it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any, Final
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.storage.read_records import LoadedSession, LogTail
+from a2a_session_manager.storage.redis.forked_log import ForkedLog, Stretch, entries_in, stretches_of
 from a2a_session_manager.storage.redis.heads import creation_of, events_of, head_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.replies import hash_of
 from a2a_session_manager.storage.redis.script import Command, PackedCommands, packed
+from a2a_session_manager.storage.redis.segments import FORK, inherited_told_by
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
@@ -41,7 +44,7 @@ async def parse(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LoadedS
     line, head, length, keys_there, *logs = answers
     if any(isinstance(answer, Exception) for answer in answers):
         return None
-    return await _loaded(keys, line, head, length, keys_there, logs[0] if last else ())
+    return await _loaded(keys, line, head, length, keys_there, last, logs[0] if last else ())
 
 
 def heads_commands(sessions: Sequence[SessionKeys]) -> list[Command]:
@@ -69,9 +72,16 @@ async def parse_heads(sessions: Sequence[SessionKeys], answers: Sequence[Any]) -
 
 
 @lru_cache(maxsize=_SESSIONS_REMEMBERED)
-def packed_tail(keys: SessionKeys, last: int | None) -> PackedCommands:
-    """Return the packed `tail_commands`."""
-    return packed(tail_commands(keys, last))
+def packed_tail(keys: SessionKeys, last: int | None, fork: ForkedLog | None) -> PackedCommands:
+    """Return the packed `tail_commands`, and behind them what is asked of the log that a fork has inherited."""
+    commands = tail_commands(keys, last)
+    if fork is not None:
+        commands.append(fork.check)
+        if last is None:
+            commands += [("MEMORY", "USAGE", each.log, "SAMPLES", 0) for each in fork.segments]
+        else:
+            commands += [each.command for each in _inherited_tail(fork, last)]
+    return packed(commands)
 
 
 def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
@@ -87,46 +97,66 @@ def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
         log,
         # Each time a key is named, it counts.
         ("EXISTS", keys.ids, keys.ids, keys.ids, keys.hidden, keys.retractions),
-        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions", "compactions"),
+        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions", "compactions", "segments"),
     ]
 
 
-def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any]) -> LogTail | None:
+def tail_in(keys: SessionKeys, last: int, answers: Sequence[Any], fork: ForkedLog | None) -> LogTail | None:
     """Return the newest events of a plain session; None for any other, or none. Raises CorruptSession."""
     length, entries = answers[1:3]
-    if not is_plain(answers) or len(entries) != min(last, length):
+    if not is_plain(answers, fork) or len(entries) != min(last, length):
         return None
-    return _tail_of(keys, creation_of(answers[0]), length, entries)
+    if fork is None:
+        return _tail_of(keys, creation_of(answers[0]), length, entries)
+    inherited = entries_in(_inherited_tail(fork, last), answers[6:])
+    if inherited is None:
+        return None
+    missing = max(last - length, 0)
+    all_entries = [*list(inherited.values())[-missing:], *entries] if missing else entries
+    return _tail_of(keys, creation_of(answers[0]), fork.inherited + length, all_entries)
 
 
 def compactions_in(answers: Sequence[Any]) -> bytes:
     """Return what the head says of compactions, by the answers to `tail_commands`."""
-    head = answers[-1]
-    return b"" if isinstance(head, Exception) else head[-1] or b""
+    head = answers[4]
+    return b"" if isinstance(head, Exception) else head[4] or b""
 
 
-def log_pages(keys: SessionKeys, answers: Sequence[Any]) -> list[PackedCommands] | None:
+def segments_told(answers: Sequence[Any]) -> bytes:
+    """Return what the head says of the segments of a fork, by the answers to `tail_commands`; b"" for what is none."""
+    head = answers[4]
+    return b"" if isinstance(head, Exception) or head[0] != FORK else head[5] or b""
+
+
+def log_pages(keys: SessionKeys, answers: Sequence[Any], fork: ForkedLog | None) -> list[PackedCommands] | None:
     """Return how to read the whole log of a plain session, page by page; None where that may hold up the server.
 
     Behind the last page, the session's line is asked for: what is read of an incarnation's log is what it was before.
     """
-    length, size = answers[1:3]
-    if not is_plain(answers) or (size or 0) > _MOST_BYTES:
+    length, *sizes = answers[1], answers[2], *answers[6:]
+    if not is_plain(answers, fork) or sum(size or 0 for size in sizes) > _MOST_BYTES:
         return None
-    commands: list[Command] = [
-        ("LRANGE", keys.log, start, min(start + _EVENTS_A_PAGE, length) - 1)
-        for start in range(0, length, _EVENTS_A_PAGE)
-    ]
-    commands.append(_line_command(keys))
-    return [*(packed([command]) for command in commands[:-2]), packed(commands[-2:])]
+    last_seq = length + (0 if fork is None else fork.inherited)
+    pages: list[list[Command]] = [[]]
+    room = _EVENTS_A_PAGE
+    for first in range(1, last_seq + 1, _EVENTS_A_PAGE):
+        for stretch in stretches_of(keys, fork, first, min(first + _EVENTS_A_PAGE - 1, last_seq)):
+            if stretch.length > room:
+                pages.append([])
+                room = _EVENTS_A_PAGE
+            pages[-1].append(stretch.command)
+            room -= stretch.length
+    pages[-1].append(_line_command(keys))
+    return list(map(packed, pages))
 
 
 class LogInPages:
     """The records of a plain session, of which `tail_commands` has told the size, as page after page comes in."""
 
-    def __init__(self, keys: SessionKeys, answers: Sequence[Any]) -> None:
+    def __init__(self, keys: SessionKeys, answers: Sequence[Any], fork: ForkedLog | None) -> None:
         self._keys = keys
-        self._line, self._length = answers[:2]
+        self._line, length = answers[:2]
+        self._length = length + (0 if fork is None else fork.inherited)
         self._records: list[bytes] = []
         self._is_same = False
 
@@ -162,18 +192,29 @@ def _head_commands(keys: SessionKeys) -> tuple[Command, ...]:
 
 
 async def _loaded(
-    keys: SessionKeys, line: bytes | None, head: Any, length: int, keys_there: int, entries: Sequence[bytes] = ()
+    keys: SessionKeys,
+    line: bytes | None,
+    head: Any,
+    length: int,
+    keys_there: int,
+    last: int = 0,
+    entries: Sequence[bytes] = (),
 ) -> LoadedSession | None:
     if line is None or keys_there != _KEYS_THERE:
         return None
     fields = hash_of(head)
-    if fields.get(b"v") != b"1" or fields.get(b"creation") != line.split(b" ", 3)[2]:
+    segments = fields.get(b"segments")
+    form = FORK if segments else b"1"
+    if fields.get(b"v") != form or fields.get(b"creation") != line.split(b" ", 3)[2]:
         return None
     told = fields.get(b"retractions"), fields.get(b"has_runs"), fields.get(b"unfinished")
-    if fields.get(b"last_seq") != b"%d" % length or not _NONE.issuperset(told):
+    last_seq = length + inherited_told_by(segments)
+    if fields.get(b"last_seq") != b"%d" % last_seq or not _NONE.issuperset(told):
         return None
+    if len(entries) < min(last, last_seq):
+        return None  # the others are in another log
     record = await head_of(keys.key, keys.root_id, fields, (), ())
-    return LoadedSession(record, events_of(keys.key, length - len(entries) + 1, entries) if entries else ())
+    return LoadedSession(record, events_of(keys.key, last_seq - len(entries) + 1, entries) if entries else ())
 
 
 def _ids_by_tree(sessions: Sequence[SessionKeys]) -> dict[bytes, list[str]]:
@@ -183,14 +224,27 @@ def _ids_by_tree(sessions: Sequence[SessionKeys]) -> dict[bytes, list[str]]:
     return ids
 
 
-def is_plain(answers: Sequence[Any]) -> bool:
-    """Tell from the answers to `tail_commands` whether a session is plain."""
-    line, length, _, keys_there, head = answers
+def is_plain(answers: Sequence[Any], fork: ForkedLog | None = None) -> bool:
+    """Tell from the answers to `tail_commands` whether a session is plain, and this fork, or none.
+
+    The answer to the fork's `check` may be there, too.
+    """
+    line, length, _, keys_there, head = answers[:5]
     if any(isinstance(answer, Exception) for answer in answers) or line is None or keys_there != 3:
         return False
-    form, creation, last_seq, retractions, _ = head
+    form, creation, last_seq, retractions, _, segments = head
+    if fork is None:
+        is_known = form == b"1"
+    else:
+        is_known = form == FORK and segments == fork.field and all(map(fork.is_whole, answers[5:6]))
+        length += fork.inherited
     is_in_step = creation == line.split(b" ", 3)[2] and last_seq == b"%d" % length
-    return form == b"1" and is_in_step and retractions in _NONE
+    return is_known and is_in_step and retractions in _NONE
+
+
+def _inherited_tail(fork: ForkedLog, last: int) -> list[Stretch]:
+    """Return where the newest `last` events lie, if the fork has none of its own."""
+    return fork.stretches(max(fork.inherited - last + 1, 1), fork.inherited)
 
 
 def _tail_of(keys: SessionKeys, creation_id: str, length: int, entries: Sequence[bytes]) -> LogTail:

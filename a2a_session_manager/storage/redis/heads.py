@@ -9,14 +9,16 @@ from typing import Any, Final
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.session_run import RunStatus
+from a2a_session_manager.storage.forks import FIRST_REVISION
 from a2a_session_manager.storage.read_records import HeadRecord, StoredEvent, StoredRetraction, TreeNode
 from a2a_session_manager.storage.records import PlacedSummary, Range, SessionKey, StoredCompaction, StoredRun, Totals
 from a2a_session_manager.storage.redis.replies import Flat, cell_of, pairs
+from a2a_session_manager.storage.redis.segments import segments_in, source_in
 
 # What every head may have; all else are values by key, and totals.
 _OWN_FIELDS: Final = frozenset(
     b"v creation created updated depth parent children ttl deadline revision tag last_seq hidden retractions has_runs "
-    b"unfinished compactions placed".split()
+    b"unfinished compactions placed segments forked_from".split()
 )
 
 
@@ -38,11 +40,16 @@ async def head_of(
     return record
 
 
-def events_of(key: SessionKey, first_seq: int, entries: Sequence[bytes]) -> list[StoredEvent]:
-    """Return events from the entries of a log, the first of which is numbered `first_seq`."""
+def events_of(key: SessionKey, first_seq: int, entries: Sequence[bytes], inherited: int = 0) -> list[StoredEvent]:
+    """Return events from the entries of a log, the first of which is numbered `first_seq`.
+
+    Those up to the seq `inherited` came to a fork with its first revision.
+    """
     seqs = range(first_seq, first_seq + len(entries))
     records = records_of(key, seqs, entries)
     revisions = [int(entry[: entry.index(b" ")]) for entry in entries]
+    if first_seq <= inherited:
+        revisions[: inherited + 1 - first_seq] = [FIRST_REVISION] * len(seqs[: inherited + 1 - first_seq])
     return list(map(StoredEvent, seqs, revisions, records))
 
 
@@ -56,13 +63,13 @@ def records_of(key: SessionKey, seqs: Sequence[int], entries: Sequence[bytes]) -
     return records
 
 
-def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any]) -> list[StoredEvent]:
-    """Return events from entries, which lie in `ranges`, as far as they go."""
+def numbered(key: SessionKey, ranges: Sequence[Range], entries: Sequence[Any], inherited: int) -> list[StoredEvent]:
+    """Return events from entries, which lie in `ranges`, as far as they go; `inherited` is as in `events_of`."""
     events: list[StoredEvent] = []
     start = 0
     for first, last in ranges:
         here = entries[start : start + last - first + 1]
-        events += events_of(key, first, here)
+        events += events_of(key, first, here, inherited)
         start += len(here)
     return events
 
@@ -96,6 +103,12 @@ def node_of(session_id: str, line: bytes) -> tuple[int, TreeNode, bool]:
     return int(ordinal), TreeNode(session_id, parent.decode() or None), lifetime != b"0"
 
 
+def fork_of(node: TreeNode, line: bytes, source: bytes) -> TreeNode:
+    """Return a session as the fork that `source` says it is, if that is of the incarnation of its line in the tree."""
+    creation_id, _, told = source.partition(b" ")
+    return TreeNode(node.id, node.parent_id, source_in(told)) if creation_id.decode() == creation_of(line) else node
+
+
 def expires(line: bytes) -> bool:
     """Tell from a session's line in its tree whether it was made to expire."""
     return line.split(b" ", 2)[1] != b"0"
@@ -121,6 +134,14 @@ def placed_in(lines: bytes) -> list[PlacedSummary]:
     return [PlacedSummary(*map(int, line.split())) for line in lines.split(b";") if line]
 
 
+def hidden_in(key: SessionKey, members: Sequence[bytes]) -> list[Range]:
+    """Return the ranges that the members of the sorted set of hidden ones stand for."""
+    try:
+        return list(map(_range, members))
+    except ValueError as error:
+        raise damaged(key.id, "what is retracted") from error
+
+
 def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSession:
     """Return the error for what is there and cannot be read."""
     return CorruptSession(
@@ -131,7 +152,7 @@ def damaged(session_id: str, what: str, *, seq: int | None = None) -> CorruptSes
 
 
 def _head(key: SessionKey, root_id: str, fields: Mapping[bytes, bytes]) -> HeadRecord:
-    parent = fields.get(b"parent")
+    parent, source = fields.get(b"parent"), fields.get(b"forked_from")
     return HeadRecord(
         key=key,
         creation_id=fields[b"creation"].decode(),
@@ -146,6 +167,8 @@ def _head(key: SessionKey, root_id: str, fields: Mapping[bytes, bytes]) -> HeadR
         hidden_events=int(fields[b"hidden"]),
         compactions=compactions_in(fields.get(b"compactions", b"")),
         placed=placed_in(fields.get(b"placed", b"")),
+        forked_from=None if source is None else source_in(source),
+        segments=segments_in(fields.get(b"segments", b""), root_id),
     )
 
 

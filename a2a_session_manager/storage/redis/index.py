@@ -61,10 +61,17 @@ class Index:
         Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
         """
         commands = map(PlainCall, self.commands_below_roots(keys.key))
-        calls: list[Call] = [self._listing(*keys.index_entry, self._lifetime), *commands]
-        calls += self._namings([keys], self._lifetime)
-        (_, _, stays), *answers = await run_all(self._connections, calls)
-        return await self.listed_below_roots(keys.key, answers[:2]), bool(stays)
+        (_, _, stays), *answers = await run_all(self._connections, [*self.announcement(keys), *commands])
+        return await self.listed_below_roots(keys.key, answers[-2:]), bool(stays)
+
+    def announcement(self, keys: SessionKeys) -> list[Call]:
+        """Return the calls that list a session which will be created; the first answer tells at last what stays."""
+        return [self._listing(*keys.index_entry, self._lifetime), *self._namings([keys], self._lifetime)]
+
+    def lines_of(self, keys: SessionKeys) -> tuple[tuple[bytes, ...], tuple[bytes, bytes]]:
+        """Return the shard, with its marks, that lists an id below roots, and the bounds of its lines there."""
+        shard, lowest, highest = index_range_below_roots(self._prefix, keys.key)
+        return shard_with_marks(self._prefix, shard), (lowest, highest)
 
     def look(self, keys: SessionKeys) -> list[Call]:
         """Return the calls whose answers `enter` takes, to be sent along with a creation, after it."""

@@ -3,21 +3,23 @@
 | key | type | holds |
 |---|---|---|
 | `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`; |
-| | | `d:ID` → deadline of a session below the root, `deadline`: of the root |
+| | | `d:ID` → deadline of a session below the root, `deadline`: of the root; |
+| | | `f:ID` → of a fork: its creation id, and where it begins (seq, creation id and id of its source) |
 | `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
 | `{tag}:refused` | sorted set | claims and creation ids that must not be created any more |
 | `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |
 | `{tag}:followers` | string | there while somebody follows a session of the tree |
 | `{tag}:locator` | string | of a session below a root: its claim and its root's id |
 | `{tag}:head` | hash | revision, last seq, times, TTL, state (`s:`), properties (`p:`), totals (`t:`), counts, |
-| | | leases of runs (`l:`) |
+| | | leases of runs (`l:`); of a fork: where it begins, and of which segments its log is made |
 | `{tag}:log` | list | one event an entry: the revision that brought it, a space, JSON |
-| `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result, `u:RESPONSE ID` → what was counted of it |
+| `{tag}:ids` | hash | `e:EVENT ID` → seq, `w:WRITE ID` → first result, `u:RESPONSE ID` → what was counted of it, |
+| | | `h:SEQ:RESPONSE ID` → what was counted of it up to an event |
 | `{tag}:hidden` | sorted set | merged ranges of hidden seqs, `first-last` by first |
 | `{tag}:retractions` | sorted set | what commits hid and restored: revision, both ranges; by the seq before it |
 | `{tag}:runs` | hash | `r:RUN ID` → ordinal, status, JSON; `o:ORDINAL` → run id; `u:COUNTER:RUN ID`; `count` |
 | `{tag}:unfinished` | sorted set | ids of runs that may still move, by ordinal |
-| `{tag}:children` | sorted set | child ids by ordinal |
+| `{tag}:children` | sorted set | child ids by ordinal, those of forks below zero |
 | `index:NAMESPACE:roots:SHARD` | sorted set | ids of roots, for listings; all scores are 0 |
 | `index:NAMESPACE:children:SHARD` | sorted set | `ID ROOT` of the sessions below them |
 | `index:NAMESPACE:names` | sorted set | names of the namespaces directly below that hold sessions; all scores are 0 |
@@ -30,7 +32,8 @@
 NAMESPACE is the escaped names of a namespace, joined by `/`; nothing for the default one.
 Each stands after the store's prefix. The tag, which decides the cluster's slot, is the escaped namespace and
 id of the root: `{NAMESPACE:ROOT}`; keys of a session below the root end in `:ID`. A locator has its own
-session's tag: one slot decides that an id exists once.
+session's tag: one slot decides that an id exists once. What a fork has inherited lies in the logs of sessions above it,
+whose keys its scripts make of its own, and only read: they are in the same slot.
 """
 
 from __future__ import annotations

@@ -22,6 +22,13 @@ def load(keys: SessionKeys, *, last: int | None, whole_head: bool) -> ScriptCall
     return ScriptCall(scripts.LOAD, touched, arguments, keys.key.id)
 
 
+def load_until(keys: SessionKeys, *, seq: int | None, last: int) -> ScriptCall:
+    """Return the call that reads a head with all that is hidden, and the newest `last` visible events up to `seq`."""
+    touched = (*keys.core, keys.hidden, keys.retractions)
+    arguments: list[Value] = [keys.key.id, int(keys.is_root), "" if seq is None else seq, last]
+    return ScriptCall(scripts.LOAD_UNTIL, touched, arguments, keys.key.id)
+
+
 def tail(keys: SessionKeys, *, last: int | None) -> ScriptCall:
     """Return the call that reads the newest `last` visible events without the head, None for all."""
     touched = (*keys.core, keys.hidden, keys.retractions)

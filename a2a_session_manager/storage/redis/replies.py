@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.storage.records import Range
@@ -17,12 +18,18 @@ def status_of(reply: Flat, session_id: str) -> bytes:
     """Return the word a script's answer begins with. Raises CorruptSession when that tells of damage."""
     status: bytes = reply[0]
     if status == b"LOST":
-        raise lost(session_id, reply[1].decode())
+        what, *source = (part.decode() for part in reply[1:])
+        raise lost(session_id, what if not source else f"{what}, which lie in {_shown_source(source[0])}")
     if status == b"NEWER":
         raise CorruptSession(
             session_id, f"session {session_id!r} was written by a newer release: upgrade a2a_session_manager"
         )
     return status
+
+
+def _shown_source(suffix: str) -> str:
+    """Return the session whose keys end in `suffix`, of which a fork is made, as an error names it."""
+    return f"session {unquote(suffix[1:])!r}" if suffix else "the root of its tree"
 
 
 def lost(session_id: str, what: str) -> CorruptSession:

@@ -25,7 +25,9 @@ from a2a_session_manager.storage.redis import fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
     events_of,
+    fork_of,
     head_of,
+    hidden_in,
     node_of,
     numbered,
     retraction_of,
@@ -35,7 +37,7 @@ from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, hash_of, pairs, ranges_of
-from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.script import Command, ScriptCall, Value
 from a2a_session_manager.storage.redis.tail_reader import TailReader
 
 _NODES_A_PIPELINE: Final = 1_000
@@ -87,6 +89,19 @@ class SessionReader:
                 loaded.append(None)
         return loaded
 
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        """Return a head with the newest events up to one; see `Backend.load_until`."""
+        call_at = partial(read_calls.load_until, seq=seq, last=last)
+        while (found := await self._locator.ask(key, call_at)) is not None:
+            _, fields, ranges, entries, hidden = found.reply
+            head = await head_of(key, found.keys.root_id, hash_of(fields), (), ())
+            head.hidden[:] = hidden_in(key, hidden)
+            parts = ranges_of(ranges)
+            all_entries = await self._tails.all_entries(found.keys, head.creation_id, parts, entries)
+            if all_entries is not None:  # else it was deleted between two pages; another may have the id by now
+                return LoadedSession(head, numbered(key, parts, all_entries, head.inherited))
+        return None
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
         found = await self._locator.ask(
@@ -94,11 +109,11 @@ class SessionReader:
         )
         if found is None:
             return None
-        _, creation_id, revision, tag, is_last, hidden, retractions, entries = found.reply
+        _, creation_id, revision, tag, is_last, hidden, retractions, entries, inherited = found.reply
         return LogPage(
             creation_id.decode(),
             revision,
-            events_of(key, after + 1, entries),
+            events_of(key, after + 1, entries, inherited),
             _retractions(key, retractions),
             ranges_of(hidden),
             bool(is_last),
@@ -111,33 +126,38 @@ class SessionReader:
         found = await self._locator.ask(key, call_at)
         if found is None:
             return None
-        _, creation_id, seqs, entries, hidden = found.reply
+        _, creation_id, seqs, entries, hidden, inherited = found.reply
         stored = [(event_id, seq) for event_id, seq in zip(event_ids, seqs, strict=True) if seq]
         read = zip(stored, entries, strict=False)  # the first ones, as far as they fit
-        events = {event_id: events_of(key, seq, [entry])[0] for (event_id, seq), entry in read}
+        events = {event_id: events_of(key, seq, [entry], inherited)[0] for (event_id, seq), entry in read}
         unread = [event_id for event_id, _ in stored[len(entries) :]]
         return FoundEvents(creation_id.decode(), events, unread, merged((seq, seq) for seq in hidden))
 
-    async def children(self, key: SessionKey, *, after: int, limit: int) -> SessionPage | None:
-        """Return a page of children after the ordinal `after`; see `Backend.children`."""
+    async def children(self, key: SessionKey, *, after: int, limit: int, of_forks: bool = False) -> SessionPage | None:
+        """Return a page of children, or of forks, after the ordinal `after`; see `Backend.children`."""
 
         def call_at(keys: SessionKeys) -> ScriptCall:
-            arguments: list[Value] = [key.id, int(keys.is_root), after, limit + 1]
+            arguments: list[Value] = [key.id, int(keys.is_root), after, limit + 1, int(of_forks)]
             return ScriptCall(scripts.CHILDREN, (*keys.core, keys.children), arguments, key.id)
 
         found = await self._locator.ask(key, call_at)
         if found is None:
             return None
         _, page, may_expire = found.reply
-        rows = [(name.decode(), int(ordinal)) for name, ordinal in pairs(page)]
+        rows = [(name.decode(), abs(int(ordinal))) for name, ordinal in pairs(page)]
         cursor = str(rows[limit - 1][1]) if len(rows) > limit else None
         names = [name for name, _ in rows[:limit]]
         return SessionPage(await self._living(found.keys, names) if may_expire else names, cursor)
 
-    async def living_children(self, keys: SessionKeys) -> list[str]:
-        """Return the children that have not expired; the others leave the tree."""
-        names = await self._connections.read_many([("ZRANGE", keys.children, 0, -1)])
-        return await self._living(keys, [name.decode() for name in names[0]])
+    async def living_children(self, keys: SessionKeys) -> tuple[list[str], list[str]]:
+        """Return the children, and the forks, that have not expired; the others leave the tree."""
+        above: Command = ("ZRANGE", keys.children, "(0", "+inf", "BYSCORE")
+        below: Command = ("ZRANGE", keys.children, "(0", "-inf", "BYSCORE", "REV")
+        children, forks = await self._connections.read_many([above, below])
+        names = [name.decode() for name in [*children, *forks]]
+        living = set(await self._living(keys, names))
+        count = len(children)
+        return [name for name in names[:count] if name in living], [name for name in names[count:] if name in living]
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
         """Return the whole tree in creation order; see `Backend.tree`."""
@@ -188,7 +208,7 @@ class SessionReader:
         all_entries = await self._tails.all_entries(keys, head.creation_id, parts, entries)
         if all_entries is None:
             return None
-        events = paging.taken(numbered(keys.key, parts, all_entries))
+        events = paging.taken(numbered(keys.key, parts, all_entries, head.inherited))
         names = [name.decode() for name in children]
         return LoadedSession(head, events, await self._living(keys, names) if expiring else names)
 
@@ -205,16 +225,20 @@ class SessionReader:
 
     async def _nodes(self, found: Found) -> list[TreeNode]:
         keys = found.keys
-        rows: list[tuple[int, TreeNode]] = []
+        rows: list[tuple[int, TreeNode, bytes]] = []
         may_expire = False
+        sources: dict[str, bytes] = {}
         for number, (name, line) in enumerate(pairs(found.reply[1])):
             if number % _NODES_A_PIPELINE == 0:
                 await asyncio.sleep(0)
             if name.startswith(b"n:"):
                 ordinal, node, expires = node_of(name[2:].decode(), line)
                 may_expire = may_expire or expires
-                rows.append((ordinal, node))
-        nodes = [node for _, node in sorted(rows, key=itemgetter(0))]
+                rows.append((ordinal, node, line))
+            elif name.startswith(b"f:"):
+                sources[name[2:].decode()] = line
+        rows.sort(key=itemgetter(0))
+        nodes = [fork_of(node, line, source) if (source := sources.get(node.id)) else node for _, node, line in rows]
         if may_expire:
             living = set(await self._living(keys, [node.id for node in nodes]))
             nodes = [node for node in nodes if node.id in living]

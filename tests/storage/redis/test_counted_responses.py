@@ -20,6 +20,15 @@ from tests.draws import few
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, Sessions
 
+# What a fork inherits of a response that begins behind an event of the session whose ids these are.
+INHERITED = "\n".join(
+    [
+        *map(scripts._text, ("clock", "common", *scripts.COMMIT_RULES)),
+        "local segment = {ids = KEYS[1], base = 0, last = tonumber(ARGV[2])}",
+        "return inherited_line({segments = {segment}}, ARGV[1])",
+    ]
+)
+
 counts = st.integers(1, 9) | st.sampled_from([2**53 - 1, 2**53, 10**14, 10**15 + 1, 10**22, 10**24])
 usages = st.builds(
     UsageDelta,
@@ -48,7 +57,11 @@ def by_python(commits: Sequence[EncodedCommit]) -> tuple[StoredSession, list[boo
 
 
 def by_scripts(server: RedisServer, source: str, commits: Sequence[EncodedCommit]) -> tuple[dict[str, int], list[bool]]:
-    """Return the totals of session, tree and run by their fields, and of each commit whether it was recounted."""
+    """Return the totals of session, tree and run by their fields, and of each commit whether it was recounted.
+
+    Among the totals is what a fork inherits that begins anywhere.
+    """
+    last_seq = sum(len(commit.events) for commit in commits)
     with server.admin() as client:
         session = Sessions(client)
         told = [answer for commit in commits for answer in session.commit(source, [commit])]
@@ -58,12 +71,11 @@ def by_scripts(server: RedisServer, source: str, commits: Sequence[EncodedCommit
             for field, value in session.call("HGETALL", key).items():
                 if field.startswith((b"t:", b"u:")) and value != b"0":
                     found[f"{name} {field.decode()}"] = int(value)
-        for field, line in session.call("HGETALL", keys.ids).items():
-            if field.startswith(b"u:"):
-                words, _, model = line.decode("utf-8", "surrogatepass").partition("\n")
-                parts = words.split(" ")
-                counted = CountedResponse(model, dict(zip(parts[::2], map(int, parts[1::2]), strict=True)))
-                found[f"counted {field[2:].decode()} {_shown(counted)}"] = 1
+        for field in [name for name in session.call("HKEYS", keys.ids) if name.startswith(b"u:")]:
+            for seq in range(last_seq + 1):
+                line = session.call("EVAL", INHERITED, 1, keys.ids, field[2:], seq)
+                if line is not None:
+                    found[f"counted {field[2:].decode()} up to {seq} {_shown(_counted(line))}"] = 1
     return found, [answer.is_recounted for answer in told if hasattr(answer, "is_recounted")]
 
 
@@ -75,7 +87,18 @@ def fields_of(stored: StoredSession) -> dict[str, int]:
             found |= {f"{name} t:{counter}:{field}": value for counter, value in counters.items()}
     for run_id, counters in stored.head.run_totals.items():
         found |= {f"run u:{counter}:{run_id}": value for counter, value in counters.items()}
-    return found | {f"counted {name} {_shown(counted)}": 1 for name, counted in stored.responses.items()}
+    for name in stored.responses:
+        for seq in range(stored.head.last_seq + 1):
+            counted = stored.responses.as_of(name, seq)
+            if counted is not None:
+                found[f"counted {name} up to {seq} {_shown(counted)}"] = 1
+    return found
+
+
+def _counted(line: bytes) -> CountedResponse:
+    words, _, model = line.decode("utf-8", "surrogatepass").partition("\n")
+    parts = words.split(" ")
+    return CountedResponse(model, dict(zip(parts[::2], map(int, parts[1::2]), strict=True)))
 
 
 def _shown(counted: CountedResponse) -> str:

@@ -6,7 +6,7 @@ And the fast load of the newest events tells the same as the script.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -331,16 +331,20 @@ async def test_messages_are_not_read_past_damage(redis_server: RedisServer, part
 async def test_messages_are_those_of_one_moment_whatever_others_write_between_the_commands(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    asked, seen = fast_load.tail_commands, fast_load.tail_in
+    asked, told, seen = fast_load.tail_commands, fast_load.segments_told, fast_load.tail_in
     long = ("EXISTS", b"x" * 1_000_000)  # of which the server reads a piece at a time, and serves others between
 
     def with_long(*which: Any) -> list[Command]:
         commands = asked(*which)
         return [*commands[:at], long, *commands[at:]]
 
+    def without_long(found: Sequence[Any]) -> list[Any]:
+        return [*found[:at], *found[at + 1 :]]
+
     monkeypatch.setattr(fast_load, "tail_commands", with_long)
+    monkeypatch.setattr(fast_load, "segments_told", lambda found: told(without_long(found)))
     monkeypatch.setattr(
-        fast_load, "tail_in", lambda keys, last, found: seen(keys, last, [*found[:at], *found[at + 1 :]])
+        fast_load, "tail_in", lambda keys, last, found, fork: seen(keys, last, without_long(found), fork)
     )
     async with both_ways(redis_server) as [store, other]:
         await store.create("talk")

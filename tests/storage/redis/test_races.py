@@ -20,7 +20,7 @@ from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
-OpenStore = Callable[[], BaseSessionStore]
+OpenStore = Callable[..., BaseSessionStore]
 
 
 @pytest.fixture
@@ -30,11 +30,13 @@ def prefix() -> str:
 
 @pytest.fixture
 async def open_store(redis_server: RedisServer, prefix: str) -> AsyncIterator[OpenStore]:
-    """Open stores over the same data, as so many processes would."""
+    """Open stores over the same data, as so many processes would; they create step by step, as on a cluster."""
     opened: list[BaseSessionStore] = []
 
-    def open_one() -> BaseSessionStore:
+    def open_one(*, at_once: bool = False) -> BaseSessionStore:
         opened.append(store_from_url(f"{redis_server.url}?key_prefix={prefix}"))
+        creator: Any = backend_of(opened[-1])._creator
+        creator._is_at_once = at_once
         return opened[-1]
 
     yield open_one
@@ -141,7 +143,7 @@ async def test_a_claimant_that_was_in_time_keeps_the_id(open_store: OpenStore) -
 
 
 async def test_many_that_make_one_id_below_many_roots_make_one_session(open_store: OpenStore) -> None:
-    stores = [open_store() for _ in range(8)]
+    stores = [open_store(at_once=number % 2 == 0) for number in range(8)]
     roots = [f"root{number}" for number in range(8)]
     for root in roots:
         await stores[0].create(root)

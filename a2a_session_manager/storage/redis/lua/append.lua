@@ -19,10 +19,22 @@ local function append()
         head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
             'has_runs', 'unfinished', 'updated', 'l:' .. run_held)
     end
-    if not tree[1] or tree[3] or head[1] ~= '1' or (head[5] or '0') ~= '0' or not head[9] then return nil end
+    if not tree[1] or tree[3] or (head[5] or '0') ~= '0' or not head[9] then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
-    local revision, last_seq = tonumber(head[3]), tonumber(head[4])
-    if call('LLEN', log) ~= last_seq or call('HLEN', ids) == 0 then return nil end
+    local revision, last_seq, base, inherited = tonumber(head[3]), tonumber(head[4]), 0, nil
+    if head[1] ~= '1' then
+        -- A fork, whose segments are found as `segments_in` in `common.lua` does.
+        if head[1] ~= '2' then return nil end
+        local start, parts = string.sub(KEYS[1], 1, -5), {}
+        inherited = {}
+        for last, suffix in string.gmatch(call('HGET', KEYS[2], 'segments') or '', '%S+ (%d+) ([^;]*);') do
+            base = tonumber(last)
+            inherited[#inherited + 1] = start .. 'ids' .. suffix
+            parts[#parts + 1], parts[#parts + 2] = start .. 'ids' .. suffix, start .. 'log' .. suffix
+        end
+        if #parts == 0 or call('EXISTS', unpack(parts)) < #parts then return nil end
+    end
+    if call('LLEN', log) ~= last_seq - base or call('HLEN', ids) == 0 then return nil end
     local is_followed, has_hidden = false, (head[6] or '0') ~= '0'
     if has_hidden or call('EXISTS', KEYS[5], KEYS[6]) > 0 then
         if (call('ZCARD', KEYS[5]) > 0) ~= has_hidden then return nil end
@@ -63,7 +75,7 @@ local function append()
                         if seen[name] then return nil end
                         seen[name] = true
                         names[#names + 1] = name
-                        fields[#fields + 1], fields[#fields + 2] = name, counters .. '\n' .. ARGV[at + 3]
+                        fields[#fields + 1], fields[#fields + 2] = name, counters .. ' @ ' .. seq .. '\n' .. ARGV[at + 3]
                     end
                     local cell, run = ':' .. ARGV[at], ARGV[at + 1]
                     for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
@@ -94,6 +106,13 @@ local function append()
     if #names > 500 or #sum_names > 500 or #run_names > 500 then return nil end
     for _, known in ipairs(call('HMGET', ids, unpack(names))) do
         if known then return nil end
+    end
+    if inherited then
+        for _, ids_of_segment in ipairs(inherited) do
+            for _, known in ipairs(call('HMGET', ids_of_segment, unpack(names))) do
+                if known then return nil end
+            end
+        end
     end
 
     -- Below 2^53 Lua's numbers are exact; above, every delta must go its way as a string.

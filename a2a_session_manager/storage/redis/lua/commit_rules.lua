@@ -68,7 +68,7 @@ end
 
 -- Which events are new, each id once, and the seq of every event; or nil and the reason: events are known.
 local function number_events(head, keys, commit)
-    local stored, is_known = seqs_of(keys.ids, commit.event_ids), false
+    local stored, is_known = seqs_of(keys, commit.event_ids), false
     for _, seq in ipairs(stored) do is_known = is_known or seq > 0 end
     if is_known then return nil, {'KNOWN', head.revision, head.last_seq, stored, head.updated, head.tag} end
     local fresh, seqs, given = {}, {}, {}
@@ -226,14 +226,14 @@ local function repeated(keys, commit, head)
     local first = first_result(keys, commit.write_id)
     if not first then return nil end
     local tag = first.revision == head.revision and head.tag or ''
-    return receipt(head, first, true, seqs_of(keys.ids, commit.event_ids), tag)
+    return receipt(head, first, true, seqs_of(keys, commit.event_ids), tag)
 end
 
 -- Writes the usage of a commit that is refused, as far as that is not stored; returns why it cannot be, or nil.
 local function written_usage(head, keys, commit, committed)
     local alone, new = usage_alone(commit), {}
     for index, event in ipairs(alone.events) do alone.event_ids[index] = 'e:' .. event.id end
-    for index, seq in ipairs(seqs_of(keys.ids, alone.event_ids)) do
+    for index, seq in ipairs(seqs_of(keys, alone.event_ids)) do
         if seq == 0 then new[#new + 1] = alone.events[index] end
     end
     alone.events, alone.event_ids = new, {}
@@ -262,7 +262,7 @@ local function committed(head, keys, commit)
     if reason then return reason end
     restored, reason = newly_restored(keys, commit.parts)
     if reason then return reason end
-    local responses, is_recounted = count_once(keys, fresh)
+    local responses, is_recounted = count_once(keys, fresh, head.last_seq)
     if not responses then return is_recounted end
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
@@ -296,7 +296,7 @@ end
 -- Gives the keys that this commit made in a session that will expire the deadline of the others.
 local function set_deadlines(head, keys, before)
     local is_new = {
-        log = before.last_seq == 0,
+        log = before.last_seq == keys.base,
         hidden = head.has_hidden_more, -- it is gone while nothing is hidden
         retractions = before.retractions == 0,
         runs = not before.has_runs,

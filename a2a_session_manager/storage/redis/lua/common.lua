@@ -33,10 +33,48 @@ local function set_fields(key, pairs_of_fields)
     end)
 end
 
--- The seqs of events, 0 for one that is not stored.
-local function seqs_of(ids, fields)
-    local seqs = fields_of(ids, fields)
+-- Forks
+
+-- What a fork's log begins with: stretches of other sessions' logs, oldest first; none for a session that is no fork.
+-- The keys of those sessions are not among a script's: they are made here of its own, for a tree has one slot.
+local function segments_in(keys, field)
+    local found, start, base = {}, string.sub(keys.tree, 1, -5), 0
+    for last, suffix in string.gmatch(field or '', '%S+ (%d+) ([^;]*);') do
+        last = tonumber(last)
+        found[#found + 1] = {
+            base = base, last = last, log = start .. 'log' .. suffix, ids = start .. 'ids' .. suffix, suffix = suffix
+        }
+        base = last
+    end
+    return found, base
+end
+
+-- Tells what of the sessions that a fork has events from is missing.
+local function lost_segment(segments)
+    for _, segment in ipairs(segments) do
+        if redis.call('EXISTS', segment.log) == 0 then return {'LOST', 'events', segment.suffix} end
+        if redis.call('EXISTS', segment.ids) == 0 then return {'LOST', 'event ids', segment.suffix} end
+    end
+    return nil
+end
+
+-- Puts the seqs of those events in the place of 0 that lie in a segment.
+local function add_inherited(seqs, segment, fields)
+    local places, names = {}, {}
+    for index, seq in ipairs(seqs) do
+        if seq == 0 then places[#places + 1], names[#names + 1] = index, fields[index] end
+    end
+    for number, seq in ipairs(fields_of(segment.ids, names)) do
+        seq = tonumber(seq or 0)
+        if seq > segment.base and seq <= segment.last then seqs[places[number]] = seq end
+    end
+end
+
+-- The seqs of events, 0 for one that is not stored, neither here nor in what a fork has inherited.
+local function seqs_of(keys, fields)
+    local seqs = fields_of(keys.ids, fields)
     for index, seq in ipairs(seqs) do seqs[index] = tonumber(seq or 0) end
+    for number = #keys.segments, 1, -1 do add_inherited(seqs, keys.segments[number], fields) end
     return seqs
 end
 
@@ -61,7 +99,7 @@ end
 
 -- Heads
 
-local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated', 'tag'}
+local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated', 'tag', 'segments'}
 
 local function head_at(key)
     local found = redis.call('HMGET', key, unpack(HEAD))
@@ -78,7 +116,8 @@ local function head_at(key)
         retractions = tonumber(found[9] or 0),
         hidden = tonumber(found[10] or 0), -- how many events
         updated = found[11] or '0', -- microseconds since the epoch
-        tag = found[12] or ''
+        tag = found[12] or '',
+        segments = found[13] or nil -- of a fork
     }
 end
 
@@ -92,20 +131,26 @@ end
 -- Tells what of a session is missing: evicted by the server, or removed by somebody. It also refuses, by the
 -- error of the command, a key of another type before anything is written.
 local function lost(head, keys)
-    if redis.call('LLEN', keys.log) ~= head.last_seq then return 'events' end
-    if redis.call('HLEN', keys.ids) == 0 then return 'event ids' end
+    if redis.call('LLEN', keys.log) ~= head.last_seq - keys.base then return {'LOST', 'events'} end
+    if redis.call('HLEN', keys.ids) == 0 then return {'LOST', 'event ids'} end
     if keys.hidden and (redis.call('ZCARD', keys.hidden) > 0) ~= (head.hidden > 0) then
-        return 'retractions'
+        return {'LOST', 'retractions'}
     end
     if keys.retractions and redis.call('ZCARD', keys.retractions) ~= head.retractions then
-        return 'retractions'
+        return {'LOST', 'retractions'}
     end
-    if keys.runs and (redis.call('HLEN', keys.runs) > 0) ~= head.has_runs then return 'runs' end
-    if keys.unfinished and redis.call('ZCARD', keys.unfinished) ~= head.unfinished then return 'runs' end
-    return nil
+    if keys.runs and (redis.call('HLEN', keys.runs) > 0) ~= head.has_runs then return {'LOST', 'runs'} end
+    if keys.unfinished and redis.call('ZCARD', keys.unfinished) ~= head.unfinished then return {'LOST', 'runs'} end
+    return lost_segment(keys.segments)
 end
 
--- The session's entry and head; or nil, nil and the reply that says why there is none.
+-- Tells whether children of a session are missing. Its forks are among them, with ordinals below zero.
+local function lost_children(keys)
+    return redis.call('ZCARD', keys.children) ~= tonumber(redis.call('HGET', keys.head, 'children') or 0)
+end
+
+-- The session's entry and head; or nil, nil and the reply that says why there is none. It adds to `keys` what it has
+-- found of a fork: its `segments`, and the last seq of them, `base`, after which its own log begins.
 local function find_session(keys, id, is_root)
     local entry = entry_in(keys.tree, id)
     if not entry then
@@ -115,9 +160,10 @@ local function find_session(keys, id, is_root)
     end
     local head = head_at(keys.head)
     if head and head.creation == entry.creation then
-        if head.format ~= '1' then return nil, nil, {'NEWER', head.format} end
-        local what = lost(head, keys)
-        if what then return nil, nil, {'LOST', what} end
+        if head.format ~= (head.segments and '2' or '1') then return nil, nil, {'NEWER', head.format} end
+        keys.segments, keys.base = segments_in(keys, head.segments)
+        local damage = lost(head, keys)
+        if damage then return nil, nil, damage end
         return entry, head, nil
     end
     -- All keys of a session expire in the same millisecond, those of a tree with its root's; one that is left
@@ -209,14 +255,36 @@ local function flat(ranges)
     return found
 end
 
--- The first events of `ranges`, oldest first: as many as make a page, and one at least.
-local function page_of(log, ranges, most_events, most_bytes)
-    local found, bytes, step = {}, 0, FIRST_STEP
+-- The stretches of logs that hold ranges of seqs: first and last seq, key of the log, the seq before its first entry.
+local function stretches_of(keys, ranges)
+    if #keys.segments == 0 then return ranges end
+    local found, logs = {}, {}
+    for index, segment in ipairs(keys.segments) do logs[index] = segment end
+    logs[#logs + 1] = {base = keys.base, last = math.huge, log = keys.log}
+    local at = 1
     for _, range in ipairs(ranges) do
         local first = range[1]
         while first <= range[2] do
+            while logs[at].last < first do at = at + 1 end
+            local last = math.min(range[2], logs[at].last)
+            found[#found + 1] = {first, last, logs[at].log, logs[at].base, logs[at].suffix}
+            first = last + 1
+        end
+    end
+    return found
+end
+
+-- The first events of `ranges`, oldest first: as many as make a page, and one at least; or nil and the reply that says
+-- what of them is missing.
+local function page_of(keys, ranges, most_events, most_bytes)
+    local found, bytes, step = {}, 0, FIRST_STEP
+    for _, range in ipairs(stretches_of(keys, ranges)) do
+        local first, log, base = range[1], range[3] or keys.log, range[4] or 0
+        while first <= range[2] do
             local last = math.min(first + math.min(step, most_events - #found) - 1, range[2])
-            for _, entry in ipairs(redis.call('LRANGE', log, text(first - 1), text(last - 1))) do
+            local entries = redis.call('LRANGE', log, text(first - 1 - base), text(last - 1 - base))
+            if #entries <= last - first then return nil, {'LOST', 'events', range[5]} end
+            for _, entry in ipairs(entries) do
                 bytes = bytes + #entry - (string.find(entry, ' ', 1, true) or 0) -- the revision is not counted
                 if #found > 0 and bytes > most_bytes then return found end
                 found[#found + 1] = entry

@@ -1,21 +1,28 @@
--- Makes a session below its parent, in the parent's tree. The id was claimed before, on its own slot.
+-- Makes a session below its parent, in the parent's tree; a fork, below the session that its newest inherited event lies
+-- in. The id was claimed before, on its own slot.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
--- parent's head, parent's children.
+-- parent's head, parent's children; the id's locator, where the claim was sent along.
 -- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,
--- claim, the first commit.
+-- claim, how many values tell of a fork, those values, the first commit. They are: where it comes from; the segments of
+-- its log, as `segments_in` reads them; the ranges hidden in them; compactions and placed summaries, as heads have them.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
     totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
-    refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14]
+    refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14], locator = KEYS[15]
 }
 local session = {
     id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(), depth = take(),
     parent = take(), deadline = 0
 }
 local parent_creation, claim = take(), take()
+local told, fork = take_many(tonumber(take())), nil
+if #told > 0 then
+    fork = {source = told[1], segments = told[2], hidden = read_ranges(told[3]), compactions = told[4], placed = told[5]}
+end
 local commit = take_commit()
 
+if keys.locator and string.match(redis.call('GET', keys.locator) or '', '^%S+') ~= claim then return {'UNCLAIMED'} end
 local entry, head, absent = find_session(keys, session.id, false)
 if entry then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
@@ -32,6 +39,13 @@ if not parent or parent.creation ~= parent_creation then
 end
 local siblings = tonumber(redis.call('HGET', keys.parent_head, 'children') or 0)
 if redis.call('ZCARD', keys.siblings) ~= siblings then return {'LOST', 'children of the parent'} end
+if fork then
+    local segments, at = segments_in(keys, fork.segments)
+    local damage = lost_segment(segments)
+    if damage then return damage end
+    -- A failover may have lost what was read of it.
+    if parent.last_seq < at then return {'LOST', 'newest events', segments[#segments].suffix} end
+end
 local has_totals = redis.call('HEXISTS', keys.tree, 'has_totals') == 1
 if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'totals'} end
 
@@ -49,11 +63,11 @@ if session.ttl > 0 then
 end
 
 session.ordinal = text(tonumber(redis.call('HGET', keys.tree, 'count') or 0) + 1)
-local reply = create(keys, session, commit)
+local reply = create(keys, session, commit, fork)
 if type(reply[3][1][1]) == 'string' then return reply end
 redis.call('HSET', keys.tree, 'count', session.ordinal)
 redis.call('HINCRBY', keys.parent_head, 'children', 1)
-redis.call('ZADD', keys.siblings, session.ordinal, session.id)
+redis.call('ZADD', keys.siblings, (fork and '-' or '') .. session.ordinal, session.id)
 if parent_expires then redis.call('PEXPIREAT', keys.siblings, text(parent.deadline)) end
 set_totals_deadline(keys)
 reply[4] = is_for_ever(keys.tree)

@@ -16,13 +16,29 @@ local function clear(keys)
     end
 end
 
--- Writes the first commit, the head and the line in the tree; returns the reply.
-local function create(keys, session, commit)
+-- Writes what a fork has of its source beside events: it is as if its creation had hidden what is hidden there.
+local function write_fork(keys, session, fork)
+    redis.call('HSET', keys.head, 'segments', fork.segments, 'forked_from', fork.source)
+    if fork.compactions ~= '' then redis.call('HSET', keys.head, 'compactions', fork.compactions) end
+    if fork.placed ~= '' then redis.call('HSET', keys.head, 'placed', fork.placed) end
+    redis.call('HSET', keys.tree, 'f:' .. session.id, session.creation .. ' ' .. fork.source)
+    if #fork.hidden == 0 then return end
+    redis.call('ZADD', keys.retractions, text(keys.base), string.format('%016.0f', 1) .. ' ' .. written(fork.hidden))
+    for _, range in ipairs(fork.hidden) do
+        redis.call('ZADD', keys.hidden, text(range[1]), text(range[1]) .. '-' .. text(range[2]))
+    end
+end
+
+-- Writes the first commit, the head and the line in the tree; returns the reply. `fork` is what a fork begins with, or nil.
+local function create(keys, session, commit, fork)
     clear(keys)
-    local head = {creation = session.creation, revision = 0, updated = session.updated_at, last_seq = 0, unfinished = 0, retractions = 0, hidden = 0}
+    keys.segments, keys.base = segments_in(keys, fork and fork.segments)
+    local head = {creation = session.creation, revision = 0, updated = session.updated_at, last_seq = keys.base, unfinished = 0, retractions = 0, hidden = 0}
+    if fork then head.hidden, head.retractions = size_of(fork.hidden), math.min(#fork.hidden, 1) end
     local answer = committed(head, keys, commit)
     if type(answer[1]) == 'string' then return {'OK', 0, {answer}} end
-    redis.call('HSET', keys.head, 'v', '1', 'creation', session.creation, 'created', session.created_at,
+    if fork then write_fork(keys, session, fork) end
+    redis.call('HSET', keys.head, 'v', fork and '2' or '1', 'creation', session.creation, 'created', session.created_at,
         'depth', session.depth, 'ttl', text(session.ttl), 'deadline', text(session.deadline))
     if session.parent ~= '' then redis.call('HSET', keys.head, 'parent', session.parent) end
     write_head(head, keys)

@@ -55,10 +55,9 @@ if is_cascade then gone = below() end
 if keys.siblings then redis.call('ZCARD', keys.siblings) end
 
 -- What frees memory comes first: a server that is full must let it through.
-local fields, creations = {'n:' .. id, 'd:' .. id}, {creation}
+local fields, creations = {'n:' .. id, 'd:' .. id, 'f:' .. id}, {creation}
 for index = 1, #gone, 2 do
-    fields[#fields + 1] = 'n:' .. gone[index]
-    fields[#fields + 1] = 'd:' .. gone[index]
+    for _, kind in ipairs({'n:', 'd:', 'f:'}) do fields[#fields + 1] = kind .. gone[index] end
     creations[#creations + 1] = gone[index + 1]
 end
 if entry.parent == '' then

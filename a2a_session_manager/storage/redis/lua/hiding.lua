@@ -5,7 +5,7 @@
 local function seqs_named(keys, event_ids)
     local fields = {}
     for index, id in ipairs(event_ids) do fields[index] = 'e:' .. id end
-    local seqs = seqs_of(keys.ids, fields)
+    local seqs = seqs_of(keys, fields)
     for index, seq in ipairs(seqs) do
         if seq == 0 then return nil, {'UNKNOWN', event_ids[index]} end
     end

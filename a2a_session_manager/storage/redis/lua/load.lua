@@ -49,12 +49,13 @@ local entry, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 
 local ranges = visible_ranges(keys.hidden, head.last_seq, last)
-local entries = page_of(keys.log, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
+local entries, damage = page_of(keys, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
+if damage then return damage end
 
 local children, expiring, runs, totals = {}, {}, {}, {}
 if is_whole then
-    children = redis.call('ZRANGEBYSCORE', keys.children, '-inf', '+inf')
-    if #children ~= tonumber(redis.call('HGET', keys.head, 'children') or 0) then return {'LOST', 'children'} end
+    if lost_children(keys) then return {'LOST', 'children'} end
+    children = redis.call('ZRANGEBYSCORE', keys.children, '(0', '+inf')
     if redis.call('HEXISTS', keys.tree, 'expires') == 1 then expiring = children end
     if head.has_runs then runs = redis.call('HGETALL', keys.runs) end
 elseif head.has_runs then

@@ -10,7 +10,8 @@ local after, limit, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(
 local _, head, absent = find_session(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
 
-local entries = page_of(keys.log, {{after + 1, head.last_seq}}, math.min(limit, EVENTS_A_PAGE), most_bytes)
+local entries, damage = page_of(keys, {{after + 1, head.last_seq}}, math.min(limit, EVENTS_A_PAGE), most_bytes)
+if damage then return damage end
 local final = after + #entries
 local hidden = {}
 -- One more than the page: a reader that goes on jumps over what is hidden right after it.
@@ -21,4 +22,4 @@ local is_last = final >= head.last_seq
 local before = '(' .. text(final)
 if is_last or final <= after then before = '+inf' end
 local retractions = redis.call('ZRANGEBYSCORE', keys.retractions, text(after), before, 'WITHSCORES')
-return {'OK', head.creation, head.revision, head.tag, is_last and 1 or 0, flat(hidden), retractions, entries}
+return {'OK', head.creation, head.revision, head.tag, is_last and 1 or 0, flat(hidden), retractions, entries, keys.base}

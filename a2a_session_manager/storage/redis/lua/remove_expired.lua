@@ -10,7 +10,7 @@ if not absent then return {'ALIVE'} end
 if absent[1] ~= 'NOSESSION' then return absent end
 local expired = entry_in(keys.tree, ARGV[1])
 -- What frees memory comes first: a server that is full must let it through.
-redis.call('HDEL', keys.tree, 'n:' .. ARGV[1], 'd:' .. ARGV[1])
+redis.call('HDEL', keys.tree, 'n:' .. ARGV[1], 'd:' .. ARGV[1], 'f:' .. ARGV[1])
 if redis.call('ZREM', keys.siblings, ARGV[1]) == 1 and redis.call('EXISTS', keys.parent_head) == 1 then
     redis.call('HINCRBY', keys.parent_head, 'children', -1)
 end

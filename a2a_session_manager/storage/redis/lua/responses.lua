@@ -1,6 +1,9 @@
 -- A response counts once: the rule is that of `storage/counted_responses.py`. It is put before `commit_rules.lua`.
 -- The hash of ids has a field for each response, 'u:' and its id: what is counted of it, as a line of counters, and the
--- first model that was named, '' for none yet, in the lines after it.
+-- first model that was named, '' for none yet, in the lines after it. The counter '@' is the seq of the event that was
+-- counted last; '<' is that of the one before it, if there was one here, and then the field 'h:', that seq, ':' and the
+-- id has what was counted up to there: forks inherit that. Earlier releases have written neither, and keep both as they
+-- are; the seq of what they have counted is 0.
 
 -- Compares whole numbers of any length, as texts.
 local function is_more(one, other)
@@ -32,6 +35,33 @@ local function words_of(counters)
     return table.concat(words, ' ')
 end
 
+-- A line without the seqs of what was counted.
+local function without_seqs(line)
+    local counters, rest = string.match(line, '^([^\n]*)(.*)$')
+    return string.gsub(counters, ' [@<] %d+', '') .. rest
+end
+
+-- What was counted in the events of one session's log up to `last`, which are after `base`; nil for nothing.
+local function counted_up_to(ids, response, base, last)
+    local line = redis.call('HGET', ids, 'u:' .. response)
+    while line do
+        local seq, before = string.match(line, '^[^\n]* @ (%d+)'), string.match(line, '^[^\n]* < (%d+)')
+        if not seq or (tonumber(seq) > base and tonumber(seq) <= last) then return line end
+        line = before and redis.call('HGET', ids, 'h:' .. before .. ':' .. response)
+    end
+    return nil
+end
+
+-- The line of a response that a fork has inherited, without the seqs, which are another log's; or nil.
+local function inherited_line(keys, response)
+    for number = #keys.segments, 1, -1 do
+        local segment = keys.segments[number]
+        local line = counted_up_to(segment.ids, response, segment.base, segment.last)
+        if line then return without_seqs(line) end
+    end
+    return nil
+end
+
 -- Leaves of a usage what exceeds those of its response before it, and returns the line of all of them; nil for a line
 -- that is none.
 local function count_again(usage, line)
@@ -58,29 +88,38 @@ local function count_again(usage, line)
     return words_of(most) .. '\n' .. (model ~= '' and model or usage.model)
 end
 
--- Leaves of each new event's usage what it adds; returns the fields to write, and whether a response came again; or nil
--- and the reason.
-local function count_once(keys, fresh)
-    local usages, names = {}, {}
-    for _, event in ipairs(fresh) do
+-- Leaves of each new event's usage what it adds, the first of which gets the seq after `last_seq`; returns the fields to
+-- write, and whether a response came again; or nil and the reason.
+local function count_once(keys, fresh, last_seq)
+    local usages, names, seqs = {}, {}, {}
+    for index, event in ipairs(fresh) do
         if event.usage and event.usage.response then
             usages[#usages + 1] = event.usage
             names[#names + 1] = 'u:' .. event.usage.response
+            seqs[#seqs + 1] = last_seq + index
         end
     end
     local lines, fields, is_recounted = {}, {}, false
     if #names == 0 then return fields, is_recounted end
     for index, line in ipairs(fields_of(keys.ids, names)) do lines[names[index]] = line or nil end
     for index, usage in ipairs(usages) do
-        local name = names[index]
-        if lines[name] then
-            lines[name] = count_again(usage, lines[name])
-            if not lines[name] then return nil, {'LOST', 'count of a response'} end
+        local name, mark = names[index], ' @ ' .. text(seqs[index])
+        local own = lines[name]
+        local line = own or inherited_line(keys, usage.response)
+        if own then
+            local seq = string.match(own, '^[^\n]* @ (%d+)') or '0'
+            fields[#fields + 1], fields[#fields + 2] = 'h:' .. seq .. ':' .. usage.response, own
+            mark = mark .. ' < ' .. seq
+        end
+        if line then
+            line = count_again(usage, without_seqs(line))
+            if not line then return nil, {'LOST', 'count of a response'} end
             is_recounted = true
         else
-            lines[name] = words_of(usage.counters) .. '\n' .. usage.model
+            line = words_of(usage.counters) .. '\n' .. usage.model
         end
-        fields[2 * index - 1], fields[2 * index] = name, lines[name] -- of one that comes again, the last one counts
+        lines[name] = string.gsub(line, '\n', mark .. '\n', 1)
+        fields[#fields + 1], fields[#fields + 2] = name, lines[name] -- of one that comes again, the last one counts
     end
     return fields, is_recounted
 end

@@ -10,6 +10,7 @@ if absent then return absent end
 
 local last = tonumber(ARGV[3])
 local ranges = visible_ranges(keys.hidden, head.last_seq, last)
-local entries = page_of(keys.log, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
+local entries, damage = page_of(keys, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
+if damage then return damage end
 local placed = redis.call('HGET', keys.head, 'placed') or ''
 return {'OK', head.creation, head.last_seq - head.hidden, flat(ranges), entries, placed}

@@ -20,7 +20,7 @@ class TreeReader(Protocol):
 
     async def get(self, session_id: str, *, last: int | None = None) -> Any: ...
     async def get_many(self, session_ids: Sequence[str], *, last: int | None = 0) -> list[Any]: ...
-    async def tree(self, session_id: str) -> list[tuple[str, str | None]]: ...
+    async def tree(self, session_id: str) -> Sequence[tuple[str, str | None]]: ...
 
 
 def _no_store() -> TreeReader:
@@ -51,10 +51,11 @@ async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 
 async def descendants(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
     """Return all sessions below `session`, depth first, siblings in creation order, each with its newest `last` events.
 
-    A session that is deleted during the walk is left out. Raises SessionNotFound when `session` itself is not stored.
+    Forks are left out, with all below them, and so is a session that is deleted during the walk. Raises SessionNotFound
+    when `session` itself is not stored.
     """
     tree = await store.tree(session.id)
-    below = depth_first(session.id, tree)
+    below = depth_first(session.id, [node for node in tree if getattr(node, "forked_from", None) is None])
     return [found for found in await store.get_many(below, last=last) if found is not None]
 
 

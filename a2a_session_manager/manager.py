@@ -15,6 +15,7 @@ from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
 from a2a_session_manager.context.repair import findings_of, repaired
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
@@ -126,6 +127,36 @@ class SessionManager(StoreVerbs, AsyncResource):
             set_state={} if state is None else state, set_properties={} if properties is None else properties
         )
         return await self._store.create(id, parent_id=parent_id, change=change, write_id=write_id)
+
+    async def fork(
+        self,
+        id: str,
+        *,
+        at: int | str | None = None,
+        new_id: str | None = None,
+        on_open: OpenPolicy = "refuse",
+        properties: Mapping[str, Any] | None = None,
+    ) -> Session[Any]:
+        """Create a session that goes on from an event of this one, the original intact, and return its head.
+
+        Nothing is copied, so it takes as long whatever the length. The fork shows the events up to `at` under their
+        ids and seqs, with what is hidden, the compactions, the state and the properties as they are now; what either
+        does from here on, the other never shows. Its usage begins at 0. See SessionStore.fork.
+
+        To edit a message and have it answered anew, fork at the event before it and say something else.
+
+        Args:
+            at: the seq or the id of a visible event, which is the last one that the fork shares. None means the newest.
+            new_id: the id of the fork; None makes a random one. A retry with it returns the same fork.
+            on_open: what to do about tool calls that have no result up to `at`, among the 32 newest messages there, or
+                further back while only results follow: "refuse" them by name, or let the fork begin with results that
+                say "interrupted".
+            properties: those that the fork has beside the source's, or in their place.
+
+        Raises InvalidSessionOperation for an event that is not there, hidden, or inside an exchange, and for a fork
+        that would be deeper than 256 levels; SessionAlreadyExists when `new_id` is taken by anything else.
+        """
+        return await fork_conversation(self._store, id, at=at, new_id=new_id, on_open=on_open, properties=properties)
 
     @overload
     async def get(self, id: str, *, last: int | None = None) -> Session[Any]: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
@@ -46,3 +47,9 @@ def names_in(path: str) -> list[str]:
             f"namespace {shown(path)} has an empty name in it: join names by one '/', and write one inside a name %2F"
         )
     return names
+
+
+def names_below(paths: Iterable[str], namespace: Namespace) -> list[str]:
+    """Return the names directly below `namespace`, sorted, of which these paths of namespaces tell."""
+    every, depth = [tuple(names_in(path)) for path in paths], len(namespace)
+    return sorted({names[depth] for names in every if len(names) > depth and names[:depth] == namespace})

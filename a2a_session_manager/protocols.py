@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar, Unpack, overload, runtime_checkable
@@ -11,6 +11,7 @@ from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
+from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
@@ -30,6 +31,11 @@ RepeatPolicy = Literal["refuse", "keep"]
 
 # By the time of the last activity or of the creation, or in the store's own stable order of ids.
 PageOrder = Literal["updated", "created", "id"]
+
+
+# Makes, of the newest visible messages up to the event where a fork begins, the events that the fork has as its first
+# own ones, such as results for open calls; it may raise instead. None asks for more messages than these.
+ForkEnding = Callable[[MessageTail], Sequence[SessionEvent[Any]] | None]
 
 
 class SessionPage(NamedTuple):
@@ -196,6 +202,38 @@ class SessionStore(Protocol):
         InvalidSessionOperation when the parent is 256 levels deep already.
         """
 
+    async def fork(
+        self,
+        session: Session[Any] | str,
+        *,
+        at: int | str | None = None,
+        new_id: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        ending: ForkEnding | None = None,
+    ) -> Session[Any]:
+        """Create a session that goes on from an event of this one, and return its head; nothing is copied but that.
+
+        The fork shows the events up to `at`, with their ids and seqs, and its own from `at + 1` on. What is hidden, the
+        compactions, state and properties are those of the source when it is forked; what either does later, the other
+        never shows. Runs, write ids and what was spent stay with the source: the fork's usage begins at 0. Its
+        `forked_from` tells where it begins.
+
+        It hangs in the tree below the session that has stored the event `at`: this one or, where this is a fork itself,
+        perhaps the one that it comes from. There `forks` lists it, and `children` does not. What the fork spends counts
+        for the tree, and what is above it is not deleted without it.
+
+        Args:
+            at: the seq or the id of a visible event. None means the newest one.
+            new_id: the id of the fork; None makes a random one. Forking again with it, at the same point, returns the
+                fork that the first call made.
+            properties: those that the fork has beside the source's, or in their place.
+            ending: makes the events that the fork begins with. What is said does not matter to a store: without it, a
+                fork may begin inside an exchange, which SessionManager.fork refuses.
+
+        Raises InvalidSessionOperation for an event that is not there or hidden, and for a fork that would be deeper
+        than 256 levels; SessionAlreadyExists when `new_id` is taken by another session, or a fork of another point.
+        """
+
     @overload
     async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...
     @overload
@@ -303,9 +341,9 @@ class SessionStore(Protocol):
     ) -> None:
         """Delete the session for good. When there is none, nothing happens.
 
-        `children` decides about a session that has any: "refuse" raises InvalidSessionOperation, "cascade" deletes all
-        below it in the same step. With `expected_revision`, raises SessionConflict and deletes nothing when the session
-        itself has another revision by then; those below it are not guarded.
+        `children` decides about a session that has any, or forks: "refuse" raises InvalidSessionOperation, "cascade"
+        deletes all below it in the same step. With `expected_revision`, raises SessionConflict and deletes nothing when
+        the session itself has another revision by then; those below it are not guarded.
         """
 
     async def cut_damaged_tail(self, session_id: str) -> int:
@@ -458,7 +496,7 @@ class SessionStore(Protocol):
         """Return all runs of the session, in the order they were first committed."""
 
     async def children(self, session_id: str) -> list[str]:
-        """Return the ids of all children, oldest first; sessions further down are not among them."""
+        """Return the ids of all children, oldest first; forks and sessions further down are not among them."""
 
     async def children_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
         """Return one page of at most `limit` ids of children, oldest first.
@@ -466,10 +504,23 @@ class SessionStore(Protocol):
         `cursor` is the one that the page before came with, None for the first page.
         """
 
-    async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
+    async def forks(self, session_id: str) -> list[str]:
+        """Return the ids of all forks right below the session, oldest first: those that begin with one of its events.
+
+        A fork that begins with an event which its source has inherited itself is below the session that has stored it.
+        """
+
+    async def forks_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
+        """Return one page of at most `limit` ids of forks right below the session, oldest first.
+
+        `cursor` is the one that the page before came with, None for the first page.
+        """
+
+    async def tree(self, session_id: str) -> list[TreeNode]:
         """Return (id, parent id) of every session of the whole tree that `session_id` is in, in creation order.
 
-        The root comes first; its parent id is None.
+        The root comes first; its parent id is None. Forks are among them, and their `forked_from` tells where they
+        begin.
         """
 
     async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:

@@ -36,6 +36,7 @@ from a2a_session_manager.models.change import CommitResult, Restoration, Retract
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
+from a2a_session_manager.models.forked_from import ForkedFrom, TreeNode
 from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -97,6 +98,7 @@ __all__ = [
     "EventsPage",
     "FileSessionStore",
     "Finding",
+    "ForkedFrom",
     "HeadsPage",
     "InMemorySessionStore",
     "InvalidEvent",
@@ -149,6 +151,7 @@ __all__ = [
     "TokenSummary",
     "TokenTally",
     "TokenUsage",
+    "TreeNode",
     "UnfinishedRun",
     "UsageNumbers",
     "chat_messages",

@@ -10,6 +10,7 @@ from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
+from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -300,7 +301,10 @@ class StoreVerbs:
         return self._store.unfinished_runs(older_than=older_than)
 
     async def children(self, id: str) -> list[str]:
-        """Return the ids of all children, oldest first, without those further down. Raises SessionNotFound."""
+        """Return the ids of all children, oldest first; forks and sessions further down are not among them.
+
+        Raises SessionNotFound.
+        """
         return await self._store.children(id)
 
     async def children_page(self, id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
@@ -310,10 +314,24 @@ class StoreVerbs:
         """
         return await self._store.children_page(id, cursor=cursor, limit=limit)
 
-    async def tree(self, id: str) -> list[tuple[str, str | None]]:
-        """Return (id, parent id) of every session of the tree that this one is in, in creation order, the root first.
+    async def forks(self, id: str) -> list[str]:
+        """Return the ids of all forks that begin with an event of this session, oldest first; see SessionStore.forks.
 
         Raises SessionNotFound.
+        """
+        return await self._store.forks(id)
+
+    async def forks_page(self, id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
+        """Return one page of at most `limit` ids of such forks, oldest first. Raises SessionNotFound.
+
+        `cursor` is the one that the page before came with, None for the first page.
+        """
+        return await self._store.forks_page(id, cursor=cursor, limit=limit)
+
+    async def tree(self, id: str) -> list[TreeNode]:
+        """Return (id, parent id) of every session of the tree that this one is in, in creation order, the root first.
+
+        Forks are among them; their `forked_from` tells where they begin. Raises SessionNotFound.
         """
         return await self._store.tree(id)
 

@@ -21,42 +21,38 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from a2a_session_manager import Backend, BaseSessionStore, SessionManager, SessionPage, StoreLimits, exceptions
-from a2a_session_manager.namespaces import Namespace, names_in, path_of
+from a2a_session_manager import (
+    Backend,
+    BaseSessionStore,
+    ForkedFrom,
+    SessionManager,
+    SessionPage,
+    StoreLimits,
+    TreeNode,
+    exceptions,
+)
+from a2a_session_manager.namespaces import Namespace, names_below, path_of
 from a2a_session_manager.storage import (
     commit_records,
     commit_rules,
+    forks,
     heads,
-    hiding,
     paging,
     ranges,
     read_records,
     records,
 )
-from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
+from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResult, Receipt
 from a2a_session_manager.storage.counted_responses import CountedResponse, counted_by
-from a2a_session_manager.storage.head_codec import decode_head, encode_head
-from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.head_codec import decode_head, encode_head, totals_document, totals_in
+from a2a_session_manager.storage.hiding import NO_HISTORY, History
+from a2a_session_manager.storage.ranges import in_json as spans
+from a2a_session_manager.storage.read_records import LoadedSession, TreeTotals
 from a2a_session_manager.storage.records import SessionKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# A number is never used twice: it names one incarnation of an id, and its place in the order of creation.
-# Ids are blobs, because text functions of SQLite stop at a NUL. A root's `root` is NULL.
-SCHEMA = """
-PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-CREATE TABLE IF NOT EXISTS sessions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT, id BLOB,
-    parent INTEGER REFERENCES sessions ON DELETE CASCADE, root INTEGER, head BLOB, tree_totals BLOB,
-    UNIQUE (namespace, id));
-CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent); CREATE INDEX IF NOT EXISTS by_root ON sessions (root);
-CREATE TABLE IF NOT EXISTS events (session INTEGER REFERENCES sessions ON DELETE CASCADE,
-    seq INTEGER, revision INTEGER, id TEXT, data BLOB, response TEXT, counted TEXT, PRIMARY KEY (session, seq),
-    UNIQUE (session, id)); CREATE INDEX IF NOT EXISTS by_response ON events (session, response, seq);
-CREATE TABLE IF NOT EXISTS writes (session INTEGER REFERENCES sessions ON DELETE CASCADE,
-    write_id TEXT, revision INTEGER, last_seq INTEGER, is_change INTEGER, hidden TEXT, restored TEXT,
-    is_pop INTEGER, after_seq INTEGER, PRIMARY KEY (session, write_id));
-"""
+Work = Callable[Concatenate["SqliteBackend", P], R]
 
 
 class Row(NamedTuple):
@@ -65,9 +61,27 @@ class Row(NamedTuple):
     head: read_records.HeadRecord
 
 
-def in_transaction(
-    work: Callable[Concatenate[SqliteBackend, P], R],
-) -> Callable[Concatenate[SqliteBackend, P], Coroutine[Any, Any, R]]:
+# A number is never used twice: it names one incarnation of an id, and its place in the order of creation.
+# Ids are blobs, because text functions of SQLite stop at a NUL. A root's `root` is NULL, and a fork's `fork` is not.
+# What a session shows is its `log`: parts of the logs that other sessions `holder` have stored, and its own.
+SCHEMA = """
+PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+CREATE TABLE IF NOT EXISTS sessions (number INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT, id BLOB, parent INTEGER
+    REFERENCES sessions ON DELETE CASCADE, root INTEGER, fork TEXT, head BLOB, totals BLOB, UNIQUE (namespace, id));
+CREATE INDEX IF NOT EXISTS by_parent ON sessions (parent); CREATE INDEX IF NOT EXISTS by_root ON sessions (root);
+CREATE TABLE IF NOT EXISTS events (session INTEGER REFERENCES sessions ON DELETE CASCADE, seq INTEGER, revision INTEGER,
+    id TEXT, data BLOB, response TEXT, counted TEXT, PRIMARY KEY (session, seq), UNIQUE (session, id));
+CREATE INDEX IF NOT EXISTS by_response ON events (session, response, seq);
+CREATE TABLE IF NOT EXISTS parts (session INTEGER REFERENCES sessions ON DELETE CASCADE, holder INTEGER, first INTEGER,
+    last INTEGER, PRIMARY KEY (session, first));
+CREATE VIEW IF NOT EXISTS log AS SELECT parts.session, seq, iif(holder = parts.session, revision, 1) AS revision,
+    id, data, response, counted FROM parts JOIN events ON events.session = holder AND seq BETWEEN first AND last;
+CREATE TABLE IF NOT EXISTS writes (session INTEGER REFERENCES sessions ON DELETE CASCADE, write_id TEXT, revision,
+    last_seq, is_change, hidden TEXT, restored TEXT, is_pop, after_seq, PRIMARY KEY (session, write_id));
+"""
+
+
+def in_transaction(work: Work[P, R]) -> Work[P, Coroutine[Any, Any, R]]:
     """Run `work` in the thread that owns the connection, as one transaction: all of it or nothing."""
 
     @wraps(work)
@@ -101,16 +115,14 @@ class SqliteBackend(Backend):
             raise exceptions.InvalidSessionOperation(f"a limit or cursor is too large: {error}") from error
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
-            if code == sqlite3.SQLITE_FULL:
-                raise exceptions.StoreFull(f"{self.path}: {error}: make room") from error
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise exceptions.CorruptSession("", f"{self.path}: {error}: restore a backup") from error
-            raise exceptions.StoreUnavailable(f"{self.path}: {error}: try again with the same ids") from error
+            kind = exceptions.StoreFull if code == sqlite3.SQLITE_FULL else exceptions.StoreUnavailable
+            raise kind(f"{self.path}: {error}: make room, or try again with the same ids") from error
 
     async def aclose(self) -> None:
         if not self.is_closed:
-            closing = self.in_thread(lambda: self.db and self.db.close())  # it runs after all others
-            self.is_closed = True
+            closing, self.is_closed = self.in_thread(lambda: self.db and self.db.close()), True  # after all others
             await closing
             self.thread.shutdown(wait=False)
 
@@ -123,10 +135,15 @@ class SqliteBackend(Backend):
         parent = None if creation.parent is None else self.find(SessionKey(key.namespace, creation.parent.id))
         if creation.parent and (parent is None or parent.head.creation_id != creation.parent.creation_id):
             raise exceptions.SessionNotFound(creation.parent.id)
-        insert = "INSERT INTO sessions (namespace, id, parent, root, tree_totals) VALUES (?, ?, ?, ?, '[]')"
+        insert = "INSERT INTO sessions (namespace, id, parent, root, fork, totals) VALUES (?, ?, ?, ?, ?, '[]')"
         place = (parent.number, parent.root) if parent else (None, None)
-        number = self.db.execute(insert, (path_of(key.namespace), key.id.encode(), *place)).lastrowid
-        return self.write(Row(number, place[1] or number, heads.new_head(key, creation)), commit)
+        fork = creation.fork and json.dumps(creation.fork.source)
+        number = self.db.execute(insert, (path_of(key.namespace), key.id.encode(), *place, fork)).lastrowid
+        row = Row(number, place[1] or number, heads.new_head(key, creation))
+        parts = """INSERT INTO parts SELECT ?1, holder, first, min(last, ?2) FROM parts
+            WHERE session = ?3 AND first <= ?2 UNION ALL SELECT ?1, ?1, ?2 + 1, ?4"""
+        self.db.execute(parts, (number, row.head.inherited, place[0], 2**60))
+        return self.write(row, commit)
 
     @in_transaction
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
@@ -141,8 +158,10 @@ class SqliteBackend(Backend):
         if row is None or row.head.creation_id != creation_id:
             return
         commit_rules.check_guard(row.head, guard)
-        if not cascade and self.all("SELECT 1 FROM sessions WHERE parent = ? LIMIT 1", row.number):
-            raise exceptions.InvalidSessionOperation(f"session {key.id!r} has children: pass children='cascade'")
+        below = self.all("SELECT fork, id FROM sessions WHERE parent = ?", row.number)
+        if below and not cascade:
+            fork_ids = [name.decode() for fork, name in below if fork]
+            raise forks.still_needed(key.id, len(below) - len(fork_ids), fork_ids)
         self.db.execute("DELETE FROM sessions WHERE number = ?", (row.number,))  # foreign keys do the rest
 
     @in_transaction
@@ -161,42 +180,37 @@ class SqliteBackend(Backend):
 
     @in_transaction
     def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        if (row := self.find(key)) is None:
-            return None
-        query = "SELECT number, id FROM sessions WHERE parent = ? AND number > ? ORDER BY number LIMIT ?"
-        found = self.all(query, row.number, paging.ordinal_of(cursor), limit + 1)
-        return page([(name.decode(), str(number)) for number, name in found], limit)
+        row, start = self.find(key), paging.ordinal_of(cursor)
+        query = "SELECT id, number FROM sessions WHERE parent = ? AND fork IS NULL AND number > ? ORDER BY 2 LIMIT ?"
+        found = self.all(query, row.number, start, limit + 1) if row else ()
+        return row and paging.page_of([(name.decode(), str(number)) for name, number in found], limit)
 
     @in_transaction
-    def tree(self, key: SessionKey) -> list[read_records.TreeNode] | None:
-        if (row := self.find(key)) is None:
-            return None
-        query = "SELECT number, id, parent FROM sessions WHERE ? IN (number, root) ORDER BY number"
-        names = {number: (name.decode(), parent) for number, name, parent in self.all(query, row.root)}
-        return [read_records.TreeNode(name, names[parent][0] if parent else None) for name, parent in names.values()]
-
-    @in_transaction
-    def tree_totals(self, key: SessionKey) -> read_records.TreeTotals | None:
+    def tree(self, key: SessionKey) -> list[TreeNode] | None:
         row = self.find(key)
-        is_root = row is not None and row.number == row.root
-        return read_records.TreeTotals(row.head.creation_id, self.totals(row)) if row and is_root else None
+        query = """SELECT one.id, above.id, one.fork FROM sessions AS one LEFT JOIN sessions AS above
+            ON above.number = one.parent WHERE ? IN (one.number, one.root) ORDER BY one.number"""
+        return row and [node(*line) for line in self.all(query, row.root)]
+
+    @in_transaction
+    def tree_totals(self, key: SessionKey) -> TreeTotals | None:
+        row = self.find(key)
+        return TreeTotals(row.head.creation_id, self.totals(row)) if row and row.number == row.root else None
 
     @in_transaction
     def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
         start, after = (text.encode("utf-8", "surrogatepass") for text in (prefix, cursor or ""))
-        query = "SELECT id FROM sessions WHERE namespace = ? AND id >= ? AND id < ? AND id > ? %s ORDER BY id LIMIT ?"
-        query %= "AND parent IS NULL" if roots_only else ""
-        found = self.all(query, path_of(namespace), start, start + b"\xff", after, limit + 1)  # UTF-8 has no byte 255
-        return page([(name.decode(), name.decode()) for (name,) in found], limit)
+        which = "namespace = ? AND id >= ? AND id < ? AND id > ?" + (" AND parent IS NULL" if roots_only else "")
+        query = f"SELECT id FROM sessions WHERE {which} ORDER BY id LIMIT ?"  # and UTF-8 has no byte 255
+        found = self.all(query, path_of(namespace), start, start + b"\xff", after, limit + 1)
+        return paging.page_of([(name.decode(), name.decode()) for (name,) in found], limit)
 
     @in_transaction
     def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> read_records.NamespacePage:
-        every = [tuple(names_in(path)) for (path,) in self.all("SELECT DISTINCT namespace FROM sessions")]
-        depth = len(namespace)
-        found = {names[depth] for names in every if len(names) > depth and names[:depth] == namespace}
-        return paging.names_page(sorted(found), cursor, limit)
+        paths = [path for (path,) in self.all("SELECT DISTINCT namespace FROM sessions")]
+        return paging.names_page(names_below(paths, namespace), cursor, limit)
 
     def all(self, query: str, *values: Any) -> list[Any]:
         return list(self.db.execute(query, values))
@@ -210,12 +224,10 @@ class SqliteBackend(Backend):
         first = self.first_result(row, commit.write_id)
         return first and commit_rules.repeat(row.head, commit, first, partial(self.seq_of, row.number))
 
-    def first_result(self, row: Row, write_id: str | None) -> commit_records.FirstResult | None:
-        columns = "revision, last_seq, is_change, hidden, restored, is_pop"
-        known = f"SELECT {columns} FROM writes WHERE session = ? AND write_id = ?"
-        for revision, last_seq, is_change, *changed, is_pop in self.all(known, row.number, write_id):
-            hidden, restored = map(spans, changed)
-            return commit_records.FirstResult(revision, last_seq, bool(is_change), hidden, restored, bool(is_pop))
+    def first_result(self, row: Row, write_id: str | None) -> FirstResult | None:
+        query = "SELECT * FROM writes WHERE session = ? AND write_id = ?"
+        for _, _, revision, last_seq, is_change, hidden, restored, is_pop, _ in self.all(query, row.number, write_id):
+            return FirstResult(revision, last_seq, bool(is_change), spans(hidden), spans(restored), bool(is_pop))
         return None
 
     def retractions(self, row: Row) -> list[read_records.StoredRetraction]:
@@ -226,51 +238,49 @@ class SqliteBackend(Backend):
     def write(self, row: Row, commit: EncodedCommit) -> Receipt:
         if (receipt := self.repeated(row, commit)) is not None:
             return receipt
-        number, _, head = row
-        back, history = commit.restoration, hiding.NO_HISTORY
-        if back is not None:
-            history = hiding.History(self.retractions(row), self.first_result(row, back.write_id))
-        finders = partial(self.seq_of, number), partial(self.counted, number)
-        outcome = commit_rules.decide(head, commit, *finders, history)
-        after, fresh = head.last_seq, enumerate(outcome.fresh, head.last_seq + 1)
-        commit_rules.apply(head, commit, outcome)
-        lines = [(number, seq, outcome.revision, event.id, event.data, *counted(event.usage)) for seq, event in fresh]
+        (number, _, head), back = row, commit.restoration
+        history = History(self.retractions(row), self.first_result(row, back.write_id)) if back else NO_HISTORY
+        made = commit_rules.decide(head, commit, partial(self.seq_of, number), partial(self.counted, number), history)
+        after, fresh = head.last_seq, enumerate(made.fresh, head.last_seq + 1)
+        inherited = [] if head.revision else list(head.hidden)  # what a fork has hidden, it has hidden at its beginning
+        commit_rules.apply(head, commit, made)
+        lines = [(number, seq, made.revision, event.id, event.data, *counted(event.usage)) for seq, event in fresh]
         self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
         if commit.write_id is not None:
-            *result, hidden, restored, is_pop = outcome.first_result
-            line = (number, commit.write_id, *result, json.dumps(hidden), json.dumps(restored), is_pop, after)
+            *result, hidden, restored, is_pop = made.first_result
+            changed = json.dumps(hidden or inherited), json.dumps(restored)
+            line = (number, commit.write_id, *result, *changed, is_pop, after)
             self.db.execute("INSERT INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", line)
         self.db.execute("UPDATE sessions SET head = ? WHERE number = ?", (encode_head(head), number))
-        if any(event.usage for event in outcome.fresh):
+        if any(event.usage for event in made.fresh):
             totals = self.totals(row)
-            for event in outcome.fresh:
+            for event in made.fresh:
                 commit_rules.add_usage(totals, event)
-            cells = json.dumps([[*cell, counters] for cell, counters in totals.items()])
-            self.db.execute("UPDATE sessions SET tree_totals = ? WHERE number = ?", (cells, row.root))
-        return outcome.receipt
+            cells = json.dumps(totals_document(totals))
+            self.db.execute("UPDATE sessions SET totals = ? WHERE number = ?", (cells, row.root))
+        return made.receipt
 
     def totals(self, row: Row) -> records.Totals:
-        ((cells,),) = self.all("SELECT tree_totals FROM sessions WHERE number = ?", row.root)
-        return {(model, source): counters for model, source, counters in json.loads(cells)}
+        return totals_in(json.loads(self.all("SELECT totals FROM sessions WHERE number = ?", row.root)[0][0]))
 
     def loaded(self, row: Row, last: int | None, whole_head: bool) -> LoadedSession:
-        head = row.head
-        tail = ranges.visible_tail(head.last_seq, head.last_seq if last is None else last, head.hidden)
+        head, most = row.head, row.head.last_seq if last is None else last
+        tail = ranges.visible_tail(head.last_seq, most, head.hidden)
         events = [event for first, final in tail for event in self.events(row, first, final)]
-        query = "SELECT id FROM sessions WHERE parent = ? ORDER BY number"
+        query = "SELECT id FROM sessions WHERE parent = ? AND fork IS NULL ORDER BY number"
         child_ids = [name.decode() for (name,) in self.all(query, row.number)] if whole_head else []
         return LoadedSession(heads.copied(head, whole_head=whole_head), events, child_ids)
 
     def events(self, row: Row, first: int, final: int) -> list[read_records.StoredEvent]:
-        query = "SELECT seq, revision, data FROM events WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        query = "SELECT seq, revision, data FROM log WHERE session = ? AND seq BETWEEN ? AND ? ORDER BY seq"
         return [read_records.StoredEvent(*line) for line in self.all(query, row.number, first, final)]
 
     def seq_of(self, number: int, event_id: str) -> int | None:
-        found = self.all("SELECT seq FROM events WHERE session = ? AND id = ?", number, event_id)
-        return found[0][0] if found else None
+        query = "SELECT seq FROM log WHERE session = ? AND id = ?"
+        return next((seq for (seq,) in self.all(query, number, event_id)), None)
 
     def counted(self, number: int, response_id: str) -> CountedResponse | None:
-        query = "SELECT counted FROM events WHERE session = ? AND response = ? ORDER BY seq DESC LIMIT 1"
+        query = "SELECT counted FROM log WHERE session = ? AND response = ? ORDER BY seq DESC LIMIT 1"
         return next((CountedResponse(*json.loads(text)) for (text,) in self.all(query, number, response_id)), None)
 
 
@@ -281,17 +291,12 @@ class SqliteSessionStore(BaseSessionStore):
         super().__init__(SqliteBackend(Path(path)), limits=limits or StoreLimits())
 
 
-def page(found: list[tuple[str, str]], limit: int) -> SessionPage:
-    """Return a page of the first `limit` ids. `found` is one (id, cursor) longer when another page follows."""
-    return SessionPage([name for name, _ in found[:limit]], found[limit - 1][1] if len(found) > limit else None)
-
-
 def counted(usage: records.UsageDelta | None) -> tuple[str | None, str | None]:
     return (usage.response_id, json.dumps(counted_by(usage))) if usage and usage.response_id else (None, None)
 
 
-def spans(text: str) -> tuple[records.Range, ...]:
-    return tuple((first, last) for first, last in json.loads(text))
+def node(name: bytes, above: bytes | None, fork: str | None) -> TreeNode:
+    return TreeNode(name.decode(), above.decode() if above else None, ForkedFrom(*json.loads(fork)) if fork else None)
 
 
 async def main(path: Path) -> None:

@@ -41,6 +41,13 @@ ESSENTIAL_LINES = {
         "above the check: ['trip/hotels', 'trip']",
         "tokens: 52 its own, 144 with all below it",
     ],
+    "edit_and_regenerate": [
+        "oslo-trip: ['And in winter?', 'An answer to: And in winter?']",
+        "oslo-trip-2: ['And in summer?', 'An answer to: And in summer?']",
+        "oslo-trip-2 goes on from event 3 of oslo-trip",
+        "both used 115 tokens",
+        "left: ['oslo-trip'], 5 messages",
+    ],
     "runs": [
         "completes: completed",
         "fails: failed by ConnectionError",

@@ -15,6 +15,7 @@ from a2a_session_manager.active.log import ActiveLog
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.run_keeper import RunKeeper
 from a2a_session_manager.context.conversion import MessageFormat
+from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
 from a2a_session_manager.context.reading import conversation
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost
@@ -123,6 +124,23 @@ class ActiveSession(ActiveConversation):
         )
         session = await open_session(self._store, id, parent=self.session, last=last, change=change)
         yield ActiveSession(self._store, session)
+
+    async def fork(
+        self,
+        *,
+        at: int | str | None = None,
+        new_id: str | None = None,
+        on_open: OpenPolicy = "refuse",
+        properties: Mapping[str, Any] | None = None,
+    ) -> ActiveSession:
+        """Create a session that goes on from an event of this one, and return it open; it needs no closing.
+
+        The parameters and errors are those of SessionManager.fork. Neither session shows what the other does later.
+        """
+        forked = await fork_conversation(
+            self._store, self.session, at=at, new_id=new_id, on_open=on_open, properties=properties
+        )
+        return ActiveSession(self._store, forked)
 
 
 class ActiveRun(ActiveLog):

@@ -150,6 +150,8 @@ def tree(id: IdArgument, store: StoreOption, namespace: NamespaceOption = "", js
     drawn: dict[str, Tree] = {}
     for each in read_sessions:
         line = Text(on_one_line(each.id))
+        if each.forked_from is not None:
+            line.append(f"  fork at event {each.forked_from.seq}", style="dim")
         line.append(f"  {cost(each.token_summary.total)}", style="cyan")
         if below[each.id] != each.token_summary.total:
             line.append(f"  with all below {cost(below[each.id])}", style="dim")
@@ -171,6 +173,7 @@ def head_row(head: SessionHead) -> dict[str, Any]:
         "id": head.id,
         "parent_id": head.parent_id,
         "root_id": head.root_id,
+        "forked_from": None if head.forked_from is None else head.forked_from._asdict(),
         "title": head.title,
         "properties": head.properties,
         "created_at": head.created_at,
@@ -188,6 +191,7 @@ def _head(session: Session[Any]) -> SessionHead:
         id=session.id,
         parent_id=session.parent_id,
         root_id=session.root_id or session.id,
+        forked_from=session.forked_from,
         title=title if isinstance(title, str) else None,
         properties=session.metadata.properties,
         created_at=session.metadata.created_at,
@@ -205,6 +209,8 @@ def _about(session: Session[Any]) -> Sequence[tuple[str, str]]:
     rows = [(name, str(value)) for name, value in session.metadata.properties.items()]
     if session.parent_id is not None:
         rows.append(("below", session.parent_id))
+    if session.forked_from is not None:
+        rows.append(("fork of", f"{session.forked_from.id} at event {session.forked_from.seq}"))
     rows += [
         ("created", f"{session.metadata.created_at:%Y-%m-%d %H:%M} UTC"),
         ("active", age(session.metadata.updated_at)),

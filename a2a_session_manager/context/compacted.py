@@ -24,16 +24,17 @@ def placed(tail: MessageTail) -> MessageColumns:
     return _Placing(tail).done()
 
 
-def compacted_tail(messages: MessageColumns, creation_id: str | None) -> MessageTail:
+def compacted_tail(messages: MessageColumns, creation_id: str | None, *, inherited: int = 0) -> MessageTail:
     """Return what a view is made of, by what the visible events of a session alone tell.
 
     It is for stores that do not keep which compaction counts. Of those under which nothing else is hidden than when
-    they were made, it is the one that reaches furthest.
+    they were made, it is the one that reaches furthest. Up to the seq `inherited`, they were made in a fork's source.
     """
     seqs, found = messages.seqs, dict[int, Compaction]()
     for at, kind in enumerate(messages.types):
         told = compaction_in(kind, messages.metadata[at]) if kind == EventType.SUMMARY else None
-        if told is not None and told.session == creation_id and _is_as_it_was(told, seqs):
+        is_meant = told is not None and (told.session == creation_id or seqs[at] <= inherited)
+        if told is not None and is_meant and _is_as_it_was(told, seqs):
             found[seqs[at]] = told
     if not found:
         return MessageTail(messages, 0)

@@ -43,7 +43,8 @@ async def newest_messages(
     if found.earlier_events:
         found = await newest(store, session, last=None)
         messages = MessageColumns.of(map(message_of, found.events))
-    return compacted_tail(messages, found.creation_id)
+    inherited = 0 if found.forked_from is None else found.forked_from.seq
+    return compacted_tail(messages, found.creation_id, inherited=inherited)
 
 
 async def conversation(

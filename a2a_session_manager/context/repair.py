@@ -50,7 +50,7 @@ class OpenToolCall(NamedTuple):
 async def open_calls_of(store: SessionStore, session: Session[Any] | str) -> list[OpenToolCall]:
     """Return the calls of a session that have no result. Raises SessionNotFound."""
     events = (await newest_messages(store, session, last=None)).messages
-    return await worked(_open_calls, events)
+    return await worked(open_calls_in, events)
 
 
 async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
@@ -72,7 +72,7 @@ async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEv
     """
     for attempt in range(_TRIES):
         revision = (await newest(store, session, last=0)).revision
-        results = await worked(_results, (await newest_messages(store, session, last=None)).messages)
+        results = await worked(results_for, (await newest_messages(store, session, last=None)).messages)
         if not results:
             return []
         try:
@@ -87,7 +87,8 @@ def _matched(events: MessageColumns) -> tuple[Matching, dict[int, EventMessage]]
     return Matching(said_in(events)).finish(), {each.seq: each for each in events}
 
 
-def _open_calls(events: MessageColumns) -> list[OpenToolCall]:
+def open_calls_in(events: MessageColumns) -> list[OpenToolCall]:
+    """Return the calls among these messages that have no result among them."""
     matching, by_seq = _matched(events)
     return [_open_call(each.call, by_seq[matching.said.seqs[each.at]]) for each in matching.open_calls()]
 
@@ -100,8 +101,8 @@ def _open_call(call: Call, event: EventMessage) -> OpenToolCall:
     return OpenToolCall(call.id, call.name, call.arguments, event.seq, event.id, event.task_id)
 
 
-def _results(events: MessageColumns) -> list[SessionEvent[Any]]:
-    """Return the events that answer the open calls.
+def results_for(events: MessageColumns) -> list[SessionEvent[Any]]:
+    """Return the events that answer the open calls among these messages.
 
     Their ids are new each time: once retracted, an event is never written again under its id.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.tail import newest
 from a2a_session_manager.protocols import SessionStore
 
 _EVENTS_A_READ: Final = 1_000
@@ -13,10 +14,12 @@ _EVENTS_A_READ: Final = 1_000
 async def repeated_usages(store: SessionStore, session_id: str) -> list[Finding]:
     """Return a finding for each response that several events of the session have a usage of, hidden ones too.
 
-    Raises SessionNotFound.
+    Of those that a fork inherits, only the ones that it has a usage of itself are its own. Raises SessionNotFound.
     """
     if not (await store.usage(session_id)).repeated_requests:
         return []  # as in nearly all sessions, whose events need not be read for this
+    forked_from = (await newest(store, session_id, last=0)).forked_from
+    inherited = 0 if forked_from is None else forked_from.seq
     seqs: dict[str, list[int]] = {}
     models: dict[str, dict[str, None]] = {}
     after, is_last = 0, False
@@ -28,7 +31,8 @@ async def repeated_usages(store: SessionStore, session_id: str) -> list[Finding]
                 seqs.setdefault(usage.response_id, []).append(after)
                 models.setdefault(usage.response_id, {}).update(dict.fromkeys([usage.model] if usage.model else []))
         is_last = len(events) < _EVENTS_A_READ
-    return [_finding(name, found, list(models[name])) for name, found in seqs.items() if len(found) > 1]
+    several = {name: found for name, found in seqs.items() if len(found) > 1 and found[-1] > inherited}
+    return [_finding(name, found, list(models[name])) for name, found in several.items()]
 
 
 def _finding(response_id: str, seqs: list[int], models: list[str]) -> Finding:

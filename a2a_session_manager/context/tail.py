@@ -30,6 +30,7 @@ async def context_size(store: SessionStore, session: Session[Any] | str) -> int 
     while True:
         found = await newest(store, session, last=last)
         is_told = any(map(decides_context, found.events))
-        if is_told or not found.earlier_events or not found.token_summary.total.requests:
+        has_asked = found.forked_from is not None or found.token_summary.total.requests
+        if is_told or not found.earlier_events or not has_asked:
             return found.context_size
         last *= 2

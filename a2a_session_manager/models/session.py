@@ -17,6 +17,7 @@ from a2a_session_manager.models import sync_state
 from a2a_session_manager.models.checked import CheckedModel
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.compaction import compaction_in
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.session_event import MessageT, SessionEvent, decides_context, spent_by
 from a2a_session_manager.models.session_metadata import SessionMetadata
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
@@ -154,6 +155,14 @@ class Session(CheckedModel, Generic[MessageT]):
         if self._sync is not None:
             return self._sync.root_id
         return self.id if self.parent_id is None else None
+
+    @property
+    def forked_from(self) -> ForkedFrom | None:
+        """Where a fork begins: its events up to there are another session's. None for any other session.
+
+        A fork's `parent_id` names the session that has stored the last one of these events.
+        """
+        return None if self._sync is None else self._sync.forked_from
 
     @property
     def is_partial(self) -> bool:

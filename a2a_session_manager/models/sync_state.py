@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from a2a_session_manager.hierarchy import TreeReader
+from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_summary import TokenSummary
 
@@ -42,6 +43,7 @@ class SyncState:
     root_id: str
     created_at: int
     updated_at: int
+    forked_from: ForkedFrom | None = None
     revision: int = 0
     last_seq: int = 0
     tag: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final
 
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import (
@@ -20,7 +21,7 @@ from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, paging, ranges
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
-from a2a_session_manager.storage.event_walk import find_by_walking
+from a2a_session_manager.storage.event_walk import find_by_walking, read_by_walking
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
@@ -34,6 +35,8 @@ from a2a_session_manager.storage.read_records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
+
+_BYTES_A_PAGE: Final = 1_000_000
 
 
 class Backend(ABC):
@@ -135,6 +138,25 @@ class Backend(ABC):
         With `whole_head`, a head has all runs and the child ids, without forks; without it, the unfinished runs and the
         20 newest. The caller keeps the result, so no later write may change it.
         """
+
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        """Return the head, with what is hidden, and the newest `last` visible events up to `seq`; None for no session.
+
+        A `seq` of None, or above the last one, is the end of the log. All is as it was in one moment. This one reads
+        several times, and is not for a backend that loads heads without `hidden`.
+        """
+        loaded = (await self.load([key], last=0, whole_head=False))[0]
+        if loaded is None:
+            return None
+        head = loaded.head
+        end = head.last_seq if seq is None else min(seq, head.last_seq)
+
+        async def read_page(after: int, limit: int) -> LogPage | None:
+            return await self.read_log(key, after=after, limit=limit, max_bytes=_BYTES_A_PAGE)
+
+        wanted = ranges.visible_tail(end, last, head.hidden)
+        events = await read_by_walking(read_page, wanted, head.creation_id)
+        return None if events is None else LoadedSession(head, events)
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         """Return the newest `last` visible events (None: all) without the head; None when there is no such session.

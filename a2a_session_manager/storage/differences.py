@@ -61,6 +61,19 @@ def check_shape(session: object) -> None:
     SessionMetadata(created_at=session.metadata.created_at, updated_at=session.metadata.updated_at)
 
 
+def check_may_leave(session: Session[Any]) -> None:
+    """Refuse to save a fork where it was not read: what it inherits would be paid for twice.
+
+    Raises InvalidSessionOperation.
+    """
+    if session.forked_from is not None:
+        raise InvalidSessionOperation(
+            f"session {session.id!r} is a fork of {session.forked_from.id!r}, and cannot be saved without it: save the "
+            "source to the other store and fork it there, or copy the fork with fork(detached=True) first",
+            session_id=session.id,
+        )
+
+
 async def changes_of(session: Session[Any], store: SessionStore, limits: StoreLimits) -> Save | None:
     """Return the save of what changed since `session` was read, or None when nothing did.
 

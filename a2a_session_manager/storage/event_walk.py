@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from a2a_session_manager.exceptions import CorruptSession
@@ -40,6 +40,22 @@ async def find_by_walking(
         if page.is_last or not left:
             return FoundEvents(creation_id, found, (), hidden)
         after = page.events[-1].seq
+
+
+async def read_by_walking(
+    read_page: Callable[[int, int], Awaitable[LogPage | None]], wanted: Iterable[Range], creation_id: str
+) -> list[StoredEvent] | None:
+    """Return the events of `wanted`, which are in order, from such pages; None when the session is there no more."""
+    found: list[StoredEvent] = []
+    for first, last in wanted:
+        after = first - 1
+        while after < last:
+            page = await read_page(after, last - after)
+            if page is None or not page.events or page.creation_id != creation_id:
+                return None
+            found += page.events
+            after = page.events[-1].seq
+    return found
 
 
 def _id_of(event: StoredEvent, session_id: str) -> str:

@@ -77,10 +77,10 @@ def first_retraction(creation: Creation) -> StoredRetraction | None:
 def still_needed(session_id: str, children: int, fork_ids: Sequence[str]) -> InvalidSessionOperation:
     """Return the error of deleting a session alone that has so many children, or these forks right below it."""
     named = ", ".join(map(shown, fork_ids[:_FORKS_NAMED])) + (", …" if len(fork_ids) > _FORKS_NAMED else "")
-    below = [f"{children} children"] if children or not fork_ids else []
+    below = [f"{children} {'child' if children == 1 else 'children'}"] if children or not fork_ids else []
     if fork_ids:
-        below.append(f"{len(fork_ids)} forks, which go on from its events ({named})")
+        below.append(f"{len(fork_ids)} {'fork' if len(fork_ids) == 1 else 'forks'} that go on from its events: {named}")
     return InvalidSessionOperation(
-        f"session {session_id!r} has {' and '.join(below)}: delete them first, or pass children='cascade'",
+        f"session {session_id!r} has {' and '.join(below)}; delete them first, or pass children='cascade'",
         session_id=session_id,
     )

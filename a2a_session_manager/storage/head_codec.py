@@ -19,6 +19,7 @@ from a2a_session_manager.storage.records import (
     SessionKey,
     StoredCompaction,
     StoredRun,
+    Totals,
 )
 
 # The head of a fork: a release that knows none would read a part of its log for the whole.
@@ -45,7 +46,7 @@ def encode_head(head: HeadRecord) -> bytes:
         "hidden": head.hidden,
         "compactions": head.compactions,
         "placed": head.placed,
-        "totals": [[model, source, counters] for (model, source), counters in head.totals.items()],
+        "totals": totals_document(head.totals),
         "run_totals": head.run_totals,
     }
     if head.leases:
@@ -68,6 +69,16 @@ def decode_head(data: bytes, key: SessionKey) -> HeadRecord:
         ) from error
 
 
+def totals_document(totals: Totals) -> list[Any]:
+    """Return totals as JSON values."""
+    return [[model, source, counters] for (model, source), counters in totals.items()]
+
+
+def totals_in(document: Iterable[Any]) -> Totals:
+    """Return the totals that `totals_document` made into JSON values."""
+    return {(model, source): counters for model, source, counters in document}
+
+
 def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
     if document.pop("v") > FORK_FORMAT:
         raise CorruptSession(key.id, f"session {key.id!r} was written by a newer release: upgrade a2a_session_manager")
@@ -85,7 +96,7 @@ def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
             for seq, first, last, pins in document.pop("compactions", ())
         ],
         placed=[PlacedSummary(seq, place) for seq, place in document.pop("placed", ())],
-        totals={(model, source): counters for model, source, counters in document.pop("totals")},
+        totals=totals_in(document.pop("totals")),
         forked_from=ForkedFrom(*fork) if (fork := document.pop("forked_from", None)) is not None else None,
         segments=tuple(Segment(*segment) for segment in document.pop("segments", ())),
         **document,

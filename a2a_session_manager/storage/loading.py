@@ -238,6 +238,7 @@ def _sync_state(
         creation_id=head.creation_id,
         parent_id=head.parent_id,
         root_id=head.root_id,
+        forked_from=head.forked_from,
         created_at=head.created_at,
         updated_at=head.updated_at,
         tag=head.tag,

@@ -27,6 +27,11 @@ def ordinal_of(cursor: str | None) -> int:
     return int(cursor)
 
 
+def page_of(found: Sequence[tuple[str, str]], limit: int) -> SessionPage:
+    """Return a page of the first `limit` ids, which come with cursors; one more is found when another page follows."""
+    return SessionPage([each for each, _ in found[:limit]], found[limit - 1][1] if len(found) > limit else None)
+
+
 def page_after(session_ids: Sequence[str], cursor: str | None, limit: int) -> SessionPage:
     """Return up to `limit` of all the ids of a listing, those after the id `cursor`; None begins at the first one.
 

@@ -8,15 +8,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 from a2a_session_manager.hierarchy import depth_first
 from a2a_session_manager.limits import DEEPEST_TREE
+from a2a_session_manager.models import arguments
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Parent
 from a2a_session_manager.storage.commit_rules import add_counters
-from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession
+from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, TreeNode
 from a2a_session_manager.storage.records import SessionKey, Totals
 from a2a_session_manager.storage.target import Target
 
 _SESSIONS_A_LOAD = 1_000
+
+ReadPageBelow = Callable[..., Awaitable[SessionPage | None]]
 
 
 async def load_batches(
@@ -61,12 +64,26 @@ async def load_parent(target: Target) -> Parent:
     return Parent(session_id, head.creation_id, head.root_id, head.depth)
 
 
-async def load_tree(target: Target) -> list[tuple[str, str | None]]:
-    """Return (id, parent id) of every session of the tree that holds the session. Raises SessionNotFound."""
+async def load_tree(target: Target) -> list[TreeNode]:
+    """Return every session of the tree that holds the session. Raises SessionNotFound."""
     nodes = await target.backend.tree(target.key)
     if nodes is None:
         raise SessionNotFound(target.key.id)
-    return [(node.id, node.parent_id) for node in nodes]
+    return list(nodes)
+
+
+async def page_below(key: SessionKey, read: ReadPageBelow, cursor: str | None, limit: int) -> SessionPage:
+    """Return a page of the sessions right below another one, by the backend's verb that reads it.
+
+    Raises SessionNotFound, and InvalidSessionOperation for what is no limit and no cursor.
+    """
+    limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
+    if limit == 0:
+        return SessionPage([], cursor)
+    page = await read(key, cursor=cursor, limit=limit)
+    if page is None:
+        raise SessionNotFound(key.id)
+    return page
 
 
 async def totals_below(target: Target) -> Totals:

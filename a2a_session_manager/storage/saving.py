@@ -17,7 +17,7 @@ from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage import reads, writes
 from a2a_session_manager.storage.commit_records import Receipt
-from a2a_session_manager.storage.differences import Save, changes_of, creation_of
+from a2a_session_manager.storage.differences import Save, changes_of, check_may_leave, creation_of
 from a2a_session_manager.storage.known_events import put_in_place
 from a2a_session_manager.storage.priced_events import priced_events
 from a2a_session_manager.storage.records import SessionKey
@@ -71,6 +71,7 @@ class SessionSaver:
         await _price_new_events(session, self.pricer)
         if await self._is_at_home(session):
             return await changes_of(session, self.store, self.target.limits)
+        check_may_leave(session)
         parent = None
         if session.parent_id is not None:
             key = SessionKey(self.target.key.namespace, checked_id(session.parent_id, "session id"))

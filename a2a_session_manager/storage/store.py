@@ -21,6 +21,7 @@ from a2a_session_manager.models.change import CommitResult, Restoration, Retract
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.event_filter import EventFilters, event_filter
 from a2a_session_manager.models.event_message import MessageTail
+from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session import Session
@@ -34,6 +35,7 @@ from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import (
     ChildPolicy,
     EventsPage,
+    ForkEnding,
     HeadsPage,
     LeaseKeeper,
     MessageReader,
@@ -52,6 +54,7 @@ from a2a_session_manager.storage.differences import check_shape
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.event_pages import read_events
 from a2a_session_manager.storage.events_by_id import read_events_by_id
+from a2a_session_manager.storage.forking import ForkRequest, fork_session
 from a2a_session_manager.storage.heartbeats import Heartbeat, heartbeats_of
 from a2a_session_manager.storage.loading import decode_runs, load_session, load_sessions, load_tail, summary
 from a2a_session_manager.storage.namespace_following import follow_namespace
@@ -141,6 +144,17 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         session._sync = new_sync_state(session, creation, self)
         await apply_receipt(session, commit, receipt, new, target)
         return session
+
+    async def fork(
+        self,
+        session: Session[Any] | str,
+        *,
+        at: int | str | None = None,
+        new_id: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        ending: ForkEnding | None = None,
+    ) -> Session[Any]:
+        return await fork_session(self, self._target(session), ForkRequest(at, new_id, properties, ending))
 
     @overload
     async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...
@@ -405,16 +419,16 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         return [child_id async for child_id in found]
 
     async def children_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
-        key = self._key(session_id)
-        limit, cursor = arguments.whole_number("limit", limit), arguments.cursor(cursor)
-        if limit == 0:
-            return SessionPage([], cursor)
-        page = await self._backend.children(key, cursor=cursor, limit=limit)
-        if page is None:
-            raise SessionNotFound(key.id)
-        return page
+        return await reads.page_below(self._key(session_id), self._backend.children, cursor, limit)
 
-    async def tree(self, session_id: str) -> list[tuple[str, str | None]]:
+    async def forks(self, session_id: str) -> list[str]:
+        found = reads.all_ids(lambda cursor: self.forks_page(session_id, cursor=cursor, limit=_IDS_A_PAGE))
+        return [fork_id async for fork_id in found]
+
+    async def forks_page(self, session_id: str, *, cursor: str | None = None, limit: int = 100) -> SessionPage:
+        return await reads.page_below(self._key(session_id), self._backend.forks, cursor, limit)
+
+    async def tree(self, session_id: str) -> list[TreeNode]:
         return await reads.load_tree(self._target(session_id))
 
     async def usage(self, session: Session[Any] | str, *, tree: bool = False) -> TokenSummary:

@@ -39,6 +39,14 @@ class Covered(NamedTuple):
     pins: set[int]
 
 
+class Point(NamedTuple):
+    """Where a fork begins: at an event of the session `id`, in this life of it."""
+
+    id: str
+    life: int
+    seq: int
+
+
 @dataclass
 class PlainSession:
     """One session, stored the slow and obvious way."""
@@ -57,6 +65,13 @@ class PlainSession:
     compactions: dict[int, Covered] = field(default_factory=dict)  # by the seq of the summary's event
     ended: set[int] = field(default_factory=set)  # those that count no longer
     leases: dict[str, str] = field(default_factory=dict)  # run id → token
+    forked_from: Point | None = None
+    hidden_at_birth: set[int] = field(default_factory=set)  # what a fork has hidden from its beginning
+
+    @property
+    def inherited(self) -> int:
+        """How many events at the beginning of the log are those of other sessions."""
+        return 0 if self.forked_from is None else self.forked_from.seq
 
     @property
     def hidden(self) -> set[int]:
@@ -68,21 +83,20 @@ class PlainSession:
 
     @property
     def tokens(self) -> int:
-        """What it spent: of the usages of one response, the largest alone."""
-        most: dict[str, int] = {}
-        for row in self.log:
-            name = response_of(row.id) or f"none of {row.id}"
-            most[name] = max(most.get(name, 0), row.tokens)
-        return sum(most.values())
+        """What it spent: of the usages of one response, the largest alone, and of that what exceeds inherited ones."""
+        return _spent(self.log) - _spent(self.log[: self.inherited])
 
     @property
     def repeated(self) -> dict[str, list[int]]:
-        """The seqs of the usages of each response that has several."""
-        seqs: dict[str, list[int]] = {}
-        for seq, row in enumerate(self.log, 1):
-            if row.tokens and (name := response_of(row.id)) is not None:
-                seqs.setdefault(name, []).append(seq)
-        return {name: found for name, found in seqs.items() if len(found) > 1}
+        """The seqs of the usages of each response that has several, of which one at least is no inherited one."""
+        own = {name: found for name, found in _usages(self.log).items() if found[-1] > self.inherited}
+        return {name: found for name, found in own.items() if len(found) > 1}
+
+    @property
+    def repeated_requests(self) -> int:
+        """How many usages came again, without those that were inherited."""
+        found, before = _usages(self.log), _usages(self.log[: self.inherited])
+        return sum(len(seqs) - max(len(before.get(name, ())), 1) for name, seqs in found.items())
 
     @property
     def in_force(self) -> int | None:
@@ -113,7 +127,7 @@ class PlainSession:
         return [self.seq_of(name) is not None or name in names[:place] for place, name in enumerate(names)]
 
     def was_hidden(self, seq: int) -> bool:
-        return any(seq in hiding.seqs for hiding in self.hidings.values())
+        return seq in self.hidden_at_birth or any(seq in hiding.seqs for hiding in self.hidings.values())
 
     def refuses_run(self, run_id: str, status: str) -> bool:
         before = self.runs.get(run_id, status)
@@ -181,12 +195,38 @@ class PlainStore:
             self.spent[session_id] = 0
         return session
 
+    def fork(self, source_id: str, seq: int, new_id: str, endings: Iterable[tuple[str, Any]] = ()) -> PlainSession:
+        """Copy the session up to an event, below the one that has stored it, with more events behind that."""
+        source = holder = self.sessions[source_id]
+        while seq <= holder.inherited and holder.parent_id is not None:
+            holder = self.sessions[holder.parent_id]
+        forked = self.create(new_id, holder.id)
+        forked.forked_from = Point(source_id, source.life, seq)
+        forked.log = [row._replace(revision=1) for row in source.log[:seq]]
+        forked.log += [Row(event_id, message, 0, 1) for event_id, message in endings]
+        forked.hidden_at_birth = {each for each in source.hidden if each <= seq}
+        forked.hider = dict.fromkeys(forked.hidden_at_birth, "")
+        forked.state, forked.run_ids = dict(source.state), dict(source.run_ids)
+        forked.compactions = {at: covered for at, covered in source.compactions.items() if at <= seq}
+        forked.ended = {at for at in source.ended if at <= seq}
+        return forked
+
     def children(self, session_id: str) -> list[str]:
+        return [each for each in self.right_below(session_id) if self.sessions[each].forked_from is None]
+
+    def forks(self, session_id: str) -> list[str]:
+        return [each for each in self.right_below(session_id) if self.sessions[each].forked_from is not None]
+
+    def right_below(self, session_id: str) -> list[str]:
         return [each.id for each in self.sessions.values() if each.parent_id == session_id]
+
+    def descendants(self, session_id: str) -> list[str]:
+        """Return the ids below a session, depth first, without forks."""
+        return [each for child in self.children(session_id) for each in (child, *self.descendants(child))]
 
     def below(self, session_id: str) -> list[str]:
         """Return the ids below a session, depth first."""
-        return [each for child in self.children(session_id) for each in (child, *self.below(child))]
+        return [each for child in self.right_below(session_id) for each in (child, *self.below(child))]
 
     def root_of(self, session_id: str) -> str:
         parent_id = self.sessions[session_id].parent_id
@@ -213,3 +253,20 @@ class PlainStore:
         for each in (session_id, *self.below(session_id)):
             del self.sessions[each]
         self.spent.pop(session_id, None)
+
+
+def _usages(log: Iterable[Row]) -> dict[str, list[int]]:
+    """Return the seqs of the usages of each response."""
+    seqs: dict[str, list[int]] = {}
+    for seq, row in enumerate(log, 1):
+        if row.tokens and (name := response_of(row.id)) is not None:
+            seqs.setdefault(name, []).append(seq)
+    return seqs
+
+
+def _spent(log: Iterable[Row]) -> int:
+    most: dict[str, int] = {}
+    for row in log:
+        name = response_of(row.id) or f"none of {row.id}"
+        most[name] = max(most.get(name, 0), row.tokens)
+    return sum(most.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from a2a_session_manager import EventSource, MessageView, SessionEvent, event_from_message
@@ -65,6 +66,19 @@ def plain_open_calls(plain: PlainSession) -> list[tuple[str, int, str | None]]:
         elif not same or same[-1][2] != run_id:  # else it is the same call, said again
             waiting.append((call_id, seq, run_id))
     return waiting
+
+
+def plain_open_calls_at(plain: PlainSession, seq: int) -> list[tuple[str, int, str | None]]:
+    """Return the calls that would be open in a fork at an event; an older one has been given up."""
+    shown = [each for each in plain.visible if each <= seq]
+    said = [plain.log[each - 1].message for each in shown]
+    if not any(isinstance(message, dict) for message in said[-8:]):
+        return []
+    count = 32
+    while count < len(shown) and all(isinstance(each, dict) and each["role"] == "tool" for each in said[-count:]):
+        count *= 4
+    older = dict.fromkeys(shown[:-count], "")
+    return plain_open_calls(replace(plain, log=plain.log[:seq], hider={**plain.hider, **older}))
 
 
 def plain_findings(plain: PlainSession) -> list[tuple[str, tuple[int, ...]]]:

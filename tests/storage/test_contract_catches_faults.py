@@ -64,6 +64,46 @@ FAULTS = {
         "test_a_summary_without_a_range_stands_where_its_commit_has_hidden",
     ),
     "ForgetsWhatDoesNotFit": ("reading", "test_large_events_all_come_in_pages_of_few"),
+    "ShowsLaterRetractions": ("forks_apart", "test_nothing_that_either_does_later_shows_in_the_other"),
+    "SharesStateWithForks": ("forks_apart", "test_nothing_that_either_does_later_shows_in_the_other"),
+    "DoublesInheritedIds": (
+        "forks_apart",
+        "test_an_inherited_event_is_known_and_comes_back_with_its_old_seq",
+    ),
+    "KnowsTheSourcesWriteIds": ("forks_apart", "test_write_ids_and_runs_stay_with_the_source"),
+    "TellsNotWhatForksHide": (
+        "forks_apart",
+        "test_a_follower_of_a_fork_crosses_the_border_and_hears_nothing_of_the_source",
+    ),
+    "TakesForksForChildren": (
+        "forks_in_trees",
+        "test_forks_are_listed_apart_from_children_and_all_are_in_the_tree",
+    ),
+    "DeletesSourcesOfForks": (
+        "forks_in_trees",
+        "test_what_has_forks_is_not_deleted_without_them_and_they_are_named",
+    ),
+    "SpendsInheritedUsageAgain": (
+        "forks_spending",
+        "test_a_fork_begins_at_nothing_and_the_tree_counts_each_request_once",
+    ),
+    "CountsInheritedResponsesAnew": (
+        "forks_spending",
+        "test_a_response_that_was_counted_before_the_fork_adds_only_what_exceeds_that",
+    ),
+    "CountsWhatTheSourceCountsLater": (
+        "forks_spending",
+        "test_what_the_source_counts_of_a_response_later_does_not_show_in_the_fork",
+    ),
+    "ForgetsCompactionsInForks": (
+        "forks_in_views",
+        "test_a_compaction_up_to_the_point_counts_in_the_fork_whatever_becomes_of_it_in_the_source",
+    ),
+    "ForksInsideExchanges": (
+        "forks_in_views",
+        "test_a_point_inside_an_exchange_is_refused_with_the_open_calls_named",
+    ),
+    "TakesAnySessionForTheFork": ("forking", "test_forking_again_under_one_id_returns_the_fork_that_is_there"),
     "RestoresTooMuch": ("restoring", "test_a_restored_event_is_visible_again_where_it_stood"),
     "RestoresWhatAnotherHid": (
         "restoring",
@@ -212,6 +252,7 @@ from tests.storage.faulty import *
 from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
 from tests.storage.faulty_finding import *
+from tests.storage.faulty_forks import *
 from tests.storage.faulty_leases import *
 from tests.storage.faulty_namespaces import *
 from tests.storage.faulty_pages import *

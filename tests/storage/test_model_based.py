@@ -43,6 +43,7 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.context.compacted import hidden_digest
+from a2a_session_manager.context.forking import OpenPolicy
 from a2a_session_manager.models.compaction import Compaction, compaction_in
 from a2a_session_manager.models.event_message import message_of
 from a2a_session_manager.models.event_type import EventType
@@ -64,6 +65,7 @@ from tests.storage.model_views import (
     interruption,
     plain_findings,
     plain_open_calls,
+    plain_open_calls_at,
     plain_prompt,
     plain_view,
 )
@@ -102,6 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
     """One store, one plain model, and handles that were read at some time and kept."""
 
     is_durable = False
+    can_fork = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,6 +153,34 @@ class StoreMachine(RuleBasedStateMachine):
                 session = self.run(self.store.create(id, parent_id=parent_id, write_id=write_id))
                 assert session.revision == 1
             self.model.create(id, parent_id)
+
+    @precondition(lambda self: self.can_fork and any(plain.log for plain in self.model.sessions.values()))
+    @rule(data=st.data(), new_id=session_ids, on_open=st.sampled_from(["refuse", "interrupt"]), is_named=st.booleans())
+    def fork(self, data: st.DataObject, new_id: str, on_open: OpenPolicy, is_named: bool) -> None:
+        """A fork is all that its source shows up to an event, and begins with the end of what is open there."""
+        having = sorted(each.id for each in self.model.sessions.values() if each.log)
+        plain = self.model.sessions[data.draw(st.sampled_from(having))]
+        seq = data.draw(st.integers(1, len(plain.log) + 1))
+        at = plain.log[seq - 1].id if is_named and seq <= len(plain.log) else seq
+        forking = SessionManager(self.store).fork(plain.id, at=at, new_id=new_id, on_open=on_open)
+        taken = self.model.sessions.get(new_id)
+        if taken is not None and taken.forked_from == (plain.id, plain.life, seq):
+            found = self.run(forking)
+            assert (found.revision, found.last_seq) == (taken.revision, len(taken.log))
+            return
+        is_there = seq <= len(plain.log) and seq not in plain.hidden
+        calls = plain_open_calls_at(plain, seq) if is_there else []
+        if not is_there or (calls and on_open == "refuse"):
+            self.refused(InvalidSessionOperation, forking)
+        elif taken is not None:
+            self.refused(SessionAlreadyExists, forking)
+        else:
+            forked = self.run(forking)
+            assert [each.message for each in forked.events] == [interruption(call_id) for call_id, _, _ in calls]
+            assert (forked.revision, forked.forked_from) == (1, (plain.id, forked_creation(forked), seq))
+            made = self.model.fork(plain.id, seq, new_id, [(each.id, each.message) for each in forked.events])
+            made.run_ids |= {each.id: each.task_id for each in forked.events if each.task_id is not None}
+            self.held[new_id] = (made.life, forked)
 
     @rule(id=session_ids, batch=batches, through_handle=st.booleans(), on_repeat=policies)
     def append(self, id: str, batch: Batch, through_handle: bool, on_repeat: RepeatPolicy) -> None:
@@ -524,7 +555,7 @@ class StoreMachine(RuleBasedStateMachine):
         if plain is not None and expected not in (None, plain.revision):
             assert self.refused(SessionConflict, deleting).revision == plain.revision
             return
-        if id in self.model.sessions and self.model.children(id) and not cascade:
+        if id in self.model.sessions and self.model.right_below(id) and not cascade:
             self.refused(InvalidSessionOperation, deleting)
             return
         self.run(deleting)
@@ -582,8 +613,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert session.state == plain.state
         assert [(run.id, run.status.value) for run in session.runs] == list(plain.runs.items())
         assert session.child_ids == model.children(plain.id) == await store.children(plain.id)
-        assert await store.tree(plain.id) == model.tree(plain.id)
-        assert [each.id for each in await session.descendants()] == model.below(plain.id)
+        assert await store.forks(plain.id) == model.forks(plain.id)
+        nodes = await store.tree(plain.id)
+        assert nodes == model.tree(plain.id)
+        points = [model.sessions[node.id].forked_from for node in nodes]
+        assert [node.forked_from and node.forked_from[::2] for node in nodes] == [each and each[::2] for each in points]
+        assert [each.id for each in await session.descendants()] == model.descendants(plain.id)
         everything = await store.events(plain.id, include_retracted=True)
         by_id = await store.events_by_id(plain.id, *[event.id for event in reversed(everything)], "never appended")
         assert by_id == [*reversed(everything), None]
@@ -603,7 +638,7 @@ class StoreMachine(RuleBasedStateMachine):
         own, tree = (await store.usage(plain.id)).total, (await store.usage(plain.id, tree=True)).total
         assert (own.total_tokens, own.web_searches) == (plain.tokens, plain.tokens)
         assert (tree.total_tokens, tree.web_searches) == (model.tree_tokens(plain.id), model.tree_tokens(plain.id))
-        assert own.repeated_requests == sum(len(seqs) - 1 for seqs in plain.repeated.values())
+        assert own.repeated_requests == plain.repeated_requests
 
     async def _compare_compacted(self, session: Session[Any], plain: PlainSession) -> None:
         at, shown = plain.in_force, plain.shown
@@ -703,6 +738,11 @@ def event_of(event_id: str, message: str, tokens: int) -> SessionEvent[Any]:
     return SessionEvent(id=event_id, message=message, token_usage=usage)
 
 
+def forked_creation(session: Session[Any]) -> str:
+    assert session.forked_from is not None
+    return session.forked_from.creation_id
+
+
 def shown(session: Session[Any]) -> list[tuple[int | None, str, Any]]:
     return [(event.seq, event.id, event.message) for event in session.events]
 
@@ -746,6 +786,7 @@ class FileMachine(StoreMachine):
 
 class FakeredisMachine(StoreMachine):
     is_durable = True
+    can_fork = False  # until it does
 
     def __init__(self) -> None:
         self.fake = FakeServer()
@@ -759,6 +800,7 @@ class RedisMachine(StoreMachine):
     """On the server that `test_redis` starts."""
 
     is_durable = True
+    can_fork = False  # until it does
     url: ClassVar[str]
 
     async def open_store(self, place: Path) -> BaseSessionStore:

@@ -21,6 +21,7 @@ from a2a_session_manager.integrations.fastapi.preconditions import etag
 from a2a_session_manager.integrations.fastapi.responses import json_response
 from a2a_session_manager.integrations.fastapi.views import (
     EventPage,
+    ForkPoint,
     HeadList,
     HeadView,
     SessionCount,
@@ -144,7 +145,10 @@ def _add_tree(router: APIRouter, shown: Any) -> None:
     @router.get("/tree/{session_id:path}", response_model=TreeView)
     async def get_tree(session_id: SessionId, sessions: SessionManager = shown) -> Response:
         nodes = await sessions.store.tree(session_id)
-        return await json_response(TreeView(sessions=[TreeNode(id=node, parent_id=above) for node, above in nodes]))
+        shown_nodes = [
+            TreeNode(id=node.id, parent_id=node.parent_id, forked_from=ForkPoint.of(node.forked_from)) for node in nodes
+        ]
+        return await json_response(TreeView(sessions=shown_nodes))
 
 
 def _add_usage(router: APIRouter, shown: Any) -> None:

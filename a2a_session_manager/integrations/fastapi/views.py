@@ -32,6 +32,18 @@ class SessionList(BaseModel):
     cursor: str | None
 
 
+class ForkPoint(BaseModel):
+    """Where a fork begins: its events up to `seq` are those of the session `id`, of which there may be another now."""
+
+    id: str
+    creation_id: str
+    seq: int
+
+    @classmethod
+    def of(cls, forked_from: ForkedFrom | None) -> Self | None:
+        return None if forked_from is None else cls(**forked_from._asdict())
+
+
 class Spend(BaseModel):
     """A sum of tokens and costs; the cost is a lower bound when some requests have no price, or not for all of them.
 
@@ -102,7 +114,7 @@ class HeadView(BaseModel):
     id: str
     parent_id: str | None
     root_id: str
-    forked_from: ForkedFrom | None
+    forked_from: ForkPoint | None
     title: str | None
     properties: dict[str, Any]
     created_at: AwareDatetime
@@ -119,7 +131,7 @@ class HeadView(BaseModel):
             id=head.id,
             parent_id=head.parent_id,
             root_id=head.root_id,
-            forked_from=head.forked_from,
+            forked_from=ForkPoint.of(head.forked_from),
             title=head.title,
             properties=head.properties,
             created_at=head.created_at,
@@ -151,6 +163,7 @@ class SessionView(BaseModel):
     id: str
     parent_id: str | None
     root_id: str | None
+    forked_from: ForkPoint | None
     revision: int
     last_seq: int
     created_at: AwareDatetime
@@ -166,6 +179,7 @@ class SessionView(BaseModel):
             id=session.id,
             parent_id=session.parent_id,
             root_id=session.root_id,
+            forked_from=ForkPoint.of(session.forked_from),
             revision=session.revision,
             last_seq=session.last_seq,
             created_at=session.metadata.created_at,
@@ -185,10 +199,11 @@ class EventPage(BaseModel):
 
 
 class TreeNode(BaseModel):
-    """A session of a tree, and its parent."""
+    """A session of a tree, and its parent; for a fork, also where it begins."""
 
     id: str
     parent_id: str | None
+    forked_from: ForkPoint | None
 
 
 class TreeView(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from a2a_session_manager.context.compacting import PolicyCompactor
 from a2a_session_manager.context.compaction import CompactionRequest, NothingToGainError, compact_session
@@ -55,6 +55,12 @@ class CompactingAgentsSession(AgentsSession):
         self._policy = policy
         self._items = items
         self._compactor = PolicyCompactor()
+
+    async def branch(self, **where: Any) -> Self:
+        """Return a session that goes on from a point of this one, and compacts itself likewise; see AgentsSession."""
+        branch = await super().branch(**where)
+        branch._compactor = PolicyCompactor()
+        return branch
 
     async def run_compaction(self, args: OpenAIResponsesCompactionArgs | None = None) -> None:
         """Compact if it is due, or when `args` has `force`; the framework calls this after each turn.

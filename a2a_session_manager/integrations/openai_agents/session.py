@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from agents import Agent, ModelResponse, RunHooks, SessionSettings
@@ -10,6 +11,7 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.context.compacted import placed
+from a2a_session_manager.context.forking import OpenPolicy
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
@@ -21,6 +23,7 @@ from a2a_session_manager.integrations.openai_agents.items import (
 )
 from a2a_session_manager.integrations.openai_agents.usage import agent_of, usage_event
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.models.session_event import SessionEvent
@@ -114,6 +117,36 @@ class AgentsSession(AsyncResource):
         unanswered = after_the_last_answer(list(await self._newest(None)))
         return items_of(await self._retract(*(event.id for event in unanswered))) if unanswered else []
 
+    async def branch(
+        self,
+        *,
+        before_turn: int | None = None,
+        at: int | str | None = None,
+        new_id: str | None = None,
+        on_open: OpenPolicy = "refuse",
+    ) -> Self:
+        """Return a session that goes on from a point of this one; what comes to one of them later, the other never has.
+
+        It uses this session's store, which stays open until this session is closed. See SessionManager.fork, also for
+        the errors.
+
+        Args:
+            before_turn: the branch has what is before the user's message of this number, counted from 2; running with
+                another message edits it, and with the same one answers it anew.
+            at: instead of that, the seq or the id of the last event that both share. None means the newest.
+            new_id: the id of the branch; None makes a random one. A retry with it returns the same branch.
+            on_open: what to do about calls that have no result there.
+        """
+        self._check_open()
+        if before_turn is not None:
+            if at is not None:
+                raise InvalidSessionOperation("say where to branch in one way: before_turn= or at=")
+            at = await self._seq_before(before_turn)
+        forked = await self._sessions.fork(self.session_id, at=at, new_id=new_id, on_open=on_open)
+        branch = copy(self)
+        branch.session_id, branch._owns_sessions = forked.id, False
+        return branch
+
     async def record_usage(
         self, result: RunResultBase | RunErrorDetails, *, model: str | None = None, id: str | None = None
     ) -> list[SessionEvent[Any]]:
@@ -159,6 +192,19 @@ class AgentsSession(AsyncResource):
                 return items[-limit:]
             last *= 2
         return MessageColumns()
+
+    async def _seq_before(self, turn: int) -> int:
+        """Return the seq of the last visible event before the user's message of this number."""
+        everything = (await newest_messages(self._sessions.store, self.session_id, last=None)).messages
+        items = items_in(everything)
+        asked = [seq for seq, message in zip(items.seqs, items.messages, strict=True) if message.get("role") == "user"]
+        if not 1 < arguments.whole_number("before_turn", turn) <= len(asked):
+            raise InvalidSessionOperation(
+                f"before_turn={turn}: session {self.session_id!r} has {len(asked)} messages of the user, and a "
+                "branch begins before the second one or later: take another one, or a new session",
+                session_id=self.session_id,
+            )
+        return everything.seqs[everything.seqs.index(asked[turn - 1]) - 1]
 
     async def _append(self, events: Sequence[SessionEvent[Any]]) -> list[SessionEvent[Any]]:
         store = self._sessions.store

@@ -114,6 +114,10 @@ class ObservedBackend(Backend):
         with self._telemetry.block("load", keys[0] if len(keys) == 1 else None, count=len(keys)):
             return await self._backend.load(keys, last=last, whole_head=whole_head)
 
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        with self._telemetry.block("load_until", key):
+            return await self._backend.load_until(key, seq=seq, last=last)
+
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         with self._telemetry.block("read_tail", key) as span:
             tail = await self._backend.read_tail(key, last=last)

@@ -100,6 +100,10 @@ class MemoryBackend(Backend):
             for stored in map(self._sessions.get, keys)
         ]
 
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        stored = self._sessions.get(key)
+        return None if stored is None else stored.load_until(seq, last)
+
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         stored = self._sessions.get(key)
         return None if stored is None else stored.tail(last)
@@ -261,9 +265,8 @@ class MemoryBackend(Backend):
 def _page_of(ordinals: Mapping[str, int], cursor: str | None, limit: int) -> SessionPage:
     """Return a page of the sessions right below another one, which are in the order of their creation."""
     start = paging.ordinal_of(cursor)
-    found = list(islice((session_id for session_id, ordinal in ordinals.items() if ordinal > start), limit + 1))
-    page = found[:limit]
-    return SessionPage(page, str(ordinals[page[-1]]) if len(found) > limit else None)
+    later = ((session_id, str(ordinal)) for session_id, ordinal in ordinals.items() if ordinal > start)
+    return paging.page_of(list(islice(later, limit + 1)), limit)
 
 
 def _copied(totals: Totals) -> Totals:

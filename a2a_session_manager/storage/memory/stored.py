@@ -120,6 +120,13 @@ class StoredSession:
             heads.copied(head, whole_head=whole_head), events, list(self.children) if whole_head else ()
         )
 
+    def load_until(self, seq: int | None, last: int) -> LoadedSession:
+        """Return the head as it is now, and the newest visible events up to the event `seq`."""
+        head = self.head
+        tail = ranges.visible_tail(head.last_seq if seq is None else min(seq, head.last_seq), last, head.hidden)
+        events = [event for first, final in tail for event in self.events(first, final)]
+        return LoadedSession(heads.copied(head, whole_head=False), events)
+
     def tail(self, last: int | None) -> LogTail:
         """Return the newest visible events as they lie in the log: its list is copied, and nothing of an event."""
         head = self.head

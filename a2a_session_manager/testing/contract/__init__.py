@@ -27,6 +27,11 @@ from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContrac
 from a2a_session_manager.testing.contract.finding import FindingContract
 from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.following_namespaces import FollowingNamespacesContract
+from a2a_session_manager.testing.contract.forking import ForkingContract
+from a2a_session_manager.testing.contract.forks_apart import ForksApartContract
+from a2a_session_manager.testing.contract.forks_in_trees import ForksInTreesContract
+from a2a_session_manager.testing.contract.forks_in_views import ForksInViewsContract
+from a2a_session_manager.testing.contract.forks_spending import ForksSpendingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
@@ -83,6 +88,11 @@ class StoreContract(
     FindingContract,
     ViewsContract,
     CompactingContract,
+    ForkingContract,
+    ForksApartContract,
+    ForksInTreesContract,
+    ForksInViewsContract,
+    ForksSpendingContract,
     ListingContract,
     PagingContract,
     IncarnationsContract,

@@ -173,11 +173,26 @@ async def test_a_tree_is_shown_whole_from_any_of_its_sessions(sessions: SessionM
 
     assert await read(sessions, "/tree/trip/flights") == {
         "sessions": [
-            {"id": "trip", "parent_id": None},
-            {"id": "trip/flights", "parent_id": "trip"},
-            {"id": "trip/flights/check", "parent_id": "trip/flights"},
+            {"id": "trip", "parent_id": None, "forked_from": None},
+            {"id": "trip/flights", "parent_id": "trip", "forked_from": None},
+            {"id": "trip/flights/check", "parent_id": "trip/flights", "forked_from": None},
         ]
     }
+
+
+async def test_a_fork_and_its_place_in_the_tree_say_where_it_begins(sessions: SessionManager) -> None:
+    trip = await sessions.create("trip")
+    await sessions.append("trip", SessionEvent(message="Oslo?"), SessionEvent(message="Yes."))
+    await sessions.fork("trip", at=1, new_id="other")
+    point = {"id": "trip", "creation_id": trip.creation_id, "seq": 1}
+
+    assert (await read(sessions, "/sessions/other"))["forked_from"] == point
+    assert (await read(sessions, "/tree/trip"))["sessions"][1] == {
+        "id": "other",
+        "parent_id": "trip",
+        "forked_from": point,
+    }
+    assert [event["message"] for event in (await read(sessions, "/events/other"))["events"]] == ["Oslo?"]
 
 
 @pytest.mark.parametrize("few", [0, 200])  # more tallies than that are summed in a thread

@@ -1,0 +1,83 @@
+"""Where a conversation may be forked: not between a tool call and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal, get_args
+
+from a2a_session_manager.context.prompt import said_in
+from a2a_session_manager.context.repair import OpenToolCall, open_calls_in, results_for
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import shown
+from a2a_session_manager.models.event_message import MessageColumns, MessageTail
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.shapes.normal_form import Result
+from a2a_session_manager.shapes.recognition import is_plain, read_message
+
+# What is done about calls that have no result where a fork begins: it is refused, or begins with results that say so.
+OpenPolicy = Literal["refuse", "interrupt"]
+
+# An older call without a result has been given up: views show it as interrupted.
+MESSAGES_SEARCHED: Final = 32
+_CALLS_NAMED: Final = 5
+
+
+async def fork_conversation(
+    store: SessionStore,
+    session: Session[Any] | str,
+    *,
+    at: int | str | None,
+    new_id: str | None,
+    on_open: OpenPolicy,
+    properties: Mapping[str, Any] | None,
+) -> Session[Any]:
+    """Create a fork as SessionStore does, unless it would begin inside an exchange; see SessionManager.fork."""
+    if on_open not in get_args(OpenPolicy):
+        raise InvalidSessionOperation(f"on_open={shown(on_open)} is unknown: take 'refuse' or 'interrupt'")
+    session_id = session.id if isinstance(session, Session) else session
+    ending = partial(_ending, session_id=session_id, on_open=on_open)
+    return await store.fork(session, at=at, new_id=new_id, properties=properties, ending=ending)
+
+
+def _ending(tail: MessageTail, *, session_id: str, on_open: OpenPolicy) -> Sequence[SessionEvent[Any]] | None:
+    """Return the results that a fork begins with which ends the open calls of `tail`, its newest messages.
+
+    Return None when an exchange may have begun before these. Raises InvalidSessionOperation for open calls.
+    """
+    messages = tail.messages
+    if _are_texts(messages.messages):
+        return ()
+    if tail.earlier_events and (len(messages) < MESSAGES_SEARCHED or _are_results(messages)):
+        return None
+    calls = open_calls_in(messages)
+    if calls and on_open == "refuse":
+        raise _inside(session_id, messages.seqs[-1], calls)
+    return results_for(messages) if calls else ()
+
+
+def _are_texts(messages: Sequence[Any]) -> bool:
+    """Tell whether nothing is called or answered among messages, as far as that is seen at once."""
+    return all(
+        message is None or type(message) is str or (type(message) is dict and is_plain(message)) for message in messages
+    )
+
+
+def _are_results(messages: MessageColumns) -> bool:
+    return all(map(_is_result, said_in(messages).messages))
+
+
+def _is_result(message: Any) -> bool:
+    return any(isinstance(part, Result) for part in read_message(message).parts)
+
+
+def _inside(session_id: str, seq: int, calls: Sequence[OpenToolCall]) -> InvalidSessionOperation:
+    named = ", ".join(f"{call.name} (event {call.seq})" for call in calls[:_CALLS_NAMED])
+    more = f" and {len(calls) - _CALLS_NAMED} more" if len(calls) > _CALLS_NAMED else ""
+    return InvalidSessionOperation(
+        f"session {session_id!r} cannot be forked at {seq}, which is inside an exchange: {named}{more} had no result "
+        "yet: take an event before the call or behind its result, or mark it as interrupted with on_open='interrupt'",
+        session_id=session_id,
+    )

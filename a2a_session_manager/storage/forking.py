@@ -1,0 +1,199 @@
+"""`fork`: a session that goes on from an event of another one, which it names as its source and never copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionManagerError,
+    SessionNotFound,
+)
+from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
+from a2a_session_manager.limits import DEEPEST_TREE
+from a2a_session_manager.models import arguments
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.event_message import MessageTail
+from a2a_session_manager.models.forked_from import ForkedFrom
+from a2a_session_manager.models.session import Session
+from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.protocols import ForkEnding, SessionStore
+from a2a_session_manager.storage import heads, ranges, reads, writes
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Fork, Parent
+from a2a_session_manager.storage.encoding import encode_commit
+from a2a_session_manager.storage.loading import load_messages, load_session
+from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
+from a2a_session_manager.storage.records import Segment
+from a2a_session_manager.storage.target import Target
+
+# An ending is offered so many messages at first, of those that are read; then all, and so many times as many.
+_FIRST_LOOK: Final = 8
+_FACTOR: Final = 4
+
+# A seq, the id of an event, or None for the newest visible event.
+Point = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkRequest:
+    """What a fork is to be; see SessionStore.fork for each field."""
+
+    at: Point
+    new_id: str | None = None
+    properties: Mapping[str, Any] | None = None
+    ending: ForkEnding | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.at, str):
+            checked_id(self.at, "event id")
+        elif arguments.limit("at", self.at) == 0:
+            raise InvalidSessionOperation("at=0 is before the first event: take that of an event, or create a session")
+
+
+async def fork_session(store: SessionStore, source: Target, request: ForkRequest) -> Session[Any]:
+    """Create the fork that `request` asks for, or return it when it was made before."""
+    new = source._replace(key=source.key._replace(id=checked_id(request.new_id or new_id(), "session id")))
+    new = new._replace(creation_id=None, lease=None)
+    try:
+        head, events = await _read(source, request)
+        return await _created(store, new, head, events, request)
+    except (InvalidSessionOperation, SessionAlreadyExists, SessionNotFound):
+        # An earlier call may have made it; since then, its source may have become another, or gone.
+        made = None if request.new_id is None else await _made_before(new, source, request)
+        if made is None:
+            raise
+        return await load_session(LoadedSession(made), store, source.limits, is_partial=True)
+
+
+async def _read(source: Target, request: ForkRequest) -> tuple[HeadRecord, list[SessionEvent[Any]]]:
+    """Return the source's head, cut at the event where the fork begins, and the events that the fork begins with."""
+    backend, key, _, creation_id = source[:4]
+    seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
+    last = 0 if request.ending is None else _FACTOR * _FIRST_LOOK
+    while True:
+        loaded = await backend.load_until(key, seq=seq, last=last)
+        if loaded is None or creation_id not in (None, loaded.head.creation_id):
+            raise SessionNotFound(key.id)
+        head = _cut(loaded.head, seq)
+        if request.ending is None:
+            return head, []
+        stored = list(loaded.events)
+        for count in (last // _FACTOR, last):
+            events = request.ending(await _tail(head, stored[-count:], source))
+            if events is not None:
+                return head, list(events)
+        last *= _FACTOR
+
+
+async def _seq_of(source: Target, event_id: str) -> int:
+    found = await source.backend.find_events(source.key, [event_id], max_bytes=1)
+    if found is None or source.creation_id not in (None, found.creation_id):
+        raise SessionNotFound(source.key.id)
+    event = found.events.get(event_id)
+    if event is None:
+        raise _no_point(source.key.id, f"holds no event {event_id!r}")
+    return event.seq
+
+
+def _cut(head: HeadRecord, seq: int | None) -> HeadRecord:
+    """Return the head as if its log ended with the event `seq`. Raises InvalidSessionOperation for what is no point."""
+    session_id = head.key.id
+    if seq is None:
+        newest = ranges.visible_tail(head.last_seq, 1, head.hidden)
+        if not newest:
+            raise _no_point(session_id, "has no visible event")
+        seq = newest[0][1]
+    if seq > head.last_seq:
+        raise _no_point(session_id, f"has {head.last_seq} events, and none with the seq {seq}")
+    if ranges.contains(head.hidden, seq):
+        raise _no_point(session_id, f"has retracted the event {seq}")
+    head.last_seq = seq
+    head.hidden = ranges.common(head.hidden, [(1, seq)])
+    head.compactions = [each for each in head.compactions if each.seq <= seq]
+    head.placed = [each for each in head.placed if each.seq <= seq]
+    return head
+
+
+def _no_point(session_id: str, why: str) -> InvalidSessionOperation:
+    return InvalidSessionOperation(
+        f"session {session_id!r} {why}: fork it at an event that it shows; nothing was made", session_id=session_id
+    )
+
+
+async def _tail(head: HeadRecord, stored: list[StoredEvent], source: Target) -> MessageTail:
+    seqs, records = [event.seq for event in stored], [event.data for event in stored]
+    messages = await load_messages(seqs, records, source.key.id, source.limits)
+    return MessageTail(messages, head.last_seq - ranges.size(head.hidden) - len(stored))
+
+
+async def _created(
+    store: SessionStore, new: Target, source: HeadRecord, events: list[SessionEvent[Any]], request: ForkRequest
+) -> Session[Any]:
+    change = SessionChange(events=events, set_properties={} if request.properties is None else request.properties)
+    commit = await encode_commit(new, events, change, write_id=hidden_id())
+    # As they are stored: they were checked when they came.
+    commit.state = {**source.state}
+    commit.properties = {**source.properties, **commit.properties}
+    fork, parent = _fork_at_the_end(source)
+    creation = Creation(hidden_id(), commit.written_at, parent, fork=fork)
+    receipt, _ = await writes.send(new, commit, events, creation=creation)
+    if receipt.is_repeat:  # the reply to an earlier try was lost
+        head = await reads.load_head(new)
+        return await load_session(LoadedSession(head), store, new.limits, is_partial=True)
+    head = heads.new_head(new.key, creation)
+    head.revision, head.last_seq, head.tag = receipt.revision, receipt.last_seq, receipt.tag
+    head.state, head.properties = dict(source.state), _set(commit)
+    stored = [StoredEvent(seq, 1, event.data) for seq, event in zip(receipt.seqs, commit.events, strict=True)]
+    return await load_session(LoadedSession(head, stored), store, new.limits, is_partial=True)
+
+
+def _set(commit: EncodedCommit) -> dict[str, bytes]:
+    return {key: data for key, data in commit.properties.items() if data is not None}
+
+
+def _fork_at_the_end(source: HeadRecord) -> tuple[Fork, Parent]:
+    """Return what a fork takes over of a head that was cut, and the session that it hangs below."""
+    session_id, creation_id, seq = source.key.id, source.creation_id, source.last_seq
+    segments, depth = source.segments, source.depth
+    if seq > source.inherited:
+        segments = (*segments, Segment(session_id, creation_id, source.inherited + 1, seq))
+    else:
+        segments = tuple(each for each in segments if each.first_seq <= seq)
+        segments = (*segments[:-1], segments[-1]._replace(last_seq=seq))
+        # Each is the parent of the next one, and the last one that of the source.
+        depth -= len(source.segments) - len(segments) + 1
+    if depth >= DEEPEST_TREE:
+        raise InvalidSessionOperation(
+            f"session {session_id!r} cannot be forked at {seq}: its fork would be {depth + 1} levels deep, and "
+            f"{DEEPEST_TREE} are allowed: pass detached=True to copy it into a new root",
+            session_id=session_id,
+        )
+    fork = Fork(
+        ForkedFrom(session_id, creation_id, seq),
+        segments,
+        tuple(source.hidden),
+        tuple(source.compactions),
+        tuple(source.placed),
+    )
+    return fork, Parent(segments[-1].session_id, segments[-1].creation_id, source.root_id, depth)
+
+
+async def _made_before(new: Target, source: Target, request: ForkRequest) -> HeadRecord | None:
+    """Return the head of the fork that an earlier call has made of the same point, None when there is none."""
+    head = await reads.find_head(new)
+    if head is None or head.forked_from is None or head.forked_from.id != source.key.id:
+        return None
+    if source.creation_id not in (None, head.forked_from.creation_id):
+        return None
+    current = await reads.find_head(source)
+    if current is not None and current.creation_id != head.forked_from.creation_id:
+        return None
+    if isinstance(request.at, str):
+        try:
+            return head if await _seq_of(new, request.at) == head.forked_from.seq else None
+        except SessionManagerError:
+            return None
+    return head if request.at in (None, head.forked_from.seq) else None

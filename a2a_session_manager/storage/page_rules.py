@@ -75,7 +75,7 @@ def position_of(cursor: str | None) -> TimePosition | None:
         return None
     try:
         at, session_id, until = json.loads(cursor)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         at = session_id = until = None
     if not (_is_time(at) and isinstance(session_id, str) and (until is None or _is_time(until))):
         raise InvalidSessionOperation(f"cursor {shown(cursor)} is not one of a page: start again without it")

@@ -26,6 +26,7 @@ from a2a_session_manager.testing.contract.making import ids, said, several, spen
 INDEXED = ("owner", "n", "done")
 # More than an index is behind by.
 STEP_SECONDS = 11
+_MOST_PAGES = 40
 
 
 class Clock:
@@ -42,9 +43,10 @@ class Clock:
 
 
 async def _paged(store: BaseSessionStore, limit: int = 3, **query: Any) -> list[list[SessionHead]]:
-    pages = []
+    pages: list[list[SessionHead]] = []
     cursor = None
     while True:
+        assert len(pages) < _MOST_PAGES, "a paging does not end"
         page = await store.page(limit=limit, cursor=cursor, **query)
         assert len(page) <= limit
         # A store that cannot tell whether there are more may return an empty page at the end.
@@ -239,6 +241,9 @@ class PagingContract(ContractBase):
             ticking.tick()
         await _made(filed, "child of s1", "s1", owner="ann")
         ticking.tick()
+        for order in ("updated", "created", "id"):  # what is asked for now, changes
+            assert len(await _found(filed, order=order, properties={"owner": "ann"})) == 5
+            assert len(await _found(filed, order=order, properties={"owner": "bob"}, roots_only=True)) == 2
         await filed.commit("s0", SessionChange(set_properties={"owner": "bob"}))
         await filed.commit("s2", SessionChange(unset_properties=["owner"]))
         session = await whole(filed, "s4")
@@ -247,11 +252,13 @@ class PagingContract(ContractBase):
         await filed.delete("s5")
         again = await refile()
 
-        for order in ("updated", "created", "id"):
-            found = await _found(again, 2, order=order, properties={"owner": "ann"})
-            assert (sorted(found), len(found)) == (["child of s1", "s3", "s4"], 3)
-            roots = await _found(again, 2, order=order, properties={"owner": "ann"}, roots_only=True)
-            assert sorted(roots) == ["s3", "s4"]
+        for store in (again, filed):
+            for order in ("updated", "created", "id"):
+                found = await _found(store, 2, order=order, properties={"owner": "ann"})
+                assert (sorted(found), len(found)) == (["child of s1", "s3", "s4"], 3)
+                roots = await _found(store, 2, order=order, properties={"owner": "ann"}, roots_only=True)
+                assert sorted(roots) == ["s3", "s4"]
+                assert sorted(await _found(store, 2, order=order, properties={"owner": "bob"})) == ["s0", "s1"]
         assert await _found(again, 1, properties={"owner": "bob"}) == ["s1", "s0"]
         assert await _found(again, 1, properties={"owner": "bob"}, newest_first=False) == ["s0", "s1"]
         assert await _found(again, properties={"owner": "ann", "n": 1}) == ["s3"]
@@ -315,7 +322,7 @@ class PagingContract(ContractBase):
             for order in ("updated", "created", "id"):
                 found: list[str] = []
                 cursor = None
-                while True:
+                for _ in range(_MOST_PAGES):
                     page = await again.page(
                         order=order, newest_first=newest_first, properties={"owner": name}, limit=2, cursor=cursor
                     )
@@ -328,6 +335,7 @@ class PagingContract(ContractBase):
                     await filed.append(move[len(found) % 4], said("x"))
                     await _made(filed, f"{name}{order} come {len(found)}", owner=name)
 
+                assert cursor is None, "a paging does not end"
                 assert len(found) == len(set(found)), order
                 assert [each for each in found if each in stay] == sorted(
                     stay, key=found.index if order == "id" else stay.index, reverse=newest_first and order != "id"
@@ -351,6 +359,33 @@ class PagingContract(ContractBase):
             assert await _found(again, order=order, properties={"owner": "ann"}) == []
             assert await _found(again, order=order, properties={"owner": "bob"}) == ["a"]
         assert (await again.count(), await again.count(properties={"owner": "ann"})) == (1, 0)
+
+    async def test_forks_are_on_pages_as_what_they_were_forked_from(
+        self, filed: BaseSessionStore, refile: Reopen, ticking: Clock
+    ) -> None:
+        await _made(filed, "root", owner="ann", title="Oslo")
+        ticking.tick()
+        await _made(filed, "child", "root", owner="ann")
+        for name in ("root", "child"):
+            ticking.tick()
+            await filed.append(name, *several(3, name))
+        for name in ("root", "child"):
+            ticking.tick()
+            await filed.fork(name, at=2, new_id=f"fork of {name}", properties={"n": 1})
+        again = await refile()
+
+        page = await again.page(roots_only=True, last=1)
+        created = await _found(again, 1, order="created", newest_first=False, properties={"owner": "ann"})
+
+        assert [head.id for head in page] == ["fork of root", "root"]
+        assert [ids(head.events) for head in page] == [["root2"], ["root3"]]
+        fork = page[0]
+        assert fork.forked_from is not None
+        assert (fork.forked_from.id, fork.forked_from.seq, fork.last_seq) == ("root", 2, 2)
+        assert (fork.title, fork.properties) == ("Oslo", {"owner": "ann", "title": "Oslo", "n": 1})
+        assert created == ["root", "child", "fork of root", "fork of child"]
+        assert await _found(again, 1, properties={"n": 1}) == ["fork of child", "fork of root"]
+        assert await again.count(properties={"n": 1}, roots_only=True) == 1
 
     async def test_sessions_are_counted_exactly(self, filed: BaseSessionStore, refile: Reopen) -> None:
         for number in range(7):

@@ -25,6 +25,7 @@ from a2a_session_manager.testing.contract.counting_once import CountingOnceContr
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
 from a2a_session_manager.testing.contract.finding import FindingContract
+from a2a_session_manager.testing.contract.finding_sessions import FindingSessionsContract
 from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.following_namespaces import FollowingNamespacesContract
 from a2a_session_manager.testing.contract.forking import ForkingContract
@@ -33,6 +34,7 @@ from a2a_session_manager.testing.contract.forks_in_trees import ForksInTreesCont
 from a2a_session_manager.testing.contract.forks_in_views import ForksInViewsContract
 from a2a_session_manager.testing.contract.forks_spending import ForksSpendingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
+from a2a_session_manager.testing.contract.heads import HeadsContract
 from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
 from a2a_session_manager.testing.contract.leases import LeasesContract
@@ -95,6 +97,8 @@ class StoreContract(
     ForksSpendingContract,
     ListingContract,
     PagingContract,
+    HeadsContract,
+    FindingSessionsContract,
     IncarnationsContract,
     FollowingContract,
     FollowingNamespacesContract,

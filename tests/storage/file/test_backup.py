@@ -63,6 +63,14 @@ async def make_children(store: FileSessionStore) -> None:
         await store.append(name, spending(1))
 
 
+async def make_forks(store: FileSessionStore) -> None:
+    """Fork sessions at what was just written to them, which is in a copy only if their logs' turn comes later."""
+    for name, source in (("late", "root"), ("later", "late"), ("latest", "leaf")):
+        await store.append(source, said("to be forked"))
+        await store.fork(source, new_id=name)
+        await store.append(name, spending(1))
+
+
 async def delete_leaf(store: FileSessionStore) -> None:
     await store.delete("leaf", children="cascade")
 
@@ -95,6 +103,7 @@ async def move(store: FileSessionStore) -> None:
 WORKS: tuple[Work, ...] = (
     make_root,
     make_children,
+    make_forks,
     delete_leaf,
     delete_subtree,
     delete_root,

@@ -19,7 +19,7 @@ from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes import dying
 from tests.storage.file.processes.common import Picture, covered_bytes, looked, picture, write_checkpoints_every
 
-NAMES = ("root", "child", "leaf", "new", "other")
+NAMES = ("root", "child", "leaf", "new", "other", "fork")
 State = dict[str, Picture]
 
 
@@ -155,7 +155,7 @@ def test_a_root_made_again_after_its_deletion_died_begins_with_nothing(deaths: C
             assert (await cold.usage("root", tree=True)).total_tokens == 0
             assert await cold.tree("root") == [("root", None), ("leaf", "root")]
             assert await cold.get("child") is None
-            assert sorted(await cold.list_sessions()) == ["leaf", "other", "root"]
+            assert sorted(await cold.list_sessions()) == ["fork", "leaf", "other", "root"]
 
     for directory in deaths("delete_root"):
         asyncio.run(make_again(directory))

@@ -18,7 +18,7 @@ from a2a_session_manager.testing.contract.writes import seen
 from tests.storage.file.processes.common import Picture, write_checkpoints_every
 from tests.storage.file.processes.power import Disk, Moment, Recorder
 
-NAMES = ("root", "child", "leaf", "other")
+NAMES = ("root", "child", "leaf", "other", "fork")
 LARGE = "x" * 5_000
 Step = Callable[[BaseSessionStore], Awaitable[object]]
 
@@ -44,6 +44,8 @@ WORK: list[list[Step]] = [
     [lambda store: store.append("leaf", spending(100, id="c0"))],
     [lambda store: store.delete("leaf")],
     [_create("other", None, "w5")],
+    [lambda store: store.fork("root", at=4, new_id="fork")],
+    [_append("fork", "f0"), _append("fork", "a2", LARGE)],
     [lambda store: store.delete("child", children="cascade")],
     [_create("leaf", "root", "w6")],
     [_append("root", f"d{number}", LARGE) for number in range(3)],
@@ -162,6 +164,28 @@ def test_no_loss_of_power_at_all_loses_what_was_answered(tmp_path: Path) -> None
     states = asyncio.run(_states(tmp_path / "plain"))
 
     assert _check_all(tmp_path, _all_of_each(moments, random.Random(17)), states) > 1_000
+
+
+def test_a_fork_brings_to_disk_what_it_inherits_whoever_wrote_that(tmp_path: Path) -> None:
+    async def make(top: Path, recorder: Recorder) -> None:
+        async with FileSessionStore(top / "sessions") as store:
+            await store.create("root")
+            await store.append("root", said(LARGE, id="e1"), said(id="e2"))
+        async with FileSessionStore(top / "sessions", durability="disk") as store:
+            await store.fork("root", new_id="fork")
+
+    async def shown(directory: Path) -> list[str]:
+        async with FileSessionStore(directory / "sessions") as cold:
+            return [event.id for event in await cold.events("fork")]
+
+    top = tmp_path / "disk"
+    top.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        recorder = Recorder(top, patch)
+        asyncio.run(make(top, recorder))
+    for number, disk in enumerate(recorder.moments[-1].plain_disks()):
+        disk.write(tmp_path / f"{number}")
+        assert asyncio.run(shown(tmp_path / f"{number}")) == ["e1", "e2"]
 
 
 def test_the_model_loses_what_was_not_synced_and_nothing_else(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Remote:
 
 
 @contextmanager
-def _remotes(directory: Path, count: int) -> Iterator[list[Remote]]:
+def many_remotes(directory: Path, count: int) -> Iterator[list[Remote]]:
     made = [Remote(directory) for _ in range(count)]
     yield made
     for each in made:
@@ -75,13 +75,13 @@ def _remotes(directory: Path, count: int) -> Iterator[list[Remote]]:
 
 @pytest.fixture
 def remotes(tmp_path: Path) -> Iterator[list[Remote]]:
-    with _remotes(tmp_path, 2) as made:
+    with many_remotes(tmp_path, 2) as made:
         yield made
 
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Iterator[Remote]:
-    with _remotes(tmp_path, 1) as made:
+    with many_remotes(tmp_path, 1) as made:
         yield made[0]
 
 

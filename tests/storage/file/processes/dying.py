@@ -36,6 +36,18 @@ async def create_child(store: BaseSessionStore) -> None:
     await store.create("new", parent_id="root", change=change, write_id="w")
 
 
+async def fork(store: BaseSessionStore) -> None:
+    await store.fork("other", at=2, new_id="new")
+
+
+async def append_to_fork(store: BaseSessionStore) -> None:
+    await store.append("fork", said(id="other-3"), said("x" * CHECKPOINT_BYTES, id="n1"), spending(3, id="n2"))
+
+
+async def delete_source(store: BaseSessionStore) -> None:
+    await store.delete("other", children="cascade")
+
+
 async def delete_leaf(store: BaseSessionStore) -> None:
     await store.delete("leaf")
 
@@ -63,7 +75,18 @@ async def restore(store: BaseSessionStore) -> None:
 
 SCENARIOS: dict[str, Callable[[BaseSessionStore], Awaitable[None]]] = {
     work.__name__: work
-    for work in (create_root, create_child, delete_leaf, delete_subtree, delete_root, append, restore)
+    for work in (
+        create_root,
+        create_child,
+        fork,
+        delete_leaf,
+        delete_subtree,
+        delete_root,
+        delete_source,
+        append,
+        append_to_fork,
+        restore,
+    )
 }
 
 
@@ -75,7 +98,8 @@ async def make_template(directory: Path) -> None:
             await store.append(name, spending(tokens, id=f"{name}-1"))
         await store.append("root", said("x" * CHECKPOINT_BYTES, id="root-2"))
         await store.create("other", change=SessionChange(events=[said(id=f"other-{number}") for number in (1, 2, 3)]))
-        await store.retract("other", "other-1", "other-2", write_id="hid")
+        await store.fork("other", at=3, new_id="fork")
+        await store.retract("other", "other-1", write_id="hid")
 
 
 class _Death:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.storage.file import FileSessionStore
 from tests.storage.file.processes.made import said, spending
+from tests.storage.file.processes.racer import life_of
 
 _held: list[TextIO] = []
 
@@ -27,6 +28,9 @@ async def _do(store: FileSessionStore, verb: str, *args: Any) -> Any:
             await store.append(args[0], spending(args[1]))
         case "create":
             await store.create(args[0], parent_id=args[1])
+        case "fork":
+            source, at, new_id = args
+            return life_of(await store.fork(source, at=at, new_id=new_id))
         case "delete":
             await store.delete(args[0], children="cascade")
         case "retract":

@@ -8,7 +8,7 @@ from a2a_session_manager import SessionManager
 from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks.measure import Result, Sample, compared
 from benchmarks.payloads import short_message
-from benchmarks.scenarios import Sizes, an_event, grown, repeated
+from benchmarks.scenarios import Sizes, an_event, extend, grown, repeated
 
 _SHORT = 100
 
@@ -38,8 +38,7 @@ async def messages_of_fork(store: BaseSessionStore, sizes: Sizes, *, length: int
     manager = SessionManager(store)
     one, source = await grown(store, length), await grown(store, length // 2)
     fork = (await manager.fork(source)).id
-    for _ in range(length - length // 2):
-        await store.append(fork, an_event(short_message()))
+    await extend(store, fork, length - length // 2)
 
     async def read(session_id: str) -> object:
         async with manager.open(session_id) as chat:

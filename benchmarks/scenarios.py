@@ -293,6 +293,12 @@ async def lateness_of_big_table(store: BaseSessionStore, sizes: Sizes) -> Result
 async def grown(store: BaseSessionStore, length: int) -> str:
     """Return the id of a new session of `length` events, all in commits of one size, or in one that is smaller."""
     session_id = (await store.create()).id
+    await extend(store, session_id, length)
+    return session_id
+
+
+async def extend(store: BaseSessionStore, session_id: str, length: int) -> None:
+    """Append `length` events to a session, in the same commits as `grown` does."""
     waiting = []
     for start in range(0, length, _EVENTS_A_COMMIT):
         events = [an_event(short_message()) for _ in range(start, min(start + _EVENTS_A_COMMIT, length))]
@@ -300,7 +306,6 @@ async def grown(store: BaseSessionStore, length: int) -> str:
         if len(waiting) == _COMMITS_AT_ONCE or start + _EVENTS_A_COMMIT >= length:
             await asyncio.gather(*waiting)
             waiting.clear()
-    return session_id
 
 
 def together(append: Append, sizes: Sizes, *, is_apart: bool = False) -> Sample:

@@ -89,6 +89,8 @@ class Lineage:
     def known(self, commits: Sequence[EncodedCommit], *, at_once: bool = False) -> Inherited:
         """Return what is inherited of what these commits name. `at_once` as for a commit: raises BusyError."""
         named = {name for commit in commits for name in (*named_events(commit), *_usages_of(commit))}
+        if not named:
+            return NOTHING_INHERITED
         responses = {name for commit in commits for name in response_ids(commit.events)}
         return self._known(list(named), list(responses), at_once=at_once)
 

@@ -64,15 +64,18 @@ def purge_held(directory: StoreDirectory, tree: TreeFile, entries: Sequence[Tree
 
 def purge_some(directory: StoreDirectory, tree: TreeFile, key: SessionKey) -> bool:
     """Purge a few whose deletion was cut off, that of this id first; tell whether the tree file went with them."""
-    creation = stored_creation(directory.log(key))
-    own = None if creation is None else tree.unpurged(creation.creation_id)
-    some = islice(tree.all_unpurged(), most_at_once(directory.pool) - 1)
-    purge(directory, tree, [*([] if own is None else [own]), *(entry for entry in some if entry != own)])
+    if any(tree.all_unpurged()):
+        creation = stored_creation(directory.log(key))
+        own = None if creation is None else tree.unpurged(creation.creation_id)
+        some = islice(tree.all_unpurged(), most_at_once(directory.pool) - 1)
+        purge(directory, tree, [*([] if own is None else [own]), *(entry for entry in some if entry != own)])
     return tree.offset > 0 and remove_if_empty(directory, tree)
 
 
 def purge_earlier(directory: StoreDirectory, key: SessionKey, root: SessionKey) -> None:
     """Let the tree of a deleted session of this id count what it spent, before its log goes."""
+    if not directory.has_files(key):
+        return  # as for nearly all that are made
     log = directory.log(key)
     if find_creation(directory, log) is not None:
         return

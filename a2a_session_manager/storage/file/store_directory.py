@@ -134,6 +134,10 @@ class StoreDirectory:
         """Return where a log lies, without keeping in mind anything of it."""
         return self._path(key, "logs", ".log")
 
+    def has_files(self, key: SessionKey) -> bool:
+        """Tell whether a log or a tree file lies where those of a session do."""
+        return any(map(os.path.lexists, (self._file(key, "logs", ".log"), self._file(key, "trees", ".tree"))))
+
     def tree(self, root: SessionKey) -> TreeFile:
         file = self._known_file(("tree", root))
         if not isinstance(file, TreeFile):
@@ -176,8 +180,11 @@ class StoreDirectory:
         self.pool.close_all()
 
     def _path(self, key: SessionKey, kind: str, suffix: str) -> Path:
+        return Path(self._file(key, kind, suffix))
+
+    def _file(self, key: SessionKey, kind: str, suffix: str) -> str:
         name = file_name(key.id)
-        return self.folder(key.namespace, kind) / shard_of(name) / f"{name}{suffix}"
+        return f"{self.folder(key.namespace, kind)}/{shard_of(name)}/{name}{suffix}"
 
     def _new_log(self, key: SessionKey) -> LogFile:
         return LogFile(self.log_path(key), key, self.pool, durable=self.durable)

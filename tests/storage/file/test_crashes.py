@@ -20,6 +20,7 @@ from tests.storage.file.processes import dying
 from tests.storage.file.processes.common import Picture, covered_bytes, looked, picture, write_checkpoints_every
 
 NAMES = ("root", "child", "leaf", "new", "other", "fork")
+LONG = ("append_to_fork", "delete_source")
 State = dict[str, Picture]
 
 
@@ -78,7 +79,9 @@ def _do(scenario: str, directory: Path) -> None:
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("scenario", dying.SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in dying.SCENARIOS]
+)
 def test_a_death_at_any_step_leaves_before_or_after_and_a_retry_completes_it(
     scenario: str, deaths: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,13 +32,13 @@ class HeadIndex:
         self._all = Group(find_head)
         self._by_value: dict[tuple[str, bytes], Group] = {}
 
-    def put(self, head: HeadRecord, groups: tuple[Group, ...], changed: Container[str] | None) -> tuple[Group, ...]:
+    def put(self, head: HeadRecord, groups: tuple[Group, ...], changed: Collection[str] | None) -> tuple[Group, ...]:
         """Take note of a commit to a session that was in `groups`, and return those that it is in now.
 
         `changed` are the keys of the properties that the commit may have changed, None for a creation.
         """
         now = groups
-        if changed is None or any(key in changed for key in self._indexed):
+        if changed is None or (changed and any(key in changed for key in self._indexed)):
             now = self._groups_of(head)
             for group in groups:
                 if group not in now:

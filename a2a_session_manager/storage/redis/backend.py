@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
-from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
@@ -20,6 +19,7 @@ from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
+from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     LoadedSession,
@@ -30,15 +30,23 @@ from a2a_session_manager.storage.read_records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
+from a2a_session_manager.storage.redis.activity_entries import ActivityEntries
 from a2a_session_manager.storage.redis.committing import Committer
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator
 from a2a_session_manager.storage.redis.deleting import Deleter
 from a2a_session_manager.storage.redis.diagnosis import diagnose_servers
+from a2a_session_manager.storage.redis.entries import KnownProperties
+from a2a_session_manager.storage.redis.entry_calls import EntryCalls
+from a2a_session_manager.storage.redis.entry_repair import EntryRepair
+from a2a_session_manager.storage.redis.entry_rows import EntryRows
+from a2a_session_manager.storage.redis.entry_writes import EntryWriter
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
+from a2a_session_manager.storage.redis.head_pages import HeadPages
 from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.indexed_sessions import IndexedSessions
 from a2a_session_manager.storage.redis.leases import Leases
 from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Locator
@@ -63,18 +71,25 @@ class RedisBackend(Backend):
         self._prefix = prefix
         self._has_expiry = ttl > 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        index = Index(connections, prefix, ttl)
+        entry_calls = EntryCalls(prefix, KnownProperties(indexed))
+        index = Index(connections, prefix, ttl, entry_calls)
         self._locator = Locator(connections, prefix, index)
         self._reaper = reaper = Reaper(connections, index, self._begun)
         self._expiry = Expiry(connections, index, ttl)
         self._reader = SessionReader(connections, self._locator, reaper)
-        self._creator = Creator(connections, self._locator, index, self._expiry, reaper)
+        self._entries = EntryWriter(connections, self._locator, entry_calls)
+        activity = ActivityEntries(connections, entry_calls, self._begun)
+        self._creator = Creator(connections, self._locator, index, self._entries, activity, self._expiry, reaper)
         self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
         self._listing = Listing(index, reaper)
         self._namespaces = NamespaceListing(connections, prefix, self._listing, self._begun)
         self._leases = Leases(self._locator)
         self._followers = Followers(connections, self._locator)
-        self._committer = Committer(connections, self._locator, self._expiry, reaper, self._begun)
+        self._committer = Committer(connections, self._locator, activity, self._expiry, reaper, self._begun)
+        indexed_sessions = IndexedSessions(connections, reaper)
+        self._repair = EntryRepair(connections, prefix, entry_calls, indexed_sessions)
+        rows = EntryRows(connections, prefix, index, entry_calls, self._repair)
+        self._pages = HeadPages(prefix, rows, self._repair, indexed_sessions, self._reader, reaper)
 
     @property
     def place(self) -> object:
@@ -101,7 +116,9 @@ class RedisBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))
 
-    def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        if commit.properties:
+            return self._begun(self._commit_properties(key, commit))
         return self._committer.commit(key, commit)
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> asyncio.Task[None]:
@@ -159,6 +176,18 @@ class RedisBackend(Backend):
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         return await self._namespaces.page(namespace, cursor=cursor, limit=limit)
 
+    async def page(
+        self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    ) -> HeadPage:
+        if query.order == "id" and query.properties:
+            return await self._pages.page_by_id(namespace, query, cursor=cursor, limit=limit, last=last)
+        if query.order == "id":
+            return await super().page(namespace, query, cursor=cursor, limit=limit, last=last)
+        return await self._pages.page(namespace, query, cursor=cursor, limit=limit, last=last)
+
+    async def count(self, namespace: Namespace, query: PageQuery) -> int:
+        return await self._pages.count(namespace, query)
+
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         return await self._leases.held(runs)
 
@@ -187,6 +216,19 @@ class RedisBackend(Backend):
             await self._connections.aclose(waits=False)  # what is left fails at once
             await self._settled()
         await self._connections.aclose()
+
+    async def _commit_properties(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        """Commit what sessions are found by: the index has it before, and what it was before no more after."""
+        announced = await self._entries.announce(key, commit)
+        if announced is None:
+            return await self._committer.commit(key, commit)
+        try:
+            receipt = await self._committer.commit(key, commit)
+        except SessionManagerError as error:
+            await self._entries.withdraw(announced, error)
+            raise
+        await self._entries.settle(announced, commit, receipt)
+        return receipt
 
     async def _settled(self) -> None:
         """Wait until all that was asked for on this loop is answered."""

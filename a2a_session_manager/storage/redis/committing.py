@@ -17,16 +17,17 @@ from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.redis.activity_entries import ActivityEntries, Move, Moved
 from a2a_session_manager.storage.redis.commit_calls import commit_call
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.errors import SlotMoving
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.halves import Halves
 from a2a_session_manager.storage.redis.keys import SessionKeys
-from a2a_session_manager.storage.redis.locating import Answer, CallAt, Locator
+from a2a_session_manager.storage.redis.locating import Answer, CallAt, Found, Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.receipts import receipt_of, receipts_of_appends
-from a2a_session_manager.storage.redis.script import ScriptCall
+from a2a_session_manager.storage.redis.script import Call, ScriptCall
 from a2a_session_manager.storage.redis.wire import Sent
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -48,9 +49,16 @@ class Committer:
     """Sends commits that wait together in one round trip, those of one session in one call of the script."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, expiry: Expiry, reaper: Reaper, begun: Begun
+        self,
+        connections: Connections,
+        locator: Locator,
+        activity: ActivityEntries,
+        expiry: Expiry,
+        reaper: Reaper,
+        begun: Begun,
     ) -> None:
         self._connections = connections
+        self._activity = activity
         self._locator = locator
         self._expiry = expiry
         self._ttl = expiry.ttl
@@ -97,10 +105,11 @@ class Committer:
             return commit_call(keys, batch[keys.key], self._ttl, partial(sent_again.add, keys.key))
 
         sessions = list(map(self._locator.keys_of, batch))
-        calls = list(map(call_at, sessions))
+        moves = self._activity.moves(sessions, batch)
+        calls: list[Call] = [*self._activity.calls(moves), *map(call_at, sessions)]
         # Here, and not in the task: until that runs, the server has done the work, and nobody waited for it.
-        sent = self._connections.send_now(calls)
-        task = self._begun(self._answers(batch, sessions, call_at, calls, sent, sent_again))
+        sent = None if moves and self._connections.has_nodes else self._connections.send_now(calls)
+        task = self._begun(self._answers(batch, sessions, call_at, moves, calls, sent, sent_again))
         if sent is not None:
             task.add_done_callback(sent.drop)  # the task may be cancelled before it begins, as when a loop ends
         return task
@@ -115,11 +124,12 @@ class Committer:
         batch: Batch,
         sessions: Sequence[SessionKeys],
         call_at: CallAt,
-        calls: Sequence[ScriptCall],
+        moves: Sequence[Move],
+        calls: Sequence[Call],
         sent: Sent | None,
         sent_again: Set[SessionKey],
     ) -> Answers:
-        replies = await self._connections.run_many(calls, sent, skips_moving=True)
+        moved, replies = await self._replies(moves, calls, sent)
         if all(type(reply) is bytes for reply in replies):
             answers: Answers = {
                 key: receipts_of_appends(reply, commits)
@@ -127,13 +137,30 @@ class Committer:
             }
         else:
             found = await self._locator.follow(sessions, call_at, replies, is_write=True)
+            if moves:
+                await self._activity.move_elsewhere(moves, [each.keys for each in found if isinstance(each, Found)])
             answers = {
                 key: await self._answers_of_session(key, commits, answer)
                 for (key, commits), answer in zip(batch.items(), found, strict=True)
             }
+        if moved:
+            await self._activity.move_back(moved, answers)
         for key in sent_again:
             answers[key] = list(map(_sent_before, answers[key]))
         return answers
+
+    async def _replies(
+        self, moves: Sequence[Move], calls: Sequence[Call], sent: Sent | None
+    ) -> tuple[Sequence[Moved], Sequence[Any]]:
+        """Run the calls of a batch, the first of which make `moves`; return what was moved, and the other replies.
+
+        One server runs them in their order. In a cluster, entries of the index have other nodes.
+        """
+        if moves and self._connections.has_nodes:
+            moved = await self._activity.move(moves)
+            return moved, await self._connections.run_many(calls[len(moves) :], skips_moving=True)
+        replies = await self._connections.run_many(calls, sent, skips_moving=True)
+        return self._activity.take(moves, replies[: len(moves)]), replies[len(moves) :]
 
     async def _answers_of_session(
         self, key: SessionKey, commits: Sequence[EncodedCommit], answer: Answer

@@ -14,11 +14,14 @@ from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerE
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent, Receipt
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
+from a2a_session_manager.storage.redis.activity_entries import ActivityEntries
 from a2a_session_manager.storage.redis.claims import claim_call, claim_id_of, claim_of, root_of_claim
 from a2a_session_manager.storage.redis.commit_calls import commit_args
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.entries import IndexedSession
+from a2a_session_manager.storage.redis.entry_writes import EntryWriter
 from a2a_session_manager.storage.redis.expiry import Expiry
-from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.index import Announced, Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
@@ -37,7 +40,8 @@ class Made(NamedTuple):
         keys: Where it lies.
         deadline: When it will expire, 0 for never.
         tree_stays: Whether its tree will still tell of it then.
-        looked: What `Index.look` told right after the creation; empty where it was not sent along.
+        looked: What `Index.look` told right after the creation, and at last `EntryWriter.look`; empty where they were
+            not sent along.
     """
 
     receipt: Receipt
@@ -51,10 +55,19 @@ class Creator:
     """Makes sessions; of several that make the same id at once, one does."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, index: Index, expiry: Expiry, reaper: Reaper
+        self,
+        connections: Connections,
+        locator: Locator,
+        index: Index,
+        entries: EntryWriter,
+        activity: ActivityEntries,
+        expiry: Expiry,
+        reaper: Reaper,
     ) -> None:
         self._connections = connections
         self._is_at_once = not connections.has_nodes  # one server does all that is sent, in turn
+        self._entries = entries
+        self._activity = activity
         self._locator = locator
         self._index = index
         self._expiry = expiry
@@ -64,13 +77,14 @@ class Creator:
         """Make the session; see `Backend.create`."""
         root_id = key.id if creation.parent is None else creation.parent.root_id
         keys = self._locator.keys_in(key, root_id)
+        planned = _planned(creation, commit)
         if creation.parent is not None and self._is_at_once:
-            made, line_stays = await self._create_child_at_once(keys, creation, creation.parent, commit)
-            if made is not None:
-                return await self._entered(made, line_stays=line_stays)
+            at_once = await self._create_child_at_once(keys, creation, creation.parent, commit)
+            if at_once is not None:
+                return await self._entered(keys, planned, *at_once)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        listed, line_stays = await self._index.announce(keys)
-        await self._locator.repair(keys, listed)
+        announced = await self._index.announce(keys, planned)
+        await self._locator.repair(keys, announced.below_roots)
         try:
             if creation.parent is None:
                 made = await self._create_root(keys, creation, commit)
@@ -79,38 +93,42 @@ class Creator:
         except (SessionAlreadyExists, SessionNotFound):
             await self._reaper.forget([keys])
             raise
-        return await self._entered(made, line_stays=line_stays)
+        return await self._entered(keys, planned, made, announced)
 
-    async def _entered(self, made: Made, *, line_stays: bool) -> Receipt:
+    async def _entered(self, keys: SessionKeys, planned: IndexedSession, made: Made, announced: Announced) -> Receipt:
         """See to it that a session that was made is listed; return the receipt."""
         # Whoever removed the line as one that led nowhere, before the session was there, is undone.
-        stays = line_stays or made.tree_stays
-        self._reaper.look_after(await self._index.enter(made.keys, made.deadline, made.looked, stays=stays))
-        self._locator.remember(made.keys.key, made.keys.root_id)
+        stays = announced.line_stays or made.tree_stays
+        self._reaper.look_after(await self._index.enter(made.keys, made.deadline, made.looked[:-1], stays=stays))
+        self._locator.remember(keys.key, made.keys.root_id)
+        self._activity.remember(keys.key, planned.updated_at)
+        if made.keys == keys and not made.receipt.is_repeat:
+            [entry] = made.looked[-1:] or await run_all(self._connections, [self._entries.look(keys)])
+            await self._entries.created(keys, planned, announced, entry or b"")
         return made.receipt
 
     async def _create_child_at_once(
         self, keys: SessionKeys, creation: Creation, parent: Parent, commit: EncodedCommit
-    ) -> tuple[Made | None, bool]:
+    ) -> tuple[Made, Announced] | None:
         """Make a session below its parent in one round trip.
 
-        Return it, and whether its line in the index stays; None where anything is in the way, and each step has to be
+        Return it, and what was found when it was listed; None where anything is in the way, and each step has to be
         looked at. Whatever was done then is done again.
         """
         own = self._locator.keys_in(keys.key, keys.key.id)
         claim = claim_call(own, claim_of(creation.creation_id, keys.root_id), b"", *self._index.lines_of(keys))
         call = self._child_call(keys, creation, parent, creation.creation_id, commit)
         call = call._replace(keys=(*call.keys, own.locator))
-        announcement = self._index.announcement(keys)
-        look = [] if self._expiry.ttl else self._index.look(keys)
+        announcement = self._index.announcement(keys, _planned(creation, commit), is_at_once=True)
+        look = [] if self._expiry.ttl else [*self._index.look(keys), self._entries.look(keys)]
         answers = await run_all(self._connections, [*announcement, claim, call, *look])
         claimed, reply, *looked = answers[len(announcement) :]
         if claimed[0] != b"OK" or reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
-            return None, False
+            return None
         made = _made(reply, keys, commit, looked)
         if made.deadline:
             await self._expiry.bound_locator(keys, made.deadline)
-        return made, bool(answers[0][2])
+        return made, self._index.announced(keys, answers[0], ())
 
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
@@ -153,10 +171,10 @@ class Creator:
                 return made
 
     async def _created(self, call: ScriptCall, keys: SessionKeys) -> Sequence[Any]:
-        """Return what a creation answers and, where one server does both in turn, what `Index.look` tells after it."""
+        """Return what a creation answers and, where one server does both in turn, what `Made.looked` holds."""
         if self._connections.has_nodes or self._expiry.ttl:
             return [await self._connections.run(call)]
-        return await run_all(self._connections, [call, *self._index.look(keys)])
+        return await run_all(self._connections, [call, *self._index.look(keys), self._entries.look(keys)])
 
     def _child_call(
         self, keys: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
@@ -220,3 +238,11 @@ def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit, looked: Sequenc
     if isinstance(receipt, SessionManagerError):
         raise receipt
     return Made(receipt, keys, reply[1], len(reply) > 3 and bool(reply[3]), looked)
+
+
+def _planned(creation: Creation, commit: EncodedCommit) -> IndexedSession:
+    """Return what the session will be found by."""
+    is_top = False
+    if creation.parent is not None and creation.fork is not None:
+        is_top = creation.parent.depth == len(creation.fork.segments)
+    return IndexedSession(creation.created_at, creation.active_at, commit.properties, is_top)

@@ -17,6 +17,8 @@ from a2a_session_manager.namespaces import Namespace, path_of
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.due_lines import DueLines
+from a2a_session_manager.storage.redis.entries import IndexedSession
+from a2a_session_manager.storage.redis.entry_calls import EntryCalls
 from a2a_session_manager.storage.redis.heads import expires
 from a2a_session_manager.storage.redis.keys import (
     SessionKeys,
@@ -29,7 +31,7 @@ from a2a_session_manager.storage.redis.keys import (
 )
 from a2a_session_manager.storage.redis.replies import hash_of, lost
 from a2a_session_manager.storage.redis.script import Call, Command, PlainCall, ScriptCall, Value
-from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all, unlisting
+from a2a_session_manager.storage.redis.shards import FOR_EVER, is_doubtful, listing, lost_shard, run_all
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
 
@@ -45,28 +47,55 @@ class Line(NamedTuple):
     cursor: str
 
 
+class Announced(NamedTuple):
+    """What was found when a session was listed that will be created.
+
+    Attributes:
+        below_roots: below which roots its id is listed, too.
+        line_stays: its own line stays until somebody removes it.
+        before: the entry that the id had, by which pages find a session; "" for none.
+        entry: the one that it has now.
+    """
+
+    below_roots: Sequence[SessionKeys]
+    line_stays: bool
+    before: bytes
+    entry: bytes
+
+
 class Index:
     """Lists the sessions of each namespace, shard by shard, by id within a shard."""
 
-    def __init__(self, connections: Connections, prefix: str, ttl: int) -> None:
+    def __init__(self, connections: Connections, prefix: str, ttl: int, entries: EntryCalls) -> None:
         self._connections = connections
         self._prefix = prefix
+        self._entries = entries
         self._due = DueLines(prefix, ttl)
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._lifetime = str(2 * ttl) if ttl else FOR_EVER
 
-    async def announce(self, keys: SessionKeys) -> tuple[list[SessionKeys], bool]:
-        """List a session that will be created; see `enter`.
+    async def announce(self, keys: SessionKeys, planned: IndexedSession) -> Announced:
+        """List a session that will be created; see `enter`."""
+        commands = list(map(PlainCall, self.commands_below_roots(keys.key)))
+        while True:
+            answers = await run_all(self._connections, [*self.announcement(keys, planned), *commands])
+            if answers[0][0] == b"OK":
+                return self.announced(keys, answers[0], await self.listed_below_roots(keys.key, answers[-2:]))
+            self._entries.known.learn(keys.index_entry[0], answers[0][1])
 
-        Return below which roots its id is listed, too, and whether its own line stays until somebody removes it.
+    def announcement(self, keys: SessionKeys, planned: IndexedSession, *, is_at_once: bool = False) -> list[Call]:
+        """Return the calls that list a session which will be created; `announced` takes the first answer.
+
+        `is_at_once`: the creation goes along, and so it is listed also where others say what sessions are found by.
         """
-        commands = map(PlainCall, self.commands_below_roots(keys.key))
-        (_, _, stays), *answers = await run_all(self._connections, [*self.announcement(keys), *commands])
-        return await self.listed_below_roots(keys.key, answers[-2:]), bool(stays)
+        listed = self._entries.listing(keys, self._lifetime, planned, is_at_once=is_at_once)
+        return [listed, *self._namings([keys], self._lifetime)]
 
-    def announcement(self, keys: SessionKeys) -> list[Call]:
-        """Return the calls that list a session which will be created; the first answer tells at last what stays."""
-        return [self._listing(*keys.index_entry, self._lifetime), *self._namings([keys], self._lifetime)]
+    def announced(self, keys: SessionKeys, answer: Any, below_roots: Sequence[SessionKeys]) -> Announced:
+        """Return what an announcement has found."""
+        _, _, stays, before, entry, properties = answer
+        self._entries.known.learn(keys.index_entry[0], properties)
+        return Announced(below_roots, bool(stays), before, entry)
 
     def lines_of(self, keys: SessionKeys) -> tuple[tuple[bytes, ...], tuple[bytes, bytes]]:
         """Return the shard, with its marks, that lists an id below roots, and the bounds of its lines there."""
@@ -106,8 +135,7 @@ class Index:
         """Keep the lines of sessions that will expire at `deadline` now; return others to look after."""
         calls: list[ScriptCall] = []
         for keys in sessions:
-            shard, member = keys.index_entry
-            calls += [self._listing(shard, member, f"@{deadline}"), self._due.add(keys, deadline)]
+            calls += [self._entries.listing(keys, f"@{deadline}"), self._due.add(keys, deadline)]
         answers = await run_all(self._connections, [*calls, *self._namings(sessions, f"@{deadline}")])
         due = zip(sessions, answers[1 : len(calls) : 2], strict=True)
         return [each for keys, answer in due for each in self._due.sessions(keys, answer)]
@@ -129,8 +157,7 @@ class Index:
 
     async def add(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions that are there."""
-        entries = [keys.index_entry for keys in sessions]
-        calls = [self._listing(shard, member, self._lifetime) for shard, member in entries]
+        calls = [self._entries.listing(keys, self._lifetime) for keys in sessions]
         await run_all(self._connections, [*calls, *self._namings(sessions, self._lifetime)])
 
     async def remove(self, sessions: Sequence[SessionKeys]) -> None:
@@ -138,7 +165,7 @@ class Index:
         by_shard: dict[bytes, list[Value]] = {}
         for shard, member in (keys.index_entry for keys in sessions):
             by_shard.setdefault(shard, []).append(member)
-        calls = [unlisting(self._prefix, shard, members) for shard, members in by_shard.items()]
+        calls = [self._entries.unlisting(shard, members) for shard, members in by_shard.items()]
         await run_all(self._connections, calls)
         await self._connections.read_many([self._due.remove(keys) for keys in sessions])
 
@@ -151,7 +178,7 @@ class Index:
         a shard of roots was lost; one of those below them is made anew.
         """
         keys = index_keys(self._prefix, namespace, roots_only=roots_only)
-        number, after = _position(cursor, len(keys))
+        number, after = listing_position(cursor, len(keys))
         first = escaped(prefix).encode()
         highest = b"(" + first + _AFTER_ALL
         lowest = [b"[" + first] * len(keys)
@@ -167,7 +194,7 @@ class Index:
         answers = await self._connections.read_many(commands)
         counts = answers[::2]
         doubtful = [keys[at] for at, parts in zip(open_shards, answers[1::2], strict=True) if is_doubtful(parts)]
-        if doubtful and await self._mend(namespace, doubtful):
+        if doubtful and await self.mend(namespace, doubtful):
             return await self.lines(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
         wanted = _as_many(open_shards, counts, limit)
         pages = await self._connections.read_many(
@@ -193,7 +220,7 @@ class Index:
         members, parts = answers
         if is_doubtful(parts):
             shard, _, _ = index_range_below_roots(self._prefix, key)
-            if await self._mend(key.namespace, [shard]):
+            if await self.mend(key.namespace, [shard]):
                 members = (await self._connections.read_many(self.commands_below_roots(key)))[0]
         return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
@@ -201,18 +228,15 @@ class Index:
         """Return the calls that list the namespaces of sessions, and those above them."""
         namespaces = dict.fromkeys(keys.key.namespace for keys in sessions)
         entries = dict.fromkeys(each for namespace in namespaces for each in names_entries(self._prefix, namespace))
-        return [self._listing(*entry, lifetime) for entry in entries]
+        return [listing(self._prefix, *entry, lifetime) for entry in entries]
 
-    def _listing(self, shard: bytes, member: bytes, lifetime: str) -> ScriptCall:
-        return listing(self._prefix, shard, member, lifetime)
-
-    async def _mend(self, namespace: Namespace, doubtful: Sequence[bytes]) -> bool:
+    async def mend(self, namespace: Namespace, doubtful: Sequence[bytes]) -> bool:
         """Write marks that are missing, and make lost shards of sessions below roots anew; tell whether any was lost.
 
         Raises CorruptSession when a shard of roots was lost.
         """
-        answers = await run_all(self._connections, [self._listing(shard, b"", FOR_EVER) for shard in doubtful])
-        lost_ones = {shard for shard, (_, is_lost, _) in zip(doubtful, answers, strict=True) if is_lost}
+        answers = await run_all(self._connections, [self._entries.mark(shard) for shard in doubtful])
+        lost_ones = {shard for shard, answer in zip(doubtful, answers, strict=True) if answer[1]}
         for shard in lost_ones:
             if shard in index_keys(self._prefix, namespace, roots_only=True):
                 raise lost_shard(self._prefix, namespace, shard)
@@ -237,16 +261,17 @@ class Index:
                 if has_root and not tree:
                     raise lost(line.keys.key.id, "tree")
                 for name, value in hash_of(tree).items():
-                    shard, member = line.keys.of(name[2:].decode()).index_entry
-                    if name.startswith(b"n:") and shard in shards:
-                        calls.append(self._listing(shard, member, self._lifetime if expires(value) else FOR_EVER))
+                    keys = line.keys.of(name[2:].decode())
+                    if name.startswith(b"n:") and keys.index_entry[0] in shards:
+                        calls.append(self._entries.listing(keys, self._lifetime if expires(value) else FOR_EVER))
             await run_all(self._connections, calls)
             cursor = lines[-1].cursor if lines else cursor
-        whole = [listing(self._prefix, shard, b"", FOR_EVER, is_whole=True) for shard in shards]
+        whole = [self._entries.mark(shard, is_whole=True) for shard in shards]
         await run_all(self._connections, whole)
 
 
-def _position(cursor: str | None, shards: int) -> tuple[int, bytes]:
+def listing_position(cursor: str | None, shards: int) -> tuple[int, bytes]:
+    """Return in which shard, and after which line, a page of a listing begins. Raises InvalidSessionOperation."""
     if cursor is None:
         return 0, b""
     number, colon, member = cursor.partition(":")

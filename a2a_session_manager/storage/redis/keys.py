@@ -27,6 +27,10 @@
 | `index:NAMESPACE:due` | sorted set | lines of sessions that expire or are being deleted, by when to look after them |
 | `{index:NAMESPACE:…:SHARD}:mark:0`, `:mark:1` | string | that the shard is there, or was lost |
 | `{index:NAMESPACE:…:SHARD}:mark:lost` | string | that it was lost |
+| `{index:NAMESPACE:…:SHARD}:entries` | hash | line → what pages find its session by; and by `:` what |
+| | | it is an index of, and whether a part of these two keys is missing |
+| `{index:NAMESPACE:…:SHARD}:rows` | sorted set | `[FACET]uTIMELINE` by activity and `[FACET]cTIMELINE` by creation; |
+| | | all scores are 0 |
 | `{a2a-session-manager.rights.RANDOM}` | any | there while a script tries what the Redis user may do |
 
 NAMESPACE is the escaped names of a namespace, joined by `/`; nothing for the default one.
@@ -234,6 +238,12 @@ def shard_with_marks(prefix: str, shard: bytes) -> tuple[bytes, bytes, bytes]:
 def mark_of_loss(prefix: str, shard: bytes) -> bytes:
     """Return the key, in the shard's own slot, that is there when the shard was lost and others are listed since."""
     return prefix.encode() + b"{%b}:mark:lost" % shard
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def entry_keys(prefix: str, shard: bytes) -> tuple[bytes, bytes]:
+    """Return the keys, in the shard's own slot, by which pages of heads are found: its entries and their rows."""
+    return prefix.encode() + b"{%b}:entries" % shard, prefix.encode() + b"{%b}:rows" % shard
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)

@@ -54,11 +54,12 @@ ARGUMENTS: Final = {
     "ZREM": "member",
     "ZREMRANGEBYSCORE": "0 0",
     "ZREVRANGEBYSCORE": "0 0 LIMIT 0 1",
+    "ZREVRANGEBYLEX": "+ - LIMIT 0 1",
     "ZSCORE": "member",
 }
 # What is sent outside of scripts, by readers and by the index. A test holds the two together.
 PLAIN: Final = frozenset(
-    {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HMGET", "LLEN", "LRANGE", "PTTL"}
+    {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HMGET", "LLEN", "LRANGE", "PTTL", "SET"}
     | {"ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZREM", "ZSCORE"}
 )
 _MARKS: Final = ("NOPERM", "no permission", "No permission", "can't run this command", "can't access")

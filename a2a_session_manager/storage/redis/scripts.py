@@ -19,9 +19,9 @@ def _script(*parts: str, quick: tuple[str, ...] = ()) -> Script:
     return _joined(*quick, "clock", "common", *parts)
 
 
-def _short_script(part: str) -> Script:
+def _short_script(*parts: str) -> Script:
     """Return a script that works on no session, only on the index."""
-    return _joined("clock", part)
+    return _joined("clock", *parts)
 
 
 def _joined(*parts: str) -> Script:
@@ -55,8 +55,13 @@ REMOVE_EXPIRED: Final = _script("refusing", "remove_expired")
 REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")
-UNLIST: Final = _script("unlist")
-LIST: Final = _short_script("list")
+UNLIST: Final = _script("entries", "unlist")
+LIST: Final = _short_script("entries", "list")
+MOVE: Final = _short_script("entries", "move")
+PUT_BACK: Final = _short_script("entries", "put_back")
+SETTLE: Final = _short_script("entries", "settle")
+COMPLETE: Final = _short_script("entries", "complete")
+PAGE: Final = _short_script("entries", "page")
 KEEP_LEASES: Final = _joined("clock", "leases", "keep_leases")
 LISTEN: Final = _script("listen")
 

@@ -102,6 +102,18 @@ class SessionReader:
                 return LoadedSession(head, numbered(key, parts, all_entries, head.inherited))
         return None
 
+    async def load_listed(self, sessions: Sequence[SessionKeys], *, last: int) -> list[LoadedSession | None]:
+        """Return sessions where the index says that they lie, in one round trip; None for one that is not there."""
+        for keys in sessions:
+            self._locator.remember(keys.key, keys.root_id)
+        call_at = partial(read_calls.load, last=last, whole_head=False)
+        loaded: list[LoadedSession | None] = []
+        for answer in await self._locator.ask_at(sessions, list(map(call_at, sessions))):
+            if isinstance(answer, SessionManagerError):
+                raise answer
+            loaded.append(None if answer is None else await self._loaded(answer))
+        return loaded
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         """Return a stretch of the log; see `Backend.read_log`."""
         found = await self._locator.ask(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.listing import ListingContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
+from a2a_session_manager.testing.contract.paging import PagingContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
@@ -43,6 +46,13 @@ class OnRedis(ContractBase):
         log = (await keys_of(store, session_id)).log
         await connections_of(store).read_many([("LSET", log, 0, '1 {"v":1,"id":"e1","mess')])
 
+    @abstractmethod
+    async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
+        """Return a store that finds sessions by these properties."""
+
+    async def open_store(self, place: Path) -> BaseSessionStore:
+        return await self.open_indexed_store(place, ())
+
 
 class OnServer(OnRedis):
     protocol = 2
@@ -51,8 +61,8 @@ class OnServer(OnRedis):
     def server(self, redis_server: RedisServer) -> None:
         self.url = redis_server.url
 
-    async def open_store(self, place: Path) -> BaseSessionStore:
-        return store_from_url(f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}")
+    async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
+        return store_from_url(f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}", indexed=indexed)
 
 
 class OnCluster(OnServer):
@@ -100,6 +110,7 @@ class TestRedisCluster(
     LosingRepliesContract,
     CorruptionContract,
     LifecycleContract,
+    PagingContract,
 ):
     """What several nodes can get wrong."""
 
@@ -114,8 +125,8 @@ class OnFakeredis(OnRedis):
     def server(self) -> None:
         self.fake = FakeServer()
 
-    async def open_store(self, place: Path) -> BaseSessionStore:
-        return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place))
+    async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
+        return RedisSessionStore(fake_client(self.fake), key_prefix=prefix_for(place), indexed=indexed)
 
 
 class TestFakeredis(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, overload
 
@@ -16,7 +16,7 @@ from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
-from a2a_session_manager.context.repair import findings_of, repaired
+from a2a_session_manager.context.repair import all_findings_of, findings_of, repaired
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
@@ -243,6 +243,14 @@ class SessionManager(StoreVerbs, AsyncResource):
         An empty list says that the conversation is sound. Raises SessionNotFound.
         """
         return await findings_of(self.store, id)
+
+    def check_all(self) -> AsyncGenerator[tuple[str, list[Finding]], None]:
+        """Yield each session of the namespace of which `check` has findings, as its id and these.
+
+        They come in the order of ids. A damaged session is yielded with a finding `damaged`. Every session is read as a
+        whole, one at a time.
+        """
+        return all_findings_of(self.store)
 
     async def repair(self, id: str) -> list[SessionEvent[Any]]:
         """Append a result that says "interrupted" to each open call, as views show it, and return these events.

@@ -14,6 +14,7 @@ from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.namespace_change import NamespaceChange
+from a2a_session_manager.models.pruning import PruneResult
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -554,11 +555,53 @@ class SessionStore(Protocol):
         reading those that have not changed. Raises StoreUnavailable when the store is closed.
         """
 
+    async def prune(
+        self,
+        *,
+        older_than: float | timedelta | None = None,
+        keep_last: int | None = None,
+        max_bytes: int | None = None,
+        properties: Mapping[str, Any] | None = None,
+        branches: bool = False,
+        dry_run: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> PruneResult:
+        """Remove what has been idle, and return what was removed; a dry run only says what would be.
+
+        Whole trees go, a root with all below it, as one is a unit of work: a tree is as idle as the session in it that
+        was active last (`updated_at`: events, runs, state; not properties and titles). One that was active since it was
+        judged stays, and so does one in which somebody holds a run: each session's deletion is guarded by the revision
+        that was judged, the leaves first. Of a tree that comes alive in that very moment, idle leaves may be gone.
+
+        Args:
+            older_than: how long something must have been idle to go, in seconds or as a timedelta.
+            keep_last: so many of the trees that were active last stay in any case. As the only limit, all others go.
+            max_bytes: how much the trees may take where they are stored; more than that goes, which was idle longest
+                first, also if it is not as idle as `older_than`. On Redis it is what the server estimates.
+            properties: only trees are considered, and counted, whose roots have these; they need not be indexed.
+            branches: in trees that stay, what is below the root goes as well where nothing was active, by `older_than`;
+                what it spent stays in the totals of its tree.
+            dry_run: True removes nothing.
+            progress: is called with how many sessions were judged, and how many removed, so far.
+
+        The heads of all sessions of the namespace are read, not those of namespaces inside it. What is damaged stays,
+        with its tree, and is named. Raises InvalidSessionOperation for limits that are none, and for `max_bytes` over
+        a store that cannot tell sizes, before anything goes.
+        """
+
     async def ping(self) -> None:
         """Return when the store can be reached and written to; raise StoreUnavailable, with the remedy, otherwise.
 
         The file store writes a file to its directory and removes it; StoreFull says that there is no room. Redis is
         asked whether it takes the store's writes, and every primary of a cluster whether it is there.
+        """
+
+    async def rebuild_index(self) -> int | None:
+        """Make what `page`, `count` and `namespaces` find by anew, from the sessions, and return how many there are.
+
+        It is done where something is known to be lost, without being asked for; this is for when it is not known. Only
+        the index of this namespace is made, and others go on writing meanwhile. None stands for a store that keeps no
+        index apart from its sessions.
         """
 
     async def diagnose(self) -> list[StoreFinding]:

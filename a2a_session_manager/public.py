@@ -38,6 +38,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.forked_from import ForkedFrom, TreeNode
 from a2a_session_manager.models.namespace_change import NamespaceChange
+from a2a_session_manager.models.pruning import PrunedBranch, PruneResult, SparedBranch
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -117,6 +118,8 @@ __all__ = [
     "PricedCost",
     "Pricer",
     "Prices",
+    "PruneResult",
+    "PrunedBranch",
     "RedisSessionStore",
     "Restoration",
     "Retraction",
@@ -137,6 +140,7 @@ __all__ = [
     "SessionStore",
     "SessionStoreInterface",
     "SessionStoreProvider",
+    "SparedBranch",
     "StoreFinding",
     "StoreFull",
     "StoreLimits",

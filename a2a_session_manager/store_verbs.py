@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
@@ -12,6 +12,7 @@ from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.namespace_change import NamespaceChange
+from a2a_session_manager.models.pruning import PruneResult
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -352,6 +353,41 @@ class StoreVerbs:
     async def usage(self, id: str, *, tree: bool = False) -> TokenSummary:
         """Return the tokens and the cost of the session; with `tree`, the sum of it and all sessions below it."""
         return await self._store.usage(id, tree=tree)
+
+    async def prune(
+        self,
+        *,
+        older_than: float | timedelta | None = None,
+        keep_last: int | None = None,
+        max_bytes: int | None = None,
+        properties: Mapping[str, Any] | None = None,
+        branches: bool = False,
+        dry_run: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> PruneResult:
+        """Remove what has been idle, and return what was removed; a dry run, the default, only says what would be.
+
+        Whole trees go, a root with all below it. `older_than` is how long one must have been idle, in seconds or as a
+        timedelta; so many as `keep_last` of those that were active last stay in any case; what is above `max_bytes` in
+        sum goes, the idle ones first. `properties` are those of the roots that are considered. With `branches`, idle
+        branches of trees that stay go as well. What came alive meanwhile stays. See SessionStore.prune.
+        """
+        return await self._store.prune(
+            older_than=older_than,
+            keep_last=keep_last,
+            max_bytes=max_bytes,
+            properties=properties,
+            branches=branches,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    async def rebuild_index(self) -> int | None:
+        """Make what `page`, `count` and `namespaces` find by anew; return how many sessions are in it now.
+
+        See SessionStore.rebuild_index.
+        """
+        return await self._store.rebuild_index()
 
     async def ping(self) -> None:
         """Return when the store can be reached and written to; raise StoreUnavailable, with the remedy, otherwise."""

@@ -8,6 +8,7 @@ import typer
 
 from a2a_session_manager.cli.doctor import doctor
 from a2a_session_manager.cli.looking import ls, show, tail, tree
+from a2a_session_manager.cli.retention import namespaces, prune
 from a2a_session_manager.cli.spending import stats, usage
 from a2a_session_manager.cli.upkeep import check, repair, title
 from a2a_session_manager.cli.writing import on_one_line
@@ -23,7 +24,7 @@ The exit status is 0 when all is well, 1 when `check` or `doctor` has found some
 """
 
 app = typer.Typer(name="a2a-sessions", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
-for verb in (ls, show, tree, tail, usage, check, repair, title, stats, doctor):
+for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor):
     app.command()(verb)
 
 

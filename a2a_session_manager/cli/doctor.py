@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, with_sessions
-from a2a_session_manager.cli.writing import console, print_json, table, to_stderr
+from a2a_session_manager.cli.progress import counting
+from a2a_session_manager.cli.writing import console, print_json, table
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.manager import SessionManager
@@ -44,8 +44,8 @@ def doctor(
 
 async def _damaged(manager: SessionManager) -> list[StoreFinding]:
     found: list[StoreFinding] = []
-    with Progress(SpinnerColumn(), TextColumn("{task.completed} sessions"), console=to_stderr()) as progress:
-        task = progress.add_task("", total=None)
+    count = 0
+    with counting("sessions") as set_count:
         async for session_id in manager.iter_sessions():
             try:
                 await _read_all(manager, session_id)
@@ -53,7 +53,8 @@ async def _damaged(manager: SessionManager) -> list[StoreFinding]:
                 found.append(StoreFinding("error", "corrupt_session", session_id, str(error)))
             except SessionNotFound:
                 pass  # deleted meanwhile
-            progress.advance(task)
+            count += 1
+            set_count(count)
     return found
 
 

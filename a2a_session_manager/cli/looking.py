@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 from rich.tree import Tree
 
 from a2a_session_manager.cli.events import event_row, print_event
-from a2a_session_manager.cli.opening import IdArgument, JsonOption, NamespaceOption, StoreOption, found, with_sessions
+from a2a_session_manager.cli.opening import (
+    IdArgument,
+    IndexedOption,
+    JsonOption,
+    NamespaceOption,
+    PropertyOption,
+    StoreOption,
+    found,
+    with_sessions,
+)
+from a2a_session_manager.cli.quantities import properties_in
 from a2a_session_manager.cli.writing import age, console, cost, on_one_line, print_json, spent, table
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -22,13 +33,14 @@ from a2a_session_manager.models.token_tally import TokenTally, summed
 from a2a_session_manager.protocols import PageOrder
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many sessions.")]
-TitleOption = Annotated[str | None, typer.Option("--title", help="Only those with this in their title.")]
-OrderOption = Annotated[
-    str, typer.Option("--order", help="By activity (updated), by creation (created), the newest first, or by id.")
-]
 CursorOption = Annotated[str | None, typer.Option("--cursor", help="Go on where another call ended.")]
 RootsOption = Annotated[bool, typer.Option("--roots", help="Leave out sessions that have a parent.")]
 LastOption = Annotated[int, typer.Option("--last", min=0, help="At most so many events, the newest ones.")]
+OrderOption = Annotated[
+    PageOrder | None, typer.Option("--order", help="By the last activity (if not given), the creation, or the id.")
+]
+OldestOption = Annotated[bool, typer.Option("--oldest-first", help="The other way round.")]
+TitleOption = Annotated[str | None, typer.Option("--title", help="Only those whose title has this in it.")]
 HiddenOption = Annotated[bool, typer.Option("--retracted", help="Show retracted events, too.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with each new event, until Ctrl-C.")]
 
@@ -36,44 +48,45 @@ FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with e
 def ls(
     store: StoreOption,
     prefix: Annotated[str, typer.Argument(help="Only ids that begin so, in the order of ids.")] = "",
+    order: OrderOption = None,
+    oldest_first: OldestOption = False,
+    property: PropertyOption = None,
     title: TitleOption = None,
-    order: OrderOption = "updated",
     limit: LimitOption = 50,
     cursor: CursorOption = None,
     roots: RootsOption = False,
+    indexed: IndexedOption = None,
     namespace: NamespaceOption = "",
     json: JsonOption = False,
 ) -> None:
-    """List sessions, those that were active last first, with their cost."""
-
-    if prefix and title is not None:
-        raise InvalidSessionOperation("a prefix and --title do not go together: take one of them")
+    """List sessions, those that were active last first, with their cost and when that was."""
+    if prefix and (order not in (None, "id") or oldest_first or property or title is not None):
+        raise InvalidSessionOperation(
+            f"ids that begin with {shown(prefix)} are listed by id: leave out --title, --property and other orders"
+        )
+    properties = properties_in(property, indexed or ())
 
     async def listed(sessions: SessionManager) -> tuple[list[SessionHead], str | None]:
-        if not prefix:
-            named = cast("PageOrder", order)
-            page = await sessions.page(order=named, title=title, roots_only=roots, limit=limit, cursor=cursor)
-            return list(page), page.cursor
-        ids = await sessions.list_page(prefix, cursor=cursor, limit=limit, roots_only=roots)
-        read = await sessions.get_many(ids.session_ids)
-        return [_head(session) for session in read if session is not None], ids.cursor
+        if prefix:
+            page = await sessions.list_page(prefix, cursor=cursor, limit=limit, roots_only=roots)
+            return [_head(each) for each in await sessions.get_many(page.session_ids) if each], page.cursor
+        found = await sessions.page(
+            order=order or "updated",
+            newest_first=not oldest_first,
+            properties=properties,
+            title=title,
+            roots_only=roots,
+            limit=limit,
+            cursor=cursor,
+        )
+        return list(found), found.cursor
 
-    heads, following = with_sessions(store, namespace, listed)
+    heads, following = with_sessions(store, namespace, listed, indexed=indexed or ())
     if json:
         print_json(map(head_row, heads))
     else:
-        rows = [
-            (
-                head.id,
-                head.title or "",
-                str(head.last_seq),
-                cost(head.token_summary.total),
-                ", ".join(run.status for run in head.unfinished_runs),
-                age(head.updated_at),
-            )
-            for head in heads
-        ]
-        console().print(table(("ID", "TITLE", "EVENTS", "COST", "RUNS", "ACTIVE"), rows, right=frozenset((2, 3))))
+        columns = ("ID", "TITLE", "EVENTS", "COST", "RUNS", "ACTIVE")
+        console().print(table(columns, map(_cells, heads), right=frozenset((2, 3))))
     if following is not None:
         print(f"there are more: --cursor {following!r}", file=sys.stderr)
 
@@ -202,6 +215,12 @@ def _head(session: Session[Any]) -> SessionHead:
         unfinished_runs=[run for run in session.runs if not run.status.is_final],
         events=session.events,
     )
+
+
+def _cells(head: SessionHead) -> tuple[str, ...]:
+    runs = ", ".join(run.status for run in head.unfinished_runs)
+    tally = head.token_summary.total
+    return head.id, head.title or "", str(head.last_seq), cost(tally), runs, age(head.updated_at)
 
 
 def _about(session: Session[Any]) -> Sequence[tuple[str, str]]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError, SessionNotFound
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.namespaces import names_in
+from a2a_session_manager.namespaces import names_in, path_of
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
@@ -21,11 +22,35 @@ from a2a_session_manager.storage.memory import InMemorySessionStore
 ResultT = TypeVar("ResultT")
 
 _SHOWN_IDS: Final = 3
+URL_VARIABLE: Final = "A2A_SESSIONS_URL"
+_COMPLETIONS: Final = 50
+_COMPLETION_SECONDS: Final = 2.0
+
+
+def complete_id(context: typer.Context, incomplete: str) -> list[str]:
+    """Return ids that begin with what is typed, for the shell; none where the store cannot be asked at once."""
+
+    async def ids(sessions: SessionManager) -> list[str]:
+        return (await sessions.list_page(incomplete, limit=_COMPLETIONS)).session_ids
+
+    return _asked(context, str(context.params.get("namespace") or ""), ids)
+
+
+def complete_namespace(context: typer.Context, incomplete: str) -> list[str]:
+    """Return namespaces that begin with what is typed, for the shell."""
+    outer = incomplete.rpartition("/")[0]
+
+    async def names(sessions: SessionManager) -> list[str]:
+        inner = [path_of((*names_in(outer), name)) for name in await sessions.namespaces()]
+        return [path for path in inner if path.startswith(incomplete)][:_COMPLETIONS]
+
+    return _asked(context, outer, names)
+
 
 StoreOption = Annotated[
     str,
     typer.Option(
-        "--store", envvar="A2A_SESSIONS_URL", metavar="URL", help="Where the sessions are, such as file:./sessions."
+        "--store", envvar=URL_VARIABLE, metavar="URL", help="Where the sessions are, such as file:./sessions."
     ),
 ]
 NamespaceOption = Annotated[
@@ -35,20 +60,36 @@ NamespaceOption = Annotated[
         "-n",
         metavar="NAME",
         help="The namespace to work in; one inside another is NAME/NAME, and a / inside a name %2F.",
+        autocompletion=complete_namespace,
+    ),
+]
+PropertyOption = Annotated[
+    list[str] | None,
+    typer.Option("--property", "-p", metavar="KEY=TEXT", help="Only those with this property; may be given often."),
+]
+IndexedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--indexed", envvar="A2A_SESSIONS_INDEXED", metavar="KEY", help="A property that the store finds sessions by."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The session's id, or the beginning of one.")]
+IdArgument = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The session's id, or the beginning of one.", autocompletion=complete_id),
+]
 
 
-def with_sessions(url: str, namespace: str, work: Callable[[SessionManager], Awaitable[ResultT]]) -> ResultT:
+def with_sessions(
+    url: str, namespace: str, work: Callable[[SessionManager], Awaitable[ResultT]], *, indexed: Sequence[str] = ()
+) -> ResultT:
     """Open the store, let `work` use its sessions, close it, and return what `work` returned.
 
     Raises InvalidSessionOperation for a store that is certainly not the one that was meant: one in memory, which would
     be empty, or a directory that is not there, which would be made.
     """
     names = names_in(namespace)
-    sessions = SessionManager.from_url(url)
+    sessions = SessionManager.from_url(url, indexed=indexed)
     _check_store(sessions.store)
 
     async def opened() -> ResultT:
@@ -73,6 +114,19 @@ async def found(sessions: SessionManager, id: str, *, last: int | None = 0) -> S
     if not page.session_ids:
         raise SessionNotFound(id)
     return await sessions.get(page.session_ids[0], last=last)
+
+
+def _asked(context: typer.Context, namespace: str, ask: Callable[[SessionManager], Awaitable[list[str]]]) -> list[str]:
+    """Return what the store answers while somebody types; nothing when it does not, for whatever reason."""
+
+    async def in_time(sessions: SessionManager) -> list[str]:
+        async with asyncio.timeout(_COMPLETION_SECONDS):
+            return await ask(sessions)
+
+    try:
+        return with_sessions(str(context.params.get("store") or os.environ.get(URL_VARIABLE, "")), namespace, in_time)
+    except (SessionManagerError, TimeoutError):
+        return []
 
 
 def _check_store(store: SessionStore) -> None:

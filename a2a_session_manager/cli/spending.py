@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from a2a_session_manager.cli.opening import IdArgument, JsonOption, NamespaceOption, StoreOption, found, with_sessions
-from a2a_session_manager.cli.writing import console, cost, print_json, spent, table, to_stderr
+from a2a_session_manager.cli.progress import counting
+from a2a_session_manager.cli.writing import console, cost, print_json, spent, table
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.models.token_tally import NOTHING_SPENT, TokenTally
@@ -44,10 +44,7 @@ def stats(store: StoreOption, namespace: NamespaceOption = "", json: JsonOption 
     async def read(sessions: SessionManager) -> tuple[dict[str, int], TokenTally]:
         counts = {"sessions": 0, "roots": 0, "events": 0, "unfinished_runs": 0}
         total, cursor = NOTHING_SPENT, None
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.completed} sessions"), console=to_stderr(), transient=True
-        ) as bar:
-            task = bar.add_task("", total=None)
+        with counting("sessions") as set_count:
             while True:
                 page = await sessions.store.list_page(cursor=cursor, limit=_IDS_A_PAGE)
                 for session in await sessions.store.get_many(page.session_ids):
@@ -57,7 +54,7 @@ def stats(store: StoreOption, namespace: NamespaceOption = "", json: JsonOption 
                         counts["events"] += session.last_seq
                         counts["unfinished_runs"] += sum(not run.status.is_final for run in session.runs)
                         total += session.token_summary.total
-                bar.update(task, completed=counts["sessions"])
+                set_count(counts["sessions"])
                 cursor = page.cursor
                 if cursor is None:
                     return counts, total

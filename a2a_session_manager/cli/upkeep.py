@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from a2a_session_manager.active.titles import TitleBy
 from a2a_session_manager.cli.events import event_row, print_event
-from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, found, with_sessions
+from a2a_session_manager.cli.opening import (
+    IndexedOption,
+    JsonOption,
+    NamespaceOption,
+    StoreOption,
+    found,
+    with_sessions,
+)
+from a2a_session_manager.cli.progress import counting
 from a2a_session_manager.cli.writing import console, on_one_line, print_json, table
 from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="The sessions; none means all.")]
+IndexOption = Annotated[bool, typer.Option("--index", help="Make the index of the namespace anew.")]
+CutOption = Annotated[
+    bool,
+    typer.Option("--cut-damaged-tail", help="Before that, move its damaged end into a file beside it."),
+]
 ExactId = Annotated[str, typer.Argument(metavar="ID", help="The session's whole id.")]
 
 
 def check(
-    store: StoreOption, ids: IdsArgument = None, namespace: NamespaceOption = "", json: JsonOption = False
+    store: StoreOption,
+    ids: IdsArgument = None,
+    index: IndexOption = False,
+    indexed: IndexedOption = None,
+    namespace: NamespaceOption = "",
+    json: JsonOption = False,
 ) -> None:
-    """Say what a model would not be given as it is stored, and which runs never ended. The status is then 1."""
+    """Say what a model would not be given as it is stored, and which runs never ended. The status is then 1.
+
+    With --index, what sessions are found by is made anew instead.
+    """
+    if index:
+        _rebuild_index(store, ids, indexed or (), namespace, json)
+        return
 
     async def read(sessions: SessionManager) -> list[tuple[str, Finding]]:
-        listed = [(await found(sessions, each)).id for each in ids] if ids else await sessions.list_sessions()
-        return [(each, finding) for each in listed for finding in await sessions.check(each)]
+        if ids:
+            listed = [(await found(sessions, each)).id for each in ids]
+            return [(each, finding) for each in listed for finding in await sessions.check(each)]
+        with counting("sessions with findings") as set_count:
+            everything: list[tuple[str, Finding]] = []
+            async for each, of_session in sessions.check_all():
+                everything += [(each, finding) for finding in of_session]
+                set_count(len({named for named, _ in everything}))
+            return everything
 
     findings = with_sessions(store, namespace, read)
     if json:
@@ -39,13 +72,39 @@ def check(
         raise typer.Exit(1)
 
 
-def repair(id: ExactId, store: StoreOption, namespace: NamespaceOption = "", json: JsonOption = False) -> None:
+def _rebuild_index(store: str, ids: list[str] | None, indexed: Sequence[str], namespace: str, json: bool) -> None:
+    if ids:
+        raise InvalidSessionOperation("--index is of a whole namespace: leave out the ids")
+
+    async def make(sessions: SessionManager) -> int | None:
+        return await sessions.rebuild_index()
+
+    count = with_sessions(store, namespace, make, indexed=indexed)
+    if json:
+        print_json([{"index": "none" if count is None else "made anew", "sessions": count}])
+    elif count is None:
+        console().print("the store keeps no index of pages: nothing had to be made anew")
+    else:
+        console().print(f"the index was made anew: {count:,} sessions are in it")
+
+
+def repair(
+    id: ExactId,
+    store: StoreOption,
+    cut_damaged_tail: CutOption = False,
+    namespace: NamespaceOption = "",
+    json: JsonOption = False,
+) -> None:
     """Answer each call that has no result with one that says "interrupted", and print what was written."""
 
-    async def write(sessions: SessionManager) -> list[SessionEvent[Any]]:
-        return await sessions.repair(id)
+    async def write(sessions: SessionManager) -> tuple[int, list[SessionEvent[Any]]]:
+        cut = await sessions.cut_damaged_tail(id) if cut_damaged_tail else 0
+        return cut, await sessions.repair(id)
 
-    written = with_sessions(store, namespace, write)
+    cut, written = with_sessions(store, namespace, write)
+    if cut:
+        text = f"{cut:,} damaged bytes were moved into a file beside the log; `doctor` names it"
+        print(f"a2a-sessions: {text}", file=sys.stderr)
     if json:
         print_json(map(event_row, written))
         return

@@ -22,6 +22,7 @@ FindingCode: TypeAlias = Literal[
     "not_converted",
     "unfinished_run",
     "repeated_usage",
+    "damaged",
 ]
 
 # What is given to a model in place of a result that never came.

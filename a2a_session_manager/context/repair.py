@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.context.arrangement import interrupted
@@ -12,7 +13,7 @@ from a2a_session_manager.context.prompt import prompt_of, said_in
 from a2a_session_manager.context.reading import newest_messages, worked
 from a2a_session_manager.context.repeated_usage import repeated_usages
 from a2a_session_manager.context.tail import newest
-from a2a_session_manager.exceptions import SessionConflict
+from a2a_session_manager.exceptions import CorruptSession, SessionConflict, SessionNotFound
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -63,6 +64,22 @@ async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
     found = await worked(_findings, events)
     repeated = await repeated_usages(store, session_id)
     return [*found, *(_unfinished(run, events) for run in unfinished), *repeated]
+
+
+async def all_findings_of(store: SessionStore) -> AsyncGenerator[tuple[str, list[Finding]], None]:
+    """Yield the sessions of a namespace of which there are findings, with these, in the order of ids.
+
+    A damaged one is a finding of its own, and no error.
+    """
+    async for session_id in store.iter_sessions():
+        try:
+            found = await findings_of(store, session_id)
+        except SessionNotFound:
+            continue  # deleted meanwhile
+        except CorruptSession as error:
+            found = [Finding("damaged", (), str(error))]
+        if found:
+            yield session_id, found
 
 
 async def repaired(store: SessionStore, session: Session[Any]) -> list[SessionEvent[Any]]:

@@ -270,6 +270,20 @@ class Backend(ABC):
             None if each is None else f"{each.head.creation_id} {each.head.revision} {each.head.tag}" for each in loaded
         ]
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        """Return how many bytes each session takes where it is stored; None where that is not known, as here.
+
+        What is not there takes 0. It may be an estimate, and what a tree has for itself counts as the root's.
+        """
+        return [None] * len(keys)
+
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        """Make what sessions of the namespace are found by anew, from these, and return how many are in it now.
+
+        None stands for a backend that keeps no index, like this one.
+        """
+        return None
+
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         """Return up to `limit` (1 or more) names directly below `namespace`, in a stable order, those after `cursor`.
 

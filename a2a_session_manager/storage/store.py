@@ -24,6 +24,7 @@ from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.models.namespace_change import NamespaceChange
+from a2a_session_manager.models.pruning import PruneResult
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
@@ -61,6 +62,7 @@ from a2a_session_manager.storage.namespace_following import follow_namespace
 from a2a_session_manager.storage.observer import WatchedRun
 from a2a_session_manager.storage.pages import page_query, read_page
 from a2a_session_manager.storage.priced_events import priced_events
+from a2a_session_manager.storage.pruning import Pruner, checked_properties, checked_prune_limits
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
@@ -467,6 +469,26 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
 
     def unfinished_runs(self, *, older_than: float | timedelta | None = None) -> AsyncGenerator[UnfinishedRun, None]:
         return unfinished_runs(self._backend, self._namespace, older_than=checked_age(older_than))
+
+    async def prune(
+        self,
+        *,
+        older_than: float | timedelta | None = None,
+        keep_last: int | None = None,
+        max_bytes: int | None = None,
+        properties: Mapping[str, Any] | None = None,
+        branches: bool = False,
+        dry_run: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> PruneResult:
+        limits = checked_prune_limits(older_than, keep_last, max_bytes, branches=branches)
+        wanted = checked_properties(properties)
+        patience = self._limits.cancel_seconds
+        pruner = Pruner(self._backend, self._namespace, cancel_seconds=patience, progress=progress)
+        return await pruner.prune(limits, wanted, dry_run=dry_run)
+
+    async def rebuild_index(self) -> int | None:
+        return await self._backend.rebuild_index(self._namespace)
 
     async def ping(self) -> None:
         await self._backend.ping()

@@ -4,83 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from a2a_session_manager import SessionManager
-from a2a_session_manager.cli.app import run
+from tests.cli.calling import COMMAND, SECONDS, Answer, Call, call_in_process, call_on_terminal
 from tests.redis_servers.server import RedisServer
-
-_COMMAND = (sys.executable, "-m", "a2a_session_manager")
-_SECONDS = 60
-
-
-class Answer(NamedTuple):
-    """What a call printed, and its exit status."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-def _call(url: str, *arguments: str) -> Answer:
-    done = subprocess.run(
-        [*_COMMAND, *arguments, "--store", url], capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line without a process of its own, where what matters is what it prints."""
-
-    def call(url: str, *arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["a2a-sessions", *arguments, "--store", url])
-        with pytest.raises(SystemExit) as left:
-            run()
-        status = left.value.code
-        assert isinstance(status, int)
-        return Answer(status, *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture(params=["here", pytest.param("in a process", marks=pytest.mark.soak)])
-def answer_of(request: pytest.FixtureRequest, called: Call) -> Call:
-    """The command line, here and as users run it."""
-    return called if request.param == "here" else _call
-
-
-def _on_terminal(url: str, *arguments: str) -> str:
-    """Return what a call prints on a terminal."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*_COMMAND, *arguments, "--store", url], stdout=theirs, stderr=theirs, close_fds=True
-    ) as call:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal's output is an error on Linux
-            while chunk := os.read(ours, 65_536):
-                shown += chunk
-        os.close(ours)
-        call.wait(_SECONDS)
-    return shown.decode()
 
 
 async def _fill(sessions: SessionManager) -> None:
@@ -230,14 +163,14 @@ def test_doctor_looks_at_redis_as_it_is_set_up(called: Call, redis_server: Redis
     "arguments", [["ls"], ["show", "trip"], ["tree", "trip"], ["usage", "trip"], ["stats"]], ids=str
 )
 def test_a_pipe_gets_neither_colours_nor_control_characters(url: str, arguments: Sequence[str]) -> None:
-    answer = _call(url, *arguments)
+    answer = call_in_process(url, *arguments)
     assert (answer.status, answer.err) == (0, "")
     assert answer.out.strip()
     assert all(char.isprintable() or char == "\n" for char in answer.out), repr(answer.out)
 
 
 def test_a_terminal_gets_colours_and_no_control_characters_of_what_is_stored(files: str) -> None:
-    shown = _on_terminal(files, "show", "trip")
+    shown = call_on_terminal(files, "show", "trip")
     assert "\x1b[" in shown
     assert "To \\x1b[31mOslo\\u202e" in shown
     assert "\x07" not in shown
@@ -246,7 +179,7 @@ def test_a_terminal_gets_colours_and_no_control_characters_of_what_is_stored(fil
 
 def test_tail_follows_until_it_is_interrupted(url: str) -> None:
     with subprocess.Popen(
-        [*_COMMAND, "tail", "paris", "--follow", "--last", "1", "--json", "--store", url],
+        [*COMMAND, "tail", "paris", "--follow", "--last", "1", "--json", "--store", url],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -254,7 +187,7 @@ def test_tail_follows_until_it_is_interrupted(url: str) -> None:
         assert call.stdout is not None
         assert json.loads(call.stdout.readline())["message"] == "Bonjour"
         call.send_signal(signal.SIGINT)
-        _, errors = call.communicate(timeout=_SECONDS)
+        _, errors = call.communicate(timeout=SECONDS)
     assert call.returncode == 130
     assert "Traceback" not in errors
 

@@ -219,6 +219,14 @@ FAULTS = {
         "namespaces",
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
+    "PrunesInADryRun": ("pruning", "test_trees_idle_for_long_go_and_a_dry_run_tells_which"),
+    "KeepsFewerThanAsked": ("pruning", "test_the_trees_that_were_active_last_stay_whatever_else_is_asked"),
+    "PrunesEverybodys": ("pruning", "test_only_trees_whose_roots_have_the_properties_are_considered"),
+    "PrunesWhatCameAlive": ("pruning", "test_what_came_alive_since_it_was_judged_stays"),
+    "PrunesNewChildren": ("pruning", "test_what_came_alive_since_it_was_judged_stays"),
+    "ForgetsWhatIsPruned": ("pruning", "test_idle_branches_go_when_asked_for_and_their_spend_stays"),
+    "PrunesHeldRuns": ("pruning", "test_a_tree_in_which_somebody_holds_a_run_stays"),
+    "TakesNoRoom": ("pruning", "test_what_is_above_a_size_goes_that_was_idle_longest_first"),
     "JoinsNames": ("namespaces", "test_namespaces_nest_and_each_has_sessions_of_its_own"),
     "LeadsToAnyNamespace": ("namespaces", "test_a_view_of_one_namespace_leads_down_and_to_no_other"),
     "ListsEmptyNamespaces": ("namespaces", "test_a_namespace_is_listed_while_it_holds_a_session"),
@@ -256,6 +264,7 @@ from tests.storage.faulty_forks import *
 from tests.storage.faulty_leases import *
 from tests.storage.faulty_namespaces import *
 from tests.storage.faulty_pages import *
+from tests.storage.faulty_pruning import *
 from tests.storage.faulty_restoring import *
 from tests.storage.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event

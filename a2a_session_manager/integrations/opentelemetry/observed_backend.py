@@ -182,6 +182,14 @@ class ObservedBackend(Backend):
         with self._telemetry.block("stamps", count=len(keys)):
             return await self._backend.stamps(keys)
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        with self._telemetry.block("sizes", count=len(keys)):
+            return await self._backend.sizes(keys)
+
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        with self._telemetry.block("rebuild_index"):
+            return await self._backend.rebuild_index(namespace)
+
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         with self._telemetry.block("list_namespaces"):
             return await self._backend.list_namespaces(namespace, cursor=cursor, limit=limit)

@@ -31,6 +31,7 @@ from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.namespace_listing import list_namespaces
 from a2a_session_manager.storage.file.read_threads import ReadThreads
 from a2a_session_manager.storage.file.session_reader import SessionReader
+from a2a_session_manager.storage.file.sizes import sizes
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree_reader import TreeReader
 from a2a_session_manager.storage.file.watching import Watcher
@@ -138,6 +139,9 @@ class FileBackend(Backend):
     ) -> SessionPage:
         work = partial(list_page, self._directory, self._reader, namespace, prefix, cursor, limit, roots_only)
         return await self._reads.run_long(work)
+
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        return await self._reads.run_long(sizes, self._directory, keys)
 
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         work = partial(list_namespaces, self._directory, self._reader, namespace, cursor, limit)

@@ -154,6 +154,9 @@ class MemoryBackend(Backend):
         page = found[:limit]
         return SessionPage(page, page[-1] if len(found) > limit else None)
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        return [0 if stored is None else stored.size for stored in map(self._sessions.get, keys)]
+
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         depth = len(namespace)
         names = {inner[depth] for inner in self._ids if len(inner) > depth and inner[:depth] == namespace}

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
 from a2a_session_manager.exceptions import LeaseLost, SessionAlreadyExists
 from a2a_session_manager.storage import commit_rules, compactions, forks, heads, leases, paging, ranges
@@ -48,6 +49,13 @@ class StoredSession:
     sources: dict[str, StoredSession] = field(default_factory=dict)
     waiters: set[asyncio.Future[None]] = field(default_factory=set)
     groups: tuple[Group, ...] = ()  # of the index
+
+    @property
+    def size(self) -> int:
+        """How many bytes its events, values and runs have."""
+        values = chain(self.head.state.values(), self.head.properties.values())
+        runs = (run.data for run in self.head.runs.values())
+        return sum(map(len, chain(self.log, values, runs)))
 
     def first_receipt(self, commit: EncodedCommit) -> Receipt:
         """Answer the creation of a session that is there: only who made it may ask again."""

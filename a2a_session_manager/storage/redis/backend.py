@@ -173,6 +173,13 @@ class RedisBackend(Backend):
     ) -> SessionPage:
         return await self._listing.page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        return await self._reader.sizes(keys)
+
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        await self._namespaces.rebuild(namespace)
+        return await super().rebuild_index(namespace)
+
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         return await self._namespaces.page(namespace, cursor=cursor, limit=limit)
 

@@ -66,3 +66,6 @@ KEEP_LEASES: Final = _joined("clock", "leases", "keep_leases")
 LISTEN: Final = _script("listen")
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Script))
+# Not one of those whose rights are tried before the first write: who may not run MEMORY is told no sizes, and that is
+# all.
+SIZES: Final = _short_script("sizes")

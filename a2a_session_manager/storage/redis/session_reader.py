@@ -194,6 +194,20 @@ class SessionReader:
         _, creation_id, totals = answer.reply
         return TreeTotals(creation_id.decode(), await totals_of(key, totals))
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        """Return how many bytes of memory each session takes; None where the server does not tell."""
+
+        def call_at(keys: SessionKeys) -> ScriptCall:
+            of_tree = (keys.tree, keys.totals, keys.refused, keys.gone) if keys.is_root else ()
+            return ScriptCall(scripts.SIZES, (*keys.all_of_session, *of_tree), [], keys.key.id)
+
+        found: list[int | None] = []
+        for answer in await self._locator.ask_many(keys, call_at):
+            if isinstance(answer, SessionManagerError):
+                raise answer
+            found.append(0 if answer is None else answer.reply[1] if answer.reply[0] == b"OK" else None)
+        return found
+
     async def line(self, key: SessionKey) -> tuple[SessionKeys, bytes | None]:
         """Return where the session lies or lay, and its line in the tree, even when all the rest of it is lost."""
         keys = await self._locator.find(key) or self._locator.keys_of(key)

@@ -45,6 +45,7 @@ from a2a_session_manager.testing.contract.losing_replies import LosingRepliesCon
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.paging import PagingContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
+from a2a_session_manager.testing.contract.pruning import PruningContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
@@ -85,6 +86,7 @@ class StoreContract(
     TitlesContract,
     TreesContract,
     DeletingContract,
+    PruningContract,
     ReadingContract,
     ReadingMessagesContract,
     FindingContract,

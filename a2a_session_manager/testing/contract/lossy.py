@@ -64,6 +64,12 @@ class LossyBackend(Backend):
     ) -> SessionPage:
         return await self._inner.list_page(namespace, prefix=prefix, cursor=cursor, limit=limit, roots_only=roots_only)
 
+    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+        return await self._inner.sizes(keys)
+
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        return await self._inner.rebuild_index(namespace)
+
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         return await self._inner.list_namespaces(namespace, cursor=cursor, limit=limit)
 

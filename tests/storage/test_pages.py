@@ -139,18 +139,18 @@ async def test_nothing_is_kept_of_a_value_that_no_session_has_any_more() -> None
     group = index.group_for(query)
     assert group is not None
     assert list(index._by_value) == [("owner", b'"ann"')]
-    assert [session_id for _, session_id in group.places(query)] == ["stays"]
+    assert [session_id for _, session_id in await group.places(query)] == ["stays"]
     assert [head.id for head in await store.page(properties={"owner": "ann"})] == ["stays"]
 
 
-async def test_a_row_that_is_sorted_anew_is_as_one_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_row_that_is_kept_is_in_order_however_much_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_800_000_000_000_000_000
     monkeypatch.setattr(clock, "time_ns", lambda: now)
     store = InMemorySessionStore()
     for number in range(300):
         await made(store, f"s{number}")
     before = [head.id for head in await store.page(limit=300)]
-    for many in (250, 20):  # more changes than are put in place one by one, and fewer
+    for many in (250, 20):
         for number in range(many):
             now += 1_000_000
             await store.append(f"s{number * 7 % 300}", SessionEvent(message="x"))
@@ -183,6 +183,28 @@ async def test_the_loop_has_its_turn_while_titles_are_looked_through(monkeypatch
         ticker.cancel()
 
         assert turns > 5
+
+
+async def test_a_page_is_whole_while_all_it_is_made_of_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "_SLICE_SECONDS", 0)
+    store = InMemorySessionStore(indexed=["owner"])
+    for number in range(50):
+        await made(store, f"s{number}", owner="ann")
+
+    async def write() -> None:
+        for number in range(200):
+            await store.append(f"s{number % 50}", SessionEvent(message="x"))
+            await store.commit("s0", SessionChange(set_properties={"owner": "bob" if number % 2 else "ann"}))
+            await asyncio.sleep(0)
+
+    writing = [asyncio.create_task(write()) for _ in range(4)]
+    for _ in range(5):
+        found = {head.id for head in await store.page(properties={"owner": "ann"}, limit=50)}
+        assert found - {"s0"} == {f"s{number}" for number in range(1, 50)}
+        await store.page(properties={"owner": "bob"})
+    await asyncio.gather(*writing)
+
+    assert [head.id for head in await store.page(properties={"owner": "bob"})] == ["s0"]
 
 
 class _Rough(MemoryBackend):

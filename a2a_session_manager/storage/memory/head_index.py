@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.storage import page_rules
 from a2a_session_manager.storage.page_records import PageQuery, TimePosition
 from a2a_session_manager.storage.read_records import HeadRecord
 
-# When so many sessions of a row have changed, sorting it is shorter than moving each.
-_MANY: Final = 100
 _CONTAINERS: Final = (b"[", b"{")
 
 Place = tuple[int, str]  # a time, and the id of a session
@@ -107,33 +106,32 @@ class Group:
             if order == "updated":
                 row.changed.add(session_id)
 
-    def places(self, query: PageQuery) -> list[Place]:
+    async def places(self, query: PageQuery) -> list[Place]:
         """Return the places of all sessions of the group, oldest first, but for those with a parent on `roots_only`.
 
-        The caller does not change them; they are as they are until something is awaited.
+        What has changed since the last time is put in its place first, in slices. The caller does not change the list;
+        it is as things are until something is awaited.
         """
         row = self.rows.get((query.order, query.roots_only))
         if row is None:
             row = self.rows[query.order, query.roots_only] = Row(changed=set(self.members))
-        if row.changed:
-            self._bring_up_to_date(row, query)
+        slices = Slices()
+        patience = 2 * len(row.changed)  # others may write all the time
+        while row.changed:
+            self._put_in_place(row, query, row.changed.pop())
+            patience -= 1
+            if patience > 0 and slices.is_over():
+                await slices.give_way()
         return row.places
 
-    def _bring_up_to_date(self, row: Row, query: PageQuery) -> None:
-        is_sorted_anew = len(row.changed) > _MANY
-        for session_id in row.changed:
-            before = row.times.pop(session_id, None)
-            if before is not None and not is_sorted_anew:
-                del row.places[bisect_left(row.places, (before, session_id))]
-            head = self.find_head(session_id) if session_id in self.members else None
-            if head is None or (query.roots_only and not head.begins_at_root):
-                continue
+    def _put_in_place(self, row: Row, query: PageQuery, session_id: str) -> None:
+        before = row.times.pop(session_id, None)
+        if before is not None:
+            del row.places[bisect_left(row.places, (before, session_id))]
+        head = self.find_head(session_id) if session_id in self.members else None
+        if head is not None and (head.begins_at_root or not query.roots_only):
             row.times[session_id] = page_rules.time_of(query, head)
-            if not is_sorted_anew:
-                insort(row.places, (row.times[session_id], session_id))
-        if is_sorted_anew:
-            row.places = sorted((at, session_id) for session_id, at in row.times.items())
-        row.changed.clear()
+            insort(row.places, (row.times[session_id], session_id))
 
 
 @dataclass(slots=True)

@@ -25,7 +25,9 @@ async def read_page(
     slices = Slices()
     while (group := index.group_for(query)) is not None:
         # The index may have changed while the loop had its turn: what comes after a place is looked up anew.
-        places = group.places(query)
+        places = await group.places(query)
+        if index.group_for(query) is not group:
+            continue  # its last session went meanwhile, and perhaps another one came
         if position is None and places and page_rules.is_bounded(query):
             end = TimePosition(*places[0], until=places[-1][0])
         until = None if end is None else end.until

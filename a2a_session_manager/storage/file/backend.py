@@ -23,6 +23,7 @@ from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.file import renewing
+from a2a_session_manager.storage.file.catalog_pages import CatalogPages, NoCatalogError
 from a2a_session_manager.storage.file.creating import create
 from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
 from a2a_session_manager.storage.file.deleting import delete
@@ -37,6 +38,7 @@ from a2a_session_manager.storage.file.tree_reader import TreeReader
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.observer import QueueObserver
+from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     LoadedSession,
@@ -147,6 +149,26 @@ class FileBackend(Backend):
         work = partial(list_namespaces, self._directory, self._reader, namespace, cursor, limit)
         return await self._reads.run_long(work)
 
+    async def page(
+        self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
+    ) -> HeadPage:
+        if query.order != "id":
+            with suppress(NoCatalogError):
+                return await self._reads.run_long(self._pages.page, namespace, query, cursor, limit, last)
+        return await super().page(namespace, query, cursor=cursor, limit=limit, last=last)
+
+    async def count(self, namespace: Namespace, query: PageQuery) -> int:
+        if not query.title:
+            with suppress(NoCatalogError):
+                return await self._reads.run_long(self._pages.count, namespace, query)
+        return await super().count(namespace, query)
+
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        """Make the index of the namespace anew; return how many sessions are in it. None where it is not written to."""
+        with suppress(NoCatalogError):
+            return await self._reads.run_long(self._pages.rebuild, namespace)
+        return None
+
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
         return await self._reads.run_long(renewing.held, self._directory, runs)
 
@@ -182,9 +204,10 @@ class FileBackend(Backend):
         self._begin(self._directory.path, self._directory.durable)
 
     def _begin(self, path: Path, durable: bool) -> None:
-        self._directory = StoreDirectory(path, durable=durable)
+        self._directory = StoreDirectory(path, durable=durable, indexed=self.indexed)
         self._reader = SessionReader(self._directory)
         self._trees = TreeReader(self._directory, self._reader)
+        self._pages = CatalogPages(self._directory, self._reader)
         self._reads = ReadThreads(self._directory)
         self._writes = FileWrites(self._directory)
         if self._observer is not None:

@@ -67,6 +67,7 @@ def _commit_held(
     """Commit to the log of a session that was found to exist: held against other processes, caught up, no torn tail."""
     if not log.is_there():
         raise BusyError
+    catalog = directory.catalog(log.key.namespace)
     size = log.handle.hold(at_once=at_once)
     try:
         if at_once and _takes_long(directory, log, size, commits):
@@ -75,10 +76,10 @@ def _commit_held(
         if not log.exists(held_size=size) or log.creation != creation:
             raise BusyError
         if not directory.durable:
-            return commit_all(log, commits, inherited)
+            return commit_all(log, commits, inherited, catalog)
         _anchor(directory, log)
         first_bytes = log.first_bytes
-        answers = commit_all(log, commits, inherited)
+        answers = commit_all(log, commits, inherited, catalog)
         # It is synced also when all was written before: the process that wrote it may have failed to sync.
         unsynced.add(log, first_bytes)
         return answers

@@ -29,6 +29,7 @@ def create(directory: StoreDirectory, key: SessionKey, creation: Creation, commi
     """Write the log, then the tree's line that makes it a session. Raises BusyError when somebody is in the way."""
     root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
     directory.prepare_for_new()
+    directory.catalog(key.namespace).prepare()
     purge_earlier(directory, key, root)
     inheritance = inheritance_for(directory, key.namespace, creation.fork, commit)
     with held_tree(directory, root, make=creation.parent is None) as tree:
@@ -82,8 +83,11 @@ def _write_log(
         is_pop=outcome.is_pop,
         creation=record,
     )
+    commit_rules.apply(head, commit, outcome)
     new = directory.new_path(creation.creation_id)
     directory.make_folder(log.path.parent)
+    catalog = directory.catalog(log.key.namespace)
+    catalog.creates(head)
     # The log is held until the tree names it, so that nobody takes it for what a cut-off creation left.
     data = framed(payload, 0 if directory.durable else None)
     with create_atomically(new, log.path, data, durable=directory.durable):
@@ -91,6 +95,9 @@ def _write_log(
         sync_tree(directory, tree)
         if directory.durable:
             log.on_disk.was_synced(data[:FIRST_BYTES], len(data))
+    with catalog.afterwards():
+        catalog.is_sure(head)
+    log.catalogued_at = head.updated_at
     return outcome.receipt
 
 

@@ -41,7 +41,16 @@ def cut_damaged_tail(directory: StoreDirectory, key: SessionKey) -> int:
             with _Scan(log.path, key, directory.pool, durable=directory.durable) as scan:
                 kept = scan.damaged_from(size)
                 scan.handle.close()
-            return 0 if kept is None else _cut(directory, log, kept, size)
+            if kept is None:
+                return 0
+            catalog = directory.catalog(key.namespace)
+            if scan.head is not None:
+                catalog.goes_back(scan.head)
+            count = _cut(directory, log, kept, size)
+            if scan.head is not None:
+                with catalog.afterwards():
+                    catalog.changed(scan.head)
+            return count
         finally:
             log.handle.release()
 

@@ -62,7 +62,12 @@ def _delete(directory: StoreDirectory, key: SessionKey, creation_id: str, tree: 
         children, made_of_it = tree.children(key.id), tree.forks(key.id)
         if (children or made_of_it) and not cascade:
             raise forks.still_needed(key.id, len(children), [entry.id for entry in made_of_it])
+        ended = [entry.creation_id for entry in tree.below(key.id)]
+        catalog = directory.catalog(key.namespace)
+        catalog.deletes(ended)
         tree.delete(key.id)
+        with catalog.afterwards():
+            catalog.deleted(ended)
     # It is synced also when it was deleted before: the process that wrote that may have died before it was on disk.
     sync_tree(directory, tree)
 

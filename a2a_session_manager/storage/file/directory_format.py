@@ -20,7 +20,9 @@ from a2a_session_manager.storage.file.os_errors import translated
 _FORMAT_FILE = "format.json"
 _IN_USE = "in-use"
 _IN_USE_TEXT = "A store works here. Backups leave this file out: without it, a directory is taken for one.\n"
-_FORMAT = 1
+# Format 1 has no catalogs: whoever wrote there without telling one would make pages short.
+_FORMAT = 2
+_OLDEST_FORMAT = 1
 _FORMAT_TEXT = f'{{"a2a_session_manager": {_FORMAT}}}\n'
 
 
@@ -47,6 +49,23 @@ def prepare_format(path: Path, *, durable: bool) -> bool:
         with translated(marker):
             _check_format_text(marker, read_regular(marker))
     return not (path / _IN_USE).exists()
+
+
+def raise_format(path: Path, *, durable: bool) -> None:
+    """Refuse earlier releases from now on, which would not do what this one is about to rest on."""
+    marker = path / _FORMAT_FILE
+    with translated(marker):
+        data = read_regular(marker)
+        if _format_named(data) != _OLDEST_FORMAT:
+            return
+        # It stays the same file: whoever brings a copy in order holds it.
+        fd = os.open(marker, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.pwrite(fd, b"%d" % _FORMAT, data.index(b"%d" % _OLDEST_FORMAT))
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 @contextmanager
@@ -113,7 +132,7 @@ def _check_format_text(marker: Path, data: bytes) -> None:
             f"{marker} names format {version}, of a newer release: upgrade a2a_session_manager, or, if none was ever "
             "used here, restore it from a backup"
         )
-    if version != _FORMAT:
+    if version is None or version < _OLDEST_FORMAT:
         raise StoreUnavailable(
             f"{marker} is damaged, at byte {_first_difference(data)}: restore it from a backup, or write "
             f"{_FORMAT_TEXT.strip()} into it if this release wrote the directory; nothing was changed"

@@ -68,7 +68,7 @@ def read_frames(data: bytes, offset: int, *, goes_on: bool = False) -> list[Fram
     position = 0
     while position < len(data):
         end = data.find(b"\n", position + 1)
-        if data[position] != 0x0A or (end < 0 and not goes_on and not _is_torn(data[position:])):
+        if data[position] != 0x0A or (end < 0 and not goes_on and not is_torn(data[position:])):
             raise DamagedFrameError(offset + position, frames)
         if end < 0:
             break
@@ -113,7 +113,7 @@ def _frame_without_length(data: bytes, position: int, end: int, offset: int) -> 
     return Frame(offset + position, offset + end + 1, payload) if is_right else None
 
 
-def _is_torn(tail: bytes) -> bool:
+def is_torn(tail: bytes) -> bool:
     """Tell whether `tail`, which has no newline of its own at its end, is the beginning of a record."""
     if _NEVER_INSIDE.search(tail, 1):
         return False

@@ -22,9 +22,9 @@ class PooledFile(Protocol):
 class HandlePool:
     """Keeps the most recently used files open, within what the process may open at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = _MOST_OPEN) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.most = max(4, min(_MOST_OPEN, soft // 4))
+        self.most = max(4, min(most, soft // 4))
         self._open: OrderedDict[PooledFile, None] = OrderedDict()
         self._lock = threading.Lock()
 

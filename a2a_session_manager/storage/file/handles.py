@@ -65,7 +65,7 @@ class FileHandle:
         """
         if self._fd is None:
             try:
-                self._refuse_links()
+                refuse_links(self.path)
                 self._fd = self._newly_opened(create)
             except FileNotFoundError:
                 self._identity = None
@@ -133,11 +133,6 @@ class FileHandle:
         return FileSignature(
             *_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS
         )
-
-    def _refuse_links(self) -> None:
-        """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
-        if os.path.realpath(self.path) != str(self.path):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.path))
 
     @property
     def fd(self) -> int:
@@ -244,6 +239,12 @@ class FileHandle:
             descriptors.close(self._fd)
             self._fd = None
         self._pool.closed(self)
+
+
+def refuse_links(path: Path) -> None:
+    """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
+    if os.path.realpath(path) != str(path):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

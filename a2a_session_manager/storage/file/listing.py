@@ -56,11 +56,11 @@ def _found(
     """Yield what is listed, with the place of each: folder and file name."""
     for folder in directory.shards(namespace, after[0]):
         scan = FolderScan(directory, namespace, folder.name)
-        for file, is_plain in _files(folder, directory.folder(namespace, "trees") / folder.name):
+        for file, is_plain in listed_files(folder, directory.folder(namespace, "trees") / folder.name):
             name = folder.name, file
             if name <= after:
                 continue
-            session_id = _session_id(directory, namespace, name)
+            session_id = listed_id(directory, namespace, name)
             if session_id is None or not session_id.startswith(prefix):
                 continue
             kind = scan.kind_of(session_id, file.removesuffix(_SUFFIX)) if is_plain else None
@@ -72,7 +72,7 @@ def _found(
                 yield name, session_id
 
 
-def _files(folder: Path, trees: Path) -> list[tuple[str, bool]]:
+def listed_files(folder: Path, trees: Path) -> list[tuple[str, bool]]:
     """Return the names of logs in their order, each with whether it is a regular file.
 
     Those that a tree file lies there for are among them: a root whose log is lost is damaged, not absent.
@@ -99,7 +99,7 @@ def _position(cursor: str | None) -> tuple[str, str]:
     return folder, file
 
 
-def _session_id(directory: StoreDirectory, namespace: Namespace, name: tuple[str, str]) -> str | None:
+def listed_id(directory: StoreDirectory, namespace: Namespace, name: tuple[str, str]) -> str | None:
     stem = name[1].removesuffix(_SUFFIX)
     session_id = _id_inside(directory, namespace, name) if stem.startswith("~") else identifier_of(stem)
     # Somebody else's file may end in .log too, and a copy may lie in another folder.

@@ -12,6 +12,7 @@ from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, forks, heads, ranges
 from a2a_session_manager.storage.commit_records import EncodedCommit, FirstResult, Receipt
+from a2a_session_manager.storage.file.catalog import NEVER
 from a2a_session_manager.storage.file.commit_lines import CommitLine, decode_line
 from a2a_session_manager.storage.file.creation_records import CreationRecord, creation_of
 from a2a_session_manager.storage.file.event_columns import EventColumns
@@ -45,6 +46,8 @@ class LogFile(FramedFile):
         return f"{super().remedy(offset)}, or go on without the rest by cut_damaged_tail({self.session_id!r})"
 
     def forget(self) -> None:
+        # The last activity that this process has told the catalog of.
+        self.catalogued_at = NEVER
         self.head: HeadRecord | None = None
         self.creation: CreationRecord | None = None
         self.retractions: list[StoredRetraction] = []

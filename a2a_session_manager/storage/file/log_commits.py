@@ -10,6 +10,7 @@ from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, leases
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.counted_responses import response_ids
+from a2a_session_manager.storage.file.catalog import STALE_MICROS, Catalog
 from a2a_session_manager.storage.file.commit_lines import encode_line
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framing import framed
@@ -39,9 +40,11 @@ def is_checkpoint_due_after(log: LogFile, commits: Sequence[EncodedCommit]) -> b
 
 
 def commit_all(
-    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited
+    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited, catalog: Catalog
 ) -> list[Receipt | SessionManagerError]:
     """Decide commits in order, write what they brought in one write, and answer each.
+
+    What pages find the session by is in the catalog of its namespace before it is in the log.
 
     Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
     does every commit after it. Raises OSError when writing or syncing failed: then nobody knows. With
@@ -50,6 +53,7 @@ def commit_all(
     try:
         synced = log.on_disk.for_a_record(log.first_bytes)
         staged, frames, end = log.unmisled(lambda: _staged_with_leases(log, commits, inherited, synced))
+        is_to_follow = bool(frames) and _told_ahead(log, commits, catalog)
         whole = append_frames(log, frames, synced) if frames else 0
         if (synced, log.on_disk.synced) != (None, None) and log.index.is_due(end):
             log.handle.sync()  # a checkpoint must not tell of what a loss of power may still take
@@ -61,8 +65,23 @@ def commit_all(
     else:
         log.offset = end
         log.on_disk.synced = synced if frames else log.on_disk.synced
+        if is_to_follow:
+            assert log.head is not None, "only a log that exists grows"
+            with catalog.afterwards():
+                catalog.changed(log.head)
         _write_checkpoint_if_due(log)
     return [answer if needed <= whole else no_room(log) for answer, needed in staged]
+
+
+def _told_ahead(log: LogFile, commits: Sequence[EncodedCommit], catalog: Catalog) -> bool:
+    """Tell the catalog of what is about to be written, if need be; return whether it is to be told afterwards, too."""
+    head = log.head
+    assert head is not None, "only a log that exists takes commits"
+    if head.updated_at - log.catalogued_at <= STALE_MICROS and not any(commit.properties for commit in commits):
+        return False
+    is_to_follow = catalog.changes(head, commits)
+    log.catalogued_at = head.updated_at
+    return is_to_follow
 
 
 def _staged_with_leases(

@@ -16,6 +16,7 @@ from pathlib import Path
 from a2a_session_manager.exceptions import CorruptSession, StoreUnavailable
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.storage.file.catalog import CATALOG, remove_catalog
 from a2a_session_manager.storage.file.commit_lines import decode_line
 from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.directory_format import taking_into_use
@@ -65,6 +66,8 @@ def bring_in_order(directory: StoreDirectory) -> None:
 
 
 def _bring_in_order(directory: StoreDirectory) -> None:
+    for folder in directory.namespace_folders():
+        remove_catalog(folder / CATALOG)  # it may be of another moment than what it is of
     creations = {
         creation.key: creation for folder in directory.namespace_folders() for creation in _creations(directory, folder)
     }

@@ -6,7 +6,9 @@ import errno
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +23,10 @@ from a2a_session_manager.storage.file.atomic_files import (
     sync_directory,
     write_for_a_moment,
 )
+from a2a_session_manager.storage.file.catalog import CATALOG, Catalog, CatalogPools
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.later_work import LaterWork
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
@@ -32,6 +36,8 @@ from a2a_session_manager.storage.records import SessionKey
 FileT = TypeVar("FileT", bound=FramedFile)
 
 _MOST_KNOWN = 2_000
+_MOST_CATALOGS = 500
+_MOST_TABLES = 16
 _NEW_FOLDER = "new"
 _DEFAULT = "default"
 _NAMED = "@"
@@ -41,12 +47,17 @@ class StoreDirectory:
     """A directory of sessions: `<namespace>/logs/<shard>/<id>.log` and `<namespace>/trees/<shard>/<root>.tree`.
 
     The default namespace is `default`, and each name of another one a folder `@NAME` in that of the name before it.
+
+    What is in `<namespace>/catalog` is derived from these. A new one has the properties `indexed`.
     """
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
+    def __init__(self, path: Path, *, durable: bool, indexed: Sequence[str] = ()) -> None:
         self.path = path
         self.durable = durable
+        self.indexed = indexed
         self.pool = HandlePool()
+        self._catalog_pools = CatalogPools(self.pool, HandlePool(most=_MOST_TABLES), LaterWork())
+        self._catalogs: OrderedDict[Namespace, Catalog] = OrderedDict()
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
         self._lock = threading.Lock()
         self._is_checked = False
@@ -84,6 +95,7 @@ class StoreDirectory:
         if self.durable:
             directory_format.bring_to_disk(self.path)
         self._make_folder_for_new()
+        directory_format.raise_format(self.path, durable=self.durable)
         self._is_checked = True
 
     def prepare_for_new(self) -> None:
@@ -123,6 +135,7 @@ class StoreDirectory:
             self.path = found
             with self._lock:
                 self._known.clear()
+                self._catalogs.clear()
 
     def log(self, key: SessionKey) -> LogFile:
         file = self._known_file(("log", key))
@@ -143,6 +156,20 @@ class StoreDirectory:
         if not isinstance(file, TreeFile):
             file = self._kept(("tree", root), self._new_tree(root))
         return file
+
+    def catalog(self, namespace: Namespace) -> Catalog:
+        """Return the catalog of a namespace."""
+        with self._lock:
+            catalog = self._catalogs.get(namespace)
+            if catalog is None:
+                folder = self.folder(namespace, CATALOG)
+                is_empty = partial(self._is_empty, namespace)
+                catalog = self._catalogs[namespace] = Catalog(folder, self.indexed, is_empty, self._catalog_pools)
+                if len(self._catalogs) > _MOST_CATALOGS:
+                    self._catalogs.popitem(last=False)  # its files are closed when others are used, or with all
+            else:
+                self._catalogs.move_to_end(namespace)
+            return catalog
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder below the directory; with durability=disk its name is on disk, whoever made it."""
@@ -178,6 +205,18 @@ class StoreDirectory:
 
     def close(self) -> None:
         self.pool.close_all()
+        self._catalog_pools.later.close()
+        self._catalog_pools.tables.close_all()
+
+    def _is_empty(self, namespace: Namespace) -> bool:
+        """Tell whether there are no files of sessions in a namespace."""
+        for folder in (self.folder(namespace, kind) for kind in ("logs", "trees")):
+            with suppress(FileNotFoundError), os.scandir(folder) as shards:
+                for shard in shards:
+                    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(shard) as files:
+                        if any(True for _ in files):
+                            return False
+        return True
 
     def _path(self, key: SessionKey, kind: str, suffix: str) -> Path:
         return Path(self._file(key, kind, suffix))

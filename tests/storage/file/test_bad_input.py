@@ -56,11 +56,11 @@ async def test_a_directory_of_release_0_1_is_refused_with_the_remedy_and_left_al
 
 
 async def test_a_directory_of_another_format_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    await asyncio.to_thread((tmp_path / "format.json").write_text, '{"a2a_session_manager": 2}\n')
+    await asyncio.to_thread((tmp_path / "format.json").write_text, '{"a2a_session_manager": 3}\n')
     async with FileSessionStore(tmp_path) as store:
-        with pytest.raises(StoreUnavailable, match=r"format\.json names format 2, of a newer release: upgrade"):
+        with pytest.raises(StoreUnavailable, match=r"format\.json names format 3, of a newer release: upgrade"):
             await store.get("chat")
-        with pytest.raises(StoreUnavailable, match=r"format\.json names format 2, of a newer release: upgrade"):
+        with pytest.raises(StoreUnavailable, match=r"format\.json names format 3, of a newer release: upgrade"):
             await store.create("chat")
 
 
@@ -82,8 +82,23 @@ def test_a_damaged_format_file_is_an_error_with_file_byte_and_remedy(tmp_path: P
         ):
             asyncio.run(opened())
         assert marker.read_bytes() == data
-    marker.write_bytes(b'{"a2a_session_manager":1}')
-    assert asyncio.run(opened()) == []
+    for others in (b'{"a2a_session_manager":2}', b'{"a2a_session_manager":1}'):
+        marker.write_bytes(others)
+        assert asyncio.run(opened()) == []
+
+
+async def test_a_directory_of_format_1_is_of_format_2_once_it_is_written_to(tmp_path: Path) -> None:
+    marker = tmp_path / "format.json"
+    async with FileSessionStore(tmp_path) as store:
+        await store.create("chat")
+    await asyncio.to_thread(marker.write_text, '{"a2a_session_manager": 1}\n')
+
+    async with FileSessionStore(tmp_path) as store:
+        assert await store.list_sessions() == ["chat"]
+        assert await asyncio.to_thread(marker.read_text) == '{"a2a_session_manager": 1}\n'
+        await store.create("other")
+
+    assert await asyncio.to_thread(marker.read_text) == '{"a2a_session_manager": 2}\n'
 
 
 @pytest.mark.parametrize("kind", ["a fifo", "a folder", "a symlink"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from a2a_session_manager.testing import StoreContract
 class TestFileSessionStore(StoreContract):
     async def open_store(self, place: Path) -> BaseSessionStore:
         return FileSessionStore(place / "sessions")
+
+    async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
+        return FileSessionStore(place / "sessions", indexed=indexed)
 
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
         await asyncio.to_thread(_flip_a_bit, log_of(store, session_id))

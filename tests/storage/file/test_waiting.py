@@ -97,7 +97,7 @@ async def test_a_long_deletion_holds_up_nobody(
 async def test_a_large_commit_holds_up_nobody_and_keeps_its_place(
     store: FileSessionStore, monkeypatch: pytest.MonkeyPatch, gate: Gate
 ) -> None:
-    def is_large(log: LogFile, commits: Any, inherited: Any) -> bool:
+    def is_large(log: LogFile, commits: Any, *_: object) -> bool:
         return len(commits[0].events) == 300
 
     with stopping(monkeypatch, committing, "commit_all", gate, is_large):

@@ -1,0 +1,418 @@
+"""The catalog that pages are read from: right after deaths, damage and copies, by what reading all heads comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a2a_session_manager import CorruptSession, FileSessionStore, SessionChange, SessionManager, StoreUnavailable
+from a2a_session_manager.models.clock import now_micros
+from a2a_session_manager.storage import encoding
+from a2a_session_manager.storage.file import catalog, catalog_upkeep, creating, log_commits
+from a2a_session_manager.storage.file.catalog import STALE_MICROS, Catalog
+from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.page_records import PageQuery
+from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
+from a2a_session_manager.testing.contract.making import said
+from tests.storage.file.processes.common import file_of
+
+OWNERS = ("ada", "bob", "eve")
+SESSIONS = 6
+
+
+def store_in(directory: Path, *indexed: str) -> FileSessionStore:
+    return FileSessionStore(directory, indexed=indexed or ("owner",))
+
+
+async def write(store: FileSessionStore) -> None:
+    """Make sessions of three owners, each active after the one before, and a child."""
+    for number in range(SESSIONS):
+        properties = {"owner": OWNERS[number % len(OWNERS)], "team": "all", "title": f"Trip {number}"}
+        await store.create(f"s{number}", change=SessionChange(set_properties=properties))
+    await store.create("child", parent_id="s0", change=SessionChange(set_properties={"owner": "ada"}))
+
+
+async def check(directory: Path, *indexed: str) -> None:
+    """Compare what the catalog brings a cold store with what reading all heads does."""
+    async with store_in(directory, *indexed) as cold:
+        await check_store(cold)
+
+
+async def check_store(store: FileSessionStore) -> None:
+    backend: Any = store._backend
+    for query in queries(*backend.indexed):
+        truth = await page_by_walking(backend, store._namespace, query, cursor=None, limit=1_000, last=0)
+        page = await backend.page(store._namespace, query, cursor=None, limit=1_000, last=0)
+        found = [each.head.key.id for each in page.sessions]
+        assert sorted(found) == sorted(each.head.key.id for each in truth.sessions), query
+        assert page.cursor is None
+        if not query.title:
+            count = await backend.count(store._namespace, query)
+            assert count == await count_by_walking(backend, store._namespace, query) == len(found), query
+
+
+def queries(*indexed: str) -> list[PageQuery]:
+    found = [PageQuery("updated"), PageQuery("updated", newest_first=False), PageQuery("created", roots_only=True)]
+    found.append(PageQuery("updated", title="trip 1"))
+    owner = {"owner": f'"{OWNERS[0]}"'.encode()}
+    if "owner" in indexed:
+        found += [PageQuery("updated", properties=owner), PageQuery("created", properties=owner)]
+    return found
+
+
+async def rows(store: FileSessionStore) -> int:
+    """Return how many sessions are in the tables, gone ones as well."""
+    backend: Any = store._backend
+    return int(await asyncio.to_thread(lambda: backend._pages._ready(store._namespace, PageQuery("id")).size()))
+
+
+def journal_of(directory: Path) -> Path:
+    return directory / "default" / "catalog" / "journal"
+
+
+async def tables_in(directory: Path) -> set[Path]:
+    """Return the files of the tables."""
+    return set(await asyncio.to_thread(lambda: list(journal_of(directory).parent.glob("*.db*"))))
+
+
+async def size_of(path: Path) -> int:
+    return (await asyncio.to_thread(path.stat)).st_size
+
+
+async def test_pages_are_those_of_all_heads(tmp_path: Path) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await check_store(store)
+        await store.append("s3", said())
+        await store.commit("s4", SessionChange(set_properties={"owner": "eve", "title": "Other"}))
+        await store.delete("s5")
+        await store.delete("s0", children="cascade")
+        await check_store(store)
+
+        assert await rows(store) == SESSIONS - 2
+    await check(tmp_path)
+
+
+async def test_another_process_sees_what_was_written_since(tmp_path: Path) -> None:
+    async with store_in(tmp_path) as one, store_in(tmp_path) as other:
+        await write(one)
+        assert len(await other.page(limit=100)) == SESSIONS + 1
+        await one.create("new", change=SessionChange(set_properties={"owner": "ada"}))
+        await one.delete("s1")
+
+        assert (await other.page(limit=1))[0].id == "new"
+        await check_store(other)
+
+
+def _lose(path: Path) -> None:
+    path.unlink()
+
+
+def _lose_all(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _nonsense(path: Path) -> None:
+    path.write_bytes(b"nonsense " * 2_000)
+
+
+def _turn_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def _turn_the_first_bits(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[:8] = bytes(each ^ 4 for each in data[:8])
+    path.write_bytes(data)
+
+
+DAMAGES = (_lose, _lose_all, _empty, _cut, _nonsense, _turn_a_bit, _turn_the_first_bits)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("has_tables", [True, False])
+async def test_a_journal_that_is_lost_or_damaged_makes_no_page_short(
+    tmp_path: Path, damage: Callable[[Path], None], has_tables: bool
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        if has_tables:
+            await store.page()
+            await store.create("later", change=SessionChange(set_properties={"owner": "ada"}))
+        await asyncio.to_thread(damage, journal_of(tmp_path))
+
+        await check_store(store)
+        await store.create("last", change=SessionChange(set_properties={"owner": "ada"}))
+        await check_store(store)
+    await check(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [_lose, _lose_all, _empty, _nonsense, _turn_the_first_bits])
+async def test_tables_that_are_lost_or_damaged_make_no_page_short(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.page()
+    for path in await tables_in(tmp_path):
+        await asyncio.to_thread(damage, path)
+
+    await check(tmp_path)
+
+
+async def test_tables_are_not_made_of_a_journal_that_goes_on_from_lost_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_FOLLOWED_BYTES", 2_000)
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.page()
+        await store.create("later", change=SessionChange(set_properties={"owner": "ada"}))
+    assert await size_of(journal_of(tmp_path)) < 2_000
+    for path in await tables_in(tmp_path):
+        await asyncio.to_thread(_lose, path)
+
+    await check(tmp_path)
+
+
+async def test_a_store_with_other_properties_finds_sessions_by_them_and_takes_none_from_the_first(
+    tmp_path: Path,
+) -> None:
+    async with store_in(tmp_path, "owner") as first:
+        await write(first)
+        await check_store(first)
+        async with store_in(tmp_path, "team") as second:
+            assert await second.count(properties={"team": "all"}) == SESSIONS
+            await second.create("of second", change=SessionChange(set_properties={"owner": "ada", "team": "all"}))
+            assert await second.count(properties={"team": "all"}) == SESSIONS + 1
+        await check_store(first)
+        await first.create("of first", change=SessionChange(set_properties={"owner": "ada", "team": "all"}))
+    async with store_in(tmp_path, "team") as second:
+        assert await second.count(properties={"team": "all"}) == SESSIONS + 2
+
+
+async def test_a_directory_that_was_copied_does_not_believe_the_catalog_of_another_moment(tmp_path: Path) -> None:
+    async with store_in(tmp_path / "one") as store:
+        await write(store)
+        await store.page()
+        await asyncio.to_thread(shutil.copytree, tmp_path / "one" / "default" / "catalog", tmp_path / "older")
+        await store.create("later")
+    await asyncio.to_thread(shutil.copytree, tmp_path / "one", tmp_path / "two")
+    await asyncio.to_thread(shutil.rmtree, tmp_path / "two" / "default" / "catalog")
+    await asyncio.to_thread(shutil.copytree, tmp_path / "older", tmp_path / "two" / "default" / "catalog")
+
+    await check(tmp_path / "two")
+
+
+async def test_a_catalog_from_before_the_machine_was_started_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.page()
+    before = await tables_in(tmp_path)
+    monkeypatch.setattr("a2a_session_manager.storage.file.catalog_journal.boot", lambda: "another")
+
+    await check(tmp_path)
+
+    assert not before & await tables_in(tmp_path)
+
+
+async def test_a_commit_that_was_cut_off_leaves_order_and_counts_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+    with monkeypatch.context() as dying:
+        dying.setattr(log_commits, "append_frames", _dies)
+        async with store_in(tmp_path) as store:
+            for change in (SessionChange(set_properties={"owner": "bob"}), SessionChange(set_state={"a": 1})):
+                with pytest.raises(StoreUnavailable):
+                    await store.commit("s0", change)
+
+    async with store_in(tmp_path) as store:
+        order = [each.id for each in await store.page(limit=2)]
+        assert order == ["child", f"s{SESSIONS - 1}"]
+        assert (await store.page(limit=100))[-1].id == "s0"
+        await check_store(store)
+
+
+def _dies(*_: object, **__: object) -> Any:
+    raise OSError(5, "died")
+
+
+async def test_what_was_not_told_after_a_commit_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Catalog, "changed", _is_busy)
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.commit("s0", SessionChange(set_properties={"owner": "bob"}))
+
+        await check_store(store)
+
+
+def _is_busy(*_: object) -> Any:
+    raise BusyError
+
+
+async def test_a_creation_that_was_cut_off_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        with monkeypatch.context() as dying:
+            dying.setattr(creating, "create_atomically", _dies)
+            for parent_id in (None, "s1"):
+                with pytest.raises(StoreUnavailable):
+                    await store.create(f"never below {parent_id}", parent_id=parent_id)
+
+        await check_store(store)
+        assert await rows(store) == SESSIONS + 1
+        assert not await asyncio.to_thread(file_of(tmp_path, "never below None", ".tree").exists)
+
+
+async def test_a_deletion_that_was_cut_off_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        with monkeypatch.context() as dying:
+            dying.setattr(Catalog, "deleted", _is_busy)
+            await store.delete("s0", children="cascade")
+
+        await check_store(store)
+        assert await rows(store) == SESSIONS - 1
+
+
+async def test_a_deletion_that_did_not_come_about_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        with monkeypatch.context() as dying:
+            dying.setattr("a2a_session_manager.storage.file.tree.TreeFile.delete", _dies)
+            with pytest.raises(StoreUnavailable):
+                await store.delete("s1")
+
+        await check_store(store)
+        assert await rows(store) == SESSIONS + 1
+
+
+async def test_a_commit_within_ten_seconds_of_the_last_one_tells_the_catalog_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        sizes = [await size_of(journal_of(tmp_path))]
+        ahead = 0
+        for shift in (0, 0, STALE_MICROS + 1, 0):
+            ahead += shift
+            monkeypatch.setattr(encoding, "now_micros", partial(_now, ahead))
+            await store.append("s0", said())
+            sizes.append(await size_of(journal_of(tmp_path)))
+
+        assert sizes[0] == sizes[1] == sizes[2] < sizes[3] == sizes[4]
+        assert (await store.page(limit=1))[0].id == "s0"
+
+
+def _now(ahead: int) -> int:
+    return now_micros() + ahead
+
+
+async def test_a_rebuild_that_was_cut_off_goes_on_where_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+    await asyncio.to_thread(shutil.rmtree, tmp_path / "default" / "catalog")
+    monkeypatch.setattr(catalog_upkeep, "_SESSIONS_A_STEP", 1)
+    told: list[str] = []
+    tell_tree = catalog_upkeep._tell_tree
+
+    def tell(directory: Any, root: Any) -> int:
+        if len(told) == SESSIONS // 2:
+            told.append("death")
+            raise OSError(5, "died")
+        told.append(root.id)
+        return tell_tree(directory, root)
+
+    monkeypatch.setattr(catalog_upkeep, "_tell_tree", tell)
+    async with store_in(tmp_path) as store:
+        with pytest.raises((OSError, StoreUnavailable)):
+            await store.page()
+    await check(tmp_path)
+
+    told.remove("death")
+    assert sorted(told) == sorted(f"s{number}" for number in range(SESSIONS))
+
+
+async def test_a_damaged_session_fails_a_rebuild_by_its_name(tmp_path: Path) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.append("s3", said())
+    await asyncio.to_thread(shutil.rmtree, tmp_path / "default" / "catalog")
+    await asyncio.to_thread(file_of(tmp_path, "s3", ".tree").unlink)
+
+    async with store_in(tmp_path) as store:
+        for _ in range(2):
+            with pytest.raises(CorruptSession, match="s3"):
+                await store.page()
+
+
+async def test_a_namespace_that_is_not_there_has_no_sessions_and_is_not_made(tmp_path: Path) -> None:
+    async with store_in(tmp_path) as store:
+        await store.create("one")
+        nowhere = store.namespace("nowhere")
+        assert len(await nowhere.page()) == await nowhere.count() == 0
+
+    assert not await asyncio.to_thread((tmp_path / "@nowhere").exists)
+
+
+async def test_a_directory_that_can_only_be_read_has_all_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+    await asyncio.to_thread(shutil.rmtree, tmp_path / "default" / "catalog")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    async with store_in(tmp_path) as store:
+        assert len(await store.page(limit=100)) == await store.count() == SESSIONS + 1
+    assert not await asyncio.to_thread((tmp_path / "default" / "catalog").exists)
+
+
+async def test_journals_are_kept_short_where_nobody_reads_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_FOLLOWED_BYTES", 1_000)
+    async with store_in(tmp_path) as store:
+        for number in range(60):
+            await store.create(f"s{number}")
+        backend: Any = store._backend
+        await asyncio.to_thread(backend._directory._catalog_pools.later._executor.shutdown)
+
+    assert await size_of(journal_of(tmp_path)) < 60 * 100
+    await check(tmp_path)
+
+
+async def test_titles_longer_than_a_line_are_found(tmp_path: Path) -> None:
+    async with SessionManager(store_in(tmp_path)) as sessions:
+        await sessions.create("long")
+        await sessions.set_title("long", "x" * 5_000 + "ENDE")
+        await sessions.create("other")
+
+        assert [each.id for each in await sessions.page(title="xende")] == ["long"]

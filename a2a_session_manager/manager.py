@@ -136,6 +136,7 @@ class SessionManager(StoreVerbs, AsyncResource):
         new_id: str | None = None,
         on_open: OpenPolicy = "refuse",
         properties: Mapping[str, Any] | None = None,
+        detached: bool = False,
     ) -> Session[Any]:
         """Create a session that goes on from an event of this one, the original intact, and return its head.
 
@@ -152,11 +153,16 @@ class SessionManager(StoreVerbs, AsyncResource):
                 further back while only results follow: "refuse" them by name, or let the fork begin with results that
                 say "interrupted".
             properties: those that the fork has beside the source's, or in their place.
+            detached: copy the events into a new root instead, which needs its source no more; what they used was spent
+                in the source. It takes as long as they are many; the property `copied_from` says whether it is `whole`,
+                and a call with the same `new_id` goes on with a copy that is not.
 
         Raises InvalidSessionOperation for an event that is not there, hidden, or inside an exchange, and for a fork
         that would be deeper than 256 levels; SessionAlreadyExists when `new_id` is taken by anything else.
         """
-        return await fork_conversation(self._store, id, at=at, new_id=new_id, on_open=on_open, properties=properties)
+        return await fork_conversation(
+            self._store, id, at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached
+        )
 
     @overload
     async def get(self, id: str, *, last: int | None = None) -> Session[Any]: ...

@@ -211,6 +211,7 @@ class SessionStore(Protocol):
         new_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
         ending: ForkEnding | None = None,
+        detached: bool = False,
     ) -> Session[Any]:
         """Create a session that goes on from an event of this one, and return its head; nothing is copied but that.
 
@@ -230,6 +231,11 @@ class SessionStore(Protocol):
             properties: those that the fork has beside the source's, or in their place.
             ending: makes the events that the fork begins with. What is said does not matter to a store: without it, a
                 fork may begin inside an exchange, which SessionManager.fork refuses.
+            detached: copy the events up to `at` into a new root, hidden ones too, instead of naming them: it has no
+                `forked_from`, and stays when the source is deleted. What they used was spent in the source, and counts
+                nowhere else. The events are copied in batches; until all are, `whole` is false in the property
+                `copied_from`, and forking again with the same `new_id` goes on with what is missing. A summary without
+                a range stands in its own place in the copy.
 
         Raises InvalidSessionOperation for an event that is not there or hidden, and for a fork that would be deeper
         than 256 levels; SessionAlreadyExists when `new_id` is taken by another session, or a fork of another point.

@@ -33,17 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("many" if draws.is_long_run else "few")
 
 
-# Until each of these forks sessions, too: whoever teaches it so takes it out.
-CANNOT_FORK_YET = ("storage/redis/",)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Count every property test among the long ones where it draws many examples."""
-    for item in items:
-        module = item.function.__module__ if isinstance(item, pytest.Function) else ""
-        if ".contract.fork" in module and any(place in str(item.path) for place in CANNOT_FORK_YET):
-            item.add_marker(pytest.mark.skip(reason="this store cannot fork yet"))
     for item in items if draws.is_long_run else []:
         if isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False):
             item.add_marker(pytest.mark.soak)

@@ -132,13 +132,14 @@ class ActiveSession(ActiveConversation):
         new_id: str | None = None,
         on_open: OpenPolicy = "refuse",
         properties: Mapping[str, Any] | None = None,
+        detached: bool = False,
     ) -> ActiveSession:
         """Create a session that goes on from an event of this one, and return it open; it needs no closing.
 
         The parameters and errors are those of SessionManager.fork. Neither session shows what the other does later.
         """
         forked = await fork_conversation(
-            self._store, self.session, at=at, new_id=new_id, on_open=on_open, properties=properties
+            self._store, self.session, at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached
         )
         return ActiveSession(self._store, forked)
 

@@ -33,13 +33,14 @@ async def fork_conversation(
     new_id: str | None,
     on_open: OpenPolicy,
     properties: Mapping[str, Any] | None,
+    detached: bool,
 ) -> Session[Any]:
     """Create a fork as SessionStore does, unless it would begin inside an exchange; see SessionManager.fork."""
     if on_open not in get_args(OpenPolicy):
         raise InvalidSessionOperation(f"on_open={shown(on_open)} is unknown: take 'refuse' or 'interrupt'")
     session_id = session.id if isinstance(session, Session) else session
     ending = partial(_ending, session_id=session_id, on_open=on_open)
-    return await store.fork(session, at=at, new_id=new_id, properties=properties, ending=ending)
+    return await store.fork(session, at=at, new_id=new_id, properties=properties, ending=ending, detached=detached)
 
 
 def _ending(tail: MessageTail, *, session_id: str, on_open: OpenPolicy) -> Sequence[SessionEvent[Any]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, Self, cast
+from typing import Any, Final, Generic, Self, cast
 
 from pydantic import AwareDatetime, ConfigDict, Field
 from typing_extensions import TypeVar
@@ -22,6 +22,9 @@ from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
 # By the id of the response; of one that has a single usage that alone, which takes no time.
+# The key in the metadata of an event of a copy that says, with false, that its usage was spent elsewhere.
+COUNTED: Final = "counted"
+
 _Counted = dict[str, TokenUsage | CountedResponse]
 
 
@@ -99,6 +102,11 @@ class SessionEvent(SharedFieldsSet, Generic[MessageT]):
         )
 
 
+def counts(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether the usage of an event with this metadata is spent where it is; a copy's was spent elsewhere."""
+    return metadata.get(COUNTED) is not False
+
+
 def names_responses(events: Iterable[SessionEvent[Any]]) -> bool:
     """Tell whether an event has a usage that says which response it is of."""
     return any(event.token_usage is not None and event.token_usage.response_id is not None for event in events)
@@ -120,6 +128,8 @@ def spent_by(
         if usage.response_id is not None:
             counted = _counted_in(before) if counted is None else counted
             spent = _counted_once(usage, usage.response_id, counted)
+        if not counts(event.metadata):
+            continue
         yield spent, event.source.value, event.task_id
 
 

@@ -143,7 +143,7 @@ class Backend(ABC):
         """Return the head, with what is hidden, and the newest `last` visible events up to `seq`; None for no session.
 
         A `seq` of None, or above the last one, is the end of the log. All is as it was in one moment. This one reads
-        several times, and is not for a backend that loads heads without `hidden`.
+        several times, and so may bring what was hidden in a later moment than the rest.
         """
         loaded = (await self.load([key], last=0, whole_head=False))[0]
         if loaded is None:
@@ -154,6 +154,9 @@ class Backend(ABC):
         async def read_page(after: int, limit: int) -> LogPage | None:
             return await self.read_log(key, after=after, limit=limit, max_bytes=_BYTES_A_PAGE)
 
+        if head.hidden_events:  # a head that comes without `hidden`
+            page = await read_page(max(end - 1, 0), 1)
+            head.hidden = [] if page is None else list(page.hidden)
         wanted = ranges.visible_tail(end, last, head.hidden)
         events = await read_by_walking(read_page, wanted, head.creation_id)
         return None if events is None else LoadedSession(head, events)

@@ -21,7 +21,7 @@ from a2a_session_manager.models.checked import exact_offset, invalid_fields
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import share_fields_set
-from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.models.session_event import SessionEvent, counts
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.sound_usage import is_sound, silent_fields
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -73,6 +73,8 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         if details is not None and (plain := check.check(details, *path, "token_usage", "details")) is not details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
         delta = UsageDelta(usage.model, event.source.value, usage.counters(), usage.response_id)
+        if metadata and not counts(metadata):
+            delta = None if usage.response_id is None else delta._replace(is_counted=False)
     left_out = _left_out(not metadata, task_id is None, None if usage is None else silent_fields(usage))
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = (

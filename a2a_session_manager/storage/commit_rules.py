@@ -202,7 +202,7 @@ def last_active(head: HeadRecord, commit: EncodedCommit, changed: Sequence[Range
 
 def add_usage(totals: Totals, event: EncodedEvent) -> None:
     """Add what one event used to the totals of its model and source."""
-    if event.usage is not None:
+    if event.usage is not None and event.usage.counters:
         cell = totals.setdefault((event.usage.model, event.usage.source), {})
         add_counters(cell, event.usage.counters)
 
@@ -214,7 +214,7 @@ def add_counters(total: Counters, counters: Counters) -> None:
 
 
 def _count_usage(head: HeadRecord, event: EncodedEvent) -> None:
-    if event.usage is not None:
+    if event.usage is not None and event.usage.counters:
         add_usage(head.totals, event)
         if event.run_id is not None:
             add_counters(head.run_totals.setdefault(event.run_id, {}), event.usage.counters)

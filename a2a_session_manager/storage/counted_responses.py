@@ -36,7 +36,7 @@ def counted_once(events: Sequence[EncodedEvent], find_counted: FindCounted) -> S
     else:
         return events  # as nearly always
     named = list(response_ids(events))
-    if len(named) == 1 and find_counted(named[0]) is None:
+    if len(named) == 1 and find_counted(named[0]) is None and not _are_copies(events):
         return events
     return list(_counted_once(events, find_counted))
 
@@ -51,6 +51,10 @@ def is_recounted(events: Iterable[EncodedEvent]) -> bool:
     return any(event.usage is not None and event.usage.counted is not None for event in events)
 
 
+def _are_copies(events: Iterable[EncodedEvent]) -> bool:
+    return any(event.usage is not None and not event.usage.is_counted for event in events)
+
+
 def _counted_once(events: Sequence[EncodedEvent], find_counted: FindCounted) -> Iterator[EncodedEvent]:
     here: dict[str, CountedResponse] = {}
     for event in events:
@@ -60,9 +64,10 @@ def _counted_once(events: Sequence[EncodedEvent], find_counted: FindCounted) -> 
             continue
         response_id = usage.response_id
         before = here.get(response_id) or find_counted(response_id)
-        if before is not None:
+        if before is not None or not usage.is_counted:
+            before = CountedResponse(usage.model, {}) if before is None else before
             added, counted = counted_again(before, usage.model, usage.counters)
-            usage = usage._replace(counters=added, counted=counted)
+            usage = usage._replace(counters=added if usage.is_counted else {}, counted=counted)
             event = event._replace(usage=usage)
         here[response_id] = counted_by(usage)
         yield event

@@ -23,6 +23,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ForkEnding, SessionStore
 from a2a_session_manager.storage import heads, ranges, reads, writes
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Fork, Parent
+from a2a_session_manager.storage.detaching import copy_in, copy_session
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.loading import load_messages, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
@@ -45,6 +46,7 @@ class ForkRequest:
     new_id: str | None = None
     properties: Mapping[str, Any] | None = None
     ending: ForkEnding | None = None
+    detached: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.at, str):
@@ -59,6 +61,8 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
     new = new._replace(creation_id=None, lease=None)
     try:
         head, events = await _read(source, request)
+        if request.detached:
+            return await copy_session(store, source, new, head, request.properties, events)
         return await _created(store, new, head, events, request)
     except (InvalidSessionOperation, SessionAlreadyExists, SessionNotFound):
         # An earlier call may have made it; since then, its source may have become another, or gone.
@@ -184,16 +188,25 @@ def _fork_at_the_end(source: HeadRecord) -> tuple[Fork, Parent]:
 async def _made_before(new: Target, source: Target, request: ForkRequest) -> HeadRecord | None:
     """Return the head of the fork that an earlier call has made of the same point, None when there is none."""
     head = await reads.find_head(new)
-    if head is None or head.forked_from is None or head.forked_from.id != source.key.id:
+    made_of = None if head is None else _made_of(head, request)
+    if head is None or made_of is None or made_of.id != source.key.id:
         return None
-    if source.creation_id not in (None, head.forked_from.creation_id):
+    if source.creation_id not in (None, made_of.creation_id):
         return None
     current = await reads.find_head(source)
-    if current is not None and current.creation_id != head.forked_from.creation_id:
+    if current is not None and current.creation_id != made_of.creation_id:
         return None
     if isinstance(request.at, str):
         try:
-            return head if await _seq_of(new, request.at) == head.forked_from.seq else None
+            return head if await _seq_of(new, request.at) == made_of.seq else None
         except SessionManagerError:
             return None
-    return head if request.at in (None, head.forked_from.seq) else None
+    return head if request.at in (None, made_of.seq) else None
+
+
+def _made_of(head: HeadRecord, request: ForkRequest) -> ForkedFrom | None:
+    """Return what a session is a fork or, where that was asked for, a whole copy of."""
+    if not request.detached:
+        return head.forked_from
+    copy = copy_in(head)
+    return ForkedFrom(copy.id, copy.creation_id, copy.seq) if copy is not None and copy.whole else None

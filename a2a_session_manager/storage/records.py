@@ -30,7 +30,7 @@ class UsageDelta(NamedTuple):
 
     `response_id` names the response that it is of, None where nobody said. `counted` is what is counted of that
     response from this event on, where an earlier one had a usage of it: then `counters` are what this one adds, and not
-    what it says. None elsewhere.
+    what it says. None elsewhere. Without `is_counted`, it adds nothing, and is remembered of the response all the same.
     """
 
     model: str
@@ -38,6 +38,7 @@ class UsageDelta(NamedTuple):
     counters: Counters
     response_id: str | None = None
     counted: CountedResponse | None = None
+    is_counted: bool = True
 
 
 class EncodedEvent(NamedTuple):

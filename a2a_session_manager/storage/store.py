@@ -155,8 +155,10 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         new_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
         ending: ForkEnding | None = None,
+        detached: bool = False,
     ) -> Session[Any]:
-        return await fork_session(self, self._target(session), ForkRequest(at, new_id, properties, ending))
+        request = ForkRequest(at, new_id, properties, ending, detached)
+        return await fork_session(self, self._target(session), request)
 
     @overload
     async def get(self, session_id: str, *, last: int | None = None) -> Session[Any] | None: ...

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionAlreadyExists
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.protocols import ForkEnding
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Receipt
 from a2a_session_manager.storage.commit_rules import add_counters
@@ -188,19 +187,11 @@ class TakesAnySessionForTheFork(BaseSessionStore):
     def __init__(self) -> None:
         super().__init__(MemoryBackend())
 
-    async def fork(
-        self,
-        session: Session[Any] | str,
-        *,
-        at: int | str | None = None,
-        new_id: str | None = None,
-        properties: Mapping[str, Any] | None = None,
-        ending: ForkEnding | None = None,
-    ) -> Session[Any]:
+    async def fork(self, session: Session[Any] | str, **options: Any) -> Session[Any]:
         try:
-            return await super().fork(session, at=at, new_id=new_id, properties=properties, ending=ending)
+            return await super().fork(session, **options)
         except SessionAlreadyExists:
-            found = await self.get(new_id or "", last=0)
+            found = await self.get(options["new_id"], last=0)
             assert found is not None
             return found
 
@@ -211,13 +202,36 @@ class ForksInsideExchanges(BaseSessionStore):
     def __init__(self) -> None:
         super().__init__(MemoryBackend())
 
-    async def fork(
-        self,
-        session: Session[Any] | str,
-        *,
-        at: int | str | None = None,
-        new_id: str | None = None,
-        properties: Mapping[str, Any] | None = None,
-        ending: ForkEnding | None = None,
-    ) -> Session[Any]:
-        return await super().fork(session, at=at, new_id=new_id, properties=properties)
+    async def fork(self, session: Session[Any] | str, **options: Any) -> Session[Any]:
+        return await super().fork(session, **{**options, "ending": None})
+
+
+class _CountsCopies(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        return super().commit(key, replace(commit, events=list(map(_counted, commit.events))))
+
+
+def _counted(event: EncodedEvent) -> EncodedEvent:
+    return event._replace(usage=event.usage and event.usage._replace(is_counted=True))
+
+
+class CountsCopiesAgain(BaseSessionStore):
+    """What the events of a copy have used is spent once more."""
+
+    def __init__(self) -> None:
+        super().__init__(_CountsCopies())
+
+
+class _IsWholeAtOnce(MemoryBackend):
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
+        mark = commit.properties.get("copied_from")
+        if mark is not None:
+            commit.properties = {**commit.properties, "copied_from": mark.replace(b'"whole":false', b'"whole":true')}
+        return super().create(key, creation, commit)
+
+
+class TakesHalfACopyForTheWhole(BaseSessionStore):
+    """A copy says from its beginning that it is whole, and is never finished."""
+
+    def __init__(self) -> None:
+        super().__init__(_IsWholeAtOnce())

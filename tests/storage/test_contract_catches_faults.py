@@ -103,6 +103,11 @@ FAULTS = {
         "forks_in_views",
         "test_a_point_inside_an_exchange_is_refused_with_the_open_calls_named",
     ),
+    "CountsCopiesAgain": ("forks_detached", "test_what_a_copy_holds_was_spent_in_the_source"),
+    "TakesHalfACopyForTheWhole": (
+        "forks_detached",
+        "test_a_copy_that_was_killed_says_so_and_goes_on_where_it_stopped",
+    ),
     "TakesAnySessionForTheFork": ("forking", "test_forking_again_under_one_id_returns_the_fork_that_is_there"),
     "RestoresTooMuch": ("restoring", "test_a_restored_event_is_visible_again_where_it_stood"),
     "RestoresWhatAnotherHid": (

@@ -104,7 +104,6 @@ class StoreMachine(RuleBasedStateMachine):
     """One store, one plain model, and handles that were read at some time and kept."""
 
     is_durable = False
-    can_fork = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +153,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert session.revision == 1
             self.model.create(id, parent_id)
 
-    @precondition(lambda self: self.can_fork and any(plain.log for plain in self.model.sessions.values()))
+    @precondition(lambda self: any(plain.log for plain in self.model.sessions.values()))
     @rule(data=st.data(), new_id=session_ids, on_open=st.sampled_from(["refuse", "interrupt"]), is_named=st.booleans())
     def fork(self, data: st.DataObject, new_id: str, on_open: OpenPolicy, is_named: bool) -> None:
         """A fork is all that its source shows up to an event, and begins with the end of what is open there."""
@@ -786,7 +785,6 @@ class FileMachine(StoreMachine):
 
 class FakeredisMachine(StoreMachine):
     is_durable = True
-    can_fork = False  # until it does
 
     def __init__(self) -> None:
         self.fake = FakeServer()
@@ -800,7 +798,6 @@ class RedisMachine(StoreMachine):
     """On the server that `test_redis` starts."""
 
     is_durable = True
-    can_fork = False  # until it does
     url: ClassVar[str]
 
     async def open_store(self, place: Path) -> BaseSessionStore:

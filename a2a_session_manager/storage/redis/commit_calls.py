@@ -157,7 +157,8 @@ def _usage_args(event: EncodedEvent) -> Sequence[Value]:
     if usage is None or not usage.counters:
         return ("",)
     counters = " ".join([f"{name} {count}" for name, count in usage.counters.items()])
-    return counters, _cell(usage.model, usage.source), event.run_id or ""
+    # What is not counted goes to no cell.
+    return counters, _cell(usage.model, usage.source) if usage.is_counted else b"", event.run_id or ""
 
 
 def _response_args(event: EncodedEvent) -> Sequence[Value]:

@@ -30,6 +30,7 @@ from a2a_session_manager.testing.contract.following import FollowingContract
 from a2a_session_manager.testing.contract.following_namespaces import FollowingNamespacesContract
 from a2a_session_manager.testing.contract.forking import ForkingContract
 from a2a_session_manager.testing.contract.forks_apart import ForksApartContract
+from a2a_session_manager.testing.contract.forks_detached import ForksDetachedContract
 from a2a_session_manager.testing.contract.forks_in_trees import ForksInTreesContract
 from a2a_session_manager.testing.contract.forks_in_views import ForksInViewsContract
 from a2a_session_manager.testing.contract.forks_spending import ForksSpendingContract
@@ -94,6 +95,7 @@ class StoreContract(
     CompactingContract,
     ForkingContract,
     ForksApartContract,
+    ForksDetachedContract,
     ForksInTreesContract,
     ForksInViewsContract,
     ForksSpendingContract,

@@ -47,6 +47,9 @@ class LossyBackend(Backend):
     ) -> list[LoadedSession | None]:
         return await self._inner.load(keys, last=last, whole_head=whole_head)
 
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        return await self._inner.load_until(key, seq=seq, last=last)
+
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._inner.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
 

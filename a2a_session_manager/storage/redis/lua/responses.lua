@@ -118,6 +118,7 @@ local function count_once(keys, fresh, last_seq)
         else
             line = words_of(usage.counters) .. '\n' .. usage.model
         end
+        if usage.cell == '' then usage.counters, is_recounted = {}, true end -- paid for elsewhere
         lines[name] = string.gsub(line, '\n', mark .. '\n', 1)
         fields[#fields + 1], fields[#fields + 2] = name, lines[name] -- of one that comes again, the last one counts
     end

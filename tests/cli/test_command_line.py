@@ -220,3 +220,22 @@ def test_a_store_that_cannot_be_meant_is_refused_and_not_made(called: Call, wron
     answer = called(wrong, "ls")
     assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
     assert not Path("not-there").exists()
+
+
+def test_a_fork_is_shown_with_where_it_begins(called: Call, tmp_path: Path) -> None:
+    url = f"file:{tmp_path}/store"
+
+    async def fork() -> None:
+        async with SessionManager.from_url(url) as sessions, sessions.open("trip") as chat:
+            await chat.user("Oslo?")
+            await chat.assistant("Yes.")
+            await chat.fork(at=1, new_id="other")
+
+    asyncio.run(fork())
+
+    assert [row["forked_from"] and row["forked_from"]["seq"] for row in called(url, "tree", "trip", "--json").rows] == [
+        None,
+        1,
+    ]
+    assert "fork at event 1" in called(url, "tree", "trip").out
+    assert "trip at event 1" in called(url, "show", "other").out

@@ -70,6 +70,17 @@ ESSENTIAL_LINES = {
         "In June? 409 [3]",
         "the store: 6 commits, 0 waiting",
     ],
+    "chat_sidebar": [
+        "Ann sees, page 1: ['A cat (You said: A cat)', 'Rust or Go? (You said: Rust or Go?)', "
+        "'My tax return (You said: My tax return)']",
+        "Ann sees, page 2: ['Two days in Oslo? (You said: Two days in Oslo?)']",
+        "then, page 1: ['Two days in Oslo? (You said: And in winter?)', 'A cat (You said: A cat)', "
+        "'Taxes 2025 (You said: My tax return)']",
+        "found: ['Taxes 2025']",
+        "Bob sees, page 1: []",
+        "an Ann of another company sees, page 1: []",
+        "they rename it: 404",
+    ],
     "custom_store": ["oslo-trip: 1 event, run completed", "below it: flights, 2 events"],
     "agent_loop": [
         "trip | assistant: ['flights']",

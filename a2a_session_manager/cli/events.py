@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from a2a_session_manager.cli.writing import cost_of, on_one_line, plain
+from a2a_session_manager.cli.writing import cost_of, on_one_line, plain, short_id
 from a2a_session_manager.context.messages import message_from_event
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.shapes.normal_form import Call, Instruction, Media, Part, Reasoning, Result
@@ -30,11 +30,12 @@ def print_event(out: Console, event: SessionEvent[Any]) -> None:
     message = message_from_event(event)
     read = None if message is None else read_message(message)
     speaker = event.source.value if read is None else read.role
-    head = Text(f"{event.seq or '':>5} ", style="dim")
+    head = Text()
+    head.append(f"{event.seq or '':>5} ", style="dim")
     head.append(f"{event.timestamp:%Y-%m-%d %H:%M:%S} ", style="dim")
     head.append(speaker, style=_STYLES.get(speaker, "bold"))
     if event.task_id is not None:
-        head.append(f" in run {on_one_line(event.task_id)}", style="dim")
+        head.append(f" in run {short_id(event.task_id)}", style="dim")
     if event.token_usage is not None:
         head.append(f" {on_one_line(event.token_usage.model)} {cost_of(event.token_usage)}", style="dim")
     if event.retracted:

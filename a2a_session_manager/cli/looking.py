@@ -22,7 +22,7 @@ from a2a_session_manager.cli.opening import (
     with_sessions,
 )
 from a2a_session_manager.cli.quantities import properties_in
-from a2a_session_manager.cli.writing import age, console, cost, on_one_line, print_json, spent, table
+from a2a_session_manager.cli.writing import age, console, cost, counted, on_one_line, print_json, spent, table
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
@@ -86,7 +86,7 @@ def ls(
         print_json(map(head_row, heads))
     else:
         columns = ("ID", "TITLE", "EVENTS", "COST", "RUNS", "ACTIVE")
-        console().print(table(columns, map(_cells, heads), right=frozenset((2, 3))))
+        console().print(table(columns, map(_cells, heads), right=frozenset((2, 3)), cut=1))
     if following is not None:
         print(f"there are more: --cursor {following!r}", file=sys.stderr)
 
@@ -113,7 +113,7 @@ def show(
     out.print(Text(on_one_line(session.id), style="bold"))
     out.print(table(("", ""), _about(session)))
     if session.earlier_events:
-        out.print(Text(f"… {session.earlier_events} earlier events: --last", style="dim"))
+        out.print(Text(f"… {counted(session.earlier_events, 'earlier event')}: --last", style="dim"))
     for event in events:
         print_event(out, event)
 
@@ -234,7 +234,8 @@ def _about(session: Session[Any]) -> Sequence[tuple[str, str]]:
         ("created", f"{session.metadata.created_at:%Y-%m-%d %H:%M} UTC"),
         ("active", age(session.metadata.updated_at)),
         ("events", str(session.last_seq)),
-        ("tokens", f"{total.prompt_tokens} in, {total.completion_tokens} out, {total.requests} requests"),
+        ("tokens", f"{total.prompt_tokens:,} in, {total.completion_tokens:,} out"),
+        ("requests", f"{total.requests:,}"),
         ("cost", cost(total)),
     ]
     rows += [("run", f"{run.id} {run.status}") for run in session.runs if not run.status.is_final]

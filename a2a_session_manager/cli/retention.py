@@ -12,7 +12,7 @@ from rich.text import Text
 from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, PropertyOption, StoreOption, with_sessions
 from a2a_session_manager.cli.progress import counting
 from a2a_session_manager.cli.quantities import age_in, properties_in, size_in
-from a2a_session_manager.cli.writing import age, console, on_one_line, print_json, table
+from a2a_session_manager.cli.writing import age, console, counted, on_one_line, print_json, table
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.pruning import PrunedBranch, PruneResult
@@ -68,8 +68,8 @@ def prune(
         print_json([*map(_row, result.removed), *({"spared": each._asdict()} for each in result.spared), _sum(result)])
         return
     if result.removed:
-        rows = [_cells(each) for each in result.removed]
-        console().print(table(("ID", "TITLE", "SESSIONS", "SIZE", "ACTIVE", "WHY"), rows, right=frozenset((2, 3))))
+        columns = ("ID", "TITLE", "SESSIONS", "SIZE", "ACTIVE", "WHY")
+        console().print(table(columns, map(_cells, result.removed), right=frozenset((2, 3)), cut=1))
     for spared in result.spared:
         print(f"a2a-sessions: {on_one_line(spared.id)} stays: {_STAYS[spared.reason]}", file=sys.stderr)
     console().print(Text(_told(result), style="bold"))
@@ -133,9 +133,10 @@ def _sum(result: PruneResult) -> dict[str, Any]:
 def _told(result: PruneResult) -> str:
     size = "" if result.bytes is None else f", {_size(result.bytes)}"
     kept = "" if result.kept_bytes is None else f", {_size(result.kept_bytes)}"
-    verb, remedy = ("would be", "; --remove removes them") if result.dry_run else ("were", "")
-    trees = "1 tree stays" if result.kept == 1 else f"{result.kept:,} trees stay"
-    return f"{result.sessions:,} sessions {verb} removed{size}; {trees}{kept}{remedy if result.removed else ''}"
+    verb = "would be" if result.dry_run else "was" if result.sessions == 1 else "were"
+    remedy = "; --remove removes them" if result.dry_run and result.removed else ""
+    left = f"{counted(result.kept, 'tree')} {'stays' if result.kept == 1 else 'stay'}{kept}"
+    return f"{counted(result.sessions, 'session')} {verb} removed{size}; {left}{remedy}"
 
 
 def _size(count: int | None) -> str:

@@ -7,6 +7,7 @@ printed as escapes.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +26,7 @@ from a2a_session_manager.models.token_usage import TokenUsage
 
 # So wide that no line of a pipe is broken or cut.
 _PIPE_COLUMNS: Final = 100_000
+_MADE_ID: Final = re.compile("[0-9a-f]{32}")
 _SMALL: Final = Decimal("0.0001")
 
 
@@ -45,17 +47,26 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
         print(json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_as_json), flush=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> Table:
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    cut: int | None = None,
+) -> Table:
     """Return an aligned table without rules, and without a header where no column has a name.
 
-    The columns numbered in `right` are numbers.
+    The columns numbered in `right` are numbers. Where a terminal has too little room, a text goes on in the next line;
+    with a column `cut`, each row is one line, and that column is cut.
     """
     made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=any(columns))
     for number, column in enumerate(columns):
         is_number = number in right
-        made.add_column(column, justify="right" if is_number else "left", no_wrap=is_number, overflow="ellipsis")
+        is_whole = is_number or cut not in (None, number)
+        made.add_column(column, justify="right" if is_number else "left", no_wrap=is_whole, overflow="ellipsis")
     for row in rows:
-        made.add_row(*(Text(on_one_line(cell)) for cell in row))
+        cells = [Text(on_one_line(cell), no_wrap=number == cut, overflow="ellipsis") for number, cell in enumerate(row)]
+        made.add_row(*cells)
     return made
 
 
@@ -67,6 +78,16 @@ def plain(text: str) -> str:
 def on_one_line(text: str) -> str:
     """Return text on one line, its control characters as escapes."""
     return plain(" ".join(text.split()))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts, such as "1 tree" or "2 trees"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def short_id(id: str) -> str:
+    """Return an id for people: of one that was made here, its beginning, which is enough to tell it from others."""
+    return f"{id[:8]}…" if _MADE_ID.fullmatch(id) else on_one_line(id)
 
 
 def age(moment: datetime) -> str:

@@ -9,14 +9,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.cli.quantities import age_in, size_in
+from a2a_session_manager.cli.writing import table
 from a2a_session_manager.models import clock
 from tests.cli.calling import COMMAND, SECONDS, Answer, Call, call_in_process, call_on_terminal
 from tests.redis_servers.server import RedisServer
@@ -213,6 +216,21 @@ def test_a_terminal_gets_colours_and_progress_and_a_pipe_neither(files: Path) ->
     piped = call_in_process(url, "prune", "--older-than", "90d")
     assert (piped.status, piped.err) == (0, "")
     assert "\x1b" not in piped.out
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_session_is_one_line_however_narrow_the_terminal(width: int) -> None:
+    rows = [
+        ("trip", "A very long title, which no terminal of eighty columns has room for in one line", "4", "8 hours ago")
+    ]
+    out = Console(width=width, file=StringIO())
+    out.print(table(("ID", "TITLE", "EVENTS", "ACTIVE"), rows, right=frozenset((2,)), cut=1))
+    assert isinstance(out.file, StringIO)
+    lines = out.file.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all(len(line) <= width for line in lines)
+    assert lines[1].split()[0] == "trip"
+    assert lines[1].rstrip().endswith("8 hours ago")
 
 
 @pytest.mark.parametrize("shell", ["bash", *(pytest.param(each, marks=pytest.mark.soak) for each in ("zsh", "fish"))])

@@ -17,11 +17,17 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes import dying
-from tests.storage.file.processes.common import Picture, covered_bytes, looked, picture, write_checkpoints_every
+from tests.storage.file.processes.common import (
+    Picture,
+    covered_bytes,
+    looked,
+    picture,
+    pictures,
+    write_checkpoints_every,
+)
 
 NAMES = ("root", "child", "leaf", "new", "other", "fork")
 LONG = ("append_to_fork", "delete_source")
-State = dict[str, Picture]
 
 
 @pytest.fixture(autouse=True)
@@ -64,19 +70,13 @@ def _steps_in(place: Path) -> list[Path]:
     return sorted((place / "deaths").iterdir(), key=lambda path: int(path.name))
 
 
-def _state(directory: Path) -> State:
-    async def look() -> State:
-        return {name: await picture(directory, name) for name in NAMES}
-
-    return asyncio.run(look())
+async def _state(directory: Path) -> dict[str, Picture]:
+    return await pictures(directory, NAMES)
 
 
-def _do(scenario: str, directory: Path) -> None:
-    async def work() -> None:
-        async with FileSessionStore(directory) as store:
-            await dying.SCENARIOS[scenario](store)
-
-    asyncio.run(work())
+async def _do(scenario: str, directory: Path) -> None:
+    async with FileSessionStore(directory) as store:
+        await dying.SCENARIOS[scenario](store)
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,25 @@ def _do(scenario: str, directory: Path) -> None:
 def test_a_death_at_any_step_leaves_before_or_after_and_a_retry_completes_it(
     scenario: str, deaths: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:
+    async def check(directories: list[Path]) -> None:
+        before, after = await _state(tmp_path / "template"), await _state(directories[-1])
+        assert before != after
+
+        was_after = False
+        for directory in directories:
+            state = await _state(directory)
+            assert state in (before, after), directory
+            # Once a step has made it, no later one unmakes it.
+            assert state == after or not was_after, directory
+            was_after = state == after
+
+            await _do(scenario, directory)
+            await _do(scenario, directory)
+            assert await _state(directory) == after, directory
+
     directories = deaths(scenario)
-    before, after = _state(tmp_path / "template"), _state(directories[-1])
-    assert before != after
     assert len(directories) > 4
-
-    was_after = False
-    for directory in directories:
-        state = _state(directory)
-        assert state in (before, after), directory
-        # Once a step has made it, no later one unmakes it.
-        assert state == after or not was_after, directory
-        was_after = state == after
-
-        _do(scenario, directory)
-        _do(scenario, directory)
-        assert _state(directory) == after, directory
+    asyncio.run(check(directories))
 
 
 @pytest.mark.parametrize("parent_id", ["root", "other", None])

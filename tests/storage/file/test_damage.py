@@ -70,7 +70,7 @@ def _made(directory: Path) -> tuple[list[Picture], list[int]]:
     return pictures, ends
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_log_cut_at_any_byte_recovers_to_whole_commits_and_takes_the_lost_ones_again(
     tmp_path: Path, every: int
 ) -> None:
@@ -90,20 +90,21 @@ def test_a_log_cut_at_any_byte_recovers_to_whole_commits_and_takes_the_lost_ones
             assert log.stat().st_size == size
         else:
             assert looked(tmp_path, "chat") == pictures[commits - 1], size
-            if size in ends or size % 20 == 0:
+            if size in ends or size % (2 * every) == 0:
                 asyncio.run(_resent(tmp_path, "chat", commits))
                 assert looked(tmp_path, "chat") == pictures[-1], size
 
 
 @pytest.mark.usefixtures("small_checkpoints")
-def test_a_log_cut_before_the_end_of_its_checkpoint_is_damaged_not_shorter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_log_cut_before_the_end_of_its_checkpoint_is_damaged_not_shorter(tmp_path: Path, every: int) -> None:
     pictures, ends = _made(tmp_path)
     covered = covered_bytes(tmp_path, "chat")
     assert 0 < covered <= ends[-1]
     log = file_of(tmp_path, "chat")
     whole = log.read_bytes()
 
-    for size in range(0, len(whole), 3):
+    for size in sorted({*range(0, len(whole), every), covered - 1, covered, len(whole) - 1} & set(range(len(whole)))):
         log.write_bytes(whole[:size])
         if size < covered:
             with pytest.raises(CorruptSession, match=r"chat\.log"):
@@ -112,7 +113,10 @@ def test_a_log_cut_before_the_end_of_its_checkpoint_is_damaged_not_shorter(tmp_p
             assert looked(tmp_path, "chat") == pictures[sum(end <= size for end in ends) - 1]
 
 
-def test_a_tree_file_cut_at_any_byte_never_shows_a_session_empty_or_lets_it_be_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_tree_file_cut_at_any_byte_never_shows_a_session_empty_or_lets_it_be_made_anew(
+    tmp_path: Path, every: int
+) -> None:
     """A session with only its first commit looks like a creation that was cut off; one with more is damage."""
 
     async def make() -> None:
@@ -134,7 +138,8 @@ def test_a_tree_file_cut_at_any_byte_never_shows_a_session_empty_or_lets_it_be_m
         async with FileSessionStore(tmp_path) as store:
             await store.create(name, parent_id=None if name == "root" else "root")
 
-    for size in range(len(whole)):
+    at_the_ends = {end + beside for end in ends for beside in (-1, 0, 1)}
+    for size in sorted({*range(0, len(whole), every), *at_the_ends} & set(range(len(whole)))):
         named = sum(end <= size for end in ends)
         for at, name in enumerate(before):
             tree.write_bytes(whole[:size])
@@ -187,7 +192,7 @@ def _check_flips(directory: Path, scratch: Path, *, step: int) -> None:
         for at, bit in _flips(len(whole), step=step):
             is_same = _same_or_error(directory, before, path, _flipped(whole, at, bit))
             assert is_same or path not in sidecars, (path, at, bit)
-            if at % 10 == 0:
+            if at % 5 == 0:
                 _check_resent(directory, scratch, before, path, is_same)
         path.write_bytes(whole)
 
@@ -206,12 +211,12 @@ def _check_resent(directory: Path, scratch: Path, before: Picture, path: Path, i
 
 
 def test_a_flipped_bit_in_log_or_tree_file_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
-    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=3)
+    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=11)
 
 
 @pytest.mark.usefixtures("small_checkpoints")
 def test_a_flipped_bit_in_any_file_beside_a_checkpoint_is_an_error_or_changes_nothing(tmp_path: Path) -> None:
-    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=7)
+    _check_flips(tmp_path / "sessions", tmp_path / "scratch", step=23)
 
 
 @pytest.mark.soak
@@ -224,7 +229,8 @@ def test_no_flipped_bit_at_all_changes_data(
 
 
 @pytest.mark.usefixtures("small_checkpoints")
-def test_a_flipped_bit_in_a_log_is_an_error_or_changes_no_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [19, pytest.param(0, marks=pytest.mark.soak)])
+def test_a_flipped_bit_in_a_log_is_an_error_or_changes_no_message(tmp_path: Path, step: int) -> None:
     async def messages() -> MessageTail:
         async with FileSessionStore(tmp_path) as cold:
             return await cold.read_messages("chat")
@@ -236,7 +242,7 @@ def test_a_flipped_bit_in_a_log_is_an_error_or_changes_no_message(tmp_path: Path
     log = file_of(tmp_path, "chat")
     whole = log.read_bytes()
     errors: list[str] = []
-    for at, bit in _flips(len(whole), step=7):
+    for at, bit in _flips(len(whole), step=step):
         log.write_bytes(_flipped(whole, at, bit))
         try:
             assert asyncio.run(messages()) == before
@@ -247,7 +253,8 @@ def test_a_flipped_bit_in_a_log_is_an_error_or_changes_no_message(tmp_path: Path
 
 
 @pytest.mark.usefixtures("small_checkpoints")
-def test_a_sidecar_cut_at_any_byte_or_gone_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_sidecar_cut_at_any_byte_or_gone_is_passed_over(tmp_path: Path, every: int) -> None:
     asyncio.run(commit_steps(tmp_path, "chat"))
     before = looked(tmp_path, "chat")
     sidecars = sidecars_of(tmp_path, "chat")
@@ -255,7 +262,7 @@ def test_a_sidecar_cut_at_any_byte_or_gone_is_passed_over(tmp_path: Path) -> Non
 
     for path in sidecars:
         whole = path.read_bytes()
-        for size in range(0, len(whole), 1 if len(whole) < 200 else 7):
+        for size in sorted({*range(0, len(whole), every), 1, len(whole) - 1} & set(range(len(whole)))):
             path.write_bytes(whole[:size])
             assert looked(tmp_path, "chat") == before, (path, size)
         path.unlink()

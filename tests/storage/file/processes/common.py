@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,13 +50,22 @@ def covered_bytes(directory: Path, session_id: str) -> int:
 
 async def picture(directory: Path, session_id: str) -> Picture:
     """Return all that a cold store sees of a session, its children and its tree's spend included."""
+    return (await pictures(directory, [session_id]))[session_id]
+
+
+async def pictures(directory: Path, session_ids: Iterable[str]) -> dict[str, Picture]:
+    """Return `picture` of several sessions, which one cold store sees, each for the first time."""
     async with FileSessionStore(directory) as cold:
-        found = await seen(cold, session_id)
-        if found is not None:
-            found["children"] = await cold.children(session_id)
-            found["tree"] = await cold.tree(session_id)
-            found["tree spend"] = await cold.usage(session_id, tree=True)
-        return found
+        return {session_id: await _picture(cold, session_id) for session_id in session_ids}
+
+
+async def _picture(cold: BaseSessionStore, session_id: str) -> Picture:
+    found = await seen(cold, session_id)
+    if found is not None:
+        found["children"] = await cold.children(session_id)
+        found["tree"] = await cold.tree(session_id)
+        found["tree spend"] = await cold.usage(session_id, tree=True)
+    return found
 
 
 def looked(directory: Path, session_id: str) -> Picture:

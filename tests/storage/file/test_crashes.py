@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -36,14 +36,37 @@ def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def died(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def die_at_each_step() -> Iterator[Callable[[str, Path], list[Path]]]:
+    """Let a scenario die in `deaths` beside its `template`; one process forks all that die, as a start takes long."""
+    with subprocess.Popen(
+        [sys.executable, dying.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as forks:
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        written, said = forks.stdin, forks.stdout
+
+        def die(scenario: str, place: Path) -> list[Path]:
+            written.write(f"{scenario}\t{place / 'template'}\t{place / 'deaths'}\n")
+            written.flush()
+            assert said.readline() == "done\n"
+            return _steps_in(place)
+
+        yield die
+        written.close()
+    assert forks.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def died(
+    tmp_path_factory: pytest.TempPathFactory, die_at_each_step: Callable[[str, Path], list[Path]]
+) -> Callable[[str], Path]:
     """Return where the deaths of a scenario left their directories; each scenario dies once for all tests."""
 
     @cache
     def die(scenario: str) -> Path:
         place = tmp_path_factory.mktemp(scenario)
         asyncio.run(dying.make_template(place / "template"))
-        _died_of(scenario, place)
+        die_at_each_step(scenario, place)
         return place
 
     return die
@@ -58,12 +81,6 @@ def deaths(died: Callable[[str], Path], tmp_path: Path) -> Callable[[str], list[
         return _steps_in(tmp_path)
 
     return copied
-
-
-def _died_of(scenario: str, place: Path) -> list[Path]:
-    command: list[str | Path] = [sys.executable, dying.__file__, scenario, place / "template", place / "deaths"]
-    subprocess.run(command, check=True, timeout=120)
-    return _steps_in(place)
 
 
 def _steps_in(place: Path) -> list[Path]:
@@ -179,8 +196,10 @@ def test_a_death_around_a_checkpoint_costs_no_later_one(deaths: Callable[[str], 
         assert (looked(directory, "root") or {})["shown"][-4:] == [f"more-{number}" for number in range(4)]
 
 
-def test_the_first_use_of_a_directory_may_die_anywhere(tmp_path: Path) -> None:
-    directories = _died_of("create_root", tmp_path)
+def test_the_first_use_of_a_directory_may_die_anywhere(
+    tmp_path: Path, die_at_each_step: Callable[[str, Path], list[Path]]
+) -> None:
+    directories = die_at_each_step("create_root", tmp_path)
     assert len(directories) > 4
 
     for directory in directories:

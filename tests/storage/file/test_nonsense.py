@@ -139,7 +139,10 @@ def test_a_line_of_nonsense_in_a_tree_is_damage_or_harmless_to_every_verb(tmp_pa
         _is_ours(lambda: asyncio.run(_used(tmp_path)), names=".")
 
 
-def test_a_checkpoint_of_nonsense_is_passed_over_and_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_checkpoint_of_nonsense_is_passed_over_and_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
     write_checkpoints_every(monkeypatch, 200)
     asyncio.run(commit_steps(tmp_path, "chat"))
     before = looked(tmp_path, "chat")
@@ -147,8 +150,9 @@ def test_a_checkpoint_of_nonsense_is_passed_over_and_made_anew(tmp_path: Path, m
     (frame,) = read_frames(checkpoint.read_bytes(), 0)
     document = json.loads(frame.payload)
     head = json.loads(document["head"])
-    documents = [b"", b"[]", DEEP, *(json.dumps(each).encode() for each in _changed(document))]
-    documents += [json.dumps(document | {"head": json.dumps(each)}).encode() for each in _changed(head)]
+    changed = [json.dumps(each).encode() for each in _changed(document)]
+    changed += [json.dumps(document | {"head": json.dumps(each)}).encode() for each in _changed(head)]
+    documents = [b"", b"[]", DEEP, *changed[::every]]
     documents.append(json.dumps(document | {"tables": [["chat.log", 1, 1]]}).encode())
 
     for payload in documents:

@@ -145,7 +145,7 @@ async def _check_log(directory: Path, sessions: list[str], plans: dict[Path, tup
 
 
 def test_writers_that_are_killed_lose_and_double_no_acknowledged_event(tmp_path: Path) -> None:
-    _check_killed_writers(tmp_path, ["chat"], writers=3, rounds=3)
+    _check_killed_writers(tmp_path, ["chat"], writers=3, rounds=2)
 
 
 @pytest.mark.soak
@@ -189,7 +189,7 @@ async def _check_crowd_result(directory: Path, names: list[str], rounds: int) ->
 
 
 def test_four_processes_of_sixteen_tasks_on_one_session_and_one_tree_keep_everything(tmp_path: Path) -> None:
-    _check_crowd(tmp_path, rounds=4)
+    _check_crowd(tmp_path, rounds=2)
 
 
 @pytest.mark.soak

@@ -1,9 +1,9 @@
 """Does one piece of work again and again, each time in a process that dies one file-system step later.
 
-Usage: dying.py SCENARIO TEMPLATE TARGET. Leaves TARGET/0, TARGET/1, … as each death left them; the last one
-had no death any more. Where TEMPLATE does not exist, the work is the first use of its directory. Steps are counted
-where Python reports them (audit events) and around os.write and os.pwrite, which die with half of their bytes written,
-and with all.
+It reads lines of a SCENARIO, a TEMPLATE and a TARGET, apart by tabs, and answers each with a line when it is done.
+It leaves TARGET/0, TARGET/1, … as each death left them; the last one had no death any more. Where TEMPLATE does not
+exist, the work is the first use of its directory. Steps are counted where Python reports them (audit events) and around
+os.write and os.pwrite, which die with half of their bytes written, and with all.
 """
 
 from __future__ import annotations
@@ -160,8 +160,14 @@ def _dies(scenario: str, directory: Path, step: int) -> bool:
 
 
 def main() -> None:
-    scenario, template, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     index.CHECKPOINT_BYTES, index.CHECKPOINT_RECORDS = CHECKPOINT_BYTES, 1
+    for line in sys.stdin:
+        scenario, template, target = line.rstrip("\n").split("\t")
+        _die_at_each_step(scenario, Path(template), Path(target))
+        print("done", flush=True)
+
+
+def _die_at_each_step(scenario: str, template: Path, target: Path) -> None:
     target.mkdir()
     step = 0
     while True:

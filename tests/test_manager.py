@@ -28,6 +28,7 @@ from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
+from tests.storage.yielding import damage_first_event
 
 
 @pytest.fixture
@@ -524,3 +525,19 @@ async def test_a_manager_reads_and_commits_as_its_store_does(sessions: SessionMa
     assert await sessions.children_page("a", limit=5) == (["b"], None)
     assert [found and found.id for found in await sessions.get_many(["b", "nobody", "a"])] == ["b", None, "a"]
     assert sessions.statistics().commits > 0
+
+
+async def test_check_all_names_the_sessions_with_findings_and_those_that_are_damaged(
+    store: InMemorySessionStore,
+) -> None:
+    sessions = SessionManager(store)
+    for name in ("sound", "open", "damaged"):
+        async with sessions.open(name) as chat:
+            await chat.user("Two days in Oslo?")
+    async with sessions.open("open") as chat:
+        await chat.tool("search", {"q": "oslo"}, call_id="call-1")
+    damage_first_event(store, "damaged")
+
+    found = {session_id: [each.code for each in findings] async for session_id, findings in sessions.check_all()}
+
+    assert found == {"open": ["closed_call"], "damaged": ["damaged"]}

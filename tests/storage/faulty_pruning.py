@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from a2a_session_manager.models.pruning import PruneResult
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.commit_records import Guard
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -84,6 +85,20 @@ class PrunesHeldRuns(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_HoldsNothing())
+
+
+class _RebuildsShort(MemoryBackend):
+    async def rebuild_index(self, namespace: Namespace) -> int | None:
+        for name in ("first", "second"):
+            self._ids[namespace] = [each for each in self._ids.get(namespace, []) if each != name]
+        return await super().rebuild_index(namespace)
+
+
+class RebuildsShort(BaseSessionStore):
+    """Makes an index anew that finds less than is there."""
+
+    def __init__(self) -> None:
+        super().__init__(_RebuildsShort())
 
 
 class _Weightless(MemoryBackend):

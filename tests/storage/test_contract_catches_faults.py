@@ -224,6 +224,7 @@ FAULTS = {
         "namespaces",
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
+    "RebuildsShort": ("reindexing", "test_an_index_that_is_made_anew_finds_the_same_sessions"),
     "PrunesInADryRun": ("pruning", "test_trees_idle_for_long_go_and_a_dry_run_tells_which"),
     "KeepsFewerThanAsked": ("pruning", "test_the_trees_that_were_active_last_stay_whatever_else_is_asked"),
     "PrunesEverybodys": ("pruning", "test_only_trees_whose_roots_have_the_properties_are_considered"),

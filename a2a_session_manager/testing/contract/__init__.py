@@ -50,6 +50,7 @@ from a2a_session_manager.testing.contract.pruning import PruningContract
 from a2a_session_manager.testing.contract.racing import RacingContract
 from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
+from a2a_session_manager.testing.contract.reindexing import ReindexingContract
 from a2a_session_manager.testing.contract.repeating import RepeatingContract
 from a2a_session_manager.testing.contract.restoring import RestoringContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
@@ -107,6 +108,7 @@ class StoreContract(
     FollowingContract,
     FollowingNamespacesContract,
     NamespacesContract,
+    ReindexingContract,
     IdsContract,
     PayloadsContract,
     TypedContract,

@@ -558,7 +558,8 @@ class SessionStore(Protocol):
         later than all of them, is yielded first. Each head comes with its newest `last` visible events.
 
         All sessions of the namespace are looked at every few seconds, the less often the longer it takes, without
-        reading those that have not changed. Raises StoreUnavailable when the store is closed.
+        reading those that have not changed; all who follow it in one process share these looks. Raises StoreUnavailable
+        when the store cannot be reached, or is closed.
         """
 
     async def prune(

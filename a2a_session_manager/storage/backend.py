@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from typing import Final
 
 from a2a_session_manager.diagnosis import StoreFinding
@@ -55,6 +55,8 @@ class Backend(ABC):
     followers = 0
     # By loop; see `heartbeats.py`, which puts them here.
     heartbeats: Mapping[asyncio.AbstractEventLoop, object] | None = None
+    # By loop and namespace; see `namespace_looks.py`, which puts them here.
+    looks: MutableMapping[tuple[asyncio.AbstractEventLoop, Namespace], object] | None = None
     # Who is told of the runs over this backend; see `BaseSessionStore.wrap_backend`.
     run_observer: RunObserver | None = None
     # The properties that sessions may be found by in `page` and `count`; the verbs refuse all others.

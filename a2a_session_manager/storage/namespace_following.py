@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Final
 
 from a2a_session_manager.limits import StoreLimits
@@ -12,11 +12,11 @@ from a2a_session_manager.models.namespace_change import NamespaceChange
 from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.namespace_looks import looks_of
 from a2a_session_manager.storage.page_records import PageQuery
 from a2a_session_manager.storage.pages import heads_of, read_page
 from a2a_session_manager.storage.records import SessionKey
 
-_IDS_A_PAGE: Final = 1_000
 _HEADS_A_LOAD: Final = 50
 _HEADS_A_PAGE: Final = 50
 # The longer it takes to look at all sessions, the longer is the pause, so that looking takes a fifth of the time.
@@ -25,58 +25,51 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 _PAUSES_FOR_A_LOOK: Final = 4.0
 _STEP_SECONDS: Final = 0.5  # how soon a follower notices that the store is closed
 
-Stamps = dict[str, str]  # by session id
-
 
 async def follow_namespace(
     backend: Backend, namespace: Namespace, limits: StoreLimits, *, since: Sequence[SessionHead], last: int
 ) -> AsyncGenerator[NamespaceChange, None]:
     """Yield what differs from `since`, then each change, for ever. Raises StoreUnavailable when the store is closed."""
-    known, seconds = await _look(backend, namespace)
+    looks = looks_of(backend, namespace)
+    backend.check_open()
+    look = await looks.take(time.monotonic())
+    known = look.stamps
     async for change in _missed(backend, namespace, limits, since, known, last):
         yield change
     while True:
-        await _pause(backend, seconds)
-        now, seconds = await _look(backend, namespace)
+        pause = min(max(look.seconds * _PAUSES_FOR_A_LOOK, LEAST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        await _pause(backend, pause)
+        # Another's look is as good, if it was not long ago.
+        look = await looks.take(time.monotonic() - pause / 2)
+        now = look.stamps
         for session_id in known.keys() - now.keys():
             yield NamespaceChange("gone", session_id, None)
         changed = [session_id for session_id, stamp in now.items() if known.get(session_id) != stamp]
+        went = set()
         async for session_id, head in _heads(backend, namespace, limits, changed, last):
             if head is not None:
                 yield NamespaceChange("changed" if session_id in known else "came", session_id, head)
-            elif session_id in known:
+                continue
+            went.add(session_id)  # while we looked
+            if session_id in known:
                 yield NamespaceChange("gone", session_id, None)
-            if head is None:  # it went while we looked
-                del now[session_id]
-        known = now
-
-
-async def _look(backend: Backend, namespace: Namespace) -> tuple[Stamps, float]:
-    """Return the stamps of all sessions, and how many seconds it took."""
-    started = time.perf_counter()
-    stamps: Stamps = {}
-    cursor: str | None = None
-    while True:
-        backend.check_open()
-        page = await backend.list_page(namespace, prefix="", cursor=cursor, limit=_IDS_A_PAGE, roots_only=False)
-        found = await backend.stamps([SessionKey(namespace, each) for each in page.session_ids])
-        pairs = zip(page.session_ids, found, strict=True)
-        stamps |= {session_id: stamp for session_id, stamp in pairs if stamp is not None}
-        if (cursor := page.cursor) is None:
-            return stamps, time.perf_counter() - started
-        await asyncio.sleep(0)
+        known = {name: stamp for name, stamp in now.items() if name not in went} if went else now
 
 
 async def _pause(backend: Backend, seconds: float) -> None:
-    left = min(max(seconds * _PAUSES_FOR_A_LOOK, LEAST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-    while left > 0:
+    while seconds > 0:
         backend.check_open()
-        await asyncio.sleep(min(left, _STEP_SECONDS))
-        left -= _STEP_SECONDS
+        await asyncio.sleep(min(seconds, _STEP_SECONDS))
+        seconds -= _STEP_SECONDS
 
 
 async def _missed(
-    backend: Backend, namespace: Namespace, limits: StoreLimits, since: Sequence[SessionHead], known: Stamps, last: int
+    backend: Backend,
+    namespace: Namespace,
+    limits: StoreLimits,
+    since: Sequence[SessionHead],
+    known: Mapping[str, str],
+    last: int,
 ) -> AsyncGenerator[NamespaceChange, None]:
     """Yield what has become of the sessions in `since`, and which others have been active after all of these."""
     if not since:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from a2a_session_manager import (
 from a2a_session_manager.concurrency import slices
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models import clock
+from a2a_session_manager.storage import namespace_following, namespace_looks
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery, TimePosition
 from a2a_session_manager.storage.page_rules import folded, position_of, position_text
@@ -205,6 +207,43 @@ async def test_a_page_is_whole_while_all_it_is_made_of_changes(monkeypatch: pyte
     await asyncio.gather(*writing)
 
     assert [head.id for head in await store.page(properties={"owner": "bob"})] == ["s0"]
+
+
+class _Counting(MemoryBackend):
+    looks_taken = 0
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        self.looks_taken += 1
+        await asyncio.sleep(0)
+        return await super().stamps(keys)
+
+
+async def test_all_who_follow_a_namespace_share_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.0
+    ours = SimpleNamespace(monotonic=lambda: seconds)
+    for module in (namespace_looks, namespace_following):
+        monkeypatch.setattr(module, "time", ours)
+    monkeypatch.setattr(namespace_following, "LEAST_PAUSE_SECONDS", 0.01)
+    backend = _Counting()
+    store = BaseSessionStore(backend)
+    await made(store, "talk")
+    page = await store.page()
+    streams = [store.follow_namespace(since=page) for _ in range(20)]
+    await store.append("talk", SessionEvent(message="x"))
+    told = await asyncio.gather(*map(anext, streams))
+    looks = [backend.looks_taken]
+    coming = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await asyncio.sleep(0.05)  # they look, and there is no news
+    await store.commit("talk", SessionChange(set_properties={"title": "Oslo"}))
+    seconds += 10
+    came = await asyncio.gather(*coming)
+    looks.append(backend.looks_taken)
+    for stream in streams:
+        await stream.aclose()
+
+    assert [(change.kind, change.id) for change in (*told, *came)] == [("changed", "talk")] * 40
+    assert looks == [1, 2]
+    assert not backend.looks
 
 
 class _Rough(MemoryBackend):

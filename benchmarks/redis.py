@@ -27,7 +27,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall
-from benchmarks import compacting, leases, scenarios, spending
+from benchmarks import compacting, leases, paging, scenarios, spending
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -289,6 +289,18 @@ async def descendants_in_trips(setup: Setup, sizes: Sizes) -> Result:
     return judged_alone("round trips", [float(sum(trips))], "trips", {"nodes": float(count)})
 
 
+async def page_in_trips(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Round trips for a page of 50 among many sessions, by activity and of one owner."""
+    await paging.filled(store, sizes.sessions)
+    await paging.newest(store)
+    trips = await _counting_trips(store)
+    await paging.newest(store)
+    newest = float(len(trips))
+    await paging.newest_of_an_owner(store)
+    of_owner = float(len(trips)) - newest
+    return judged_alone("round trips", [max(newest, of_owner)], "trips", {"newest": newest, "of an owner": of_owner})
+
+
 async def _counting_trips(store: BaseSessionStore) -> list[int]:
     """Return a list that grows by 1 with each round trip of the store from now on."""
     backend: Any = store._open_backend
@@ -423,6 +435,20 @@ async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
         return await scenario(setup.store, sizes)
 
 
+async def _on_indexed(scenario: Scenario, sizes: Sizes) -> Result:
+    async with one_server() as setup, store_from_url(setup.url, indexed=paging.INDEXED) as store:
+        return await scenario(store, sizes)
+
+
+async def _on_two(scenario: Callable[..., Awaitable[Result]], sizes: Sizes) -> Result:
+    async with (
+        one_server() as setup,
+        store_from_url(f"{setup.url}?key_prefix=plain:") as plain,
+        store_from_url(f"{setup.url}?key_prefix=indexed:", indexed=paging.INDEXED) as indexed,
+    ):
+        return await scenario(plain, indexed, sizes)
+
+
 def _cases() -> list[Case]:
     one_session, many_sessions = (partial(together_against_calls, is_apart=is_apart) for is_apart in (False, True))
     short = partial(append_against_rpush, message=short_message())
@@ -454,6 +480,15 @@ def _cases() -> list[Case]:
         Case("redis/memory/sessions", None, partial(_alone, memory_of_sessions)),
         Case("redis/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
         Case("redis/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
+        Case("redis/page/newest", at_most(5), partial(_on_indexed, partial(paging.page_by_number, ask=paging.newest))),
+        Case(
+            "redis/page/by owner",
+            at_most(5),
+            partial(_on_indexed, partial(paging.page_by_number, ask=paging.newest_of_an_owner)),
+        ),
+        Case("redis/page/round trips", at_most(2), partial(_on_indexed, page_in_trips)),
+        Case("redis/append/indexed", at_most(1.1), partial(_on_two, paging.append_to_indexed)),
+        Case("redis/create/indexed", at_most(1.3), partial(_on_two, paging.create_indexed)),
         Case("redis/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
         Case("redis/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
         Case("redis cluster/append", None, partial(_clustered, short)),

@@ -178,7 +178,11 @@ class RedisBackend(Backend):
 
     async def rebuild_index(self, namespace: Namespace) -> int | None:
         await self._namespaces.rebuild(namespace)
-        return await super().rebuild_index(namespace)
+        await self._repair.complete(namespace, anew=True)
+        return await self._pages.count(namespace, PageQuery("created"))
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        return await self._reader.stamps(keys)
 
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
         return await self._namespaces.page(namespace, cursor=cursor, limit=limit)

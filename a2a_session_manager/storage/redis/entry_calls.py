@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.entries import IndexedSession, KnownProperties, time_text
 from a2a_session_manager.storage.redis.keys import SessionKeys, entry_keys, mark_of_loss, shard_with_marks
-from a2a_session_manager.storage.redis.script import ScriptCall, Value
+from a2a_session_manager.storage.redis.script import PlainCall, ScriptCall, Value
 from a2a_session_manager.storage.redis.shards import FOR_EVER
 
 
@@ -43,6 +43,11 @@ class EntryCalls:
         updated = "" if updated_at is None else time_text(updated_at)
         arguments: list[Value] = [line, self.known.text(shard), updated, int(facets is not None), *(facets or ())]
         return ScriptCall(scripts.MOVE, self.keys(shard), arguments)
+
+    def look(self, keys: SessionKeys) -> PlainCall:
+        """Return the call that reads the entry of a session."""
+        shard, line = keys.index_entry
+        return PlainCall(("HGET", entry_keys(self._prefix, shard)[0], line))
 
     def settle(self, shard: bytes, properties: str, changes: Sequence[tuple[bytes, bytes, bytes]]) -> ScriptCall:
         """Return the call of `settle.lua` for lines, each with its entry before and after."""

@@ -19,7 +19,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.entries import TOLERANCE, Entry, names_in
 from a2a_session_manager.storage.redis.entry_calls import EntryCalls
 from a2a_session_manager.storage.redis.indexed_sessions import IndexedSessions
-from a2a_session_manager.storage.redis.keys import SessionKeys, entry_keys, index_keys, listed_keys
+from a2a_session_manager.storage.redis.keys import SessionKeys, index_keys, listed_keys
 from a2a_session_manager.storage.redis.shards import run_all
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -106,10 +106,8 @@ class EntryRepair:
 
         `now` is the server's time in microseconds.
         """
-        entries = await self._connections.read_many(
-            [("HGET", entry_keys(self._prefix, keys.index_entry[0])[0], keys.index_entry[1]) for keys in sessions]
-        )
-        found = [(keys, data) for keys, data in zip(sessions, entries, strict=True) if data]
+        entries = await self._connections.run_many([self._calls.look(keys) for keys in sessions])
+        found = [(keys, data) for keys, data in zip(sessions, entries, strict=True) if isinstance(data, bytes)]
         by_shard: dict[bytes, list[tuple[bytes, bytes, bytes]]] = {}
         is_moved = False
         looked_at = await self._indexed.look([keys for keys, _ in found], self._names(keys for keys, _ in found))

@@ -15,7 +15,7 @@ from a2a_session_manager.storage.redis.entry_calls import EntryCalls
 from a2a_session_manager.storage.redis.entry_repair import EntryRepair
 from a2a_session_manager.storage.redis.index import Index
 from a2a_session_manager.storage.redis.keys import INDEX_SHARDS, entry_keys, index_keys
-from a2a_session_manager.storage.redis.script import Command
+from a2a_session_manager.storage.redis.script import PlainCall
 from a2a_session_manager.storage.redis.shards import run_all
 
 # What others damage meanwhile is made anew and asked for again; not for ever.
@@ -139,11 +139,13 @@ class EntryRows:
 
     async def _rarest(self, shards: Sequence[bytes], facets: Sequence[str]) -> str:
         """Return the facet that the fewest sessions have."""
-        commands: list[Command] = [
-            ("ZLEXCOUNT", entry_keys(self._prefix, shard)[1], f"[{each}c", f"({each}d")
+        calls = [
+            PlainCall(("ZLEXCOUNT", entry_keys(self._prefix, shard)[1], f"[{each}c", f"({each}d"))
             for each in facets
             for shard in shards
         ]
-        counts = iter(await self._connections.read_many(commands))
+        # What is damaged is found when rows are read: this only chooses the shorter way.
+        answers = await self._connections.run_many(calls)
+        counts = (answer if isinstance(answer, int) else 0 for answer in answers)
         sums = {each: sum(next(counts) for _ in shards) for each in facets}
         return min(facets, key=lambda each: sums[each])

@@ -74,8 +74,7 @@ class EntryWriter:
 
     def look(self, keys: SessionKeys) -> PlainCall:
         """Return the call whose answer `created` takes, to be sent after a creation."""
-        shard, line = keys.index_entry
-        return PlainCall(("HGET", self._calls.keys(shard)[1], line))
+        return self._calls.look(keys)
 
     async def created(self, keys: SessionKeys, made: IndexedSession, announced: Announced, now: bytes) -> None:
         """See to the entry of a session that was just created.

@@ -24,6 +24,7 @@ from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.heads import (
+    creation_of,
     events_of,
     fork_of,
     head_of,
@@ -101,6 +102,22 @@ class SessionReader:
             if all_entries is not None:  # else it was deleted between two pages; another may have the id by now
                 return LoadedSession(head, numbered(key, parts, all_entries, head.inherited))
         return None
+
+    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+        """Return what tells each session from what it was before; see `Backend.stamps`."""
+        sessions = list(map(self._locator.keys_of, keys))
+        commands: list[Command] = []
+        for each in sessions:
+            commands += [("HGET", each.tree, f"n:{each.key.id}"), ("HMGET", each.head, "creation", "revision", "tag")]
+        answers = iter(await self._connections.read_many(commands))
+        stamps = [_stamp(line, values) for line, values in zip(answers, answers, strict=True)]
+        # Elsewhere, gone, or damaged: the head tells.
+        others = [number for number, stamp in enumerate(stamps) if stamp is None]
+        loaded = await self.load([keys[number] for number in others], last=0, whole_head=False) if others else []
+        for number, one in zip(others, loaded, strict=True):
+            if one is not None:
+                stamps[number] = f"{one.head.creation_id} {one.head.revision} {one.head.tag}"
+        return stamps
 
     async def load_listed(self, sessions: Sequence[SessionKeys], *, last: int) -> list[LoadedSession | None]:
         """Return sessions where the index says that they lie, in one round trip; None for one that is not there."""
@@ -271,6 +288,13 @@ class SessionReader:
         for node in nodes:
             self._locator.remember(SessionKey(keys.key.namespace, node.id), keys.root_id)
         return nodes
+
+
+def _stamp(line: bytes | None, values: Sequence[bytes | None]) -> str | None:
+    creation, revision, tag = values
+    if line is None or creation is None or revision is None or creation.decode() != creation_of(line):
+        return None
+    return f"{creation.decode()} {revision.decode()} {(tag or b'').decode()}"
 
 
 def _retractions(key: SessionKey, members: Flat) -> list[StoredRetraction]:

@@ -371,6 +371,36 @@ async def test_what_has_expired_is_found_no_more_and_leaves_no_entry(open_store:
     assert await all_entry_keys(store, prefix) == []
 
 
+async def test_an_index_that_is_made_anew_finds_by_what_others_named_too(open_store: OpenStore, prefix: str) -> None:
+    store, plain = open_store("owner"), open_store()
+    await filled(store)
+    keys = [key for pair in await all_entry_keys(store, prefix) for key in pair]
+    # Nobody notices that an entry is of another owner.
+    shard, line = (await keys_of(store, NAMES[0])).index_entry
+    [data] = await connections_of(store).read_many([("HGET", entry_keys(prefix, shard)[0], line)])
+    wrong = data.replace(entries.facet("owner", b'"a"').encode(), entries.facet("owner", b'"z"').encode())
+    await connections_of(store).read_many([("HSET", entry_keys(prefix, shard)[0], line, wrong)])
+    assert await plain.rebuild_index() == len(NAMES)
+
+    assert (await entry_of(store, NAMES[0], prefix)).facets.keys() == {entries.facet("owner", b'"a"')}
+    assert len(await found(store, properties={"owner": "a"})) == 6
+    assert keys == [key for pair in await all_entry_keys(store, prefix) for key in pair]
+
+
+async def test_a_stamp_is_another_one_after_each_change_of_a_session(open_store: OpenStore) -> None:
+    store, cold = open_store(), open_store()
+    await filled(store)
+    keys = [store._key(name) for name in [*NAMES, "nobody"]]
+    before = await backend_of(cold).stamps(keys)
+    await store.append(NAMES[3], said("x"))
+    await store.delete(NAMES[5])
+    await store.create(NAMES[5])
+    after = await backend_of(cold).stamps(keys)
+
+    assert [name for name, *stamps in zip(NAMES, before, after, strict=False) if len(set(stamps)) > 1] == ["s3", "s5"]
+    assert (before[-1], after[-1], None in after[:-1]) == (None, None, False)
+
+
 async def test_a_rebuild_that_is_cut_off_is_gone_on_with(open_store: OpenStore, prefix: str) -> None:
     store = open_store()
     for number in range(40):
@@ -389,6 +419,7 @@ async def test_a_rebuild_that_is_cut_off_is_gone_on_with(open_store: OpenStore, 
     assert len(await found(cold)) == 40
     assert await backend_of(cold)._repair.complete(store._namespace) == 0
     assert await backend_of(cold)._repair.complete(store._namespace, anew=True) == 40
+    assert await cold.rebuild_index() == 40
 
 
 async def test_a_page_takes_two_round_trips_and_an_append_one(open_store: OpenStore, redis_server: RedisServer) -> None:

@@ -32,7 +32,10 @@ if count == 0 then
     redis.call('UNLINK', facts, order)
     return {'WHOLE'}
 end
-local index = step ~= 'anew' and found(facts, order, '') or begin(facts, order, 'building', properties)
+local index = found(facts, order, '')
+if not index or step == 'anew' then
+    index = begin(facts, order, 'building', all_of((index and index.properties or '') .. ' ' .. properties))
+end
 local missing = count - index.lines
 if missing < 0 then
     -- Who deletes sessions and knows of no entries leaves them behind.

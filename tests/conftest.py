@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from inspect import isclass
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.testing import blocking_calls_refused
+from a2a_session_manager.testing.contract.cancelling import KINDS
+from a2a_session_manager.testing.contract.writes import DELETE, WRITES
 from tests import draws
 from tests.redis_servers.server import find_binary, version_of
 
@@ -23,6 +26,8 @@ if os.environ.get("CI"):
 # For properties that name no number. Those that do say both; see `draws.few`.
 settings.register_profile("few", settings(), max_examples=50)
 settings.register_profile("many", settings(), max_examples=500)
+
+_CANCELLED = "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once"
 
 pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
 
@@ -35,10 +40,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count every property test among the long ones where it draws many examples."""
-    for item in items if draws.is_long_run else []:
-        if isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False):
+    """Count every property test among the long ones where it draws many examples, and most kinds of cancellation."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        is_drawn = draws.is_long_run and getattr(item.obj, "is_hypothesis_test", False)
+        is_cut = item.originalname == _CANCELLED
+        if is_drawn or (is_cut and _is_left_to_soak(item.callspec.params["write"], item.callspec.params["kind"])):
             item.add_marker(pytest.mark.soak)
+
+
+def _is_left_to_soak(write: Any, kind: Any) -> bool:
+    """Tell whether a write is cancelled in another way by default: plainly, and in one way that others share."""
+    ways, place = list(KINDS), [*WRITES, DELETE].index(write)
+    return ways.index(kind) not in (0, 1 + place % (len(ways) - 1))
 
 
 def pytest_collection_finish() -> None:

@@ -43,7 +43,7 @@ def killed_while_writing(command: list[str], directory: Path, growth: int) -> bo
     return False
 
 
-@pytest.mark.parametrize("most", [5, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("most", [3, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_replay_killed_again_and_again_ends_with_every_conversation_equal(tmp_path: Path, most: int) -> None:
     transcripts, directory = tmp_path / "transcripts.jsonl", tmp_path / "sessions"
     write_transcripts(transcripts)
@@ -55,6 +55,6 @@ def test_a_replay_killed_again_and_again_ends_with_every_conversation_equal(tmp_
 
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert kills >= most // 2, "the replays ended before they could be killed: this shows nothing"
+    assert kills >= (most + 1) // 2, "the replays ended before they could be killed: this shows nothing"
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert f"{CONVERSATIONS} of {CONVERSATIONS} conversations" in finished.stdout

@@ -27,7 +27,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall
-from benchmarks import compacting, leases, paging, scenarios, spending
+from benchmarks import compacting, forking, leases, paging, scenarios, spending
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -462,6 +462,16 @@ def _cases() -> list[Case]:
         Case("redis/chat.user", at_most(1.35), partial(_on_store, scenarios.user_against_append)),
         Case("redis/prompt/compacted", at_most(1.5), partial(_on_store, compacting.prompt_against_tail)),
         Case("redis/append/compacted", at_most(1.05), partial(_on_store, compacting.commit_against_plain)),
+        Case("redis/forks/fork", at_most(3.0), partial(_on_store, forking.fork_against_append)),
+        Case("redis/forks/fork by length", at_most(1.2), partial(_on_store, forking.fork_by_length)),
+        Case(
+            "redis/forks/messages of 20", at_most(1.3), partial(_on_store, partial(forking.messages_of_fork, length=20))
+        ),
+        Case(
+            "redis/forks/messages of 1,000",
+            at_most(1.3),
+            partial(_on_store, partial(forking.messages_of_fork, length=1_000)),
+        ),
         Case("redis/append/by length", at_most(1.2), partial(_on_store, scenarios.append_by_length)),
         Case("redis/append again/by length", at_most(1.2), partial(_on_store, scenarios.repeat_by_length)),
         Case("redis/bytes sent/by length", at_most(1.02), partial(_alone, bytes_by_length)),

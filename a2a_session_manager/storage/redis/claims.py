@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
@@ -24,20 +22,16 @@ def claim_id_of(claim: bytes) -> str:
     return claim.partition(b" ")[0].decode()
 
 
-def claim_call(
-    own: SessionKeys, claim: bytes, taken_over: bytes = b"", listed: Sequence[bytes] = (), bounds: Sequence[bytes] = ()
-) -> ScriptCall:
+def claim_call(own: SessionKeys, claim: bytes, taken_over: bytes = b"") -> ScriptCall:
     """Return the call that claims an id in its own slot.
 
     Args:
         own: The keys that the id has as a root.
         claim: What the locator is to hold.
         taken_over: The dangling claim that this one replaces.
-        listed, bounds: The shard with its marks where the id is listed, and its lines there: it is claimed only where
-            these show that it is no other session's. They lie in a slot of their own.
     """
-    touched = (own.locator, own.tree, *own.of_root, *listed)
-    return ScriptCall(scripts.CLAIM, touched, [own.key.id, claim, taken_over, *bounds], own.key.id)
+    touched = (own.locator, own.tree, *own.of_root)
+    return ScriptCall(scripts.CLAIM, touched, [own.key.id, claim, taken_over], own.key.id)
 
 
 def forbid_call(keys: SessionKeys, claim_id: str) -> ScriptCall:

@@ -116,14 +116,15 @@ class Creator:
         looked at. Whatever was done then is done again.
         """
         own = self._locator.keys_in(keys.key, keys.key.id)
-        claim = claim_call(own, claim_of(creation.creation_id, keys.root_id), b"", *self._index.lines_of(keys))
-        call = self._child_call(keys, creation, parent, creation.creation_id, commit)
-        call = call._replace(keys=(*call.keys, own.locator))
+        shard, bounds = self._index.lines_of(keys)
+        claim = (claim_of(creation.creation_id, keys.root_id), *bounds)
+        call = self._child_call(keys, creation, parent, creation.creation_id, commit, claim)
+        call = call._replace(keys=(*call.keys, own.locator, own.tree, *own.of_root, *shard))
         announcement = self._index.announcement(keys, _planned(creation, commit), is_at_once=True)
         look = [] if self._expiry.ttl else [*self._index.look(keys), self._entries.look(keys)]
-        answers = await run_all(self._connections, [*announcement, claim, call, *look])
-        claimed, reply, *looked = answers[len(announcement) :]
-        if claimed[0] != b"OK" or reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
+        answers = await run_all(self._connections, [*announcement, call, *look])
+        reply, *looked = answers[len(announcement) :]
+        if reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
             return None
         made = _made(reply, keys, commit, looked)
         if made.deadline:
@@ -177,11 +178,18 @@ class Creator:
         return await run_all(self._connections, [call, *self._index.look(keys), self._entries.look(keys)])
 
     def _child_call(
-        self, keys: SessionKeys, creation: Creation, parent: Parent, claim_id: str, commit: EncodedCommit
+        self,
+        keys: SessionKeys,
+        creation: Creation,
+        parent: Parent,
+        claim_id: str,
+        commit: EncodedCommit,
+        claim: Sequence[bytes] = (b"", b"", b""),
     ) -> ScriptCall:
+        """Return the call of `create_child.lua`; `claim` has what it needs to claim the id, too."""
         below = keys.of(parent.id)
         created = self._creation_args(keys, creation)
-        placed = (parent.depth + 1, parent.id, parent.creation_id, claim_id)
+        placed = (parent.depth + 1, parent.id, parent.creation_id, claim_id, *claim)
         arguments = [*created, *placed, *fork_args(keys, creation.fork), *commit_args(commit)]
         touched = (*keys.all_of_creation, below.head, below.children)
         return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)

@@ -11,14 +11,17 @@ from uuid import uuid4
 
 import pytest
 
+from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import store_from_url
-from tests.redis_servers import writer
+from a2a_session_manager.testing.contract.making import several
+from tests.redis_servers import forker, writer
 from tests.redis_servers.server import RedisServer
 from tests.redis_servers.writer import child_of, event_of
 from tests.storage.file.test_replay import CONVERSATIONS, REPLAY, write_transcripts
 
 PROCESSES = 4
 TASKS = 16
+FOUR = ["e1", "e2", "e3", "e4"]
 EVENTS = pytest.mark.parametrize("events", [15, pytest.param(500, marks=pytest.mark.soak)])
 
 
@@ -116,3 +119,33 @@ def test_a_replay_whose_server_is_killed_again_and_again_ends_with_every_convers
     assert kills >= 2, "the replay ended before its server could be killed: this shows nothing"
     assert replay.returncode == 0, shown
     assert f"{CONVERSATIONS} of {CONVERSATIONS} conversations" in shown
+
+
+def test_processes_that_fork_one_session_at_one_point_with_one_id_make_one_fork(redis_server: RedisServer) -> None:
+    url, count = f"{redis_server.url}?key_prefix=test-{uuid4().hex}:", 5
+
+    async def create() -> None:
+        async with store_from_url(url) as store:
+            await store.create("talk", change=SessionChange(events=several(6)))
+
+    async def check() -> None:
+        async with store_from_url(url) as cold:
+            names = [*(f"fork {number}" for number in range(count)), *(f"one of {number}" for number in range(count))]
+            assert sorted(await cold.forks("talk")) == names
+            assert [[event.id for event in await cold.events(name)] for name in names[:count]] == [FOUR] * count
+
+    asyncio.run(create())
+    root = Path(forker.__file__).parents[2]
+    commands = [
+        (sys.executable, "-m", "tests.redis_servers.forker", url, "talk", str(point), str(count))
+        for point in range(1, PROCESSES + 1)
+    ]
+    processes = [subprocess.Popen(each, cwd=root, stdout=subprocess.PIPE, text=True) for each in commands]
+    told = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+
+    assert [process.returncode for process in processes] == [0] * PROCESSES
+    for lines in zip(*told, strict=True):
+        same, others = zip(*(line.split() for line in lines), strict=True)
+        assert len(set(same)) == 1
+        assert sorted(others)[1:] == ["taken"] * (PROCESSES - 1)
+    asyncio.run(check())

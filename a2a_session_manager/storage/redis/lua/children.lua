@@ -5,7 +5,9 @@ local keys = {tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], chil
 
 local _, _, absent = find_session(keys, ARGV[1], ARGV[2] == '1')
 if absent then return absent end
-if lost_children(keys) then return {'LOST', 'children'} end
+if redis.call('ZCARD', keys.children) ~= tonumber(redis.call('HGET', keys.head, 'children') or 0) then
+    return {'LOST', 'children'}
+end
 local page
 if ARGV[5] == '1' then
     page = redis.call('ZREVRANGEBYSCORE', keys.children, '(-' .. ARGV[3], '-inf', 'WITHSCORES', 'LIMIT', '0', ARGV[4])

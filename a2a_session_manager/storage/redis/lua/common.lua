@@ -5,8 +5,6 @@
 local EXACT = 9007199254740992 -- 2^53: up to here, Lua's numbers are exact integers
 local REFUSED_SECONDS = 3600 -- a create that was sent before its session was deleted comes within this time
 local ARGUMENTS_A_CALL = 1000 -- Lua's stack holds no more than 8000
-local EVENTS_A_PAGE, BYTES_A_PAGE = 10000, 4000000 -- some milliseconds of the server's time
-local FIRST_STEP = 4 -- so many events are read before it is known how large they are
 local RANGES_A_READ = 100
 local FINAL = {completed = true, failed = true, cancelled = true}
 
@@ -51,11 +49,14 @@ end
 
 -- Tells what of the sessions that a fork has events from is missing.
 local function lost_segment(segments)
+    if #segments == 0 then return nil end
+    local names = {}
+    for index, segment in ipairs(segments) do names[2 * index - 1], names[2 * index] = segment.log, segment.ids end
+    if redis.call('EXISTS', unpack(names)) == #names then return nil end
     for _, segment in ipairs(segments) do
         if redis.call('EXISTS', segment.log) == 0 then return {'LOST', 'events', segment.suffix} end
         if redis.call('EXISTS', segment.ids) == 0 then return {'LOST', 'event ids', segment.suffix} end
     end
-    return nil
 end
 
 -- Puts the seqs of those events in the place of 0 that lie in a segment.
@@ -142,11 +143,6 @@ local function lost(head, keys)
     if keys.runs and (redis.call('HLEN', keys.runs) > 0) ~= head.has_runs then return {'LOST', 'runs'} end
     if keys.unfinished and redis.call('ZCARD', keys.unfinished) ~= head.unfinished then return {'LOST', 'runs'} end
     return lost_segment(keys.segments)
-end
-
--- Tells whether children of a session are missing. Its forks are among them, with ordinals below zero.
-local function lost_children(keys)
-    return redis.call('ZCARD', keys.children) ~= tonumber(redis.call('HGET', keys.head, 'children') or 0)
 end
 
 -- The session's entry and head; or nil, nil and the reply that says why there is none. It adds to `keys` what it has
@@ -251,49 +247,6 @@ local function flat(ranges)
     for _, range in ipairs(ranges) do
         found[#found + 1] = range[1]
         found[#found + 1] = range[2]
-    end
-    return found
-end
-
--- The stretches of logs that hold ranges of seqs: first and last seq, key of the log, the seq before its first entry.
-local function stretches_of(keys, ranges)
-    if #keys.segments == 0 then return ranges end
-    local found, logs = {}, {}
-    for index, segment in ipairs(keys.segments) do logs[index] = segment end
-    logs[#logs + 1] = {base = keys.base, last = math.huge, log = keys.log}
-    local at = 1
-    for _, range in ipairs(ranges) do
-        local first = range[1]
-        while first <= range[2] do
-            while logs[at].last < first do at = at + 1 end
-            local last = math.min(range[2], logs[at].last)
-            found[#found + 1] = {first, last, logs[at].log, logs[at].base, logs[at].suffix}
-            first = last + 1
-        end
-    end
-    return found
-end
-
--- The first events of `ranges`, oldest first: as many as make a page, and one at least; or nil and the reply that says
--- what of them is missing.
-local function page_of(keys, ranges, most_events, most_bytes)
-    local found, bytes, step = {}, 0, FIRST_STEP
-    for _, range in ipairs(stretches_of(keys, ranges)) do
-        local first, log, base = range[1], range[3] or keys.log, range[4] or 0
-        while first <= range[2] do
-            local last = math.min(first + math.min(step, most_events - #found) - 1, range[2])
-            local entries = redis.call('LRANGE', log, text(first - 1 - base), text(last - 1 - base))
-            if #entries <= last - first then return nil, {'LOST', 'events', range[5]} end
-            for _, entry in ipairs(entries) do
-                bytes = bytes + #entry - (string.find(entry, ' ', 1, true) or 0) -- the revision is not counted
-                if #found > 0 and bytes > most_bytes then return found end
-                found[#found + 1] = entry
-            end
-            if #found >= most_events then return found end
-            -- Not many more than will fit, if those to come are like those that came: what is read is held here.
-            local fitting = math.ceil((most_bytes - bytes) * #found / math.max(bytes, 1))
-            first, step = last + 1, math.max(1, math.min(step * 2, 256, fitting))
-        end
     end
     return found
 end

@@ -1,9 +1,11 @@
 -- Makes a session below its parent, in the parent's tree; a fork, below the session that its newest inherited event lies
 -- in. The id was claimed before, on its own slot.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
--- parent's head, parent's children; the id's locator, where the claim was sent along.
+-- parent's head, parent's children; where one server has all keys, and the id is claimed here and now: its locator; the
+-- tree, head and ids that it has if it is a root; the shard of the index where it was listed just before, and its marks.
 -- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,
--- claim, how many values tell of a fork, those values, the first commit. They are: where it comes from; the segments of
+-- claim; what the locator is to hold, "" where it does already, and the bounds of the id's lines in the shard;
+-- how many values tell of a fork, those values, the first commit. They are: where it comes from; the segments of
 -- its log, as `segments_in` reads them; the ranges hidden in them; compactions and placed summaries, as heads have them.
 
 local keys = {
@@ -15,14 +17,20 @@ local session = {
     id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(), depth = take(),
     parent = take(), deadline = 0
 }
-local parent_creation, claim = take(), take()
+local parent_creation, claim, locator, lowest, highest = take(), take(), take(), take(), take()
 local told, fork = take_many(tonumber(take())), nil
 if #told > 0 then
     fork = {source = told[1], segments = told[2], hidden = read_ranges(told[3]), compactions = told[4], placed = told[5]}
 end
 local commit = take_commit()
 
-if keys.locator and string.match(redis.call('GET', keys.locator) or '', '^%S+') ~= claim then return {'UNCLAIMED'} end
+if locator ~= '' then
+    local claimed = redis.call('GET', keys.locator)
+    -- What there is of another session of the id, or was lost, is looked at step by step.
+    if claimed ~= locator and (claimed or entry_in(KEYS[16], session.id) or is_lost_tree(KEYS[16], {KEYS[17], KEYS[18]})
+        or redis.call('EXISTS', KEYS[19], KEYS[20], KEYS[21]) ~= 3
+        or redis.call('ZLEXCOUNT', KEYS[19], lowest, highest) ~= 1) then return {'CLAIMED'} end
+end
 local entry, head, absent = find_session(keys, session.id, false)
 if entry then return taken(keys, commit, head) end
 if absent[1] ~= 'NOSESSION' then return absent end
@@ -65,6 +73,7 @@ end
 session.ordinal = text(tonumber(redis.call('HGET', keys.tree, 'count') or 0) + 1)
 local reply = create(keys, session, commit, fork)
 if type(reply[3][1][1]) == 'string' then return reply end
+if locator ~= '' then redis.call('SET', keys.locator, locator) end
 redis.call('HSET', keys.tree, 'count', session.ordinal)
 redis.call('HINCRBY', keys.parent_head, 'children', 1)
 redis.call('ZADD', keys.siblings, (fork and '-' or '') .. session.ordinal, session.id)

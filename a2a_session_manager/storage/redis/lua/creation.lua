@@ -11,6 +11,9 @@ end
 
 -- Removes what a dead session of the same id has left.
 local function clear(keys)
+    local names = {}
+    for index, name in ipairs(SESSION_KEYS) do names[index] = keys[name] end
+    if redis.call('EXISTS', unpack(names)) == 0 then return end
     for _, name in ipairs(SESSION_KEYS) do
         if redis.call('EXISTS', keys[name]) == 1 then redis.call('UNLINK', keys[name]) end
     end

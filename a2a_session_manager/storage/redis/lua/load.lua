@@ -54,7 +54,10 @@ if damage then return damage end
 
 local children, expiring, runs, totals = {}, {}, {}, {}
 if is_whole then
-    if lost_children(keys) then return {'LOST', 'children'} end
+    if redis.call('ZCARD', keys.children) ~= tonumber(redis.call('HGET', keys.head, 'children') or 0) then
+        return {'LOST', 'children'}
+    end
+    -- Its forks are among them, with ordinals below zero.
     children = redis.call('ZRANGEBYSCORE', keys.children, '(0', '+inf')
     if redis.call('HEXISTS', keys.tree, 'expires') == 1 then expiring = children end
     if head.has_runs then runs = redis.call('HGETALL', keys.runs) end

@@ -41,23 +41,16 @@ local function without_seqs(line)
     return string.gsub(counters, ' [@<] %d+', '') .. rest
 end
 
--- What was counted in the events of one session's log up to `last`, which are after `base`; nil for nothing.
-local function counted_up_to(ids, response, base, last)
-    local line = redis.call('HGET', ids, 'u:' .. response)
-    while line do
-        local seq, before = string.match(line, '^[^\n]* @ (%d+)'), string.match(line, '^[^\n]* < (%d+)')
-        if not seq or (tonumber(seq) > base and tonumber(seq) <= last) then return line end
-        line = before and redis.call('HGET', ids, 'h:' .. before .. ':' .. response)
-    end
-    return nil
-end
-
--- The line of a response that a fork has inherited, without the seqs, which are another log's; or nil.
+-- What a fork has inherited of a response, as a line without seqs, which are another log's; or nil.
 local function inherited_line(keys, response)
     for number = #keys.segments, 1, -1 do
-        local segment = keys.segments[number]
-        local line = counted_up_to(segment.ids, response, segment.base, segment.last)
-        if line then return without_seqs(line) end
+        local ids, last = keys.segments[number].ids, keys.segments[number].last
+        local line = redis.call('HGET', ids, 'u:' .. response)
+        while line do
+            local seq, before = string.match(line, '^[^\n]* @ (%d+)'), string.match(line, '^[^\n]* < (%d+)')
+            if not seq or tonumber(seq) <= last then return without_seqs(line) end
+            line = before and redis.call('HGET', ids, 'h:' .. before .. ':' .. response)
+        end
     end
     return nil
 end

@@ -7,7 +7,7 @@ since it was judged, or has a child that was not. So nothing goes that was activ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -75,6 +75,7 @@ class Pruner:
         self._progress = progress
         self._judged = self._removed = 0
         self._damaged: list[str] = []
+        self._sizes: dict[str, int | None] = {}
 
     async def prune(self, limits: PruneLimits, properties: Mapping[str, bytes], *, dry_run: bool) -> PruneResult:
         """Remove what `limits` do not let stay, of the trees whose roots have these properties.
@@ -85,8 +86,9 @@ class Pruner:
         damaged = await self._roots_of_damaged(trees)
         sound = [tree for tree in considered if tree.root_id not in damaged]
         if limits.max_bytes is not None:
-            await self._weigh(sound)
+            await self._weigh_trees(sound)
         branches = chosen(sound, limits, now_micros())
+        await self._weigh([each for branch in branches for each in branch.sessions])
         spared = [SparedBranch(session_id, "damaged") for session_id in sorted(damaged)]
         removed: list[PrunedBranch] = []
         for first in range(0, len(branches), _BRANCHES_AT_ONCE):
@@ -149,24 +151,32 @@ class Pruner:
             found.add(nodes[0].id if nodes else session_id)
         return found
 
-    async def _weigh(self, trees: Sequence[JudgedTree]) -> None:
+    async def _weigh_trees(self, trees: Sequence[JudgedTree]) -> None:
+        await self._weigh([each for tree in trees for each in tree.sessions.values()])
         for tree in trees:
-            tree.bytes = await self._size(list(tree.sessions.values()))
+            tree.bytes = self._size(tree.sessions.values())
             if tree.bytes is None:
                 raise InvalidSessionOperation(
                     f"max_bytes= needs to know what sessions take, and {type(self._backend).__name__} cannot tell: "
                     "prune by older_than= or keep_last="
                 )
 
-    async def _size(self, sessions: Sequence[JudgedSession]) -> int | None:
-        return sum_of(await self._backend.sizes([self._key(each.id) for each in sessions]))
+    async def _weigh(self, sessions: Sequence[JudgedSession]) -> None:
+        """Ask for the sizes of sessions that are not known yet, many at a time."""
+        unknown = [each.id for each in sessions if each.id not in self._sizes]
+        for first in range(0, len(unknown), _SESSIONS_A_PAGE):
+            some = unknown[first : first + _SESSIONS_A_PAGE]
+            self._sizes.update(zip(some, await self._backend.sizes([self._key(each) for each in some]), strict=True))
+
+    def _size(self, sessions: Iterable[JudgedSession]) -> int | None:
+        return sum_of(self._sizes[each.id] for each in sessions)
 
     async def _remove(self, branch: Branch, dry_run: bool) -> tuple[PrunedBranch | None, SparedBranch | None]:
         """Remove a branch, or only look at it; return what went, and why something stays, if it does."""
         reason = await self._reason_to_spare(branch)
         if reason is not None:
             return None, SparedBranch(branch.top.id, reason)
-        size = await self._size(branch.sessions)
+        size = self._size(branch.sessions)
         gone = [each.id for each in branch.sessions]
         if not dry_run:
             gone, reason = await self._delete(branch)

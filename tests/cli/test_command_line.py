@@ -160,7 +160,13 @@ def test_doctor_looks_at_redis_as_it_is_set_up(called: Call, redis_server: Redis
 
 
 @pytest.mark.parametrize(
-    "arguments", [["ls"], ["show", "trip"], ["tree", "trip"], ["usage", "trip"], ["stats"]], ids=str
+    "arguments",
+    [
+        ["ls"],
+        ["show", "trip"],
+        *(pytest.param(rest, marks=pytest.mark.soak) for rest in (["tree", "trip"], ["usage", "trip"], ["stats"])),
+    ],
+    ids=str,
 )
 def test_a_pipe_gets_neither_colours_nor_control_characters(url: str, arguments: Sequence[str]) -> None:
     answer = call_in_process(url, *arguments)

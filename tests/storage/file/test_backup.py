@@ -111,7 +111,7 @@ WORKS: tuple[Work, ...] = (
     make_root_again,
     move,
 )
-NAMES = ("root", "child", "leaf", "other", "new", "new-child", "late", "later", "latest", "below")
+NAMES = ("root", "child", "leaf", "other", "new", "new-child", "late", "later", "latest", "below", "early")
 
 
 async def _made(directory: Path) -> None:
@@ -200,6 +200,42 @@ def test_what_was_made_meanwhile_is_in_the_copy_with_what_it_spent(tmp_path: Pat
 
     for name in ("root", "new", "later"):
         assert looked(tmp_path / "target", name) == looked(tmp_path / "source", name)
+
+
+async def _fork_meanwhile(store: FileSessionStore) -> None:
+    await store.append("root", said("when the log of the source was copied"))
+    for name, at in (("early", 1), ("late", None)):
+        await store.fork("root", at=at, new_id=name)
+        await store.append(name, spending(1, id=f"{name} own"))
+    await store.fork("late", new_id="later")
+
+
+def test_a_fork_of_what_came_after_its_sources_turn_is_left_out_and_one_of_what_was_there_is_whole(
+    tmp_path: Path,
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    asyncio.run(_made(source))
+    _back_up(source, target, {})
+
+    async def write() -> None:
+        async with FileSessionStore(source) as store:
+            await _fork_meanwhile(store)
+
+    asyncio.run(write())
+    for name, suffix in (("early", ".log"), ("late", ".log"), ("later", ".log"), ("root", ".tree")):
+        path = file_of(source, name, suffix)
+        new = target / path.relative_to(source)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, new)
+
+    assert looked(target, "late") is looked(target, "later") is None
+    early, root = looked(target, "early"), looked(target, "root")
+    assert early is not None
+    assert early["shown"][1:] == ["early own"]
+    assert early["log"] == (looked(source, "early") or {})["log"]
+    assert root is not None
+    assert [name for name, _ in root["tree"]] == ["root", "child", "leaf", "early"]
+    asyncio.run(_all_reads_or_is_absent(target))
 
 
 def test_a_copy_is_brought_in_order_once_and_damage_of_later_is_damage(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoints_every(monkeypatch, 500)
 
 
-def _log(store: FileSessionStore, session_id: str) -> LogFile:
+def log_in(store: FileSessionStore, session_id: str) -> LogFile:
     backend: Any = store._open_backend
     log: LogFile = backend._directory.log(store._key(session_id))
     return log
@@ -93,7 +93,7 @@ async def test_a_reader_with_much_remembered_adopts_a_newer_checkpoint(tmp_path:
             await writer.append("chat", said(LARGE, id=f"e{number}"))
             await reader.get("chat", last=1)
 
-        log = _log(reader, "chat")
+        log = log_in(reader, "chat")
         assert log.index.covered > 0
         assert len(log.index._recent_seqs) < 40
         assert [event.id for event in await reader.events("chat")] == [f"e{number}" for number in range(40)]
@@ -104,7 +104,7 @@ async def test_sidecars_removed_under_an_open_store_change_no_answer(tmp_path: P
         await store.create("chat")
         for number in range(20):
             await store.append("chat", said(LARGE, id=f"e{number}"), said(id=f"f{number}"))
-        assert _log(store, "chat").index.covered > 0
+        assert log_in(store, "chat").index.covered > 0
         for path in await asyncio.to_thread(sidecars_of, tmp_path, "chat"):
             await asyncio.to_thread(path.unlink)
 

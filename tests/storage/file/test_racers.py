@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from a2a_session_manager.models.session import Session
 from a2a_session_manager.storage.file import FileSessionStore
 from tests.storage.file.processes import racer
 
@@ -58,6 +60,11 @@ def _racer(directory: Path, notes: Path, number: int, running: contextlib.ExitSt
     return running.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
 
 
+def _first_ids(source: Session[Any], count: int) -> list[str]:
+    """Return the ids of the events that a fork has from its source."""
+    return [event.id for event in source.events[:count]]
+
+
 async def _compare(directory: Path, told: list[list[str]]) -> None:
     """Compare what the racers were answered with what a cold store finds."""
     meant_to_die = {words[1] for words in told if words[0] == "delete"}
@@ -71,12 +78,16 @@ async def _compare(directory: Path, told: list[list[str]]) -> None:
         for words in told:
             assert words[0] != "made" or words[1] in living or words[1] in meant_to_die, "an acknowledged life is lost"
         for life, session in living.items():
-            found = [event.id for event in session.events]
+            inherited = 0 if session.forked_from is None else session.forked_from.seq
+            source = None if session.forked_from is None else living.get(session.forked_from.creation_id)
+            if source is not None:
+                assert [event.id for event in session.events[:inherited]] == _first_ids(source, inherited)
+            found = [event.id for event in session.events[inherited:]]
             sent = {words[2] for words in told if words[:2] == ["append", life]}
             acknowledged = {words[2] for words in told if words[:2] == ["appended", life]}
             assert len(found) == len(set(found))
             assert acknowledged <= set(found) <= sent
-            assert [event.seq for event in session.events] == list(range(1, len(found) + 1))
+            assert [event.seq for event in session.events] == list(range(1, inherited + len(found) + 1))
         for root in racer.ROOTS:
             spent = (await store.usage(root, tree=True)).total_tokens
             acknowledged_spend = sum(words[0] == "appended" and words[3] == root for words in told)

@@ -1,4 +1,4 @@
-"""Makes, appends to and deletes sessions of the same few ids as others do, in two trees, and notes its answers.
+"""Makes, forks, appends to and deletes sessions of the same few ids as others do, in two trees, and notes its answers.
 
 Usage: racer.py DIRECTORY SEED NOTES. A note is one line: `made`, `append`, `appended` or `delete`, the creation id of
 the life that was meant, and what else there is to know of it. It stands in the file before the next thing is done.
@@ -41,7 +41,10 @@ async def main() -> None:
             session_id = chance.choice(IDS)
             try:
                 session = await store.get(session_id)
-                if session is None:
+                if session is None and chance.random() < 0.5:
+                    source = chance.choice(IDS)
+                    note("made", life_of(await store.fork(source, new_id=session_id)), session_id, source)
+                elif session is None:
                     root = chance.choice(ROOTS)
                     note("made", life_of(await store.create(session_id, parent_id=root)), session_id, root)
                 elif chance.random() < 0.15:
@@ -51,9 +54,9 @@ async def main() -> None:
                     event = SessionEvent(
                         id=uuid4().hex, message="x", token_usage=TokenUsage(prompt_tokens=1, model="m")
                     )
-                    note("append", life_of(session), event.id, session.parent_id or "")
+                    note("append", life_of(session), event.id, session.root_id or "")
                     await store.append(session, event)
-                    note("appended", life_of(session), event.id, session.parent_id or "")
+                    note("appended", life_of(session), event.id, session.root_id or "")
             except (SessionAlreadyExists, SessionNotFound, InvalidSessionOperation):
                 continue  # another was faster
 

@@ -405,7 +405,9 @@ class SessionStore(Protocol):
         Args:
             order: "updated" is by the last activity: exactly so within a page, and between pages to 10 seconds.
                 "created" is by the time of creation, and "id" the store's own stable order, that of `list_page`.
-            newest_first: the direction of an order by time; it says nothing of "id".
+            newest_first: the direction of an order by time; it says nothing of "id". Oldest first by activity, what was
+                active after the paging began is left out, by the writers' clocks: where these disagree, a session may
+                come again.
             properties: only sessions that have all of these, each with just this value: a text, a whole number, True or
                 False. The keys are among those that the store was made with, as `indexed=`.
             title: only sessions whose title has this in it somewhere; capitals are small letters here, and forms of a

@@ -20,6 +20,7 @@ from a2a_session_manager.storage.redis import entries
 from a2a_session_manager.storage.redis.keys import entry_keys, index_keys
 from a2a_session_manager.storage.store import BaseSessionStore
 from tests.redis_servers import filer
+from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import connections_of
 
@@ -96,7 +97,7 @@ async def damage(store: BaseSessionStore, prefix: str, dice: random.Random) -> N
     damages: list[Sequence[tuple[Any, ...]]] = [
         [("DEL", facts)],
         [("DEL", order)],
-        [("DEL", facts, order)],
+        [("DEL", facts), ("DEL", order)],
         [("ZPOPMAX", order)],
         [("HDEL", facts, ":mark")],
         [("SET", order, "x", "XX")],
@@ -139,12 +140,27 @@ async def check_all(store: BaseSessionStore) -> None:
     assert await store.count() == len(truth)
 
 
-@pytest.mark.parametrize(("processes", "verbs", "kills"), [(2, 6, 1), pytest.param(4, 600, 12, marks=pytest.mark.soak)])
+@pytest.fixture(
+    params=[
+        ("redis_server", 2, 6, 1),
+        pytest.param(("redis_server", 4, 600, 12), marks=pytest.mark.soak),
+        pytest.param(("redis_cluster", 4, 300, 8), marks=pytest.mark.soak),
+    ],
+    ids=["two", "four", "four on a cluster"],
+)
+def crowd(request: pytest.FixtureRequest) -> tuple[str, int, int, int]:
+    """Return the URL of servers, how many processes write, how many verbs of each, and how often one is killed."""
+    servers, *numbers = request.param
+    started: RedisServer | RedisCluster = request.getfixturevalue(servers)
+    return started.url, *numbers
+
+
 async def test_pages_of_what_processes_write_that_are_killed(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, processes: int, verbs: int, kills: int
+    crowd: tuple[str, int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    url, processes, verbs, kills = crowd
     prefix, dice = f"{uuid4().hex[:12]}:", random.Random(7)
-    url = f"{redis_server.url}?key_prefix={prefix}"
+    url = f"{url}?key_prefix={prefix}"
     async with store_from_url(url, indexed=INDEXED) as store:
         for name in [*STILL, *(f"shared-{number}" for number in range(filer.SHARED))]:
             properties = {"owner": "still", "n": 7} if name in STILL else {}
@@ -181,4 +197,4 @@ async def check_all_are_gone(store: BaseSessionStore, prefix: str) -> None:
     keys = [
         key for shard in index_keys(prefix, store._namespace, roots_only=False) for key in entry_keys(prefix, shard)
     ]
-    assert await connections_of(store).read_many([("EXISTS", *keys)]) == [0]
+    assert sum(await connections_of(store).read_many([("EXISTS", key) for key in keys])) == 0

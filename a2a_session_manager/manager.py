@@ -149,7 +149,7 @@ class SessionManager(StoreVerbs, AsyncResource):
         Args:
             at: the seq or the id of a visible event, which is the last one that the fork shares. None means the newest.
             new_id: the id of the fork; None makes a random one. A retry with it returns the same fork.
-            on_open: what to do about tool calls that have no result up to `at`, among the 32 newest messages there, or
+            on_open: what to do about tool calls that have no result up to `at`, among the 16 newest messages there, or
                 further back while only results follow: "refuse" them by name, or let the fork begin with results that
                 say "interrupted".
             properties: those that the fork has beside the source's, or in their place.

@@ -34,9 +34,20 @@ RepeatPolicy = Literal["refuse", "keep"]
 PageOrder = Literal["updated", "created", "id"]
 
 
-# Makes, of the newest visible messages up to the event where a fork begins, the events that the fork has as its first
-# own ones, such as results for open calls; it may raise instead. None asks for more messages than these.
-ForkEnding = Callable[[MessageTail], Sequence[SessionEvent[Any]] | None]
+class ForkEnding(Protocol):
+    """Makes, of the newest visible messages up to the event where a fork begins, the events that it has as its own
+    first ones, such as results for open calls; it may raise instead.
+
+    `marks` are bytes: a message whose JSON has none of them is nothing to it. Where none of the messages has any, it is
+    not asked.
+    """
+
+    @property
+    def marks(self) -> Sequence[bytes]: ...
+
+    def __call__(self, tail: MessageTail) -> Sequence[SessionEvent[Any]] | None:
+        """Return the events; None asks for more messages than these."""
+        ...
 
 
 class SessionPage(NamedTuple):

@@ -7,7 +7,7 @@ from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import compacting, leases, paging, scenarios, spending
+from benchmarks import compacting, forking, leases, paging, scenarios, spending
 from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
@@ -50,6 +50,14 @@ CASES = [
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
     Case("memory/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("memory/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
+    Case("memory/forks/fork", at_most(3.0), partial(_on_store, forking.fork_against_append)),
+    Case("memory/forks/fork by length", at_most(1.2), partial(_on_store, forking.fork_by_length)),
+    Case("memory/forks/messages of 20", at_most(1.3), partial(_on_store, partial(forking.messages_of_fork, length=20))),
+    Case(
+        "memory/forks/messages of 1,000",
+        at_most(1.3),
+        partial(_on_store, partial(forking.messages_of_fork, length=1_000)),
+    ),
     Case("memory/page/newest", at_most(5), partial(_on_store, partial(paging.page_by_number, ask=paging.newest))),
     Case(
         "memory/page/by owner",

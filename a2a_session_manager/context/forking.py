@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from a2a_session_manager.context.prompt import said_in
@@ -15,13 +15,13 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.shapes.normal_form import Result
-from a2a_session_manager.shapes.recognition import is_plain, read_message
+from a2a_session_manager.shapes.recognition import read_message
 
 # What is done about calls that have no result where a fork begins: it is refused, or begins with results that say so.
 OpenPolicy = Literal["refuse", "interrupt"]
 
-# An older call without a result has been given up: views show it as interrupted.
-MESSAGES_SEARCHED: Final = 32
+# One of these is in the JSON of each call and each result, whatever its format.
+_MARKS: Final = (b"ool", b"unction", b"_call")
 _CALLS_NAMED: Final = 5
 
 
@@ -39,31 +39,35 @@ async def fork_conversation(
     if on_open not in get_args(OpenPolicy):
         raise InvalidSessionOperation(f"on_open={shown(on_open)} is unknown: take 'refuse' or 'interrupt'")
     session_id = session.id if isinstance(session, Session) else session
-    ending = partial(_ending, session_id=session_id, on_open=on_open)
-    return await store.fork(session, at=at, new_id=new_id, properties=properties, ending=ending, detached=detached)
-
-
-def _ending(tail: MessageTail, *, session_id: str, on_open: OpenPolicy) -> Sequence[SessionEvent[Any]] | None:
-    """Return the results that a fork begins with which ends the open calls of `tail`, its newest messages.
-
-    Return None when an exchange may have begun before these. Raises InvalidSessionOperation for open calls.
-    """
-    messages = tail.messages
-    if _are_texts(messages.messages):
-        return ()
-    if tail.earlier_events and (len(messages) < MESSAGES_SEARCHED or _are_results(messages)):
-        return None
-    calls = open_calls_in(messages)
-    if calls and on_open == "refuse":
-        raise _inside(session_id, messages.seqs[-1], calls)
-    return results_for(messages) if calls else ()
-
-
-def _are_texts(messages: Sequence[Any]) -> bool:
-    """Tell whether nothing is called or answered among messages, as far as that is seen at once."""
-    return all(
-        message is None or type(message) is str or (type(message) is dict and is_plain(message)) for message in messages
+    return await store.fork(
+        session,
+        at=at,
+        new_id=new_id,
+        properties=properties,
+        ending=_Ending(session_id, on_open),
+        detached=detached,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Returns the results that a fork begins with which ends the open calls among its newest messages.
+
+    Returns None when an exchange may have begun before these. Raises InvalidSessionOperation for open calls.
+    """
+
+    session_id: str
+    on_open: OpenPolicy
+    marks: Sequence[bytes] = _MARKS
+
+    def __call__(self, tail: MessageTail) -> Sequence[SessionEvent[Any]] | None:
+        messages = tail.messages
+        if tail.earlier_events and _are_results(messages):
+            return None
+        calls = open_calls_in(messages)
+        if calls and self.on_open == "refuse":
+            raise _inside(self.session_id, messages.seqs[-1], calls)
+        return results_for(messages) if calls else ()
 
 
 def _are_results(messages: MessageColumns) -> bool:

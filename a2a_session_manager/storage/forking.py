@@ -16,6 +16,7 @@ from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
 from a2a_session_manager.limits import DEEPEST_TREE
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.session import Session
@@ -30,8 +31,8 @@ from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, 
 from a2a_session_manager.storage.records import Segment
 from a2a_session_manager.storage.target import Target
 
-# An ending is offered so many messages at first, of those that are read; then all, and so many times as many.
-_FIRST_LOOK: Final = 8
+# An ending is asked about so many messages at first, and about so many times as many when it wants more.
+_FIRST_LOOK: Final = 16
 _FACTOR: Final = 4
 
 # A seq, the id of an event, or None for the newest visible event.
@@ -76,7 +77,7 @@ async def _read(source: Target, request: ForkRequest) -> tuple[HeadRecord, list[
     """Return the source's head, cut at the event where the fork begins, and the events that the fork begins with."""
     backend, key, _, creation_id = source[:4]
     seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
-    last = 0 if request.ending is None else _FACTOR * _FIRST_LOOK
+    last = 0 if request.ending is None else _FIRST_LOOK
     while True:
         loaded = await backend.load_until(key, seq=seq, last=last)
         if loaded is None or creation_id not in (None, loaded.head.creation_id):
@@ -85,10 +86,12 @@ async def _read(source: Target, request: ForkRequest) -> tuple[HeadRecord, list[
         if request.ending is None:
             return head, []
         stored = list(loaded.events)
-        for count in (last // _FACTOR, last):
-            events = request.ending(await _tail(head, stored[-count:], source))
-            if events is not None:
-                return head, list(events)
+        data = b"".join([event.data for event in stored])
+        if not any(mark in data for mark in request.ending.marks):
+            return head, []
+        events = request.ending(await _tail(head, stored, source))
+        if events is not None:
+            return head, list(events)
         last *= _FACTOR
 
 
@@ -136,8 +139,10 @@ async def _tail(head: HeadRecord, stored: list[StoredEvent], source: Target) -> 
 async def _created(
     store: SessionStore, new: Target, source: HeadRecord, events: list[SessionEvent[Any]], request: ForkRequest
 ) -> Session[Any]:
-    change = SessionChange(events=events, set_properties={} if request.properties is None else request.properties)
-    commit = await encode_commit(new, events, change, write_id=hidden_id())
+    commit = EncodedCommit(written_at=now_micros(), write_id=hidden_id())
+    if events or request.properties:
+        change = SessionChange(events=events, set_properties={} if request.properties is None else request.properties)
+        commit = await encode_commit(new, events, change, write_id=commit.write_id)
     # As they are stored: they were checked when they came.
     commit.state = {**source.state}
     commit.properties = {**source.properties, **commit.properties}

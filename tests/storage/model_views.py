@@ -72,9 +72,7 @@ def plain_open_calls_at(plain: PlainSession, seq: int) -> list[tuple[str, int, s
     """Return the calls that would be open in a fork at an event; an older one has been given up."""
     shown = [each for each in plain.visible if each <= seq]
     said = [plain.log[each - 1].message for each in shown]
-    if not any(isinstance(message, dict) for message in said[-8:]):
-        return []
-    count = 32
+    count = 16
     while count < len(shown) and all(isinstance(each, dict) and each["role"] == "tool" for each in said[-count:]):
         count *= 4
     older = dict.fromkeys(shown[:-count], "")

@@ -56,16 +56,14 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is not None:
             return DoneWrite(stored.first_receipt(commit))
-        stored = StoredSession(heads.new_head(key, creation), StoredTree())
         parent = None if creation.parent is None else self._parent(key.namespace, creation.parent)
+        stored = StoredSession(heads.new_head(key, creation), StoredTree() if parent is None else parent.tree)
         if parent is not None and creation.fork is not None:
             stored.sources = {**parent.sources, parent.head.key.id: parent}
-        # What raises here must not leave a line of the tree.
-        commit_rules.decide(stored.head, commit, stored.find_seq, stored.find_counted, stored.history_for(commit))
-        self._link(stored, parent)
         if (retraction := forks.first_retraction(creation)) is not None:
             stored.retractions.append(retraction)
-        receipt = stored.write(commit)
+        receipt = stored.write(commit)  # what raises here leaves no line of the tree
+        self._link(stored, parent)
         stored.groups = self._index_of(key.namespace).put(stored.head, (), None)
         return DoneWrite(receipt)
 
@@ -224,7 +222,6 @@ class MemoryBackend(Backend):
         head = stored.head
         key = head.key
         if parent is not None:
-            stored.tree = parent.tree
             stored.tree.created += 1
             (parent.children if head.forked_from is None else parent.forks)[key.id] = stored.tree.created
         stored.tree.nodes[key.id] = TreeNode(key.id, head.parent_id, head.forked_from)

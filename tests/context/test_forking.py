@@ -1,0 +1,46 @@
+"""Where a fork may begin: the calls that are looked for, whatever their format and however many they are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from a2a_session_manager import InvalidSessionOperation, SessionManager
+from a2a_session_manager.context.forking import _MARKS
+from a2a_session_manager.shapes.normal_form import Call, Message, Result, Text
+from a2a_session_manager.shapes.recognition import BY_NAME
+from tests.context.examples import ASK, SAY, call, result
+
+MANY = [f"c{number}" for number in range(40)]
+
+
+@pytest.mark.parametrize("shape", sorted(BY_NAME))
+def test_each_call_and_result_has_a_mark_in_its_json(shape: str) -> None:
+    parts = (Call("c1", "weather", {"city": "Oslo"}), Result("c1", "weather", (Text("rain"),)))
+    for role, part in (("assistant", parts[0]), ("tool", parts[1])):
+        for message in BY_NAME[shape].write(Message(role, (part,), shape), []):  # type: ignore[arg-type]  # a role
+            data = json.dumps(message).encode()
+            assert any(mark in data for mark in _MARKS), message
+
+
+async def test_many_calls_of_one_message_are_found_behind_many_results() -> None:
+    async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
+        await chat.append(ASK, call(*MANY), *map(result, MANY[:-1]))
+        with pytest.raises(InvalidSessionOperation, match=r"weather \(event 2\)"):
+            await chat.fork()
+        await chat.append(result(MANY[-1]), SAY)
+        for at in (1, 42, 43):
+            assert (await chat.fork(at=at)).session.last_seq == at
+        with pytest.raises(InvalidSessionOperation, match="and 35 more"):
+            await chat.fork(at=2)
+
+
+async def test_a_call_that_was_given_up_long_ago_keeps_nobody_from_forking() -> None:
+    async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
+        await chat.append(ASK, call("c1"), *[SAY] * 16)
+        fork = await chat.fork()
+        with pytest.raises(InvalidSessionOperation, match="event 2"):
+            await chat.fork(at=17)
+
+        assert [each.seq for each in await fork.open_calls()] == [2]

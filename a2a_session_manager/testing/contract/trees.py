@@ -8,7 +8,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlrea
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.making import several, whole
+from a2a_session_manager.testing.contract.making import said, several, whole
 
 DEEPEST = 256
 
@@ -135,6 +135,11 @@ class TreesContract(ContractBase):
             await store.create("too deep", parent_id=f"level {DEEPEST}")
         with pytest.raises(InvalidSessionOperation, match="256"):
             await store.save(Session(id="too deep", parent_id=f"level {DEEPEST}"))
+        for level in (DEEPEST - 1, DEEPEST):
+            await store.append(f"level {level}", said())
+        assert (await store.fork(f"level {DEEPEST - 1}")).parent_id == f"level {DEEPEST - 1}"
+        with pytest.raises(InvalidSessionOperation, match=r"257.*256.*detached"):
+            await store.fork(f"level {DEEPEST}", new_id="too deep")
 
         again = await reopen()
         leaf = await whole(again, f"level {DEEPEST}")

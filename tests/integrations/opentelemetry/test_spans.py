@@ -354,7 +354,7 @@ async def test_what_a_cancelled_caller_has_begun_is_counted_when_it_is_written(r
 
 def test_every_primitive_of_a_backend_is_handed_on() -> None:
     """One that is forgotten would be answered by the base class, which knows nothing of what is below."""
-    own = {"heartbeats", "run_observer"}  # they are put there, and renew leases through what is there
+    own = {"heartbeats", "looks", "run_observer"}  # they are put there, and call what is there
     primitives = {name for name in vars(Backend) if not name.startswith("_")} - own
 
     assert primitives - vars(ObservedBackend).keys() == set()

@@ -15,7 +15,7 @@ import aiofiles.os
 
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import compacting, following, forking, large_commits, leases, scenarios, spending
+from benchmarks import compacting, following, forking, large_commits, leases, paging, scenarios, spending
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -178,6 +178,24 @@ async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
             return await scenario(store, sizes)
 
 
+async def _finding(scenario: Scenario, sizes: Sizes) -> Result:
+    """Fill a row on a store that finds sessions by their owners."""
+    with TemporaryDirectory() as directory:
+        async with FileSessionStore(directory, indexed=paging.INDEXED) as store:
+            return await scenario(store, sizes)
+
+
+async def _on_two(scenario: Callable[..., Awaitable[Result]], sizes: Sizes) -> Result:
+    """Fill a row that compares a store that finds nothing by properties with one that does."""
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        async with (
+            FileSessionStore(directory / "plain") as plain,
+            FileSessionStore(directory / "indexed", indexed=paging.INDEXED) as indexed,
+        ):
+            return await scenario(plain, indexed, sizes)
+
+
 async def _beside_store(
     scenario: Callable[..., Awaitable[Result]], sizes: Sizes, *, durability: Durability = "process"
 ) -> Result:
@@ -255,6 +273,15 @@ CASES = [
     ),
     Case("file/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("file/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
+    Case("file/page/newest", at_most(5), partial(_finding, partial(paging.page_by_number, ask=paging.newest))),
+    Case(
+        "file/page/by owner",
+        at_most(5),
+        partial(_finding, partial(paging.page_by_number, ask=paging.newest_of_an_owner)),
+    ),
+    Case("file/page/in time", at_most(20_000), partial(_finding, partial(paging.page_in_time, ask=paging.newest))),
+    Case("file/append/indexed", at_most(1.1), partial(_on_two, paging.append_to_indexed)),
+    Case("file/create/indexed", at_most(1.3), partial(_on_two, paging.create_indexed)),
     Case("file/lateness/load", None, partial(_on_store, scenarios.lateness_of_load)),
     Case("file/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),
 ]

@@ -26,7 +26,7 @@ from a2a_session_manager.storage.file.catalog_records import (
     encoded_progress,
     entry_of,
 )
-from a2a_session_manager.storage.file.catalog_tables import CatalogTables, LostTablesError, TablesState
+from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogTables, LostTablesError, TablesState
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import BusyError, refuse_links
 from a2a_session_manager.storage.file.later_work import LaterWork
@@ -208,7 +208,7 @@ class Catalog:
             self._pools.later.add(self._shorten)
 
     def _shorten(self) -> None:
-        if self.catch_up(()).readiness is Readiness.UNUSABLE:
+        if not HAS_SQLITE or self.catch_up(()).readiness is Readiness.UNUSABLE:
             self.begin_anew(())  # which is for whoever reads pages to fill
         self._due = _FOLLOWED_BYTES
 

@@ -252,10 +252,11 @@ class Journal:
         if os.write(self._fd, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._name)
         self.end = os.lseek(self._fd, 0, os.SEEK_CUR)
-        if self._marking_fd is None:
-            # Another descriptor: what is written by one that appends goes to the end, wherever it is told to go.
-            self._marking_fd = os.open(self._name, _MARKING | os.O_CLOEXEC)
-        os.pwrite(self._marking_fd, b"%016x" % self.end, 0)
+        with suppress(OSError):  # an older mark only tells of less
+            if self._marking_fd is None:
+                # Another descriptor: what is written by one that appends goes to the end, wherever it is told to go.
+                self._marking_fd = os.open(self._name, _MARKING | os.O_CLOEXEC)
+            os.pwrite(self._marking_fd, b"%016x" % self.end, 0)
 
 
 @cache

@@ -15,7 +15,7 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import page_rules
 from a2a_session_manager.storage.file.catalog import CaughtUp, Readiness
-from a2a_session_manager.storage.file.catalog_tables import CatalogRow, CatalogTables, LostTablesError
+from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogRow, CatalogTables, LostTablesError
 from a2a_session_manager.storage.file.catalog_upkeep import LOGS, TREES, confirm, rebuild
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
@@ -29,7 +29,7 @@ _TRIES: Final = 3
 
 
 class NoCatalogError(Exception):
-    """The directory can only be read, so that there is no catalog: all heads are to be read."""
+    """There is no catalog where the directory can only be read, and without SQLite: all heads are to be read."""
 
 
 class CatalogPages:
@@ -74,7 +74,7 @@ class CatalogPages:
         folders = [self._directory.folder(namespace, kind) for kind in (LOGS, TREES)]
         if not any(folder.is_dir() for folder in folders):
             return True
-        if not os.access(folders[0].parent, os.W_OK):
+        if not (HAS_SQLITE and os.access(folders[0].parent, os.W_OK)):
             raise NoCatalogError
         return False
 

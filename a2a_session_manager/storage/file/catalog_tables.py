@@ -7,7 +7,6 @@ transaction. So they are right after any death; what the power may have taken is
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,12 +28,18 @@ from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import refuse_links
 from a2a_session_manager.storage.page_records import PageQuery, TimePosition
 
+try:
+    import sqlite3
+except ImportError:  # a Python that was built without it has no tables, and reads all heads
+    HAS_SQLITE = False
+else:
+    HAS_SQLITE = True
+
 _BUSY_SECONDS: Final = 5.0
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_FULL: Final = frozenset({sqlite3.SQLITE_FULL})
-_UNREACHABLE: Final = frozenset(
-    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
-)
+# Codes of SQLite's errors: busy, locked; full; no permission, read-only, input or output, cannot open.
+_BUSY: Final = frozenset({5, 6})
+_FULL: Final = frozenset({13})
+_UNREACHABLE: Final = frozenset({3, 8, 10, 14})
 
 # Bits of `unsure`: what a record said ahead of a commit, a creation or a deletion that may not have come about.
 _VALUES_UNSURE: Final = 1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 from a2a_session_manager import CorruptSession, FileSessionStore, SessionChange, SessionManager, StoreUnavailable
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.storage import encoding
-from a2a_session_manager.storage.file import catalog, catalog_upkeep, creating, log_commits
+from a2a_session_manager.storage.file import catalog, catalog_pages, catalog_upkeep, creating, log_commits
 from a2a_session_manager.storage.file.catalog import STALE_MICROS, Catalog
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.page_records import PageQuery
@@ -393,6 +396,62 @@ async def test_a_directory_that_can_only_be_read_has_all_its_pages(
     async with store_in(tmp_path) as store:
         assert len(await store.page(limit=100)) == await store.count() == SESSIONS + 1
     assert not await asyncio.to_thread((tmp_path / "default" / "catalog").exists)
+
+
+async def test_a_python_without_sqlite_has_all_its_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_pages, "HAS_SQLITE", False)
+    monkeypatch.setattr(catalog, "HAS_SQLITE", False)
+    monkeypatch.setattr(catalog, "_FOLLOWED_BYTES", 1_000)
+    async with store_in(tmp_path) as store:
+        await write(store)
+        assert len(await store.page(limit=100)) == await store.count() == SESSIONS + 1
+        assert await store.rebuild_index() is None
+
+    assert not await tables_in(tmp_path)
+    monkeypatch.undo()
+    await check(tmp_path)
+
+
+@contextlib.asynccontextmanager
+async def held(tables: Path, journal: Path) -> AsyncIterator[None]:
+    """Be in the middle of a transaction, and of an append."""
+
+    def hold() -> tuple[sqlite3.Connection, int]:
+        reader = sqlite3.connect(tables, isolation_level=None, check_same_thread=False)
+        reader.execute("BEGIN IMMEDIATE")
+        appender = os.open(journal, os.O_RDONLY)
+        fcntl.flock(appender, fcntl.LOCK_SH)
+        return reader, appender
+
+    reader, appender = await asyncio.to_thread(hold)
+    yield
+    await asyncio.to_thread(reader.close)
+    await asyncio.to_thread(os.close, appender)
+
+
+async def test_who_writes_does_not_wait_for_who_reads_pages(tmp_path: Path) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        await store.page()
+        [tables] = [path for path in await tables_in(tmp_path) if path.suffix == ".db"]
+        async with held(tables, journal_of(tmp_path)):
+            await store.create("new", change=SessionChange(set_properties={"owner": "ada"}))
+            await store.commit("s0", SessionChange(set_properties={"owner": "bob"}))
+            await store.delete("s1")
+        await check_store(store)
+
+
+async def test_an_index_that_is_made_anew_has_all_sessions_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+        before = await tables_in(tmp_path)
+        monkeypatch.setattr(Catalog, "deleted", _is_busy)
+        await store.delete("s1")
+        assert await store.rebuild_index() == SESSIONS
+        assert not before & await tables_in(tmp_path)
+        assert await store.namespace("nowhere").rebuild_index() == 0
 
 
 async def test_journals_are_kept_short_where_nobody_reads_pages(

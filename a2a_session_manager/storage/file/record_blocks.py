@@ -49,6 +49,15 @@ class RecordBlocks:
         self.next_seq = next_seq
 
 
+def in_a_row(earlier: list[RecordBlock], later: list[RecordBlock]) -> list[RecordBlock]:
+    """Return blocks of events and those that come after them; where they meet, two small ones become one."""
+    if earlier and later and len(earlier[-1].data) + len(later[0].data) <= _BLOCK_BYTES:
+        length = earlier[-1].length + later[0].length
+        joined = RecordBlock(length, earlier[-1].data + b"\t" + later[0].data)
+        return [*earlier[:-1], joined, *later[1:]]
+    return earlier + later
+
+
 def _events_of(records: bytes, payload: int, end: int) -> bytes:
     """Return what stands after the header of a record, which ends with the first tab; nothing without events."""
     tab = records.find(b"\t", payload, end)

@@ -15,6 +15,7 @@ from a2a_session_manager.storage.file.existence import find_creation, remembered
 from a2a_session_manager.storage.file.finding import find_events, joined
 from a2a_session_manager.storage.file.lineage import Lineage, lineage_of
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.record_blocks import in_a_row
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.read_records import (
@@ -127,7 +128,7 @@ class SessionReader:
                 records, blocks = _taken(log, own, is_few=is_few)
             if inherited:
                 earlier = _taken(lineage_of(self._directory, creation), inherited, is_few=is_few)
-                records, blocks = earlier[0] + records, earlier[1] + blocks
+                records, blocks = earlier[0] + records, in_a_row(earlier[1], blocks)
             return LogTail(
                 creation.creation_id,
                 _seqs_in(shown.ranges),

@@ -36,8 +36,10 @@ end
 -- What a fork's log begins with: stretches of other sessions' logs, oldest first; none for a session that is no fork.
 -- The keys of those sessions are not among a script's: they are made here of its own, for a tree has one slot.
 local function segments_in(keys, field)
-    local found, start, base = {}, string.sub(keys.tree, 1, -5), 0
-    for last, suffix in string.gmatch(field or '', '%S+ (%d+) ([^;]*);') do
+    local found, base = {}, 0
+    if not field then return found, base end
+    local start = string.sub(keys.tree, 1, -5)
+    for last, suffix in string.gmatch(field, '%S+ (%d+) ([^;]*);') do
         last = tonumber(last)
         found[#found + 1] = {
             base = base, last = last, log = start .. 'log' .. suffix, ids = start .. 'ids' .. suffix, suffix = suffix

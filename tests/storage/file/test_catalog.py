@@ -94,7 +94,7 @@ async def test_pages_are_those_of_all_heads(tmp_path: Path) -> None:
         await write(store)
         await check_store(store)
         await store.append("s3", said())
-        await store.commit("s4", SessionChange(set_properties={"owner": "eve", "title": "Other"}))
+        await store.commit("s4", SessionChange(set_properties={"owner": "ada", "title": "Trip 1, too"}))
         await store.delete("s5")
         await store.delete("s0", children="cascade")
         await check_store(store)

@@ -211,7 +211,7 @@ class _Copying:
             metadata[COUNTED] = False
         if event.seq in self._summaries:
             metadata[KEY] = {**metadata[KEY], "session": self._new.creation_id}
-        if metadata == event.metadata:
+        if event.token_usage is None and metadata == event.metadata:
             return EncodedEvent(event.id, stored.data, event.task_id, None)
         changed = event.model_copy(update={"metadata": metadata})
         return codec.encode_event(changed, SizeCheck(self._new.limits.event_bytes), "events")

@@ -24,7 +24,7 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ForkEnding, SessionStore
 from a2a_session_manager.storage import heads, ranges, reads, writes
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Fork, Parent
-from a2a_session_manager.storage.detaching import copy_in, copy_session
+from a2a_session_manager.storage.detaching import COPIED_FROM, copy_in, copy_session
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.loading import load_messages, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
@@ -58,7 +58,8 @@ class ForkRequest:
 
 async def fork_session(store: SessionStore, source: Target, request: ForkRequest) -> Session[Any]:
     """Create the fork that `request` asks for, or return it when it was made before."""
-    new = source._replace(key=source.key._replace(id=checked_id(request.new_id or new_id(), "session id")))
+    fork_id = new_id() if request.new_id is None else request.new_id
+    new = source._replace(key=source.key._replace(id=checked_id(fork_id, "session id")))
     new = new._replace(creation_id=None, lease=None)
     try:
         head, events = await _read(source, request)
@@ -145,7 +146,9 @@ async def _created(
         commit = await encode_commit(new, events, change, write_id=commit.write_id)
     # As they are stored: they were checked when they came.
     commit.state = {**source.state}
-    commit.properties = {**source.properties, **commit.properties}
+    # What says of a session that it is a copy, or half of one, says nothing of its forks.
+    kept = {key: data for key, data in source.properties.items() if key != COPIED_FROM}
+    commit.properties = {**kept, **commit.properties}
     fork, parent = _fork_at_the_end(source)
     creation = Creation(hidden_id(), commit.written_at, parent, fork=fork)
     receipt, _ = await writes.send(new, commit, events, creation=creation)

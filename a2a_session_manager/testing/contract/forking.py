@@ -105,6 +105,14 @@ class ForkingContract(ContractBase):
 
         await self._nothing_was_made(await reopen())
 
+    async def test_an_id_that_is_none_is_refused(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await store.create("talk", change=changed())
+        for detached in (False, True):
+            with pytest.raises(InvalidSessionOperation, match="session id ''"):
+                await store.fork("talk", at=4, new_id="", detached=detached)
+
+        await self._nothing_was_made(await reopen())
+
     async def test_a_hidden_point_and_an_empty_session_are_refused(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

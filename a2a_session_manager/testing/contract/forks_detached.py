@@ -100,6 +100,32 @@ class ForksDetachedContract(ContractBase):
         await again.namespace("elsewhere").save(read)
         assert (await again.namespace("elsewhere").usage("copy")).total.prompt_tokens == 2
 
+    async def test_a_copy_of_a_copy_knows_what_was_counted_and_counts_it_nowhere(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=[reply("msg_1", 10), reply("msg_2", 3)]))
+        await store.fork("talk", new_id="copy", detached=True)
+        await store.append("copy", reply("msg_3", 5))
+        await (await reopen()).fork("copy", new_id="second", detached=True)
+        await store.append("second", reply("msg_1", 12), reply("msg_2", 3), reply("msg_3", 5))
+
+        again = await reopen()
+
+        assert (await again.usage("second")).total == tally(0, 2, repeated=3)
+        assert (await again.usage("copy")).total == tally(1, 5)
+
+    async def test_a_fork_of_a_copy_is_none(self, store: BaseSessionStore, reopen: Reopen) -> None:
+        await store.create("talk", change=changed(set_properties={"title": "t"}))
+        await store.fork("talk", at=4, new_id="copy", detached=True)
+        await store.fork("copy", at=2, new_id="fork")
+
+        again = await reopen()
+
+        assert (await whole(again, "fork")).metadata.properties == {"title": "t"}
+        with pytest.raises(SessionAlreadyExists):
+            await again.fork("talk", at=4, new_id="fork", detached=True)
+        assert await shown(again, "fork") == ["e1", "e2"]
+
     async def test_a_copy_that_was_killed_says_so_and_goes_on_where_it_stopped(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

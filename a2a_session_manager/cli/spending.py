@@ -51,7 +51,8 @@ def stats(store: StoreOption, namespace: NamespaceOption = "", json: JsonOption 
                     if session is not None:
                         counts["sessions"] += 1
                         counts["roots"] += session.parent_id is None
-                        counts["events"] += session.last_seq
+                        inherited = 0 if session.forked_from is None else session.forked_from.seq
+                        counts["events"] += session.last_seq - inherited
                         counts["unfinished_runs"] += sum(not run.status.is_final for run in session.runs)
                         total += session.token_summary.total
                 set_count(counts["sessions"])

@@ -245,3 +245,5 @@ def test_a_fork_is_shown_with_where_it_begins(called: Call, tmp_path: Path) -> N
     ]
     assert "fork at event 1" in called(url, "tree", "trip").out
     assert "trip at event 1" in called(url, "show", "other").out
+    # What it has of its source is counted there.
+    assert called(url, "stats", "--json").rows[0]["events"] == 2

@@ -17,6 +17,8 @@ def main() -> None:
             raise
         print(MissingDependency(package, "cli"), file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # loading it takes a while
+        sys.exit(130)
     run()
 
 

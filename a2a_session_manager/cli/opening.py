@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
@@ -86,7 +87,7 @@ def with_sessions(
     """Open the store, let `work` use its sessions, close it, and return what `work` returned.
 
     Raises InvalidSessionOperation for a store that is certainly not the one that was meant: one in memory, which would
-    be empty, or a directory that is not there, which would be made.
+    be empty, or a directory that is not there or is none of ours, which would be made one.
     """
     names = names_in(namespace)
     sessions = SessionManager.from_url(url, indexed=indexed)
@@ -132,6 +133,23 @@ def _asked(context: typer.Context, namespace: str, ask: Callable[[SessionManager
 def _check_store(store: SessionStore) -> None:
     if isinstance(store, InMemorySessionStore):
         raise InvalidSessionOperation("a store in memory is empty at each start: name another one with --store")
-    if isinstance(store, FileSessionStore) and not store.directory.is_dir():
-        what = "is no directory" if store.directory.exists() else "does not exist"
-        raise InvalidSessionOperation(f"{shown(str(store.directory))} {what}: check --store")
+    if not isinstance(store, FileSessionStore):
+        return
+    if not store.directory.exists():
+        what = "does not exist"
+    elif not store.directory.is_dir():
+        what = "is no directory"
+    elif not _may_be_a_store(store.directory):
+        what = "holds no sessions, nor has a store been opened there"
+    else:
+        return
+    raise InvalidSessionOperation(f"{shown(str(store.directory))} {what}: check --store")
+
+
+def _may_be_a_store(directory: Path) -> bool:
+    """Tell whether the store has something to say of the directory, be it that its files are damaged or too old."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return True  # one that may not be listed, too
+    return any(name == "default" or name.startswith("@") or name.endswith(".json") for name in names)

@@ -6,12 +6,15 @@ import asyncio
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from a2a_session_manager import SessionManager
+from a2a_session_manager.__main__ import main
 from tests.cli.calling import COMMAND, SECONDS, Answer, Call, call_in_process, call_on_terminal
 from tests.redis_servers.server import RedisServer
 
@@ -226,6 +229,30 @@ def test_a_store_that_cannot_be_meant_is_refused_and_not_made(called: Call, wron
     answer = called(wrong, "ls")
     assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
     assert not Path("not-there").exists()
+
+
+@pytest.mark.parametrize("name", [None, "somebody-else.txt"])
+def test_a_directory_that_is_no_store_is_refused_and_not_made_one(
+    called: Call, tmp_path: Path, name: str | None
+) -> None:
+    if name is not None:
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.iterdir())
+    answer = called(f"file:{tmp_path}", "ls")
+    assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
+    assert "holds no sessions" in answer.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise (KeyboardInterrupt if name == "run" else AttributeError)(name)
+
+    monkeypatch.setitem(sys.modules, "a2a_session_manager.cli.app", Interrupted("a2a_session_manager.cli.app"))
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
 
 
 def test_a_fork_is_shown_with_where_it_begins(called: Call, tmp_path: Path) -> None:

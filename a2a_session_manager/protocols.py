@@ -424,7 +424,7 @@ class SessionStore(Protocol):
             title: only sessions whose title has this in it somewhere; capitals are small letters here, and forms of a
                 character that look alike are one. Titles are not indexed: the heads that the other filters let through
                 are read, until the page is full.
-            roots_only: leave out sessions that have a parent.
+            roots_only: leave out sessions that have a parent, but for forks of roots, which are conversations, too.
             limit: how many heads a page has at most.
             cursor: the one that the page before came with, None for the first page; it is asked for with the same order
                 and filters.
@@ -436,8 +436,8 @@ class SessionStore(Protocol):
     async def count(self, *, properties: Mapping[str, Any] | None = None, roots_only: bool = False) -> int:
         """Return how many sessions there are, or how many that have these `properties`, which are those of `page`.
 
-        With `roots_only`, sessions that have a parent do not count. Raises InvalidSessionOperation for a property that
-        is not indexed.
+        With `roots_only`, sessions that have a parent do not count, but forks of roots do. Raises
+        InvalidSessionOperation for a property that is not indexed.
         """
 
     @overload

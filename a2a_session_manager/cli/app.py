@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from typing import Final
 
 import typer
 
@@ -23,6 +25,8 @@ The exit status is 0 when all is well, 1 when `check` or `doctor` has found some
 2 after an error.
 """
 
+_NOWHERE: Final = logging.NullHandler()
+
 app = typer.Typer(name="a2a-sessions", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor):
     app.command()(verb)
@@ -30,6 +34,8 @@ for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespace
 
 def run() -> None:
     """Run the command line, and leave with its exit status."""
+    # An error is one line: what a store logs before that, such as its retries, would come to stderr, too.
+    logging.getLogger("a2a_session_manager").addHandler(_NOWHERE)
     try:
         app()
     except SessionManagerError as error:

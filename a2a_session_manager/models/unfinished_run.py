@@ -30,9 +30,9 @@ class UnfinishedRun(NamedTuple):
 
 def checked_age(older_than: Any) -> timedelta:
     """Return an age, which is given in seconds or as a timedelta; None is none. Raises InvalidSessionOperation."""
-    if isinstance(older_than, int | float) and not isinstance(older_than, bool) and math.isfinite(older_than):
-        older_than = timedelta(seconds=min(max(older_than, -1), 1e12))
     age = timedelta(0) if older_than is None else older_than
+    if isinstance(age, int | float) and not isinstance(age, bool) and math.isfinite(age):
+        age = timedelta(seconds=min(max(age, -1), 1e12))
     if not isinstance(age, timedelta) or age < timedelta(0):
         raise InvalidSessionOperation(f"older_than={shown(older_than)} is no age: take seconds, or a timedelta")
     return age

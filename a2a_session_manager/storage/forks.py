@@ -79,7 +79,9 @@ def still_needed(session_id: str, children: int, fork_ids: Sequence[str]) -> Inv
     named = ", ".join(map(shown, fork_ids[:_FORKS_NAMED])) + (", …" if len(fork_ids) > _FORKS_NAMED else "")
     below = [f"{children} {'child' if children == 1 else 'children'}"] if children or not fork_ids else []
     if fork_ids:
-        below.append(f"{len(fork_ids)} {'fork' if len(fork_ids) == 1 else 'forks'} that go on from its events: {named}")
+        below.append(
+            f"{len(fork_ids)} {'fork that goes' if len(fork_ids) == 1 else 'forks that go'} on from its events: {named}"
+        )
     return InvalidSessionOperation(
         f"session {session_id!r} has {' and '.join(below)}; delete them first, or pass children='cascade'",
         session_id=session_id,

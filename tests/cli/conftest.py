@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,3 +31,11 @@ def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 def answer_of(request: pytest.FixtureRequest, called: Call) -> Call:
     """The command line, here and as users run it."""
     return called if request.param == "here" else call_in_process
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Let processes that are started now end on Ctrl-C, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

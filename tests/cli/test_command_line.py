@@ -186,6 +186,7 @@ def test_a_terminal_gets_colours_and_no_control_characters_of_what_is_stored(fil
     assert "\x1b[31m" not in shown.replace("\\x1b[31m", "")
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_tail_follows_until_it_is_interrupted(url: str) -> None:
     with subprocess.Popen(
         [*COMMAND, "tail", "paris", "--follow", "--last", "1", "--json", "--store", url],
@@ -222,6 +223,12 @@ def test_what_cannot_be_done_is_said_on_stderr(called: Call, files: str, argumen
     assert (answer.status, answer.out) == (2, "")
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.soak  # it is tried again and again, for some seconds
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    answer = call_in_process("redis://127.0.0.1:1/0", "ls")
+    assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
 
 
 @pytest.mark.parametrize("wrong", ["fiel:./sessions", "memory:", "file:./not-there", "file:README.md", ""])

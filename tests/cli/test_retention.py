@@ -275,6 +275,7 @@ async def _make_many(url: str) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_while_pruning_leaves_every_session_whole(tmp_path: Path) -> None:
     many = tmp_path / "store"
     url = f"file:{many}"

@@ -15,7 +15,8 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import page_rules
 from a2a_session_manager.storage.file.catalog import CaughtUp, Readiness
-from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogRow, CatalogTables, LostTablesError
+from a2a_session_manager.storage.file.catalog_queries import CatalogRow
+from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogTables, LostTablesError
 from a2a_session_manager.storage.file.catalog_upkeep import LOGS, TREES, confirm, rebuild
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory

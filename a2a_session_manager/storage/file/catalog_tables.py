@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from a2a_session_manager.exceptions import StoreFull, StoreUnavailable
-from a2a_session_manager.storage.file.catalog_records import (
-    LONG_TITLE,
-    CatalogEntry,
-    Kind,
-    decoded,
-    entry_from,
-    value_text,
-)
+from a2a_session_manager.storage.file.catalog_fold import take_record
+from a2a_session_manager.storage.file.catalog_queries import TIMES, CatalogRow, blob_of, row_of, selected
+from a2a_session_manager.storage.file.catalog_records import decoded
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import refuse_links
@@ -40,10 +35,6 @@ _BUSY_SECONDS: Final = 5.0
 _BUSY: Final = frozenset({5, 6})
 _FULL: Final = frozenset({13})
 _UNREACHABLE: Final = frozenset({3, 8, 10, 14})
-
-# Bits of `unsure`: what a record said ahead of a commit, a creation or a deletion that may not have come about.
-_VALUES_UNSURE: Final = 1
-_EXISTENCE_UNSURE: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS state (
@@ -83,16 +74,6 @@ class TablesState(NamedTuple):
     taken: int
     is_whole: bool
     progress: str
-
-
-class CatalogRow(NamedTuple):
-    """A session that a query may mean; only its head tells. `at` is the time that it stands at."""
-
-    creation_id: str
-    id: str
-    root_id: str
-    at: int
-    is_unsure: bool
 
 
 class CatalogTables:
@@ -150,7 +131,7 @@ class CatalogTables:
         """Take in records, in their order, inside `writing`. Raises LostTablesError for what is none."""
         for payload in payloads:
             try:
-                self._take(*decoded(payload), generation)
+                take_record(self._connected, *decoded(payload), generation)
             except (ValueError, TypeError, LookupError) as error:
                 raise LostTablesError("its journal holds what is no record") from error
 
@@ -160,14 +141,14 @@ class CatalogTables:
 
     def rows(self, query: PageQuery, position: TimePosition | None, limit: int) -> list[CatalogRow]:
         """Return the next sessions that the query may mean, in its order."""
-        sql, values = _select(query, position)
-        columns = f"sessions.creation, sessions.id, sessions.root, sessions.{_TIMES[query.order]}, sessions.unsure"
+        sql, values = selected(query, position)
+        columns = f"sessions.creation, sessions.id, sessions.root, sessions.{TIMES[query.order]}, sessions.unsure"
         direction = "DESC" if query.newest_first else "ASC"
         table = "property_values" if query.properties else "sessions"
-        order = f"ORDER BY {table}.{_TIMES[query.order]} {direction}, sessions.id {direction} LIMIT ?"
+        order = f"ORDER BY {table}.{TIMES[query.order]} {direction}, sessions.id {direction} LIMIT ?"
         with self._translated():
             found = self._execute(f"SELECT {columns} {sql} {order}", *values, limit).fetchall()
-        return [_row(each) for each in found]
+        return [row_of(each) for each in found]
 
     def latest(self, query: PageQuery) -> int | None:
         """Return the latest time of all sessions that the query may mean."""
@@ -176,13 +157,13 @@ class CatalogTables:
 
     def count(self, query: PageQuery) -> tuple[int, list[CatalogRow]]:
         """Return how many sessions the query surely means, and all those of which a record ahead was the last word."""
-        sql, values = _select(query, None)
+        sql, values = selected(query, None)
         with self.reading():
             [sure] = self._execute(f"SELECT count(*) {sql} AND sessions.unsure = 0", *values).fetchone()
             unsure = self._execute(
                 "SELECT creation, id, root, updated, unsure FROM sessions WHERE unsure > 0"
             ).fetchall()
-        return sure, [_row(each) for each in unsure]
+        return sure, [row_of(each) for each in unsure]
 
     def size(self) -> int:
         """Return how many sessions there are in the tables."""
@@ -193,7 +174,7 @@ class CatalogTables:
         """Return those of the ids that are in the tables under none of their creations."""
         with self._translated():
             found = (
-                self._execute("SELECT 1 FROM sessions WHERE id = ?", _bytes(each)).fetchone() for each in session_ids
+                self._execute("SELECT 1 FROM sessions WHERE id = ?", blob_of(each)).fetchone() for each in session_ids
             )
             return [each for each, row in zip(session_ids, found, strict=True) if row is None]
 
@@ -252,89 +233,6 @@ class CatalogTables:
         self._execute("PRAGMA user_version = 1")
         self._execute("COMMIT")
 
-    def _take(self, kind: Kind, fields: list[Any], generation: str) -> None:
-        if kind is Kind.GONE:
-            self._delete([(_bytes(each),) for each in fields])
-        elif kind is Kind.DELETES:
-            marks = [(_EXISTENCE_UNSURE, _bytes(each)) for each in fields]
-            self._connected.executemany("UPDATE sessions SET unsure = unsure | ? WHERE creation = ?", marks)
-        elif kind in (Kind.PROGRESS, Kind.WHOLE):
-            if fields[0] == generation:  # else of a rebuild that another one has overtaken
-                self._execute("UPDATE state SET is_whole = ?, progress = ?", kind is Kind.WHOLE, fields[1])
-        else:
-            self._take_entry(kind, entry_from(fields))
-
-    def _take_entry(self, kind: Kind, entry: CatalogEntry) -> None:
-        known = self._execute(
-            "SELECT number, updated, unsure FROM sessions WHERE creation = ?", _bytes(entry.creation_id)
-        ).fetchone()
-        if known is None:
-            number = self._insert(entry, 0 if kind is Kind.SURE else _EXISTENCE_UNSURE)
-            self._insert_values(number, entry, entry.values, entry.titles)
-            return
-        number, updated, unsure = known
-        is_exact = kind in (Kind.SURE, Kind.CHANGED)
-        if not is_exact:
-            entry = entry._replace(updated_at=max(entry.updated_at, updated))
-        unsure = {
-            Kind.SURE: 0,
-            Kind.CHANGED: unsure & ~_VALUES_UNSURE,
-            Kind.CHANGES: unsure | _VALUES_UNSURE,
-            Kind.CREATES: unsure | _EXISTENCE_UNSURE,
-        }.get(kind, unsure)
-        self._execute("UPDATE sessions SET updated = ?, unsure = ? WHERE number = ?", entry.updated_at, unsure, number)
-        values, titles = self._values_of(number)
-        if is_exact and (values, titles) != (set(entry.values), set(entry.titles)):
-            self._execute("DELETE FROM property_values WHERE session = ?", number)
-            self._execute("DELETE FROM titles WHERE session = ?", number)
-            values, titles = set(), set()
-        self._execute("UPDATE property_values SET updated = ? WHERE session = ?", entry.updated_at, number)
-        self._insert_values(
-            number,
-            entry,
-            [pair for pair in entry.values if pair not in values],
-            [title for title in entry.titles if title not in titles],
-        )
-
-    def _insert(self, entry: CatalogEntry, unsure: int) -> int:
-        cursor = self._execute(
-            "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-            _bytes(entry.creation_id),
-            _bytes(entry.id),
-            _bytes(entry.root_id),
-            entry.is_listed_as_root,
-            entry.created_at,
-            entry.updated_at,
-            unsure,
-        )
-        assert cursor.lastrowid is not None, "a row was inserted"
-        return cursor.lastrowid
-
-    def _insert_values(
-        self, number: int, entry: CatalogEntry, values: Sequence[tuple[str, str]], titles: Sequence[str]
-    ) -> None:
-        for name, value in values:
-            self._execute(
-                "INSERT INTO property_values VALUES (?, ?, ?, ?, ?)",
-                number, _bytes(name), _bytes(value), entry.created_at, entry.updated_at,
-            )  # fmt: skip
-        for title in titles:
-            self._execute("INSERT INTO titles VALUES (?, ?)", number, _bytes(title))
-
-    def _values_of(self, number: int) -> tuple[set[tuple[str, str]], set[str]]:
-        values = self._execute("SELECT name, value FROM property_values WHERE session = ?", number)
-        titles = self._execute("SELECT title FROM titles WHERE session = ?", number)
-        return {(_text(name), _text(value)) for name, value in values}, {_text(title) for (title,) in titles}
-
-    def _delete(self, creations: Sequence[tuple[bytes]]) -> None:
-        for table in ("property_values", "titles"):
-            which = "session = (SELECT number FROM sessions WHERE creation = ?)"
-            self._connected.executemany(f"DELETE FROM {table} WHERE {which}", creations)
-        self._connected.executemany("DELETE FROM sessions WHERE creation = ?", creations)
-
-    def _has(self, session_id: str) -> bool:
-        return self._execute("SELECT 1 FROM sessions WHERE id = ?", _bytes(session_id)).fetchone() is not None
-
     @property
     def _connected(self) -> sqlite3.Connection:
         assert self._connection is not None, "the tables are used while they are open"
@@ -366,60 +264,9 @@ class CatalogTables:
         return LostTablesError(str(error))
 
 
-_TIMES: Final[Mapping[str, str]] = {"updated": "updated", "created": "created"}
 _all: WeakSet[CatalogTables] = WeakSet()
 _held: list[CatalogTables] = []
 _parents: list[sqlite3.Connection] = []
-
-
-def _select(query: PageQuery, position: TimePosition | None) -> tuple[str, list[object]]:
-    """Return from where, and under which conditions, the sessions come that the query may mean."""
-    time = _TIMES.get(query.order, "updated")
-    at = f"sessions.{time}"
-    conditions: list[str] = []
-    values: list[object] = []
-    source = "FROM sessions"
-    for number, (name, value) in enumerate(query.properties.items()):
-        pair = [_bytes(name), _bytes(value_text(value))]
-        if number == 0:
-            source = "FROM property_values JOIN sessions ON sessions.number = property_values.session"
-            at = f"property_values.{time}"
-            conditions.append("property_values.name = ? AND property_values.value = ?")
-        else:
-            conditions.append(
-                "EXISTS (SELECT 1 FROM property_values AS other WHERE other.session = sessions.number "
-                "AND other.name = ? AND other.value = ?)"
-            )
-        values += pair
-    if query.title:
-        conditions.append(
-            "EXISTS (SELECT 1 FROM titles WHERE titles.session = sessions.number AND (instr(title, ?) OR title = ?))"
-        )
-        values += [_bytes(query.title), _bytes(LONG_TITLE)]
-    if query.roots_only:
-        conditions.append("sessions.is_root")
-    if position is not None:
-        sign = "<" if query.newest_first else ">"
-        conditions.append(f"{at} {sign}= ? AND ({at} {sign} ? OR sessions.id {sign} ?)")
-        values += [position.at, position.at, _bytes(position.id)]
-        if position.until is not None:
-            conditions.append(f"{at} <= ?")
-            values.append(position.until)
-    return f"{source} WHERE {' AND '.join(conditions) or 'true'}", values
-
-
-def _row(found: tuple[bytes, bytes, bytes, int, int]) -> CatalogRow:
-    creation, session_id, root, at, unsure = found
-    return CatalogRow(_text(creation), _text(session_id), _text(root), at, unsure > 0)
-
-
-def _bytes(text: str) -> bytes:
-    """Return a text as SQLite keeps it: lone surrogates, which JSON may hold, are no text for it."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
 
 
 def _hold_all() -> None:

@@ -20,7 +20,8 @@ from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.atomic_files import make_directory
 from a2a_session_manager.storage.file.catalog import Catalog, CaughtUp, Readiness
-from a2a_session_manager.storage.file.catalog_tables import CatalogRow, CatalogTables
+from a2a_session_manager.storage.file.catalog_queries import CatalogRow
+from a2a_session_manager.storage.file.catalog_tables import CatalogTables
 from a2a_session_manager.storage.file.existence import lost_log
 from a2a_session_manager.storage.file.handles import BusyError, refuse_links
 from a2a_session_manager.storage.file.held_trees import held_tree

@@ -21,10 +21,11 @@ from a2a_session_manager.models.token_usage import TokenUsage, tells_context
 from a2a_session_manager.tokens.counting import TokenCounter
 
 MessageT = TypeVar("MessageT", default=Any)
-# By the id of the response; of one that has a single usage that alone, which takes no time.
-# The key in the metadata of an event of a copy that says, with false, that its usage was spent elsewhere.
-COUNTED: Final = "counted"
+# The key in the metadata of an event of a copy that says, with false, that its usage was spent elsewhere. Users have
+# metadata of their own: it is a key that nobody takes by chance.
+COUNTED: Final = "a2a_session_manager.counted"
 
+# By the id of the response; of one that has a single usage that alone, which takes no time.
 _Counted = dict[str, TokenUsage | CountedResponse]
 
 

@@ -39,7 +39,8 @@ usages = st.builds(
     ),
     st.sampled_from([None, "msg_1", "msg_1", "msg 2: ø\n"]),
     st.none(),
-)
+    st.booleans(),
+).map(lambda usage: usage if usage.response_id else usage._replace(is_counted=True))  # else it is no usage to a store
 rows = st.lists(st.tuples(usages, st.sampled_from([None, "run 1"])), max_size=8)
 
 

@@ -69,6 +69,7 @@ local function append()
                 local counters = ARGV[at]
                 at = at + 1
                 if counters ~= '' then
+                    if ARGV[at] == '' then return nil end -- it was spent elsewhere
                     if has_usage == '2' and ARGV[at + 2] ~= '' then
                         -- One that was counted before goes the long way; `responses.lua` says what the field holds.
                         name = 'u:' .. ARGV[at + 2]

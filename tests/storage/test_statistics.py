@@ -96,7 +96,7 @@ async def test_open_files_are_told(tmp_path: Path) -> None:
             await store.create(name)
             await store.append(name, said())
 
-        assert store.statistics().open_files == 4  # of each, its log and its tree
+        assert store.statistics().open_files == 5  # of each, its log and its tree; and the catalog of both
 
     assert store.statistics().open_files == 0
 

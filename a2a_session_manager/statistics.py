@@ -22,7 +22,7 @@ class StoreStatistics:
             or because their file is locked.
         commits_in_flight: commits that were sent and are not answered yet.
         connections: open connections to Redis, as far as the client shows them.
-        open_files: logs and trees that are kept open for their next use.
+        open_files: logs, trees and catalogs that are kept open for their next use.
         followers: streams of `follow` that have yielded everything and wait for the next event.
     """
 

@@ -116,17 +116,21 @@ class SessionManager(StoreVerbs, AsyncResource):
         state: Mapping[str, Any] | None = None,
         properties: Mapping[str, Any] | None = None,
         write_id: str | None = None,
+        expires: bool = True,
     ) -> Session[Any]:
         """Create a session, and return it.
 
         `id=None` makes a random one. `parent_id` puts the session below another one, for good; `state` and `properties`
         are what it begins with. `write_id` needs an `id`: creating again with both returns what the first call created.
-        Raises SessionAlreadyExists when the id is taken, and SessionNotFound when there is no such parent.
+        With `expires=False`, it stays until it is deleted, though others of the store expire by its
+        `expiration_seconds`; those made below it do, unless that is said of them, too. Raises SessionAlreadyExists when
+        the id is taken, SessionNotFound when there is no such parent, and InvalidSessionOperation for `expires=False`
+        below a parent that expires.
         """
         change = SessionChange(
             set_state={} if state is None else state, set_properties={} if properties is None else properties
         )
-        return await self._store.create(id, parent_id=parent_id, change=change, write_id=write_id)
+        return await self._store.create(id, parent_id=parent_id, change=change, write_id=write_id, expires=expires)
 
     async def fork(
         self,

@@ -204,14 +204,18 @@ class SessionStore(Protocol):
         parent_id: Session[Any] | str | None = None,
         change: SessionChange | None = None,
         write_id: str | None = None,
+        expires: bool = True,
     ) -> Session[Any]:
         """Create a session and commit `change` to it, in one step; return it, with the events of `change`.
 
         `id=None` makes a random one. `parent_id` puts the session below another one of the same namespace, for good.
-        `write_id` needs an `id`: creating again with both returns what the first call created.
+        `write_id` needs an `id`: creating again with both returns what the first call created. With `expires=False`,
+        the session stays until it is deleted, though others of the store expire; those that are made below it expire,
+        unless that is said of them, too.
 
         Raises SessionAlreadyExists when the id is taken, SessionNotFound when there is no such parent, and
-        InvalidSessionOperation when the parent is 256 levels deep already.
+        InvalidSessionOperation when the parent is 256 levels deep already, and for `expires=False` below a parent that
+        expires.
         """
 
     async def fork(

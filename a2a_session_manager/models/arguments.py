@@ -31,6 +31,13 @@ def limit(name: str, value: Any) -> int | None:
     return None if value is None else whole_number(name, value)
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False. Raises InvalidSessionOperation otherwise."""
+    if not isinstance(value, bool):
+        raise InvalidSessionOperation(f"{name}={shown(value)} is neither True nor False")
+    return value
+
+
 def text(name: str, value: Any) -> str:
     """Return `value` if an id may begin with it; it may be empty. Raises InvalidSessionOperation otherwise."""
     if not isinstance(value, str):

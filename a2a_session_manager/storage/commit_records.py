@@ -151,7 +151,8 @@ class Creation(NamedTuple):
     """How a session is created. Its random creation id names this incarnation of the session id.
 
     Times are microseconds since the epoch. Only an imported session has an `updated_at`: when it was last active. Only
-    a fork has a `fork`; state and properties come to it with its first commit.
+    a fork has a `fork`; state and properties come to it with its first commit. `expires` is whether the session has the
+    time to live of the store, where that has one.
     """
 
     creation_id: str
@@ -159,6 +160,7 @@ class Creation(NamedTuple):
     parent: Parent | None = None
     updated_at: int | None = None
     fork: Fork | None = None
+    expires: bool = True
 
     @property
     def active_at(self) -> int:

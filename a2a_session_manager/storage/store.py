@@ -128,6 +128,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         parent_id: Session[Any] | str | None = None,
         change: SessionChange | None = None,
         write_id: str | None = None,
+        expires: bool = True,
     ) -> Session[Any]:
         if id is None and write_id is not None:
             raise InvalidSessionOperation("a write_id without an id makes another session each time: give both")
@@ -136,7 +137,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         events = await priced_events(change.events, self._pricer)
         commit = await encode_commit(target, events, change, write_id=hidden_id() if write_id is None else write_id)
         parent = None if parent_id is None else await reads.load_parent(self._target(parent_id))
-        creation = Creation(hidden_id(), commit.written_at, parent)
+        creation = Creation(hidden_id(), commit.written_at, parent, expires=arguments.flag("expires", expires))
         receipt, new = await writes.send(target, commit, events, creation=creation)
         if receipt.is_repeat:
             head = await reads.load_head(target)

@@ -67,6 +67,7 @@ class PlainSession:
     leases: dict[str, str] = field(default_factory=dict)  # run id → token
     forked_from: Point | None = None
     hidden_at_birth: set[int] = field(default_factory=set)  # what a fork has hidden from its beginning
+    stays: bool = False  # whatever time to live the store has
 
     @property
     def inherited(self) -> int:
@@ -186,9 +187,9 @@ class PlainStore:
     spent: dict[str, int] = field(default_factory=dict)  # by root id
     lives: int = 0
 
-    def create(self, session_id: str, parent_id: str | None) -> PlainSession:
+    def create(self, session_id: str, parent_id: str | None, *, stays: bool = False) -> PlainSession:
         self.lives += 1
-        session = PlainSession(session_id, parent_id, self.lives)
+        session = PlainSession(session_id, parent_id, self.lives, stays=stays)
         session.commit()
         self.sessions[session_id] = session
         if parent_id is None:

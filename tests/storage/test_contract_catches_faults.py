@@ -225,6 +225,8 @@ FAULTS = {
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
     "RebuildsShort": ("reindexing", "test_an_index_that_is_made_anew_finds_the_same_sessions"),
+    "ForgetsWhatStays": ("expiring", "test_a_session_created_to_stay_outlives_those_that_expire"),
+    "PutsWhatStaysBelowWhatExpires": ("expiring", "test_nothing_is_made_to_stay_below_what_expires"),
     "PrunesInADryRun": ("pruning", "test_trees_idle_for_long_go_and_a_dry_run_tells_which"),
     "KeepsFewerThanAsked": ("pruning", "test_the_trees_that_were_active_last_stay_whatever_else_is_asked"),
     "PrunesEverybodys": ("pruning", "test_only_trees_whose_roots_have_the_properties_are_considered"),
@@ -265,6 +267,7 @@ from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
 from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
+from tests.storage.faulty_expiring import *
 from tests.storage.faulty_finding import *
 from tests.storage.faulty_forks import *
 from tests.storage.faulty_leases import *
@@ -281,6 +284,9 @@ class TestIt({mixin}):
 
     async def open_store(self, place):
         return {store}()
+
+    async def open_expiring_store(self, place, seconds):
+        return {store}() if getattr({store}, "lets_expire", False) else None
 
     async def damage(self, store, session_id):
         damage_first_event(store, session_id)
@@ -331,3 +337,9 @@ def test_a_healthy_store_passes_where_the_faulty_ones_fail(pytester: pytest.Pyte
     passed, failed = outcomes_of(pytester, healthy, part, telling)
 
     assert (passed, failed) == (telling, set())
+
+
+def test_a_healthy_store_whose_sessions_expire_passes_where_faulty_ones_fail(pytester: pytest.Pytester) -> None:
+    telling = {test for part, test in FAULTS.values() if part == "expiring"}
+
+    assert outcomes_of(pytester, "MortalStore", "expiring", telling) == (telling, set())

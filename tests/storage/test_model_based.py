@@ -69,7 +69,7 @@ from tests.storage.model_views import (
     plain_prompt,
     plain_view,
 )
-from tests.storage.redis.looks import fake_client
+from tests.storage.redis.looks import connections_of, fake_client, keys_of
 
 ResultT = TypeVar("ResultT")
 Batch = list[tuple[str, str, int]]  # event id, message, tokens
@@ -104,6 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
     """One store, one plain model, and handles that were read at some time and kept."""
 
     is_durable = False
+    lets_expire = False  # whether the store has a time to live, which is longer than a test
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,20 +139,24 @@ class StoreMachine(RuleBasedStateMachine):
             self.run(self.store.create(session_id, parent_id=parent_id))
             self.model.create(session_id, parent_id)
 
-    @rule(id=session_ids, parent_id=st.none() | session_ids, is_repeated=st.booleans())
-    def create(self, id: str, parent_id: str | None, is_repeated: bool) -> None:
+    @rule(id=session_ids, parent_id=st.none() | session_ids, is_repeated=st.booleans(), stays=st.booleans())
+    def create(self, id: str, parent_id: str | None, is_repeated: bool, stays: bool) -> None:
         write_id = self.fresh("w")
+        above = None if parent_id is None else self.model.sessions.get(parent_id)
         if parent_id is not None and parent_id not in self.model.sessions:
             with pytest.raises(SessionNotFound):
                 self.run(self.store.create(id, parent_id=parent_id))
         elif id in self.model.sessions:
             with pytest.raises(SessionAlreadyExists):
-                self.run(self.store.create(id, parent_id=parent_id))
+                self.run(self.store.create(id, parent_id=parent_id, expires=not stays))
+        elif self.lets_expire and stays and above is not None and not above.stays:
+            with pytest.raises(InvalidSessionOperation, match="expires"):
+                self.run(self.store.create(id, parent_id=parent_id, expires=False))
         else:
             for _ in range(1 + is_repeated):
-                session = self.run(self.store.create(id, parent_id=parent_id, write_id=write_id))
-                assert session.revision == 1
-            self.model.create(id, parent_id)
+                creating = self.store.create(id, parent_id=parent_id, write_id=write_id, expires=not stays)
+                assert self.run(creating).revision == 1
+            self.model.create(id, parent_id, stays=stays)
 
     @precondition(lambda self: any(plain.log for plain in self.model.sessions.values()))
     @rule(data=st.data(), new_id=session_ids, on_open=st.sampled_from(["refuse", "interrupt"]), is_named=st.booleans())
@@ -799,9 +804,31 @@ class RedisMachine(StoreMachine):
 
     is_durable = True
     url: ClassVar[str]
+    options = ""
 
     async def open_store(self, place: Path) -> BaseSessionStore:
-        return store_from_url(f"{self.url}?key_prefix={place.name}:")
+        return store_from_url(f"{self.url}?key_prefix={place.name}:{self.options}")
+
+
+class ExpiringMachine(RedisMachine):
+    """There, with a time to live that no session reaches."""
+
+    lets_expire = True
+    options = "&expiration_seconds=3600"
+
+    @invariant()
+    def what_was_made_to_stay_has_no_time_to_live(self) -> None:
+        self.run(self._compare_times_to_live())
+
+    async def _compare_times_to_live(self) -> None:
+        connections = connections_of(self.store)
+        for plain in self.model.sessions.values():
+            place = await keys_of(self.store, plain.id)
+            answers = await connections.read_many([("PTTL", key) for key in (place.tree, *place.all_of_session)])
+            of_tree, *own = (answer for answer in answers if answer != -2)
+            assert {answer == -1 for answer in own} == {plain.stays}
+            if place.is_root:
+                assert (of_tree == -1) == plain.stays
 
 
 TestMemory = MemoryMachine.TestCase
@@ -814,14 +841,17 @@ TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=1)
 
 
-def test_redis(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize(("machine", "examples"), [(RedisMachine, 5), (ExpiringMachine, 2)])
+def test_redis(machine: type[RedisMachine], examples: int, redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(RedisMachine, settings=settings(IN_SECONDS, max_examples=5))
+    run_state_machine_as_test(machine, settings=settings(IN_SECONDS, max_examples=examples))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine])
+@pytest.mark.parametrize(
+    "machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine, ExpiringMachine]
+)
 def test_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 

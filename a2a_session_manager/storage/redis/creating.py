@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from a2a_session_manager.exceptions import SessionAlreadyExists, SessionManagerError, SessionNotFound
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionManagerError,
+    SessionNotFound,
+)
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent, Receipt
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
@@ -83,14 +88,14 @@ class Creator:
             if at_once is not None:
                 return await self._entered(keys, planned, *at_once)
         # A locator that was lost is put back first, where the index tells of it: the id is not free.
-        announced = await self._index.announce(keys, planned)
+        announced = await self._index.announce(keys, planned, expires=creation.expires)
         await self._locator.repair(keys, announced.below_roots)
         try:
             if creation.parent is None:
                 made = await self._create_root(keys, creation, commit)
             else:
                 made = await self._create_child(keys, creation, creation.parent, commit)
-        except (SessionAlreadyExists, SessionNotFound):
+        except (InvalidSessionOperation, SessionAlreadyExists, SessionNotFound):
             await self._reaper.forget([keys])
             raise
         return await self._entered(keys, planned, made, announced)
@@ -120,7 +125,8 @@ class Creator:
         claim = (claim_of(creation.creation_id, keys.root_id), *bounds)
         call = self._child_call(keys, creation, parent, creation.creation_id, commit, claim)
         call = call._replace(keys=(*call.keys, own.locator, own.tree, *own.of_root, *shard))
-        announcement = self._index.announcement(keys, _planned(creation, commit), is_at_once=True)
+        planned = _planned(creation, commit)
+        announcement = self._index.announcement(keys, planned, expires=creation.expires, is_at_once=True)
         look = [] if self._expiry.ttl else [*self._index.look(keys), self._entries.look(keys)]
         answers = await run_all(self._connections, [*announcement, call, *look])
         reply, *looked = answers[len(announcement) :]
@@ -165,6 +171,13 @@ class Creator:
                 await self._reaper.release(keys, claim_of(claim_id, keys.root_id))
                 await self._locator.refuse_lost_tree(keys.of(parent.id))
                 raise SessionNotFound(parent.id)
+            elif status == b"MORTAL":
+                await self._reaper.release(keys, claim_of(claim_id, keys.root_id))
+                raise InvalidSessionOperation(
+                    f"session {keys.key.id!r} cannot stay for ever below {parent.id!r}, which expires: create the "
+                    "parent with expires=False, too, or this one without",
+                    session_id=keys.key.id,
+                )
             else:
                 made = _made(reply, keys, commit, looked)
                 if made.deadline:
@@ -195,7 +208,8 @@ class Creator:
         return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)
 
     def _creation_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
-        return [keys.key.id, self._expiry.ttl, creation.creation_id, creation.created_at, creation.active_at]
+        ttl = self._expiry.ttl if creation.expires else -1
+        return [keys.key.id, ttl, creation.creation_id, creation.created_at, creation.active_at]
 
     async def _claim(self, keys: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""

@@ -74,22 +74,26 @@ class Index:
         # A line is there before its session is: its shard lives twice as long as a session that begins now.
         self._lifetime = str(2 * ttl) if ttl else FOR_EVER
 
-    async def announce(self, keys: SessionKeys, planned: IndexedSession) -> Announced:
-        """List a session that will be created; see `enter`."""
+    async def announce(self, keys: SessionKeys, planned: IndexedSession, *, expires: bool) -> Announced:
+        """List a session that will be created; see `announcement` and `enter`."""
         commands = list(map(PlainCall, self.commands_below_roots(keys.key)))
         while True:
-            answers = await run_all(self._connections, [*self.announcement(keys, planned), *commands])
+            answers = await run_all(self._connections, [*self.announcement(keys, planned, expires=expires), *commands])
             if answers[0][0] == b"OK":
                 return self.announced(keys, answers[0], await self.listed_below_roots(keys.key, answers[-2:]))
             self._entries.known.learn(keys.index_entry[0], answers[0][1])
 
-    def announcement(self, keys: SessionKeys, planned: IndexedSession, *, is_at_once: bool = False) -> list[Call]:
+    def announcement(
+        self, keys: SessionKeys, planned: IndexedSession, *, expires: bool, is_at_once: bool = False
+    ) -> list[Call]:
         """Return the calls that list a session which will be created; `announced` takes the first answer.
 
-        `is_at_once`: the creation goes along, and so it is listed also where others say what sessions are found by.
+        `expires`: it has the time to live of the store. `is_at_once`: the creation goes along, and so it is listed also
+        where others say what sessions are found by.
         """
-        listed = self._entries.listing(keys, self._lifetime, planned, is_at_once=is_at_once)
-        return [listed, *self._namings([keys], self._lifetime)]
+        lifetime = self._lifetime_of(expires)
+        listed = self._entries.listing(keys, lifetime, planned, is_at_once=is_at_once)
+        return [listed, *self._namings([keys], lifetime)]
 
     def announced(self, keys: SessionKeys, answer: Any, below_roots: Sequence[SessionKeys]) -> Announced:
         """Return what an announcement has found."""
@@ -126,7 +130,7 @@ class Index:
             looked = await run_all(self._connections, [due_call if deadline else due_exist, *listed])
         due, *scores = looked
         if None in scores:
-            await self.add([keys])
+            await self.add([(keys, bool(deadline))])
         if due and not deadline:
             [due] = await run_all(self._connections, [due_call])
         return self._due.sessions(keys, due) if due else []
@@ -155,10 +159,13 @@ class Index:
         else:
             await self._connections.read_many([self._due.remove(keys)])
 
-    async def add(self, sessions: Sequence[SessionKeys]) -> None:
-        """List sessions that are there."""
-        calls = [self._entries.listing(keys, self._lifetime) for keys in sessions]
-        await run_all(self._connections, [*calls, *self._namings(sessions, self._lifetime)])
+    async def add(self, sessions: Sequence[tuple[SessionKeys, bool]]) -> None:
+        """List sessions that are there, each given with whether it expires."""
+        calls: list[ScriptCall] = []
+        for keys, is_mortal in sessions:
+            lifetime = self._lifetime_of(is_mortal)
+            calls += [self._entries.listing(keys, lifetime), *self._namings([keys], lifetime)]
+        await run_all(self._connections, calls)
 
     async def remove(self, sessions: Sequence[SessionKeys]) -> None:
         """List sessions no more."""
@@ -224,6 +231,9 @@ class Index:
                 members = (await self._connections.read_many(self.commands_below_roots(key)))[0]
         return [listed_keys(self._prefix, key.namespace, member) for member in members]
 
+    def _lifetime_of(self, is_mortal: bool) -> str:
+        return self._lifetime if is_mortal else FOR_EVER
+
     def _namings(self, sessions: Sequence[SessionKeys], lifetime: str) -> list[ScriptCall]:
         """Return the calls that list the namespaces of sessions, and those above them."""
         namespaces = dict.fromkeys(keys.key.namespace for keys in sessions)
@@ -263,7 +273,7 @@ class Index:
                 for name, value in hash_of(tree).items():
                     keys = line.keys.of(name[2:].decode())
                     if name.startswith(b"n:") and keys.index_entry[0] in shards:
-                        calls.append(self._entries.listing(keys, self._lifetime if expires(value) else FOR_EVER))
+                        calls.append(self._entries.listing(keys, self._lifetime_of(expires(value))))
             await run_all(self._connections, calls)
             cursor = lines[-1].cursor if lines else cursor
         whole = [self._entries.mark(shard, is_whole=True) for shard in shards]

@@ -93,7 +93,9 @@ class Reaper:
         gone = await self._gone(sessions)
         await self._index.remove(gone)
         still_gone = await self._gone(gone)
-        await self._index.add([keys for keys in gone if keys not in still_gone])
+        back = [keys for keys in gone if keys not in still_gone]
+        lines = await self._lines(back)
+        await self._index.add([(keys, line is None or expires(line)) for keys, line in zip(back, lines, strict=True)])
 
     async def clear(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""

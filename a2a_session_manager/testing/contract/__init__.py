@@ -24,6 +24,7 @@ from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.counting_once import CountingOnceContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
+from a2a_session_manager.testing.contract.expiring import ExpiringContract
 from a2a_session_manager.testing.contract.finding import FindingContract
 from a2a_session_manager.testing.contract.finding_sessions import FindingSessionsContract
 from a2a_session_manager.testing.contract.following import FollowingContract
@@ -88,6 +89,7 @@ class StoreContract(
     TitlesContract,
     TreesContract,
     DeletingContract,
+    ExpiringContract,
     PruningContract,
     ReadingContract,
     ReadingMessagesContract,

@@ -44,6 +44,13 @@ class ContractBase(ABC):
         store.wrap_backend(lambda backend: _told(backend, indexed))
         return store
 
+    async def open_expiring_store(self, place: Path, seconds: float) -> BaseSessionStore | None:
+        """Return a store as `open_store` does, whose sessions expire `seconds` after the last write to them.
+
+        None, the default, says that no session of such a store ever expires.
+        """
+        return None
+
     @abstractmethod
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
         """Damage the first stored event of the session in the data of `store`, so that it cannot be read any more."""

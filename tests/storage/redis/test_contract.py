@@ -62,7 +62,13 @@ class OnServer(OnRedis):
         self.url = redis_server.url
 
     async def open_indexed_store(self, place: Path, indexed: Sequence[str]) -> BaseSessionStore:
-        return store_from_url(f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}", indexed=indexed)
+        return store_from_url(self._url_for(place), indexed=indexed)
+
+    async def open_expiring_store(self, place: Path, seconds: float) -> BaseSessionStore:
+        return store_from_url(f"{self._url_for(place)}&expiration_seconds={seconds}")
+
+    def _url_for(self, place: Path) -> str:
+        return f"{self.url}?protocol={self.protocol}&key_prefix={prefix_for(place)}"
 
 
 class OnCluster(OnServer):

@@ -673,3 +673,53 @@ READS: dict[str, list[Callable[[BaseSessionStore], Any]]] = {
     ],
     "totals": [lambda store: store.usage("talk", tree=True), lambda store: store.append("talk", spending(1))],
 }
+
+
+async def test_what_was_made_to_stay_is_there_listed_and_found_when_all_else_is_gone(
+    open_store: OpenStore, let_all_expire: LetAllExpire
+) -> None:
+    store = open_store(LONG)
+    await store.create("stays", change=everything(), expires=False)
+    await store.create("kid", parent_id="stays", change=everything(), expires=False)
+    await store.create("goes")
+    await store.create("goes, too", parent_id="kid")
+    await store.append("goes, too", said())
+
+    await let_all_expire()
+
+    for looked in (store, open_store(LONG), open_store(None)):
+        assert sorted(await looked.list_sessions()) == ["kid", "stays"]
+        assert {head.id for head in await looked.page()} == {"kid", "stays"}
+        assert len((await whole(looked, "kid")).events) == 3
+        assert await looked.get("goes, too") is None
+    assert set((await deadlines(store, "stays", "kid")).values()) == {-1}
+
+
+async def test_a_line_of_what_stays_that_is_put_back_stays(open_store: OpenStore, let_all_expire: LetAllExpire) -> None:
+    store = open_store(LONG)
+    await store.create("stays", expires=False)
+    keys = await keys_of(store, "stays")
+    index = backend_of(store)._expiry._index
+
+    await index.remove([keys])
+    await index.add([(keys, False)])
+    await let_all_expire()
+
+    assert await store.list_sessions() == ["stays"]
+
+
+async def test_nothing_is_made_to_stay_below_what_expires_and_its_id_stays_free(
+    open_store: OpenStore, look: Look
+) -> None:
+    store = open_store(LONG)
+    await store.create("goes")
+    before = await look()
+
+    with pytest.raises(InvalidSessionOperation, match="expires=False"):
+        await store.create("kid", parent_id="goes", expires=False)
+
+    after = await look()
+    assert {name: value for name, value in after.items() if "index" not in name} == {
+        name: value for name, value in before.items() if "index" not in name
+    }
+    assert await store.list_sessions() == ["goes"]

@@ -198,7 +198,7 @@ async def test_a_creation_whose_line_was_pruned_before_it_was_there_is_listed(op
 async def test_a_pruner_that_stalls_before_it_removes_puts_back_what_was_made_meanwhile(open_store: OpenStore) -> None:
     lister, writer = open_store(), open_store()
     keys = backend_of(writer)._locator.keys_of(writer._key("talk"))
-    await backend_of(writer)._deleter._reaper._index.add([keys])
+    await backend_of(writer)._deleter._reaper._index.add([(keys, True)])
     index: Any = backend_of(lister)._listing._reaper._index
     reached, go = asyncio.Event(), asyncio.Event()
     remove = index.remove
@@ -223,7 +223,7 @@ async def test_a_line_of_the_index_that_leads_nowhere_is_passed_over_and_removed
     await store.create("talk")
     backend = backend_of(store)
     for ghost in (backend._locator.keys_of(store._key("ghost")), (await keys_of(store, "talk")).of("kid")):
-        await backend._listing._index.add([ghost])
+        await backend._listing._index.add([(ghost, True)])
         shard, member = ghost.index_entry
 
         assert await store.list_sessions() == ["talk"]

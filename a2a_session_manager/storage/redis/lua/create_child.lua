@@ -3,7 +3,7 @@
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
 -- parent's head, parent's children; where one server has all keys, and the id is claimed here and now: its locator; the
 -- tree, head and ids that it has if it is a root; the shard of the index where it was listed just before, and its marks.
--- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,
+-- ARGV: session id, TTL in ms, 0 for none or -1 for none ever, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,
 -- claim; what the locator is to hold, "" where it does already, and the bounds of the id's lines in the shard;
 -- how many values tell of a fork, those values, the first commit. They are: where it comes from; the segments of
 -- its log, as `segments_in` reads them; the ranges hidden in them; compactions and placed summaries, as heads have them.
@@ -59,6 +59,10 @@ if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'tot
 
 local parent_expires = parent.ttl > 0 and redis.call('PTTL', keys.parent_head) >= 0
 -- Below a parent that expires, nothing stays for ever.
+if session.ttl < 0 then
+    if parent_expires then return {'MORTAL'} end
+    session.ttl = 0
+end
 if parent_expires and session.ttl == 0 then session.ttl = parent.ttl end
 if session.ttl > 0 then
     local time = now()

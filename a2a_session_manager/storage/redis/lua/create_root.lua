@@ -1,6 +1,6 @@
 -- Makes a session that is the root of a tree of its own.
 -- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused locator.
--- ARGV: session id, TTL in ms or 0, creation id, times of creation and of the last activity, the dangling claim on the id that this
+-- ARGV: session id, TTL in ms, 0 for none or -1 for none ever, creation id, times of creation and of the last activity, the dangling claim on the id that this
 -- creation takes over or "", the first commit.
 
 local keys = {
@@ -22,6 +22,7 @@ local claim = redis.call('GET', keys.locator)
 if claim and claim ~= taken_over then return {'CLAIMED', claim} end
 if redis.call('ZSCORE', keys.refused, 'd:' .. session.creation) then return {'DELETED'} end
 
+if session.ttl < 0 then session.ttl = 0 end
 if session.ttl > 0 then session.deadline = now() + session.ttl end
 local reply = create(keys, session, commit)
 if reply[3][1] and type(reply[3][1][1]) == 'string' then return reply end

@@ -13,6 +13,8 @@ from a2a_session_manager.context.messages import event_from_message, source_of
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.context.window import MessageWindow, message_window
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.foreign_records.held import Held
+from a2a_session_manager.foreign_records.recognition import messages_in
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
@@ -281,17 +283,19 @@ class ActiveLog:
         """Append `items`, which are events or chat messages, in one commit.
 
         A chat message is a mapping of any known shape, or a message object of the clients of OpenAI, Anthropic, Google,
-        LangChain, pydantic-ai, A2A and AG-UI.
+        LangChain, pydantic-ai, A2A and AG-UI. A record of another program's file, such as a line of a fine-tuning
+        file or of Claude Code's log, is appended as the messages in it, at once.
 
         Returns the events in the same order as they are stored, each with its `seq`. `id` becomes the event's, and is
-        allowed for a single item only. A message of an assistant that is a provider's whole reply, with its `usage` in
-        it, counts as its request. `on_repeat` decides about an id that is stored already with other content:
-        "refuse" raises InvalidEvent, "keep" returns the stored event. With `expected_revision`, raises SessionConflict
-        when the session has another revision by then. Raises InvalidEvent for what cannot be stored.
+        allowed for a single item only; of a record's second message it becomes `id` + ":2", and so on. A message of an
+        assistant that is a provider's whole reply, with its `usage` in it, counts as its request. `on_repeat` decides
+        about an id that is stored already with other content: "refuse" raises InvalidEvent, "keep" returns the stored
+        event. With `expected_revision`, raises SessionConflict when the session has another revision by then.
+        Raises InvalidEvent for what cannot be stored.
         """
         self._check_single(items, id)
         self._check_may_append()
-        events = [self._event(item, id) for item in items]
+        events = [event for item in items for event in self._events(item, id)]
         return await self._append(events, expected_revision=expected_revision, on_repeat=on_repeat)
 
     async def append_late(self, *items: object, id: str | None = None) -> list[SessionEvent[Any]]:
@@ -300,7 +304,8 @@ class ActiveLog:
         `items` and `id` are those of `append`.
         """
         self._check_single(items, id)
-        return await self._store.append(self.session, *[self._event(item, id) for item in items])
+        events = [event for item in items for event in self._events(item, id)]
+        return await self._store.append(self.session, *events)
 
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
@@ -430,6 +435,17 @@ class ActiveLog:
         if id is not None and len(items) != 1:
             raise InvalidSessionOperation(f"id={id!r} fits one event, not {len(items)}: give each event its own id")
 
+    def _events(self, item: object, id: str | None) -> list[SessionEvent[Any]]:
+        """Return the event of an item, or those of the messages in a record of another program's file."""
+        held = messages_in(item) if isinstance(item, Mapping) else []
+        if not held:
+            return [self._event(item, id)]
+        ids = [None if id is None else id if number == 1 else f"{id}:{number}" for number in range(1, len(held) + 1)]
+        return [
+            event_from_message(each.message, **self._fields(own_id), **_usage_held(each))
+            for own_id, each in zip(ids, held, strict=True)
+        ]
+
     def _event(self, item: object, id: str | None) -> SessionEvent[Any]:
         if not isinstance(item, SessionEvent):
             message = plain_parts(item) if isinstance(item, Mapping) else plain_message(item)
@@ -462,6 +478,11 @@ def _extra_keys(extra: Mapping[str, Any]) -> dict[str, Any]:
             path=f"extra.{refused[0]}",
         )
     return keys
+
+
+def _usage_held(held: Held) -> dict[str, TokenUsage]:
+    """Return the usage that a foreign record has with a message."""
+    return {} if held.usage is None else {"token_usage": recorded_usage(held.usage, model=held.model)}
 
 
 def _usage_in(item: object) -> dict[str, TokenUsage]:

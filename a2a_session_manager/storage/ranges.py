@@ -92,7 +92,7 @@ def gaps(first: int, last: int, hidden: Sequence[Range]) -> list[Range]:
 def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Range]:
     """Return the ranges of the last `count` seqs up to `last_seq` that are not in `hidden`, oldest first.
 
-    It takes time by the hidden ranges that it passes, not by `count`.
+    It takes time by the hidden ranges that it passes, not by `count`. What is hidden above `last_seq` changes nothing.
     """
     result: list[Range] = []
     end = last_seq
@@ -100,7 +100,7 @@ def visible_tail(last_seq: int, count: int, hidden: Sequence[Range]) -> list[Ran
         if count <= 0:
             break
         count -= _take(hidden_last + 1, end, count, result)
-        end = hidden_first - 1
+        end = min(end, hidden_first - 1)
     if count > 0:
         _take(1, end, count, result)
     return result[::-1]

@@ -13,6 +13,7 @@ from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, 
 from a2a_session_manager.storage.commit_rules import add_counters
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
+from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.records import EncodedEvent, SessionKey
 
 # Gets a fork that was just made, and the session that it hangs below.
@@ -204,6 +205,20 @@ class ForksInsideExchanges(BaseSessionStore):
 
     async def fork(self, session: Session[Any] | str, **options: Any) -> Session[Any]:
         return await super().fork(session, **{**options, "ending": None})
+
+
+class _ReadsOn(MemoryBackend):
+    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+        stored = self._sessions.get(key)
+        later = [] if stored is None else [first for first, _ in stored.head.hidden if seq is not None and first > seq]
+        return await super().load_until(key, seq=later[0] - 1 if later else seq, last=last)
+
+
+class ReadsOnToWhatIsHidden(BaseSessionStore):
+    """A fork is asked about what comes behind it, up to where something is hidden."""
+
+    def __init__(self) -> None:
+        super().__init__(_ReadsOn())
 
 
 class _CountsCopies(MemoryBackend):

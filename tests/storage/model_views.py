@@ -71,12 +71,18 @@ def plain_open_calls(plain: PlainSession) -> list[tuple[str, int, str | None]]:
 def plain_open_calls_at(plain: PlainSession, seq: int) -> list[tuple[str, int, str | None]]:
     """Return the calls that would be open in a fork at an event; an older one has been given up."""
     shown = [each for each in plain.visible if each <= seq]
-    said = [plain.log[each - 1].message for each in shown]
     count = 16
-    while count < len(shown) and all(isinstance(each, dict) and each["role"] == "tool" for each in said[-count:]):
+    while count < len(shown) and _are_results(plain, shown[-count:]):
         count *= 4
     older = dict.fromkeys(shown[:-count], "")
     return plain_open_calls(replace(plain, log=plain.log[:seq], hider={**plain.hider, **older}))
+
+
+def _are_results(plain: PlainSession, seqs: list[int]) -> bool:
+    """Tell whether what was said in some events are results, so that their calls are further up."""
+    messages = [plain.log[seq - 1].message for seq in seqs if seq not in plain.compactions]
+    said = [each for each in messages if each is not None]
+    return bool(said) and all(isinstance(each, dict) and each["role"] == "tool" for each in said)
 
 
 def plain_findings(plain: PlainSession) -> list[tuple[str, tuple[int, ...]]]:

@@ -99,6 +99,10 @@ FAULTS = {
         "forks_in_views",
         "test_a_compaction_up_to_the_point_counts_in_the_fork_whatever_becomes_of_it_in_the_source",
     ),
+    "ReadsOnToWhatIsHidden": (
+        "forks_in_views",
+        "test_what_was_said_and_retracted_behind_the_point_is_nothing_to_the_fork",
+    ),
     "ForksInsideExchanges": (
         "forks_in_views",
         "test_a_point_inside_an_exchange_is_refused_with_the_open_calls_named",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 from fakeredis import FakeServer
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -95,8 +95,14 @@ exchanges = st.lists(
 )
 states = st.dictionaries(keys, values, max_size=2)
 
+# To shrink a failure takes minutes: the soak does so. What is printed runs it again.
 IN_SECONDS = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30,
+    stateful_step_count=40,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -855,4 +861,4 @@ def test_redis(machine: type[RedisMachine], examples: int, redis_server: RedisSe
 def test_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(machine, settings=settings(IN_SECONDS, max_examples=400))
+    run_state_machine_as_test(machine, settings=settings(IN_SECONDS, max_examples=400, phases=list(Phase)))

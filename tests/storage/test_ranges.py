@@ -95,9 +95,7 @@ def test_gaps_are_what_is_visible_between_two_seqs(ends: tuple[int, int], hidden
 def test_the_visible_tail_is_the_last_so_many_that_are_not_hidden(
     last_seq: int, count: int, hidden: list[Range]
 ) -> None:
-    inside = ranges.subtract([(1, last_seq)], []) if last_seq else []
-    hidden = [(first, min(last, last_seq)) for first, last in hidden if first <= last_seq]
-    visible = sorted(numbers(inside) - numbers(hidden))
+    visible = sorted(set(range(1, last_seq + 1)) - numbers(hidden))
 
     tail = ranges.visible_tail(last_seq, count, hidden)
 
@@ -107,3 +105,8 @@ def test_the_visible_tail_is_the_last_so_many_that_are_not_hidden(
 
 def test_a_tail_in_front_of_a_long_hidden_stretch_is_one_range() -> None:
     assert ranges.visible_tail(1_000_000, 2, [(11, 1_000_000)]) == [(9, 10)]
+
+
+def test_what_is_hidden_above_the_last_seq_changes_nothing() -> None:
+    assert ranges.visible_tail(1, 16, [(5, 5), (10, 13)]) == [(1, 1)]
+    assert ranges.visible_tail(6, 2, [(3, 9)]) == [(1, 2)]

@@ -115,6 +115,30 @@ class ForksInViewsContract(ContractBase):
             assert [each.code for each in await fork.check()] == []
         assert len(await cold.events("trip")) == 4
 
+    async def test_what_was_said_and_retracted_behind_the_point_is_nothing_to_the_fork(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        sessions = SessionManager(store)
+        async with sessions.open("trip") as chat:
+            await chat.user("Where is it sunny?")
+            await chat.assistant("Let me see.")
+            await chat.append(_call("c1"))
+            [wrong] = await chat.append(_result("c1"))
+            await chat.append(_result("c1"))
+            await chat.append(_call("c1"))
+            asked = await chat.user("Never mind.")
+            await chat.retract(wrong.id, asked.id)
+        await sessions.fork("trip", at=1, new_id="asked")
+        await sessions.fork("trip", at=5, new_id="answered")
+        await sessions.fork("trip", at=2, new_id="ended", on_open="interrupt")
+        with pytest.raises(InvalidSessionOperation, match=r"weather \(event 3\)"):
+            await sessions.fork("trip", at=3, new_id="inside")
+
+        again = await reopen()
+
+        assert [len(await again.events(each)) for each in ("asked", "answered", "ended")] == [1, 4, 2]
+        assert await again.forks("trip") == ["asked", "answered", "ended"]
+
     async def test_a_compaction_up_to_the_point_counts_in_the_fork_whatever_becomes_of_it_in_the_source(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

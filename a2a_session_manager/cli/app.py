@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -26,8 +26,10 @@ The exit status is 0 when all is well, 1 when `check` or `doctor` has found some
 """
 
 _NOWHERE: Final = logging.NullHandler()
+# What typer raises for an option or an argument that is wrong; older releases take it from click, and newer have it.
+_USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(name="a2a-sessions", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(name="a2a-sessions", help=_HELP, pretty_exceptions_enable=False)
 for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor):
     app.command()(verb)
 
@@ -37,7 +39,14 @@ def run() -> None:
     # An error is one line: what a store logs before that, such as its retries, would come to stderr, too.
     logging.getLogger("a2a_session_manager").addHandler(_NOWHERE)
     try:
-        app()
-    except SessionManagerError as error:
-        print(f"a2a-sessions: {on_one_line(str(error))}", file=sys.stderr)
+        status = app(sys.argv[1:] or ["--help"], prog_name="a2a-sessions", standalone_mode=False)
+    except Exception as error:  # typer's errors would be a box of many lines
+        if isinstance(error, SessionManagerError):
+            message = str(error)
+        elif isinstance(error, _USAGE_ERROR):
+            message = f"{error.format_message()} (a2a-sessions --help tells more)"
+        else:
+            raise
+        print(f"a2a-sessions: {on_one_line(message)}", file=sys.stderr)
         sys.exit(2)
+    sys.exit(status or 0)  # None, where no verb has left with a status of its own

@@ -216,13 +216,28 @@ def test_tail_follows_until_it_is_interrupted(url: str) -> None:
         (["ls", "--order", "newest"], "order"),
         (["ls", "trip", "--title", "oslo"], "--title"),
         (["no-such-verb"], "no-such-verb"),
+        (["ls", "--limitt", "5"], "--limitt"),
+        (["ls", "--limit", "five"], "--limit"),
+        (["show"], "ID"),
     ],
 )
-def test_what_cannot_be_done_is_said_on_stderr(called: Call, files: str, arguments: Sequence[str], words: str) -> None:
+def test_what_cannot_be_done_is_one_line_on_stderr(
+    called: Call, files: str, arguments: Sequence[str], words: str
+) -> None:
     answer = called(files, *arguments)
-    assert (answer.status, answer.out) == (2, "")
+    assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_without_a_verb_it_tells_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["a2a-sessions"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    assert "doctor" in capsys.readouterr().out
 
 
 @pytest.mark.soak  # it is tried again and again, for some seconds

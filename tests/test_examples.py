@@ -125,6 +125,13 @@ ESSENTIAL_LINES = {
         "['user', 'function_call', 'function_call_output', 'message', 'user', 'message']",
         "3 requests, 660 tokens, $0.000126",
     ],
+    "without_a_loop": [
+        "ann: You said 1 things: Hello!",
+        "bob: You said 1 things: Hi.",
+        "ann: You said 1 things: Still there?",
+        "ann: 30 tokens in 2 runs",
+        "bob: 15 tokens in 1 runs",
+    ],
     "opentelemetry_console": [
         "create sessions: id=oslo-trip",
         "   read_compacted sessions: id=oslo-trip",

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import a2a_session_manager
-from a2a_session_manager import public, storage, testing
+from a2a_session_manager import public, storage, sync, testing
 from a2a_session_manager.integrations import fastapi, openai_agents, opentelemetry
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
 
 ROOT = Path(__file__).parent.parent
-PUBLIC = [public, storage, testing, fastapi, openai_agents, opentelemetry]
+PUBLIC = [public, storage, sync, testing, fastapi, openai_agents, opentelemetry]
 # Their names need no docstring.
 SILENT = {"TokenCount.tokens", *(f"UsageNumbers.{name}" for name in vars(a2a_session_manager.UsageNumbers))}
 

@@ -67,8 +67,10 @@ class LoopThread:
         """Run `work` on the loop, and return its result or raise its error, for a caller on a loop of asyncio or trio.
 
         A caller that is cancelled cancels `work`, and goes on when that has ended: a commit that has begun is finished
-        first. Raises what `run` does.
+        first. On the loop itself, `work` is simply awaited. Raises what `run` does.
         """
+        if self._thread is threading.current_thread():
+            return await work
         handed = self._hand_over(work)
         try:
             await _done(handed.future)

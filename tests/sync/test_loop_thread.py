@@ -142,6 +142,7 @@ def test_its_own_thread_and_forked_processes_are_refused(loop: LoopThread, monke
 
     with pytest.raises(InvalidSessionOperation, match="own thread"):
         loop.run(inside())
+    assert loop.run(loop.wait(told(7))) == 7
 
     process = os.getpid()
     with monkeypatch.context() as patched:

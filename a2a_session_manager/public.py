@@ -30,6 +30,9 @@ from a2a_session_manager.exceptions import (
     StoreFull,
     StoreUnavailable,
 )
+from a2a_session_manager.exporters.conversation import ConversationExport, ExportFormat, export_conversation
+from a2a_session_manager.importers.importing import import_conversations
+from a2a_session_manager.importers.report import ImportReport
 from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
@@ -92,15 +95,18 @@ __all__ = [
     "ChatMessage",
     "CommitResult",
     "CompactionPolicy",
+    "ConversationExport",
     "CorruptSession",
     "EventFilters",
     "EventSource",
     "EventType",
     "EventsPage",
+    "ExportFormat",
     "FileSessionStore",
     "Finding",
     "ForkedFrom",
     "HeadsPage",
+    "ImportReport",
     "InMemorySessionStore",
     "InvalidEvent",
     "InvalidSessionOperation",
@@ -164,6 +170,8 @@ __all__ = [
     "create_file_session_store",
     "create_redis_session_store",
     "event_from_message",
+    "export_conversation",
+    "import_conversations",
     "merged_usage",
     "recorded_usage",
     "store_from_url",

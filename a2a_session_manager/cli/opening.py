@@ -82,16 +82,21 @@ IdArgument = Annotated[
 
 
 def with_sessions(
-    url: str, namespace: str, work: Callable[[SessionManager], Awaitable[ResultT]], *, indexed: Sequence[str] = ()
+    url: str,
+    namespace: str,
+    work: Callable[[SessionManager], Awaitable[ResultT]],
+    *,
+    indexed: Sequence[str] = (),
+    may_be_new: bool = False,
 ) -> ResultT:
     """Open the store, let `work` use its sessions, close it, and return what `work` returned.
 
     Raises InvalidSessionOperation for a store that is certainly not the one that was meant: one in memory, which would
-    be empty, or a directory that is not there or is none of ours, which would be made one.
+    be empty, or a directory that is not there or is none of ours, which would be made one, unless it `may_be_new`.
     """
     names = names_in(namespace)
     sessions = SessionManager.from_url(url, indexed=indexed)
-    _check_store(sessions.store)
+    _check_store(sessions.store, may_be_new=may_be_new)
 
     async def opened() -> ResultT:
         async with sessions:
@@ -130,10 +135,10 @@ def _asked(context: typer.Context, namespace: str, ask: Callable[[SessionManager
         return []
 
 
-def _check_store(store: SessionStore) -> None:
+def _check_store(store: SessionStore, *, may_be_new: bool) -> None:
     if isinstance(store, InMemorySessionStore):
         raise InvalidSessionOperation("a store in memory is empty at each start: name another one with --store")
-    if not isinstance(store, FileSessionStore):
+    if not isinstance(store, FileSessionStore) or may_be_new:
         return
     if not store.directory.exists():
         what = "does not exist"

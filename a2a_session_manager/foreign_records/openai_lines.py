@@ -16,6 +16,8 @@ def is_line(record: Mapping[str, Any]) -> bool:
     if isinstance(body, Mapping):
         return "url" in record and ("messages" in body or "input" in body)
     answer = record.get("response")
+    if "custom_id" in record and "response" in record:
+        return True
     if isinstance(answer, Mapping):
         return isinstance(answer.get("body"), Mapping)
     return record.get("object") in ("chat.completion", "response") or is_list_of_items(record)
@@ -30,7 +32,7 @@ def is_list_of_items(record: Mapping[str, Any]) -> bool:
 
 def messages_of(record: Mapping[str, Any]) -> Iterator[Held]:
     """Yield the messages that a line holds, in their order; an answer brings its usage."""
-    body = record.get("body")
+    whole, body = record, record.get("body")
     if isinstance(body, Mapping):
         record = body
     answer = record.get("response")
@@ -38,7 +40,7 @@ def messages_of(record: Mapping[str, Any]) -> Iterator[Held]:
         record = answer["body"]
     yield from held_all(record.get("messages"))
     yield from _items(record)
-    yield from _answers(record)
+    yield from _answers(record, whole)
 
 
 def _items(record: Mapping[str, Any]) -> Iterator[Held]:
@@ -52,19 +54,16 @@ def _items(record: Mapping[str, Any]) -> Iterator[Held]:
     yield from held_all(record.get("data"))
 
 
-def _answers(record: Mapping[str, Any]) -> Iterator[Held]:
+def _answers(record: Mapping[str, Any], whole: Mapping[str, Any]) -> Iterator[Held]:
     """Yield the first choice of a completion, or the items of a response: the last one has the usage."""
+    usage = whole if isinstance(record.get("usage"), Mapping) else None  # a batch's line tells its price
     time, model = record.get("created", record.get("created_at")), text_of(record.get("model"))
     time = time if isinstance(time, int | float) else None
     choices = record.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if isinstance(first, Mapping) and isinstance(first.get("message"), Mapping):
-        yield Held(dict(first["message"]), _whole(record), model, text_of(record.get("id")), time)
+        yield Held(dict(first["message"]), usage, model, text_of(record.get("id")), time)
     output = [each.message for each in held_all(record.get("output"))]
     for number, item in enumerate(output, start=1):
         is_last = number == len(output)
-        yield Held(item, _whole(record) if is_last else None, model if is_last else None, text_of(item.get("id")), time)
-
-
-def _whole(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return record if isinstance(record.get("usage"), Mapping) else None
+        yield Held(item, usage if is_last else None, model if is_last else None, text_of(item.get("id")), time)

@@ -41,13 +41,17 @@ Point = int | str | None
 
 @dataclass(frozen=True, slots=True)
 class ForkRequest:
-    """What a fork is to be; see SessionStore.fork for each field."""
+    """What a fork is to be; see SessionStore.fork for each field.
+
+    `written_at`, in microseconds since the epoch, is when a fork that is imported was made; None for now.
+    """
 
     at: Point
     new_id: str | None = None
     properties: Mapping[str, Any] | None = None
     ending: ForkEnding | None = None
     detached: bool = False
+    written_at: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.at, str):
@@ -144,13 +148,17 @@ async def _created(
     if events or request.properties:
         change = SessionChange(events=events, set_properties={} if request.properties is None else request.properties)
         commit = await encode_commit(new, events, change, write_id=commit.write_id)
+    if request.written_at is not None:
+        commit.written_at = request.written_at
     # As they are stored: they were checked when they came.
     commit.state = {**source.state}
     # What says of a session that it is a copy, or half of one, says nothing of its forks.
     kept = {key: data for key, data in source.properties.items() if key != COPIED_FROM}
     commit.properties = {**kept, **commit.properties}
     fork, parent = _fork_at_the_end(source)
-    creation = Creation(hidden_id(), commit.written_at, parent, fork=fork)
+    # The first event of its own moves the activity to its time: that may be this very one.
+    active_at = None if request.written_at is None else request.written_at - 1
+    creation = Creation(hidden_id(), commit.written_at, parent, active_at, fork)
     receipt, _ = await writes.send(new, commit, events, creation=creation)
     if receipt.is_repeat:  # the reply to an earlier try was lost
         head = await reads.load_head(new)

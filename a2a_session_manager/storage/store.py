@@ -499,6 +499,15 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
     async def diagnose(self) -> list[StoreFinding]:
         return await self._backend.diagnose()
 
+    def target(self, session_id: str) -> Target:
+        """Return where a session of this id is kept, or would be: for what moves sessions as they are stored."""
+        return Target(self._backend, self._key(session_id), self._limits)
+
+    @property
+    def pricer(self) -> Pricer:
+        """What gives a usage without a cost one when it is stored."""
+        return self._pricer
+
     def wrap_backend(self, wrap: Callable[[Backend], Backend]) -> None:
         """Put a backend around the store's, such as one that measures its calls: what `wrap` makes of it.
 

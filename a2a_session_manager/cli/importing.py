@@ -1,0 +1,123 @@
+"""The verb that brings conversations from files: `import`. Each kind of file is a row of the table below."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
+
+import typer
+
+from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, with_sessions
+from a2a_session_manager.cli.progress import counting
+from a2a_session_manager.cli.writing import counted, on_one_line, print_json
+from a2a_session_manager.importers.importing import import_conversations
+from a2a_session_manager.importers.recognition import FORMATS
+from a2a_session_manager.importers.report import ImportReport
+from a2a_session_manager.manager import SessionManager
+
+PathArgument = Annotated[
+    str, typer.Argument(metavar="PATH", help="A file, a directory, or redis://HOST/DB?key_prefix=PREFIX.")
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", help=f"Where it is not to be recognised, one of: {', '.join(FORMATS)}.")
+]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Read and check all of it, say what would come, and stop.")]
+NewStoreOption = Annotated[bool, typer.Option("--new-store", help="Make the store where there is none yet.")]
+
+
+class Import(NamedTuple):
+    """What is to be brought, and who is told how far it is: the number of events so far."""
+
+    sessions: SessionManager
+    path: str
+    format: str | None
+    dry_run: bool
+    progress: Callable[[int], None]
+
+
+class Imported(NamedTuple):
+    """What came, as rows for programs, and as lines for people."""
+
+    rows: list[Mapping[str, Any]]
+    lines: list[str]
+
+
+# Returns None for a file that is none of its own.
+Importer: TypeAlias = Callable[[Import], Awaitable[Imported | None]]
+
+
+async def _conversations(given: Import) -> Imported | None:
+    report = await import_conversations(
+        given.sessions, given.path, format=given.format, dry_run=given.dry_run, progress=given.progress
+    )
+    return Imported([_row(report)], list(_told(report)))
+
+
+# The first one that knows a file brings it.
+IMPORTERS: Final[Mapping[str, Importer]] = {
+    "conversations": _conversations,
+}
+
+
+def import_(
+    path: PathArgument,
+    store: StoreOption,
+    format: FormatOption = None,
+    dry_run: DryOption = False,
+    new_store: NewStoreOption = False,
+    namespace: NamespaceOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Bring conversations of other programs into the store; what is there already is not brought again.
+
+    All files are read and checked before anything is written. Ids and times stay as they are.
+    """
+
+    async def bring(sessions: SessionManager) -> Imported:
+        with counting("events") as progress:
+            given = Import(sessions, path, format, dry_run, progress)
+            for importer in IMPORTERS.values():
+                if (found := await importer(given)) is not None:
+                    return found
+        raise AssertionError("the last one refuses what it does not know")
+
+    imported = with_sessions(store, namespace, bring, may_be_new=new_store and not dry_run)
+    if json:
+        print_json(imported.rows)
+        return
+    for line in imported.lines:
+        print(on_one_line(line))
+
+
+def _row(report: ImportReport) -> dict[str, Any]:
+    counts = ("new_sessions", "forks", "children", "events", "new_events", "untimed", "repeated")
+    return {
+        "dry_run": report.dry_run,
+        "formats": dict(report.formats),
+        "sessions": len(report.session_ids),
+        **{name: getattr(report, name) for name in counts},
+        "opaque": dict(report.opaque),
+        "skipped": report.skipped,
+        "notes": report.notes,
+        "session_ids": report.session_ids,
+    }
+
+
+def _told(report: ImportReport) -> Iterator[str]:
+    kinds = ", ".join(f"{counted(count, 'file')} of {name}" for name, count in report.formats.items())
+    sessions, events = counted(len(report.session_ids), "session"), counted(report.events, "event")
+    yield f"{kinds}: {sessions}, {events}"
+    would = "would be new" if report.dry_run else "are new"
+    yield f"{counted(report.new_sessions, 'session')} and {counted(report.new_events, 'event')} {would}"
+    if report.forks or report.children:
+        yield f"among them are {report.forks:,} forks, and {report.children:,} that lie below others"
+    if report.opaque:
+        opaque = ", ".join(f"{count:,} {kind}" for kind, count in report.opaque.most_common())
+        yield f"kept as they are, unseen by models: {opaque}"
+    if report.untimed:
+        yield f"events without a time of their own: {report.untimed:,}"
+    if report.repeated:
+        yield f"records that came twice, and were taken once: {report.repeated:,}"
+    for name in report.skipped:
+        yield f"skipped, of no known format: {name}"
+    yield from report.notes

@@ -1,0 +1,1 @@
+"""Conversations as other programs take them: as messages of a provider, and as Markdown."""

@@ -1,0 +1,1 @@
+"""Conversations of other programs, read from their files, as sessions: one module a format."""

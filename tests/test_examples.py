@@ -118,6 +118,13 @@ ESSENTIAL_LINES = {
         "undone: True",
         "spent: 14 requests, summaries included",
     ],
+    "import_conversations": [
+        "2 sessions, 1 of them forks, 3 events",
+        "oslo ['Two days in Oslo?', 'Day 1: the fjord.']",
+        "oslo/first ['Two days in Oslo?', 'Stay at home.']",
+        "again: 0 events are new",
+        "# A trip to Oslo",
+    ],
     "openai_agents_session": [
         "Take a coat.",
         "unanswered: ['Where was that?']",

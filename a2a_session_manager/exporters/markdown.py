@@ -19,6 +19,7 @@ from a2a_session_manager.shapes.recognition import read_message
 from a2a_session_manager.shapes.shape import text_for, value_of
 
 _PAGE: Final = 200
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _FENCE: Final = re.compile("`{3,}")
 _SPEAKERS: Final = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
 
@@ -41,8 +42,14 @@ async def as_markdown(store: SessionStore, session_id: str) -> tuple[str, list[F
                 left_out.append(Finding("not_converted", (event.seq or 0,), text))
         after = page.next_after
     if left_out:
-        sections.append(f"*{len(left_out)} records that say nothing were left out.*")
-    return "\n\n".join(sections) + "\n", left_out
+        told = (
+            "1 record that says nothing was"
+            if len(left_out) == 1
+            else f"{len(left_out):,} records that say nothing were"
+        )
+        sections.append(f"*{told} left out.*")
+    # Half a character, which no file can hold, is shown as one that is unknown.
+    return _HALF.sub("\ufffd", "\n\n".join(sections)) + "\n", left_out
 
 
 def _heading(session: Session[Any]) -> Iterator[str]:
@@ -53,7 +60,8 @@ def _heading(session: Session[Any]) -> Iterator[str]:
     yield f"- from {metadata.created_at:%Y-%m-%d %H:%M:%S} to {metadata.updated_at:%Y-%m-%d %H:%M:%S} UTC"
     total = session.token_summary.total
     if total.requests:
-        yield f"- {total.total_tokens:,} tokens in {total.requests:,} requests, {_cost(total)}"
+        requests = "1 request" if total.requests == 1 else f"{total.requests:,} requests"
+        yield f"- {total.total_tokens:,} tokens in {requests}, {_cost(total)}"
 
 
 def _cost(total: TokenTally) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidEvent, SessionManagerError
@@ -28,6 +28,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.serialization.json_check import SizeCheck
 from a2a_session_manager.storage.encoding import encode_events, encode_values
 from a2a_session_manager.storage.store import BaseSessionStore
+
+_SHOWN: Final = 120
 
 
 @dataclass(slots=True)
@@ -179,9 +181,8 @@ class ImportCheck:
             await in_thread(encode_events, events, SizeCheck(self._limits.event_bytes), self._limits)
         except SessionManagerError as error:
             path = error.event_id if isinstance(error, InvalidEvent) else None
-            raise ImportFault(
-                f"{file}: session {shown(session_id)}, record {shown(path)}: {error}; nothing was written"
-            ) from error
+            where = f"{file}: session {shown(session_id)}, record {shown(path)}"
+            raise ImportFault(f"{where}: {_short(str(error))}; nothing was written") from error
         before = await in_thread(self._seen.repeats, session_id, events)
         there = await self._stored(planned, session_id, events)
         for record, is_repeat, stored in zip(records, before, there, strict=True):
@@ -209,6 +210,11 @@ class ImportCheck:
         if not planned.is_there:
             return [None] * len(events)
         return await self._store.events_by_id(session_id, *(event.id for event in events))
+
+
+def _short(text: str) -> str:
+    """Return a text without its middle, where it is long, such as one with the path to what is nested too deeply."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}…{text[-_SHOWN:]}"
 
 
 def _said(event: SessionEvent[Any]) -> tuple[Any, ...]:

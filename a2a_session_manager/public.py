@@ -70,6 +70,7 @@ from a2a_session_manager.storage import (
     StoreStatistics,
     store_from_url,
 )
+from a2a_session_manager.timeline.export import session_timeline
 from a2a_session_manager.tokens.counting import (
     MediaTokens,
     TiktokenCounter,
@@ -174,6 +175,7 @@ __all__ = [
     "import_conversations",
     "merged_usage",
     "recorded_usage",
+    "session_timeline",
     "store_from_url",
     "usage_from",
     "warm_up",

@@ -145,6 +145,7 @@ ESSENTIAL_LINES = {
         "invoke_agent planner: id=oslo-trip status=completed input_tokens=90",
         "invoke_agent booker: id=oslo-trip status=failed type=ConnectionError",
     ],
+    "timeline": ["3 sessions in one file of about 100 kB", "the key is in it: False", "what it loads: 0 files"],
     "replay": [
         "sessions     6",
         "events       31",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import typer
 
 from a2a_session_manager.cli.doctor import doctor
+from a2a_session_manager.cli.export import export
 from a2a_session_manager.cli.importing import import_
 from a2a_session_manager.cli.looking import ls, show, tail, tree
 from a2a_session_manager.cli.retention import namespaces, prune
@@ -31,7 +32,7 @@ _NOWHERE: Final = logging.NullHandler()
 _USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(name="a2a-sessions", help=_HELP, pretty_exceptions_enable=False)
-for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor):
+for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor, export):
     app.command()(verb)
 app.command("import")(import_)
 

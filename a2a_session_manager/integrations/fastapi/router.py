@@ -19,6 +19,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.integrations.fastapi.dependencies import After, get_sessions, sessions_of
 from a2a_session_manager.integrations.fastapi.preconditions import etag
 from a2a_session_manager.integrations.fastapi.responses import json_response
+from a2a_session_manager.integrations.fastapi.timeline import add_timeline
 from a2a_session_manager.integrations.fastapi.views import (
     EventPage,
     ForkPoint,
@@ -53,16 +54,19 @@ PropertiesQuery = Annotated[
 IdLimit = Annotated[int, Query(ge=1, le=MOST_IDS)]
 
 
-def session_router(tenant: Callable[..., Any] | None = None) -> APIRouter:
+def session_router(tenant: Callable[..., Any] | None = None, *, timeline: bool = False) -> APIRouter:
     """Return a read-only router. It shows everything that sessions hold, so include it with your own authentication.
 
     `app.include_router(session_router(), prefix="/admin", dependencies=[Depends(is_admin)])`. With `tenant`, a
-    dependency of yours that returns the name of a namespace, it shows that namespace alone.
+    dependency of yours that returns the name of a namespace, it shows that namespace alone. With `timeline`, people see
+    a session and all below it at `/timeline/ID`, as `session_timeline` makes it, and with `?live=true` what comes, too.
     """
     router = APIRouter(tags=["sessions"])
     shown = Depends(get_sessions if tenant is None else sessions_of(tenant))
     for add_route in (_add_list, _add_heads, _add_count, _add_session, _add_events, _add_tree, _add_usage):
         add_route(router, shown)
+    if timeline:
+        add_timeline(router, shown)
     return router
 
 

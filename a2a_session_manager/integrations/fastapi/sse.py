@@ -99,7 +99,7 @@ def follow_stream(chat: ActiveSession, *, after: int = 0, ping_seconds: float = 
             "it is another one than the client has read; start again at 0",
             session_id=chat.id,
         )
-    return EventStream(_with_pings(_followed(chat, after), ping_seconds))
+    return EventStream(with_pings(_followed(chat, after), ping_seconds))
 
 
 # It is async without awaiting, because FastAPI calls a plain function in a thread.
@@ -120,7 +120,7 @@ async def _followed(chat: ActiveSession, after: int) -> AsyncGenerator[bytes, No
             yield await event_frame(event)
 
 
-async def _with_pings(frames: AsyncGenerator[bytes, None], ping_seconds: float) -> AsyncGenerator[bytes, None]:
+async def with_pings(frames: AsyncGenerator[bytes, None], ping_seconds: float) -> AsyncGenerator[bytes, None]:
     """Yield `frames`, and a comment whenever none has come for `ping_seconds`."""
     upcoming: asyncio.Future[bytes | None] | None = None
     try:

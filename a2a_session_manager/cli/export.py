@@ -1,0 +1,126 @@
+"""The verb that writes a session into a file: `export`. Each format is a row of the table below."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final, NamedTuple, TypeAlias
+
+import typer
+
+from a2a_session_manager.cli.opening import IdArgument, JsonOption, NamespaceOption, StoreOption, found, with_sessions
+from a2a_session_manager.cli.progress import counting
+from a2a_session_manager.cli.writing import on_one_line, print_json
+from a2a_session_manager.concurrency.threads import in_thread
+from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
+from a2a_session_manager.identifiers import shown
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.timeline.export import MOST_EVENTS, session_timeline
+
+
+class Export(NamedTuple):
+    """What is to be written, where to, and who is told how far it is.
+
+    Of a session `alone`, those below it are left out; of each the newest `last` events are written, None for all that
+    the format takes. `progress` is called with the number of events so far. `file` is written to in a thread.
+    """
+
+    sessions: SessionManager
+    id: str
+    file: BinaryIO
+    alone: bool
+    last: int | None
+    redact: bool
+    progress: Callable[[int], None]
+
+
+Exporter: TypeAlias = Callable[[Export], Awaitable[None]]
+
+
+async def _html(export: Export) -> None:
+    page = await session_timeline(
+        export.sessions,
+        export.id,
+        alone=export.alone,
+        last=MOST_EVENTS if export.last is None else export.last,
+        redact=export.redact,
+        progress=export.progress,
+    )
+    await in_thread(export.file.write, page.encode("ascii"))
+
+
+FORMATS: Final[Mapping[str, Exporter]] = {
+    "html": _html,
+}
+
+
+def export(
+    id: IdArgument,
+    store: StoreOption,
+    format: Annotated[str, typer.Option("--format", "-f", help=f"One of: {', '.join(FORMATS)}.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; - is standard output.")
+    ] = "-",
+    alone: Annotated[bool, typer.Option("--alone", help="Without the sessions below it.")] = False,
+    last: Annotated[
+        int | None, typer.Option("--last", min=0, help="At most so many events of each session, the newest ones.")
+    ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact/--no-redact", help="Leave out API keys and other secrets from what people see.")
+    ] = True,
+    namespace: NamespaceOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Write a session and all below it into a file; html is a page for any browser, with its cost and its timeline."""
+    exporter = FORMATS.get(format)
+    if exporter is None:
+        raise InvalidSessionOperation(f"--format {shown(format)} is unknown: take one of {', '.join(FORMATS)}")
+    if output == "-" and sys.stdout.isatty():
+        raise InvalidSessionOperation("this is no text for a terminal: name a file with -o")
+
+    with _written(output) as file:
+        with counting("events") as progress:
+
+            async def write(sessions: SessionManager) -> str:
+                session = await found(sessions, id)
+                await exporter(Export(sessions, session.id, file, alone, last, redact, progress))
+                return session.id
+
+            session_id = with_sessions(store, namespace, write)
+        row = {"id": session_id, "format": format, "file": output, "bytes": file.tell()}
+    if output == "-":
+        return
+    if json:
+        print_json([row])
+    else:
+        print(f"wrote {on_one_line(output)}, {row['bytes']:,} bytes")
+
+
+@contextmanager
+def _written(output: str) -> Iterator[BinaryIO]:
+    """Give a file to write into, which takes its place when the block has ended well; before, nothing is changed."""
+    if output == "-":
+        with tempfile.TemporaryFile() as file:
+            yield file
+            file.seek(0)
+            while part := file.read(1 << 20):
+                sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+        return
+    path = Path(output)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise StoreUnavailable(f"{shown(output)} cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise

@@ -7,8 +7,9 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import Annotated, BinaryIO, Final, NamedTuple, TypeAlias, get_args
 
 import typer
 
@@ -17,6 +18,7 @@ from a2a_session_manager.cli.progress import counting
 from a2a_session_manager.cli.writing import on_one_line, print_json
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
+from a2a_session_manager.exporters.conversation import ExportFormat, export_conversation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.timeline.export import MOST_EVENTS, session_timeline
@@ -53,8 +55,19 @@ async def _html(export: Export) -> None:
     await in_thread(export.file.write, page.encode("ascii"))
 
 
+async def _conversation(format: ExportFormat, export: Export) -> None:
+    """Write the session alone, whole and as it was said; what the format cannot hold goes to stderr."""
+    if export.alone or export.last is not None:
+        raise InvalidSessionOperation(f"--format {format} is one session as a whole: leave out --alone and --last")
+    exported = await export_conversation(export.sessions, export.id, format=format)
+    await in_thread(export.file.write, exported.text.encode())
+    for finding in exported.findings:
+        print(on_one_line(f"a2a-sessions: {finding.code}: {finding.text}"), file=sys.stderr)
+
+
 FORMATS: Final[Mapping[str, Exporter]] = {
     "html": _html,
+    **{name: partial(_conversation, name) for name in get_args(ExportFormat)},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class Planned:
 
     Attributes:
         format: the name of its format.
+        start: where it lies and when it was; what else the file says comes again when it is written.
         is_there: whether it was there before.
         events, new_events: how many the files have, and how many of these were not there.
         new_runs: the ids of runs that were not there, or are to go on.
@@ -51,7 +52,7 @@ class Planned:
     start: SessionStart
     events: int = 0
     new_events: int = 0
-    new_runs: set[str] = field(default_factory=set)
+    new_runs: frozenset[str] = frozenset()
     has_title: bool = False
     new_title: str | None = None
     first_at: datetime | None = None
@@ -71,6 +72,7 @@ class ImportCheck:
         self._report = report
         self._seen = SeenEvents()
         self.planned: dict[str, Planned] = {}
+        self._awaited: set[str] = set()
         # Sessions that others are to be put below, and that no file has.
         self.missing: dict[str, datetime] = {}
 
@@ -144,7 +146,7 @@ class ImportCheck:
         except SessionManagerError as error:
             raise ImportFault(f"{file}: {error}; nothing was written") from error
         found = await self._store.get(start.id, last=0)
-        planned = Planned(format, found is not None, start, has_title=start.title is not None)
+        planned = Planned(format, found is not None, self._kept(start), has_title=start.title is not None)
         if found is not None:
             mark = found.metadata.properties.get(IMPORTED)
             told = mark.get("format") if isinstance(mark, Mapping) else None
@@ -162,6 +164,12 @@ class ImportCheck:
         report.forks += start.fork_at is not None
         report.children += start.parent_id is not None and start.fork_at is None
 
+    def _kept(self, start: SessionStart) -> SessionStart:
+        """Return of a start what is remembered: of one that others wait for to lie below it, all."""
+        if start.parent_id is not None and start.parent_id not in self.planned:
+            self._awaited.add(start.parent_id)
+        return start if start.id in self._awaited else replace(start, about={}, properties={}, state={})
+
     def _check_values(self, properties: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         encode_values(properties, SizeCheck(self._limits.event_bytes), self._limits, "properties")
         encode_values(state, SizeCheck(self._limits.event_bytes), self._limits, "state")
@@ -171,7 +179,7 @@ class ImportCheck:
         runs = await self._store.runs(record.session_id) if planned.is_there else []
         there = next((run for run in runs if run.id == record.run.id), None)
         if there is None or (there.status != record.run.status and not there.status.is_final):
-            planned.new_runs.add(record.run.id)
+            planned.new_runs |= {record.run.id}
 
     async def _events(self, session_id: str, records: Sequence[EventRecord], file: str) -> None:
         planned, report = self.planned[session_id], self._report

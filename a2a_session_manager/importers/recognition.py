@@ -25,6 +25,7 @@ from a2a_session_manager.importers.records import Record
 from a2a_session_manager.importers.source import ImportFault, SourceFile
 
 _LOOKED_AT: Final = 20
+_MOST_LOOKED_AT: Final = 1_000_000
 _MAGIC: Final = {
     b"PK\x03\x04": "a ZIP archive: unpack it, and import what is in it",
     b"\x1f\x8b": "compressed: uncompress it first",
@@ -107,12 +108,18 @@ def _is_of(format: Format, values: Sequence[Any]) -> bool:
 
 
 def _first_values(source: SourceFile) -> list[Any]:
-    values = source.values()
-    first = [each.data for each in islice(values, 1)]
+    found: list[Any] = []
+    weight = 0
     try:
-        return first + [each.data for each in islice(values, _LOOKED_AT - 1)]
-    except ImportFault:  # who reads it will say so
-        return first
+        for value in islice(source.values(), _LOOKED_AT):
+            found.append(value.data)
+            weight += value.weight
+            if weight > _MOST_LOOKED_AT:
+                break
+    except ImportFault:
+        if not found:
+            raise  # else, who reads it will say so
+    return found
 
 
 def _seen(values: Sequence[Any]) -> str:

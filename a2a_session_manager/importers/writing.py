@@ -40,6 +40,7 @@ class ImportWriter:
         self._missing = dict(missing)
         self._progress = progress
         self._created = {session_id for session_id, each in planned.items() if each.is_there}
+        self._starts: dict[str, SessionStart] = {}
         self._done: dict[str, int] = {}
         self._events: dict[str, list[SessionEvent[Any]]] = {}
         self._runs: dict[str, list[SessionRun]] = {}
@@ -48,6 +49,8 @@ class ImportWriter:
     async def take(self, records: Sequence[Record]) -> None:
         """Write records, which come in their order: what there is of each session in one commit."""
         for record in records:
+            if isinstance(record, SessionStart) and record.id not in self._created:
+                self._starts.setdefault(record.id, record)
             match record:
                 case SessionStart(parent_id=str() as parent_id):
                     self._events.setdefault(record.id, [])
@@ -95,7 +98,8 @@ class ImportWriter:
         created_at = start.created_at or first
         assert created_at is not None, "a session without events has a time of its own, or is not there"
         self._created.add(start.id)
-        properties = self._properties(planned)
+        told = self._starts.pop(start.id, start)
+        properties = self._properties(planned, told)
         if start.fork_at is not None and start.parent_id is not None:
             await dated_writes.fork_dated(
                 self._store,
@@ -111,7 +115,7 @@ class ImportWriter:
         await dated_writes.create_dated(
             self._store,
             start.id,
-            SessionChange(events=events, runs=runs, set_properties=properties, set_state=start.state),
+            SessionChange(events=events, runs=runs, set_properties=properties, set_state=told.state),
             parent_id=start.parent_id,
             created_at=created_at,
             updated_at=max(created_at, self._time(planned, events)),
@@ -142,8 +146,7 @@ class ImportWriter:
             times = [time for time in (planned.start.created_at, planned.first_at) if time is not None]
         return max(times)
 
-    def _properties(self, planned: Planned) -> dict[str, Any]:
-        start = planned.start
+    def _properties(self, planned: Planned, start: SessionStart) -> dict[str, Any]:
         titled = {} if start.title is None else {"title": start.title, "title_by": "auto"}
         return {**titled, **start.properties, IMPORTED: {"format": planned.format, **start.about}}
 

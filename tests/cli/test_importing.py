@@ -61,3 +61,16 @@ def test_what_cannot_be_imported_is_one_line_and_the_status_2(
     assert said in answer.err
     assert "nothing was written" in answer.err
     assert [row["id"] for row in called(url, "ls", "--json").rows] == ["trip"]
+
+
+@pytest.mark.parametrize("format", ["openai", "anthropic", "responses", "markdown"])
+def test_a_session_is_exported_as_others_take_it(called: Call, talk: Path, tmp_path: Path, format: str) -> None:
+    url, path = f"file:{tmp_path / 'store'}", tmp_path / "out"
+    called(url, "import", str(talk), "--new-store")
+    answer = called(url, "export", "trip", "--format", format, "-o", str(path))
+
+    assert (answer.status, answer.err) == (0, "")
+    assert "Hello" in path.read_text()
+    refused = called(url, "export", "trip", "--format", format, "--last", "1", "-o", str(tmp_path / "no"))
+    assert (refused.status, (tmp_path / "no").exists()) == (2, False)
+    assert "leave out --alone and --last" in refused.err

@@ -85,6 +85,7 @@ def main(descriptor: str, app: str, shutdown_seconds: str | None = None) -> None
     config = uvicorn.Config(
         app,
         log_level="warning",
+        timeout_keep_alive=600,  # a slow machine's client would use a connection that has just been closed
         timeout_graceful_shutdown=None if shutdown_seconds is None else int(shutdown_seconds),
     )
     config.load()  # imports the app, which reads files

@@ -82,7 +82,9 @@ class _Arranging:
         for before, index in zip(chain((None,), matching.order), matching.order, strict=False):
             self._put(before, index)
         self._end_answer()
-        self._leave_out([thought for some in self._thoughts.values() for thought in some])
+        waiting = [thought for some in self._thoughts.values() for thought in some]
+        self._leave_out(waiting)
+        found.waiting = {self._said.seqs[at] for thought in waiting for at in thought.at}
         for piece in self._pieces:
             self._write(found, piece)
         found.findings = sorted(matching.findings, key=lambda each: each.seqs)
@@ -91,13 +93,15 @@ class _Arranging:
     def _put(self, before: int | None, index: int) -> None:
         matching = self._matching
         message, answers = matching.read.get(index), matching.answers.get(index, ())
+        at: tuple[int, ...] = (index,)
         if message is not None and answers and _holds_results(message):
+            at = tuple(dict.fromkeys((index, *(each.at for each in answers))))
             message, answers = _with_results(message, answers)
         is_start = not self._goes_on(before, index)
         if is_start:
             self._end_answer()
             is_start = not self._put_thoughts(index)
-        self._add(message, (index,), is_start=is_start and not matching.follows(index))
+        self._add(message, at, is_start=is_start and not matching.follows(index))
         self._end = index
         self._pending += (_Pending(index, each) for each in answers)
 

@@ -145,9 +145,17 @@ class _Covering:
         return kept
 
     def _covered(self, end: int) -> list[Unit]:
-        """Return the units before the one at `end`, but for those that stay."""
+        """Return the units before the one at `end`, but for those that stay, and what shares an event with these."""
         pinned = self._open.union(self._asked(end)) if end else ()
-        return [unit for unit in self._units[:end] if unit not in pinned]
+        covered = [unit for unit in self._units[:end] if unit not in pinned]
+        return self._apart_from(self._seqs_of(pinned) | self._seqs_of(self._units[end:]), covered)
+
+    def _apart_from(self, kept: set[int], units: list[Unit]) -> list[Unit]:
+        """Return those of some units that share no event with what stays: one may hold the results of two calls."""
+        apart = [unit for unit in units if kept.isdisjoint(self._seqs(unit))]
+        if len(apart) == len(units):
+            return units
+        return self._apart_from(kept.union(*(self._seqs(unit) for unit in units if unit not in apart)), apart)
 
     @cached_property
     def _open(self) -> set[Unit]:
@@ -192,7 +200,8 @@ class _Covering:
         given = self._seqs_of(new) if is_further else covered
         source.extend(self._events.where([seq in given for seq in self._events.seqs]))
         first, last = min(covered), max(covered)
-        pins = tuple(merged((seq, seq) for seq in self._shown - covered if first <= seq <= last))
+        left = (self._shown | self._found.waiting) - covered
+        pins = tuple(merged((seq, seq) for seq in left if first <= seq <= last))
         inside = self._visible[bisect_left(self._visible, first) : bisect_right(self._visible, last)]
         hidden = hidden_digest(first, last, inside)
         tokens = self._tokens(self._before.messages) + sum(map(self._cost, new))

@@ -20,8 +20,8 @@ class Arranged:
     `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
     itself. `unfinished` says which of these, by their number, have calls whose results may still come. `system` is what
     goes beside the messages, in a format that has it there. `joins` has, for each message, the seqs of other events
-    that it holds as well, and `log_seqs` those of all that was said. `waiting` has the seqs of thoughts that are left out
-    until the answer comes that they lead to.
+    that it holds as well, and `log_seqs` those of all that was said. `waiting` has the seqs of thoughts that are
+    left out until the answer comes that they lead to.
     """
 
     messages: list[RawMessage] = field(default_factory=list)

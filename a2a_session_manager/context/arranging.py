@@ -19,13 +19,17 @@ def arranged(said: Said, *, format: str | None = None, has_earlier: bool = False
 
     `format` names what they are to be converted to, None for nothing: what their own format demands matters only then.
     With `has_earlier`, there are earlier messages that are not among these: a result without its call may answer one of
-    them, and is left out without a finding.
+    them, and is left out without a finding; one that answers another run's call may answer one of them, too.
     """
     matching = Matching(said)
     if matching.is_in_place:
         return _in_place(said)
     matching.finish()
-    if not has_earlier:
+    if has_earlier:
+        for index, call in matching.doubtful_answers():
+            text = f"answers the call {named(call.call)} of another run here, but may be the result of an earlier one"
+            matching.find("doubtful_result", text, index, call.at)
+    else:
         for index, result in matching.orphans:
             name = repr(result.call_id or result.name)
             matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)

@@ -10,6 +10,7 @@ FindingCode: TypeAlias = Literal[
     "moved_thought",
     "orphan_result",
     "repeated_result",
+    "doubtful_result",
     "repeated_call",
     "empty_message",
     "empty_part",

@@ -56,6 +56,8 @@ class Matching:
         self.orphans: list[tuple[int, Result]] = []
         self._open: dict[CallKey, list[OpenCall]] = {}
         self._answered: set[CallKey] = set()
+        self._borrowed: list[tuple[int, OpenCall]] = []  # the calls that a result of another run answers
+        self._claimed: list[OpenCall] = []  # those of these that have a result of their own run, too
         self._interruptions: dict[CallKey, tuple[int, int]] = {}  # where the calls are, and that they were interrupted
         self._end = self._pass_regular(0)
 
@@ -84,6 +86,14 @@ class Matching:
         """Return the calls that a result may still come for, in their order: open ones, and interrupted ones."""
         interrupted = [self._call_at(at, key) for key, (at, _) in self._interruptions.items()]
         return sorted([*self.open_calls(), *interrupted], key=_time_of)
+
+    def doubtful_answers(self) -> list[tuple[int, OpenCall]]:
+        """Return the indexes of results that may be those of earlier calls, which are not among these, and their calls.
+
+        A result of a run that makes no such call here answers that of another run: where the name is all that a call
+        goes by, or where that run's own result comes as well.
+        """
+        return [each for each in self._borrowed if each[1].call.id is None or each[1] in self._claimed]
 
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
@@ -178,13 +188,22 @@ class Matching:
                 return self._reopened(key)
             if key in self._answered or self._is_answered_before(key, index):
                 self.find("repeated_result", f"answers the call {_shown(key)} again, and is left out", index)
+                self._claim(key, self.said.run_ids[index])
             else:
                 self.orphans.append((index, result))
             return None
-        own = [each for each in calls if each.run_id == self.said.run_ids[index]] or calls
-        call = next(each for each in own if each.at == own[-1].at)
+        own = [each for each in calls if each.run_id == self.said.run_ids[index]]
+        of_one = own or calls
+        call = next(each for each in of_one if each.at == of_one[-1].at)
+        if not own:
+            self._borrowed.append((index, call))
         self._close(call)
         return call
+
+    def _claim(self, key: CallKey, run_id: str | None) -> None:
+        for _, call in self._borrowed:
+            if call.run_id == run_id and _key(call.call.id, call.call.name) == key:
+                self._claimed.append(call)
 
     def _key_for(self, result: Result) -> CallKey:
         """Return what a result goes by. Most formats demand an id: of a call without one, that is the tool's name."""

@@ -85,10 +85,8 @@ async def test_a_result_inside_the_message_of_its_call_is_shared_with_the_other_
     part = {"type": "tool-weather", "state": "input-available", "input": {}}
     waiting = {"id": "m", "role": "assistant", "parts": [{**part, "toolCallId": each} for each in ("c1", "open")]}
     call = {"type": "tool-call", "toolCallId": "c2", "toolName": "weather", "input": {}}
-    results = [
-        {"type": "tool-result", "toolCallId": each, "toolName": "weather", "output": {"type": "text", "value": each * 3}}
-        for each in ("c2", "c1")
-    ]
+    result = {"type": "tool-result", "toolName": "weather"}
+    results = [{**result, "toolCallId": each, "output": {"type": "text", "value": each * 3}} for each in ("c2", "c1")]
     async with SessionManager(InMemorySessionStore()).open("chat") as chat:
         await chat.append(ASK, waiting, {"role": "assistant", "content": [call]}, {"role": "tool", "content": results})
         await chat.append(SAY, ASK, SAY)

@@ -272,6 +272,31 @@ async def test_another_counter_decides_what_fits() -> None:
     assert window.messages == said(2, first=8)
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("key", [None, "c"])
+async def test_a_result_of_a_run_whose_call_lies_before_the_look_back_is_reported(
+    key: str | None, is_answered: bool
+) -> None:
+    def part(kind: str, value: ChatMessage) -> ChatMessage:
+        named = {"name": "search"} if key is None else {"name": "search", "id": key}
+        return {"role": "model" if kind == "functionCall" else "user", "parts": [{kind: {**named, **value}}]}
+
+    chat = await a_chat([SYSTEM])
+    async with chat.run(id="a") as first, chat.run(id="b") as second:
+        await first.append(part("functionCall", {"args": {"q": 1}}))
+        await chat.append(*said(40))
+        await second.append(part("functionCall", {"args": {"q": 2}}))
+        await first.append(part("functionResponse", {"response": {"output": "of a"}}))
+        if is_answered:
+            await second.append(part("functionResponse", {"response": {"output": "of b"}}))
+    whole, window = await chat.window(max_tokens=10_000), await chat.window(max_tokens=60)
+
+    told = [each.seqs for each in window.report if each.code == "doubtful_result"]
+    assert told == ([(44, 43)] if key is None or is_answered else [])
+    assert "doubtful_result" not in [each.code for each in whole.report]
+    assert ("of b" in str(whole.messages)) is is_answered
+
+
 # How much is read
 
 

@@ -9,7 +9,7 @@ SessionManagerError
 ├── CorruptSession            stored bytes are damaged, or written by a newer version
 ├── StoreUnavailable          the store cannot be reached, or is closed
 ├── StoreFull                 no room is left where the store writes
-├── BudgetExceeded            a commit would break a budget
+├── BudgetExceeded            a budget has no room for what is asked
 ├── RunBusy                   somebody else holds the run that is to be entered
 ├── LeaseLost                 a run's write came after somebody else had taken the run, or after it had ended
 └── MissingDependency         an optional package is not installed
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 __all__ = [
@@ -169,7 +170,61 @@ class StoreFull(SessionManagerError):
 
 
 class BudgetExceeded(SessionManagerError):
-    """The commit would spend more than its session or tree is allowed to; nothing was written."""
+    """A budget has no room for what was asked; nothing was held, and nothing was written.
+
+    Amounts are US dollars as Decimal where `axis` is "usd", and whole numbers elsewhere.
+
+    Attributes:
+        budget_id, budget_session_id: the budget, and the session that it is of: the one asked for, or one above it.
+        axis: "usd", "tokens" or "requests".
+        reason: "limit"; or "unpriced" where a price is not known, and the budget says no amount for such requests.
+        limit, spent, held, estimated: the limit; what was spent of it; what others may still spend; and what was sent
+            without anybody having reported what it cost.
+        asked: what was asked for; None where it is not known.
+        holds: the ids of the holds that take room.
+        resets_at: when the budget's next window begins; None for a limit for good.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        budget_id: str,
+        budget_session_id: str,
+        axis: str,
+        limit: Decimal | int,
+        spent: Decimal | int,
+        held: Decimal | int,
+        estimated: Decimal | int,
+        asked: Decimal | int | None,
+        reason: str = "limit",
+        holds: Sequence[str] = (),
+        resets_at: datetime | None = None,
+    ) -> None:
+        self.budget_id = budget_id
+        self.budget_session_id = budget_session_id
+        self.axis = axis
+        self.reason = reason
+        self.limit = limit
+        self.spent = spent
+        self.held = held
+        self.estimated = estimated
+        self.asked = asked
+        self.holds = list(holds)
+        self.resets_at = resets_at
+        named = f"budget {budget_id!r} of session {budget_session_id!r}"
+        if reason == "unpriced":
+            what = f"{named} limits US dollars, and what a request costs is not known"
+            remedy = "name its price, or say what such a request counts: set_budget(…, unpriced=…)"
+        else:
+            what = (
+                f"{named} has no room for {asked} {axis}: of {limit}, {spent} are spent, {held} held, and "
+                f"{estimated} estimated"
+            )
+            remedy = "raise it by raise_budget()"
+            if resets_at is not None:
+                remedy += f", or wait until {resets_at:%Y-%m-%d %H:%M} UTC"
+        super().__init__(f"{what}: {remedy}", session_id=session_id)
 
 
 class RunBusy(SessionManagerError):

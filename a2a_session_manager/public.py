@@ -35,6 +35,7 @@ from a2a_session_manager.importers.importing import import_conversations
 from a2a_session_manager.importers.report import ImportReport
 from a2a_session_manager.lazy import lazy_names
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.budget import BudgetAmounts, BudgetStatus
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_source import EventSource
@@ -92,7 +93,9 @@ __all__ = [
     "ActiveSession",
     "Backend",
     "BaseSessionStore",
+    "BudgetAmounts",
     "BudgetExceeded",
+    "BudgetStatus",
     "ChatMessage",
     "CommitResult",
     "CompactionPolicy",

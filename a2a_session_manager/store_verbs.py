@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
+from a2a_session_manager.budget_store_verbs import BudgetStoreVerbs
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.change import CommitResult, SessionChange
@@ -34,7 +35,7 @@ from a2a_session_manager.statistics import StoreStatistics
 MessageT = TypeVar("MessageT")
 
 
-class StoreVerbs:
+class StoreVerbs(BudgetStoreVerbs):
     """The verbs of `store`, handed on."""
 
     def __init__(self, store: SessionStore) -> None:

@@ -424,6 +424,8 @@ class TestReplay:
 class TestSqliteStore(StoreContract):
     """The contract, on a store that uses only what a user's own store can use."""
 
+    keeps_budgets = False
+
     async def open_store(self, place: Path) -> BaseSessionStore:
         return sqlite_store(place)
 

@@ -131,6 +131,7 @@ def test_the_event_sources_and_types_are_those_of_the_design() -> None:
         "REFERENCE",
         "CONTEXT_BRIDGE",
         "USAGE",
+        "BUDGET",
     ]
 
 

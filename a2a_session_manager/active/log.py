@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, TypeVar, Unpack, overload
 
+from a2a_session_manager.active.spending import DEFAULT_EXPIRES, Hold, keeps_budgets, open_hold, tells_usage
 from a2a_session_manager.active.state_view import StateView
 from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.active.tool_use import ToolUse
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.messages import event_from_message, source_of
+from a2a_session_manager.context.reading import conversation
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.context.window import MessageWindow, message_window
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
@@ -17,11 +20,12 @@ from a2a_session_manager.foreign_records.held import Held
 from a2a_session_manager.foreign_records.recognition import messages_in
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
+from a2a_session_manager.models.budget import SpendEstimate
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.token_usage import TokenUsage
+from a2a_session_manager.models.token_usage import UNKNOWN, TokenUsage
 from a2a_session_manager.protocols import RepeatPolicy, SessionStore
 from a2a_session_manager.shapes.client_objects import plain_message, plain_parts
 from a2a_session_manager.tokens.counting import TokenCounter
@@ -307,6 +311,79 @@ class ActiveLog:
         events = [event for item in items for event in self._events(item, id)]
         return await self._store.append(self.session, *events)
 
+    def spend(
+        self,
+        usd: Decimal | float | str | None = None,
+        *,
+        tokens: int | None = None,
+        estimate: SpendEstimate | None = None,
+        requests: int = 1,
+        id: str | None = None,
+        expires: float = DEFAULT_EXPIRES,
+    ) -> Hold:
+        """Return a hold for `async with`: room for one request in every budget that the session spends from.
+
+        The append in the block that brings the usage settles the hold in the same commit. Without one, the hold is
+        given back; after `hold.sent()`, it counts as estimated, until a late usage or a person says otherwise. Where
+        nothing is limited, nothing is held.
+
+        Args:
+            usd: how many dollars the request may cost; None is an unknown price, which a limit of dollars refuses
+                unless it says what such requests count.
+            tokens: how many tokens it may use, which a limit of tokens has to be told.
+            estimate: both, as `estimate()` returns them.
+            requests: how many responses are paid for.
+            id: of the hold, and of the event that brings the usage, unless that is given another one. A retry takes the
+                same one; None makes a random one.
+            expires: after how many seconds what is held counts as estimated, should this process die; a little more
+                than the request may take. `hold.renew()` begins them anew.
+
+        Entering the block raises BudgetExceeded where a budget has no room; then nothing is held, and a run that is
+        left by it waits. Raises InvalidSessionOperation for amounts that are none, and outside a run's block.
+        """
+        self._check_may_begin()
+        if estimate is not None:
+            if usd is not None or tokens is not None:
+                raise InvalidSessionOperation("an estimate says both: leave usd= and tokens= out, or estimate=")
+            usd, tokens, requests = estimate
+        return Hold(self._store, self.session, id=id, usd=usd, tokens=tokens, requests=requests, expires=expires)
+
+    async def estimate(
+        self,
+        *,
+        model: str,
+        max_output_tokens: int,
+        messages: str | Iterable[Mapping[str, Any]] | None = None,
+        provider: str | None = None,
+        service_tier: str | None = None,
+        counter: TokenCounter | None = None,
+    ) -> SpendEstimate:
+        """Return the most that a request may cost, for `spend(estimate=…)`.
+
+        The tokens of the prompt are counted, as if none of them were in a cache, and priced with an answer of
+        `max_output_tokens` at the highest tier that the request can reach.
+
+        Args:
+            model, provider, service_tier: those of the request; an unknown price is None.
+            max_output_tokens: what the request allows the model to return, reasoning included.
+            messages: what is sent; None stands for the conversation as `messages()` returns it.
+            counter: counts the tokens in place of the library's own TiktokenCounter.
+        """
+        store = self._store
+        if not keeps_budgets(store):
+            raise InvalidSessionOperation(f"{type(store).__name__} keeps no budgets, and estimates nothing")
+        prompt = messages
+        if prompt is None:
+            prompt = await conversation(self._store, self.session, format=None, repair=True)
+        return await store.estimate(
+            prompt,
+            model=model,
+            max_output_tokens=max_output_tokens,
+            provider=provider,
+            service_tier=service_tier,
+            counter=counter,
+        )
+
     async def retract(
         self, *event_ids: str, last: int | None = None, after: int | None = None, write_id: str | None = None
     ) -> list[SessionEvent[Any]]:
@@ -397,8 +474,9 @@ class ActiveLog:
     ) -> SessionEvent[Any]:
         self._check_may_append()
         about["task_id"] = self._run_id
-        if id is not None:
-            about["id"] = id
+        event_id = self._id_of_usage(about.get("token_usage")) if id is None else id
+        if event_id is not None:
+            about["id"] = event_id
         if metadata is not None:
             about["metadata"] = arguments.values("metadata", metadata)
         more = {key: value for key, value in known.items() if value is not None} if known else {}
@@ -414,7 +492,21 @@ class ActiveLog:
         return (await self._append([event]))[0]
 
     async def _append(self, events: Sequence[SessionEvent[Any]], **options: Any) -> list[SessionEvent[Any]]:
-        return await self._writable.append(self.session, *events, **options)
+        hold = open_hold(self.session)
+        if hold is None:
+            return await self._writable.append(self.session, *events, **options)
+        if not any(map(tells_usage, events)):
+            if any(event.token_usage is not None for event in events):
+                hold.sent()  # the model has answered, and nobody knows what that cost
+            return await self._writable.append(self.session, *events, **options)
+        new = await hold.settling(self._writable).append(self.session, *events, **options)
+        await hold.note_settled(new)
+        return new
+
+    def _id_of_usage(self, usage: TokenUsage | None) -> str | None:
+        """Return the id of the event that settles a hold; None for one that settles none."""
+        hold = None if usage is None or usage.basis == UNKNOWN else open_hold(self.session)
+        return None if hold is None else hold.id
 
     def _check_may_begin(self) -> None:
         """Raise what `check_open` raises, and LeaseLost for a run that is known to be somebody else's."""

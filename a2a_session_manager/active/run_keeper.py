@@ -8,7 +8,7 @@ from typing import Any, Final
 from a2a_session_manager.active.run_lease import RunLease
 from a2a_session_manager.concurrency.cancellation import finish_after
 from a2a_session_manager.concurrency.retries import retry_if_unknown
-from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost, RunBusy, SessionNotFound
+from a2a_session_manager.exceptions import BudgetExceeded, InvalidSessionOperation, LeaseLost, RunBusy, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.lease import BusyPolicy
@@ -150,7 +150,10 @@ class RunKeeper:
         record = self.record
         if record.status.is_final or (exc is None and record.status is RunStatus.WAITING):
             return
-        if exc is None:
+        if isinstance(exc, BudgetExceeded):  # it can go on when there is room again
+            if record.status is not RunStatus.WAITING:
+                record.mark_waiting()
+        elif exc is None:
             record.mark_completed()
         elif isinstance(exc, Exception):
             record.mark_failed(exc, error_type=type(exc).__name__)

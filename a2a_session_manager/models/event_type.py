@@ -17,3 +17,5 @@ class EventType(StrEnum):
     # The usage of an event that was refused: its run had another owner by then, or had ended, or what a summary stood
     # for was not as it had been.
     USAGE = "usage"
+    # What became of a budget: a part of it that was spent, or a hold that was voided.
+    BUDGET = "budget"

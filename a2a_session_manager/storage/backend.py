@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from typing import Final
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
@@ -59,6 +60,8 @@ class Backend(ABC):
     looks: MutableMapping[tuple[asyncio.AbstractEventLoop, Namespace], object] | None = None
     # Who is told of the runs over this backend; see `BaseSessionStore.wrap_backend`.
     run_observer: RunObserver | None = None
+    # What was told of budgets, so that it need not be asked for again; see `crossings.py`.
+    _told_crossings: set[tuple[str, str]] | None = None
     # The properties that sessions may be found by in `page` and `count`; the verbs refuse all others.
     indexed: Sequence[str] = ()
 
@@ -71,6 +74,13 @@ class Backend(ABC):
     def shown_place(self) -> str:
         """What a store's `repr` says of where its data is, such as a URL: never a user, a password or an option."""
         return ""
+
+    @property
+    def told(self) -> set[tuple[str, str]]:
+        """The crossings of budgets that were told, by the creation id of the session and the id of the event."""
+        if self._told_crossings is None:
+            self._told_crossings = set()
+        return self._told_crossings
 
     def statistics(self) -> StoreStatistics:
         """Return what was counted, and what is open now. It may be called from any thread, and of a closed backend."""
@@ -328,6 +338,20 @@ class Backend(ABC):
         except (LeaseLost, SessionNotFound):
             return False
         return True
+
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
+        """Do what `budgets.steps.decide` says that a step does to the budgets of the session's tree, in one step.
+
+        No revision moves, and no time of the session. The store's clock tells the time. A commit that settles a hold
+        (`EncodedCommit.settles`), or brings an event whose id is a hold's, ends that hold in the same step; see
+        `budgets.settling`. Raises SessionNotFound like a commit, and what `decide` raises.
+
+        This one refuses: a backend that keeps no budgets must not pass for one that limits anything.
+        """
+        raise InvalidSessionOperation(
+            f"{type(self).__name__} keeps no budgets: use a store that does, or give the backend a step_budget()",
+            session_id=key.id,
+        )
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         """Return when the session may have another revision than `revision`, or was deleted; too early is fine."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.identifiers import random_bits
 from a2a_session_manager.models.forked_from import ForkedFrom
@@ -54,6 +55,7 @@ class EncodedCommit:
             a revision number may come a second time; then it has another tag.
         lease: what the commit claims of the lease of its run.
         usage_of: makes, of an event that has a usage, the one that is stored in its place when the claim is refused.
+        settles: the hold that ends with the commit, whose usage it brings; one that is not there is fine.
     """
 
     events: Sequence[EncodedEvent] = ()
@@ -71,6 +73,7 @@ class EncodedCommit:
     tag: str = field(default_factory=_new_tag)
     lease: LeaseClaim | None = None
     usage_of: Callable[[EncodedEvent], EncodedEvent] | None = None
+    settles: Settlement | None = None
 
     @property
     def guard(self) -> Guard | None:

@@ -69,6 +69,7 @@ async def encode_commit(
             if event.type == _SUMMARY:
                 commit.compactions = encode_compactions(events, commit)
                 break
+        commit.settles = target.settles
         if target.lease is not None:
             commit.lease, commit.usage_of = target.lease, usage_of(events, limits)
         if change is not None or expected_revision is not None:

@@ -109,7 +109,13 @@ def usage_commit(commit: EncodedCommit, find_seq: FindSeq) -> EncodedCommit | No
     new = [event for event in {event.id: event for event in usages}.values() if find_seq(event.id) is None]
     if not new:
         return None
-    return EncodedCommit(events=new, written_at=commit.written_at, creation_id=commit.creation_id, tag=commit.tag)
+    return EncodedCommit(
+        events=new,
+        written_at=commit.written_at,
+        creation_id=commit.creation_id,
+        tag=commit.tag,
+        settles=commit.settles,
+    )
 
 
 def has_usage(event: EncodedEvent) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
 
+from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
@@ -17,6 +18,7 @@ from a2a_session_manager.hierarchy import TreeReader
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id, shown
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
 from a2a_session_manager.models import arguments
+from a2a_session_manager.models.budget import PlacedHold
 from a2a_session_manager.models.change import CommitResult, Restoration, Retraction, SessionChange
 from a2a_session_manager.models.clock import moment
 from a2a_session_manager.models.event_filter import EventFilters, event_filter
@@ -48,6 +50,7 @@ from a2a_session_manager.protocols import (
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import following, reads, writes
 from a2a_session_manager.storage.backend import Backend
+from a2a_session_manager.storage.budget_verbs import BudgetVerbs
 from a2a_session_manager.storage.codec import event_model
 from a2a_session_manager.storage.commit_records import Creation, Guard, LeaseRenewal
 from a2a_session_manager.storage.conflicts import add_missed_events
@@ -76,7 +79,7 @@ _IDS_A_PAGE = 1_000
 _NAMES_A_PAGE = 1_000
 
 
-class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
+class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, LeaseKeeper):
     """A store over a backend; SessionStore says what each of its verbs promises.
 
     Args:
@@ -461,6 +464,11 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         store._claim = claim
         return store
 
+    def settling(self, hold: PlacedHold) -> Self:
+        store = copy(self)
+        store._settles = Settlement(hold.id, hold.made_at)
+        return store
+
     async def claim(self, session: Session[Any], claim: LeaseClaim) -> None:
         await writes.write_claim(self._target(session)._replace(lease=claim))
 
@@ -551,7 +559,7 @@ class BaseSessionStore(AsyncResource, SessionStore, MessageReader, LeaseKeeper):
         # An id that is stored was checked.
         is_checked = session.id == sync.session_id
         key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
-        return Target(self._backend, key, self._limits, sync.creation_id, self._claim)
+        return Target(self._backend, key, self._limits, sync.creation_id, self._claim, self._settles)
 
     def _is_home(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

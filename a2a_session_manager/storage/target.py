@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.storage.backend import Backend
@@ -13,7 +14,7 @@ from a2a_session_manager.storage.records import SessionKey
 class Target(NamedTuple):
     """A session in a backend; `creation_id` names the incarnation that is meant, None takes whichever is there.
 
-    `lease` is what each write claims of the lease of the run that it is of.
+    `lease` is what each write claims of the lease of the run that it is of, `settles` the hold that it ends.
     """
 
     backend: Backend
@@ -21,3 +22,4 @@ class Target(NamedTuple):
     limits: StoreLimits
     creation_id: str | None = None
     lease: LeaseClaim | None = None
+    settles: Settlement | None = None

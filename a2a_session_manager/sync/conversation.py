@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.active.log import ActiveLog
+from a2a_session_manager.active.spending import DEFAULT_EXPIRES, Hold, noted_open
 from a2a_session_manager.context.forking import OpenPolicy
+from a2a_session_manager.models.budget import SpendEstimate
 from a2a_session_manager.models.lease import DEFAULT_LEASE, BusyPolicy
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
@@ -19,6 +22,35 @@ from a2a_session_manager.sync.loop_thread import LoopThread
 BehindT = TypeVar("BehindT", ActiveSession, ActiveRun)
 
 
+class SyncHold:
+    """Room for one request; see Hold."""
+
+    renew = Blocking(Hold.renew)
+
+    def __init__(self, behind: Hold, loop: LoopThread) -> None:
+        self._behind = behind
+        self._loop = loop
+
+    @property
+    def id(self) -> str:
+        """The id of the hold, and of the event that brings its usage."""
+        return self._behind.id
+
+    @property
+    def is_held(self) -> bool:
+        """Whether there is anything to hold: False where no budget limits the session."""
+        return self._behind.is_held
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the usage was appended."""
+        return self._behind.is_settled
+
+    def sent(self) -> None:
+        """Say that the request went out: without a usage, what is held counts as estimated from the block's end on."""
+        self._behind.sent()
+
+
 class SyncLog(Generic[BehindT]):
     """The verbs that an open session and an open run share, each with the parameters and errors of its async twin."""
 
@@ -26,6 +58,7 @@ class SyncLog(Generic[BehindT]):
     append_late = Blocking(ActiveLog.append_late)
     assistant = Blocking(ActiveLog.assistant)
     context_size = Blocking(ActiveLog.context_size)
+    estimate = Blocking(ActiveLog.estimate)
     follow = Iterating(ActiveLog.follow)
     restore = Blocking(ActiveLog.restore)
     retract = Blocking(ActiveLog.retract)
@@ -68,6 +101,25 @@ class SyncLog(Generic[BehindT]):
     def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]:
         """Return the events of these ids in the order given, None for each one that was never appended."""
         return self._loop.run(self._behind.events_by_id(*event_ids, message_type=message_type))
+
+    @contextmanager
+    def spend(
+        self,
+        usd: Decimal | float | str | None = None,
+        *,
+        tokens: int | None = None,
+        estimate: SpendEstimate | None = None,
+        requests: int = 1,
+        id: str | None = None,
+        expires: float = DEFAULT_EXPIRES,
+    ) -> Iterator[SyncHold]:
+        """Hold room for one request in the budgets, for `with`; see ActiveSession.spend.
+
+        The append that brings the usage settles it, when the same thread makes it.
+        """
+        hold = self._behind.spend(usd, tokens=tokens, estimate=estimate, requests=requests, id=id, expires=expires)
+        with entered(self._loop, hold), noted_open(hold):
+            yield SyncHold(hold, self._loop)
 
     @contextmanager
     def run(

@@ -32,6 +32,8 @@ class SyncSessionManager:
     """
 
     append = Blocking(SessionManager.append)
+    budget = Blocking(SessionManager.budget)
+    budgets = Blocking(SessionManager.budgets)
     check = Blocking(SessionManager.check)
     check_all = Iterating(SessionManager.check_all)
     children = Blocking(SessionManager.children)
@@ -58,17 +60,21 @@ class SyncSessionManager:
     page = Blocking(SessionManager.page)
     ping = Blocking(SessionManager.ping)
     prune = Blocking(SessionManager.prune)
+    raise_budget = Blocking(SessionManager.raise_budget)
+    remove_budget = Blocking(SessionManager.remove_budget)
     repair = Blocking(SessionManager.repair)
     restore = Blocking(SessionManager.restore)
     retract = Blocking(SessionManager.retract)
     runs = Blocking(SessionManager.runs)
     save = Blocking(SessionManager.save)
+    set_budget = Blocking(SessionManager.set_budget)
     set_properties = Blocking(SessionManager.set_properties)
     set_title = Blocking(SessionManager.set_title)
     tree = Blocking(SessionManager.tree)
     unfinished_runs = Iterating(SessionManager.unfinished_runs)
     unset_properties = Blocking(SessionManager.unset_properties)
     usage = Blocking(SessionManager.usage)
+    void_hold = Blocking(SessionManager.void_hold)
 
     def __init__(self, sessions: SessionManager | None = None) -> None:
         self._behind = SessionManager() if sessions is None else sessions

@@ -182,6 +182,15 @@ FAULTS = {
     "SumsTokensAlone": ("usage", "test_what_is_paid_by_use_is_summed_beside_the_tokens"),
     "ForgetsMissingUsages": ("usage", "test_what_makes_a_sum_a_lower_bound_is_counted"),
     "RoundsLargeSums": ("usage", "test_the_largest_usages_are_summed_exactly"),
+    "LeaksHolds": ("budgets", "test_a_hold_is_settled_in_the_commit_of_its_usage"),
+    "SettlesByEventsAlone": ("budgets", "test_a_hold_is_settled_in_the_commit_of_its_usage"),
+    "SettlesTwice": ("budgets", "test_an_event_with_the_id_of_a_hold_settles_it_and_so_does_a_late_one"),
+    "LosesHolds": ("budgets", "test_nothing_gives_back_what_was_spent"),
+    "RefundsDeletedSessions": ("budgets", "test_nothing_gives_back_what_was_spent"),
+    "KeepsGrantsOfTheDeleted": ("budgets", "test_a_grant_is_held_out_of_what_is_above_and_returns"),
+    "FreesWhatExpired": ("budgets", "test_what_nobody_settled_counts_as_estimated_until_it_is_voided"),
+    "SkipsALevel": ("budgets", "test_every_level_is_asked_and_none_holds_what_another_refuses"),
+    "HoldsTwice": ("budgets", "test_the_same_hold_again_is_held_once_and_a_released_one_no_more"),
     "CountsEveryUsage": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
     "LosesTheExcess": (
         "counting_once",
@@ -269,6 +278,7 @@ import pytest
 from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
 from tests.storage.faulty import *
+from tests.storage.faulty_budgets import *
 from tests.storage.faulty_compactions import *
 from tests.storage.faulty_counting import *
 from tests.storage.faulty_expiring import *

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.exceptions import LeaseLost, SessionNotFound
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
@@ -74,6 +76,11 @@ class YieldingBackend(MemoryBackend):
             await super().delete(key, creation_id, cascade=cascade, guard=guard)
             await turn()
 
+    async def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
+        async with self.alone():
+            await turn()
+            return await super().step_budget(key, creation_id, step)
+
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
         async with self.alone():
             await turn()
@@ -105,6 +112,7 @@ class YieldingBackend(MemoryBackend):
         for event_totals in draft.tree.totals.items():
             cell, counters = event_totals
             commit_rules.add_counters(stored.tree.totals.setdefault(cell, {}), counters)
+        stored.tree.spending = draft.tree.spending
         draft.tree = stored.tree
         self._sessions[key] = draft
         draft.groups = self._indexes[key.namespace].put(draft.head, stored.groups, self.indexed)
@@ -118,7 +126,7 @@ def _draft(stored: StoredSession) -> StoredSession:
     return replace(
         stored,
         head=heads.copied(stored.head, whole_head=True),
-        tree=StoredTree(),
+        tree=StoredTree(spending=deepcopy(stored.tree.spending)),
         log=list(stored.log),
         revisions=stored.revisions[:],
         seqs=dict(stored.seqs),

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager import ActiveRun, ActiveSession, RunStatus, SessionEvent, SessionManager, SessionNotFound
+from a2a_session_manager import (
+    ActiveRun,
+    ActiveSession,
+    BudgetExceeded,
+    RunStatus,
+    SessionEvent,
+    SessionManager,
+    SessionNotFound,
+)
 from a2a_session_manager.sync import SyncRun, SyncSession, SyncSessionManager
 from tests.redis_servers.server import RedisServer
 
@@ -116,3 +124,22 @@ def test_no_verb_is_missing(facade: type[Any], behind: type[Any], left_out: set[
     verbs = {name for name, _ in inspect.getmembers_static(behind) if not name.startswith("_")}
 
     assert verbs - set(dir(facade)) == left_out
+
+
+def test_a_hold_is_settled_by_the_append_in_its_block() -> None:
+    usage = {"prompt_tokens": 6, "completion_tokens": 4}
+    with SyncSessionManager.from_url("memory:") as sessions, sessions.open("talk") as chat:
+        sessions.set_budget("talk", tokens=100)
+        estimate = chat.estimate(model="gpt-4o", max_output_tokens=50, messages="Hello")
+        with chat.run(id="run") as run, run.spend(estimate=estimate, id="request") as hold:
+            hold.sent()
+            hold.renew()
+            assert hold.is_held
+            run.assistant("Hello", model="gpt-4o", usage=usage)
+            settled = hold.is_settled
+        with pytest.raises(BudgetExceeded), chat.spend(tokens=91):
+            pass
+
+        budget = sessions.budget("talk")
+    assert settled
+    assert (budget.spent.tokens, budget.held.tokens, hold.id) == (10, 0, "request")

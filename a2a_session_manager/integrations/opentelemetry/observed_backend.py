@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.concurrency.cancellation import DoneWrite, QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.integrations.opentelemetry import names
@@ -76,6 +77,10 @@ class ObservedBackend(Backend):
     @indexed.setter
     def indexed(self, indexed: Sequence[str]) -> None:
         self._backend.indexed = indexed
+
+    @property
+    def told(self) -> set[tuple[str, str]]:
+        return self._backend.told
 
     def statistics(self) -> StoreStatistics:
         return self._backend.statistics()
@@ -201,6 +206,10 @@ class ObservedBackend(Backend):
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
         with self._telemetry.block("renew_leases", count=len(renewals)):
             return await self._backend.renew_leases(renewals)
+
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
+        call = self._telemetry.call("step_budget", key)
+        return _until_done(call, partial(self._backend.step_budget, key, creation_id, step))
 
     async def ping(self) -> None:
         with self._telemetry.block("ping"):

@@ -14,6 +14,7 @@ from typing import TypeVar
 from urllib.parse import quote
 from weakref import WeakKeyDictionary, WeakSet
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.concurrency.cancellation import QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.namespaces import Namespace
@@ -33,6 +34,7 @@ from a2a_session_manager.storage.file.namespace_listing import list_namespaces
 from a2a_session_manager.storage.file.read_threads import ReadThreads
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.sizes import sizes
+from a2a_session_manager.storage.file.spending import step_budget
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree_reader import TreeReader
 from a2a_session_manager.storage.file.watching import Watcher
@@ -174,6 +176,10 @@ class FileBackend(Backend):
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
         return await self._reads.run_long(renewing.renew, self._directory, renewals)
+
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> QueuedWrite[BudgetReply]:
+        work = partial(step_budget, self._directory, key, creation_id, step)
+        return self._writes.change_tree(("budget", key), work)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         loop = asyncio.get_running_loop()

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.creation_records import (
+    BUDGET_FORMAT,
     CreationRecord,
     check_format,
     creation_fields,
@@ -68,7 +70,7 @@ def encode_line(
 
     Only what is not empty is written.
     """
-    is_plain = creation is None and commit.write_id is None and commit.is_append
+    is_plain = creation is None and commit.write_id is None and commit.is_append and commit.settles is None
     more = b"" if is_plain else _more_of(commit, hidden, restored, creation, is_pop=is_pop)
     numbers = (revision, first_seq, commit.written_at, commit.tag.encode(), more)
     if not fresh:
@@ -99,7 +101,10 @@ def _more_of(
         "restored": restored,
         "pop": is_pop and commit.write_id is not None,
         "c": _compactions_of(commit),
+        "hs": commit.settles,
     }
+    if commit.settles is not None:
+        fields["v"] = BUDGET_FORMAT
     # A write id may be empty text, which is one.
     written = {name: value for name, value in fields.items() if value or value == ""}
     return b"," + dumped(written)[1:-1] if written else b""
@@ -109,6 +114,12 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     """Return the seqs of the events that the line brought, without decoding any of them. Raises like decode_line."""
     header = _header(payload.partition(b"\t")[0])
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
+
+
+def settled_in_line(payload: bytes) -> str | None:
+    """Return the id of the hold that the line settles, if there is one. Raises like decode_line."""
+    header = _header(payload.partition(b"\t")[0])
+    return str(header["hs"][0]) if "hs" in header else None
 
 
 def counted_in_line(payload: bytes) -> list[tuple[int, str, CountedResponse]]:
@@ -142,6 +153,8 @@ def decode_line(payload: bytes) -> CommitLine:
         EncodedCompaction(events[index].id, first, last, tuple((one, other) for one, other in pins))
         for index, first, last, pins in header.get("c", ())
     ]
+    if "hs" in header:
+        commit.settles = Settlement(*header["hs"])
     creation = creation_from(header["birth"], header.get("fork")) if "birth" in header else None
     if creation is not None and header["v"] != format_of(creation):
         raise ValueError("another format than that of its kind")

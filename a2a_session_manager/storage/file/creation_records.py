@@ -15,6 +15,9 @@ FORMAT: Final = 1
 # A release that knows no forks would read the part of a fork that lies in its own log for the whole, and a tree's forks
 # for children. So what makes a fork names this format, in its log and in its tree; all else stays in the other one.
 FORK_FORMAT: Final = 2
+# A release that knows no budgets would let them be overlooked. So a tree's lines of budgets name this format, and so
+# do the lines of logs that settle a hold.
+BUDGET_FORMAT: Final = 3
 
 
 class Border(NamedTuple):
@@ -137,7 +140,7 @@ def check_format(version: Any) -> None:
     """Raise UnknownFormatError for a newer one, ValueError for what is none."""
     if type(version) is not int or version < 1:
         raise ValueError("no format")
-    if version > FORK_FORMAT:
+    if version > BUDGET_FORMAT:
         raise UnknownFormatError(version)
 
 

@@ -125,14 +125,7 @@ class FileHandle:
 
     def signature(self) -> FileSignature | None:
         """Return what `stat` tells of the file, which is not opened; None when there is none."""
-        try:
-            status = os.stat(self._name, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        changed_at = status.st_ctime_ns
-        return FileSignature(
-            *_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS
-        )
+        return signature_of(self._name)
 
     @property
     def fd(self) -> int:
@@ -239,6 +232,16 @@ class FileHandle:
             descriptors.close(self._fd)
             self._fd = None
         self._pool.closed(self)
+
+
+def signature_of(name: str) -> FileSignature | None:
+    """Return what `stat` tells of the file of this name; None when there is none."""
+    try:
+        status = os.stat(name, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    changed_at = status.st_ctime_ns
+    return FileSignature(*_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS)
 
 
 def refuse_links(path: Path) -> None:

@@ -29,6 +29,7 @@ _LARGE_RECORDS = 8
 _EVENT = "e"
 _WRITE = "w"
 _RESPONSE = "u"
+_HOLD = "h"
 
 
 class RecentUsage(NamedTuple):
@@ -91,6 +92,14 @@ class LogIndex:
         self._recent_results[write_id] = result
         self._recent_writes[write_id] = start
 
+    def note_settled(self, hold_id: str, start: int) -> None:
+        """Remember that the record at `start` settles a hold."""
+        self._recent_holds[hold_id] = start
+
+    def has_settled(self, hold_id: str) -> bool:
+        """Tell whether a record settles this hold, of those that came since the checkpoint."""
+        return hold_id in self._recent_holds
+
     def recent_seq(self, event_id: str) -> int | None:
         return self._recent_seqs.get(event_id)
 
@@ -109,6 +118,10 @@ class LogIndex:
     def older_writes(self, write_id: str) -> Sequence[int]:
         """Return the starts of covered records that may have this write id."""
         return self._older(_WRITE, write_id)
+
+    def older_settlements(self, hold_id: str) -> Sequence[int]:
+        """Return the starts of covered records that may settle this hold."""
+        return self._older(_HOLD, hold_id)
 
     def older_responses(self, response_id: str) -> Sequence[int]:
         """Return the starts of covered records that may have a usage of this response.
@@ -205,6 +218,7 @@ class LogIndex:
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
         self._recent_responses: dict[str, list[RecentUsage]] = {}
+        self._recent_holds: dict[str, int] = {}
         self._recent_starts = array("Q")
         # A repeat is found first, and then read.
         self._found = (0, 0)
@@ -215,6 +229,8 @@ class LogIndex:
             yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered_seqs - 1]
         for write_id, start in self._recent_writes.items():
             yield fingerprint(_WRITE, write_id), start
+        for hold_id, start in self._recent_holds.items():
+            yield fingerprint(_HOLD, hold_id), start
         for response_id, usages in self._recent_responses.items():
             for start in {usage.start for usage in usages}:
                 yield fingerprint(_RESPONSE, response_id), start

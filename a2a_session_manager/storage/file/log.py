@@ -140,6 +140,11 @@ class LogFile(FramedFile):
         """
         return self._records.counted(response_ids, end=self.offset, last=last)
 
+    def settled(self, hold_ids: Iterable[str]) -> set[str]:
+        """Return those of some holds of the session that were settled, exactly. Raises CorruptSession."""
+        wanted = list(hold_ids)
+        return self.unmisled(lambda: self._records.settled(wanted, end=self.offset)) if wanted else set()
+
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made. Raises MisledError."""
         return self._records.first_result(write_id, end=self.offset)
@@ -186,6 +191,8 @@ class LogFile(FramedFile):
         self.index.note_events(outcome.fresh, first_seq, start)
         if (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
+        if commit.settles is not None:
+            self.index.note_settled(commit.settles.hold_id, start)
         if commit.write_id is not None:
             self.index.note_write(commit.write_id, outcome.first_result, start)
 

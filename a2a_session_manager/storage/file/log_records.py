@@ -8,7 +8,7 @@ from typing import TypeVar
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.commit_records import FirstResult
-from a2a_session_manager.storage.file.commit_lines import counted_in_line, decode_line, seqs_in_line
+from a2a_session_manager.storage.file.commit_lines import counted_in_line, decode_line, seqs_in_line, settled_in_line
 from a2a_session_manager.storage.file.event_columns import EventColumns
 from a2a_session_manager.storage.file.framing import DamagedFrameError, Frame, read_frames
 from a2a_session_manager.storage.file.handles import FileHandle
@@ -116,6 +116,17 @@ class LogRecords:
                 last_seq = line.first_seq - 1 + len(line.commit.events)
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden, line.restored, line.is_pop)
         return None
+
+    def settled(self, hold_ids: Iterable[str], *, end: int) -> set[str]:
+        """Return those holds that a record settles, or brought an event with the id of, exactly."""
+        wanted = list(hold_ids)
+        found = set(self.seqs(wanted, end=end))
+        for hold_id in wanted:
+            starts = () if hold_id in found else self._index.older_settlements(hold_id)
+            is_in_older = any(_decoded(settled_in_line, self._frame_at(start, end)) == hold_id for start in starts)
+            if self._index.has_settled(hold_id) or is_in_older:
+                found.add(hold_id)
+        return found
 
     def _older_counted(self, response_id: str, end: int, last: int | None) -> CountedResponse | None:
         for start in sorted(self._index.older_responses(response_id), reverse=True):

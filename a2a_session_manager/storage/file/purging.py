@@ -18,6 +18,7 @@ from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.log import LogFile
+from a2a_session_manager.storage.file.settled_holds import drop_settled
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 from a2a_session_manager.storage.file.tried_locks import MOMENT_SECONDS, Tried
@@ -44,6 +45,7 @@ def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry
         spent = [(entry, totals) for entry, _, totals in purged]
         if not spent:
             return
+        drop_settled(directory, tree, [(entry, log) for entry, log, _ in purged if log is not None])
         tree.purge(spent)
         if directory.durable:
             # The lines of those that spent nothing are synced too: without log and line, a deleted session is damage.
@@ -90,6 +92,7 @@ def remove_if_empty(directory: StoreDirectory, tree: TreeFile) -> bool:
     if not tree.is_empty or not _is_root_log_gone(directory, tree):
         return False
     tree.on_disk.mark.remove()
+    tree.holds.remove()
     if directory.durable:
         # The folders are synced before the tree file goes: after a loss of power the root's log without it would be
         # damage, and so would be the beginning of the next tree file beside the mark of this one.

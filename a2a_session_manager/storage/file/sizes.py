@@ -28,7 +28,7 @@ def _files(directory: StoreDirectory, key: SessionKey) -> Iterator[Path]:
     if log.path.with_suffix(".idx").exists():  # without it there are no tables, and no folder to search
         yield from log.path.parent.glob(f"{log.path.stem}.ids.*")
     tree = directory.tree(key).path
-    yield from (tree, tree.with_suffix(".durable"))
+    yield from (tree, tree.with_suffix(".durable"), tree.with_suffix(".holds"))
 
 
 def _size(path: Path) -> int:

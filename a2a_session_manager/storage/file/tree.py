@@ -11,15 +11,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.codec import budget_from
+from a2a_session_manager.budgets.records import BudgetRecord, Key
 from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.atomic_files import read_regular
-from a2a_session_manager.storage.file.creation_records import FORK_FORMAT, FORMAT, CreationRecord, check_format
+from a2a_session_manager.storage.file.creation_records import (
+    BUDGET_FORMAT,
+    FORK_FORMAT,
+    FORMAT,
+    CreationRecord,
+    check_format,
+)
 from a2a_session_manager.storage.file.frame_writing import append_frames, no_room
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handles import FileSignature
+from a2a_session_manager.storage.file.hold_file import HoldFile
 from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters, check_forked_from
 from a2a_session_manager.storage.records import SessionKey, Totals
 
@@ -34,12 +45,23 @@ class TreeEntry(NamedTuple):
     forked_from: ForkedFrom | None = None
 
 
+class SeenSpent(NamedTuple):
+    """What a session had spent when its log was as `signature` tells."""
+
+    path: str
+    signature: FileSignature
+    spent: Spent
+
+
 class TreeFile(FramedFile):
     """The existing sessions of a tree in creation order, and the deleted ones whose logs are not purged yet."""
 
     def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, root_log: Path, durable: bool) -> None:
         super().__init__(path, root.id, pool, durable=durable)
         self._root_log = root_log
+        self.holds = HoldFile(path, root.id)
+        # What was spent, by the creation id of a session: see `spending.py`. It tells by itself when it is outdated.
+        self.spent: dict[str, SeenSpent] = {}
         self.root = root
         self.forget()
 
@@ -50,7 +72,12 @@ class TreeFile(FramedFile):
         self.deleted_earlier: dict[str, TreeEntry] = {}
         self.purged_totals: Totals = {}
         self.created = 0
-        self._known: set[str] = set()
+        # By creation id, that of the parent: of every session that was ever in the tree.
+        self._known: dict[str, str | None] = {}
+        # Replaced, never changed, so that one who does not hold the file may read it.
+        self.budgets: dict[Key, BudgetRecord] = {}
+        # What deleted sessions, whose logs are purged, had spent below each session, by creation id.
+        self.purged_below: dict[str, Spent] = {}
         self._children: dict[str, dict[str, None]] = {}
 
     def is_present(self, session_id: str, creation_id: str) -> bool:
@@ -81,6 +108,13 @@ class TreeFile(FramedFile):
         """Tell whether that session was ever in the tree."""
         return creation_id in self._known
 
+    def path_of(self, creation_id: str) -> tuple[str, ...]:
+        """Return the creation ids from the root to a session that is, or was, in the tree."""
+        path = [creation_id]
+        while (above := self._known.get(path[-1])) is not None:
+            path.append(above)
+        return tuple(reversed(path))
+
     def children(self, session_id: str) -> list[TreeEntry]:
         """Return the existing children in creation order, without forks."""
         return [entry for entry in self._right_below(session_id) if entry.forked_from is None]
@@ -105,6 +139,10 @@ class TreeFile(FramedFile):
             self._write({"+": [session_id, parent_id, creation_id]})
         else:
             self._write({"+": [session_id, parent_id, creation_id, forked_from], "v": FORK_FORMAT})
+
+    def put_budget(self, budget: BudgetRecord) -> None:
+        """Write a budget as it is from now on."""
+        self._write({"=": budget, "v": BUDGET_FORMAT})
 
     def delete(self, session_id: str) -> None:
         """Write that a session, and all below it, exist no more."""
@@ -131,6 +169,8 @@ class TreeFile(FramedFile):
             self._take_creation(*record["+"])
         elif "-" in record:
             self._take_deletion(record["-"])
+        elif "=" in record:
+            self._take_budget(budget_from(record["="]))
         else:
             self._take_purge(*record["$"])
 
@@ -146,7 +186,7 @@ class TreeFile(FramedFile):
         self.created += 1
         forked_from = None if source is None else ForkedFrom(*source)
         self.sessions[session_id] = TreeEntry(session_id, parent_id, creation_id, self.created, forked_from)
-        self._known.add(creation_id)
+        self._known[creation_id] = None if parent_id is None else self.sessions[parent_id].creation_id
         if parent_id is not None:
             self._children.setdefault(parent_id, {})[session_id] = None
         else:
@@ -154,6 +194,7 @@ class TreeFile(FramedFile):
             self.deleted_earlier |= self.deleted
             self.deleted = {}
             self.purged_totals = {}
+            self.budgets, self.purged_below = {}, {}
 
     def _take_deletion(self, session_id: str) -> None:
         if session_id not in self.sessions:
@@ -168,6 +209,18 @@ class TreeFile(FramedFile):
         # The one that was deleted comes last: while its log is there, its deletion can be taken up again.
         self.deleted |= {entry.creation_id: entry for entry in reversed(ended)}
 
+        if self.budgets:
+            # A grant of a session that is gone holds nothing any more.
+            gone = {entry.creation_id for entry in ended}
+            self.budgets = {key: budget for key, budget in self.budgets.items() if key[0] not in gone}
+
+    def _take_budget(self, budget: BudgetRecord) -> None:
+        if not self.is_present(budget.session_id, budget.creation_id):
+            raise ValueError("a budget of a session that is not there")
+        if budget.path != self.path_of(budget.creation_id):
+            raise ValueError("a budget of another tree")
+        self.budgets = {**self.budgets, budget.key: budget}
+
     def _take_purge(self, creation_id: str, cells: list[Any]) -> None:
         # One that the tree never named was made while it was copied: it has spent nothing here.
         if self.unpurged(creation_id) is None and (creation_id in self._known or cells):
@@ -176,19 +229,22 @@ class TreeFile(FramedFile):
             check_counters(counters)
             if not all_text(model, source):
                 raise ValueError("a wrong model")
-        self._known.add(creation_id)
+        self._known.setdefault(creation_id, None)
         if self.deleted_earlier.pop(creation_id, None) is not None:
             return
         self.deleted.pop(creation_id, None)
         for model, source, counters in cells:
             commit_rules.add_counters(self.purged_totals.setdefault((model, source), {}), counters)
+        spent = spent_by(counters for _, _, counters in cells)
+        for above in self.path_of(creation_id)[:-1]:
+            self.purged_below[above] = self.purged_below.get(above, NOTHING).plus(spent)
 
     def _right_below(self, session_id: str) -> Iterator[TreeEntry]:
         return (self.sessions[child_id] for child_id in self._children.get(session_id, ()))
 
     def _write(self, *records: dict[str, Any]) -> None:
         if self.offset == 0:
-            records[0]["v"] = FORMAT
+            records[0].setdefault("v", FORMAT)
         synced = self.on_disk.for_a_record(self._first_bytes)
         payloads = [json.dumps(record, separators=(",", ":")).encode() for record in records]
         frames = [framed(payload, synced) for payload in payloads]

@@ -7,6 +7,10 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.records import BudgetRecord
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, take
+from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.namespaces import Namespace
@@ -57,7 +61,8 @@ class MemoryBackend(Backend):
         if stored is not None:
             return DoneWrite(stored.first_receipt(commit))
         parent = None if creation.parent is None else self._parent(key.namespace, creation.parent)
-        stored = StoredSession(heads.new_head(key, creation), StoredTree() if parent is None else parent.tree)
+        path = (*(() if parent is None else parent.path), creation.creation_id)
+        stored = StoredSession(heads.new_head(key, creation), StoredTree() if parent is None else parent.tree, path)
         if parent is not None and creation.fork is not None:
             stored.sources = {**parent.sources, parent.head.key.id: parent}
         if (retraction := forks.first_retraction(creation)) is not None:
@@ -196,6 +201,22 @@ class MemoryBackend(Backend):
         leases.apply(stored.head, change)
         return True
 
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
+        stored = self._sessions.get(key)
+        if stored is None or creation_id not in (None, stored.head.creation_id):
+            raise SessionNotFound(key.id)
+        tree = stored.tree
+
+        def find_spent(budget: BudgetRecord, stretch: Stretch | None) -> Spent:
+            if budget.window is not None and stretch is not None:
+                return tree.spending.in_window(budget.key, budget.window, stretch.begin)
+            if len(budget.path) == 1:
+                return spent_by(tree.totals.values())
+            return self._spent_below(self._sessions[SessionKey(key.namespace, budget.session_id)])
+
+        place = Place(key.id, stored.path)
+        return DoneWrite(take(tree.spending.ledger, step, place, find_spent, leases.wall_clock()))
+
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         stored = self._sessions.get(key)
         if stored is None or (stored.head.creation_id, stored.head.revision) != (creation_id, revision):
@@ -228,8 +249,16 @@ class MemoryBackend(Backend):
         self._sessions[key] = stored
         insort(self._ids.setdefault(key.namespace, []), key.id)
 
+    def _spent_below(self, stored: StoredSession) -> Spent:
+        """Return what a session has spent, and all that are or were below it."""
+        spent = spent_by(stored.head.totals.values()).plus(stored.tree.spending.left.get(stored.path[-1], NOTHING))
+        for child_id in (*stored.children, *stored.forks):
+            spent = spent.plus(self._spent_below(self._sessions[SessionKey(stored.head.key.namespace, child_id)]))
+        return spent
+
     def _remove(self, stored: StoredSession) -> None:
         key = stored.head.key
+        stored.tree.spending.note_deletion(stored.path, stored.head.totals.values())
         for child_id in (*stored.children, *stored.forks):
             self._remove(self._sessions[SessionKey(key.namespace, child_id)])
         del self._sessions[key]

@@ -16,6 +16,7 @@ from a2a_session_manager.storage.counted_responses import CountedResponse, FindC
 from a2a_session_manager.storage.hiding import NO_HISTORY, FindSeq, History
 from a2a_session_manager.storage.memory.counting import CountedResponses
 from a2a_session_manager.storage.memory.head_index import Group
+from a2a_session_manager.storage.memory.spending import TreeSpending
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
@@ -38,6 +39,7 @@ class StoredSession:
 
     head: HeadRecord
     tree: StoredTree
+    path: tuple[str, ...] = ()  # the creation ids from the root to its own
     log: list[bytes] = field(default_factory=list)
     revisions: array[int] = field(default_factory=partial(array, "Q"))
     seqs: dict[str, int] = field(default_factory=dict)
@@ -88,6 +90,8 @@ class StoredSession:
                 commit_rules.add_usage(self.tree.totals, event)
                 if event.usage.response_id is not None:
                     self.responses.put(event.usage.response_id, seq, counted_by(event.usage))
+        if self.tree.spending.ledger.budgets:
+            self.tree.spending.note_commit(self.path, outcome.fresh, commit.settles, leases.wall_clock())
         if (outcome.hidden or outcome.restored) and (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
         if commit.write_id is not None:
@@ -214,3 +218,4 @@ class StoredTree:
     totals: Totals = field(default_factory=dict)
     nodes: dict[str, TreeNode] = field(default_factory=dict)
     created: int = 0
+    spending: TreeSpending = field(default_factory=TreeSpending)

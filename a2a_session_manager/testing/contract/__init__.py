@@ -17,6 +17,7 @@ import pytest
 from a2a_session_manager.testing.contract.activity import ActivityContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.arguments import ArgumentsContract
+from a2a_session_manager.testing.contract.budgets import BudgetsContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
 from a2a_session_manager.testing.contract.compacting import CompactingContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
@@ -85,6 +86,7 @@ class StoreContract(
     LeasesContract,
     UsageContract,
     CountingOnceContract,
+    BudgetsContract,
     ActivityContract,
     TitlesContract,
     TreesContract,

@@ -24,9 +24,11 @@ class ContractBase(ABC):
     Attributes:
         is_durable: whether a store that is opened again sees what the first one wrote. When it does not (memory), the
             tests read through the first one itself.
+        keeps_budgets: whether the store keeps budgets. When it does not, it has to say so.
     """
 
     is_durable: ClassVar[bool] = True
+    keeps_budgets: ClassVar[bool] = True
 
     @abstractmethod
     async def open_store(self, place: Path) -> BaseSessionStore:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import Backend, SessionPage
@@ -41,6 +42,12 @@ class LossyBackend(Backend):
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
         await self._answered(lambda: self._inner.delete(key, creation_id, cascade=cascade, guard=guard))
+
+    async def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
+        async def stepped() -> BudgetReply:
+            return await self._inner.step_budget(key, creation_id, step)
+
+        return await self._answered(stepped)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

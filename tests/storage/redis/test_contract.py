@@ -42,6 +42,8 @@ from tests.storage.redis.looks import connections_of, fake_client, keys_of
 class OnRedis(ContractBase):
     """What all of them do alike; the server is shared, so each test keeps to a prefix of its own."""
 
+    keeps_budgets = False
+
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
         log = (await keys_of(store, session_id)).log
         await connections_of(store).read_many([("LSET", log, 0, '1 {"v":1,"id":"e1","mess')])

@@ -1,0 +1,120 @@
+"""What is done to the budgets of a tree, whose file is held meanwhile: nobody else holds anything, or makes sessions.
+
+What was spent is in the logs, and which holds are settled, too: each session's own is read in one look at its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, apply
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, ReadBudgets, SetBudget, decide, reply_of
+from a2a_session_manager.budgets.windows import Stretch
+from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.storage import leases
+from a2a_session_manager.storage.file.creation_records import CreationRecord
+from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
+from a2a_session_manager.storage.file.handles import signature_of
+from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
+from a2a_session_manager.storage.file.store_directory import StoreDirectory
+from a2a_session_manager.storage.file.tree import SeenSpent, TreeEntry, TreeFile
+from a2a_session_manager.storage.records import SessionKey
+
+
+def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
+    """Do a step to the budgets of the session's tree. Raises BusyError when somebody is in the way."""
+    if isinstance(step, SetBudget) and step.window is not None:
+        raise InvalidSessionOperation(
+            "the file store keeps no budgets for windows yet: leave out window=", session_id=key.id
+        )
+    log = directory.log(key)
+    creation = remembered_creation(directory, log) or find_creation(directory, log)
+    if creation is None or creation_id not in (None, creation.creation_id):
+        raise SessionNotFound(key.id)
+    tree = directory.tree(SessionKey(key.namespace, creation.root_id))
+    with tree:
+        if not tree.budgets and not isinstance(step, SetBudget):  # as it was when the session was found
+            place = Place(key.id, tree.path_of(creation.creation_id))
+            outcome = decide(Ledger(), step, place, _nothing_spent, leases.wall_clock())
+            return reply_of(Ledger(), outcome, place, _nothing_spent, leases.wall_clock())
+    with held_tree(directory, tree.root) as tree:
+        if not tree.names(creation):
+            raise SessionNotFound(key.id)
+        return _step(directory, tree, creation, step)
+
+
+def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, step: BudgetStep) -> BudgetReply:
+    """Do a step, the tree being held."""
+    root_creation_id = tree.sessions[tree.root.id].creation_id
+    if not tree.budgets:
+        tree.holds.write(root_creation_id, [], durable=directory.durable)  # it is there before the first budget
+    stored = tree.holds.read(root_creation_id)
+    spending = TreeSpending(directory, tree, stored)
+    ledger = Ledger(dict(tree.budgets), spending.open_holds)
+    now = leases.wall_clock()
+    place = Place(creation.key.id, tree.path_of(creation.creation_id))
+    outcome = decide(ledger, step, place, spending.of, now)
+    budgets = [change.budget for change in outcome.changes if isinstance(change, PutBudget)]
+    apply(ledger, outcome.changes)
+    for budget in budgets:
+        tree.put_budget(budget)
+    if budgets:
+        sync_tree(directory, tree)
+    if ledger.holds != stored and (outcome.changes or not isinstance(step, ReadBudgets)):
+        tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
+    return reply_of(ledger, outcome, place, spending.of, now)
+
+
+class TreeSpending:
+    """What the sessions of a tree have spent, and which of some holds they have not settled, as of now."""
+
+    def __init__(self, directory: StoreDirectory, tree: TreeFile, holds: Mapping[Key, HoldRecord]) -> None:
+        self._directory = directory
+        self._tree = tree
+        self.open_holds = dict(holds)
+        self._by_session: dict[str, Spent] = {}
+        by_creation: dict[str, list[str]] = {}
+        for hold in holds.values():
+            by_creation.setdefault(hold.creation_id, []).append(hold.id)
+        known, tree.spent = tree.spent, {}
+        for entry in (*tree.sessions.values(), *tree.deleted.values()):
+            held = by_creation.get(entry.creation_id, ())
+            self._by_session[entry.creation_id] = self._look(entry, held, known.get(entry.creation_id))
+
+    def of(self, budget: BudgetRecord, stretch: Stretch | None) -> Spent:
+        """Return what the scope of a budget has spent."""
+        tree, spent = self._tree, NOTHING
+        if len(budget.path) == 1:
+            for each in self._by_session.values():
+                spent = spent.plus(each)
+            return spent.plus(spent_by(tree.purged_totals.values()))
+        for creation_id, each in self._by_session.items():
+            if each != NOTHING and budget.creation_id in tree.path_of(creation_id):
+                spent = spent.plus(each)
+        return spent.plus(tree.purged_below.get(budget.creation_id, NOTHING))
+
+    def _look(self, entry: TreeEntry, hold_ids: Sequence[str], seen: SeenSpent | None) -> Spent:
+        """Return what a session has spent, and take out its holds that are settled, both as of one moment."""
+        key = SessionKey(self._tree.root.namespace, entry.id)
+        if seen is not None and not hold_ids and signature_of(seen.path) == seen.signature:
+            self._tree.spent[entry.creation_id] = seen
+            return seen.spent
+        log = self._directory.log(key)
+        with log:
+            signature = log.handle.signature()
+            is_there = signature is not None and log.exists() and log.head is not None
+            if not is_there or log.head is None or log.head.creation_id != entry.creation_id:
+                if entry.creation_id in self._tree.deleted:
+                    return NOTHING  # its log goes only once the tree has noted what it had spent
+                raise lost_log(self._directory, log, self._tree)
+            for hold_id in log.settled(hold_ids):
+                self.open_holds.pop((entry.creation_id, hold_id))
+            spent = spent_by(log.head.totals.values())
+            if signature is not None and signature.is_settled and signature.size == log.offset:
+                self._tree.spent[entry.creation_id] = SeenSpent(str(log.path), signature, spent)
+            return spent
+
+
+def _nothing_spent(budget: BudgetRecord, stretch: Stretch | None) -> Spent:
+    return NOTHING

@@ -1,0 +1,1 @@
+"""Tests of budgets: the rules alone, without a store."""

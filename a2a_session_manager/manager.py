@@ -14,6 +14,7 @@ from anyio.abc import AsyncResource
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.titles import TitleBy, set_title
+from a2a_session_manager.bundles.verbs import MovingVerbs
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
 from a2a_session_manager.context.repair import all_findings_of, findings_of, repaired
@@ -28,7 +29,6 @@ from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, Pricer
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.storage.url import store_from_url
-from a2a_session_manager.store_verbs import StoreVerbs
 
 MessageT = TypeVar("MessageT")
 SessionEdit = Callable[[Session[Any]], Awaitable[None] | None]
@@ -37,7 +37,7 @@ EDIT_TRIES = 8
 _FIRST_PAUSE_SECONDS = 0.005
 
 
-class SessionManager(StoreVerbs, AsyncResource):
+class SessionManager(MovingVerbs, AsyncResource):
     """The sessions of one store: of `store`, or of SessionStoreProvider's current one when that is None.
 
     Its verbs are the store's, and `open`, `edit` and some more besides. They raise what SessionStore says, and `get`

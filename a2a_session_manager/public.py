@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
 from a2a_session_manager.active.titles import TitleBy
+from a2a_session_manager.bundles.report import ExportReport, Loss, MovedSession, MoveReport
 from a2a_session_manager.context.compaction_policy import CompactionPolicy
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import Finding
@@ -106,6 +107,7 @@ __all__ = [
     "EventType",
     "EventsPage",
     "ExportFormat",
+    "ExportReport",
     "FileSessionStore",
     "Finding",
     "ForkedFrom",
@@ -116,11 +118,14 @@ __all__ = [
     "InvalidSessionOperation",
     "LeaseLost",
     "ListPricer",
+    "Loss",
     "MediaTokens",
     "MessageFormat",
     "MessageView",
     "MessageWindow",
     "MissingDependency",
+    "MoveReport",
+    "MovedSession",
     "NamespaceChange",
     "OpenToolCall",
     "PageOrder",

@@ -125,6 +125,14 @@ ESSENTIAL_LINES = {
         "again: 0 events are new",
         "# A trip to Oslo",
     ],
+    "move_between_stores": [
+        "copied: trip, trip/flights, trip-2; lost: 0",
+        "the same bytes: True",
+        "imported again: 0 written",
+        "of ann ['trip', 'trip-2', 'trip/flights']",
+        "left behind: []",
+        "saved: 2 events; lost: damage",
+    ],
     "openai_agents_session": [
         "Take a coat.",
         "unanswered: ['Where was that?']",

@@ -68,9 +68,15 @@ def test_the_first_example_is_the_quickstart() -> None:
     assert len(blocks("python")[0].split("async def main")[1].splitlines()) <= 15
 
 
+@pytest.fixture
+def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory for the files that a section writes."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("section", conversations())
 async def test_the_blocks_of_a_section_print_what_their_comments_say(
-    section: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    section: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_directory: None
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     names: dict[str, Any] = {"__name__": "readme"}

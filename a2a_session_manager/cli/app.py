@@ -12,6 +12,7 @@ from a2a_session_manager.cli.doctor import doctor
 from a2a_session_manager.cli.export import export
 from a2a_session_manager.cli.importing import import_
 from a2a_session_manager.cli.looking import ls, show, tail, tree
+from a2a_session_manager.cli.moving import claim, copy, salvage
 from a2a_session_manager.cli.retention import namespaces, prune
 from a2a_session_manager.cli.spending import stats, usage
 from a2a_session_manager.cli.upkeep import check, repair, title
@@ -34,6 +35,8 @@ _USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
 app = typer.Typer(name="a2a-sessions", help=_HELP, pretty_exceptions_enable=False)
 for verb in (ls, show, tree, tail, usage, check, repair, title, stats, namespaces, prune, doctor, export):
     app.command()(verb)
+for mover in (export, copy, claim, salvage):
+    app.command()(mover)
 app.command("import")(import_)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO, Final, NamedTuple, TypeAlias, get_args
 
 import typer
 
-from a2a_session_manager.cli.opening import IdArgument, JsonOption, NamespaceOption, StoreOption, found, with_sessions
+from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, complete_id, found, with_sessions
 from a2a_session_manager.cli.progress import counting
 from a2a_session_manager.cli.writing import on_one_line, print_json
 from a2a_session_manager.concurrency.threads import in_thread
@@ -23,12 +23,18 @@ from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.timeline.export import MOST_EVENTS, session_timeline
 
+OptionalId = Annotated[
+    str,
+    typer.Argument(metavar="[ID]", help="The session's id, or the beginning of one.", autocompletion=complete_id),
+]
+
 
 class Export(NamedTuple):
     """What is to be written, where to, and who is told how far it is.
 
     Of a session `alone`, those below it are left out; of each the newest `last` events are written, None for all that
-    the format takes. `progress` is called with the number of events so far. `file` is written to in a thread.
+    the format takes. `progress` is called with the number of events so far. `file` is written to in a thread. The id ""
+    stands for all sessions, for formats that take them.
     """
 
     sessions: SessionManager
@@ -65,16 +71,27 @@ async def _conversation(format: ExportFormat, export: Export) -> None:
         print(on_one_line(f"a2a-sessions: {finding.code}: {finding.text}"), file=sys.stderr)
 
 
+async def _bundle(export: Export) -> None:
+    if export.alone or export.last is not None:
+        raise InvalidSessionOperation("a bundle has all of a session, and all below it: leave --alone and --last out")
+    ids = [export.id] if export.id else []
+    report = await export.sessions.export_bundle(export.file, *ids, progress=export.progress)
+    for loss in report.losses:
+        print(on_one_line(f"a2a-sessions: lost: {loss.session_id}: {loss.text}"), file=sys.stderr)
+
+
 FORMATS: Final[Mapping[str, Exporter]] = {
+    "bundle": _bundle,
     "html": _html,
     **{name: partial(_conversation, name) for name in get_args(ExportFormat)},
 }
+_FOR_ALL: Final = frozenset({"bundle"})
 
 
 def export(
-    id: IdArgument,
     store: StoreOption,
     format: Annotated[str, typer.Option("--format", "-f", help=f"One of: {', '.join(FORMATS)}.")],
+    id: OptionalId = "",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; - is standard output.")
     ] = "-",
@@ -88,10 +105,16 @@ def export(
     namespace: NamespaceOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Write a session and all below it into a file; html is a page for any browser, with its cost and its timeline."""
+    """Write a session and all below it into a file.
+
+    html is a page for any browser, with its cost and its timeline; a bundle has all of it, for `import`, and without an
+    ID all sessions.
+    """
     exporter = FORMATS.get(format)
     if exporter is None:
         raise InvalidSessionOperation(f"--format {shown(format)} is unknown: take one of {', '.join(FORMATS)}")
+    if not id and format not in _FOR_ALL:
+        raise InvalidSessionOperation(f"--format {format} takes one session: name it")
     if output == "-" and sys.stdout.isatty():
         raise InvalidSessionOperation("this is no text for a terminal: name a file with -o")
 
@@ -99,12 +122,12 @@ def export(
         with counting("events") as progress:
 
             async def write(sessions: SessionManager) -> str:
-                session = await found(sessions, id)
-                await exporter(Export(sessions, session.id, file, alone, last, redact, progress))
-                return session.id
+                whole_id = (await found(sessions, id)).id if id else ""
+                await exporter(Export(sessions, whole_id, file, alone, last, redact, progress))
+                return whole_id
 
             session_id = with_sessions(store, namespace, write)
-        row = {"id": session_id, "format": format, "file": output, "bytes": file.tell()}
+        row = {"id": session_id or None, "format": format, "file": output, "bytes": file.tell()}
     if output == "-":
         return
     if json:

@@ -95,8 +95,9 @@ def unknown(source: SourceFile) -> ImportFault:
     """Return the error for a file of no known format, which says what was seen."""
     if not source.head(64).strip():
         return source.fault("the file is empty")
+    known = f"{known_formats()}, and bundles of this library, by import_bundle"
     return source.fault(
-        f"its format is not recognised: it begins with {_seen(_first_values(source))}; known are {known_formats()}"
+        f"its format is not recognised: it begins with {_seen(_first_values(source))}; known are {known}"
     )
 
 

@@ -36,6 +36,7 @@ from a2a_session_manager.storage.read_records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
+from a2a_session_manager.storage.trusted_log import TrustedLog
 
 _BYTES_A_PAGE: Final = 1_000_000
 
@@ -140,6 +141,14 @@ class Backend(ABC):
         Return 0 when nothing is damaged. A backend that has no such way out always does, like this one.
         """
         return _nothing()
+
+    async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
+        """Return the longest part of the session, from its start, that can be trusted; nothing is changed.
+
+        None where reading page by page tells as much, as here. A backend that cannot read a damaged session in pages
+        does better. Raises CorruptSession when nothing can be trusted.
+        """
+        return None
 
     @abstractmethod
     async def load(

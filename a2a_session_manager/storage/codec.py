@@ -72,9 +72,7 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         details = usage.details
         if details is not None and (plain := check.check(details, *path, "token_usage", "details")) is not details:
             event = event.model_copy(update={"token_usage": usage.model_copy(update={"details": plain})})
-        delta = UsageDelta(usage.model, event.source.value, usage.counters(), usage.response_id)
-        if metadata and not counts(metadata):
-            delta = None if usage.response_id is None else delta._replace(is_counted=False)
+        delta = usage_delta(event)
     left_out = _left_out(not metadata, task_id is None, None if usage is None else silent_fields(usage))
     # Nothing else was put in, and all that is written was looked at above: there is nothing to warn of.
     is_checked = (
@@ -83,6 +81,17 @@ def encode_event(event: SessionEvent[Any], check: JsonCheck, *path: str | int) -
         and type(fields["type"]) in _PLAIN_TYPES
     )
     return EncodedEvent(event_id, dumped(event, _EVENT_SERIALIZER, left_out, is_checked), task_id, delta)
+
+
+def usage_delta(event: SessionEvent[Any]) -> UsageDelta | None:
+    """Return what an event adds to the totals of its session; None for nothing."""
+    usage = event.token_usage
+    if usage is None:
+        return None
+    delta = UsageDelta(usage.model, event.source.value, usage.counters(), usage.response_id)
+    if event.metadata and not counts(event.metadata):
+        return None if usage.response_id is None else delta._replace(is_counted=False)
+    return delta
 
 
 @lru_cache(maxsize=1_024)  # ready made, for every append takes one

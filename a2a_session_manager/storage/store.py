@@ -190,7 +190,7 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
         check_shape(session)
         target = Target(self._backend, self._key(session.id), self._limits)
-        saver = SessionSaver(self, target, self._pricer, self._is_home)
+        saver = SessionSaver(self, target, self._pricer, self.is_same_place)
         await saver.save(session, arguments.limit("expected_revision", expected_revision))
 
     async def commit(
@@ -561,7 +561,7 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
         key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
         return Target(self._backend, key, self._limits, sync.creation_id, self._claim, self._settles)
 
-    def _is_home(self, store: TreeReader) -> bool:
+    def is_same_place(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""
         if not isinstance(store, BaseSessionStore) or store._namespace != self._namespace:
             return False

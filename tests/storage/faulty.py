@@ -454,7 +454,7 @@ class KnowsNoOtherStore(InMemorySessionStore):
     """Takes what was read through another store over the same data for a session of elsewhere."""
 
     async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
-        if session._sync is not None and not self._is_home(session._sync.store):
+        if session._sync is not None and not self.is_same_place(session._sync.store):
             session._sync = None
         await super().save(session, expected_revision=expected_revision)
 

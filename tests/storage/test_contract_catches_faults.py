@@ -238,6 +238,17 @@ FAULTS = {
         "test_namespaces_and_ids_that_look_alike_when_joined_stay_apart",
     ),
     "RebuildsShort": ("reindexing", "test_an_index_that_is_made_anew_finds_the_same_sessions"),
+    "ForgetsWhenImportsWereActive": (
+        "moving",
+        "test_a_tree_that_went_through_other_stores_is_the_same_bundle",
+    ),
+    "TellsOfLaterRetractions": ("moving", "test_a_bundle_has_each_session_as_it_was_at_one_moment"),
+    "LetsSeveralClaim": ("moving", "test_of_several_who_claim_a_session_one_gets_it"),
+    "DeletesWhatCameMeanwhile": ("moving", "test_a_claim_moves_all_of_a_tree_and_what_is_written_meanwhile"),
+    "DoublesWhatWasBroughtBefore": (
+        "moving",
+        "test_an_import_that_is_cut_off_anywhere_goes_on_as_if_it_had_run_once",
+    ),
     "ForgetsWhatStays": ("expiring", "test_a_session_created_to_stay_outlives_those_that_expire"),
     "PutsWhatStaysBelowWhatExpires": ("expiring", "test_nothing_is_made_to_stay_below_what_expires"),
     "PrunesInADryRun": ("pruning", "test_trees_idle_for_long_go_and_a_dry_run_tells_which"),
@@ -285,6 +296,7 @@ from tests.storage.faulty_expiring import *
 from tests.storage.faulty_finding import *
 from tests.storage.faulty_forks import *
 from tests.storage.faulty_leases import *
+from tests.storage.faulty_moving import *
 from tests.storage.faulty_namespaces import *
 from tests.storage.faulty_pages import *
 from tests.storage.faulty_pruning import *

@@ -37,6 +37,7 @@ from a2a_session_manager.storage.read_records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
+from a2a_session_manager.storage.trusted_log import TrustedLog
 
 ResultT = TypeVar("ResultT")
 
@@ -112,6 +113,10 @@ class ObservedBackend(Backend):
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
         call = self._telemetry.call("cut_damaged_tail", key)
         return _until_done(call, partial(self._backend.cut_damaged_tail, key))
+
+    async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
+        with self._telemetry.block("trusted_log", key):
+            return await self._backend.trusted_log(key)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

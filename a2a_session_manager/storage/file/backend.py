@@ -37,6 +37,7 @@ from a2a_session_manager.storage.file.sizes import sizes
 from a2a_session_manager.storage.file.spending import step_budget
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree_reader import TreeReader
+from a2a_session_manager.storage.file.trusted_part import trusted_log
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
 from a2a_session_manager.storage.observer import QueueObserver
@@ -51,6 +52,7 @@ from a2a_session_manager.storage.read_records import (
     TreeTotals,
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
+from a2a_session_manager.storage.trusted_log import TrustedLog
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
@@ -104,6 +106,9 @@ class FileBackend(Backend):
 
     def cut_damaged_tail(self, key: SessionKey) -> QueuedWrite[int]:
         return self._writes.change_tree(("tail", key), partial(cut_damaged_tail, self._directory, key), is_long=True)
+
+    async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
+        return await trusted_log(self._directory, key, self._reads.run_long)
 
     async def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool

@@ -38,7 +38,7 @@ def cut_damaged_tail(directory: StoreDirectory, key: SessionKey) -> int:
         size = log.handle.hold()
         try:
             # The damage is looked for only now, by nothing but the log's own bytes: others may have cut it meanwhile.
-            with _Scan(log.path, key, directory.pool, durable=directory.durable) as scan:
+            with LogScan(log.path, key, directory.pool, durable=directory.durable) as scan:
                 kept = scan.damaged_from(size)
                 scan.handle.close()
             if kept is None:
@@ -55,8 +55,8 @@ def cut_damaged_tail(directory: StoreDirectory, key: SessionKey) -> int:
             log.handle.release()
 
 
-class _Scan(LogFile):
-    """Reads a log from its start, its events included."""
+class LogScan(LogFile):
+    """Reads a log from its start, its events included, by nothing but its own bytes."""
 
     def damaged_from(self, size: int) -> int | None:
         """Return where the first damaged byte is, or where the log ends too early; None when it is whole."""

@@ -45,6 +45,7 @@ from a2a_session_manager.testing.contract.lifecycle import LifecycleContract
 from a2a_session_manager.testing.contract.limits import LimitsContract
 from a2a_session_manager.testing.contract.listing import ListingContract
 from a2a_session_manager.testing.contract.losing_replies import LosingRepliesContract
+from a2a_session_manager.testing.contract.moving import MovingContract
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.paging import PagingContract
 from a2a_session_manager.testing.contract.payloads import PayloadsContract
@@ -104,6 +105,7 @@ class StoreContract(
     ForksInTreesContract,
     ForksInViewsContract,
     ForksSpendingContract,
+    MovingContract,
     ListingContract,
     PagingContract,
     HeadsContract,

@@ -13,6 +13,7 @@ from a2a_session_manager.storage import Backend, SessionPage
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Guard, Receipt
 from a2a_session_manager.storage.read_records import LoadedSession, LogPage, NamespacePage, TreeNode, TreeTotals
 from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.trusted_log import TrustedLog
 
 ResultT = TypeVar("ResultT")
 
@@ -56,6 +57,9 @@ class LossyBackend(Backend):
 
     async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
         return await self._inner.load_until(key, seq=seq, last=last)
+
+    async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
+        return await self._inner.trusted_log(key)
 
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
         return await self._inner.read_log(key, after=after, limit=limit, max_bytes=max_bytes)

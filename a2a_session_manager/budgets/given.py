@@ -6,10 +6,10 @@ import math
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from a2a_session_manager.budgets.amounts import Some
-from a2a_session_manager.budgets.windows import Window
+from a2a_session_manager.budgets.windows import Window, loaded_zone
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.models import arguments
@@ -67,7 +67,7 @@ def is_hard(mode: Any) -> bool:
 
 
 def window(value: Any, timezone: Any, now: int) -> Window | None:
-    """Return the window of a budget that is set `now`. Raises InvalidSessionOperation."""
+    """Return the window of a budget that is set `now`; for a thread. Raises InvalidSessionOperation."""
     if value is None or isinstance(value, timedelta):
         if timezone is not None:
             raise InvalidSessionOperation(f"timezone={shown(timezone)} is for window='day' or 'month': leave it out")
@@ -83,7 +83,7 @@ def window(value: Any, timezone: Any, now: int) -> Window | None:
             f"window={value!r} needs a time zone, whose {value}s are meant: timezone='Europe/Oslo', or 'UTC'"
         )
     try:
-        ZoneInfo(timezone)
+        loaded_zone(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidSessionOperation(
             f"timezone={shown(timezone)} is not known here: take a name such as 'Europe/Oslo'; where the system has "

@@ -27,12 +27,21 @@ class Stretch(NamedTuple):
     end: int
 
 
+@lru_cache(maxsize=1_024)
+def loaded_zone(name: str) -> ZoneInfo:
+    """Return a time zone. The first time, that reads a file, which is for a thread.
+
+    Raises what ZoneInfo raises for a name that is none.
+    """
+    return ZoneInfo(name)
+
+
 def stretch_at(window: Window, moment: int) -> Stretch:
     """Return the window that a moment is in."""
     if window.unit == "span":
         begin = moment - (moment - window.begin) % window.length
         return Stretch(begin, begin + window.length)
-    zone = ZoneInfo(window.zone)
+    zone = loaded_zone(window.zone)
     local = datetime.fromtimestamp(moment / 1000, UTC).astimezone(zone)
     return _stretch_of(window, local.year, local.month, local.day if window.unit == "day" else 1)
 
@@ -40,7 +49,7 @@ def stretch_at(window: Window, moment: int) -> Stretch:
 @lru_cache(maxsize=256)
 def _stretch_of(window: Window, year: int, month: int, day: int) -> Stretch:
     """Return the window that begins on a date. A day has 23 or 25 hours where clocks are changed."""
-    zone = ZoneInfo(window.zone)
+    zone = loaded_zone(window.zone)
     begin = datetime(year, month, day, tzinfo=zone)
     if window.unit == "day":
         following = datetime.fromordinal(begin.toordinal() + 1).replace(tzinfo=zone)

@@ -24,6 +24,7 @@ from a2a_session_manager.budgets.steps import (
 )
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.concurrency.retries import retry_if_unknown
+from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
 from a2a_session_manager.models import arguments
@@ -73,13 +74,17 @@ class BudgetVerbs(BudgetKeeper):
                 "a grant is a limit for good that refuses: leave out window= and mode=, or grant=",
                 session_id=target.key.id,
             )
+        now = now_micros() // 1000
+        # The zone is read from a file.
+        stretches = window is not None or timezone is not None
+        in_zone = await in_thread(given.window, window, timezone, now) if stretches else None
         step = SetBudget(
             checked_id(id, "budget id"),
             given.limits(usd, tokens, requests),
             is_hard,
             given.unpriced(unpriced),
             grant,
-            given.window(window, timezone, now_micros() // 1000),
+            in_zone,
             _setting(write_id),
             replace,
         )

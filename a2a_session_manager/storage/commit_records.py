@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from a2a_session_manager.budgets.blocks import BlockBegin
 from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.exceptions import SessionManagerError
 from a2a_session_manager.identifiers import random_bits
@@ -56,6 +57,7 @@ class EncodedCommit:
         lease: what the commit claims of the lease of its run.
         usage_of: makes, of an event that has a usage, the one that is stored in its place when the claim is refused.
         settles: the hold that ends with the commit, whose usage it brings; one that is not there is fine.
+        windows: in which windows of budgets its usage counts, for a backend that stores that with the commit.
     """
 
     events: Sequence[EncodedEvent] = ()
@@ -74,6 +76,7 @@ class EncodedCommit:
     lease: LeaseClaim | None = None
     usage_of: Callable[[EncodedEvent], EncodedEvent] | None = None
     settles: Settlement | None = None
+    windows: tuple[BlockBegin, ...] = ()
 
     @property
     def guard(self) -> Guard | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from a2a_session_manager.budgets.blocks import Block
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.serialization.plain_json import parsed
@@ -49,6 +50,8 @@ def encode_head(head: HeadRecord) -> bytes:
         "totals": totals_document(head.totals),
         "run_totals": head.run_totals,
     }
+    if head.blocks:
+        document["blocks"] = head.blocks
     if head.leases:
         document["leases"] = head.leases
     if head.forked_from is not None:
@@ -96,6 +99,7 @@ def _decoded(document: dict[str, Any], key: SessionKey) -> HeadRecord:
             for seq, first, last, pins in document.pop("compactions", ())
         ],
         placed=[PlacedSummary(seq, place) for seq, place in document.pop("placed", ())],
+        blocks={name: Block(*block) for name, block in document.pop("blocks", {}).items()},
         totals=totals_in(document.pop("totals")),
         forked_from=ForkedFrom(*fork) if (fork := document.pop("forked_from", None)) is not None else None,
         segments=tuple(Segment(*segment) for segment in document.pop("segments", ())),

@@ -47,6 +47,7 @@ def copied(head: HeadRecord, *, whole_head: bool) -> HeadRecord:
         hidden=list(head.hidden),
         compactions=list(head.compactions),
         placed=list(head.placed),
+        blocks=dict(head.blocks),
         totals={cell: dict(counters) for cell, counters in head.totals.items()},
         run_totals={
             run_id: dict(counters)

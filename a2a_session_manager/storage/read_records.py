@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from a2a_session_manager.budgets.blocks import Block
 from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.models.forked_from import TreeNode as TreeNode
 from a2a_session_manager.storage.records import (
@@ -59,6 +60,7 @@ class HeadRecord:
         hidden_events: how many events are retracted, from a backend that loads a head without `hidden`.
         compactions: those that were not ended, the one first that reaches furthest.
         placed: the summaries that stand elsewhere than in their own place.
+        blocks: what was spent in the newest windows of budgets; a backend may keep them elsewhere.
         forked_from: where a fork begins; None for any other session.
         segments: where the events lie that a fork inherits, oldest first and without a gap. They count in `last_seq`,
             and in nothing that is spent.
@@ -85,6 +87,7 @@ class HeadRecord:
     placed: list[PlacedSummary] = field(default_factory=list)
     totals: Totals = field(default_factory=dict)
     run_totals: dict[str, Counters] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
     forked_from: ForkedFrom | None = None
     segments: tuple[Segment, ...] = ()
 

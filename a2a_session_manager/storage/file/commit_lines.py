@@ -70,7 +70,13 @@ def encode_line(
 
     Only what is not empty is written.
     """
-    is_plain = creation is None and commit.write_id is None and commit.is_append and commit.settles is None
+    is_plain = (
+        creation is None
+        and commit.write_id is None
+        and commit.is_append
+        and commit.settles is None
+        and not commit.windows
+    )
     more = b"" if is_plain else _more_of(commit, hidden, restored, creation, is_pop=is_pop)
     numbers = (revision, first_seq, commit.written_at, commit.tag.encode(), more)
     if not fresh:
@@ -102,8 +108,9 @@ def _more_of(
         "pop": is_pop and commit.write_id is not None,
         "c": _compactions_of(commit),
         "hs": commit.settles,
+        "bw": commit.windows,
     }
-    if commit.settles is not None:
+    if commit.settles is not None or commit.windows:
         fields["v"] = BUDGET_FORMAT
     # A write id may be empty text, which is one.
     written = {name: value for name, value in fields.items() if value or value == ""}
@@ -155,8 +162,10 @@ def decode_line(payload: bytes) -> CommitLine:
     ]
     if "hs" in header:
         commit.settles = Settlement(*header["hs"])
+    commit.windows = tuple((name, begin) for name, begin in header.get("bw", ()))
     creation = creation_from(header["birth"], header.get("fork")) if "birth" in header else None
-    if creation is not None and header["v"] != format_of(creation):
+    is_of_budgets = "hs" in header or "bw" in header
+    if creation is not None and header["v"] != (BUDGET_FORMAT if is_of_budgets else format_of(creation)):
         raise ValueError("another format than that of its kind")
     return CommitLine(commit, header["r"], header["s"], hidden, creation, restored, "pop" in header)
 

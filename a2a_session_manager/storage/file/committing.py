@@ -75,11 +75,12 @@ def _commit_held(
         # The session was deleted since, and perhaps made again: the next try finds out.
         if not log.exists(held_size=size) or log.creation != creation:
             raise BusyError
+        windowed = directory.tree(SessionKey(log.key.namespace, creation.root_id)).windowed_above(creation.creation_id)
         if not directory.durable:
-            return commit_all(log, commits, inherited, catalog)
+            return commit_all(log, commits, inherited, catalog, windowed)
         _anchor(directory, log)
         first_bytes = log.first_bytes
-        answers = commit_all(log, commits, inherited, catalog)
+        answers = commit_all(log, commits, inherited, catalog, windowed)
         # It is synced also when all was written before: the process that wrote it may have failed to sync.
         unsynced.add(log, first_bytes)
         return answers

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from a2a_session_manager.budgets.blocks import block_begins
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
-from a2a_session_manager.storage import commit_rules, heads
+from a2a_session_manager.storage import commit_rules, heads, leases
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.file.atomic_files import create_atomically, sync_directory
 from a2a_session_manager.storage.file.commit_lines import encode_line
@@ -68,6 +69,9 @@ def _write_log(
     tree: TreeFile,
 ) -> Receipt:
     head = heads.new_head(log.key, creation)
+    if creation.parent is not None and any(event.usage is not None for event in commit.events):
+        windowed = tree.windowed_above(tree.sessions[creation.parent.id].creation_id)
+        commit.windows = block_begins(windowed, {}, commit.settles, leases.wall_clock())
     known = inheritance.known
     outcome = commit_rules.decide(head, commit, known.seqs.get, known.counted.get)
     root_creation_id = creation.creation_id

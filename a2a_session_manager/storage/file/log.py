@@ -8,6 +8,8 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import TypeVar
 
+from a2a_session_manager.budgets.amounts import spent_by
+from a2a_session_manager.budgets.blocks import count_in
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, forks, heads, ranges
@@ -188,6 +190,9 @@ class LogFile(FramedFile):
         assert head is not None, "only a log that exists takes commits"
         first_seq = head.last_seq + 1
         commit_rules.apply(head, commit, outcome)
+        if commit.windows:
+            spent = spent_by(event.usage.counters for event in outcome.fresh if event.usage is not None)
+            count_in(head.blocks, commit.windows, spent)
         self.index.note_events(outcome.fresh, first_seq, start)
         if (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from a2a_session_manager.budgets.blocks import block_begins
+from a2a_session_manager.budgets.records import BudgetRecord
 from a2a_session_manager.exceptions import CorruptSession, LeaseLost, SessionManagerError
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, leases
@@ -40,11 +42,16 @@ def is_checkpoint_due_after(log: LogFile, commits: Sequence[EncodedCommit]) -> b
 
 
 def commit_all(
-    log: LogFile, commits: Sequence[EncodedCommit], inherited: Inherited, catalog: Catalog
+    log: LogFile,
+    commits: Sequence[EncodedCommit],
+    inherited: Inherited,
+    catalog: Catalog,
+    windowed: Sequence[BudgetRecord] = (),
 ) -> list[Receipt | SessionManagerError]:
     """Decide commits in order, write what they brought in one write, and answer each.
 
-    What pages find the session by is in the catalog of its namespace before it is in the log.
+    `windowed` are the budgets above the session that have windows. What pages find the session by is in the catalog of
+    its namespace before it is in the log.
 
     Only the exclusive holder of the file calls it, after catching up. What did not fit fails with StoreFull, and so
     does every commit after it. Raises OSError when writing or syncing failed: then nobody knows. With
@@ -52,6 +59,8 @@ def commit_all(
     """
     try:
         synced = log.on_disk.for_a_record(log.first_bytes)
+        if windowed:
+            _name_windows(log, commits, windowed)
         staged, frames, end = log.unmisled(lambda: _staged_with_leases(log, commits, inherited, synced))
         is_to_follow = bool(frames) and _told_ahead(log, commits, catalog)
         whole = append_frames(log, frames, synced) if frames else 0
@@ -71,6 +80,15 @@ def commit_all(
                 catalog.changed(log.head)
         _write_checkpoint_if_due(log)
     return [answer if needed <= whole else no_room(log) for answer, needed in staged]
+
+
+def _name_windows(log: LogFile, commits: Sequence[EncodedCommit], windowed: Sequence[BudgetRecord]) -> None:
+    """Let each commit say in which windows of budgets its usage counts."""
+    assert log.head is not None, "only a log that exists takes commits"
+    now, blocks = leases.wall_clock(), log.head.blocks
+    for commit in commits:
+        if any(event.usage is not None for event in commit.events):
+            commit.windows = block_begins(windowed, blocks, commit.settles, now)
 
 
 def _told_ahead(log: LogFile, commits: Sequence[EncodedCommit], catalog: Catalog) -> bool:

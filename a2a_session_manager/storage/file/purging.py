@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import islice
 
+from a2a_session_manager.budgets.blocks import Block
 from a2a_session_manager.exceptions import CorruptSession, SessionNotFound
 from a2a_session_manager.storage.file.atomic_files import sync_directory
 from a2a_session_manager.storage.file.existence import find_creation, stored_creation
@@ -42,7 +43,7 @@ def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry
     with ExitStack() as held:
         unpurged = [entry for entry in entries if tree.unpurged(entry.creation_id)]
         purged = [each for entry in unpurged if (each := _taken(directory, tree, entry, held))]
-        spent = [(entry, totals) for entry, _, totals in purged]
+        spent = [(entry, totals, _blocks_of(log)) for entry, log, totals in purged]
         if not spent:
             return
         drop_settled(directory, tree, [(entry, log) for entry, log, _ in purged if log is not None])
@@ -129,6 +130,10 @@ def _taken(
         return None
     assert log.head is not None, "only a log that exists is of a session"
     return entry, log, log.head.totals
+
+
+def _blocks_of(log: LogFile | None) -> Mapping[str, Block]:
+    return {} if log is None or log.head is None else log.head.blocks
 
 
 def _is_log_of(log: LogFile, entry: TreeEntry, held_size: int | None) -> bool:

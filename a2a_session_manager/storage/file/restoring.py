@@ -150,7 +150,7 @@ def _take_in(tree: TreeFile, creation: CreationRecord) -> None:
         forked_from = None if creation.fork is None else creation.fork.source
         tree.add(creation.key.id, creation.parent_id, creation.creation_id, forked_from)
     elif root is not None:
-        tree.purge([(TreeEntry(creation.key.id, creation.parent_id, creation.creation_id, 0), {})])
+        tree.purge([(TreeEntry(creation.key.id, creation.parent_id, creation.creation_id, 0), {}, {})])
     _log.warning("%s: session %s was made while it was copied", tree.path, shown(creation.key.id))
 
 

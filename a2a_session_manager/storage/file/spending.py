@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.blocks import Block, block_name, in_window
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, apply
 from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, ReadBudgets, SetBudget, decide, reply_of
 from a2a_session_manager.budgets.windows import Stretch
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
+from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
@@ -24,10 +25,6 @@ from a2a_session_manager.storage.records import SessionKey
 
 def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
     """Do a step to the budgets of the session's tree. Raises BusyError when somebody is in the way."""
-    if isinstance(step, SetBudget) and step.window is not None:
-        raise InvalidSessionOperation(
-            "the file store keeps no budgets for windows yet: leave out window=", session_id=key.id
-        )
     log = directory.log(key)
     creation = remembered_creation(directory, log) or find_creation(directory, log)
     if creation is None or creation_id not in (None, creation.creation_id):
@@ -74,6 +71,7 @@ class TreeSpending:
         self._tree = tree
         self.open_holds = dict(holds)
         self._by_session: dict[str, Spent] = {}
+        self._blocks: list[Mapping[str, Block]] = []
         by_creation: dict[str, list[str]] = {}
         for hold in holds.values():
             by_creation.setdefault(hold.creation_id, []).append(hold.id)
@@ -85,6 +83,11 @@ class TreeSpending:
     def of(self, budget: BudgetRecord, stretch: Stretch | None) -> Spent:
         """Return what the scope of a budget has spent."""
         tree, spent = self._tree, NOTHING
+        if budget.window is not None and stretch is not None:
+            name = block_name(budget)
+            for blocks in (tree.purged_blocks, *self._blocks):
+                spent = spent.plus(in_window(blocks, name, stretch.begin))
+            return spent
         if len(budget.path) == 1:
             for each in self._by_session.values():
                 spent = spent.plus(each)
@@ -99,6 +102,7 @@ class TreeSpending:
         key = SessionKey(self._tree.root.namespace, entry.id)
         if seen is not None and not hold_ids and signature_of(seen.path) == seen.signature:
             self._tree.spent[entry.creation_id] = seen
+            self._note_blocks(seen.blocks)
             return seen.spent
         log = self._directory.log(key)
         with log:
@@ -112,8 +116,14 @@ class TreeSpending:
                 self.open_holds.pop((entry.creation_id, hold_id))
             spent = spent_by(log.head.totals.values())
             if signature is not None and signature.is_settled and signature.size == log.offset:
-                self._tree.spent[entry.creation_id] = SeenSpent(str(log.path), signature, spent)
+                seen = SeenSpent(str(log.path), signature, spent, dict(log.head.blocks))
+                self._tree.spent[entry.creation_id] = seen
+            self._note_blocks(log.head.blocks)
             return spent
+
+    def _note_blocks(self, blocks: Mapping[str, Block]) -> None:
+        if blocks:
+            self._blocks.append(dict(blocks))
 
 
 def _nothing_spent(budget: BudgetRecord, stretch: Stretch | None) -> Spent:

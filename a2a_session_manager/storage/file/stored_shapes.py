@@ -16,7 +16,7 @@ NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
 # A key that is new in `lines` is new here.
 _APPEND_KEYS = frozenset({"r", "s", "t", "g", "e"})
 _LINE_KEYS = _APPEND_KEYS | {
-    *("w", "v", "birth", "fork", "state", "properties", "runs", "hidden", "restored", "pop", "c", "hs")
+    *("w", "v", "birth", "fork", "state", "properties", "runs", "hidden", "restored", "pop", "c", "hs", "bw")
 }
 _FORK_KEYS = frozenset({"from", "segments", "hidden", "compactions", "placed"})
 _COUNTERS = frozenset(TokenTally.model_fields)
@@ -127,6 +127,8 @@ def _check_more(header: dict[str, Any]) -> None:
     if "hs" in header:
         hold_id, made_at = header["hs"]
         _check(type(hold_id) is str and type(made_at) is int, "a wrong settlement")
+    for name, begin in header.get("bw", ()):
+        _check(type(name) is str and type(begin) is int, "a wrong window")
     summaries = header.get("c", ())
     _check(all(type(each[0]) is int and 0 <= each[0] < len(header["e"]) for each in summaries), "a wrong summary")
     check_summaries([each[1:] for each in summaries], header["s"] - 1)

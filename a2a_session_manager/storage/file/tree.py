@@ -7,11 +7,12 @@ is what makes a child, and what ends one: everything below a deleted session end
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.blocks import Block, count_in
 from a2a_session_manager.budgets.codec import budget_from
 from a2a_session_manager.budgets.records import BudgetRecord, Key
 from a2a_session_manager.models.forked_from import ForkedFrom
@@ -51,6 +52,7 @@ class SeenSpent(NamedTuple):
     path: str
     signature: FileSignature
     spent: Spent
+    blocks: Mapping[str, Block]
 
 
 class TreeFile(FramedFile):
@@ -76,8 +78,11 @@ class TreeFile(FramedFile):
         self._known: dict[str, str | None] = {}
         # Replaced, never changed, so that one who does not hold the file may read it.
         self.budgets: dict[Key, BudgetRecord] = {}
+        self.windowed: tuple[BudgetRecord, ...] = ()
         # What deleted sessions, whose logs are purged, had spent below each session, by creation id.
         self.purged_below: dict[str, Spent] = {}
+        # What they had spent in windows of budgets.
+        self.purged_blocks: dict[str, Block] = {}
         self._children: dict[str, dict[str, None]] = {}
 
     def is_present(self, session_id: str, creation_id: str) -> bool:
@@ -115,6 +120,13 @@ class TreeFile(FramedFile):
             path.append(above)
         return tuple(reversed(path))
 
+    def windowed_above(self, creation_id: str) -> Sequence[BudgetRecord]:
+        """Return the budgets with windows that a session spends from. Others may hold the file meanwhile."""
+        if not self.windowed:
+            return ()
+        path = self.path_of(creation_id)
+        return [budget for budget in self.windowed if budget.creation_id in path]
+
     def children(self, session_id: str) -> list[TreeEntry]:
         """Return the existing children in creation order, without forks."""
         return [entry for entry in self._right_below(session_id) if entry.forked_from is None]
@@ -148,9 +160,9 @@ class TreeFile(FramedFile):
         """Write that a session, and all below it, exist no more."""
         self._write({"-": session_id})
 
-    def purge(self, spent: Sequence[tuple[TreeEntry, Totals]]) -> None:
+    def purge(self, spent: Sequence[tuple[TreeEntry, Totals, Mapping[str, Block]]]) -> None:
         """Write, in one write, what each of some deleted sessions had spent: their logs are not needed any more."""
-        self._write(*[{"$": [entry.creation_id, _cells(totals)]} for entry, totals in spent])
+        self._write(*[_purge_record(*each) for each in spent])
 
     def may_be_lost_whole(self) -> bool:
         # It has its name before its first line; the root's log is whole on disk before that, and says for what.
@@ -194,7 +206,8 @@ class TreeFile(FramedFile):
             self.deleted_earlier |= self.deleted
             self.deleted = {}
             self.purged_totals = {}
-            self.budgets, self.purged_below = {}, {}
+            self._keep_budgets({})
+            self.purged_below, self.purged_blocks = {}, {}
 
     def _take_deletion(self, session_id: str) -> None:
         if session_id not in self.sessions:
@@ -212,16 +225,21 @@ class TreeFile(FramedFile):
         if self.budgets:
             # A grant of a session that is gone holds nothing any more.
             gone = {entry.creation_id for entry in ended}
-            self.budgets = {key: budget for key, budget in self.budgets.items() if key[0] not in gone}
+            self._keep_budgets({key: budget for key, budget in self.budgets.items() if key[0] not in gone})
 
     def _take_budget(self, budget: BudgetRecord) -> None:
         if not self.is_present(budget.session_id, budget.creation_id):
             raise ValueError("a budget of a session that is not there")
         if budget.path != self.path_of(budget.creation_id):
             raise ValueError("a budget of another tree")
-        self.budgets = {**self.budgets, budget.key: budget}
+        self._keep_budgets({**self.budgets, budget.key: budget})
 
-    def _take_purge(self, creation_id: str, cells: list[Any]) -> None:
+    def _keep_budgets(self, budgets: dict[Key, BudgetRecord]) -> None:
+        self.budgets = budgets
+        live = (budget for budget in budgets.values() if not budget.is_removed)
+        self.windowed = tuple(budget for budget in live if budget.window is not None)
+
+    def _take_purge(self, creation_id: str, cells: list[Any], blocks: dict[str, list[int]] | None = None) -> None:
         # One that the tree never named was made while it was copied: it has spent nothing here.
         if self.unpurged(creation_id) is None and (creation_id in self._known or cells):
             raise ValueError("a deleted session that is not there, or was counted already")
@@ -235,6 +253,9 @@ class TreeFile(FramedFile):
         self.deleted.pop(creation_id, None)
         for model, source, counters in cells:
             commit_rules.add_counters(self.purged_totals.setdefault((model, source), {}), counters)
+        for name, fields in (blocks or {}).items():
+            block = Block(*fields)
+            count_in(self.purged_blocks, [(name, block.begin)], block.spent)
         spent = spent_by(counters for _, _, counters in cells)
         for above in self.path_of(creation_id)[:-1]:
             self.purged_below[above] = self.purged_below.get(above, NOTHING).plus(spent)
@@ -255,6 +276,12 @@ class TreeFile(FramedFile):
             self._take(Frame(self.offset, self.offset + len(frame), payload, synced))
         if whole < len(frames):
             raise no_room(self)
+
+
+def _purge_record(entry: TreeEntry, totals: Totals, blocks: Mapping[str, Block]) -> dict[str, Any]:
+    if not blocks:
+        return {"$": [entry.creation_id, _cells(totals)]}
+    return {"$": [entry.creation_id, _cells(totals), blocks], "v": BUDGET_FORMAT}
 
 
 def _cells(totals: Totals) -> list[list[Any]]:

@@ -356,14 +356,14 @@ async def test_a_file_of_a_newer_format_is_refused_with_the_remedy(tmp_path: Pat
 
     def age() -> None:
         frames = read_frames(path.read_bytes(), 0)
-        payloads = [frame.payload.replace(b'"v":1', b'"v":3', 1) for frame in frames[:1]]
+        payloads = [frame.payload.replace(b'"v":1', b'"v":4', 1) for frame in frames[:1]]
         path.write_bytes(b"".join(map(framed, [*payloads, *(frame.payload for frame in frames[1:])])))
 
     await asyncio.to_thread(age)
 
     async with FileSessionStore(tmp_path) as store:
         for verb in (store.get("chat"), store.append("chat", said("x")), store.create("chat")):
-            with pytest.raises(CorruptSession, match="format 3 by a newer release: upgrade"):
+            with pytest.raises(CorruptSession, match="format 4 by a newer release: upgrade"):
                 await verb
 
 

@@ -186,7 +186,7 @@ async def test_what_is_no_way_out_is_refused_and_changes_nothing(tmp_path: Path,
     if damage == "first record":
         data = _flipped(whole, 30)
     elif damage == "newer format":
-        data = whole[: frames[1].end] + framed(b'{"v":3}') + whole[frames[1].end :]
+        data = whole[: frames[1].end] + framed(b'{"v":4}') + whole[frames[1].end :]
     else:
         await commit_steps(tmp_path, "twin")
         data = await asyncio.to_thread(file_of(tmp_path, "twin").read_bytes)

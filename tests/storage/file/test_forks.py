@@ -426,11 +426,11 @@ async def test_a_format_newer_than_that_of_forks_is_refused(tmp_path: Path, suff
         await store.fork("root", new_id="fork")
     path = file_of(tmp_path, "fork" if suffix == ".log" else "root", suffix)
     frames = read_frames(await asyncio.to_thread(path.read_bytes), 0)
-    newer = b"".join(framed(frame.payload.replace(b'"v":2', b'"v":3')) for frame in frames)
+    newer = b"".join(framed(frame.payload.replace(b'"v":2', b'"v":4')) for frame in frames)
     await asyncio.to_thread(path.write_bytes, newer)
 
     async with FileSessionStore(tmp_path) as store:
-        with pytest.raises(CorruptSession, match="format 3 by a newer release: upgrade"):
+        with pytest.raises(CorruptSession, match="format 4 by a newer release: upgrade"):
             await store.get("fork")
 
 

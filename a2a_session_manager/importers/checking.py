@@ -15,7 +15,6 @@ from a2a_session_manager.importers.records import (
     EventRecord,
     Note,
     Record,
-    Repeat,
     RunRecord,
     SessionStart,
     TitleRecord,
@@ -96,8 +95,6 @@ class ImportCheck:
                     await self._run(record)
                 case Note():
                     self._report.notes.append(record.text)
-                case Repeat():
-                    self._report.repeated += 1
         for session_id, of_session in events.items():
             await self._events(session_id, of_session, file)
 

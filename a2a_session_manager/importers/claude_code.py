@@ -10,7 +10,7 @@ from typing import Any, Final
 from a2a_session_manager.foreign_records import agent_logs
 from a2a_session_manager.foreign_records.held import text_of
 from a2a_session_manager.identifiers import is_id
-from a2a_session_manager.importers.records import Record, Repeat, SessionStart, TitleRecord, opaque, said, without
+from a2a_session_manager.importers.records import Record, SessionStart, TitleRecord, opaque, said, without
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock, Moment, time_of
 from a2a_session_manager.models.event_type import EventType
@@ -66,8 +66,8 @@ class _Log:
         self._source = source
         self._clock = Clock(source.modified_at)
         self._begun: set[str] = set()
-        # Of each line 16 bytes: its id and what it says.
-        self._lines: dict[bytes, bytes] = {}
+        # Of each line its id and what it says, as 8 bytes each.
+        self._lines: dict[int, int] = {}
         # Of lines on a side chain whose agent has no name: the session that each is in.
         self._chains: dict[str, str] = {}
         self._usages: OrderedDict[str, TokenUsage] = OrderedDict()
@@ -104,11 +104,8 @@ class _Log:
         own_id = text_of(line.get("uuid"))
         event_id = own_id if own_id is not None and is_id(own_id) else f"line-{value.line}"
         mark, content = _mark(f"{session_id} {event_id}"), _mark(str(line.get("message", line)))
-        if (before := self._lines.setdefault(mark, content)) != content:
+        if self._lines.setdefault(mark, content) != content:  # the same again is known by its id
             event_id = f"{event_id[:400]}:{value.line}"
-        elif before is not content:
-            yield Repeat(session_id)  # as in a log that was copied together
-            return
         if not agent_logs.is_claude_line(line):
             yield opaque(session_id, dict(line), kind, id=event_id, at=at, weight=value.weight)
             return
@@ -156,5 +153,5 @@ class _Log:
         return None if before == usage else usage
 
 
-def _mark(text: str) -> bytes:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
+def _mark(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())

@@ -75,20 +75,13 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """A record that came before, word for word, and is left out."""
-
-    session_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Note:
     """Something of the file that people should know."""
 
     text: str
 
 
-Record: TypeAlias = SessionStart | EventRecord | TitleRecord | RunRecord | Repeat | Note
+Record: TypeAlias = SessionStart | EventRecord | TitleRecord | RunRecord | Note
 
 
 class Names:

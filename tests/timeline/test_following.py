@@ -59,14 +59,17 @@ async def test_events_and_retractions_come_in_their_place(open_store: OpenStore)
         assert [(row["q"], row.get("r")) for row in rows][:: len(rows) - 1] == [(2, None), (2, 1)]
 
 
-async def test_a_session_that_is_made_meanwhile_comes_as_a_whole(open_store: OpenStore) -> None:
+async def test_a_session_that_is_made_meanwhile_comes_as_a_whole_and_is_followed(open_store: OpenStore) -> None:
     async with open_store() as store, aclosing(await begun(SessionManager(store))) as updates:
         async with SessionManager(store).open("root") as chat, chat.child("later") as later:
             await later.user("I am new")
-        update = await told(updates, "sessions")
+            update = await told(updates, "sessions")
+            await later.user("And I go on")
+            more = await told(updates, "events")
 
         [session] = update["sessions"]
         assert (session["id"], session["parent"], [row["q"] for row in session["events"]]) == ("later", "root", [1])
+        assert [(each["id"], [row["q"] for row in each["events"]]) for each in more["events"]] == [("later", [2])]
 
 
 async def test_a_run_that_ends_is_told_with_its_head() -> None:

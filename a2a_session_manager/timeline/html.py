@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from a2a_session_manager.timeline.document import Document
+from a2a_session_manager.timeline.enclosing import Enclosed
 
 # In the order in which they use each other. They are one script, so that a page has one digest.
 _SCRIPTS: Final = ("model", "format", "dom", "search", "outline", "cards", "list", "lanes", "sidebar", "live", "main")
@@ -20,8 +21,11 @@ _INLINE_CHARACTERS: Final = 4_000
 _PREVIEW_CHARACTERS: Final = 600
 
 
-def page_of(document: Document, *, live: bool) -> str:
-    """Return the page as ASCII text; `live` lets it connect to where it came from, and to nothing else."""
+def page_of(document: Document, *, live: bool, bundle: Enclosed | None = None) -> str:
+    """Return the page as ASCII text; `live` lets it connect to where it came from, and to nothing else.
+
+    With a `bundle`, the page offers that for download, or says why it has none.
+    """
     style, script = _style(), _script()
     policy = content_policy(live=live)
     parts = [
@@ -34,7 +38,7 @@ def page_of(document: Document, *, live: bool) -> str:
         f"<title>{_as_ascii(document.title)}</title>\n",
         f"<style>{style}</style>\n</head>\n<body>\n",
         _body(),
-        *_blocks(document),
+        *_blocks(document, bundle),
         f"<script>{script}</script>\n</body>\n</html>\n",
     ]
     return "".join(parts)
@@ -55,13 +59,17 @@ def escaped_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _blocks(document: Document) -> Iterator[str]:
+def _blocks(document: Document, bundle: Enclosed | None) -> Iterator[str]:
     texts: Sequence[str] = document.texts
     held = [text if len(text) <= _INLINE_CHARACTERS else [len(text), text[:_PREVIEW_CHARACTERS]] for text in texts]
-    yield f'<script type="application/json" id="data">{escaped_json({**document.data, "texts": held})}</script>\n'
+    data = {**document.data, "texts": held, "no_bundle": None if bundle is None else bundle.reason}
+    yield f'<script type="application/json" id="data">{escaped_json(data)}</script>\n'
     for number, text in enumerate(texts):
         if len(text) > _INLINE_CHARACTERS:
             yield f'<script type="application/json" id="text-{number}">{escaped_json(text)}</script>\n'
+
+    if bundle is not None and bundle.reason is None:
+        yield f'<script type="application/gzip" id="bundle">{bundle.text}</script>\n'
 
 
 @cache

@@ -158,7 +158,7 @@ def test_hostile_texts_stay_texts(colors: str, open_page: Open, opened: Opened, 
 
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.querySelectorAll('img, iframe, object, embed').length") == 0
-    assert page.evaluate("document.querySelectorAll('script').length") == 3
+    assert page.evaluate("document.querySelectorAll('script').length") == 4
     assert page.evaluate("Object.getPrototypeOf({}) === Object.prototype && ({}).nested === undefined")
     page.fill("#search", "window.pwned='")
     said(page, "hits", "of")
@@ -315,6 +315,19 @@ def test_everything_can_be_copied(open_page: Open, marked: Path) -> None:
     assert "needle in a child" in markdown
     assert "**search**" in markdown
     assert (copied["seq"], copied["session_id"], copied["message"]["role"]) == (1, "flights", "assistant")
+
+
+def test_the_bundle_can_be_taken_out_of_the_page(open_page: Open, tmp_path: Path) -> None:
+    async def make(sessions: SessionManager) -> None:
+        await large_tree(sessions, events=40, children=2)
+        await sessions.export_bundle(tmp_path / "as it is", "large")
+
+    page = open_page(done(_written(make, "large", tmp_path / "page.html")))
+
+    with page.expect_download() as found:
+        page.click("#save")
+    assert found.value.suggested_filename == "large.bundle"
+    assert Path(found.value.path()).read_bytes() == (tmp_path / "as it is").read_bytes()
 
 
 @pytest.mark.parametrize("narrow", [False, True])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from a2a_session_manager import (
+    InMemorySessionStore,
     InvalidSessionOperation,
     SessionEvent,
     SessionManager,
@@ -118,7 +122,7 @@ async def test_no_text_ends_the_block_that_it_is_in() -> None:
     page = await session_timeline(sessions, bad("id"))
 
     assert page.isascii()
-    assert page.count("<script") == page.count("</script>") == 3  # the data, a long text, the page's own
+    assert page.count("<script") == page.count("</script>") == 4  # the data, a long text, the bundle, the page's own
     assert 'onerror="' not in page.replace('\\"', "")
     assert "<img" not in page
 
@@ -187,3 +191,62 @@ async def test_an_unknown_usage_is_no_usage_of_nothing() -> None:
 
     assert data["spent"]["unknown"] == 1
     assert data["sessions"][0]["events"][0]["u"]["basis"] == "unknown"
+
+
+@pytest.mark.parametrize("top", ["talk", "side", "branch"])
+async def test_the_bundle_in_a_page_brings_the_sessions_elsewhere(
+    top: str, open_store: OpenStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.bundle"
+    async with open_store() as store:
+        sessions = SessionManager(store)
+        async with sessions.open("talk") as chat, chat.child("side") as side:
+            await chat.user("Hi")
+            await side.user("You there?")
+            await chat.fork(new_id="branch")
+        page = await session_timeline(sessions, top)
+        written = [event.id for event in await sessions.events(top)]
+
+    await asyncio.to_thread(file.write_bytes, bundle_of(page))
+    elsewhere = SessionManager(InMemorySessionStore())
+    await elsewhere.import_bundle(file)
+    assert data_of(page)["no_bundle"] is None
+    assert [event.id for event in await elsewhere.events(top)] == written
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, "secrets were left out of this page"),
+        ({"redact": False}, None),
+        ({"redact": False, "last": 2}, "not all of the conversation is in this page"),
+        ({"redact": False, "alone": True}, "not all of the conversation is in this page"),
+        ({"redact": False, "bundle": False}, None),
+    ],
+)
+async def test_a_page_says_why_it_has_no_bundle(options: dict[str, Any], reason: str | None) -> None:
+    sessions = SessionManager()
+    await marked_tree(sessions)
+
+    page = await session_timeline(sessions, "trip", **options)
+
+    assert data_of(page)["no_bundle"] == reason
+    assert ('id="bundle"' in page) == (options == {"redact": False})
+
+
+async def test_a_secret_that_the_page_does_not_show_is_in_no_bundle_either() -> None:
+    sessions = SessionManager()
+    await sessions.create("s")
+    used = TokenUsage(model="gpt-4o", details={"trace": KEY})
+    await sessions.append("s", SessionEvent(message="Hi", token_usage=used))
+
+    page = await session_timeline(sessions, "s")
+
+    assert KEY not in page
+    assert data_of(page)["no_bundle"] == "it would hold secrets"
+
+
+def bundle_of(page: str) -> bytes:
+    """Return the bundle that a page holds."""
+    [packed] = re.findall('id="bundle">(.*?)</script>', page)
+    return gzip.decompress(base64.b64decode(packed))

@@ -31,6 +31,7 @@ function subtitleOf(top) {
     count ? el("span", null, `with ${counted(count, "session")} below it`) : null,
     top.parent ? el("span", null, `below ${oneLine(top.parent, 60)}, in the tree of ${oneLine(top.root, 60)}`) : null,
     el("span", null, `as of ${moment(data.made)}`),
+    data.no_bundle ? el("span", null, `no bundle inside: ${data.no_bundle}`) : null,
     el("span", { id: "live", class: "chip", role: "status", hidden: true }),
   ].filter(Boolean);
 }
@@ -220,6 +221,18 @@ function toggleTheme() {
   lanes.later();
 }
 
+/** Give the bundle that is in the page, as a file to import elsewhere. */
+async function saveBundle() {
+  const packed = Uint8Array.from(atob(find("bundle").textContent), (each) => each.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const link = el("a", {
+    href: URL.createObjectURL(await new Response(unpacked).blob()),
+    download: `${sessions[0].id.replace(/[^\w.-]+/g, "_").slice(0, 80)}.bundle`,
+  });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 function leastCost(text) {
   const given = Number(text);
   return Number.isFinite(given) && given > 0 ? BigInt(Math.round(given * 1e9)) * 1_000n : 0n;
@@ -265,6 +278,8 @@ function wire() {
   }));
   find("clear").addEventListener("click", clearFilters);
   find("theme").addEventListener("click", toggleTheme);
+  find("save").addEventListener("click", saveBundle);
+  find("save").hidden = !find("bundle");
   find("open-all").addEventListener("click", openAll);
   find("prompt-next").addEventListener("click", KEYS.n);
   find("prompt-previous").addEventListener("click", KEYS.p);

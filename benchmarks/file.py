@@ -15,7 +15,7 @@ import aiofiles.os
 
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import compacting, following, forking, large_commits, leases, paging, scenarios, spending
+from benchmarks import compacting, following, forking, large_commits, leases, moving, paging, scenarios, spending
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -263,6 +263,8 @@ CASES = [
     Case("file/large commits/retract", at_most(3.0), partial(_reopened, large_commits.retract_against_first)),
     Case("file/followers/processor", at_most(3.0), partial(_on_store, following.processor_of_idle_followers)),
     Case("file/followers/append", at_most(1.1), partial(_on_store, following.append_beside_idle_followers)),
+    Case("file/bundle/export", at_most(1.2), moving.export_memory),
+    Case("file/bundle/import", at_most(1.2), moving.import_memory),
     Case("file/forks/fork", at_most(3.0), partial(_on_store, forking.fork_against_append)),
     Case("file/forks/fork by length", at_most(1.2), partial(_on_store, forking.fork_by_length)),
     Case("file/forks/messages of 20", at_most(1.3), partial(_on_store, partial(forking.messages_of_fork, length=20))),

@@ -318,8 +318,9 @@ def file_of(path: str | os.PathLike[str]) -> Path:
 
 def _record_in(document: Any) -> tuple[SessionRecord, dict[str, int]]:
     record, counts = record_in(document["session"])
-    for session_id in filter(None, (record.id, record.parent_id)):
-        checked_id(session_id, "session id")
+    checked_id(record.id, "session id")
+    if record.parent_id is not None:
+        checked_id(record.parent_id, "session id")
     return record, counts
 
 

@@ -101,9 +101,12 @@ class Move:
     async def run(self, rows: list[MovedSession]) -> list[MovedSession]:
         """Bring those of the planned sessions that are not there; return what was done for each."""
         done = []
+        top: str | None = None
         for row in rows:
-            if not self.keeps_marks and self.source.begins_tree(row.id):
-                await self.unmark()
+            if self.source.begins_tree(row.id):
+                if top is not None and not self.keeps_marks:
+                    await self.unmark(top)
+                top = row.new_id
             if row.status in ("new", "continued"):
                 events = await self.bring(row.id)
                 if events is None:  # deleted meanwhile
@@ -146,9 +149,14 @@ class Move:
             message=f"session {self.new_id(session_id)!r}: others write to it while it is brought here: try again",
         )
 
-    async def unmark(self) -> None:
-        """Let the sessions say no more that they are not whole: the first one last."""
-        for new_id in sorted(self.marked, key=lambda each: (self.placed[each].depth, each), reverse=True):
+    async def unmark(self, top: str | None = None) -> None:
+        """Let the sessions say no more that they are not whole: the first one last.
+
+        With `top`, those that were brought with it, which are all there.
+        """
+        place = None if top is None else self.placed.get(top)
+        whole = [each for each in self.marked if place is None or self.placed[each].root_id == place.root_id]
+        for new_id in sorted(whole, key=lambda each: (self.placed[each].depth, each), reverse=True):
             commit = EncodedCommit(
                 properties={UNFINISHED: None},
                 creation_id=self.placed[new_id].creation_id,
@@ -157,7 +165,7 @@ class Move:
             )
             target = self.into.target(new_id)
             await finish(target.backend.commit(target.key, commit), patience=target.limits.cancel_seconds)
-        self.marked.clear()
+        self.marked.difference_update(whole)
 
     def new_id(self, session_id: str) -> str:
         """Return the id that a session has where it goes."""
@@ -172,7 +180,8 @@ class Move:
     def _is_covered(self, new_id: str | None) -> bool:
         """Tell whether a session, or one above it, says that they are not whole."""
         while new_id is not None and new_id not in self.marked:
-            new_id = self.placed[new_id].parent_id
+            place = self.placed.get(new_id)
+            new_id = None if place is None else place.parent_id
         return new_id is not None
 
     def note(self, head: HeadRecord) -> None:

@@ -14,7 +14,7 @@ class Loss(NamedTuple):
 
     Attributes:
         session_id: the session's id where it came from.
-        code: what kind of thing: `parent`, `source`, `flattened`, `deleted_spend`, `unfinished` or `damage`.
+        code: what kind of thing: `parent`, `source`, `flattened`, `deleted_spend`, `budgets`, `unfinished` or `damage`.
         text: what it was, for people.
     """
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
+from a2a_session_manager.budgets.steps import ReadBudgets
 from a2a_session_manager.bundles.carried_events import CarriedEvent
 from a2a_session_manager.bundles.records import UNFINISHED, SessionRecord, record_of
 from a2a_session_manager.bundles.report import Loss
@@ -121,6 +123,7 @@ class TreeSource(SessionSource):
                 raise SessionNotFound(session_id)
             return None
         self._note_losses(head)
+        await self._note_budgets(target, head)
         return StoredSession(target, head, record_of(head, top=self._top, inside=self._inside))
 
     async def losses(self) -> list[Loss]:
@@ -147,6 +150,14 @@ class TreeSource(SessionSource):
             )
         if UNFINISHED in head.properties:
             self._note(session_id, "unfinished", "it was being brought here, and is not whole: bring it again first")
+
+    async def _note_budgets(self, target: Target, head: HeadRecord) -> None:
+        """Note the budgets of a session: they are its tree's, and their holds are under way where it is."""
+        with suppress(InvalidSessionOperation, SessionNotFound):  # a store that keeps none; a session that goes
+            reply = await target.backend.step_budget(target.key, head.creation_id, ReadBudgets())
+            own = [each.budget.id for each in reply.figures if each.budget.creation_id == head.creation_id]
+            if own:
+                self._note(head.key.id, "budgets", f"its budgets stay behind: {', '.join(map(shown, own))}")
 
     def _note(self, session_id: str, code: str, text: str) -> None:
         loss = Loss(session_id, code, text)

@@ -152,7 +152,7 @@ class MovingContract(ContractBase):
         tries = 0
         while True:
             tries += 1
-            with_death = _dying(store if tries % 2 else await reopen(), 5)
+            with_death = _dying(store if tries % 2 else await reopen(), 1 if tries % 3 == 2 else 6)
             try:
                 await with_death.import_bundle(path)
                 break
@@ -183,7 +183,8 @@ class MovingContract(ContractBase):
         assert [each.status for each in again.sessions] == ["ahead", "there", "there", "there"]
         assert await bundle_of(await reopen()) == before
         await store.delete("again again")
-        await store.create("again again")
+        await store.create("somewhere")
+        await store.create("again again", parent_id="somewhere")
         with pytest.raises(InvalidSessionOperation, match="'again again' is there with other content"):
             await sessions.import_bundle(path)
         await store.delete("trip/flights")

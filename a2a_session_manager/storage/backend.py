@@ -23,11 +23,13 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import compactions, leases, paging, ranges
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
 from a2a_session_manager.storage.event_walk import find_by_walking, read_by_walking
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
@@ -107,6 +109,17 @@ class Backend(ABC):
         When the session exists, return its first result if it knows the commit's write id, and raise
         SessionAlreadyExists otherwise. Raises SessionNotFound when that incarnation of the parent has been deleted.
         """
+
+    def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> Awaitable[HeadRecord | LoadedSession | None] | None:
+        """Read the source and create its fork `key` in one step, as `draft.planned` says, and return the fork's head.
+
+        Where that takes a closer look, it returns what `load_until` would, and None where anything is in the way.
+        Nothing was made then, and the verb looks, and creates. Raises what these do. A backend for which one step is no
+        cheaper returns None itself, like this one.
+        """
+        return None
 
     @abstractmethod
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:

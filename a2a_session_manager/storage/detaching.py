@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
@@ -24,13 +24,11 @@ from a2a_session_manager.serialization.json_check import SizeCheck
 from a2a_session_manager.storage import codec, compactions, paging, ranges, reads, writes
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown
 from a2a_session_manager.storage.encoding import encode_commit
+from a2a_session_manager.storage.fork_rules import COPIED_FROM
 from a2a_session_manager.storage.loading import EventDecoder, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
 from a2a_session_manager.storage.records import EncodedCompaction, EncodedEvent, EncodedRetraction, Range
 from a2a_session_manager.storage.target import Target
-
-# The property of a copy that says what it is of; `whole` is false until it holds all of that.
-COPIED_FROM: Final = "copied_from"
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
     SessionAlreadyExists,
@@ -13,7 +14,6 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
-from a2a_session_manager.limits import DEEPEST_TREE
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.clock import now_micros
@@ -23,12 +23,12 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ForkEnding, SessionStore
 from a2a_session_manager.storage import heads, ranges, reads, writes
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Fork, Parent
-from a2a_session_manager.storage.detaching import COPIED_FROM, copy_in, copy_session
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
+from a2a_session_manager.storage.detaching import copy_in, copy_session
 from a2a_session_manager.storage.encoding import encode_commit
+from a2a_session_manager.storage.fork_rules import ForkDraft, cut, no_point, point_in, taken_over, with_values_of
 from a2a_session_manager.storage.loading import load_messages, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
-from a2a_session_manager.storage.records import Segment
 from a2a_session_manager.storage.target import Target
 
 # An ending is asked about so many messages at first, and about so many times as many when it wants more.
@@ -66,10 +66,17 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
     new = source._replace(key=source.key._replace(id=checked_id(fork_id, "session id")))
     new = new._replace(creation_id=None, lease=None)
     try:
-        head, events = await _read(source, request)
+        seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
         if request.detached:
+            head, events = await _read(source, seq, request)
             return await copy_session(store, source, new, head, request.properties, events)
-        return await _created(store, new, head, events, request)
+        draft = await _drafted(new, source, seq, request)
+        making = source.backend.fork_at_once(source.key, new.key, draft)
+        found = None if making is None else await finish(making, patience=source.limits.cancel_seconds)
+        if isinstance(found, HeadRecord):
+            return await load_session(LoadedSession(found), store, source.limits, is_partial=True)
+        head, events = await _read(source, seq, request, found)
+        return await _created(store, new, head, events, request, draft)
     except (InvalidSessionOperation, SessionAlreadyExists, SessionNotFound):
         # An earlier call may have made it; since then, its source may have become another, or gone.
         made = None if request.new_id is None else await _made_before(new, source, request)
@@ -78,16 +85,26 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
         return await load_session(LoadedSession(made), store, source.limits, is_partial=True)
 
 
-async def _read(source: Target, request: ForkRequest) -> tuple[HeadRecord, list[SessionEvent[Any]]]:
+async def _drafted(new: Target, source: Target, seq: int | None, request: ForkRequest) -> ForkDraft:
+    last, marks = (0, ()) if request.ending is None else (_FIRST_LOOK, request.ending.marks)
+    commit = EncodedCommit(written_at=now_micros(), write_id=hidden_id())
+    if request.properties:
+        change = SessionChange(set_properties=request.properties)
+        commit = await encode_commit(new, (), change, write_id=commit.write_id)
+    return ForkDraft(source.creation_id, seq, last, marks, hidden_id(), commit)
+
+
+async def _read(
+    source: Target, seq: int | None, request: ForkRequest, loaded: LoadedSession | None = None
+) -> tuple[HeadRecord, list[SessionEvent[Any]]]:
     """Return the source's head, cut at the event where the fork begins, and the events that the fork begins with."""
     backend, key, _, creation_id = source[:4]
-    seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
     last = 0 if request.ending is None else _FIRST_LOOK
     while True:
-        loaded = await backend.load_until(key, seq=seq, last=last)
+        loaded = loaded or await backend.load_until(key, seq=seq, last=last)
         if loaded is None or creation_id not in (None, loaded.head.creation_id):
             raise SessionNotFound(key.id)
-        head = _cut(loaded.head, seq)
+        head = cut(loaded.head, point_in(loaded.head, seq))
         if request.ending is None:
             return head, []
         stored = list(loaded.events)
@@ -97,7 +114,7 @@ async def _read(source: Target, request: ForkRequest) -> tuple[HeadRecord, list[
         events = request.ending(await _tail(head, stored, source))
         if events is not None:
             return head, list(events)
-        last *= _FACTOR
+        last, loaded = last * _FACTOR, None
 
 
 async def _seq_of(source: Target, event_id: str) -> int:
@@ -106,33 +123,8 @@ async def _seq_of(source: Target, event_id: str) -> int:
         raise SessionNotFound(source.key.id)
     event = found.events.get(event_id)
     if event is None:
-        raise _no_point(source.key.id, f"holds no event {event_id!r}")
+        raise no_point(source.key.id, f"holds no event {event_id!r}")
     return event.seq
-
-
-def _cut(head: HeadRecord, seq: int | None) -> HeadRecord:
-    """Return the head as if its log ended with the event `seq`. Raises InvalidSessionOperation for what is no point."""
-    session_id = head.key.id
-    if seq is None:
-        newest = ranges.visible_tail(head.last_seq, 1, head.hidden)
-        if not newest:
-            raise _no_point(session_id, "has no visible event")
-        seq = newest[0][1]
-    if seq > head.last_seq:
-        raise _no_point(session_id, f"has {head.last_seq} events, and none with the seq {seq}")
-    if ranges.contains(head.hidden, seq):
-        raise _no_point(session_id, f"has retracted the event {seq}")
-    head.last_seq = seq
-    head.hidden = ranges.common(head.hidden, [(1, seq)])
-    head.compactions = [each for each in head.compactions if each.seq <= seq]
-    head.placed = [each for each in head.placed if each.seq <= seq]
-    return head
-
-
-def _no_point(session_id: str, why: str) -> InvalidSessionOperation:
-    return InvalidSessionOperation(
-        f"session {session_id!r} {why}: fork it at an event that it shows; nothing was made", session_id=session_id
-    )
 
 
 async def _tail(head: HeadRecord, stored: list[StoredEvent], source: Target) -> MessageTail:
@@ -142,63 +134,30 @@ async def _tail(head: HeadRecord, stored: list[StoredEvent], source: Target) -> 
 
 
 async def _created(
-    store: SessionStore, new: Target, source: HeadRecord, events: list[SessionEvent[Any]], request: ForkRequest
+    store: SessionStore,
+    new: Target,
+    source: HeadRecord,
+    events: list[SessionEvent[Any]],
+    request: ForkRequest,
+    draft: ForkDraft,
 ) -> Session[Any]:
-    commit = EncodedCommit(written_at=now_micros(), write_id=hidden_id())
-    if events or request.properties:
-        change = SessionChange(events=events, set_properties={} if request.properties is None else request.properties)
+    commit = draft.commit
+    if events:
+        change = SessionChange(events=events, set_properties=request.properties or {})
         commit = await encode_commit(new, events, change, write_id=commit.write_id)
-    if request.written_at is not None:
-        commit.written_at = request.written_at
-    # As they are stored: they were checked when they came.
-    commit.state = {**source.state}
-    # What says of a session that it is a copy, or half of one, says nothing of its forks.
-    kept = {key: data for key, data in source.properties.items() if key != COPIED_FROM}
-    commit.properties = {**kept, **commit.properties}
-    fork, parent = _fork_at_the_end(source)
+        commit.written_at = draft.commit.written_at
+    commit = with_values_of(source, commit)
+    fork, parent = taken_over(source, source.last_seq)
     # The first event of its own moves the activity to its time: that may be this very one.
     active_at = None if request.written_at is None else request.written_at - 1
-    creation = Creation(hidden_id(), commit.written_at, parent, active_at, fork)
+    creation = Creation(draft.creation_id, commit.written_at, parent, active_at, fork)
     receipt, _ = await writes.send(new, commit, events, creation=creation)
     if receipt.is_repeat:  # the reply to an earlier try was lost
         head = await reads.load_head(new)
         return await load_session(LoadedSession(head), store, new.limits, is_partial=True)
-    head = heads.new_head(new.key, creation)
-    head.revision, head.last_seq, head.tag = receipt.revision, receipt.last_seq, receipt.tag
-    head.state, head.properties = dict(source.state), _set(commit)
+    head = heads.made_head(new.key, creation, commit, receipt)
     stored = [StoredEvent(seq, 1, event.data) for seq, event in zip(receipt.seqs, commit.events, strict=True)]
     return await load_session(LoadedSession(head, stored), store, new.limits, is_partial=True)
-
-
-def _set(commit: EncodedCommit) -> dict[str, bytes]:
-    return {key: data for key, data in commit.properties.items() if data is not None}
-
-
-def _fork_at_the_end(source: HeadRecord) -> tuple[Fork, Parent]:
-    """Return what a fork takes over of a head that was cut, and the session that it hangs below."""
-    session_id, creation_id, seq = source.key.id, source.creation_id, source.last_seq
-    segments, depth = source.segments, source.depth
-    if seq > source.inherited:
-        segments = (*segments, Segment(session_id, creation_id, source.inherited + 1, seq))
-    else:
-        segments = tuple(each for each in segments if each.first_seq <= seq)
-        segments = (*segments[:-1], segments[-1]._replace(last_seq=seq))
-        # Each is the parent of the next one, and the last one that of the source.
-        depth -= len(source.segments) - len(segments) + 1
-    if depth >= DEEPEST_TREE:
-        raise InvalidSessionOperation(
-            f"session {session_id!r} cannot be forked at {seq}: its fork would be {depth + 1} levels deep, and "
-            f"{DEEPEST_TREE} are allowed: pass detached=True to copy it into a new root",
-            session_id=session_id,
-        )
-    fork = Fork(
-        ForkedFrom(session_id, creation_id, seq),
-        segments,
-        tuple(source.hidden),
-        tuple(source.compactions),
-        tuple(source.placed),
-    )
-    return fork, Parent(segments[-1].session_id, segments[-1].creation_id, source.root_id, depth)
 
 
 async def _made_before(new: Target, source: Target, request: ForkRequest) -> HeadRecord | None:

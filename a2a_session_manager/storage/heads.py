@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 
-from a2a_session_manager.storage.commit_records import Creation
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import SessionKey, StoredRun
 
@@ -28,6 +28,15 @@ def new_head(key: SessionKey, creation: Creation) -> HeadRecord:
     if fork is not None:
         head.last_seq, head.forked_from, head.segments = fork.source.seq, fork.source, fork.segments
         head.hidden, head.compactions, head.placed = list(fork.hidden), list(fork.compactions), list(fork.placed)
+    return head
+
+
+def made_head(key: SessionKey, creation: Creation, commit: EncodedCommit, receipt: Receipt) -> HeadRecord:
+    """Return the head of a fork that was just created."""
+    head = new_head(key, creation)
+    head.revision, head.last_seq, head.tag = receipt.revision, receipt.last_seq, receipt.tag
+    head.state = {name: data for name, data in commit.state.items() if data is not None}
+    head.properties = {name: data for name, data in commit.properties.items() if data is not None}
     return head
 
 

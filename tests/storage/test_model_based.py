@@ -53,6 +53,7 @@ from a2a_session_manager.protocols import RepeatPolicy
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
 from a2a_session_manager.storage.file import FileSessionStore
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.records import SessionKey
@@ -765,6 +766,9 @@ class YieldingBackend(MemoryBackend):
         receipt = await super().create(key, creation, commit)
         await asyncio.sleep(0)
         return receipt
+
+    def fork_at_once(self, source: SessionKey, key: SessionKey, draft: ForkDraft) -> None:
+        return None  # it reads, and others have a go, before it creates
 
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         await asyncio.sleep(0)

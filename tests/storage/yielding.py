@@ -15,6 +15,7 @@ from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, commit_rules, heads
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.read_records import LoadedSession, LogPage
@@ -47,6 +48,9 @@ class YieldingBackend(MemoryBackend):
             receipt = await super().create(key, creation, commit)
             await turn()
             return receipt
+
+    def fork_at_once(self, source: SessionKey, key: SessionKey, draft: ForkDraft) -> None:
+        return None  # it reads, and others have a go, before it creates
 
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         async with self.alone():

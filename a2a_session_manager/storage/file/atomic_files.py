@@ -24,8 +24,7 @@ def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> I
     Raises BusyError when there is a file of that name, or a folder was removed meanwhile.
     """
     try:
-        new.unlink(missing_ok=True)
-        fd = descriptors.opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        fd = _newly_opened(new)
     except FileNotFoundError as error:
         raise BusyError from error
     try:
@@ -45,6 +44,15 @@ def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> I
     finally:
         fcntl.flock(fd, fcntl.LOCK_UN)  # also for a child that has come by its own copy of the file
         descriptors.close(fd)
+
+
+def _newly_opened(new: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return descriptors.opened(new, flags)
+    except FileExistsError:
+        new.unlink(missing_ok=True)  # an earlier try that has died has left it
+        return descriptors.opened(new, flags)
 
 
 def write_for_a_moment(path: Path) -> None:

@@ -29,6 +29,7 @@ from a2a_session_manager.storage.file.creating import create
 from a2a_session_manager.storage.file.damaged_tail import cut_damaged_tail
 from a2a_session_manager.storage.file.deleting import delete
 from a2a_session_manager.storage.file.diagnosis import diagnose
+from a2a_session_manager.storage.file.forking import fork
 from a2a_session_manager.storage.file.listing import list_page
 from a2a_session_manager.storage.file.namespace_listing import list_namespaces
 from a2a_session_manager.storage.file.read_threads import ReadThreads
@@ -40,10 +41,12 @@ from a2a_session_manager.storage.file.tree_reader import TreeReader
 from a2a_session_manager.storage.file.trusted_part import trusted_log
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
@@ -96,6 +99,13 @@ class FileBackend(Backend):
         root_id = key.id if creation.parent is None else creation.parent.root_id
         work = partial(create, self._directory, key, creation, commit)
         return self._writes.change_tree(("tree", SessionKey(key.namespace, root_id)), work, size=commit.size)
+
+    def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> QueuedWrite[HeadRecord | LoadedSession | None]:
+        # The root is not known yet; files are held whoever else is at work on the tree.
+        work = partial(fork, self._directory, self._reader, source, key, draft)
+        return self._writes.change_tree(("tree", source), work, size=draft.commit.size)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> QueuedWrite[Receipt]:
         return self._told(key, self._writes.commit(key, commit))

@@ -30,7 +30,8 @@ def create(directory: StoreDirectory, key: SessionKey, creation: Creation, commi
     """Write the log, then the tree's line that makes it a session. Raises BusyError when somebody is in the way."""
     root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
     directory.prepare_for_new()
-    directory.catalog(key.namespace).prepare()
+    if creation.parent is None:  # below one, the namespace has had its first session already
+        directory.catalog(key.namespace).prepare()
     purge_earlier(directory, key, root)
     inheritance = inheritance_for(directory, key.namespace, creation.fork, commit)
     with held_tree(directory, root, make=creation.parent is None) as tree:

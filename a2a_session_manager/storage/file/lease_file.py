@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,17 @@ class LeaseFile:
     """The file of leases beside a log."""
 
     def __init__(self, log_path: Path) -> None:
-        self.path = log_path.with_suffix(".leases")
-        self._name = str(self.path)
+        self._log_path = log_path
         self._seen: tuple[tuple[int, ...], str, Mapping[str, Lease]] | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the leases are."""
+        return self._log_path.with_suffix(".leases")
+
+    @cached_property
+    def _name(self) -> str:
+        return str(self.path)
 
     def read(self, creation_id: str) -> Mapping[str, Lease]:
         """Return the leases by the ids of their runs; none for another session of the id."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import compactions, heads, paging, ranges
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.compactions import ShownTail
 from a2a_session_manager.storage.file.existence import find_creation, remembered_creation
 from a2a_session_manager.storage.file.finding import find_events, joined
@@ -18,6 +19,7 @@ from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.record_blocks import in_a_row
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
     HeadRecord,
@@ -93,6 +95,22 @@ class SessionReader:
     def load_until(self, key: SessionKey, seq: int | None, last: int) -> LoadedSession | None:
         """Return the head and the newest `last` visible events up to `seq`; None when there is no such session."""
         return self._load(key, seq, last, whole_head=False)
+
+    def plan_fork(self, key: SessionKey, draft: ForkDraft) -> tuple[Creation, EncodedCommit] | None:
+        """Return how to create a fork of the session; None without it, and where that takes a closer look."""
+        with suppress(SessionNotFound):
+            with self.existing(key) as log:
+                if log is None or log.head is None or log.creation is None:
+                    return None
+                inherited, own = ranges.divided(draft.looks_at(log.head), log.head.inherited)
+                data = [block.data for first, last in own for block in log.read_blocks(first, last)]
+                if not inherited:
+                    return draft.planned(log.head, data)
+                creation, head = log.creation, heads.copied(log.head, whole_head=False)
+            lineage = lineage_of(self._directory, creation)
+            data += [block.data for first, last in inherited for block in lineage.read_blocks(first, last)]
+            return draft.planned(head, data)
+        return None
 
     def _load(self, key: SessionKey, seq: int | None, last: int | None, *, whole_head: bool) -> LoadedSession | None:
         with suppress(SessionNotFound):

@@ -53,6 +53,7 @@ class StoreDirectory:
 
     def __init__(self, path: Path, *, durable: bool, indexed: Sequence[str] = ()) -> None:
         self.path = path
+        self._path_text = str(path)  # a Path makes it anew for every call
         self.durable = durable
         self.indexed = indexed
         self.pool = HandlePool()
@@ -60,6 +61,7 @@ class StoreDirectory:
         self._catalogs: OrderedDict[Namespace, Catalog] = OrderedDict()
         self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
         self._lock = threading.Lock()
+        self._folder_texts: dict[tuple[Namespace, str], str] = {}  # a Path takes ten times as long
         self._is_checked = False
         self._is_readable = False
         # Whether it is a copy that was never in use: what its files say of each other is of several moments.
@@ -100,7 +102,7 @@ class StoreDirectory:
 
     def prepare_for_new(self) -> None:
         """Prepare the directory again when somebody has removed it, or the folder for new files, meanwhile."""
-        if not (self.path / _NEW_FOLDER).is_dir():
+        if not os.path.isdir(f"{self._path_text}/{_NEW_FOLDER}"):
             self._is_checked = False
             self._folders_on_disk.clear()
             self.prepare()
@@ -133,8 +135,10 @@ class StoreDirectory:
         found = self.path.resolve()
         if found != self.path:
             self.path = found
+            self._path_text = str(found)
             with self._lock:
                 self._known.clear()
+                self._folder_texts.clear()
                 self._catalogs.clear()
 
     def log(self, key: SessionKey) -> LogFile:
@@ -173,7 +177,7 @@ class StoreDirectory:
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder below the directory; with durability=disk its name is on disk, whoever made it."""
-        is_new = not folder.is_dir()
+        is_new = not os.path.isdir(folder)
         if not is_new and (not self.durable or folder in self._folders_on_disk or folder == self.path):
             return
         self.make_folder(folder.parent)
@@ -184,7 +188,7 @@ class StoreDirectory:
 
     def new_path(self, creation_id: str) -> Path:
         """Return where a new file is written before it gets its name."""
-        return self.path / _NEW_FOLDER / file_name(creation_id)
+        return Path(f"{self._path_text}/{_NEW_FOLDER}/{file_name(creation_id)}")
 
     def shards(self, namespace: Namespace, start: str = "") -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order, from the one called `start` on.
@@ -223,7 +227,12 @@ class StoreDirectory:
 
     def _file(self, key: SessionKey, kind: str, suffix: str) -> str:
         name = file_name(key.id)
-        return f"{self.folder(key.namespace, kind)}/{shard_of(name)}/{name}{suffix}"
+        folder = self._folder_texts.get((key.namespace, kind))
+        if folder is None:
+            if len(self._folder_texts) >= _MOST_CATALOGS:
+                self._folder_texts.clear()
+            folder = self._folder_texts[key.namespace, kind] = str(self.folder(key.namespace, kind))
+        return f"{folder}/{shard_of(name)}/{name}{suffix}"
 
     def _new_log(self, key: SessionKey) -> LogFile:
         return LogFile(self.log_path(key), key, self.pool, durable=self.durable)

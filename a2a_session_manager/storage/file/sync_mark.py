@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import zlib
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO in its place must hold up nobody
@@ -26,7 +27,12 @@ class SyncMark:
     """The mark beside a log or tree file."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.with_suffix(".durable")
+        self._file = path
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the mark is."""
+        return self._file.with_suffix(".durable")
 
     def read(self, first_bytes: bytes | None) -> int:
         """Return up to which byte the file that begins so was on disk before it was last written to; 0 for unknown.

@@ -6,7 +6,6 @@ is what makes a child, and what ends one: everything below a deleted session end
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from a2a_session_manager.budgets.blocks import Block, count_in
 from a2a_session_manager.budgets.codec import budget_from
 from a2a_session_manager.budgets.records import BudgetRecord, Key
 from a2a_session_manager.models.forked_from import ForkedFrom
-from a2a_session_manager.serialization.plain_json import parsed
+from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage import commit_rules
 from a2a_session_manager.storage.file.atomic_files import read_regular
 from a2a_session_manager.storage.file.creation_records import (
@@ -267,7 +266,7 @@ class TreeFile(FramedFile):
         if self.offset == 0:
             records[0].setdefault("v", FORMAT)
         synced = self.on_disk.for_a_record(self._first_bytes)
-        payloads = [json.dumps(record, separators=(",", ":")).encode() for record in records]
+        payloads = list(map(dumped, records))
         frames = [framed(payload, synced) for payload in payloads]
         whole = append_frames(self, frames, synced)
         if self.offset == 0 and whole:

@@ -19,6 +19,7 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import commit_rules, forks, heads, leases, paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Parent, Receipt
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory import head_pages
 from a2a_session_manager.storage.memory.head_index import HeadIndex
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
@@ -71,6 +72,21 @@ class MemoryBackend(Backend):
         self._link(stored, parent)
         stored.groups = self._index_of(key.namespace).put(stored.head, (), None)
         return DoneWrite(receipt)
+
+    def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> Awaitable[HeadRecord | LoadedSession | None] | None:
+        stored = self._sessions.get(source)
+        if stored is None:
+            return DoneWrite(None)
+        plan = draft.planned(stored.head, stored.records_in(draft.looks_at(stored.head)))
+        if plan is None:
+            return DoneWrite(stored.load_until(draft.seq, draft.last))
+        written = self.create(key, *plan)
+        assert isinstance(written, DoneWrite), "a write to memory is done when it returns"
+        if written.result.is_repeat:
+            return DoneWrite(heads.copied(self._sessions[key].head, whole_head=False))
+        return DoneWrite(heads.made_head(key, *plan, written.result))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         self._commits += 1

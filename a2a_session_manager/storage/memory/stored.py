@@ -186,10 +186,14 @@ class StoredSession:
         hidden = ranges.merged((seq, seq) for _, seq in known[:fitting] if ranges.contains(self.head.hidden, seq))
         return FoundEvents(self.head.creation_id, found, [event_id for event_id, _ in known[fitting:]], hidden)
 
+    def records_in(self, some: Sequence[Range]) -> list[bytes]:
+        """Return the bytes of the events in some ranges of seqs."""
+        return [data for first, final in some for data in self.records(first, final)]
+
     def _in(self, some: Sequence[Range]) -> tuple[list[int], list[bytes]]:
         """Return the seqs of some ranges, and the bytes of their events."""
         seqs = [seq for first, final in some for seq in range(first, final + 1)]
-        return seqs, [data for first, final in some for data in self.records(first, final)]
+        return seqs, self.records_in(some)
 
     def _seq_of(self, event_id: str) -> int | None:
         seq = self.seqs.get(event_id)

@@ -18,10 +18,12 @@ from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import paging
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
@@ -43,6 +45,7 @@ from a2a_session_manager.storage.redis.entry_rows import EntryRows
 from a2a_session_manager.storage.redis.entry_writes import EntryWriter
 from a2a_session_manager.storage.redis.expiry import Expiry
 from a2a_session_manager.storage.redis.following import Followers
+from a2a_session_manager.storage.redis.forking import fork_at_once
 from a2a_session_manager.storage.redis.head_pages import HeadPages
 from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
@@ -115,6 +118,13 @@ class RedisBackend(Backend):
 
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> asyncio.Task[Receipt]:
         return self._begun(self._creator.create(key, creation, commit))
+
+    def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> asyncio.Task[HeadRecord | LoadedSession | None] | None:
+        if self._connections.has_nodes:  # an id is claimed on a node of its own
+            return None
+        return self._begun(fork_at_once(self._creator, self._reader, self._locator, source, key, draft))
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         if commit.properties:

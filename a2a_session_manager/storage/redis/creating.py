@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
@@ -17,6 +17,7 @@ from a2a_session_manager.exceptions import (
     SessionNotFound,
 )
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent, Receipt
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.activity_entries import ActivityEntries
@@ -32,9 +33,11 @@ from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.receipts import receipt_of
 from a2a_session_manager.storage.redis.replies import Flat, status_of
-from a2a_session_manager.storage.redis.script import ScriptCall
-from a2a_session_manager.storage.redis.segments import fork_args
+from a2a_session_manager.storage.redis.script import Call, ScriptCall
+from a2a_session_manager.storage.redis.segments import draft_values, fork_args
 from a2a_session_manager.storage.redis.shards import run_all
+
+_LISTED_REMEMBERED: Final = 64
 
 
 class Made(NamedTuple):
@@ -77,6 +80,8 @@ class Creator:
         self._index = index
         self._expiry = expiry
         self._reaper = reaper
+        # What was listed for forks that were not made at once: most are made after a closer look.
+        self._listed: dict[SessionKey, tuple[str, IndexedSession, Announced]] = {}
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         """Make the session; see `Backend.create`."""
@@ -120,22 +125,84 @@ class Creator:
         Return it, and what was found when it was listed; None where anything is in the way, and each step has to be
         looked at. Whatever was done then is done again.
         """
-        own = self._locator.keys_in(keys.key, keys.key.id)
-        shard, bounds = self._index.lines_of(keys)
-        claim = (claim_of(creation.creation_id, keys.root_id), *bounds)
-        call = self._child_call(keys, creation, parent, creation.creation_id, commit, claim)
-        call = call._replace(keys=(*call.keys, own.locator, own.tree, *own.of_root, *shard))
+        call = self._child_call(keys, creation, parent, creation.creation_id, commit, self._claim_args(keys, creation))
+        call = call._replace(keys=(*call.keys, *self._claim_keys(keys)))
         planned = _planned(creation, commit)
-        announcement = self._index.announcement(keys, planned, expires=creation.expires, is_at_once=True)
+        listed = self._listed_before(keys, planned, creation.creation_id)
+        reply, looked, announced = await self._sent_at_once(keys, planned, call, listed, expires=creation.expires)
+        made = await self._made_at_once(keys, reply, looked, commit)
+        return None if made is None else (made, announced)
+
+    async def fork_at_once(self, source: SessionKeys, keys: SessionKeys, draft: ForkDraft) -> Flat:
+        """Make a fork of the session `source` as it is found, in one round trip; return what `fork.lua` answers.
+
+        Where that is no good answer, nothing was made but a line of the index, as when a creation is cut off.
+        """
+        commit = draft.commit
+        creation = Creation(draft.creation_id, commit.written_at)
+        placed = ("", source.key.id, "", creation.creation_id, *self._claim_args(keys, creation))
+        draft_args = draft_values(source, draft, self._entries.names(keys))
+        arguments = [*self._creation_args(keys, creation), *placed, *draft_args, *commit_args(commit)]
+        touched = (*keys.all_of_creation, source.head, source.children, *self._claim_keys(keys))
+        of_source = (source.log, source.ids, source.hidden, source.retractions)
+        call = ScriptCall(scripts.FORK, (*touched, *of_source), arguments, keys.key.id)
+        planned = IndexedSession(creation.created_at, creation.active_at, commit.properties, is_top=True)
+        reply, looked, announced = await self._sent_at_once(keys, planned, call, expires=creation.expires)
+        made = await self._made_at_once(keys, reply, looked, commit)
+        if made is not None:
+            await self._entered(keys, planned, made, announced)
+        elif reply[0] == b"LOOK":
+            while len(self._listed) >= _LISTED_REMEMBERED:
+                del self._listed[next(iter(self._listed))]
+            self._listed[keys.key] = creation.creation_id, planned, announced
+        return reply
+
+    def _listed_before(self, keys: SessionKeys, planned: IndexedSession, creation_id: str) -> Announced | None:
+        """Return what was found when this very session was listed so, as a fork that was looked at then."""
+        told = self._listed.pop(keys.key, None)
+        if told is None or told[0] != creation_id:
+            return None
+        names = self._entries.names(keys)
+        is_same = told[1][:2] == planned[:2] and told[1].facets(names) == planned.facets(names)
+        return told[2] if is_same else None
+
+    async def _sent_at_once(
+        self,
+        keys: SessionKeys,
+        planned: IndexedSession,
+        call: ScriptCall,
+        listed: Announced | None = None,
+        *,
+        expires: bool,
+    ) -> tuple[Flat, Sequence[Any], Announced]:
+        """List a session, unless it was `listed` before, create it, and look for it; return the answers."""
+        listing: list[Call] = []
+        if listed is None:
+            listing = self._index.announcement(keys, planned, expires=expires, is_at_once=True)
         look = [] if self._expiry.ttl else [*self._index.look(keys), self._entries.look(keys)]
-        answers = await run_all(self._connections, [*announcement, call, *look])
-        reply, *looked = answers[len(announcement) :]
+        answers = await run_all(self._connections, [*listing, call, *look])
+        reply, *looked = answers[len(listing) :]
+        return reply, looked, listed or self._index.announced(keys, answers[0], ())
+
+    async def _made_at_once(
+        self, keys: SessionKeys, reply: Flat, looked: Sequence[Any], commit: EncodedCommit
+    ) -> Made | None:
         if reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
             return None
         made = _made(reply, keys, commit, looked)
         if made.deadline:
             await self._expiry.bound_locator(keys, made.deadline)
-        return made, self._index.announced(keys, answers[0], ())
+        return made
+
+    def _claim_args(self, keys: SessionKeys, creation: Creation) -> tuple[bytes, ...]:
+        """Return what a creation at once needs to claim the id, too."""
+        _, bounds = self._index.lines_of(keys)
+        return claim_of(creation.creation_id, keys.root_id), *bounds
+
+    def _claim_keys(self, keys: SessionKeys) -> tuple[bytes, ...]:
+        own = self._locator.keys_in(keys.key, keys.key.id)
+        shard, _ = self._index.lines_of(keys)
+        return own.locator, own.tree, *own.of_root, *shard
 
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""

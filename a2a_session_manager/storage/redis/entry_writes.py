@@ -72,6 +72,10 @@ class EntryWriter:
             call = self._calls.put_back(announced.keys, announced.after, announced.before)
             await self._connections.run_many([call])
 
+    def names(self, keys: SessionKeys) -> list[str]:
+        """Return the properties that the session will be found by, as far as is known."""
+        return self._calls.known.names(keys.index_entry[0])
+
     def look(self, keys: SessionKeys) -> PlainCall:
         """Return the call whose answer `created` takes, to be sent after a creation."""
         return self._calls.look(keys)

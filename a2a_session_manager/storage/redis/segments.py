@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
+from a2a_session_manager.limits import DEEPEST_TREE
 from a2a_session_manager.models.forked_from import ForkedFrom
 from a2a_session_manager.storage.commit_records import Fork
+from a2a_session_manager.storage.fork_rules import COPIED_FROM, ForkDraft
 from a2a_session_manager.storage.records import Range, Segment
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Value
@@ -32,6 +34,17 @@ def fork_args(keys: SessionKeys, fork: Fork | None) -> list[Value]:
         "".join(f"{each.seq} {each.place};" for each in fork.placed),
     ]
     return [len(values), *values]
+
+
+def draft_values(source: SessionKeys, draft: ForkDraft, found_by: Iterable[str]) -> list[Value]:
+    """Return how a fork is to be made of a session that was not read, as `fork.lua` reads it.
+
+    What sessions are `found_by` has to be known before the fork is there: a source that has it asks for a closer look.
+    """
+    doubtful = [b"p:" + name.encode("utf-8", "surrogatepass") for name in found_by]
+    seq = "" if draft.seq is None else draft.seq
+    begins = [DEEPEST_TREE, int(source.is_root), draft.source_creation_id or "", seq, draft.last]
+    return [*begins, len(draft.marks), *draft.marks, 1, f"p:{COPIED_FROM}", len(doubtful), *doubtful]
 
 
 def source_line(source: ForkedFrom) -> str:

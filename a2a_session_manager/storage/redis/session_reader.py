@@ -94,14 +94,21 @@ class SessionReader:
         """Return a head with the newest events up to one; see `Backend.load_until`."""
         call_at = partial(read_calls.load_until, seq=seq, last=last)
         while (found := await self._locator.ask(key, call_at)) is not None:
-            _, fields, ranges, entries, hidden = found.reply
-            head = await head_of(key, found.keys.root_id, hash_of(fields), (), ())
-            head.hidden[:] = hidden_in(key, hidden)
-            parts = ranges_of(ranges)
-            all_entries = await self._tails.all_entries(found.keys, head.creation_id, parts, entries)
-            if all_entries is not None:  # else it was deleted between two pages; another may have the id by now
-                return LoadedSession(head, numbered(key, parts, all_entries, head.inherited))
+            loaded = await self.loaded_until(found.keys, found.reply)
+            if loaded is not None:
+                return loaded
         return None
+
+    async def loaded_until(self, keys: SessionKeys, reply: Flat) -> LoadedSession | None:
+        """Return what `load_until.lua` answers; None when the session was deleted between two pages."""
+        _, fields, ranges, entries, hidden = reply
+        head = await head_of(keys.key, keys.root_id, hash_of(fields), (), ())
+        head.hidden[:] = hidden_in(keys.key, hidden)
+        parts = ranges_of(ranges)
+        all_entries = await self._tails.all_entries(keys, head.creation_id, parts, entries)
+        if all_entries is None:
+            return None
+        return LoadedSession(head, numbered(keys.key, parts, all_entries, head.inherited))
 
     async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
         """Return what tells each session from what it was before; see `Backend.stamps`."""

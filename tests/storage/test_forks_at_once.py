@@ -118,6 +118,7 @@ async def _outcome(sessions: SessionManager, source: str, at: int | str | None, 
         return [type(error), str(error)]
     told = (made.state, made.metadata.properties, made.last_seq, made.parent_id, made.forked_from)
     store = sessions.store
+    assert isinstance(store, BaseSessionStore)
     await store.append(new_id, _said(99))
     again = await store.get(new_id)
     assert again is not None

@@ -43,7 +43,7 @@ def draft_values(source: SessionKeys, draft: ForkDraft, found_by: Iterable[str])
     """
     doubtful = [b"p:" + name.encode("utf-8", "surrogatepass") for name in found_by]
     seq = "" if draft.seq is None else draft.seq
-    begins = [DEEPEST_TREE, int(source.is_root), draft.source_creation_id or "", seq, draft.last]
+    begins: list[Value] = [DEEPEST_TREE, int(source.is_root), draft.source_creation_id or "", seq, draft.last]
     return [*begins, len(draft.marks), *draft.marks, 1, f"p:{COPIED_FROM}", len(doubtful), *doubtful]
 
 

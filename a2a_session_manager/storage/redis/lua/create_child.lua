@@ -7,7 +7,6 @@
 -- how many values tell of a fork, those values, the first commit. They are: where it comes from; the segments of
 -- its log, as `segments_in` reads them; the ranges hidden in them; compactions and placed summaries, as heads have them.
 
-
 local keys, session, place = take_child()
 local told, fork = take_many(tonumber(take())), nil
 if #told > 0 then

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
@@ -47,7 +47,11 @@ def fitted(
 
 def begins_turn(found: Arranged, unit: Unit) -> bool:
     """Tell whether the user speaks in a unit, and a conversation may begin with it."""
-    message = found.messages[unit[0]]
+    return is_users(found.messages[unit[0]])
+
+
+def is_users(message: Any) -> bool:
+    """Tell whether the user speaks in a message, which may begin a conversation."""
     named = message.get("role")
     if named == "assistant":  # as most are
         return False

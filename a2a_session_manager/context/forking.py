@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from a2a_session_manager.context.fitting import is_users
 from a2a_session_manager.context.prompt import said_in
 from a2a_session_manager.context.repair import OpenToolCall, open_calls_in, results_for
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.models.event_message import MessageColumns, MessageTail
+from a2a_session_manager.models.event_message import MessageTail
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.shapes.normal_form import Result
-from a2a_session_manager.shapes.recognition import read_message
 
 # What is done about calls that have no result where a fork begins: it is refused, or begins with results that say so.
 OpenPolicy = Literal["refuse", "interrupt"]
@@ -53,7 +52,7 @@ async def fork_conversation(
 class _Ending:
     """Returns the results that a fork begins with which ends the open calls among its newest messages.
 
-    Returns None when an exchange may have begun before these. Raises InvalidSessionOperation for open calls.
+    Returns None when the turn that is under way has begun before these. Raises InvalidSessionOperation for open calls.
     """
 
     session_id: str
@@ -62,20 +61,12 @@ class _Ending:
 
     def __call__(self, tail: MessageTail) -> Sequence[SessionEvent[Any]] | None:
         messages = tail.messages
-        if tail.earlier_events and _are_results(messages):
+        if tail.earlier_events and not any(map(is_users, said_in(messages).messages)):
             return None
         calls = open_calls_in(messages)
         if calls and self.on_open == "refuse":
             raise _inside(self.session_id, messages.seqs[-1], calls)
         return results_for(messages) if calls else ()
-
-
-def _are_results(messages: MessageColumns) -> bool:
-    return all(map(_is_result, said_in(messages).messages))
-
-
-def _is_result(message: Any) -> bool:
-    return any(isinstance(part, Result) for part in read_message(message).parts)
 
 
 def _inside(session_id: str, seq: int, calls: Sequence[OpenToolCall]) -> InvalidSessionOperation:

@@ -10,6 +10,8 @@ from a2a_session_manager import InvalidSessionOperation, SessionManager
 from a2a_session_manager.context.forking import _MARKS
 from a2a_session_manager.shapes.normal_form import Call, Message, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
+from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.records import SessionKey
 from tests.context.examples import ASK, SAY, call, result
 
 MANY = [f"c{number}" for number in range(40)]
@@ -44,3 +46,26 @@ async def test_a_call_that_was_given_up_long_ago_keeps_nobody_from_forking() -> 
             await chat.fork(at=17)
 
         assert [each.seq for each in await fork.open_calls()] == [2]
+
+
+async def test_a_call_is_open_as_long_as_its_turn_is_under_way_however_much_comes_behind_it() -> None:
+    async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
+        await chat.append(*[ASK, SAY] * 200)
+        await chat.append(ASK, call("slow"), *[each for name in MANY for each in (call(name), result(name))])
+        with pytest.raises(InvalidSessionOperation, match="event 402"):
+            await chat.fork()
+        assert (await chat.fork(on_open="interrupt")).session.last_seq == 483
+        looks: list[int] = []
+        backend = sessions.store._open_backend  # type: ignore[attr-defined]  # it is a store of ours
+        load_until = backend.load_until
+
+        async def noted(key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+            looks.append(last)
+            found: LoadedSession | None = await load_until(key, seq=seq, last=last)
+            return found
+
+        backend.load_until = noted
+        await chat.append(result("slow"))
+
+        assert (await chat.fork()).session.last_seq == 483
+        assert max(looks) == 256  # of 483

@@ -1,8 +1,8 @@
-"""A process that forks sessions of one tree and writes to them: `forker URL NAME STEPS ACKS`.
+"""A process that forks sessions of one tree and works in them: `forker URL NAME STEPS ACKS`.
 
 Each step has names of its own, made of the process's and its number, so that whoever goes on for one that was killed
-repeats its last step. The message of an event is the id of the session that it was appended to. With STEPS "same", it
-forks one session under ids that others take as well.
+repeats its last step. What an event says names the session that it was appended to. Of a tenth of the writes the reply
+is lost. With STEPS "same", it forks one session under ids that others take as well.
 """
 
 from __future__ import annotations
@@ -10,62 +10,165 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from time import time_ns
+from typing import Any, TypeVar
 
-from a2a_session_manager import SessionAlreadyExists, SessionEvent, SessionManager, SessionNotFound, TokenUsage
+from a2a_session_manager import (
+    EventSource,
+    Session,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionEvent,
+    SessionManager,
+    SessionNotFound,
+    StoreUnavailable,
+    TokenUsage,
+)
+from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.storage.url import store_from_url
+from a2a_session_manager.testing.contract.lossy import LossyBackend
 
 SOURCE, POINT, SAME_FORKS = "talk", 10, 10
+LOSSES, TRIES = 0.1, 20
+
+ResultT = TypeVar("ResultT")
 
 
-def event_of(event_id: str, session_id: str) -> SessionEvent[Any]:
+def event_of(event_id: str, session_id: str, number: int = 0) -> SessionEvent[Any]:
     """Return an event that has spent one token, of a response that nobody else has a usage of."""
     usage = TokenUsage(prompt_tokens=1, model="m", response_id=f"response of {event_id}")
-    return SessionEvent(id=event_id, message=session_id, token_usage=usage)
+    role, source = ("user", EventSource.USER) if number % 2 else ("assistant", EventSource.LLM)
+    message = {"role": role, "content": said_in(session_id)}
+    return SessionEvent(id=event_id, message=message, source=source, token_usage=usage)
 
 
-async def take_steps(sessions: SessionManager, name: str, steps: int, acks: Path) -> None:
-    done = sum(json.loads(line)["name"] == name for line in await asyncio.to_thread(_lines, acks))
-    chance = Random(f"{name} {done}")
-    for step in range(done, steps):
-        ack = {"name": name, **await _step(sessions, f"{name}-{step}", chance)}
-        await asyncio.to_thread(_write, acks, json.dumps(ack))
+def said_in(session_id: str) -> str:
+    """Return what is said in a session, and in no other one."""
+    return f"Said in {session_id}. " * 3
 
 
-def _lines(acks: Path) -> list[str]:
-    return acks.read_text().splitlines()
+class Forker:
+    """Makes forks of any session of the tree, and works in its own; `acks` has what it has finished."""
 
+    def __init__(self, store: BaseSessionStore, name: str, acks: Path, chance: Random) -> None:
+        self._lossy = LossyBackend(store._open_backend)
+        self._sessions = SessionManager(BaseSessionStore(self._lossy))
+        self._name = name
+        self._acks = acks
+        self._chance = chance
 
-def _write(acks: Path, line: str) -> None:
-    with acks.open("a") as file:
-        file.write(f"{line}\n")
+    async def take_steps(self, steps: int) -> None:
+        told = await asyncio.to_thread(self._told)
+        own = [ack["fork"] for ack in told if ack.get("name") == self._name]
+        gone = {ack["deletes"] for ack in told if "deletes" in ack}
+        for fork_id in [each for step in range(steps) if (each := f"{self._name}-{step}") not in own]:
+            ack = {"name": self._name, **await self._step(fork_id)}
+            await self._tell(ack)
+            own.append(fork_id)
+            left = [each for each in own if each not in gone]
+            if left and self._chance.random() < 0.2:
+                await self._delete(self._chance.choice(left), gone)
 
+    async def _step(self, fork_id: str) -> dict[str, Any]:
+        source, fork = await self._forked(fork_id)
+        written = [
+            await self._surely(partial(self._append, fork_id, f"{fork_id} {number}", number)) for number in range(3)
+        ]
+        late: list[SessionEvent[Any]] = []
+        with suppress(SessionNotFound):  # deleted by its owner
+            if self._chance.random() < 0.5:
+                late = await self._surely(partial(self._append, source, f"{fork_id} late", 1))
+        work = [self._hide, self._show, self._compact]
+        for each in self._chance.choices(work, k=self._chance.randrange(4)):
+            with suppress(InvalidSessionOperation):  # nothing to hide or to show any more, or to gain
+                await self._surely(partial(each, fork_id))
+        log = await self._sessions.store.events(fork_id, include_retracted=True)
+        return {
+            "fork": fork_id,
+            "from": fork.forked_from,
+            "events": [[event.id, fork_id] for events in written for event in events]
+            + [[event.id, source] for event in late],
+            "hidden": [event.id for event in log if event.retracted],
+        }
 
-async def _step(sessions: SessionManager, fork_id: str, chance: Random) -> dict[str, Any]:
-    while True:
-        source = chance.choice([node.id for node in await sessions.tree(SOURCE)])
-        try:
-            seqs = [event.seq for event in await sessions.store.events(source)]
-            fork = await sessions.fork(source, at=chance.choice(seqs), new_id=fork_id)
-        except SessionAlreadyExists:  # by the one that was killed, of another source or point
-            fork = await sessions.get(fork_id, last=0)
-        except (InvalidSessionOperation, SessionNotFound, IndexError):  # the point was hidden, or the source deleted
-            continue
-        break
-    written = [await sessions.append(fork_id, event_of(f"{fork_id} {number}", fork_id)) for number in range(2)]
-    late = await sessions.append(source, event_of(f"{fork_id} late", source)) if chance.random() < 0.5 else []
-    if chance.random() < 0.3:
-        await sessions.retract(fork_id, last=chance.randint(1, 4), write_id=f"{fork_id} hid")
-    if chance.random() < 0.3:
-        hidden = [event for event in await sessions.store.events(fork_id, include_retracted=True) if event.retracted]
-        await sessions.restore(fork_id, *(event.id for event in hidden[:2])) if hidden else None
-    return {
-        "fork": fork_id,
-        "from": fork.forked_from,
-        "events": [[event.id, event.message] for events in (*written, late) for event in events],
-    }
+    async def _forked(self, fork_id: str) -> tuple[str, Session[Any]]:
+        while True:
+            source = self._chance.choice([node.id for node in await self._sessions.tree(SOURCE)])
+            # The point was hidden meanwhile, or the source deleted; or it shows nothing.
+            with suppress(InvalidSessionOperation, SessionNotFound, IndexError):
+                seqs = [event.seq for event in await self._sessions.store.events(source)]
+                at = self._chance.choice(seqs)
+                try:
+                    return source, await self._surely(partial(self._sessions.fork, source, at=at, new_id=fork_id))
+                except SessionAlreadyExists:  # by the one that was killed, of another source or point
+                    fork = await self._sessions.get(fork_id, last=0)
+                    assert fork.forked_from is not None
+                    return fork.forked_from.id, fork
+
+    async def _append(self, session_id: str, event_id: str, number: int) -> list[SessionEvent[Any]]:
+        return await self._sessions.append(session_id, event_of(event_id, session_id, number))
+
+    async def _hide(self, fork_id: str) -> None:
+        number = self._chance.randint(1, 4)
+        await self._sessions.retract(fork_id, last=number, write_id=f"{fork_id} hid {number}")
+
+    async def _show(self, fork_id: str) -> None:
+        log = await self._sessions.store.events(fork_id, include_retracted=True)
+        hidden = [event.id for event in log if event.retracted]
+        if hidden:
+            await self._sessions.restore(fork_id, *self._chance.sample(hidden, min(len(hidden), 2)))
+
+    async def _compact(self, fork_id: str) -> None:
+        def summarize(view: MessageView) -> str:
+            return f"In short, {fork_id}."
+
+        async with self._sessions.open(fork_id) as chat:
+            with suppress(SessionConflict):
+                await chat.compact(summarize, keep=1, minimum_gain=-1000)
+
+    async def _delete(self, fork_id: str, gone: set[str]) -> None:
+        """Delete one of its own as it was read, with what it has spent told before; not one that has forks."""
+        found = await self._sessions.store.get(fork_id, last=0)
+        if found is None:
+            return
+        spent = (await self._sessions.usage(fork_id)).total.prompt_tokens
+        again = await self._sessions.store.get(fork_id, last=0)
+        if again is None or again.revision != found.revision:
+            return
+        await self._tell({"deletes": fork_id, "spent": spent, "creation": found.creation_id})
+        with suppress(InvalidSessionOperation, SessionConflict, SessionNotFound):
+            await self._surely(partial(self._sessions.delete, found, expected_revision=found.revision))
+            gone.add(fork_id)
+
+    async def _surely(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Do it again where the reply was lost."""
+        for _ in range(TRIES):
+            self._lossy.replies_to_lose = int(self._chance.random() < LOSSES)
+            try:
+                return await work()
+            except StoreUnavailable as error:
+                if "the reply was lost" not in str(error):
+                    raise
+        raise AssertionError("all replies were lost")
+
+    def _told(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._acks.read_text().splitlines()]
+
+    async def _tell(self, ack: dict[str, Any]) -> None:
+        line = f"{json.dumps(ack)}\n"
+
+        def write() -> None:
+            with self._acks.open("a") as file:
+                file.write(line)
+
+        await asyncio.to_thread(write)
 
 
 async def fork_the_same(sessions: SessionManager) -> list[str | None]:
@@ -75,11 +178,11 @@ async def fork_the_same(sessions: SessionManager) -> list[str | None]:
 
 
 async def main(url: str, name: str, steps: str, acks: str) -> None:
-    async with SessionManager.from_url(url) as sessions:
+    async with store_from_url(url) as store:
         if steps == "same":
-            print(json.dumps(await fork_the_same(sessions)))
+            print(json.dumps(await fork_the_same(SessionManager(store))))
         else:
-            await take_steps(sessions, name, int(steps), Path(acks))
+            await Forker(store, name, Path(acks), Random(f"{name} {time_ns()}")).take_steps(int(steps))
 
 
 if __name__ == "__main__":

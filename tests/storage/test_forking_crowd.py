@@ -1,4 +1,7 @@
-"""Processes fork sessions of one tree at once, and are killed: no branch shows another's; every token counts once."""
+"""Processes fork sessions of one tree, work in them and delete them, lose replies and are killed.
+
+No branch shows another's; nothing that is inherited is lost or doubled; every token counts once.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,25 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from time import sleep
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from a2a_session_manager import SessionManager
+from a2a_session_manager import EventType, InMemorySessionStore, SessionEvent, SessionManager
+from a2a_session_manager.models.forked_from import TreeNode
+from a2a_session_manager.storage.store import BaseSessionStore
+from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
-from tests.storage.forker import POINT, SAME_FORKS, SOURCE, event_of
+from tests.storage.forker import POINT, SAME_FORKS, SOURCE, Forker, event_of, said_in
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
-FORKS_EACH, KILLS = 67, 12
+FORKS_EACH, FEW_FORKS, KILLS = 67, 7, 12
+SEEDS = 4
+
+Logs = dict[str, list[SessionEvent[Any]]]
 
 
 @pytest.fixture(params=["file", pytest.param("redis", marks=pytest.mark.soak)])
@@ -31,8 +42,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 async def _begin(url: str) -> None:
     async with SessionManager.from_url(url) as sessions:
-        await sessions.create(SOURCE)
-        await sessions.append(SOURCE, *(event_of(f"first {number}", SOURCE) for number in range(20)))
+        await _fill(sessions)
+
+
+async def _fill(sessions: SessionManager) -> None:
+    await sessions.create(SOURCE)
+    await sessions.append(SOURCE, *(event_of(f"first {number}", SOURCE, number) for number in range(20)))
 
 
 def _start(url: str, name: str, steps: str, acks: Path) -> subprocess.Popen[str]:
@@ -56,11 +71,12 @@ def test_four_processes_that_fork_at_one_point_under_one_id_get_one_fork(url: st
 
 
 @pytest.mark.soak
-def test_forks_of_forks_by_processes_that_are_killed_lose_double_and_mix_up_nothing(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_forks_by_processes_that_are_killed_lose_double_and_mix_up_nothing(url: str, tmp_path: Path, seed: int) -> None:
     asyncio.run(_begin(url))
     acks = tmp_path / "acks"
     acks.touch()
-    chance = Random(7)
+    chance = Random(seed)
     running = {name: _start(url, name, str(FORKS_EACH), acks) for name in NAMES}
     for _ in range(KILLS):
         _wait_for_acks(acks, 3, running)
@@ -72,7 +88,43 @@ def test_forks_of_forks_by_processes_that_are_killed_lose_double_and_mix_up_noth
         process.communicate()
         assert process.returncode == 0
 
-    asyncio.run(_check(url, [json.loads(line) for line in acks.read_text().splitlines()]))
+    asyncio.run(_check_cold(url, acks, FORKS_EACH))
+
+
+async def _check_cold(url: str, acks: Path, steps: int) -> None:
+    async with store_from_url(url) as cold:
+        await check_forks(cold, acks, steps)
+
+
+def test_forks_by_tasks_that_are_cancelled_lose_double_and_mix_up_nothing(tmp_path: Path) -> None:
+    asyncio.run(_by_tasks(tmp_path / "acks", FEW_FORKS, seed=0))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_many_forks_by_tasks_that_are_cancelled_lose_double_and_mix_up_nothing(tmp_path: Path, seed: int) -> None:
+    asyncio.run(_by_tasks(tmp_path / "acks", FORKS_EACH, seed=seed))
+
+
+async def _by_tasks(acks: Path, steps: int, *, seed: int) -> None:
+    await asyncio.to_thread(acks.touch)
+    chance = Random(seed)
+    async with InMemorySessionStore() as store:
+        await _fill(SessionManager(store))
+
+        def start(name: str) -> asyncio.Task[None]:
+            return asyncio.create_task(Forker(store, name, acks, chance).take_steps(steps))
+
+        running = {name: start(name) for name in NAMES}
+        for _ in range(KILLS):
+            await asyncio.sleep(chance.random() * 0.05)
+            name = chance.choice(NAMES)
+            running[name].cancel()
+            await asyncio.wait([running[name]])
+            running[name] = start(name)
+        await asyncio.gather(*running.values())
+
+        await check_forks(store, acks, steps)
 
 
 def _wait_for_acks(acks: Path, more: int, running: dict[str, subprocess.Popen[str]]) -> None:
@@ -80,31 +132,77 @@ def _wait_for_acks(acks: Path, more: int, running: dict[str, subprocess.Popen[st
     while len(acks.read_text().splitlines()) < before + more:
         if all(process.poll() is not None for process in running.values()):
             return
-        asyncio.run(asyncio.sleep(0.05))
+        sleep(0.05)
 
 
-async def _check(url: str, acks: list[dict[str, object]]) -> None:
-    assert len({ack["fork"] for ack in acks}) == len(NAMES) * FORKS_EACH
-    async with SessionManager.from_url(url) as sessions:
-        nodes = await sessions.tree(SOURCE)
-        logs = {node.id: await sessions.store.events(node.id, include_retracted=True) for node in nodes}
-        told = {ack["fork"]: ack["from"] for ack in acks}
-        spent = 0
-        for node in nodes:
-            log, inherited = logs[node.id], 0
-            if node.forked_from is not None:
-                inherited = node.forked_from.seq
-                assert list(node.forked_from) == told[node.id]
-                source = logs[node.forked_from.id]
-                assert [(each.id, each.message) for each in log[:inherited]] == [
-                    (each.id, each.message) for each in source[:inherited]
-                ]
-            own = log[inherited:]
-            assert {each.message for each in own} <= {node.id}
-            assert len({each.id for each in log}) == len(log)
-            assert (await sessions.usage(node.id)).total.prompt_tokens == len(own)
-            spent += len(own)
-        assert (await sessions.usage(SOURCE, tree=True)).total.prompt_tokens == spent
-        for ack in acks:
-            for event_id, session_id in ack["events"]:  # type: ignore[attr-defined]  # a list of pairs, from JSON
-                assert [each.id for each in logs[session_id]].count(event_id) == 1
+async def check_forks(cold: BaseSessionStore, acks: Path, steps: int) -> None:
+    """Check what a store holds at the end against what was acknowledged, and each fork against its source."""
+    told = [json.loads(line) for line in (await asyncio.to_thread(acks.read_text)).splitlines()]
+    made = {ack["fork"]: ack for ack in told if "fork" in ack}
+    ends = {ack["deletes"]: ack for ack in told if "deletes" in ack}
+    assert made.keys() == {f"{name}-{step}" for name in NAMES for step in range(steps)}
+    sessions = SessionManager(cold)
+    nodes = {node.id: node for node in await sessions.tree(SOURCE)}
+    gone = made.keys() - nodes.keys()
+    assert gone <= ends.keys()
+    assert nodes.keys() == {SOURCE, *made} - gone
+    logs = {name: await cold.events(name, include_retracted=True) for name in nodes}
+    spent = sum(ends[name]["spent"] for name in gone)
+    for name, node in nodes.items():
+        inherited = _check_inherited(node, logs, made)
+        own = logs[name][inherited:]
+        spenders = [event for event in own if event.type != EventType.SUMMARY]
+        assert {event.message["content"] for event in spenders} <= {said_in(name)}
+        assert {event.message for event in own if event not in spenders} <= {f"In short, {name}."}
+        assert len({event.id for event in logs[name]}) == len(logs[name])
+        assert (await sessions.usage(name)).total.prompt_tokens == len(spenders)
+        spent += len(spenders)
+        await _check_view(sessions, name, logs[name])
+    assert (await sessions.usage(SOURCE, tree=True)).total.prompt_tokens == spent
+    for ack in made.values():
+        for event_id, session_id in ack["events"]:
+            assert session_id in gone or [event.id for event in logs[session_id]].count(event_id) == 1
+    await _check_deletion(sessions, nodes, logs, spent)
+
+
+def _check_inherited(node: TreeNode, logs: Logs, made: dict[str, Any]) -> int:
+    """Check what a fork has of its source, and what is hidden there; return how many events those are."""
+    if node.forked_from is None:
+        return 0
+    ack, point = made[node.id], node.forked_from
+    assert list(point) == ack["from"]
+    assert {event.id for event in logs[node.id] if event.retracted} == set(ack["hidden"])
+    assert node.parent_id is not None
+    source = logs[node.parent_id]  # which has stored the event; the one that was forked may be deleted by now
+    assert _said(logs[node.id][: point.seq]) == _said(source[: point.seq])
+    return point.seq
+
+
+async def _check_view(sessions: SessionManager, name: str, log: list[SessionEvent[Any]]) -> None:
+    """A view shows what is in its own log and not hidden there, and nothing else."""
+    shown = {json.dumps(event.message) for event in log if not event.retracted}
+    async with sessions.open(name) as chat:
+        for view in (await chat.messages(), await chat.messages(compacted=False)):
+            said = [message["content"] for message in view]
+            assert all(any(each in text for text in shown) for each in said)
+        assert len(await chat.messages(compacted=False, repair=False)) <= len(shown) + len(log)
+
+
+async def _check_deletion(sessions: SessionManager, nodes: dict[str, TreeNode], logs: Logs, spent: int) -> None:
+    """Delete one branch with all below it: no other one is touched, and the money stays spent."""
+    branch = next(name for name in nodes if name != SOURCE)
+    below, todo = {branch}, [branch]
+    while todo:
+        parent = todo.pop()
+        found = [node.id for node in nodes.values() if node.parent_id == parent]
+        below |= {*found}
+        todo += found
+    await sessions.delete(branch, children="cascade")
+    assert {node.id for node in await sessions.tree(SOURCE)} == nodes.keys() - below
+    for name in nodes.keys() - below:
+        assert _said(await sessions.store.events(name, include_retracted=True)) == _said(logs[name])
+    assert (await sessions.usage(SOURCE, tree=True)).total.prompt_tokens == spent
+
+
+def _said(events: list[SessionEvent[Any]]) -> list[tuple[str, Any]]:
+    return [(event.id, event.message) for event in events]

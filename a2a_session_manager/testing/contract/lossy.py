@@ -11,7 +11,15 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage import Backend, SessionPage
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Guard, Receipt
-from a2a_session_manager.storage.read_records import LoadedSession, LogPage, NamespacePage, TreeNode, TreeTotals
+from a2a_session_manager.storage.fork_rules import ForkDraft
+from a2a_session_manager.storage.read_records import (
+    HeadRecord,
+    LoadedSession,
+    LogPage,
+    NamespacePage,
+    TreeNode,
+    TreeTotals,
+)
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.trusted_log import TrustedLog
 
@@ -37,6 +45,17 @@ class LossyBackend(Backend):
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         return await self._answered(lambda: self._inner.create(key, creation, commit))
+
+    async def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> HeadRecord | LoadedSession | None:
+        self.begun.set()
+        await self.go.wait()
+        making = self._inner.fork_at_once(source, key, draft)
+        found = None if making is None else await making
+        if isinstance(found, HeadRecord):  # else nothing was made
+            self._lose_reply(None)
+        return found
 
     async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
         return await self._answered(lambda: self._inner.commit(key, commit))

@@ -71,7 +71,9 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
             head, events = await _read(source, seq, request)
             return await copy_session(store, source, new, head, request.properties, events)
         draft = await _drafted(new, source, seq, request)
-        making = source.backend.fork_at_once(source.key, new.key, draft)
+        # One that is imported has times of its own.
+        is_new = request.written_at is None
+        making = source.backend.fork_at_once(source.key, new.key, draft) if is_new else None
         found = None if making is None else await finish(making, patience=source.limits.cancel_seconds)
         if isinstance(found, HeadRecord):
             return await load_session(LoadedSession(found), store, source.limits, is_partial=True)
@@ -91,6 +93,8 @@ async def _drafted(new: Target, source: Target, seq: int | None, request: ForkRe
     if request.properties:
         change = SessionChange(set_properties=request.properties)
         commit = await encode_commit(new, (), change, write_id=commit.write_id)
+    if request.written_at is not None:
+        commit.written_at = request.written_at
     return ForkDraft(source.creation_id, seq, last, marks, hidden_id(), commit)
 
 

@@ -41,6 +41,11 @@ ESSENTIAL_LINES = {
         "above the check: ['trip/hotels', 'trip']",
         "tokens: 52 its own, 144 with all below it",
     ],
+    "budget": [
+        "spent: 10000 of 10000 tokens in 10 requests, and nothing is held",
+        "the report waits for more: waiting",
+        "after the budget was raised: completed",
+    ],
     "edit_and_regenerate": [
         "oslo-trip: ['And in winter?', 'An answer to: And in winter?']",
         "oslo-trip-2: ['And in summer?', 'An answer to: And in summer?']",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -13,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 from a2a_session_manager.exceptions import (
+    BudgetExceeded,
     InvalidEvent,
     InvalidSessionOperation,
     LeaseLost,
@@ -35,6 +38,7 @@ _STATUS = {
     SessionConflict: HTTPStatus.CONFLICT,
     RunBusy: HTTPStatus.CONFLICT,
     LeaseLost: HTTPStatus.CONFLICT,
+    BudgetExceeded: HTTPStatus.PAYMENT_REQUIRED,
     InvalidSessionOperation: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidEvent: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -49,13 +53,15 @@ class ProblemResponse(AsciiJSONResponse):
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Let `app` answer the library's errors with problem details: 404, 409, 413, 422, 503 and 507.
+    """Let `app` answer the library's errors with problem details: 402, 404, 409, 413, 422, 503 and 507.
 
     What FastAPI itself finds invalid gets them, too (422). `type` ends with the error's name. A conflict says what was
     missed: `revision`, `expected_revision`, `first_missed_seq`, `last_missed_seq`, and `missed_seqs`, the first 100 of
-    them; that of a run that somebody else holds, its `run_id`, and `expires_at`, when it may be free. Outages are
-    logged; their texts name hosts and files and are not sent, nor is who holds a run. A damaged session is not handled:
-    it is a 500 with a traceback in the server's log.
+    them; that of a run that somebody else holds, its `run_id`, and `expires_at`, when it may be free. A budget without
+    room says how things stand with it: `budget_id`, `budget_session_id`, `axis`, `reason`, `limit`, `spent`, `held`,
+    `estimated`, `asked`, dollars as text, and `resets_at`, with Retry-After, where it has a window. Outages are logged;
+    their texts name hosts and files and are not sent, nor is who holds a run. A damaged session is not handled: it is a
+    500 with a traceback in the server's log.
     """
     for error in _STATUS:
         app.add_exception_handler(error, _answer)
@@ -77,6 +83,8 @@ def problem_of(error: SessionManagerError) -> dict[str, Any]:
         expires_at = error.expires_at.isoformat(timespec="seconds")
         problem |= {"run_id": error.run_id, "expires_at": expires_at}
         problem["detail"] = f"run {error.run_id!r} is under way, until {expires_at} at least: try again, or follow it"
+    if isinstance(error, BudgetExceeded):
+        problem |= _figures(error)
     if isinstance(error, LeaseLost):
         problem |= {
             "run_id": error.run_id,
@@ -89,6 +97,10 @@ def _retry_after(error: SessionManagerError) -> int | None:
     """Return after how many seconds the request may be sent again with success; None where that is not known."""
     if isinstance(error, StoreUnavailable):
         return RETRY_AFTER_SECONDS
+    if isinstance(error, BudgetExceeded):
+        if error.resets_at is None:
+            return None
+        return max(ceil((error.resets_at - datetime.now(UTC)).total_seconds()), 1)
     return max(ceil(error.seconds_left), 1) if isinstance(error, RunBusy) else None
 
 
@@ -129,6 +141,13 @@ def _problem(status: HTTPStatus, name: str) -> dict[str, Any]:
         "title": words.capitalize(),
         "status": status.value,
     }
+
+
+def _figures(error: BudgetExceeded) -> dict[str, Any]:
+    names = ("budget_id", "budget_session_id", "axis", "reason", "limit", "spent", "held", "estimated", "asked")
+    figures = {name: getattr(error, name) for name in names}
+    shown = {name: str(value) if isinstance(value, Decimal) else value for name, value in figures.items()}
+    return {**shown, "resets_at": None if error.resets_at is None else error.resets_at.isoformat(timespec="seconds")}
 
 
 def _missed(conflict: SessionConflict) -> dict[str, Any]:

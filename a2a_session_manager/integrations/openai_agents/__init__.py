@@ -9,7 +9,8 @@ try:
 except ImportError as error:
     raise MissingDependency("openai-agents", "openai-agents") from error
 
+from a2a_session_manager.integrations.openai_agents.budgets import BudgetHooks
 from a2a_session_manager.integrations.openai_agents.compaction import CompactingAgentsSession, responses_compaction
 from a2a_session_manager.integrations.openai_agents.session import AgentsSession, UsageHooks
 
-__all__ = ["AgentsSession", "CompactingAgentsSession", "UsageHooks", "responses_compaction"]
+__all__ = ["AgentsSession", "BudgetHooks", "CompactingAgentsSession", "UsageHooks", "responses_compaction"]

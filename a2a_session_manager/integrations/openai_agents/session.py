@@ -26,6 +26,7 @@ from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.models.session_event import SessionEvent
+from a2a_session_manager.protocols import SessionStore
 
 if TYPE_CHECKING:
     from agents import RunContextWrapper, RunErrorDetails, TResponseInputItem
@@ -74,6 +75,17 @@ class AgentsSession(AsyncResource):
         session = cls(session_id, SessionManager.from_url(url), session_settings=session_settings, **options)
         session._owns_sessions = True
         return session
+
+    @property
+    def store(self) -> SessionStore:
+        """The store that the session is in."""
+        return self._sessions.store
+
+    async def ensure_created(self) -> str:
+        """Create the session, if it is not there yet, and return its id."""
+        self._check_open()
+        await self._sessions.get_or_create(self.session_id, last=0)
+        return self.session_id
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return the newest `limit` items, oldest first; without a limit, as many as `session_settings` says, or all.

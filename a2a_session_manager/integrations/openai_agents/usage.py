@@ -19,7 +19,7 @@ def usage_event(
     response: ModelResponse, agent: Agent[Any], model: str | None, run_id: str | None, id: str
 ) -> SessionEvent[Any]:
     """Return the event with the usage of a response, be it that none was reported; `model` wins over the agent's."""
-    named = model or _model_of(agent)
+    named = model or model_of(agent)
     response_id = response.response_id
     # The framework puts 0 where the provider reported nothing.
     has_usage = response.usage.input_tokens or response.usage.output_tokens
@@ -46,7 +46,7 @@ def agent_of(response: ModelResponse, result: RunResultBase | RunErrorDetails) -
     return result.last_agent
 
 
-def _model_of(agent: Agent[Any]) -> str | None:
+def model_of(agent: Agent[Any]) -> str | None:
     """Return the name of the agent's model; None when the framework chooses the model."""
     model = agent.model if isinstance(agent.model, str) else getattr(agent.model, "model", None)
     return model if isinstance(model, str) else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from fastapi import FastAPI, HTTPException
 
 from a2a_session_manager import (
     BaseSessionStore,
+    BudgetExceeded,
     CorruptSession,
     InMemorySessionStore,
     InvalidEvent,
@@ -48,6 +51,22 @@ STATUSES = [
     (SessionConflict("talk", expected_revision=2, revision=5), 409, "session-conflict", "Session conflict"),
     (RunBusy("talk", "r", holder="host:1", seconds_left=9.5), 409, "run-busy", "Run busy"),
     (LeaseLost("talk", "r", "was taken over by host:1", holder="host:1"), 409, "lease-lost", "Lease lost"),
+    (
+        BudgetExceeded(
+            "talk",
+            budget_id="b",
+            budget_session_id="top",
+            axis="usd",
+            limit=Decimal(1),
+            spent=Decimal("0.9"),
+            held=Decimal(0),
+            estimated=Decimal(0),
+            asked=Decimal("0.2"),
+        ),
+        402,
+        "budget-exceeded",
+        "Budget exceeded",
+    ),
     (InvalidSessionOperation("no"), 422, "invalid-session-operation", "Invalid session operation"),
     (InvalidEvent("no"), 422, "invalid-event", "Invalid event"),
     (InvalidEvent("big", is_too_large=True), 413, "invalid-event", "Invalid event"),
@@ -82,6 +101,21 @@ async def test_a_run_that_is_held_is_a_conflict_that_names_no_host(sessions: Ses
     assert 1 <= int(reply.headers["Retry-After"]) <= 30
     assert caught.value.holder
     assert caught.value.holder not in reply.text
+
+
+async def test_a_budget_without_room_says_how_things_stand(sessions: SessionManager) -> None:
+    await sessions.create("talk")
+    await sessions.set_budget("talk", usd="0.5", window=timedelta(hours=1))
+    async with sessions.open("talk") as chat:
+        with pytest.raises(BudgetExceeded) as caught:
+            await chat.spend("0.75", id="h").__aenter__()
+    async with client_of(raising(caught.value), sessions) as client:
+        reply = await client.get("/")
+
+    problem = reply.json()
+    assert (problem["session_id"], problem["budget_session_id"], problem["budget_id"]) == ("talk", "talk", "default")
+    assert (problem["axis"], problem["limit"], problem["spent"], problem["asked"]) == ("usd", "0.5", "0", "0.75")
+    assert 3_500 < int(reply.headers["Retry-After"]) <= 3_600
 
 
 async def test_a_conflict_names_the_first_hundred_events_that_were_missed(sessions: SessionManager) -> None:

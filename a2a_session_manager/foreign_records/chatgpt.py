@@ -67,7 +67,7 @@ def message_of(message: Mapping[str, Any], call_id: str | None) -> RawMessage | 
     author, content = message.get("author"), message.get("content")
     role = author.get("role") if isinstance(author, Mapping) else None
     said = _content(content) if isinstance(content, Mapping) else None
-    if role not in _ROLES or said is None:
+    if not isinstance(role, str) or role not in _ROLES or said is None:
         return None
     if role == "tool":
         return {"role": "tool", "tool_call_id": call_id, "content": said} if call_id is not None else None

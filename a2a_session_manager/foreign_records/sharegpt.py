@@ -33,7 +33,7 @@ def messages_of(record: Mapping[str, Any]) -> Iterator[Held]:
     pictures = iter(record["images"] if isinstance(record.get("images"), list) else ())
     open_calls: list[str] = []
     for number, turn in enumerate(_turns(record)):
-        speaker, value = turn["from"], turn["value"]
+        speaker, value = _text(turn["from"]), turn["value"]
         if speaker in _CALLS:
             calls = list(_calls(value, number))
             open_calls = [call["id"] for call in calls]
@@ -42,8 +42,9 @@ def messages_of(record: Mapping[str, Any]) -> Iterator[Held]:
             call_id = open_calls.pop(0) if open_calls else None
             yield Held({"role": "tool", "tool_call_id": call_id, "content": _text(value)})
         else:
-            role = _SPEAKERS.get(speaker, speaker) if isinstance(speaker, str) else "other"
-            yield Held({"role": role, "content": _with_pictures(_text(value), pictures)})
+            yield Held(
+                {"role": _SPEAKERS.get(speaker, speaker) or "other", "content": _with_pictures(_text(value), pictures)}
+            )
 
 
 def _turns(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

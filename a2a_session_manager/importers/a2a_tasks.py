@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from a2a_session_manager.foreign_records import a2a_tasks
 from a2a_session_manager.foreign_records.held import text_of
-from a2a_session_manager.importers.records import Record, RunRecord, SessionStart, opaque, said, without
+from a2a_session_manager.importers.records import Record, RunRecord, SessionStart, opaque, safe_id, said, stray, without
 from a2a_session_manager.importers.source import SourceFile
 from a2a_session_manager.importers.times import Clock, Moment
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.shapes.shape import mappings
 
 NAME: Final = "a2a"
 WHAT: Final = "tasks of A2A, also in answers of JSON-RPC"
@@ -35,10 +36,11 @@ def is_mine(values: Sequence[Any]) -> bool:
 
 def read(source: SourceFile) -> Iterator[Record]:
     """Yield the sessions of the tasks in a file, named by their contexts; a task without one is its own session."""
-    for value in source.values():
+    for number, value in enumerate(source.values()):
         task = _task_in(value.data)
         if task is None:
-            raise source.fault("this is no task of A2A", value.line)
+            yield from stray(source, value, is_first=not number, what="task of A2A")
+            continue
         yield from _task(task, value.weight, Clock(source.modified_at))
 
 
@@ -53,7 +55,7 @@ def _task_in(value: Any) -> Mapping[str, Any] | None:
 
 
 def _task(task: Mapping[str, Any], weight: int, clock: Clock) -> Iterator[Record]:
-    task_id: str = task["id"]
+    task_id = safe_id(task["id"])
     session_id = a2a_tasks.context_of(task) or task_id
     held = list(a2a_tasks.messages_of(task))
     moments = [clock.at(each.time) for each in held]
@@ -79,7 +81,7 @@ def _run(task: Mapping[str, Any], moments: Sequence[Moment], ended: Moment) -> S
     status = _STATES.get(state, RunStatus.PENDING)
     told = without(task, "history", "artifacts", "id", "contextId", "context_id", "kind")
     return SessionRun(
-        id=task["id"],
+        id=safe_id(task["id"]),
         status=status,
         started_at=None if status is RunStatus.PENDING else (moments[0] if moments else ended).time,
         ended_at=ended.time if status.is_final else None,
@@ -91,5 +93,5 @@ def _run(task: Mapping[str, Any], moments: Sequence[Moment], ended: Moment) -> S
 def _reason(task: Mapping[str, Any]) -> str | None:
     message = task["status"].get("message")
     parts = message.get("parts") if isinstance(message, Mapping) else None
-    texts = (text_of(part.get("text")) for part in parts or () if isinstance(part, Mapping))
+    texts = (text_of(part.get("text")) for part in mappings(parts))
     return "\n".join(text for text in texts if text is not None) or None

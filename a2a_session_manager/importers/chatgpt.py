@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from a2a_session_manager.foreign_records import chatgpt
 from a2a_session_manager.foreign_records.held import text_of
-from a2a_session_manager.importers.records import Record, SessionStart, opaque, said, without
+from a2a_session_manager.importers.records import Record, SessionStart, opaque, safe_id, said, stray, without
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock, time_of
 from a2a_session_manager.usage.recorded import missing_usage
@@ -25,7 +25,8 @@ def read(source: SourceFile) -> Iterator[Record]:
     """Yield a session for each conversation, which shows the branch that was shown last, and a fork for each other."""
     for number, value in enumerate(source.values(), start=1):
         if not (isinstance(value.data, Mapping) and chatgpt.is_conversation(value.data)):
-            raise source.fault("this is no conversation of ChatGPT's", value.line)
+            yield from stray(source, value, is_first=number == 1, what="conversation of ChatGPT's")
+            continue
         yield from _Conversation(value, f"{source.name}-{number}", source).records()
 
 
@@ -37,7 +38,9 @@ class _Conversation:
         self._weight = value.weight // max(1, len(self._mapping))
         self._id = text_of(record.get("conversation_id")) or text_of(record.get("id")) or name
         self._clock = Clock(source.modified_at)
+        # The nodes that were looked at, and those that are events.
         self._told: set[str] = set()
+        self._kept: set[str] = set()
 
     def records(self) -> Iterator[Record]:
         record = self._record
@@ -72,7 +75,8 @@ class _Conversation:
         about = {"id": self._id, "branch": first}
         title = text_of(self._record.get("title"))
         created_at = self._clock.at(made).time
-        return SessionStart(fork_id, session_id, node_id, created_at=created_at, title=title, about=about)
+        point = safe_id(node_id) if node_id in self._kept else None  # else there is nothing that a fork could share
+        return SessionStart(fork_id, session_id, point, created_at=created_at, title=title, about=about)
 
     def _path_from(self, node_id: str) -> list[str]:
         """Return the nodes from one on, always the newest of several."""
@@ -94,10 +98,12 @@ class _Conversation:
             message = node.get("message")
             if not isinstance(message, Mapping):
                 if message is not None or len(chatgpt.children_of(self._mapping, node)) > 1 or is_lost:
+                    self._kept.add(node_id)
                     yield opaque(
                         session_id, dict(node), "node", id=node_id, at=self._clock.at(None), weight=self._weight
                     )
                 continue
+            self._kept.add(node_id)
             call_id = self._call_before(node) if call_id is None else call_id
             written = None if is_lost else chatgpt.message_of(message, call_id)
             call_id = chatgpt.call_made_by(message) or call_id

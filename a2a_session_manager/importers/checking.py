@@ -138,6 +138,8 @@ class ImportCheck:
             return
         try:
             checked_id(start.id, "session id")
+            if start.parent_id is not None:
+                checked_id(start.parent_id, "session id")
             values = {**start.properties, IMPORTED: dict(start.about)}
             await in_thread(self._check_values, values, start.state)
         except SessionManagerError as error:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from a2a_session_manager.foreign_records import agent_logs
 from a2a_session_manager.foreign_records.held import text_of
 from a2a_session_manager.identifiers import is_id
-from a2a_session_manager.importers.records import Record, SessionStart, TitleRecord, opaque, said, without
+from a2a_session_manager.importers.records import Record, SessionStart, TitleRecord, opaque, said, stray, without
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock, Moment, time_of
 from a2a_session_manager.models.event_type import EventType
@@ -78,7 +78,8 @@ class _Log:
         waiting: list[tuple[Value, Mapping[str, Any]]] = []
         for value in self._source.values():
             if not isinstance(value.data, Mapping):
-                raise self._source.fault("this is no line of Claude Code's log", value.line)
+                yield from stray(self._source, value, is_first=False, what="line of Claude Code's log")
+                continue
             line = value.data
             self._session_id = self._session_id or text_of(line.get("sessionId"))
             self._is_timed = self._clock.at(line.get("timestamp")).is_known or self._is_timed

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from a2a_session_manager.foreign_records import agent_logs
 from a2a_session_manager.foreign_records.held import text_of
-from a2a_session_manager.importers.records import Note, Record, SessionStart, opaque, said, without
+from a2a_session_manager.importers.records import Note, Record, SessionStart, opaque, said, stray, without
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock, Moment, time_of
 from a2a_session_manager.models.event_source import EventSource
@@ -48,7 +48,8 @@ class _Rollout:
         for number, value in enumerate(self._source.values(), start=1):
             line = value.data
             if not isinstance(line, Mapping):
-                raise self._source.fault("this is no line of a rollout", value.line)
+                yield from stray(self._source, value, is_first=number == 1, what="line of a rollout")
+                continue
             at = self._clock.at(line.get("timestamp"))
             if self._id is None:
                 yield from self._begin(line, at)

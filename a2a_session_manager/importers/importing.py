@@ -11,8 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pydantic import ValidationError
+
 from a2a_session_manager.concurrency.threads import in_thread
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.importers.checking import ImportCheck
 from a2a_session_manager.importers.recognition import Format, format_named, known_formats, recognised, unknown
@@ -94,18 +96,22 @@ async def import_conversations(
 async def _batches(each: _Input) -> AsyncGenerator[list[Record], None]:
     """Yield the records of a file, some at a time; a thread reads them."""
     records = await in_thread(each.read)
-    while batch := await in_thread(_batch, records):
+    while batch := await in_thread(_batch, records, each.name):
         yield batch
 
 
-def _batch(records: Iterator[Record]) -> list[Record]:
+def _batch(records: Iterator[Record], name: str) -> list[Record]:
     batch: list[Record] = []
     weight = 0
-    for record in islice(records, _RECORDS):
-        batch.append(record)
-        weight += record.weight if isinstance(record, EventRecord) else 0
-        if weight >= _WEIGHT:
-            break
+    try:
+        for record in islice(records, _RECORDS):
+            batch.append(record)
+            weight += record.weight if isinstance(record, EventRecord) else 0
+            if weight >= _WEIGHT:
+                break
+    except (InvalidEvent, ValidationError) as error:  # such as a number that no store can hold
+        text = " ".join(str(error).split())[:300]
+        raise ImportFault(f"{name}: a record cannot be kept: {text}; nothing was written") from error
     return batch
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from a2a_session_manager.context.messages import event_from_message
 from a2a_session_manager.identifiers import derived_id, is_id
+from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Moment
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import SessionEvent
@@ -84,6 +85,11 @@ class Note:
 Record: TypeAlias = SessionStart | EventRecord | TitleRecord | RunRecord | Note
 
 
+def safe_id(text: str) -> str:
+    """Return an id as it is, or another one that is always the same for it where no store could keep it."""
+    return text if is_id(text) else derived_id(text)
+
+
 class Names:
     """Gives each conversation of a file an id: its own, or with a number behind it where that was taken before."""
 
@@ -93,8 +99,7 @@ class Names:
     def of(self, name: str, number: int, kind: str = "") -> str:
         """Return the id for a conversation that is called `name`, the file's `number`th; each `kind` has ids of its
         own, so that a request and its answer may share one."""
-        if not is_id(name):
-            name = derived_id(name)
+        name = safe_id(name)
         mark = blake2b(f"{kind} {name}".encode(errors="surrogatepass"), digest_size=8).digest()
         if mark in self._taken:
             return f"{name[:400]}#{number}"
@@ -124,7 +129,7 @@ def said(
         kind = kind if isinstance(kind, str) and kind else "message"
         return opaque(session_id, message, kind, id=id, at=at, rest=rest, weight=weight)
     about = {"metadata": {IMPORTED: dict(rest)}} if rest else {}
-    event = event_from_message(message, id=id, timestamp=at.time, token_usage=usage, task_id=run_id, **about)
+    event = event_from_message(message, id=safe_id(id), timestamp=at.time, token_usage=usage, task_id=run_id, **about)
     if changes:
         event = event.model_copy(update=changes)
     return EventRecord(session_id, event, at.is_known, None, weight)
@@ -144,7 +149,7 @@ def opaque(
 ) -> EventRecord:
     """Return the event that keeps a record as it is, which no view shows; `kind` says what it was."""
     event = SessionEvent(
-        id=id,
+        id=safe_id(id),
         message=record,
         source=EventSource.SYSTEM,
         type=OPAQUE,
@@ -154,6 +159,18 @@ def opaque(
         metadata={IMPORTED: {"kind": kind, **(rest or {})}},
     )
     return EventRecord(session_id, event, at.is_known, kind, weight)
+
+
+def stray(source: SourceFile, value: Value, *, is_first: bool, what: str) -> Iterator[Record]:
+    """Yield a value that is none of its file's kind, as a session of such values, which is named by the file.
+
+    Raises ImportFault for the first value: then the file is of another format.
+    """
+    if is_first:
+        raise source.fault(f"this is no {what}", value.line)
+    yield SessionStart(f"{source.name}/strays", created_at=source.modified_at)
+    at = Moment(source.modified_at, False)
+    yield opaque(f"{source.name}/strays", value.data, "stray", id=f"line-{value.line}", at=at, weight=value.weight)
 
 
 def without(record: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -7,7 +7,16 @@ from contextlib import suppress
 from typing import Any, Final
 
 from a2a_session_manager.foreign_records.held import text_of
-from a2a_session_manager.importers.records import EventRecord, Record, RunRecord, SessionStart, opaque, without
+from a2a_session_manager.importers.records import (
+    EventRecord,
+    Record,
+    RunRecord,
+    SessionStart,
+    opaque,
+    safe_id,
+    stray,
+    without,
+)
 from a2a_session_manager.importers.source import SourceFile
 from a2a_session_manager.importers.times import Clock, time_of
 from a2a_session_manager.models.event_source import EventSource
@@ -31,9 +40,10 @@ def is_mine(values: Sequence[Any]) -> bool:
 
 def read(source: SourceFile) -> Iterator[Record]:
     """Yield the session of a file."""
-    for value in source.values():
+    for number, value in enumerate(source.values()):
         if not is_mine([value.data]):
-            raise source.fault("this is no session of release 0.1", value.line)
+            yield from stray(source, value, is_first=not number, what="session of release 0.1")
+            continue
         yield from session_of(value.data, Clock(source.modified_at), value.weight)
 
 
@@ -69,7 +79,7 @@ def _run(run: Mapping[str, Any]) -> SessionRun | None:
         status = RunStatus(str(run.get("status")))
     metadata = run.get("metadata")
     return SessionRun(
-        id=run_id,
+        id=safe_id(run_id),
         status=status,
         # 0.1 gave a run that had not begun the time when it was made.
         started_at=None if status is RunStatus.PENDING else time_of(run.get("started_at")),
@@ -86,12 +96,12 @@ def _event(session_id: str, event: Any, number: int, clock: Clock, weight: int) 
         return opaque(session_id, event, "event", id=event_id or str(number), at=at, weight=weight)
     metadata, rest = event.get("metadata"), without(event, *_KNOWN)
     made: SessionEvent[Any] = SessionEvent(
-        id=event_id or str(number),
+        id=safe_id(event_id or str(number)),
         message=event.get("message"),
         source=EventSource(event["source"]),
         type=event["type"],
         timestamp=at.time,
-        task_id=text_of(event.get("task_id")),
+        task_id=safe_id(run_id) if (run_id := text_of(event.get("task_id"))) else None,
         metadata={**(metadata if isinstance(metadata, Mapping) else {}), **({"imported": rest} if rest else {})},
         token_usage=_usage(event.get("token_usage")),
     )

@@ -96,7 +96,7 @@ def _is_responses(value: str, reply: object) -> bool:
         return True
     if kind == "message" and _at(reply, "role") == "assistant":
         return True
-    if kind in _LANGCHAIN or _at(reply, "choices") is not None:
+    if (isinstance(kind, str) and kind in _LANGCHAIN) or _at(reply, "choices") is not None:
         return True
     if _at(reply, "finish_reason") is not None and _at(reply, "message") is not None:
         return True  # Cohere's

@@ -60,8 +60,14 @@ async def _whole(store: BaseSessionStore) -> Any:
     return await summary_of(store), [(head.id, head.revision, head.metadata) for head in heads if head is not None]
 
 
-@pytest.mark.parametrize("name", _DIRECTORIES)
-@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize(
+    ("name", "is_after"),
+    [
+        pytest.param(name, is_after, marks=[pytest.mark.soak] if name == "claude-code/session" and not is_after else [])
+        for name in _DIRECTORIES
+        for is_after in (False, True)
+    ],
+)
 async def test_an_import_that_dies_at_any_write_and_comes_again_is_as_one(
     name: str, is_after: bool, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, import_conversations
+from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, StoreLimits, import_conversations
 from a2a_session_manager.importers import source
 from a2a_session_manager.importers.checking import ImportCheck
 from tests.importers.conftest import FILES
@@ -81,9 +81,9 @@ async def test_a_record_that_is_too_long_is_refused_before_it_is_read(
 
 async def test_an_event_that_is_too_large_for_the_store_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = tmp_path / "large.jsonl"
-    await asyncio.to_thread(path.write_text, f'{_USER}\n{{"role": "user", "content": "{"x" * 16_100_000}"}}')
-    async with InMemorySessionStore() as store:
-        with pytest.raises(InvalidSessionOperation, match="more than 16000000"):
+    await asyncio.to_thread(path.write_text, f'{_USER}\n{{"role": "user", "content": "{"x" * 11_000}"}}')
+    async with InMemorySessionStore(limits=StoreLimits(event_bytes=10_000)) as store:
+        with pytest.raises(InvalidSessionOperation, match="more than 10000"):
             await import_conversations(store, path)
         assert await store.list_sessions() == []
 
@@ -140,15 +140,15 @@ async def test_what_is_written_to_a_file_meanwhile_is_for_the_next_import(
 def test_a_long_file_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.jsonl"
     line = json.dumps({"role": "user", "content": "x" * 2_000})
-    path.write_text(f"{line}\n" * 10_000)
+    path.write_text(f"{line}\n" * 4_000)
     found = source.SourceFile.at(path)
     tracemalloc.start()
     count = sum(1 for _ in found.values())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert count == 10_000
-    assert peak < 8_000_000 < path.stat().st_size
+    assert count == 4_000
+    assert peak < 7_000_000 < path.stat().st_size
 
 
 def test_values_are_the_same_wherever_the_file_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("langgraph.graph", reason="langgraph is not installed: .ci/bridges installs it")

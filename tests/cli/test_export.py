@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,14 +54,20 @@ def test_a_pipe_gets_the_page_alone(url: str) -> None:
     assert answer.out.endswith("</html>\n")
 
 
-def test_a_terminal_sees_how_far_it_is_and_no_page(url: str, tmp_path: Path) -> None:
+def test_a_terminal_sees_how_far_it_is(url: str, tmp_path: Path) -> None:
     shown = call_on_terminal(url, "export", "trip", "-f", "html", "-o", str(tmp_path / "t.html"))
-    refused = call_on_terminal(url, "export", "trip", "-f", "html")
 
     assert "wrote " in shown
     assert "events" in shown
-    assert "name a file with -o" in refused
-    assert "doctype" not in refused
+
+
+def test_a_terminal_gets_no_page(url: str, called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    answer = called(url, "export", "trip", "-f", "html")
+
+    assert answer.status == 2
+    assert "name a file with -o" in answer.err
+    assert answer.out == ""
 
 
 @pytest.mark.parametrize(

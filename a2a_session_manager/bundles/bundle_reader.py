@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, NoReturn, TypeVar
 
-from a2a_session_manager.bundles.carried_events import CarriedEvent, checked
+from a2a_session_manager.bundles.carried_events import CarriedEvent, carried, checked
 from a2a_session_manager.bundles.lines import END_START, HEADER_START, MANIFEST_START, SESSION_START, VERSION
 from a2a_session_manager.bundles.records import (
     EVENT_PREFIX,
@@ -38,6 +38,7 @@ ResultT = TypeVar("ResultT")
 
 _KNOWN: Final = f"known are bundles of a2a_session_manager, version {VERSION}"
 _BESIDE_BYTES: Final = 1_000_000
+_HASHES_A_SET: Final = 4_096
 _BYTES_A_STEP: Final = 1_000_000
 _CONTROL: Final = re.compile(rb"[\x00-\x1f]")
 _FIRST_MOMENT, _LAST_MOMENT = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (1700, 2250))
@@ -148,7 +149,7 @@ class BundleReader:
                 digest.update(line)
                 seq += 1
                 self._line = entry.events_line + seq - entry.inherited
-                page.append(self._event(line, seq, entry.id))
+                page.append(self._checked(_known_event_in, line, seq, entry.id, self._limits))
                 size += len(line)
             offset = file.tell()
             yield page
@@ -272,9 +273,8 @@ class BundleReader:
         return parent.depth + 1
 
     def _check_ids(self, record: SessionRecord, ids: array[int]) -> None:
-        own = set(ids)
         inherited = (self._ids[part.session_id][_place(self.entries[part.session_id], part)] for part in record.parts)
-        if len(own) < len(ids) or any(not own.isdisjoint(each) for each in inherited):
+        if _has_twins([ids, *inherited]):
             self._refuse(f"session {shown(record.id)} has two events of one id")
 
     def _check_manifest(self, line: bytes) -> None:
@@ -353,8 +353,22 @@ def _event_in(line: bytes, seq: int, session_id: str, limits: StoreLimits) -> Ca
     return checked(data, seq, session_id, limits)
 
 
+def _known_event_in(line: bytes, seq: int, session_id: str, limits: StoreLimits) -> CarriedEvent:
+    """Return an event that was checked before, as the digest will tell."""
+    return carried(_raw(line, EVENT_PREFIX), seq, session_id, limits, creation_id="")
+
+
 def _hash_of(event_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest())
+
+
+def _has_twins(hashes: Sequence[array[int]]) -> bool:
+    """Tell whether a number comes twice. A set of all of them would take ten times the memory that they do."""
+    parts = [array("Q") for _ in range(sum(map(len, hashes)) // _HASHES_A_SET + 1)]
+    for each in hashes:
+        for number in each:
+            parts[number % len(parts)].append(number)
+    return any(len(set(part)) < len(part) for part in parts)
 
 
 def _place(owner: Entry, part: Any) -> slice:

@@ -42,6 +42,18 @@ def carried(
     With `was_spent_elsewhere`, its usage is not to count where it goes.
     """
     event = decode_event(data, session_id, seq, retracted=False)
+    return _carried(event, data, seq, limits, creation_id, was_spent_elsewhere=was_spent_elsewhere)
+
+
+def _carried(
+    event: SessionEvent[Any],
+    data: bytes,
+    seq: int,
+    limits: StoreLimits,
+    creation_id: str,
+    *,
+    was_spent_elsewhere: bool = False,
+) -> CarriedEvent:
     told = _told(event)
     is_summary = told is not None and told.get("session") == creation_id
     metadata = dict(event.metadata)
@@ -49,7 +61,7 @@ def carried(
         metadata[KEY] = {**told, "session": _NOWHERE}
     if was_spent_elsewhere and event.token_usage is not None:
         metadata[COUNTED] = False
-    if metadata == event.metadata:
+    if metadata == event.metadata:  # as mostly
         return CarriedEvent(seq, event.id, data, event.task_id, usage_delta(event), is_summary)
     encoded = encode_event(event.model_copy(update={"metadata": metadata}), SizeCheck(limits.event_bytes), "events")
     return CarriedEvent(seq, event.id, encoded.data, event.task_id, encoded.usage, is_summary)
@@ -69,9 +81,9 @@ def checked(data: bytes, seq: int, session_id: str, limits: StoreLimits) -> Carr
 
     Raises SessionManagerError for what is no event, is nested too deeply, or is too large.
     """
-    event = carried(data, seq, session_id, limits, creation_id=_NOWHERE)
-    encode_event(decode_event(data, session_id, seq, retracted=False), SizeCheck(limits.event_bytes), f"event {seq}")
-    return event
+    event = decode_event(data, session_id, seq, retracted=False)
+    encode_event(event, SizeCheck(limits.event_bytes), f"event {seq}")
+    return _carried(event, data, seq, limits, _NOWHERE)
 
 
 def _told(event: SessionEvent[Any]) -> Mapping[str, Any] | None:

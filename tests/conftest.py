@@ -20,12 +20,13 @@ from tests import draws
 from tests.redis_servers.server import find_binary, version_of
 
 # The check that decides whether a change is accepted draws the same examples each time; other runs draw new ones.
-settings.register_profile("ci", derandomize=True)
+# None has a deadline: a slow machine is no fault.
+settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 # For properties that name no number. Those that do say both; see `draws.few`.
-settings.register_profile("few", settings(), max_examples=50)
-settings.register_profile("many", settings(), max_examples=500)
+settings.register_profile("few", settings(), max_examples=50, deadline=None)
+settings.register_profile("many", settings(), max_examples=500, deadline=None)
 
 _CANCELLED = "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once"
 

@@ -273,7 +273,7 @@ def modules() -> list[str]:
     return [name.removesuffix(".__init__") for name in names if ".testing" not in name]
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [25, pytest.param(1, marks=pytest.mark.soak)])
 def test_any_module_can_be_imported_first(step: int) -> None:
     """Importing a module imports the packages it lies in, so each starts from what those alone have brought."""
     code = f"""

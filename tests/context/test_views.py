@@ -257,7 +257,7 @@ def test_a_view_of_a_view_is_the_same(shape: str | None, data: st.DataObject) ->
 
 @every_shape
 @given(data=st.data())
-@settings(deadline=None, max_examples=few(4, of=60))
+@settings(deadline=None, max_examples=few(2, of=60))
 def test_the_view_of_a_longer_log_begins_with_the_view_of_the_shorter_one(
     shape: str | None, data: st.DataObject
 ) -> None:

@@ -156,3 +156,9 @@ async def test_the_verb_keeps_it_with_and_without_a_usage() -> None:
 
     kept = [each.token_usage and each.token_usage.response_id for each in (with_usage, without, whole)]
     assert kept == ["resp_1", "resp_2", "msg_1"]
+
+
+def test_a_reply_whose_type_is_no_text_has_no_id_by_it() -> None:
+    reply = {"type": {"a": 1}, "role": "assistant", "id": "x", "usage": {"input_tokens": 1, "output_tokens": 1}}
+
+    assert usage_from(reply).response_id is None

@@ -120,7 +120,9 @@ def current(page: Any) -> str:
     return link
 
 
-def test_ten_thousand_events_and_fifty_sessions_are_few_elements(open_page: Open, opened: Opened, tmp_path: Path) -> None:
+def test_ten_thousand_events_and_fifty_sessions_are_few_elements(
+    open_page: Open, opened: Opened, tmp_path: Path
+) -> None:
     def make(sessions: SessionManager) -> Coroutine[Any, Any, None]:
         return large_tree(sessions, events=10_200, children=49)
 

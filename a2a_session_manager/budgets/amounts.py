@@ -49,6 +49,16 @@ def spent_in(counters: Mapping[str, int]) -> Spent:
     return Spent(Amounts(get("cost_pico_usd", 0), tokens, get("requests", 0)), get("unpriced_requests", 0))
 
 
+def summed(parts: Iterable[Spent]) -> Spent:
+    """Return the sum of what many have spent."""
+    pico_usd = tokens = requests = unpriced = 0
+    for amounts, more in parts:
+        if amounts[2] or amounts[0] or amounts[1] or more:
+            pico_usd, tokens, requests = pico_usd + amounts[0], tokens + amounts[1], requests + amounts[2]
+            unpriced += more
+    return Spent(Amounts(pico_usd, tokens, requests), unpriced)
+
+
 def spent_by(totals: Iterable[Mapping[str, int]]) -> Spent:
     """Return the sum of several counters."""
     spent = NOTHING

@@ -5,9 +5,10 @@ What was spent is in the logs, and which holds are settled, too: each session's 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
-from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
+from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, apply
 from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, ReadBudgets, SetBudget, decide, reply_of
@@ -16,7 +17,6 @@ from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
-from a2a_session_manager.storage.file.handles import signature_of
 from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import SeenSpent, TreeEntry, TreeFile
@@ -72,6 +72,7 @@ class TreeSpending:
         self.open_holds = dict(holds)
         self._by_session: dict[str, Spent] = {}
         self._blocks: list[Mapping[str, Block]] = []
+        self._of_root: Spent | None = None
         by_creation: dict[str, list[str]] = {}
         for hold in holds.values():
             by_creation.setdefault(hold.creation_id, []).append(hold.id)
@@ -89,9 +90,9 @@ class TreeSpending:
                 spent = spent.plus(in_window(blocks, name, stretch.begin))
             return spent
         if len(budget.path) == 1:
-            for each in self._by_session.values():
-                spent = spent.plus(each)
-            return spent.plus(spent_by(tree.purged_totals.values()))
+            if self._of_root is None:
+                self._of_root = summed(self._by_session.values()).plus(spent_by(tree.purged_totals.values()))
+            return self._of_root
         for creation_id, each in self._by_session.items():
             if each != NOTHING and budget.creation_id in tree.path_of(creation_id):
                 spent = spent.plus(each)
@@ -99,12 +100,11 @@ class TreeSpending:
 
     def _look(self, entry: TreeEntry, hold_ids: Sequence[str], seen: SeenSpent | None) -> Spent:
         """Return what a session has spent, and take out its holds that are settled, both as of one moment."""
-        key = SessionKey(self._tree.root.namespace, entry.id)
-        if seen is not None and not hold_ids and signature_of(seen.path) == seen.signature:
+        if seen is not None and not hold_ids and _stamp(seen.path) == seen.stamp:
             self._tree.spent[entry.creation_id] = seen
             self._note_blocks(seen.blocks)
             return seen.spent
-        log = self._directory.log(key)
+        log = self._directory.log(SessionKey(self._tree.root.namespace, entry.id))
         with log:
             signature = log.handle.signature()
             is_there = signature is not None and log.exists() and log.head is not None
@@ -116,7 +116,7 @@ class TreeSpending:
                 self.open_holds.pop((entry.creation_id, hold_id))
             spent = spent_by(log.head.totals.values())
             if signature is not None and signature.is_settled and signature.size == log.offset:
-                seen = SeenSpent(str(log.path), signature, spent, dict(log.head.blocks))
+                seen = SeenSpent(str(log.path), signature[:4], spent, dict(log.head.blocks))
                 self._tree.spent[entry.creation_id] = seen
             self._note_blocks(log.head.blocks)
             return spent
@@ -124,6 +124,14 @@ class TreeSpending:
     def _note_blocks(self, blocks: Mapping[str, Block]) -> None:
         if blocks:
             self._blocks.append(dict(blocks))
+
+
+def _stamp(path: str) -> tuple[int, int, int, int] | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns
 
 
 def _nothing_spent(budget: BudgetRecord, stretch: Stretch | None) -> Spent:

@@ -29,7 +29,6 @@ from a2a_session_manager.storage.file.frame_writing import append_frames, no_roo
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.framing import FIRST_BYTES, Frame, begins_for_disk, framed
 from a2a_session_manager.storage.file.handle_pool import HandlePool
-from a2a_session_manager.storage.file.handles import FileSignature
 from a2a_session_manager.storage.file.hold_file import HoldFile
 from a2a_session_manager.storage.file.stored_shapes import all_text, check_counters, check_forked_from
 from a2a_session_manager.storage.records import SessionKey, Totals
@@ -46,10 +45,10 @@ class TreeEntry(NamedTuple):
 
 
 class SeenSpent(NamedTuple):
-    """What a session had spent when its log was as `signature` tells."""
+    """What a session had spent when its log was as `stamp` tells: device, inode, size and time of change."""
 
     path: str
-    signature: FileSignature
+    stamp: tuple[int, int, int, int]
     spent: Spent
     blocks: Mapping[str, Block]
 

@@ -15,7 +15,18 @@ import aiofiles.os
 
 from a2a_session_manager.storage.file import Durability, FileSessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import compacting, following, forking, large_commits, leases, moving, paging, scenarios, spending
+from benchmarks import (
+    budgets,
+    compacting,
+    following,
+    forking,
+    large_commits,
+    leases,
+    moving,
+    paging,
+    scenarios,
+    spending,
+)
 from benchmarks.least import grouped_file
 from benchmarks.measure import Result, Sample, compared, outpaced
 from benchmarks.payloads import Message, chat_messages, short_message
@@ -275,6 +286,8 @@ CASES = [
     ),
     Case("file/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("file/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
+    Case("file/budgets/hold and settle", at_most(2.0), partial(_on_store, budgets.hold_and_settle)),
+    Case("file/budgets/large tree", at_most(15_000), partial(_on_store, budgets.admission_in_a_large_tree)),
     Case("file/page/newest", at_most(5), partial(_finding, partial(paging.page_by_number, ask=paging.newest))),
     Case(
         "file/page/by owner",

@@ -7,7 +7,7 @@ from functools import partial
 
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
-from benchmarks import compacting, forking, leases, paging, scenarios, spending
+from benchmarks import budgets, compacting, forking, leases, paging, scenarios, spending
 from benchmarks.alone import alone
 from benchmarks.measure import Result
 from benchmarks.payloads import chat_messages
@@ -48,6 +48,7 @@ CASES = [
     Case("memory/usage/by length", None, partial(_on_store, spending.usage_by_length)),
     Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
+    Case("memory/budgets/hold and settle", at_most(2.0), partial(_on_store, budgets.hold_and_settle)),
     Case("memory/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("memory/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
     Case("memory/forks/fork", at_most(3.0), partial(_on_store, forking.fork_against_append)),

@@ -121,7 +121,8 @@ class Outcome:
 class BudgetReply(NamedTuple):
     """How things stand after a step, with the budgets of the session and of those above it, the root's first.
 
-    `hold` is None where no hold is needed, since nothing is limited. `now` is the store's time, in milliseconds.
+    A step to one hold that is there may be answered without them. `hold` is None where no hold is needed, since nothing
+    is limited. `now` is the store's time, in milliseconds.
     """
 
     figures: tuple[Figures, ...]

@@ -11,7 +11,18 @@ from collections.abc import Mapping, Sequence
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, apply
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, ReadBudgets, SetBudget, decide, reply_of
+from a2a_session_manager.budgets.steps import (
+    BudgetReply,
+    BudgetStep,
+    ChargeHold,
+    Place,
+    ReadBudgets,
+    ReleaseHold,
+    RenewHold,
+    SetBudget,
+    decide,
+    reply_of,
+)
 from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import leases
@@ -47,6 +58,8 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     if not tree.budgets:
         tree.holds.write(root_creation_id, [], durable=directory.durable)  # it is there before the first budget
     stored = tree.holds.read(root_creation_id)
+    if isinstance(step, RenewHold | ChargeHold | ReleaseHold):
+        return _step_hold(directory, tree, creation, step, Ledger(dict(tree.budgets), dict(stored)))
     spending = TreeSpending(directory, tree, stored)
     ledger = Ledger(dict(tree.budgets), spending.open_holds)
     now = leases.wall_clock()
@@ -61,6 +74,19 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     if ledger.holds != stored and (outcome.changes or not isinstance(step, ReadBudgets)):
         tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
     return reply_of(ledger, outcome, place, spending.of, now)
+
+
+def _step_hold(
+    directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, step: BudgetStep, ledger: Ledger
+) -> BudgetReply:
+    """Do a step to one hold, which needs no look at what was spent, and tells nothing of it."""
+    place, now = Place(creation.key.id, tree.path_of(creation.creation_id)), leases.wall_clock()
+    outcome = decide(ledger, step, place, _nothing_spent, now)
+    apply(ledger, outcome.changes)
+    if outcome.changes:
+        root_creation_id = tree.sessions[tree.root.id].creation_id
+        tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
+    return BudgetReply((), outcome.hold, now)
 
 
 class TreeSpending:

@@ -7,10 +7,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from a2a_session_manager import BudgetExceeded, SessionManager
+from tests.redis_servers.cluster import RedisCluster
+from tests.redis_servers.server import RedisServer
 from tests.storage.spender import HELD
 
 ROOT = Path(__file__).parents[2]
@@ -74,18 +77,27 @@ async def crowd(url: str, *, processes: int, rounds: int) -> None:
         await check_trees(sessions, rounds)
 
 
-async def test_exactly_as_many_pass_as_there_is_room_for_in_two_processes(tmp_path: Path) -> None:
-    await crowd(f"file:{tmp_path}/sessions", processes=2, rounds=len(ROOMS))
+@pytest.fixture(params=["file", "redis", pytest.param("cluster", marks=pytest.mark.soak)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "file":
+        return f"file:{tmp_path}/sessions"
+    name = "redis_server" if request.param == "redis" else "redis_cluster"
+    server: RedisServer | RedisCluster = request.getfixturevalue(name)
+    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+
+
+async def test_exactly_as_many_pass_as_there_is_room_for_in_two_processes(url: str) -> None:
+    await crowd(url, processes=2, rounds=len(ROOMS))
 
 
 @pytest.mark.soak
-async def test_exactly_as_many_pass_as_there_is_room_for_in_many_processes(tmp_path: Path) -> None:
-    await crowd(f"file:{tmp_path}/sessions", processes=4, rounds=200)
+async def test_exactly_as_many_pass_as_there_is_room_for_in_many_processes(url: str) -> None:
+    await crowd(url, processes=4, rounds=200)
 
 
 @pytest.mark.soak
-async def test_what_killed_processes_have_admitted_is_held_or_spent(tmp_path: Path) -> None:
-    url, rounds = f"file:{tmp_path}/sessions", 60
+async def test_what_killed_processes_have_admitted_is_held_or_spent(url: str) -> None:
+    rounds = 60
     async with SessionManager.from_url(url) as sessions:
         await make_trees(sessions, rounds)
         for number in range(12):

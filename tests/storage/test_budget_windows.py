@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from fakeredis import FakeServer
+from fakeredis.commands_mixins import server_mixin
 
 from a2a_session_manager import BaseSessionStore, BudgetExceeded, FileSessionStore, InMemorySessionStore
 from a2a_session_manager.models import clock
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.file import index
+from a2a_session_manager.storage.redis import RedisSessionStore
 from a2a_session_manager.testing.contract.budgets import settle
 from a2a_session_manager.testing.contract.making import said, spending
+from tests.storage.redis.looks import fake_client
 
 
 class Clock:
@@ -29,18 +35,25 @@ class Clock:
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     time = Clock()
     monkeypatch.setattr(leases, "wall_clock", time.millis)
+    # Scripts ask the server.
+    monkeypatch.setattr(server_mixin, "time", SimpleNamespace(time=lambda: time.millis() / 1000))
     monkeypatch.setattr(clock, "time_ns", lambda: time.millis() * 1_000_000)
     return time
 
 
-@pytest.fixture(params=["memory", "file", "file with checkpoints"])
+@pytest.fixture(params=["memory", "file", "file with checkpoints", "redis"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[BaseSessionStore]:
     if request.param == "file with checkpoints":
         monkeypatch.setattr(index, "CHECKPOINT_BYTES", 1)
         monkeypatch.setattr(index, "CHECKPOINT_RECORDS", 1)
-    async with InMemorySessionStore() if request.param == "memory" else FileSessionStore(tmp_path / "s") as store:
+    opened: BaseSessionStore = FileSessionStore(tmp_path / "s")
+    if request.param == "memory":
+        opened = InMemorySessionStore()
+    elif request.param == "redis":
+        opened = RedisSessionStore(fake_client(FakeServer()))
+    async with opened as store:
         await store.create("top")
         await store.create("low", parent_id="top")
         yield store
@@ -48,7 +61,10 @@ async def store(
 
 async def cold(store: BaseSessionStore) -> BaseSessionStore:
     """Return a store that knows nothing of what the first one did, where there is such a thing."""
-    return FileSessionStore(store._open_backend.place[1]) if isinstance(store, FileSessionStore) else store  # type: ignore[index]  # a pair
+    place: Any = store._open_backend.place
+    if isinstance(store, RedisSessionStore):
+        return RedisSessionStore(place[1])
+    return FileSessionStore(place[1]) if isinstance(store, FileSessionStore) else store
 
 
 async def spent(store: BaseSessionStore, session: str = "top") -> tuple[int | None, int | None]:

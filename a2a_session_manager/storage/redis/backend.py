@@ -9,6 +9,7 @@ from contextvars import Context
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import CorruptSession, SessionManagerError
 from a2a_session_manager.identifiers import shown
@@ -33,6 +34,7 @@ from a2a_session_manager.storage.read_records import (
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.redis.activity_entries import ActivityEntries
+from a2a_session_manager.storage.redis.budgets import Budgets
 from a2a_session_manager.storage.redis.committing import Committer
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.creating import Creator
@@ -55,6 +57,7 @@ from a2a_session_manager.storage.redis.listing import Listing
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.namespace_listing import NamespaceListing
 from a2a_session_manager.storage.redis.reaper import Reaper
+from a2a_session_manager.storage.redis.segments import FORMATS
 from a2a_session_manager.storage.redis.session_reader import SessionReader
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
@@ -87,6 +90,7 @@ class RedisBackend(Backend):
         self._listing = Listing(index, reaper)
         self._namespaces = NamespaceListing(connections, prefix, self._listing, self._begun)
         self._leases = Leases(self._locator)
+        self._budgets = Budgets(self._locator, reaper)
         self._followers = Followers(connections, self._locator)
         self._committer = Committer(connections, self._locator, activity, self._expiry, reaper, self._begun)
         indexed_sessions = IndexedSessions(connections, reaper)
@@ -142,7 +146,7 @@ class RedisBackend(Backend):
             # What has lost a part can be deleted; what is of a newer release is somebody's good session.
             keys, line = await self._reader.line(key)
             [version] = await self._connections.read_many([("HGET", keys.head, "v")])
-            if line is None or version not in (None, b"1", b"2"):
+            if line is None or version not in (None, *FORMATS):
                 raise
             return creation_of(line)
 
@@ -214,6 +218,9 @@ class RedisBackend(Backend):
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
         return await self._leases.renew(renewals)
+
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> asyncio.Task[BudgetReply]:
+        return self._begun(self._budgets.step(key, creation_id, step))
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         await self._followers.wait(key, creation_id, revision)

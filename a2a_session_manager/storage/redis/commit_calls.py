@@ -61,7 +61,7 @@ def commit_args(commit: EncodedCommit) -> list[Value]:
         args_of = _usage_args if has_usage == 1 else _response_args
         arguments = [value for event in events for value in (event.id, event.data, *args_of(event))]
     counts = "0 0 0 0"
-    if commit.brings_more:
+    if commit.brings_more or commit.settles is not None:
         counts, others = _other_args(commit)
         arguments += others
     elif commit.lease is not None:
@@ -119,6 +119,8 @@ def _parts_of(commit: EncodedCommit) -> dict[str, Sequence[Value]]:
         parts["summaries"] = list(_summaries(commit))
     if commit.lease is not None:
         parts["lease"] = _lease_part(commit, commit.lease)
+    if commit.settles is not None:
+        parts["settles"] = [*commit.settles]
     return parts
 
 

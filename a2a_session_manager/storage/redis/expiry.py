@@ -44,7 +44,7 @@ class Expiry:
 
 
 def _refresh(keys: SessionKeys, deadline: int) -> ScriptCall:
-    of_tree = (keys.totals, keys.refused) if keys.is_root else ()
+    of_tree = (keys.totals, keys.budgets, keys.refused) if keys.is_root else ()
     head, *others = keys.all_of_session
     touched = [head, keys.tree, *others, *of_tree]
     return ScriptCall(scripts.REFRESH, touched, [keys.key.id, deadline, int(keys.is_root)], keys.key.id)

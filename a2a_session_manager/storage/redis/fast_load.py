@@ -18,7 +18,7 @@ from a2a_session_manager.storage.redis.heads import creation_of, events_of, head
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.replies import hash_of
 from a2a_session_manager.storage.redis.script import Command, PackedCommands, packed
-from a2a_session_manager.storage.redis.segments import FORK, inherited_told_by
+from a2a_session_manager.storage.redis.segments import BUDGETED, FORK, inherited_told_by
 
 # More may hold up the server: the script reads them step by step.
 FEW: Final = 32
@@ -125,7 +125,7 @@ def compactions_in(answers: Sequence[Any]) -> bytes:
 def segments_told(answers: Sequence[Any]) -> bytes:
     """Return what the head says of the segments of a fork, by the answers to `tail_commands`; b"" for what is none."""
     head = answers[4]
-    return b"" if isinstance(head, Exception) or head[0] != FORK else head[5] or b""
+    return b"" if isinstance(head, Exception) or head[0] not in (FORK, BUDGETED) else head[5] or b""
 
 
 def log_pages(keys: SessionKeys, answers: Sequence[Any], fork: ForkedLog | None) -> list[PackedCommands] | None:
@@ -204,8 +204,8 @@ async def _loaded(
         return None
     fields = hash_of(head)
     segments = fields.get(b"segments")
-    form = FORK if segments else b"1"
-    if fields.get(b"v") != form or fields.get(b"creation") != line.split(b" ", 3)[2]:
+    forms = (FORK if segments else b"1", BUDGETED)
+    if fields.get(b"v") not in forms or fields.get(b"creation") != line.split(b" ", 3)[2]:
         return None
     told = fields.get(b"retractions"), fields.get(b"has_runs"), fields.get(b"unfinished")
     last_seq = length + inherited_told_by(segments)
@@ -234,9 +234,9 @@ def is_plain(answers: Sequence[Any], fork: ForkedLog | None = None) -> bool:
         return False
     form, creation, last_seq, retractions, _, segments = head
     if fork is None:
-        is_known = form == b"1"
+        is_known = form == b"1" or (form == BUDGETED and not segments)
     else:
-        is_known = form == FORK and segments == fork.field and all(map(fork.is_whole, answers[5:6]))
+        is_known = form in (FORK, BUDGETED) and segments == fork.field and all(map(fork.is_whole, answers[5:6]))
         length += fork.inherited
     is_in_step = creation == line.split(b" ", 3)[2] and last_seq == b"%d" % length
     return is_known and is_in_step and retractions in _NONE

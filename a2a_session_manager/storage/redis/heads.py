@@ -18,7 +18,7 @@ from a2a_session_manager.storage.redis.segments import segments_in, source_in
 # What every head may have; all else are values by key, and totals.
 _OWN_FIELDS: Final = frozenset(
     b"v creation created updated depth parent children ttl deadline revision tag last_seq hidden retractions has_runs "
-    b"unfinished compactions placed segments forked_from".split()
+    b"unfinished compactions placed segments forked_from left".split()
 )
 
 

@@ -2,10 +2,13 @@
 
 | key | type | holds |
 |---|---|---|
-| `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`; |
+| `{tag}:tree` | hash | `n:ID` → ordinal, TTL in ms, creation id, parent; `count`, `has_totals`, `expires`, |
+| | | `has_budgets`; |
 | | | `d:ID` → deadline of a session below the root, `deadline`: of the root; |
 | | | `f:ID` → of a fork: its creation id, and where it begins (seq, creation id and id of its source) |
 | `{tag}:totals` | hash | what the tree has spent: `t:COUNTER:["MODEL","SOURCE"]` |
+| `{tag}:budgets` | hash | `v`: how often anything was put; `b:CREATION:BUDGET`, `h:CREATION:HOLD` → JSON; |
+| | | `s:CREATION` → what a session that has a budget, and all below it, have spent, line by line |
 | `{tag}:refused` | sorted set | claims and creation ids that must not be created any more |
 | `{tag}:gone` | hash | session id → creation id, of those a cascade took along, until their keys are removed |
 | `{tag}:followers` | string | there while somebody follows a session of the tree |
@@ -108,6 +111,7 @@ class SessionKeys:
 
     tree = _Key(is_of_tree=True)
     totals = _Key(is_of_tree=True)
+    budgets = _Key(is_of_tree=True)
     refused = _Key(is_of_tree=True)
     gone = _Key(is_of_tree=True)
     followers = _Key(is_of_tree=True)
@@ -137,7 +141,7 @@ class SessionKeys:
     @cached_property
     def plain(self) -> tuple[bytes, ...]:
         """Return the keys of a commit that brings nothing but events."""
-        return (*self.core, self.hidden, self.followers)
+        return (*self.core, self.hidden, self.followers, self.budgets)
 
     @_Once
     def all_of_session(self) -> tuple[bytes, ...]:

@@ -216,7 +216,7 @@ class Reaper:
 
 def _burial(keys: SessionKeys, parent_id: str) -> ScriptCall:
     parent = keys.of(parent_id)
-    touched = (*keys.core, keys.refused, parent.head, parent.children)
+    touched = (*keys.core, keys.refused, keys.budgets, parent.head, parent.children)
     return ScriptCall(scripts.REMOVE_EXPIRED, touched, [keys.key.id], keys.key.id)
 
 

@@ -29,7 +29,7 @@ def _joined(*parts: str) -> Script:
 
 
 # What every script begins with that makes commits.
-COMMIT_RULES: Final = ("hiding", "leases", "compactions", "responses", "commit_rules")
+COMMIT_RULES: Final = ("hiding", "leases", "compactions", "responses", "spending", "commit_rules")
 
 COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
 RECALL: Final = _script(*COMMIT_RULES, "recall")
@@ -52,7 +52,8 @@ TOTALS: Final = _script("totals")
 LINEAGE: Final = _script("lineage")
 DELETE: Final = _script(*COMMIT_RULES, "refusing", "delete")
 REMOVE_KEYS: Final = _script("remove_keys")
-REMOVE_EXPIRED: Final = _script("refusing", "remove_expired")
+REMOVE_EXPIRED: Final = _script("refusing", "spending", "remove_expired")
+STEP_BUDGET: Final = _script("responses", "spending", "step_budget")
 REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")

@@ -20,6 +20,9 @@ from a2a_session_manager.storage.redis.script import Value
 
 # The format of a fork's head: an earlier release would read a part of its log for the whole.
 FORK: Final = b"2"
+# Either of both, in a tree that has budgets.
+BUDGETED: Final = b"3"
+FORMATS: Final = (b"1", FORK, BUDGETED)
 
 
 def fork_args(keys: SessionKeys, fork: Fork | None) -> list[Value]:

@@ -222,7 +222,7 @@ class SessionReader:
         """Return how many bytes of memory each session takes; None where the server does not tell."""
 
         def call_at(keys: SessionKeys) -> ScriptCall:
-            of_tree = (keys.tree, keys.totals, keys.refused, keys.gone) if keys.is_root else ()
+            of_tree = (keys.tree, keys.totals, keys.budgets, keys.refused, keys.gone) if keys.is_root else ()
             return ScriptCall(scripts.SIZES, (*keys.all_of_session, *of_tree), [], keys.key.id)
 
         found: list[int | None] = []

@@ -16,6 +16,7 @@ from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing import StoreContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.base import ContractBase
+from a2a_session_manager.testing.contract.budgets import BudgetsContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
@@ -41,8 +42,6 @@ from tests.storage.redis.looks import connections_of, fake_client, keys_of
 
 class OnRedis(ContractBase):
     """What all of them do alike; the server is shared, so each test keeps to a prefix of its own."""
-
-    keeps_budgets = False
 
     async def damage(self, store: BaseSessionStore, session_id: str) -> None:
         log = (await keys_of(store, session_id)).log
@@ -119,6 +118,7 @@ class TestRedisCluster(
     CorruptionContract,
     LifecycleContract,
     PagingContract,
+    BudgetsContract,
 ):
     """What several nodes can get wrong."""
 
@@ -154,6 +154,7 @@ class TestFakeredis(
     FollowingContract,
     CorruptionContract,
     LifecycleContract,
+    BudgetsContract,
 ):
     """So that users can test with it: what the scripts do, for that is what another server can get wrong."""
 

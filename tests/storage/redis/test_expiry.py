@@ -120,7 +120,7 @@ async def deadlines(store: BaseSessionStore, *session_ids: str) -> dict[str, int
     keys: dict[str, bytes] = {}
     for session_id in session_ids:
         place = await keys_of(store, session_id)
-        of_tree = (place.tree, place.totals, place.refused)
+        of_tree = (place.tree, place.totals, place.budgets, place.refused)
         keys |= {key.decode(): key for key in (*place.all_of_session, *of_tree)}
     answers = await connections_of(store).read_many([("PTTL", key) for key in keys.values()])
     return {name: ttl for name, ttl in zip(keys, answers, strict=True) if ttl != -2}
@@ -131,7 +131,10 @@ async def shorten(store: BaseSessionStore, session_id: str, remaining: int) -> N
     place = await keys_of(store, session_id)
     seconds, micros = (await connections_of(store).read_many([("TIME",)]))[0]
     deadline = int(seconds) * 1_000 + int(micros) // 1_000 + remaining
-    touched = [*place.all_of_session, *((place.tree, place.totals, place.refused) if place.is_root else ())]
+    touched = [
+        *place.all_of_session,
+        *((place.tree, place.totals, place.budgets, place.refused) if place.is_root else ()),
+    ]
     commands: list[Any] = [("HSET", place.head, "deadline", deadline)]
     commands.append(("HSET", place.tree, "deadline" if place.is_root else f"d:{session_id}", deadline))
     await connections_of(store).read_many([*commands, *(("PEXPIREAT", key, deadline) for key in touched)])

@@ -1,6 +1,6 @@
 -- The short script of appends, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
--- guard and no write id among them, with what they spend, and those of one run that is held. Whatever is otherwise, it
+-- guard and no write id among them, with what they spend, and those of one run that is held; not in a tree that has budgets. Whatever is otherwise, it
 -- has only read, and `commit.lua` decides.
 
 if redis.replicate_commands then redis.replicate_commands() end
@@ -8,9 +8,9 @@ if redis.replicate_commands then redis.replicate_commands() end
 local function append()
     local call, text, match = redis.call, string.format, string.match
     local count, run_held = match(ARGV[2], '^%d %d+ (%d+) ?(.*)$')
-    local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[7], KEYS[8]
-    if KEYS[10] then return nil end
-    local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline')
+    local log, ids, totals, runs = KEYS[3], KEYS[4], KEYS[8], KEYS[9]
+    if KEYS[11] then return nil end
+    local tree = call('HMGET', KEYS[1], 'n:' .. ARGV[1], 'has_totals', 'deadline', 'has_budgets')
     local head
     if run_held == '' then
         head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
@@ -19,7 +19,7 @@ local function append()
         head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
             'has_runs', 'unfinished', 'updated', 'l:' .. run_held)
     end
-    if not tree[1] or tree[3] or (head[5] or '0') ~= '0' or not head[9] then return nil end
+    if not tree[1] or tree[3] or tree[4] or (head[5] or '0') ~= '0' or not head[9] then return nil end
     if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
     local revision, last_seq, base, inherited = tonumber(head[3]), tonumber(head[4]), 0, nil
     if head[1] ~= '1' then
@@ -40,7 +40,7 @@ local function append()
         if (call('ZCARD', KEYS[5]) > 0) ~= has_hidden then return nil end
         is_followed = call('EXISTS', KEYS[6]) == 1
     end
-    if runs and ((head[7] == '1') ~= (call('HLEN', runs) > 0) or call('ZCARD', KEYS[9]) ~= tonumber(head[8] or 0)) then
+    if runs and ((head[7] == '1') ~= (call('HLEN', runs) > 0) or call('ZCARD', KEYS[10]) ~= tonumber(head[8] or 0)) then
         return nil
     end
     if totals and ((tree[2] == '1') ~= (call('HLEN', totals) > 0)) then return nil end

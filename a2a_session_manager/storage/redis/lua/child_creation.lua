@@ -5,8 +5,8 @@
 local function take_child()
     local keys = {
         tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
-        totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
-        refused = KEYS[12], parent_head = KEYS[13], siblings = KEYS[14], locator = KEYS[15]
+        budgets = KEYS[7], totals = KEYS[8], runs = KEYS[9], unfinished = KEYS[10], retractions = KEYS[11],
+        children = KEYS[12], refused = KEYS[13], parent_head = KEYS[14], siblings = KEYS[15], locator = KEYS[16]
     }
     local session = {
         id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(), depth = take(),
@@ -23,9 +23,9 @@ local function answer_before(keys, session, place, commit)
     if place.locator ~= '' then
         local claimed = redis.call('GET', keys.locator)
         -- What there is of another session of the id, or was lost, is looked at step by step.
-        if claimed ~= place.locator and (claimed or entry_in(KEYS[16], session.id) or is_lost_tree(KEYS[16], {KEYS[17], KEYS[18]})
-            or redis.call('EXISTS', KEYS[19], KEYS[20], KEYS[21]) ~= 3
-            or redis.call('ZLEXCOUNT', KEYS[19], place.lowest, place.highest) ~= 1) then return {'CLAIMED'} end
+        if claimed ~= place.locator and (claimed or entry_in(KEYS[17], session.id) or is_lost_tree(KEYS[17], {KEYS[18], KEYS[19]})
+            or redis.call('EXISTS', KEYS[20], KEYS[21], KEYS[22]) ~= 3
+            or redis.call('ZLEXCOUNT', KEYS[20], place.lowest, place.highest) ~= 1) then return {'CLAIMED'} end
     end
     local entry, head, absent = find_session(keys, session.id, false)
     if entry then return taken(keys, commit, head) end
@@ -56,6 +56,9 @@ local function create_child(keys, session, place, fork, commit)
     end
     local has_totals = redis.call('HEXISTS', keys.tree, 'has_totals') == 1
     if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'totals'} end
+    local spending, damage = spending_of(keys, session.creation, session.parent)
+    if damage then return damage end
+    keys.spending = spending
 
     local parent_expires = parent.ttl > 0 and redis.call('PTTL', keys.parent_head) >= 0
     -- Below a parent that expires, nothing stays for ever.

@@ -1,11 +1,11 @@
 -- Commits to one session, one or several that waited together, each for itself.
--- KEYS: tree head log ids hidden followers; totals for usage; runs, unfinished for runs; retractions.
+-- KEYS: tree head log ids hidden followers budgets; totals for usage; runs, unfinished for runs; retractions.
 -- ARGV: session id; "1" for a root, TTL of the store in ms or 0, number of commits, the run whose lease the first one
 -- claims if it does, as one; the commits.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
-    totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10]
+    budgets = KEYS[7], totals = KEYS[8], runs = KEYS[9], unfinished = KEYS[10], retractions = KEYS[11]
 }
 local id = take()
 local root, ttl, count = string.match(take(), '^(%d) (%d+) (%d+)')
@@ -18,6 +18,9 @@ if keys.totals then
     local has_totals = redis.call('HEXISTS', keys.tree, 'has_totals') == 1
     if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'totals'} end
 end
+local spending, damage = spending_of(keys, head.creation, entry.parent)
+if damage then return damage end
+keys.spending = spending
 local before = {}
 for name, value in pairs(head) do before[name] = value end
 local commits = {}

@@ -136,18 +136,6 @@ end
 
 -- Writes
 
--- The sum of two whole numbers of any length, as texts: neither Lua nor HINCRBY counts so far.
-local function plus(one, other)
-    local sum, carry = '', 0
-    while one ~= '' or other ~= '' or carry > 0 do
-        local digits = (tonumber(string.sub(one, -14)) or 0) + (tonumber(string.sub(other, -14)) or 0) + carry
-        carry = math.floor(digits / 1e14)
-        sum = string.format('%014.0f', digits - carry * 1e14) .. sum
-        one, other = string.sub(one, 1, -15), string.sub(other, 1, -15)
-    end
-    return string.match(sum, '^0*(%d+)$')
-end
-
 local function write_sums(sums)
     for key, of_key in pairs(sums) do
         for _, field in ipairs(of_key.fields) do
@@ -266,6 +254,9 @@ local function committed(head, keys, commit)
     if not responses then return is_recounted end
     sums, reason = sums_of(keys, fresh)
     if reason then return reason end
+    local spent
+    spent, reason = count_spent(keys.spending, fresh, commit.parts.settles)
+    if reason then return reason end
     -- The creation of a session is a change even when it brings nothing.
     local is_change = head.revision == 0 or #fresh > 0 or #newly > 0 or #restored > 0
         or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
@@ -277,6 +268,7 @@ local function committed(head, keys, commit)
         write(head, keys, commit, fresh, newly, restored, sums, responses)
         if #newly + #restored > 0 or commit.parts.summaries then write_summaries(keys, commit, seqs, newly, restored) end
     end
+    if spent then write_spent(keys, spent) end
     if lease then write_lease(keys, lease) end
     local result = {
         revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,
@@ -307,7 +299,7 @@ local function set_deadlines(head, keys, before)
     end
 end
 
--- Totals live as long as the tree, which lives as long as its root.
+-- Totals and budgets live as long as the tree, which lives as long as its root.
 local function set_totals_deadline(keys)
     local deadline = redis.call('HGET', keys.tree, 'deadline')
     if deadline and keys.totals then redis.call('PEXPIREAT', keys.totals, deadline) end

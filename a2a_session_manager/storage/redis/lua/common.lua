@@ -124,6 +124,12 @@ local function head_at(key)
     }
 end
 
+-- The format of a head. Releases that know of no budgets refuse the third one: they would overlook a limit.
+local function form_of(is_fork, has_budgets)
+    if has_budgets then return '3' end
+    return is_fork and '2' or '1'
+end
+
 -- Tells whether a session is not where a write expects it: "REVISION." or "REVISION.TAG", "-" for anywhere.
 local function is_late(head, guard)
     if guard == '-' then return false end
@@ -158,7 +164,7 @@ local function find_session(keys, id, is_root)
     end
     local head = head_at(keys.head)
     if head and head.creation == entry.creation then
-        if head.format ~= (head.segments and '2' or '1') then return nil, nil, {'NEWER', head.format} end
+        if head.format ~= '3' and head.format ~= form_of(head.segments) then return nil, nil, {'NEWER', head.format} end
         keys.segments, keys.base = segments_in(keys, head.segments)
         local damage = lost(head, keys)
         if damage then return nil, nil, damage end

@@ -1,5 +1,5 @@
 -- Makes a session below its parent. The id was claimed before, on its own slot.
--- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused
+-- KEYS: tree head log ids hidden followers budgets totals runs unfinished retractions children refused
 -- parent's head, parent's children; where one server has all keys, and the id is claimed here and now: its locator; the
 -- tree, head and ids that it has if it is a root; the shard of the index where it was listed just before, and its marks.
 -- ARGV: session id, TTL in ms, 0 for none or -1 for none ever, creation id, times of creation and of the last activity, depth, parent id, parent's creation id,

@@ -1,12 +1,12 @@
 -- Makes a session that is the root of a tree of its own.
--- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused locator.
+-- KEYS: tree head log ids hidden followers budgets totals runs unfinished retractions children refused locator.
 -- ARGV: session id, TTL in ms, 0 for none or -1 for none ever, creation id, times of creation and of the last activity, the dangling claim on the id that this
 -- creation takes over or "", the first commit.
 
 local keys = {
     tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
-    totals = KEYS[7], runs = KEYS[8], unfinished = KEYS[9], retractions = KEYS[10], children = KEYS[11],
-    refused = KEYS[12], locator = KEYS[13]
+    budgets = KEYS[7], totals = KEYS[8], runs = KEYS[9], unfinished = KEYS[10], retractions = KEYS[11],
+    children = KEYS[12], refused = KEYS[13], locator = KEYS[14]
 }
 local session = {
     id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(),

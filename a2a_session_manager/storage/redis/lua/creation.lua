@@ -41,7 +41,7 @@ local function create(keys, session, commit, fork)
     local answer = committed(head, keys, commit)
     if type(answer[1]) == 'string' then return {'OK', 0, {answer}} end
     if fork then write_fork(keys, session, fork) end
-    redis.call('HSET', keys.head, 'v', fork and '2' or '1', 'creation', session.creation, 'created', session.created_at,
+    redis.call('HSET', keys.head, 'v', form_of(fork ~= nil, keys.spending ~= nil), 'creation', session.creation, 'created', session.created_at,
         'depth', session.depth, 'ttl', text(session.ttl), 'deadline', text(session.deadline))
     if session.parent ~= '' then redis.call('HSET', keys.head, 'parent', session.parent) end
     write_head(head, keys)

@@ -1,11 +1,11 @@
 -- Ends a session and all below it in one step; their keys are removed afterwards, its own at once.
--- KEYS: tree head log ids hidden followers totals runs unfinished retractions children refused gone,
+-- KEYS: tree head log ids hidden followers budgets totals runs unfinished retractions children refused gone,
 -- and below a parent the parent's head and children.
 -- ARGV: session id, creation id, "1" to take all below it along, where it is expected.
 
 local keys = {
-    tree = KEYS[1], head = KEYS[2], followers = KEYS[6], totals = KEYS[7], children = KEYS[11], refused = KEYS[12],
-    gone = KEYS[13], parent_head = KEYS[14], siblings = KEYS[15]
+    tree = KEYS[1], head = KEYS[2], followers = KEYS[6], budgets = KEYS[7], totals = KEYS[8], children = KEYS[12],
+    refused = KEYS[13], gone = KEYS[14], parent_head = KEYS[15], siblings = KEYS[16]
 }
 local id, creation, is_cascade, guard = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 
@@ -53,6 +53,7 @@ if count > 0 and not is_cascade then return {'CHILDREN', count} end
 local gone = {}
 if is_cascade then gone = below() end
 if keys.siblings then redis.call('ZCARD', keys.siblings) end
+local left = left_by(keys, id, entry, gone)
 
 -- What frees memory comes first: a server that is full must let it through.
 local fields, creations = {'n:' .. id, 'd:' .. id, 'f:' .. id}, {creation}
@@ -61,13 +62,15 @@ for index = 1, #gone, 2 do
     creations[#creations + 1] = gone[index + 1]
 end
 if entry.parent == '' then
-    redis.call('UNLINK', keys.tree, keys.totals)
+    redis.call('UNLINK', keys.tree, keys.totals, keys.budgets)
 else
     in_slices(#fields, function(first, last) redis.call('HDEL', keys.tree, unpack(fields, first, last)) end)
+    end_budgets(keys, creations)
     redis.call('ZREM', keys.siblings, id)
     if redis.call('EXISTS', keys.parent_head) == 1 then redis.call('HINCRBY', keys.parent_head, 'children', -1) end
+    keep_left(keys, left)
 end
-for _, index in ipairs({2, 3, 4, 5, 8, 9, 10, 11}) do redis.call('UNLINK', KEYS[index]) end
+for _, index in ipairs({2, 3, 4, 5, 9, 10, 11, 12}) do redis.call('UNLINK', KEYS[index]) end
 -- What is refused outlives a tree that ends here.
 refuse_creations(keys.refused, creations, entry.parent == '' and text(now() + 1000 * REFUSED_SECONDS) or deadline)
 -- Whoever comes after a lost answer or a crash reads here what is left to remove.

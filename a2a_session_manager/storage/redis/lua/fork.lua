@@ -13,7 +13,7 @@ draft.marks = take_many(tonumber(take()))
 draft.left, draft.doubtful = take_many(tonumber(take())), take_many(tonumber(take()))
 local commit = take_commit()
 local source = {
-    tree = keys.tree, head = keys.parent_head, log = KEYS[22], ids = KEYS[23], hidden = KEYS[24], retractions = KEYS[25]
+    tree = keys.tree, head = keys.parent_head, log = KEYS[23], ids = KEYS[24], hidden = KEYS[25], retractions = KEYS[26]
 }
 
 local function has_mark(entries)

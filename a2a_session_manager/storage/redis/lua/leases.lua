@@ -91,7 +91,7 @@ local function usage_alone(commit)
     local part, at = commit.parts.lease, 3
     local alone = {
         written_at = commit.written_at, tag = commit.tag, guard = '-', creation = commit.creation, write_id = '',
-        events = {}, event_ids = {}, runs = {}, parts = {}, values = {}, unset = {}
+        events = {}, event_ids = {}, runs = {}, parts = {settles = commit.parts.settles}, values = {}, unset = {}
     }
     for _, event in ipairs(commit.events) do
         if event.usage then

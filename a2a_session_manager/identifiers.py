@@ -81,4 +81,9 @@ def shown(value: object) -> str:
     return f"{text[:80]}… ({len(value)} characters)" if isinstance(value, str) and len(value) > 80 else text[:80]
 
 
+def shown_path(path: object) -> str:
+    """Return the whole path as an error shows it, in ASCII: half a path leads nowhere."""
+    return ascii(str(path))
+
+
 Identifier = Annotated[str, AfterValidator(checked_id)]

@@ -25,7 +25,7 @@ from a2a_session_manager.bundles.records import (
 )
 from a2a_session_manager.bundles.report import Loss
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionManagerError
-from a2a_session_manager.identifiers import checked_id, shown
+from a2a_session_manager.identifiers import checked_id, shown, shown_path
 from a2a_session_manager.limits import DEEPEST_TREE, StoreLimits
 from a2a_session_manager.models.clock import micros
 from a2a_session_manager.serialization.json_check import SizeCheck
@@ -78,24 +78,24 @@ class BundleReader:
         """Open the file, and look at how it begins. Raises InvalidSessionOperation for what is no bundle."""
         try:
             if self._path.is_dir():
-                raise InvalidSessionOperation(f"{shown(str(self._path))} is a directory: {_KNOWN}")
+                raise InvalidSessionOperation(f"{shown_path(self._path)} is a directory: {_KNOWN}")
             self._file = open(self._path, "rb")  # noqa: SIM115  closed by `close`
             first = self._file.readline(len(HEADER_START) + 64)
         except OSError as error:
             raise InvalidSessionOperation(
-                f"{shown(str(self._path))} cannot be read: {error.strerror or error}"
+                f"{shown_path(self._path)} cannot be read: {error.strerror or error}"
             ) from error
         self._line = 1
         self._digest.update(first)
         if not first:
-            raise InvalidSessionOperation(f"{shown(str(self._path))} is empty: {_KNOWN}")
+            raise InvalidSessionOperation(f"{shown_path(self._path)} is empty: {_KNOWN}")
         if not first.startswith(HEADER_START):
             seen = shown(first[:40].decode(errors="replace"))
-            raise InvalidSessionOperation(f"{shown(str(self._path))} begins with {seen}, which is no bundle: {_KNOWN}")
+            raise InvalidSessionOperation(f"{shown_path(self._path)} begins with {seen}, which is no bundle: {_KNOWN}")
         version = first[len(HEADER_START) :].rstrip(b"}\n")
         if version != b"%d" % VERSION:
             raise InvalidSessionOperation(
-                f"{shown(str(self._path))} is a bundle of version {shown(version.decode(errors='replace'))}: {_KNOWN}; "
+                f"{shown_path(self._path)} is a bundle of version {shown(version.decode(errors='replace'))}: {_KNOWN}; "
                 "upgrade a2a_session_manager"
             )
 
@@ -298,7 +298,7 @@ class BundleReader:
             self._refuse(str(error).removesuffix("; nothing was changed"), error)
 
     def _refuse(self, why: str, error: BaseException | None = None) -> NoReturn:
-        text = f"{shown(str(self._path))}, line {self._line}: {why}; nothing was written"
+        text = f"{shown_path(self._path)}, line {self._line}: {why}; nothing was written"
         raise InvalidSessionOperation(text) from error
 
 

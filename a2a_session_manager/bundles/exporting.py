@@ -16,7 +16,7 @@ from a2a_session_manager.bundles.report import ExportReport, Loss
 from a2a_session_manager.bundles.sources import SourceSession, TreeSource, base_store
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import shown_path
 from a2a_session_manager.protocols import SessionStore
 
 # Is told how many events are done.
@@ -117,7 +117,7 @@ async def _opened(destination: str | os.PathLike[str] | Writable) -> AsyncIterat
         finally:
             await in_thread(_give_up, file, partial)
     except OSError as error:
-        raise InvalidSessionOperation(f"{shown(str(path))} cannot be written: {error.strerror or error}") from error
+        raise InvalidSessionOperation(f"{shown_path(path)} cannot be written: {error.strerror or error}") from error
 
 
 def _create(path: Path) -> BinaryIO:

@@ -19,7 +19,7 @@ from a2a_session_manager.cli.writing import on_one_line, print_json
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
 from a2a_session_manager.exporters.conversation import ExportFormat, export_conversation
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import shown, shown_path
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.timeline.export import MOST_EVENTS, session_timeline
 
@@ -151,7 +151,7 @@ def _written(output: str) -> Iterator[BinaryIO]:
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise StoreUnavailable(f"{shown(output)} cannot be written: {error.strerror}") from error
+        raise StoreUnavailable(f"{shown_path(output)} cannot be written: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import shown_path
 from a2a_session_manager.importers.checking import ImportCheck
 from a2a_session_manager.importers.recognition import Format, format_named, known_formats, recognised, unknown
 from a2a_session_manager.importers.records import EventRecord, Record
@@ -121,7 +121,7 @@ def _inputs(place: str, format: str | None, report: ImportReport) -> list[_Input
         return _on_server(place, format, report)
     path = Path(place)
     if not path.exists():
-        raise ImportFault(f"{shown(place)} does not exist; nothing was written")
+        raise ImportFault(f"{shown_path(place)} does not exist; nothing was written")
     inputs: list[_Input] = []
     for source in _files(path):
         found = chosen or recognised(source)
@@ -131,10 +131,10 @@ def _inputs(place: str, format: str | None, report: ImportReport) -> list[_Input
             report.skipped.append(str(source.path))
             continue
         report.formats[found.name] += 1
-        inputs.append(_Input(shown(str(source.path)), found.name, _reader(found, source)))
+        inputs.append(_Input(shown_path(source.path), found.name, _reader(found, source)))
     if not inputs:
         raise ImportFault(
-            f"{shown(str(path))} holds no conversations: {len(report.skipped)} files of "
+            f"{shown_path(path)} holds no conversations: {len(report.skipped)} files of "
             f"{', '.join(sorted(_ENDINGS))} were looked at; known formats are {known_formats()}; nothing was written"
         )
     return inputs

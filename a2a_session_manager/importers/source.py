@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import shown_path
 
 _CHUNK: Final = 1 << 20
 # Characters of one value, such as a line of a log or a whole conversation.
@@ -55,7 +55,7 @@ class SourceFile:
         try:
             status = path.stat()
         except OSError as error:
-            raise ImportFault(f"{shown(str(path))} cannot be read: {error.strerror}") from error
+            raise ImportFault(f"{shown_path(path)} cannot be read: {error.strerror}") from error
         return cls(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     @property
@@ -65,7 +65,7 @@ class SourceFile:
 
     def fault(self, text: str, line: int | None = None) -> ImportFault:
         """Return the error for something that is wrong in the file."""
-        where = f"{shown(str(self.path))}" if line is None else f"{shown(str(self.path))}, line {line}"
+        where = f"{shown_path(self.path)}" if line is None else f"{shown_path(self.path)}, line {line}"
         return ImportFault(f"{where}: {text}; nothing was written")
 
     def head(self, count: int) -> bytes:
@@ -87,7 +87,7 @@ class SourceFile:
         try:
             return self.path.open("rb")
         except OSError as error:
-            raise ImportFault(f"{shown(str(self.path))} cannot be read: {error.strerror}") from error
+            raise ImportFault(f"{shown_path(self.path)} cannot be read: {error.strerror}") from error
 
 
 class _Values:

@@ -21,9 +21,6 @@ _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
 # The clock that stamps files is coarse: two changes within a tick may bear the same time.
 CLOCK_TICK_NS = 20_000_000
-# Folders that no symlink leads to, by device and inode.
-_FOLDERS_REMEMBERED = 10_000
-_without_links: dict[str, tuple[int, int]] = {}
 
 
 class FileChangedError(Exception):
@@ -50,7 +47,6 @@ class FileHandle:
     def __init__(self, path: Path, pool: HandlePool) -> None:
         self.path = path
         self._name = str(path)  # a Path makes it anew for every call
-        self._folder = os.path.dirname(self._name)
         self.lock = threading.RLock()
         self._pool = pool
         self._fd: int | None = None
@@ -69,7 +65,7 @@ class FileHandle:
         """
         if self._fd is None:
             try:
-                refuse_folder_links(self._folder)
+                refuse_links(self._name)
                 self._fd = self._newly_opened(create)
             except FileNotFoundError:
                 self._identity = None
@@ -246,18 +242,6 @@ def signature_of(name: str) -> FileSignature | None:
         return None
     changed_at = status.st_ctime_ns
     return FileSignature(*_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS)
-
-
-def refuse_folder_links(folder: str) -> None:
-    """Do as `refuse_links` does for a folder, once for as long as it is the same one."""
-    status = os.lstat(folder)
-    identity = _identity(status)
-    if _without_links.get(folder) == identity and stat.S_ISDIR(status.st_mode):
-        return
-    refuse_links(folder)
-    if len(_without_links) >= _FOLDERS_REMEMBERED:
-        _without_links.clear()
-    _without_links[folder] = identity
 
 
 def refuse_links(path: Path | str) -> None:

@@ -11,6 +11,7 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Receipt
 from a2a_session_manager.storage.commit_rules import add_counters
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.read_records import LoadedSession
@@ -208,6 +209,9 @@ class ForksInsideExchanges(BaseSessionStore):
 
 
 class _ReadsOn(MemoryBackend):
+    def fork_at_once(self, source: SessionKey, key: SessionKey, draft: ForkDraft) -> None:
+        return None  # so that a fork is looked at as below
+
     async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
         stored = self._sessions.get(key)
         later = [] if stored is None else [first for first, _ in stored.head.hidden if seq is not None and first > seq]

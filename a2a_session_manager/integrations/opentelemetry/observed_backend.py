@@ -25,10 +25,12 @@ from a2a_session_manager.storage.commit_records import (
     LeaseRenewal,
     Receipt,
 )
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
     FoundEvents,
+    HeadRecord,
     LoadedSession,
     LogPage,
     LogTail,
@@ -96,6 +98,18 @@ class ObservedBackend(Backend):
         call = self._commit_call("create", key, commit)
         begin = partial(self._backend.create, key, creation, commit)
         return _until_done(call, begin, partial(self._committed, call, key, commit))
+
+    def fork_at_once(
+        self, source: SessionKey, key: SessionKey, draft: ForkDraft
+    ) -> Awaitable[HeadRecord | LoadedSession | None] | None:
+        try:
+            making = self._backend.fork_at_once(source, key, draft)
+        except BaseException as error:
+            self._telemetry.call("fork_at_once", key).end(error)
+            raise
+        if making is None:  # that backend does it in two calls, which have spans of their own
+            return None
+        return _until_done(self._telemetry.call("fork_at_once", key), lambda: making)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         call = self._commit_call("commit", key, commit)

@@ -18,6 +18,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
+from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.making import said
@@ -358,6 +359,37 @@ def test_every_primitive_of_a_backend_is_handed_on() -> None:
     primitives = {name for name in vars(Backend) if not name.startswith("_")} - own
 
     assert primitives - vars(ObservedBackend).keys() == set()
+
+
+async def test_a_fork_is_one_call(open_store: OpenStore, recorded: Recorded) -> None:
+    async with open_store() as store:
+        await store.create("talk")
+        await store.append("talk", said())
+        recorded.instrument(store)
+        recorded.forget()
+        await store.fork("talk", new_id="other")
+
+        [made] = recorded.spans
+        with pytest.raises(InvalidSessionOperation):
+            await store.fork("talk", at=7)
+        assert await store.forks("talk") == ["other"]
+    assert made.name == "fork_at_once sessions"
+    assert made.attributes["gen_ai.conversation.id"] == "other"
+    assert made.status.status_code is StatusCode.UNSET
+
+
+async def test_a_backend_that_forks_in_two_calls_has_spans_of_these(recorded: Recorded) -> None:
+    class InTwo(MemoryBackend):
+        def fork_at_once(self, source: SessionKey, key: SessionKey, draft: ForkDraft) -> None:
+            return None
+
+    store = recorded.instrument(BaseSessionStore(InTwo()))
+    await store.create("talk")
+    await store.append("talk", said())
+    recorded.forget()
+    await store.fork("talk", new_id="other")
+
+    assert [span.name for span in recorded.spans] == ["load_until sessions", "create sessions"]
 
 
 async def test_what_cannot_be_instrumented_is_refused(recorded: Recorded) -> None:

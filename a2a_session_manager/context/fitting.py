@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.matching import has_calls
 from a2a_session_manager.shapes.normal_form import Result
 from a2a_session_manager.shapes.recognition import is_plain, read_message, role_of
 from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message, count_turn
@@ -76,11 +77,13 @@ class _Fitting:
         self._has_earlier = has_earlier
         self._is_exact = True
         self._total = TOKENS_FOR_REPLY
+        self._is_settled = True
 
     def done(self) -> Fit:
         found = self._found
         units = found.units()
         head = self._head(units)
+        self._is_settled = not self._has_earlier or self._are_answered(head)
         if found.system is not None:
             self._take(*count_message({"role": "system", "content": found.system}, self._counter))
         for unit in head:
@@ -104,6 +107,12 @@ class _Fitting:
         while end < len(units) and self._is_at_front(units[end][0]):
             end += 1
         return units[:end]
+
+    def _are_answered(self, head: list[Unit]) -> bool:
+        """Tell whether calls at the front are answered there: else what is not looked at may hold their results."""
+        calling = [number for number, unit in enumerate(head) if has_calls(read_message(self._found.messages[unit[0]]))]
+        seqs = self._found.events_at(index for number in calling for index in range(*head[number]))
+        return self._found.unfinished.isdisjoint(calling) and all(seq in self._front for seq in seqs)
 
     def _starts_of_turns(self, units: list[Unit], first: int) -> list[int]:
         """Return which units, from the `first` one on, a turn begins with: it ends where the next one begins."""
@@ -157,7 +166,7 @@ class _Fitting:
         is_exact = self._is_exact if self._total > TOKENS_FOR_REPLY else self._counter.text("")[1]
         token_count = TokenCount(self._total, "counted" if is_exact else "estimated", self._counter.encoding)
         found = self._found.only([(part[0][0], part[-1][1]) for part in parts if part])
-        return Fit(found, token_count, is_full, is_sure, lacking)
+        return Fit(found, token_count, is_full, is_sure and self._is_settled, lacking)
 
     def _lack(self, heading: int, turn: int) -> str | None:
         needed = heading + turn

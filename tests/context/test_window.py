@@ -407,3 +407,22 @@ async def test_what_the_system_says_in_the_middle_is_no_instruction_where_the_lo
 
     assert window.messages[:2] == [SYSTEM, *asked]
     assert [each.code for each in window.report] == ["shortened_turn"]
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+async def test_a_result_between_a_summary_and_the_window_is_given_with_its_call(is_made_again: bool) -> None:
+    """A compaction leaves a call without a result where it is, and the window shows it whatever its budget."""
+    asked, result = call("slow")
+    chat = await a_chat([*said(1), asked, *said(3, first=2)])
+    await chat.compact(lambda messages: "in short", minimum_gain=0)
+    await chat.append(*said(1, first=6), result)
+    if is_made_again:
+        await chat.append(asked, *said(40, first=7), {**result, "content": "found it"}, *said(1, first=7))
+    await chat.append(*said(40, first=8))
+
+    window = await chat.window(max_tokens=200, model=MODEL)
+
+    assert len(window.messages) < 60
+    assert window.messages[:3] == [{"role": "user", "content": "in short"}, asked, result]
+    assert (await chat.messages())[:3] == window.messages[:3]
+    assert "closed_call" not in {each.code for each in window.report}

@@ -54,6 +54,11 @@ def said_in(session_id: str) -> str:
     return f"Said in {session_id}. " * 3
 
 
+def in_short(session_id: str) -> str:
+    """Return what a compaction of a session puts in the place of what was said."""
+    return f"In short, {session_id}."
+
+
 class Forker:
     """Makes forks of any session of the tree, and works in its own; `acks` has what it has finished."""
 
@@ -127,11 +132,11 @@ class Forker:
 
     async def _compact(self, fork_id: str) -> None:
         def summarize(view: MessageView) -> str:
-            return f"In short, {fork_id}."
+            return in_short(fork_id)
 
         async with self._sessions.open(fork_id) as chat:
             with suppress(SessionConflict):
-                await chat.compact(summarize, keep=1, minimum_gain=-1000)
+                await chat.compact(summarize, keep=1, minimum_gain=0)
 
     async def _delete(self, fork_id: str, gone: set[str]) -> None:
         """Delete one of its own as it was read, with what it has spent told before; not one that has forks."""

@@ -22,7 +22,7 @@ from a2a_session_manager.models.forked_from import TreeNode
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
-from tests.storage.forker import POINT, SAME_FORKS, SOURCE, Forker, event_of, said_in
+from tests.storage.forker import POINT, SAME_FORKS, SOURCE, Forker, event_of, in_short, said_in
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
@@ -147,13 +147,14 @@ async def check_forks(cold: BaseSessionStore, acks: Path, steps: int) -> None:
     assert gone <= ends.keys()
     assert nodes.keys() == {SOURCE, *made} - gone
     logs = {name: await cold.events(name, include_retracted=True) for name in nodes}
+    assert any(event.type == EventType.SUMMARY for log in logs.values() for event in log)
     spent = sum(ends[name]["spent"] for name in gone)
     for name, node in nodes.items():
         inherited = _check_inherited(node, logs, made)
         own = logs[name][inherited:]
         spenders = [event for event in own if event.type != EventType.SUMMARY]
         assert {event.message["content"] for event in spenders} <= {said_in(name)}
-        assert {event.message for event in own if event not in spenders} <= {f"In short, {name}."}
+        assert {event.message["content"] for event in own if event not in spenders} <= {in_short(name)}
         assert len({event.id for event in logs[name]}) == len(logs[name])
         assert (await sessions.usage(name)).total.prompt_tokens == len(spenders)
         spent += len(spenders)

@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
+from a2a_session_manager.exceptions import (
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionNotFound,
+)
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.compaction import KEY, compaction_in
@@ -23,54 +27,18 @@ from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.serialization.json_check import SizeCheck
 from a2a_session_manager.storage import codec, compactions, paging, ranges, reads, writes
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown
+from a2a_session_manager.storage.copy_snapshot import Snapshot, copy_in
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.fork_rules import COPIED_FROM
 from a2a_session_manager.storage.loading import EventDecoder, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
-from a2a_session_manager.storage.records import EncodedCompaction, EncodedEvent, EncodedRetraction, Range
+from a2a_session_manager.storage.records import (
+    EncodedCompaction,
+    EncodedEvent,
+    EncodedRestoration,
+    EncodedRetraction,
+)
 from a2a_session_manager.storage.target import Target
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """What is copied, as it was when that began: it is in the copy's property, for whoever has to go on with it.
-
-    `hidden` are ranges; `summaries` are the compactions that count, each as its seq, range and pins.
-    """
-
-    id: str
-    creation_id: str
-    seq: int
-    whole: bool
-    hidden: list[Range] = field(default_factory=list)
-    summaries: list[tuple[int, int, int, tuple[Range, ...]]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, head: HeadRecord) -> Snapshot:
-        """Return that of a head which was cut at the point."""
-        summaries = [(each.seq, each.first, each.last, each.pins) for each in head.compactions]
-        return cls(head.key.id, head.creation_id, head.last_seq, False, list(head.hidden), summaries)
-
-    @classmethod
-    def in_property(cls, value: Any) -> Snapshot | None:
-        """Return what a property says; None for what is none, or somebody else's."""
-        try:
-            hidden = [(first, last) for first, last in value.get("hidden", ())]
-            summaries = [
-                (seq, first, last, tuple((one, other) for one, other in pins))
-                for seq, first, last, pins in value.get("summaries", ())
-            ]
-            return cls(value["id"], value["creation_id"], value["seq"], value["whole"], hidden, summaries)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
-
-    def as_property(self) -> dict[str, Any]:
-        """Return it as a property's value; of a whole copy, nothing is needed but where it comes from."""
-        place = {"id": self.id, "creation_id": self.creation_id, "seq": self.seq, "whole": self.whole}
-        if self.whole:
-            return place
-        summaries = [[seq, first, last, list(map(list, pins))] for seq, first, last, pins in self.summaries]
-        return {**place, "hidden": list(map(list, self.hidden)), "summaries": summaries}
 
 
 async def copy_session(
@@ -96,12 +64,6 @@ async def copy_session(
     return await load_session(LoadedSession(await reads.load_head(new)), store, new.limits, is_partial=True)
 
 
-def copy_in(head: HeadRecord) -> Snapshot | None:
-    """Return what a session says that it is a copy of; None where it says nothing of that."""
-    data = head.properties.get(COPIED_FROM)
-    return None if data is None else Snapshot.in_property(codec.decode_value(data, head.key.id, "properties"))
-
-
 async def _create(new: Target, source: HeadRecord, properties: Any) -> None:
     mark = {COPIED_FROM: Snapshot.of(source).as_property()}
     change = SessionChange(set_properties={**({} if properties is None else properties), **mark})
@@ -119,6 +81,7 @@ class _Copying:
         self._new = new
         self._snapshot = snapshot
         self._summaries = {summary[0]: summary for summary in snapshot.summaries}
+        self._places = dict(snapshot.placed)
         self._to_hide: list[str] = []
 
     async def run(self, endings: Sequence[SessionEvent[Any]]) -> None:
@@ -138,13 +101,17 @@ class _Copying:
 
     async def _begin(self) -> int:
         """Return how much of it is there, and note what of that is still to be hidden."""
-        loaded = await self._new.backend.load_until(self._new.key, seq=None, last=0)
-        if loaded is None or loaded.head.creation_id != self._new.creation_id:
-            raise SessionNotFound(self._new.key.id)
-        last_seq, hidden = loaded.head.last_seq, loaded.head.hidden
+        head = await self._new_head()
+        last_seq, hidden = head.last_seq, head.hidden
         is_longer = last_seq > self._snapshot.seq
+        # A copy that was killed behind a summary has hidden what it stands in the place of, and not shown it again yet.
+        place = self._places.get(last_seq)
+        if place is not None:
+            hidden = ranges.subtract(hidden, [(place, place)])
         if is_longer or ranges.subtract(hidden, self._snapshot.hidden) or not await self._is_same_at(last_seq):
             raise self._spoilt()
+        if place is not None:
+            await self._end_placing(place)
         missing = ranges.subtract(ranges.common(self._snapshot.hidden, [(1, last_seq)]), hidden)
         for first, last in missing:
             after = first - 1
@@ -165,7 +132,11 @@ class _Copying:
         """Append the next events, those of one page at most, and return the seq of the last one."""
         page = await self._read(self._source, after, min(self._snapshot.seq - after, self._source.limits.page_events))
         # What a summary stands for is hidden before it comes: it says what was.
-        starts = [place for place, event in enumerate(page) if place and event.seq in self._summaries]
+        if page[0].seq in self._places:
+            await self._place(page[0])
+            return page[0].seq
+        standing = self._summaries.keys() | self._places.keys()
+        starts = [place for place, event in enumerate(page) if place and event.seq in standing]
         page = page[: starts[0]] if starts else page
         events = await self._decoded(page)
         commit = EncodedCommit(creation_id=self._new.creation_id, write_id=hidden_id())
@@ -180,6 +151,50 @@ class _Copying:
             raise self._spoilt()
         self._to_hide = [event.id for event in events if ranges.contains(self._snapshot.hidden, event.seq or 0)]
         return page[-1].seq
+
+    async def _place(self, stored: StoredEvent) -> None:
+        """Append a summary that stands where its own commit has hidden something.
+
+        The commits are guarded: when two copy at once, neither shows what the other has hidden behind the summary.
+        """
+        if self._to_hide:
+            await self._commit(self._empty(EncodedRetraction(tuple(self._to_hide))))
+            self._to_hide = []
+        [event] = await self._decoded([stored])
+        place = self._places[stored.seq]
+        event_ids = await self._ids_at(place)
+        while (head := await self._new_head()).last_seq < stored.seq:
+            guard: dict[str, Any] = {"expected_revision": head.revision, "expected_tag": head.tag}
+            with suppress(SessionConflict):  # somebody else copies, too
+                if ranges.contains(head.hidden, place):
+                    await self._commit(self._empty(restoration=EncodedRestoration(event_ids), **guard))
+                    continue
+                commit = self._empty(EncodedRetraction(event_ids), **guard)
+                commit.events, commit.compactions = [self._copied(event, stored)], [EncodedCompaction(event.id)]
+                if await self._commit(commit) != stored.seq:
+                    raise self._spoilt()
+        if not await self._is_same_at(stored.seq):
+            raise self._spoilt()
+        await self._end_placing(place)
+        self._to_hide = [event.id] if ranges.contains(self._snapshot.hidden, stored.seq) else []
+
+    async def _end_placing(self, place: int) -> None:
+        """Show again what a summary stands in the place of, where it is shown."""
+        if not ranges.contains(self._snapshot.hidden, place):
+            await self._commit(self._empty(restoration=EncodedRestoration(await self._ids_at(place))))
+
+    async def _ids_at(self, seq: int) -> tuple[str, ...]:
+        return tuple(event.id for event in await self._decoded(await self._read(self._new, seq - 1, 1)))
+
+    def _empty(self, retraction: EncodedRetraction | None = None, **fields: Any) -> EncodedCommit:
+        creation_id = self._new.creation_id
+        return EncodedCommit(creation_id=creation_id, write_id=hidden_id(), retraction=retraction, **fields)
+
+    async def _new_head(self) -> HeadRecord:
+        loaded = await self._new.backend.load_until(self._new.key, seq=None, last=0)
+        if loaded is None or loaded.head.creation_id != self._new.creation_id:
+            raise SessionNotFound(self._new.key.id)
+        return loaded.head
 
     async def _commit(self, commit: EncodedCommit) -> int:
         backend, key, limits = self._new[:3]

@@ -24,7 +24,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.protocols import ForkEnding, SessionStore
 from a2a_session_manager.storage import heads, ranges, reads, writes
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
-from a2a_session_manager.storage.detaching import copy_in, copy_session
+from a2a_session_manager.storage.copy_snapshot import copy_in
+from a2a_session_manager.storage.detaching import copy_session
 from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.fork_rules import ForkDraft, cut, no_point, point_in, taken_over, with_values_of
 from a2a_session_manager.storage.loading import load_messages, load_session

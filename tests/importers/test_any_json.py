@@ -55,7 +55,7 @@ def _spoilt(draw: st.DrawFn, name: str) -> list[Any]:
         for step in path:
             at = at[step]
         if draw(st.booleans()) or not isinstance(at, dict):
-            at[last] = draw(_ODD)
+            at[last] = copy.deepcopy(draw(_ODD))  # what is put there may be spoilt, too
         else:
             del at[last]
     return records

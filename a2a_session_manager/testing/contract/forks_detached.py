@@ -10,7 +10,7 @@ import pytest
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, StoreUnavailable
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.records import SessionKey
@@ -204,3 +204,35 @@ class ForksDetachedContract(ContractBase):
         async with SessionManager(await reopen()).open("copy") as copy:
             assert list(await copy.messages()) == expected
             assert len(await copy.messages(compacted=False)) == 6
+
+    async def test_a_summary_that_stands_in_the_place_of_others_stands_there_in_the_copy(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(6)))
+        await store.retract("talk", "e2")
+        for number, retracted in ((1, "e1"), (2, "e4"), (3, "e3")):
+            summary = said(f"summary {number}", id=f"s{number}", type="summary")
+            await store.commit("talk", SessionChange(events=[summary], retraction=Retraction((retracted,))))
+        await store.restore("talk", "e4")
+        await store.append("talk", said("e7", id="e7"))
+        expected = await _prompt(store, "talk")
+        assert expected == ["summary 1", "summary 3", "summary 2", "e4", "e5", "e6", "e7"]
+        # Of half a copy, each commit may have been the last one.
+        for left in range(9):
+            with pytest.raises(StoreUnavailable):
+                await _dying(store, left).fork("talk", new_id=f"copy {left}", detached=True)
+            with pytest.raises(StoreUnavailable):
+                await _dying(await reopen(), 0).fork("talk", new_id=f"copy {left}", detached=True)
+            small = [BaseSessionStore(each._open_backend, limits=SMALL) for each in (store, await reopen())]
+            await asyncio.gather(*(each.fork("talk", new_id=f"copy {left}", detached=True) for each in small))
+
+            again = await reopen()
+            assert await _prompt(again, f"copy {left}") == expected
+            assert await shown(again, f"copy {left}") == await shown(store, "talk")
+        fork = await again.fork("copy 0", new_id="fork", detached=True)
+        assert await _prompt(again, fork.id) == expected
+
+
+async def _prompt(store: BaseSessionStore, session_id: str) -> list[Any]:
+    async with SessionManager(store).open(session_id) as chat:
+        return [message["content"] for message in await chat.messages()]

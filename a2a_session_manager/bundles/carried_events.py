@@ -14,10 +14,13 @@ from a2a_session_manager.models.compaction import KEY
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session_event import COUNTED, SessionEvent
 from a2a_session_manager.serialization.json_check import SizeCheck
+from a2a_session_manager.serialization.plain_json import parsed
 from a2a_session_manager.storage.codec import decode_event, encode_event, usage_delta
 from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 
 _NOWHERE: Final = ""
+# What would come out as something else each time that it is read, were it not there.
+_ALWAYS: Final = {"id", "timestamp"}
 
 
 class CarriedEvent(NamedTuple):
@@ -79,11 +82,16 @@ def bound(event: CarriedEvent, session_id: str, creation_id: str, limits: StoreL
 def checked(data: bytes, seq: int, session_id: str, limits: StoreLimits) -> CarriedEvent:
     """Return an event that a file has, once nothing in it is what a store would refuse.
 
-    Raises SessionManagerError for what is no event, is nested too deeply, or is too large.
+    Raises SessionManagerError or ValueError for what is no event, is nested too deeply, or is too large.
     """
     event = decode_event(data, session_id, seq, retracted=False)
-    encode_event(event, SizeCheck(limits.event_bytes), f"event {seq}")
-    return _carried(event, data, seq, limits, _NOWHERE)
+    encoded = encode_event(event, SizeCheck(limits.event_bytes), f"event {seq}")
+    found = _carried(event, data, seq, limits, _NOWHERE)
+    if encoded.data != data:  # another release may have written it; what a store writes anew has to come out the same
+        missing = _ALWAYS - parsed(data).keys()
+        if missing or found.is_summary:
+            raise ValueError(f"an event without {', '.join(sorted(missing))}" if missing else "a summary in other bytes")
+    return found
 
 
 def _told(event: SessionEvent[Any]) -> Mapping[str, Any] | None:

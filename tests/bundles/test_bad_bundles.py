@@ -84,7 +84,12 @@ SIGNED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
         "should begin with",
     ),
     "another version of an event": (lambda lines: in_event(lines, b'"v":1', b'"v":9'), "newer release"),
-    "an event without an id": (lambda lines: in_event(lines, b'"id":"e1"', b'"id":""'), "damaged"),
+    "an event with an empty id": (lambda lines: in_event(lines, b'"id":"e1"', b'"id":""'), "damaged"),
+    "an event without an id": (lambda lines: in_event(lines, b'"id":"e1",', b""), "without id"),
+    "a summary in other bytes": (
+        lambda lines: in_event(lines, b'"message":{"role":"user","content":"They spoke."},', b""),
+        "a summary in other bytes",
+    ),
     "two events of one id": (lambda lines: in_event(lines, b'"id":"e2"', b'"id":"e1"'), "two events of one id"),
     "an inherited event again": (lambda lines: in_event(lines, b'"id":"f1"', b'"id":"e1"'), "two events of one id"),
     "a parent that is not there": (lambda lines: in_head(lines, 1, parent_id="nobody"), "'nobody' does not come"),

@@ -79,6 +79,9 @@ class BundleReader:
         try:
             if self._path.is_dir():
                 raise InvalidSessionOperation(f"{shown_path(self._path)} is a directory: {_KNOWN}")
+            if self._path.exists() and not self._path.is_file():
+                text = "is no file that is read twice, such as a pipe: write it into one first"
+                raise InvalidSessionOperation(f"{shown_path(self._path)} {text}")
             self._file = open(self._path, "rb")  # noqa: SIM115  closed by `close`
             first = self._file.readline(len(HEADER_START) + 64)
         except OSError as error:
@@ -303,7 +306,9 @@ class BundleReader:
 
 
 def is_bundle(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file begins as a bundle does, of whatever version; what cannot be read does not."""
+    """Tell whether a file begins as a bundle does, of whatever version; what cannot be read, or only once, does not."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(HEADER_START)) == HEADER_START

@@ -90,7 +90,9 @@ def checked(data: bytes, seq: int, session_id: str, limits: StoreLimits) -> Carr
     if encoded.data != data:  # another release may have written it; what a store writes anew has to come out the same
         missing = _ALWAYS - parsed(data).keys()
         if missing or found.is_summary:
-            raise ValueError(f"an event without {', '.join(sorted(missing))}" if missing else "a summary in other bytes")
+            raise ValueError(
+                f"an event without {', '.join(sorted(missing))}" if missing else "a summary in other bytes"
+            )
     return found
 
 

@@ -21,6 +21,7 @@ from a2a_session_manager.importers.report import ImportReport
 from a2a_session_manager.manager import SessionManager
 
 _BUNDLE: Final = "bundle"
+_STANDARD_INPUT: Final = "-"
 
 PathArgument = Annotated[
     str, typer.Argument(metavar="PATH", help="A file, a directory, or redis://HOST/DB?key_prefix=PREFIX.")
@@ -105,7 +106,10 @@ def import_(
                     return found
         raise AssertionError("the last one refuses what it does not know")
 
-    imported = with_sessions(store, namespace, bring, may_be_new=new_store and not dry_run)
+    if path == _STANDARD_INPUT:
+        raise InvalidSessionOperation("standard input is read once, and an import twice: write it into a file first")
+    remedy = "check --store, or make it with --new-store" + (", without --dry-run" if dry_run and new_store else "")
+    imported = with_sessions(store, namespace, bring, may_be_new=new_store and not dry_run, remedy=remedy)
     if json:
         print_json(imported.rows)
         return

@@ -88,15 +88,17 @@ def with_sessions(
     *,
     indexed: Sequence[str] = (),
     may_be_new: bool = False,
+    remedy: str = "check --store",
 ) -> ResultT:
     """Open the store, let `work` use its sessions, close it, and return what `work` returned.
 
     Raises InvalidSessionOperation for a store that is certainly not the one that was meant: one in memory, which would
-    be empty, or a directory that is not there or is none of ours, which would be made one, unless it `may_be_new`.
+    be empty, or a directory that is not there or is none of ours, which would be made one, unless it `may_be_new`; the
+    error ends with the `remedy`.
     """
     names = names_in(namespace)
     sessions = SessionManager.from_url(url, indexed=indexed)
-    _check_store(sessions.store, may_be_new=may_be_new)
+    _check_store(sessions.store, may_be_new=may_be_new, remedy=remedy)
 
     async def opened() -> ResultT:
         async with sessions:
@@ -135,7 +137,7 @@ def _asked(context: typer.Context, namespace: str, ask: Callable[[SessionManager
         return []
 
 
-def _check_store(store: SessionStore, *, may_be_new: bool) -> None:
+def _check_store(store: SessionStore, *, may_be_new: bool, remedy: str) -> None:
     if isinstance(store, InMemorySessionStore):
         raise InvalidSessionOperation("a store in memory is empty at each start: name another one with --store")
     if not isinstance(store, FileSessionStore) or may_be_new:
@@ -148,7 +150,7 @@ def _check_store(store: SessionStore, *, may_be_new: bool) -> None:
         what = "holds no sessions, nor has a store been opened there"
     else:
         return
-    raise InvalidSessionOperation(f"{shown(str(store.directory))} {what}: check --store")
+    raise InvalidSessionOperation(f"{shown(str(store.directory))} {what}: {remedy}")
 
 
 def _may_be_a_store(directory: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,6 +57,9 @@ class SourceFile:
             status = path.stat()
         except OSError as error:
             raise ImportFault(f"{shown_path(path)} cannot be read: {error.strerror}") from error
+        if not stat.S_ISREG(status.st_mode):
+            text = "is no file that is read twice, such as a pipe: write it into one first; nothing was written"
+            raise ImportFault(f"{shown_path(path)} {text}")
         return cls(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     @property

@@ -82,7 +82,10 @@ def _killed_often(mover: Move, verb: str, source: str, target: str) -> int:
     return kills
 
 
-@pytest.mark.parametrize("verb", ["import", "copy", "claim"])
+# A claim makes all writes of an import and a copy, and deletes; it is killed by default.
+@pytest.mark.parametrize(
+    "verb", ["claim", *(pytest.param(verb, marks=pytest.mark.soak) for verb in ("import", "copy"))]
+)
 def test_a_move_that_is_killed_and_done_again_is_as_if_it_had_run_once(
     verb: str, urls: Callable[[], str], mover: Move, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def talk(tmp_path: Path) -> Path:
 def test_a_file_is_imported_once_into_a_new_store(called: Call, talk: Path, tmp_path: Path) -> None:
     url = f"file:{tmp_path / 'store'}"
     refused = called(url, "import", str(talk))
-    assert (refused.status, "does not exist" in refused.err) == (2, True)
+    assert (refused.status, "does not exist: check --store, or make it with --new-store\n" in refused.err) == (2, True)
     dry = called(url, "import", str(talk), "--new-store", "--dry-run")
     assert (dry.status, (tmp_path / "store").exists()) == (2, False)
 
@@ -61,6 +62,17 @@ def test_what_cannot_be_imported_is_one_line_and_the_status_2(
     assert said in answer.err
     assert "nothing was written" in answer.err
     assert [row["id"] for row in called(url, "ls", "--json").rows] == ["trip"]
+
+
+@pytest.mark.parametrize("format", [(), ("--format", "bundle"), ("--format", "openai-chat")])
+def test_what_can_be_read_once_is_refused_and_not_read(called: Call, tmp_path: Path, format: tuple[str, ...]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, said in ((str(pipe), "is no file that is read twice"), ("-", "standard input is read once")):
+        answer = called(f"file:{tmp_path / 'store'}", "import", path, "--new-store", *format)
+
+        assert (answer.status, answer.out, len(answer.err.splitlines())) == (2, "", 1)
+        assert said in answer.err
 
 
 @pytest.mark.parametrize("format", ["openai", "anthropic", "responses", "markdown"])

@@ -181,7 +181,8 @@ class Lanes {
       }
     }
     if (!this.folds.length || this.folds[0].x > this.gutter + 70) paint.fillText(offset(this.times[0] - start), this.gutter + 8, AXIS / 2);
-    if (this.times.length && this.xs[this.xs.length - 1] - 40 > free) {
+    const first = this.gutter + 8 + paint.measureText(offset(0)).width;  // one label is enough where all is at one moment
+    if (this.times.length && this.xs[this.xs.length - 1] - 40 > Math.max(free, first)) {
       const label = offset(this.times[this.times.length - 1] - start);
       paint.fillText(label, this.xs[this.xs.length - 1] - paint.measureText(label).width, AXIS / 2);
     }

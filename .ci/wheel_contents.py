@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 PACKAGE = "a2a_session_manager"
-OF_DEVELOPERS = {"dev", "clients"}
+OF_DEVELOPERS = {"dev", "clients", "bridges"}
 
 
 def main(arguments: list[str]) -> None:

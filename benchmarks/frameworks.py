@@ -1,7 +1,8 @@
 """One turn through each framework, with our store and with its own best one of the same engine, in one run.
 
-Run it in an environment that has the frameworks: `python -m benchmarks.frameworks [TURNS]`. Both stores of a pair write
-to the disk of this machine, without fsync in ours and as theirs does by default; the turns alternate between them, so
+Run it in an environment that has the frameworks: `python -m benchmarks.frameworks [TURNS] [FRAMEWORK]…`. Both stores
+of a pair write to the disk of this machine, without fsync in ours and as theirs does by default. Where the framework
+brings one in memory alone, ours in memory is its pair, and ours on files is shown. The turns alternate between them, so
 that both meet the same load. A framework that is not installed is named and left out.
 """
 
@@ -116,7 +117,90 @@ async def strands(directory: Path, sessions: SessionManager) -> AsyncIterator[di
         }
 
 
-PAIRS: dict[str, Pair] = {"google-adk": adk, "a2a-sdk": a2a, "strands-agents": strands}
+@asynccontextmanager
+async def langgraph(directory: Path, sessions: SessionManager) -> AsyncIterator[dict[str, Turn]]:
+    """LangGraph: a turn is a question and an answer of a graph of one node; theirs is AsyncSqliteSaver."""
+    graphs = importlib.import_module("langgraph.graph")
+    messages = importlib.import_module("langchain_core.messages")
+    theirs = importlib.import_module("langgraph.checkpoint.sqlite.aio")
+    ours = importlib.import_module("a2a_session_manager.integrations.langgraph")
+    where = {"configurable": {"thread_id": "trip"}}
+
+    def turn_of(saver: Any) -> Turn:
+        builder = graphs.StateGraph(graphs.MessagesState)
+        builder.add_node("model", lambda state: {"messages": [messages.AIMessage(_TEXT)]})
+        builder.set_entry_point("model")
+        graph = builder.compile(checkpointer=saver)
+
+        async def turn(number: int) -> None:
+            await graph.ainvoke({"messages": [messages.HumanMessage(_TEXT)]}, where)
+
+        return turn
+
+    async with theirs.AsyncSqliteSaver.from_conn_string(f"{directory}/langgraph.db") as saver:
+        yield {"ours, files": turn_of(ours.LangGraphSaver(sessions)), "AsyncSqliteSaver": turn_of(saver)}
+
+
+@asynccontextmanager
+async def claude(directory: Path, sessions: SessionManager) -> AsyncIterator[dict[str, Turn]]:
+    """The Claude Agent SDK: a turn appends a batch of four lines; theirs is InMemorySessionStore, so is ours."""
+    sdk = importlib.import_module("claude_agent_sdk")
+    ours = importlib.import_module("a2a_session_manager.integrations.claude_agent")
+    key = {"project_key": "-home-ann", "session_id": "5f0c"}
+
+    def turn_of(store: Any) -> Turn:
+        async def turn(number: int) -> None:
+            await store.append(
+                key,
+                [
+                    {"type": role, "uuid": f"{number} {place}", "message": {"role": role, "content": _TEXT}}
+                    for place, role in enumerate(("user", "assistant", "user", "assistant"))
+                ],
+            )
+
+        return turn
+
+    async with SessionManager.from_url("memory:") as in_memory:
+        yield {
+            "ours, memory": turn_of(ours.ClaudeSessionStore(in_memory)),
+            "InMemorySessionStore": turn_of(sdk.InMemorySessionStore()),
+            "ours, files": turn_of(ours.ClaudeSessionStore(sessions)),
+        }
+
+
+@asynccontextmanager
+async def pydantic_ai(directory: Path, sessions: SessionManager) -> AsyncIterator[dict[str, Turn]]:
+    """pydantic-ai: a turn loads, runs and saves; theirs is InMemoryConversationStore, so is ours."""
+    ai = importlib.import_module("pydantic_ai")
+    testing = importlib.import_module("pydantic_ai.models.test")
+    conversations = importlib.import_module("pydantic_ai.conversation")
+    theirs = importlib.import_module("pydantic_ai.conversation_store")
+    ours = importlib.import_module("a2a_session_manager.integrations.pydantic_ai")
+    agent = ai.Agent(testing.TestModel(custom_output_text=_TEXT))
+
+    def turn_of(store: Any) -> Turn:
+        async def turn(number: int) -> None:
+            conversation = await store.load("trip") or conversations.Conversation(conversation_id="trip")
+            await store.save(await agent.run(_TEXT, conversation=conversation))
+
+        return turn
+
+    async with SessionManager.from_url("memory:") as in_memory:
+        yield {
+            "ours, memory": turn_of(ours.PydanticAIConversationStore(in_memory)),
+            "InMemoryConversationStore": turn_of(theirs.InMemoryConversationStore()),
+            "ours, files": turn_of(ours.PydanticAIConversationStore(sessions)),
+        }
+
+
+PAIRS: dict[str, Pair] = {
+    "google-adk": adk,
+    "a2a-sdk": a2a,
+    "strands-agents": strands,
+    "langgraph": langgraph,
+    "claude-agent-sdk": claude,
+    "pydantic-ai": pydantic_ai,
+}
 
 
 async def measured(pair: Pair, turns: int) -> dict[str, tuple[float, float]]:
@@ -137,11 +221,12 @@ async def measured(pair: Pair, turns: int) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Print a line for each store."""
+    wanted = sys.argv[2:] or list(PAIRS)
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
     print(f"{'framework':16} {'store':36} {'ms a turn':>10} {'at the end':>11}")
-    for framework, pair in PAIRS.items():
+    for framework in wanted:
         try:
-            found = asyncio.run(measured(pair, turns))
+            found = asyncio.run(measured(PAIRS[framework], turns))
         except ImportError as error:
             print(f"{framework:16} left out: {error}")
             continue

@@ -197,7 +197,7 @@ NEEDS = {
 def run_example(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False, env=utf8()
+        command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False, env=utf8()
     )
 
 

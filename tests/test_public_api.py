@@ -7,6 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -320,3 +321,18 @@ def test_the_import_contracts_are_kept() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_the_extra_all_names_each_extra_for_users_and_ci_tests_each_bridge() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    [everything] = extras["all"]
+    of_developers = {"all", "testing", "dev", "bridges", "clients"}
+    folders = {path.parent.name for path in (ROOT / "a2a_session_manager" / "integrations").glob("*/__init__.py")}
+    bridges = folders - {"fastapi", "openai_agents", "opentelemetry"}  # those come with `dev`
+
+    assert set(everything.partition("[")[2].rstrip("]").split(",")) == set(extras) - of_developers
+    [brought] = [each for each in extras["bridges"] if each.startswith("a2a_session_manager[")]
+    assert {each.replace("-", "_") for each in brought.partition("[")[2].rstrip("]").split(",")} == bridges
+    for script in ("bridges", "bridge_versions"):
+        commands = (ROOT / ".ci" / script).read_text(encoding="utf-8")
+        assert [each for each in bridges if each not in commands.replace("-", "_")] == []

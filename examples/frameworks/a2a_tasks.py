@@ -17,6 +17,8 @@ from a2a.server.tasks import TaskUpdater
 from a2a.types.a2a_pb2 import (
     AgentCapabilities,
     AgentCard,
+    AgentInterface,
+    AgentSkill,
     GetTaskRequest,
     ListTasksRequest,
     Message,
@@ -39,6 +41,10 @@ CARD = AgentCard(
     name="planner",
     version="1",
     description="Plans trips",
+    supported_interfaces=[AgentInterface(url="http://localhost/", protocol_binding="JSONRPC", protocol_version="1.0")],
+    default_input_modes=["text/plain"],
+    default_output_modes=["text/plain"],
+    skills=[AgentSkill(id="plan", name="plan", description="Plans a trip, day by day", tags=["travel"])],
     capabilities=AgentCapabilities(streaming=True, push_notifications=True),
 )
 USER = ServerCallContext()

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.redis_servers.server import RedisServer  # noqa: E402  found by the line above
 
-# By sdist: the plugin that puts our stores in the place of theirs, and the files of tests.
+# By sdist: the plugin that puts our stores in the place of theirs, and the files of tests with pytest's options.
 SUITES = {
     "claude-agent-sdk": (
         "tests.integrations.claude_agent.swapped",
@@ -26,6 +26,11 @@ SUITES = {
             "tests/test_transcript_mirror.py",
             "tests/test_session_summary.py",
         ],
+    ),
+    "strands-agents": (
+        "tests.integrations.strands.swapped",
+        # Their conftest is for tests of AWS services, whose mocks it imports.
+        ["--noconftest", "tests/strands/session/test_repository_session_manager.py"],
     ),
 }
 
@@ -42,9 +47,9 @@ def unpacked(package: str, workspace: Path) -> Path:
 
 
 def run(plugin: str, files: list[str], directory: Path, store: str) -> None:
-    """Run test files of a framework on a store."""
+    """Run test files of a framework on a store; `-P` because theirs are a package `tests` as well."""
     print(f"{directory.name} on {store}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", plugin, "-c", "pyproject.toml", *files]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-rs", "-p", plugin, "-c", "pyproject.toml", *files]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "BRIDGES_STORE": store}
     subprocess.run(command, cwd=directory, env=environment, check=True, stdin=subprocess.DEVNULL)
 

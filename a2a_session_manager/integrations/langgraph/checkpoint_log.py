@@ -357,8 +357,8 @@ def _keep(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
 
 
 def _is_of(key: Any, session_id: str) -> bool:
-    session_id = key if isinstance(key, str) else key[0]
-    return bool(session_id == session_id or session_id.startswith(f"{session_id}/"))
+    known = key if isinstance(key, str) else key[0]
+    return bool(known == session_id or known.startswith(f"{session_id}/"))
 
 
 def _crowded(session_id: str) -> StoreUnavailable:

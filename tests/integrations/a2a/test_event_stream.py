@@ -46,7 +46,7 @@ async def test_events_come_through_another_store_in_order_and_once(open_store: O
             sent.append(event)
         last = moved(one, COMPLETED, "done")
         await tasks.save(one, event=last, prev=one, prev_version=version, context=ANN)
-        seen = await asyncio.wait_for(following, 10)
+        seen = await asyncio.wait_for(following, 60)
 
     assert [each.event for each in seen] == [*sent, last]
     assert all(later.version.is_after(earlier.version) for earlier, later in itertools.pairwise(seen))
@@ -101,7 +101,7 @@ async def test_a_task_that_is_not_there_yet_is_awaited(open_store: OpenStore) ->
         event = moved(one, COMPLETED)
         await tasks.save(one, event=event, prev=one, prev_version=version, context=ANN)
 
-        assert [type(each.event) for each in await asyncio.wait_for(following, 10)] == [Task, TaskStatusUpdateEvent]
+        assert [type(each.event) for each in await asyncio.wait_for(following, 60)] == [Task, TaskStatusUpdateEvent]
 
 
 async def test_a_task_that_is_deleted_ends_its_stream() -> None:
@@ -112,4 +112,4 @@ async def test_a_task_that_is_deleted_ends_its_stream() -> None:
     await asyncio.sleep(0.01)
     await tasks.delete("t-1", ANN)
 
-    assert await asyncio.wait_for(following, 15) == []
+    assert await asyncio.wait_for(following, 60) == []

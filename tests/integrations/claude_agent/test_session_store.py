@@ -184,6 +184,22 @@ async def test_a_record_of_a_newer_release_is_refused_and_nothing_written(sessio
     assert await sessions.events(session_id) == []
 
 
+async def test_a_line_that_the_sdk_cannot_read_comes_back_as_it_is_and_the_others_are_shown(
+    sessions: SessionManager,
+) -> None:
+    store = ClaudeSessionStore(sessions)
+    odd: list[Any] = [
+        {"type": "user", "uuid": "o1", "message": 7},
+        {"type": ["assistant"], "uuid": "o2", "timestamp": "no time", "message": {"usage": "much", "content": None}},
+        {"uuid": {"deep": 1}},
+        {"type": "assistant", "uuid": "o3", "message": {"id": 4, "model": None, "usage": {"input_tokens": "many"}}},
+    ]
+    await store.append(KEY, [line(1), *odd, answer(1, id="m1", output=1)])
+
+    assert await ClaudeSessionStore(sessions).load(KEY) == [line(1), *odd, answer(1, id="m1", output=1)]
+    assert (await sessions.usage(store.session_id("-home-ann", "5f0c"))).total_completion_tokens == 1
+
+
 WRITER = """
 import asyncio, sys
 from a2a_session_manager import SessionManager

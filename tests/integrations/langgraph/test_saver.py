@@ -13,7 +13,7 @@ from langgraph.checkpoint.base import INTERRUPT, BaseCheckpointSaver, empty_chec
 from langgraph.graph import END, START, StateGraph, add_messages
 from langgraph.types import Command, interrupt
 
-from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionManager
+from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionEvent, SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.sync import SyncSessionManager
@@ -313,6 +313,33 @@ async def test_records_of_a_newer_release_are_refused(sessions: SessionManager) 
     with pytest.raises(CorruptSession, match="newer release"):
         await put(saver, 1, x=1)
     assert await sessions.events(saver.session_id("t")) == []
+
+
+async def test_what_cannot_be_read_any_more_is_an_error_and_all_else_stays_readable(sessions: SessionManager) -> None:
+    class Removed:  # a type that a later release has no more, in the bytes of an earlier one
+        def loads_typed(self, data: tuple[str, bytes]) -> Any:
+            raise TypeError(f"no type {data[0]!r}")
+
+        def dumps_typed(self, value: Any) -> tuple[str, bytes]:
+            return "removed", b"x"
+
+    saver = LangGraphSaver(sessions)
+    first = await put(saver, 1, rows=["a"])
+    second = await put(LangGraphSaver(sessions, serde=Removed()), 2, first, rows=["a"], x=1)
+    before = await sessions.events(saver.session_id("t"))
+
+    cold = LangGraphSaver(sessions)
+    with pytest.raises(Exception, match=r"removed|Unknown") as caught:
+        await cold.aget_tuple(second)
+    assert not isinstance(caught.value, AssertionError)
+    made = await cold.aget_tuple(first)
+    assert made is not None
+    assert made.checkpoint["channel_values"] == {"rows": ["a"]}
+    assert await sessions.events(saver.session_id("t")) == before
+    broken = SessionEvent(id="c:0003", message={"v": 1, "id": 3}, type="langgraph_checkpoint")
+    await sessions.append(saver.session_id("t"), broken)
+    with pytest.raises(CorruptSession, match="none of ours"):
+        await cold.aget_tuple(config(checkpoint_id="0003"))
 
 
 WRITER = """

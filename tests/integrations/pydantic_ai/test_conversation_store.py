@@ -371,6 +371,35 @@ async def test_a_save_cancelled_in_a_stream_is_whole_or_absent(sessions: Session
         assert await shown(store, f"c{turns}") in (None, ["one", "answer 1"])
 
 
+async def test_a_stream_cancelled_in_the_middle_stores_nothing_and_its_turn_is_made_again(
+    sessions: SessionManager,
+) -> None:
+    store, begun = PydanticAIConversationStore(sessions), asyncio.Event()
+
+    async def stalling(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        yield "half an "
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def stream() -> None:
+        slow: Any = Agent(FunctionModel(answering, stream_function=stalling, model_name="gpt-4o"))
+        async with slow.run_stream("two", conversation=await store.load("c")) as result:
+            async for _ in result.stream_text():
+                pass
+            await store.save(result)
+
+    await talk(store, "c", "one")
+    streaming = asyncio.create_task(stream())
+    await begun.wait()
+    streaming.cancel()
+    await asyncio.gather(streaming, return_exceptions=True)
+    assert await shown(PydanticAIConversationStore(sessions), "c") == ["one", "answer 1"]
+
+    await talk(PydanticAIConversationStore(sessions), "c", "two")
+    assert await shown(store, "c") == ["one", "answer 1", "two", "answer 3"]
+    assert (await sessions.usage(store.session_id("c"))).total.requests == 2
+
+
 WRITER = """
 import asyncio, sys
 from tests.integrations.pydantic_ai.test_conversation_store import (

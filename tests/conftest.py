@@ -25,7 +25,7 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 # For properties that name no number. Those that do say both; see `draws.few`.
-settings.register_profile("few", settings(), max_examples=50, deadline=None)
+settings.register_profile("few", settings(), max_examples=25, deadline=None)
 settings.register_profile("many", settings(), max_examples=500, deadline=None)
 
 _CANCELLED = "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once"

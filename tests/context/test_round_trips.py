@@ -31,7 +31,7 @@ async def test_conversations_come_back_from_another_format(format: MessageFormat
 @formats
 @pytest.mark.skipif(not AIRLINE.exists(), reason="the larger transcripts are not on this machine")
 async def test_many_conversations_do_so_too(format: MessageFormat) -> None:
-    for messages in (await asyncio.to_thread(transcripts, AIRLINE))[::4]:
+    for messages in (await asyncio.to_thread(transcripts, AIRLINE))[::10]:
         await check_round_trips(messages, format)
 
 

@@ -136,7 +136,7 @@ async def check_budgets(shape: str | None, entries: Sequence[Entry], format: Mes
     chat = await a_chat(entries)
     least = await tokens_of(MessageView(system=whole.system))
     most = await tokens_of(whole) + 5
-    steps = few(10, of=20)
+    steps = few(6, of=20)
     for budget in (least + (most - least) * step // (steps - 1) for step in range(steps)):
         try:
             window = await chat.window(max_tokens=budget, model=MODEL, format=format)
@@ -237,7 +237,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES)
 
 @every_shape
 @given(data=st.data())
-@settings(deadline=None, max_examples=few(15, of=300))
+@settings(deadline=None, max_examples=few(8, of=300))
 def test_a_provider_takes_every_view_and_nothing_is_lost(shape: str | None, data: st.DataObject) -> None:
     entries = data.draw(logs(shape))
 
@@ -247,7 +247,7 @@ def test_a_provider_takes_every_view_and_nothing_is_lost(shape: str | None, data
 
 @every_shape
 @given(data=st.data())
-@settings(deadline=None, max_examples=few(10, of=200))
+@settings(deadline=None, max_examples=few(5, of=200))
 def test_a_view_of_a_view_is_the_same(shape: str | None, data: st.DataObject) -> None:
     entries = data.draw(logs(shape))
 
@@ -268,7 +268,7 @@ def test_the_view_of_a_longer_log_begins_with_the_view_of_the_shorter_one(
 
 
 @given(logs("openai"))
-@settings(deadline=None, max_examples=few(100, of=2_000))
+@settings(deadline=None, max_examples=few(50, of=2_000))
 def test_messages_in_their_place_are_given_as_if_each_was_looked_into(entries: Sequence[Entry]) -> None:
     view = view_of_log(entries)
     with pytest.MonkeyPatch.context() as patch:
@@ -280,7 +280,7 @@ def test_messages_in_their_place_are_given_as_if_each_was_looked_into(entries: S
 
 @every_shape
 @given(data=st.data())
-@settings(deadline=None, max_examples=few(10, of=200))
+@settings(deadline=None, max_examples=few(5, of=200))
 def test_without_repair_a_view_is_the_log(shape: str | None, data: st.DataObject) -> None:
     entries = data.draw(logs(shape))
 

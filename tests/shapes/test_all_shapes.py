@@ -64,7 +64,7 @@ def _conversations(draw: st.DrawFn) -> list[Message]:
     return found
 
 
-@settings(deadline=None, max_examples=few(100, of=2_000))
+@settings(deadline=None, max_examples=few(50, of=2_000))
 @given(conversation=_conversations())
 def test_what_a_shape_writes_says_the_same_or_the_loss_is_reported(conversation: list[Message]) -> None:
     for shape in _each_shape():
@@ -77,7 +77,7 @@ def test_what_a_shape_writes_says_the_same_or_the_loss_is_reported(conversation:
             _check_parts(message.parts, [part for each in again for part in each.parts], losses)
 
 
-@settings(deadline=None, max_examples=few(100, of=2_000))
+@settings(deadline=None, max_examples=few(50, of=2_000))
 @given(conversation=_conversations())
 def test_what_a_shape_writes_it_writes_again_as_it_was(conversation: list[Message]) -> None:
     for shape in _each_shape():

@@ -79,7 +79,7 @@ def test_a_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
     assert role_of(message) == whole_way(message).role
 
 
-@settings(max_examples=few(200, of=5_000))
+@settings(max_examples=few(100, of=5_000))
 @given(st.one_of([mangled(message) for message in MESSAGES]) | _chat)
 def test_any_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
     assert read_message(message) == whole_way(message)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.testing import StoreContract
@@ -32,6 +34,7 @@ class TestYieldingMemory(StoreContract):
         damage_first_event(store, session_id)
 
 
+@pytest.mark.soak  # files and Redis are read through cold stores by default
 class TestReopenedMemory(StoreContract):
     """Opened again at a place, it is another store over the same data: so the contract reads through cold ones."""
 

@@ -29,7 +29,6 @@ from a2a_session_manager.testing.contract.losing_replies import LosingRepliesCon
 from a2a_session_manager.testing.contract.namespaces import NamespacesContract
 from a2a_session_manager.testing.contract.paging import PagingContract
 from a2a_session_manager.testing.contract.racing import RacingContract
-from a2a_session_manager.testing.contract.reading import ReadingContract
 from a2a_session_manager.testing.contract.reading_messages import ReadingMessagesContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
@@ -85,13 +84,9 @@ class TestRedisResp2(OnServer, StoreContract):
 class TestRedisResp3(
     OnServer,
     AppendingContract,
-    RetractingContract,
     RunsContract,
     UsageContract,
-    TreesContract,
-    ReadingContract,
     ReadingMessagesContract,
-    ListingContract,
     FollowingContract,
     CorruptionContract,
 ):
@@ -145,12 +140,8 @@ class TestFakeredis(
     RetractingContract,
     RunsContract,
     UsageContract,
-    TreesContract,
     DeletingContract,
-    ReadingContract,
     ReadingMessagesContract,
-    ListingContract,
-    IncarnationsContract,
     FollowingContract,
     CorruptionContract,
     LifecycleContract,

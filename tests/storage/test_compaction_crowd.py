@@ -89,6 +89,9 @@ async def compact_once_more(url: str) -> None:
     """Leave a compaction that counts: by chance, the crowd's last retraction has ended all of its own."""
     async with SessionManager.from_url(url) as sessions, sessions.open("talk") as chat:
         assert any(event.type == EventType.SUMMARY for event in await chat.events(include_retracted=True))
+        # There is something to gain, also where the crowd's last compaction counts and covers all that it said.
+        await chat.user("And now?")
+        await chat.assistant("It rains. " * 3)
         await chat.compact(summarize)
 
 

@@ -191,7 +191,7 @@ async def test_what_a_release_without_entries_writes_is_found_and_what_it_delete
     await filled(store)
     backend: Any = backend_of(old)
 
-    async def announce(keys: Any, planned: Any) -> Announced:
+    async def announce(keys: Any, planned: Any, **_: Any) -> Announced:
         shard, line = keys.index_entry
         await connections_of(old).run_many([listing(prefix, shard, line, FOR_EVER)])
         return Announced([], True, b"", b"")

@@ -303,7 +303,10 @@ class BudgetKeeper(Protocol):
         ...
 
     def settling(self, hold: PlacedHold) -> SessionStore:
-        """Return this store for the write that brings the usage of a hold: the hold ends in the same step."""
+        """Return this store for the write that brings the usage of a hold: the hold ends in the same step.
+
+        A write to another session than the one that asked for it raises InvalidSessionOperation.
+        """
         ...
 
 

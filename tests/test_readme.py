@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -72,9 +74,26 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def imported(section: str) -> None:
+    """What a section imports is imported before there is a loop, which the first import of a framework would block."""
+    for code in conversations()[section]:
+        for node in ast.walk(ast.parse(code)):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                names.append(node.module)
+            for name in names:
+                if find_spec(name.partition(".")[0]) is not None:  # else it is one of the examples
+                    import_module(name)
+
+
 @pytest.mark.parametrize("section", conversations())
 async def test_the_blocks_of_a_section_print_what_their_comments_say(
-    section: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_directory: None
+    section: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    own_directory: None,
+    imported: None,
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     names: dict[str, Any] = {"__name__": "readme"}

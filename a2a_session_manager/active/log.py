@@ -361,7 +361,8 @@ class ActiveLog:
         """Return the most that a request may cost, for `spend(estimate=…)`.
 
         The tokens of the prompt are counted, as if none of them were in a cache, and priced with an answer of
-        `max_output_tokens` at the highest tier that the request can reach.
+        `max_output_tokens` at the highest tier that the request can reach. The definitions of tools that go with the
+        request are not in it: where there are many, count their JSON too, and ask for that much more.
 
         Args:
             model, provider, service_tier: those of the request; an unknown price is None.

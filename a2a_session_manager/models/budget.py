@@ -113,6 +113,7 @@ class PlacedHold(NamedTuple):
         made_at, expires_at: milliseconds since the epoch, by the store's clock.
         pico_usd, tokens: what is held; None of what is not known.
         is_near_crossing: its usage may bring a budget over one of the percentages that are told.
+        session_id, creation_id: the session that asked, which alone can settle it; "" is not known.
     """
 
     id: str
@@ -122,3 +123,5 @@ class PlacedHold(NamedTuple):
     pico_usd: int | None
     tokens: int | None
     is_near_crossing: bool
+    session_id: str = ""
+    creation_id: str = ""

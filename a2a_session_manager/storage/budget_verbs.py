@@ -25,7 +25,7 @@ from a2a_session_manager.budgets.steps import (
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.concurrency.threads import in_thread
-from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.exceptions import BudgetExceeded, InvalidSessionOperation
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.budget import BudgetMode, BudgetStatus, BudgetWindow, PlacedHold, SpendEstimate
@@ -46,8 +46,8 @@ DEFAULT_EXPIRES: Final = 660.0
 class BudgetVerbs(BudgetKeeper):
     """The verbs of BudgetKeeper, for a store that says which session is meant."""
 
-    # The hold that every write to a session that was read settles.
-    _settles: Settlement | None = None
+    # The hold that every write settles.
+    _settles: PlacedHold | None = None
     _pricer: Pricer
     _target: Callable[[Session[Any] | str], Target]
 
@@ -143,6 +143,10 @@ class BudgetVerbs(BudgetKeeper):
         step = PlaceHold(hold_id, Some(*asked), given.milliseconds(expires))
         try:
             reply = await self._done(target, step)
+        except BudgetExceeded:
+            # Nothing is held; and what was spent without a hold may have brought the budget to where it refuses.
+            await crossings.note(target, await self._done(target, ReadBudgets()), self._pricer)
+            raise
         except BaseException as error:
             # Whether it is held is not known, or its caller was cancelled and will not come for it.
             if not isinstance(error, InvalidSessionOperation):
@@ -184,6 +188,19 @@ class BudgetVerbs(BudgetKeeper):
             counter=counter,
         )
 
+    def _settlement(self, session_id: str, creation_id: str | None) -> Settlement | None:
+        """Return what a write to a session settles. Raises InvalidSessionOperation for another session's hold."""
+        hold = self._settles
+        if hold is None or not hold.is_held:
+            return None
+        if hold.session_id not in ("", session_id) or (creation_id and hold.creation_id not in ("", creation_id)):
+            raise InvalidSessionOperation(
+                f"hold {hold.id!r} is of session {hold.session_id!r}, and session {session_id!r} cannot settle it: "
+                "append its usage there, or ask for a hold of this one; nothing was written",
+                session_id=session_id,
+            )
+        return Settlement(hold.id, hold.made_at)
+
     async def _done(self, target: Target, step: BudgetStep) -> BudgetReply:
         backend, key, limits, creation_id = target[:4]
         return await retry_if_unknown(
@@ -212,4 +229,15 @@ def _placed(hold_id: str, reply: BudgetReply, asked: Some) -> PlacedHold:
     if hold is None:
         return PlacedHold(hold_id, False, 0, 0, asked.pico_usd, asked.tokens, False)
     likely = any(crossings.is_near(each) for each in reply.figures)
-    return PlacedHold(hold_id, True, hold.made_at, hold.expires_at, hold.asked.pico_usd, hold.asked.tokens, likely)
+    asked = hold.asked
+    return PlacedHold(
+        hold_id,
+        True,
+        hold.made_at,
+        hold.expires_at,
+        asked.pico_usd,
+        asked.tokens,
+        likely,
+        hold.session_id,
+        hold.creation_id,
+    )

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar, Unpack, overload
 
 from anyio.abc import AsyncResource
 
-from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
@@ -466,7 +465,7 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
 
     def settling(self, hold: PlacedHold) -> Self:
         store = copy(self)
-        store._settles = Settlement(hold.id, hold.made_at)
+        store._settles = hold
         return store
 
     async def claim(self, session: Session[Any], claim: LeaseClaim) -> None:
@@ -549,7 +548,9 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
         if isinstance(session, str) or not isinstance(session, Session):
             backend = self._open_backend
             backend.check_open()
-            return Target(backend, self._key(session), self._limits)
+            if self._settles is None:
+                return Target(backend, self._key(session), self._limits)
+            return Target(backend, self._key(session), self._limits, settles=self._settlement(session, None))
         sync = session._sync
         if sync is None:
             raise InvalidSessionOperation(
@@ -559,7 +560,8 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
         # An id that is stored was checked.
         is_checked = session.id == sync.session_id
         key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
-        return Target(self._backend, key, self._limits, sync.creation_id, self._claim, self._settles)
+        settles = None if self._settles is None else self._settlement(session.id, sync.creation_id)
+        return Target(self._backend, key, self._limits, sync.creation_id, self._claim, settles)
 
     def is_same_place(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.storage.model_budgets import PlainBudgets, Use
+
 FINAL = frozenset({"completed", "failed", "cancelled"})
 STATUSES = ("pending", "running", "waiting", "completed", "failed", "cancelled")
 
@@ -86,6 +88,11 @@ class PlainSession:
     def tokens(self) -> int:
         """What it spent: of the usages of one response, the largest alone, and of that what exceeds inherited ones."""
         return _spent(self.log) - _spent(self.log[: self.inherited])
+
+    @property
+    def requests(self) -> int:
+        """How many responses it paid for itself."""
+        return len(_responses(self.log) - _responses(self.log[: self.inherited]))
 
     @property
     def repeated(self) -> dict[str, list[int]]:
@@ -186,12 +193,15 @@ class PlainStore:
     sessions: dict[str, PlainSession] = field(default_factory=dict)
     spent: dict[str, int] = field(default_factory=dict)  # by root id
     lives: int = 0
+    budgets: PlainBudgets = field(default_factory=PlainBudgets)
 
     def create(self, session_id: str, parent_id: str | None, *, stays: bool = False) -> PlainSession:
         self.lives += 1
         session = PlainSession(session_id, parent_id, self.lives, stays=stays)
         session.commit()
         self.sessions[session_id] = session
+        self.budgets.parents[session.life] = None if parent_id is None else self.sessions[parent_id].life
+        self.budgets.names[session.life], self.budgets.uses[session.life] = session_id, Use()
         if parent_id is None:
             self.spent[session_id] = 0
         return session
@@ -245,13 +255,17 @@ class PlainStore:
     def append(self, session_id: str, **change: Any) -> list[int]:
         """Commit to a session and count what it spent into its tree."""
         session = self.sessions[session_id]
-        before = session.tokens
+        before, last_seq = session.tokens, len(session.log)
         seqs = session.commit(**change)
         self.spent[self.root_of(session_id)] += session.tokens - before
+        self.budgets.uses[session.life] = Use(session.tokens, session.requests)
+        self.budgets.settle(session.life, [row.id for row in session.log[last_seq:]])
         return seqs
 
     def delete(self, session_id: str) -> None:
-        for each in (session_id, *self.below(session_id)):
+        ids = (session_id, *self.below(session_id))
+        self.budgets.delete([self.sessions[each].life for each in ids])
+        for each in ids:
             del self.sessions[each]
         self.spent.pop(session_id, None)
 
@@ -263,6 +277,10 @@ def _usages(log: Iterable[Row]) -> dict[str, list[int]]:
         if row.tokens and (name := response_of(row.id)) is not None:
             seqs.setdefault(name, []).append(seq)
     return seqs
+
+
+def _responses(log: Iterable[Row]) -> set[str]:
+    return {response_of(row.id) or f"none of {row.id}" for row in log if row.tokens}
 
 
 def _spent(log: Iterable[Row]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from a2a_session_manager import EventSource, MessageView, SessionEvent, event_from_message
+from a2a_session_manager import EventSource, EventType, MessageView, SessionEvent, event_from_message
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, message_of
@@ -55,7 +55,7 @@ def plain_open_calls(plain: PlainSession) -> list[tuple[str, int, str | None]]:
     waiting: list[tuple[str, int, str | None]] = []
     for seq in plain.visible:
         message, run_id = plain.log[seq - 1].message, _run_id(plain, seq)
-        if not isinstance(message, dict) or seq in plain.compactions:
+        if not isinstance(message, dict) or seq in plain.compactions or is_of_budget(message):
             continue
         call_id = message.get("tool_call_id") or message["tool_calls"][0]["id"]
         same = [each for each in waiting if each[0] == call_id]
@@ -81,7 +81,7 @@ def plain_open_calls_at(plain: PlainSession, seq: int) -> list[tuple[str, int, s
 def _are_results(plain: PlainSession, seqs: list[int]) -> bool:
     """Tell whether what was said in some events are results, so that their calls are further up."""
     messages = [plain.log[seq - 1].message for seq in seqs if seq not in plain.compactions]
-    said = [each for each in messages if each is not None]
+    said = [each for each in messages if each is not None and not is_of_budget(each)]
     return bool(said) and all(isinstance(each, dict) and each["role"] == "tool" for each in said)
 
 
@@ -94,9 +94,16 @@ def plain_findings(plain: PlainSession) -> list[tuple[str, tuple[int, ...]]]:
     return [*found, *(("repeated_usage", tuple(seqs)) for seqs in plain.repeated.values())]
 
 
+def is_of_budget(message: object) -> bool:
+    """Tell whether an event tells of a budget, to whom follows; no model is given it."""
+    return isinstance(message, dict) and "role" not in message
+
+
 def _message(plain: PlainSession, seq: int) -> EventMessage:
     row, run_id = plain.log[seq - 1], _run_id(plain, seq)
-    if isinstance(row.message, dict):
+    if is_of_budget(row.message):
+        event = SessionEvent(id=row.id, message=row.message, source=EventSource.SYSTEM, type=EventType.BUDGET)
+    elif isinstance(row.message, dict):
         event = event_from_message(row.message, id=row.id, task_id=run_id)
     else:
         role = EventSource.USER if seq in plain.compactions else EventSource.LLM  # as a summary speaks

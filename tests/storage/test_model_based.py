@@ -15,7 +15,6 @@ from fakeredis import FakeServer
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -60,6 +59,7 @@ from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
+from tests.storage.budget_machine import BudgetMachine, about_budgets
 from tests.storage.model import STATUSES, Covered, PlainSession, PlainStore, response_of
 from tests.storage.model_views import (
     exchange_event,
@@ -107,9 +107,10 @@ IN_SECONDS = settings(
 )
 
 
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(BudgetMachine):
     """One store, one plain model, and handles that were read at some time and kept."""
 
+    first: tuple[tuple[str, str | None], ...] = (("a", None), ("b", "a"))
     is_durable = False
     lets_expire = False  # whether the store has a time to live, which is longer than a test
 
@@ -141,8 +142,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Create two sessions: Hypothesis leaves some rules out of each row, and most rows would meet none."""
-        for session_id, parent_id in (("a", None), ("b", "a")):
+        """Create some sessions: Hypothesis leaves some rules out of each row, and most rows would meet none."""
+        for session_id, parent_id in self.first:
             self.run(self.store.create(session_id, parent_id=parent_id))
             self.model.create(session_id, parent_id)
 
@@ -737,6 +738,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.run(work)
         return caught.value
 
+    def event_with(self, event_id: str, spent: int) -> SessionEvent[Any]:
+        return event_of(event_id, "said", spent)
+
     def fresh(self, name: str) -> str:
         self.count += 1
         return f"{name} #{self.count}"
@@ -851,11 +855,37 @@ TestFakeredis = FakeredisMachine.TestCase
 TestFakeredis.settings = settings(IN_SECONDS, max_examples=1)
 
 
+def budgets_of(machine: type[StoreMachine]) -> type[StoreMachine]:
+    """Return a machine that has little to do but with budgets, in a tree of three levels."""
+    found = about_budgets(machine)
+    found.first = (*StoreMachine.first, ("c", "b"))
+    return found
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 8), (YieldingMachine, 3), (FileMachine, 3)])
+def test_budgets(machine: type[StoreMachine], examples: int) -> None:
+    run_state_machine_as_test(budgets_of(machine), settings=settings(IN_SECONDS, max_examples=examples))
+
+
 @pytest.mark.parametrize(("machine", "examples"), [(RedisMachine, 5), (ExpiringMachine, 2)])
 def test_redis(machine: type[RedisMachine], examples: int, redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
     run_state_machine_as_test(machine, settings=settings(IN_SECONDS, max_examples=examples))
+
+
+def test_budgets_on_redis(redis_server: RedisServer) -> None:
+    RedisMachine.url = redis_server.url
+
+    run_state_machine_as_test(budgets_of(RedisMachine), settings=settings(IN_SECONDS, max_examples=2))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, RedisMachine, ExpiringMachine])
+def test_budgets_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
+    RedisMachine.url = redis_server.url
+
+    run_state_machine_as_test(budgets_of(machine), settings=settings(IN_SECONDS, max_examples=400, phases=list(Phase)))
 
 
 @pytest.mark.soak

@@ -122,7 +122,7 @@ class CancellingContract(ContractBase):
         absent, complete = await seen(store, "prepared"), await seen(store, "sent")
         assert absent != complete
 
-        for turns in _turns_before_cancelling():
+        for turns in turns_before_cancelling():
             name = f"cut after {turns}"
             session = await write.prepare(store, name)
             ended = await KINDS[kind](lambda session=session: write.send(store, session), turns)  # type: ignore[misc]
@@ -191,7 +191,7 @@ class CancellingContract(ContractBase):
         assert await seen(again, "talk") == await seen(again, "sent")
 
 
-def _turns_before_cancelling() -> Iterator[int]:
+def turns_before_cancelling() -> Iterator[int]:
     turns = 0
     while turns < _LAST_TURN:
         yield turns

@@ -2,7 +2,7 @@
 
 To run: python examples/budget.py
 
-It prints: how many requests each of three sub-agents made before there was no room, 10 together; that 10,000 of
+It prints: how many requests each of two sub-agents made before there was no room, 10 together; that 10,000 of
 10,000 tokens are spent and nothing is held; and that a run which is refused waits, and goes on once there is more.
 """
 
@@ -14,7 +14,7 @@ import tempfile
 
 from a2a_session_manager import BudgetExceeded, SessionManager
 
-AGENTS = ("flights", "hotels", "museums")
+AGENTS = ("flights", "hotels")
 # What a request uses here; a budget of dollars is set by usd=, and asked by spend("0.025").
 USAGE = {"prompt_tokens": 900, "completion_tokens": 100}
 

@@ -123,10 +123,13 @@ def seqs_in_line(payload: bytes) -> dict[str, int]:
     return {described[0]: seq for seq, described in enumerate(header.get("e", ()), int(header["s"]))}
 
 
-def settled_in_line(payload: bytes) -> str | None:
-    """Return the id of the hold that the line settles, if there is one. Raises like decode_line."""
+def settled_in_line(payload: bytes) -> tuple[str, int] | None:
+    """Return the id of the hold that the line settles, and when that was made; None without one.
+
+    Raises like decode_line.
+    """
     header = _header(payload.partition(b"\t")[0])
-    return str(header["hs"][0]) if "hs" in header else None
+    return (str(header["hs"][0]), int(header["hs"][1])) if "hs" in header else None
 
 
 def counted_in_line(payload: bytes) -> list[tuple[int, str, CountedResponse]]:

@@ -92,13 +92,13 @@ class LogIndex:
         self._recent_results[write_id] = result
         self._recent_writes[write_id] = start
 
-    def note_settled(self, hold_id: str, start: int) -> None:
+    def note_settled(self, hold_id: str, made_at: int, start: int) -> None:
         """Remember that the record at `start` settles a hold."""
-        self._recent_holds[hold_id] = start
+        self._recent_holds[hold_id, made_at] = start
 
-    def has_settled(self, hold_id: str) -> bool:
+    def has_settled(self, hold_id: str, made_at: int) -> bool:
         """Tell whether a record settles this hold, of those that came since the checkpoint."""
-        return hold_id in self._recent_holds
+        return (hold_id, made_at) in self._recent_holds
 
     def recent_seq(self, event_id: str) -> int | None:
         return self._recent_seqs.get(event_id)
@@ -218,7 +218,7 @@ class LogIndex:
         self._recent_results: dict[str, FirstResult] = {}
         self._recent_writes: dict[str, int] = {}
         self._recent_responses: dict[str, list[RecentUsage]] = {}
-        self._recent_holds: dict[str, int] = {}
+        self._recent_holds: dict[tuple[str, int], int] = {}
         self._recent_starts = array("Q")
         # A repeat is found first, and then read.
         self._found = (0, 0)
@@ -229,7 +229,7 @@ class LogIndex:
             yield fingerprint(_EVENT, event_id), self._recent_starts[seq - covered_seqs - 1]
         for write_id, start in self._recent_writes.items():
             yield fingerprint(_WRITE, write_id), start
-        for hold_id, start in self._recent_holds.items():
+        for (hold_id, _), start in self._recent_holds.items():
             yield fingerprint(_HOLD, hold_id), start
         for response_id, usages in self._recent_responses.items():
             for start in {usage.start for usage in usages}:

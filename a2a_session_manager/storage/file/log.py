@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TypeVar
@@ -142,10 +142,9 @@ class LogFile(FramedFile):
         """
         return self._records.counted(response_ids, end=self.offset, last=last)
 
-    def settled(self, hold_ids: Iterable[str]) -> set[str]:
-        """Return those of some holds of the session that were settled, exactly. Raises CorruptSession."""
-        wanted = list(hold_ids)
-        return self.unmisled(lambda: self._records.settled(wanted, end=self.offset)) if wanted else set()
+    def settled(self, holds: Mapping[str, int]) -> set[str]:
+        """Return those of some holds, by when they were made, that were settled, exactly. Raises CorruptSession."""
+        return self.unmisled(lambda: self._records.settled(holds, end=self.offset)) if holds else set()
 
     def first_result(self, write_id: str) -> FirstResult | None:
         """Return what the commit of this write id did, exactly, or None when it was never made. Raises MisledError."""
@@ -197,7 +196,7 @@ class LogFile(FramedFile):
         if (retraction := outcome.retraction) is not None:
             self.retractions.append(retraction)
         if commit.settles is not None:
-            self.index.note_settled(commit.settles.hold_id, start)
+            self.index.note_settled(*commit.settles, start)
         if commit.write_id is not None:
             self.index.note_write(commit.write_id, outcome.first_result, start)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from a2a_session_manager.models.counted_response import CountedResponse
@@ -117,14 +117,18 @@ class LogRecords:
                 return FirstResult(line.revision, last_seq, line.is_change, line.hidden, line.restored, line.is_pop)
         return None
 
-    def settled(self, hold_ids: Iterable[str], *, end: int) -> set[str]:
-        """Return those holds that a record settles, or brought an event with the id of, exactly."""
-        wanted = list(hold_ids)
-        found = set(self.seqs(wanted, end=end))
-        for hold_id in wanted:
+    def settled(self, holds: Mapping[str, int], *, end: int) -> set[str]:
+        """Return those holds that a record settles, or brought an event with the id of, exactly.
+
+        `holds` tells when each was made: an id may be taken again for another one.
+        """
+        found = set(self.seqs(list(holds), end=end))
+        for hold_id, made_at in holds.items():
             starts = () if hold_id in found else self._index.older_settlements(hold_id)
-            is_in_older = any(_decoded(settled_in_line, self._frame_at(start, end)) == hold_id for start in starts)
-            if self._index.has_settled(hold_id) or is_in_older:
+            is_in_older = any(
+                _decoded(settled_in_line, self._frame_at(start, end)) == (hold_id, made_at) for start in starts
+            )
+            if self._index.has_settled(hold_id, made_at) or is_in_older:
                 found.add(hold_id)
         return found
 

@@ -21,7 +21,7 @@ def drop_settled(directory: StoreDirectory, tree: TreeFile, purged: Sequence[tup
     over = set()
     for entry, log in purged:
         own = [hold for hold in holds.values() if hold.creation_id == entry.creation_id]
-        settled = log.settled(hold.id for hold in own)
+        settled = log.settled({hold.id: hold.made_at for hold in own})
         over |= {hold.key for hold in own if hold.id in settled}
     if over:
         left = [hold for key, hold in holds.items() if key not in over]

@@ -6,7 +6,7 @@ What was spent is in the logs, and which holds are settled, too: each session's 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
@@ -99,12 +99,12 @@ class TreeSpending:
         self._by_session: dict[str, Spent] = {}
         self._blocks: list[Mapping[str, Block]] = []
         self._of_root: Spent | None = None
-        by_creation: dict[str, list[str]] = {}
+        by_creation: dict[str, dict[str, int]] = {}
         for hold in holds.values():
-            by_creation.setdefault(hold.creation_id, []).append(hold.id)
+            by_creation.setdefault(hold.creation_id, {})[hold.id] = hold.made_at
         known, tree.spent = tree.spent, {}
         for entry in (*tree.sessions.values(), *tree.deleted.values()):
-            held = by_creation.get(entry.creation_id, ())
+            held = by_creation.get(entry.creation_id, {})
             self._by_session[entry.creation_id] = self._look(entry, held, known.get(entry.creation_id))
 
     def of(self, budget: BudgetRecord, stretch: Stretch | None) -> Spent:
@@ -124,9 +124,9 @@ class TreeSpending:
                 spent = spent.plus(each)
         return spent.plus(tree.purged_below.get(budget.creation_id, NOTHING))
 
-    def _look(self, entry: TreeEntry, hold_ids: Sequence[str], seen: SeenSpent | None) -> Spent:
+    def _look(self, entry: TreeEntry, held: Mapping[str, int], seen: SeenSpent | None) -> Spent:
         """Return what a session has spent, and take out its holds that are settled, both as of one moment."""
-        if seen is not None and not hold_ids and _stamp(seen.path) == seen.stamp:
+        if seen is not None and not held and _stamp(seen.path) == seen.stamp:
             self._tree.spent[entry.creation_id] = seen
             self._note_blocks(seen.blocks)
             return seen.spent
@@ -138,7 +138,7 @@ class TreeSpending:
                 if entry.creation_id in self._tree.deleted:
                     return NOTHING  # its log goes only once the tree has noted what it had spent
                 raise lost_log(self._directory, log, self._tree)
-            for hold_id in log.settled(hold_ids):
+            for hold_id in log.settled(held):
                 self.open_holds.pop((entry.creation_id, hold_id))
             spent = spent_by(log.head.totals.values())
             if signature is not None and signature.is_settled and signature.size == log.offset:

@@ -3,6 +3,7 @@ accounted for."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -102,6 +103,20 @@ class BudgetsDisturbedContract(ContractBase):
 
         await three.settling(hold).append("low", spending(5))  # by the id alone, too
         assert await tokens(await reopen(), "top") == (10, 0, 0, 90)
+
+    async def test_the_id_of_a_settled_hold_may_be_taken_for_another_one(
+        self, three: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await three.set_budget("top", tokens=100)
+        await settle(three, "low", await three.place_hold("low", id="request", tokens=60), spending(5))
+        await asyncio.sleep(0.002)
+
+        again = await three.place_hold("low", id="request", tokens=60)
+        assert await tokens(await reopen(), "top") == (10, 60, 0, 30)
+        with pytest.raises(BudgetExceeded):
+            await three.place_hold("low2", tokens=31)
+        await settle(await reopen(), "low", again, spending(5))
+        assert await tokens(await reopen(), "top") == (20, 0, 0, 80)
 
     async def test_a_compaction_spends_and_hiding_and_showing_do_not(
         self, three: BaseSessionStore, reopen: Reopen

@@ -258,7 +258,8 @@ class BudgetKeeper(Protocol):
         """Hold room in all budgets that the session spends from, or in none.
 
         The same `id` again, while it is held, answers as before. What is not released or settled in `expires` seconds
-        counts as estimated from then on. Raises BudgetExceeded.
+        counts as estimated from then on. Where an event that was appended to the session has the `id`, its usage is
+        counted: the hold is answered if there is room for it, and keeps none. Raises BudgetExceeded.
         """
         ...
 

@@ -27,7 +27,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.keys import SessionKeys, probe_key
 from a2a_session_manager.storage.redis.private import Ways
 from a2a_session_manager.storage.redis.script import PackedCommands, ScriptCall
-from benchmarks import compacting, forking, leases, paging, scenarios, spending
+from benchmarks import budgets, compacting, forking, leases, paging, scenarios, spending
 from benchmarks.measure import Result, Sample, compared, judged_alone, lateness_turns, outpaced, timed
 from benchmarks.payloads import Message, chat_messages, short_message
 from benchmarks.scenarios import (
@@ -488,6 +488,7 @@ def _cases() -> list[Case]:
         Case("redis/descendants/time", at_most(60), partial(_alone, descendants_in_time)),
         Case("redis/memory/events", None, partial(_alone, memory_of_events)),
         Case("redis/memory/sessions", None, partial(_alone, memory_of_sessions)),
+        Case("redis/budgets/hold+settle", at_most(1.5), partial(_on_store, budgets.hold_and_settle)),
         Case("redis/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
         Case("redis/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
         Case("redis/page/newest", at_most(5), partial(_on_indexed, partial(paging.page_by_number, ask=paging.newest))),

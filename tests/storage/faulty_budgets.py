@@ -8,7 +8,7 @@ from dataclasses import replace
 from a2a_session_manager.budgets.amounts import spent_by
 from a2a_session_manager.budgets.records import Key
 from a2a_session_manager.budgets.settling import Settlement, settled
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, PlaceHold
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, ChargeHold, PlaceHold, ReadBudgets, ReleaseHold
 from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
@@ -16,6 +16,7 @@ from a2a_session_manager.storage.leases import wall_clock
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.spending import TreeSpending
 from a2a_session_manager.storage.records import Counters, EncodedEvent, SessionKey
+from tests.storage.yielding import YieldingBackend
 
 
 class _SpendsBy(MemoryBackend):
@@ -162,6 +163,47 @@ class HoldsTwice(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Again())
+
+
+class HoldsAgainAfterALostReply(HoldsTwice):
+    """The same; it shows where the reply to a hold is lost, too: the first one stays, and nobody knows of it."""
+
+
+class _Ignores(YieldingBackend):
+    """Memory that does not do steps of one kind, and says that it has; it can be cancelled on the way."""
+
+    def __init__(self, ignored: type[BudgetStep]) -> None:
+        super().__init__()
+        self._ignored = ignored
+
+    async def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
+        return await super().step_budget(key, creation_id, ReadBudgets() if isinstance(step, self._ignored) else step)
+
+
+class GivesNothingBack(BaseSessionStore):
+    """Lets the holds of blocks stand that were left before their request went out."""
+
+    def __init__(self) -> None:
+        super().__init__(_Ignores(ReleaseHold))
+
+
+class ForgetsWhatWasSent(BaseSessionStore):
+    """Takes what was sent, and never told of, for what is open still."""
+
+    def __init__(self) -> None:
+        super().__init__(_Ignores(ChargeHold))
+
+
+class _FreesCharged(MemoryBackend):
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
+        return super().step_budget(key, creation_id, ReleaseHold(step.id) if isinstance(step, ChargeHold) else step)
+
+
+class FreesWhatWasSent(BaseSessionStore):
+    """Gives the room of a request back that went out, so that its late usage comes on top of what others spend."""
+
+    def __init__(self) -> None:
+        super().__init__(_FreesCharged())
 
 
 class _ByEvents(MemoryBackend):

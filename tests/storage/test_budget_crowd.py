@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from a2a_session_manager import BudgetExceeded, SessionManager
+from a2a_session_manager import BudgetExceeded, EventSource, SessionEvent, SessionManager, TokenUsage
+from a2a_session_manager.storage import BaseSessionStore
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
+from tests.storage import stopped_spender
 from tests.storage.spender import HELD
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +115,53 @@ async def test_what_killed_processes_have_admitted_is_held_or_spent(url: str) ->
 
         assert last.returncode == 0
         await check_trees(sessions, rounds)
+
+
+@pytest.mark.parametrize(
+    "url", ["file", *(pytest.param(store, marks=pytest.mark.soak) for store in ("redis", "cluster"))], indirect=True
+)
+async def test_a_process_stopped_beyond_its_hold_is_estimated_and_spends_late(url: str) -> None:
+    async with SessionManager.from_url(url) as sessions:
+        store = sessions.store
+        assert isinstance(store, BaseSessionStore)
+        await sessions.create("top")
+        await sessions.create("stopped", parent_id="top")
+        await sessions.create("other", parent_id="top")
+        await sessions.set_budget("top", tokens=100)
+        command = [sys.executable, "-m", "tests.storage.stopped_spender", url, "stopped", "request", "1"]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert await process.stdout.readline() == b"sent\n"
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(1.05)
+
+            # Whether it has spent anything, nobody knows: its room is nobody else's.
+            with pytest.raises(BudgetExceeded) as refused:
+                await store.place_hold("other", tokens=71)
+            assert (refused.value.held, refused.value.estimated) == (0, stopped_spender.HELD)
+            assert refused.value.holds == ["request"]
+            placed = await store.place_hold("other", tokens=70)
+
+            process.send_signal(signal.SIGCONT)
+            process.stdin.write(b"answered\n")
+            await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == 0
+        budget = await sessions.budget("top")
+        assert (budget.spent.tokens, budget.held.tokens, budget.estimated.tokens) == (stopped_spender.SPENT, 70, 0)
+
+        usage = TokenUsage(prompt_tokens=60, completion_tokens=15)
+        event = SessionEvent(message="reply", source=EventSource.LLM, token_usage=usage)
+        await store.settling(placed).append("other", event)
+        budget = await sessions.budget("top")
+        spent = budget.spent.tokens or 0
+        assert not budget.holds
+        assert spent == (await sessions.usage("top", tree=True)).total.total_tokens
+        assert spent - 100 <= (stopped_spender.SPENT - stopped_spender.HELD) + (75 - 70)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
 from a2a_session_manager.budgets.records import BudgetRecord
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, take
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, PlaceHold, take
 from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import SessionNotFound
@@ -231,7 +231,10 @@ class MemoryBackend(Backend):
             return self._spent_below(self._sessions[SessionKey(key.namespace, budget.session_id)])
 
         place = Place(key.id, stored.path)
-        return DoneWrite(take(tree.spending.ledger, step, place, find_spent, leases.wall_clock()))
+        reply = take(tree.spending.ledger, step, place, find_spent, leases.wall_clock())
+        if isinstance(step, PlaceHold) and step.id in stored.seqs:
+            tree.spending.ledger.holds.pop((stored.path[-1], step.id), None)  # its usage is there already
+        return DoneWrite(reply)
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         stored = self._sessions.get(key)

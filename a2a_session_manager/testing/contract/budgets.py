@@ -28,7 +28,9 @@ async def tokens(store: BaseSessionStore, session: str) -> tuple[int | None, ...
     return shown.spent.tokens, shown.held.tokens, shown.estimated.tokens, shown.remaining.tokens
 
 
-class BudgetsContract(ContractBase):
+class LimitedTrees(ContractBase):
+    """The trees that the tests of budgets begin with."""
+
     @pytest.fixture
     def kept(self, store: BaseSessionStore) -> BaseSessionStore:
         """The store under test, if it keeps budgets."""
@@ -45,6 +47,8 @@ class BudgetsContract(ContractBase):
             await kept.create(low, parent_id="mid")
         return kept
 
+
+class BudgetsContract(LimitedTrees):
     async def test_a_store_without_budgets_says_so_and_another_one_sets_them(self, store: BaseSessionStore) -> None:
         await store.create("talk")
         if not self.keeps_budgets:

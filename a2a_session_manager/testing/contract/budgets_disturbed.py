@@ -11,11 +11,12 @@ import pytest
 from a2a_session_manager.context.summaries import Summary
 from a2a_session_manager.exceptions import BudgetExceeded, InvalidSessionOperation, StoreUnavailable
 from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.budget import PlacedHold
 from a2a_session_manager.models.token_usage import TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import EventsKnown
-from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.budgets import settle, tokens
+from a2a_session_manager.testing.contract.base import Reopen
+from a2a_session_manager.testing.contract.budgets import LimitedTrees, settle, tokens
 from a2a_session_manager.testing.contract.cancelling import KINDS, turns_before_cancelling
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 from a2a_session_manager.testing.contract.making import listening, spending
@@ -43,7 +44,7 @@ async def _ask(store: BaseSessionStore, session: str, hold_id: str, *, is_sent: 
         await chat.assistant("Hello", model="m", usage=_USAGE)
 
 
-class BudgetsDisturbedContract(ContractBase):
+class BudgetsDisturbedContract(LimitedTrees):
     @pytest.mark.parametrize("kind", ["task.cancel", "anyio scope"])
     @pytest.mark.parametrize("is_sent", [False, True], ids=["not sent", "sent"])
     async def test_a_block_cancelled_anywhere_leaves_nothing_that_nobody_knows_of(
@@ -117,6 +118,68 @@ class BudgetsDisturbedContract(ContractBase):
             await three.place_hold("low2", tokens=31)
         await settle(await reopen(), "low", again, spending(5))
         assert await tokens(await reopen(), "top") == (20, 0, 0, 80)
+
+    async def test_a_hold_whose_usage_is_stored_already_keeps_no_room(
+        self, three: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        """Somebody who does again what was done, and whose answer was lost."""
+        await three.set_budget("top", tokens=100)
+        await three.append("low", spending(5, id="request"))
+        await three.fork("low", at="request", new_id="fork")
+
+        await (await reopen()).place_hold("low", id="request", tokens=60)
+        assert await tokens(await reopen(), "top") == (10, 0, 0, 90)
+        await three.charge_hold("low", "request")
+        assert await tokens(await reopen(), "top") == (10, 0, 0, 90)
+        with pytest.raises(BudgetExceeded):
+            await three.place_hold("low", id="request", tokens=91)
+
+        # What a fork has inherited, it has not spent.
+        await three.place_hold("fork", id="request", tokens=50)
+        await three.place_hold("low2", id="request", tokens=40)
+        assert await tokens(await reopen(), "top") == (10, 90, 0, 0)
+
+    async def test_spent_is_above_a_limit_by_no_more_than_requests_cost_more_than_was_held(
+        self, three: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        """Whoever asks, in whichever order they are settled, and also what nobody expected any more."""
+        limit = 100
+        await three.set_budget("top", tokens=limit)
+        waiting: list[tuple[str, PlacedHold]] = []
+        excess = refused = 0
+
+        async def settle_one(place: int, more: int) -> None:
+            nonlocal excess
+            session, hold = waiting.pop(place)
+            cost = max((hold.tokens or 0) + more, 2) // 2 * 2
+            excess += max(cost - (hold.tokens or 0), 0)
+            await settle(await reopen(), session, hold, spending(cost // 2, id=hold.id))
+
+        async def check() -> int:
+            shown = await three.budget("top")
+            counted = [part.tokens or 0 for part in (shown.spent, shown.held, shown.estimated)]
+            assert sum(counted) <= limit + excess
+            assert counted[0] == (await three.usage("top", tree=True)).total.total_tokens
+            return counted[0]
+
+        for number in range(40):
+            session = ("low", "low2", "mid")[number % 3]
+            try:
+                hold = await three.place_hold(session, tokens=(7, 11, 5)[number // 3 % 3])
+            except BudgetExceeded:
+                refused += 1
+            else:
+                waiting.append((session, hold))
+                if len(waiting) % 2:
+                    await three.charge_hold(session, hold.id)
+            if number % 3 == 2 and len(waiting) > 4:
+                await settle_one(number % 4, (-9, 0, -4)[number % 5 % 3])
+            await check()
+        while waiting:
+            await settle_one(0 if len(waiting) % 2 else -1, 6 if len(waiting) < 5 else 0)
+            await check()
+        assert refused
+        assert limit < await check() <= limit + excess
 
     async def test_a_compaction_spends_and_hiding_and_showing_do_not(
         self, three: BaseSessionStore, reopen: Reopen

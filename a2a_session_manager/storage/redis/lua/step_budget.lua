@@ -115,6 +115,18 @@ local function begin()
     if deadline then redis.call('PEXPIREAT', keys.budgets, deadline) end
 end
 
+-- Without the holds whose usage is stored already: nobody would ever settle them.
+local function without_settled(put)
+    local left = {}
+    for index = 1, #put, 2 do
+        local hold = string.match(put[index], '^h:[^:]+:(.*)$')
+        if not hold or redis.call('HEXISTS', keys.ids, 'e:' .. hold) == 0 then
+            left[#left + 1], left[#left + 2] = put[index], put[index + 1]
+        end
+    end
+    return left
+end
+
 local function step()
     local creation, seen, time, tolerance, there, moves = take(), take(), take(), take(), take(), take() == '1'
     local bounds, scopes, put, dropped = take_list(), take_list(), take_list(), take_list()
@@ -125,6 +137,7 @@ local function step()
         if not holds(bound) then return 'STALE' end
     end
     local fields = {}
+    put = without_settled(put)
     for index = 1, #scopes, 2 do
         local scope = scope_of(scopes[index])
         -- Of one that has its first budget, nobody has counted yet; that is always the session's own.

@@ -329,9 +329,8 @@ async def test_what_cannot_be_read_any_more_is_an_error_and_all_else_stays_reada
     before = await sessions.events(saver.session_id("t"))
 
     cold = LangGraphSaver(sessions)
-    with pytest.raises(Exception, match=r"removed|Unknown") as caught:
+    with pytest.raises(NotImplementedError, match="removed"):  # that of LangGraph's own serializer
         await cold.aget_tuple(second)
-    assert not isinstance(caught.value, AssertionError)
     made = await cold.aget_tuple(first)
     assert made is not None
     assert made.checkpoint["channel_values"] == {"rows": ["a"]}

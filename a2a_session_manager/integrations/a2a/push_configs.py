@@ -103,11 +103,13 @@ def _names(key: str) -> list[str]:
 
 
 def _config(session: Session[Any], key: str) -> TaskPushNotificationConfig:
+    config = TaskPushNotificationConfig()
     try:
-        return ParseDict(session.state[key][_CONFIG], TaskPushNotificationConfig())
+        ParseDict(session.state[key][_CONFIG], config)
     except (ParseError, KeyError, TypeError) as error:
         raise CorruptSession(
             session.id,
             f"session {session.id!r}: its push notification config {key!r} is none that this release of the A2A SDK "
             f"reads: {error}",
         ) from error
+    return config

@@ -29,16 +29,17 @@ async def memory_by_length(sizes: Sizes, *, what: What) -> Result:
     peaks: dict[int, list[float]] = {length: [] for length in lengths}
     seconds: list[float] = []
     with TemporaryDirectory() as directory:
-        for length in lengths:
+        for length in peaks:
             await _prepare(Path(directory), length)
         for turn in range(min(_SESSION_TURNS, sizes.turns)):
-            for length in lengths:
+            for length in peaks:  # one, where all are short
                 found = await asyncio.to_thread(_measured, Path(directory), what, length, turn)
                 peaks[length].append(found["peak"])
-                seconds.append(found["seconds"])
-    ratios = sorted(longest / short for short, longest in zip(*peaks.values(), strict=True))
+                if length == lengths[-1]:
+                    seconds.append(found["seconds"])
+    ratios = sorted(longest / short for short, longest in zip(peaks[lengths[0]], peaks[lengths[-1]], strict=True))
     medians = {f"{length:,} events": sorted(found)[len(found) // 2] for length, found in peaks.items()}
-    medians[f"µs an event of {lengths[-1]:,}"] = sorted(seconds[1::2])[len(seconds) // 4] / lengths[-1] * 1e6
+    medians[f"µs an event of {lengths[-1]:,}"] = sorted(seconds)[len(seconds) // 2] / lengths[-1] * 1e6
     return Result(ratios[len(ratios) // 2], (ratios[0], ratios[-1]), medians, "MB")
 
 

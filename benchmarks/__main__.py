@@ -64,8 +64,10 @@ def _line(case: Case, result: Result) -> str:
     spread = "{:.2f} to {:.2f}".format(*result.spread)
     medians = ", ".join(f"{name} {value:.2f}" for name, value in result.medians.items())
     late = "" if result.late is None else "   late p99 {:.2f}, max {:.2f} ms".format(*result.late)
+    aside = f"   {result.aside}" if result.aside else ""
     return (
-        f"{case.name:34}{result.judged:>7.2f}{sign:3}{bound:>7}   {spread:19}{medians} {result.unit}{late}   {missed}"
+        f"{case.name:34}{result.judged:>7.2f}{sign:3}{bound:>7}   {spread:19}{medians} {result.unit}"
+        f"{late}{aside}   {missed}"
     ).rstrip()
 
 
@@ -78,6 +80,7 @@ def _row(case: Case, result: Result) -> dict[str, Any]:
         "medians": dict(result.medians),
         "unit": result.unit,
         "late": result.late,
+        "aside": result.aside,
     }
 
 

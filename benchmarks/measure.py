@@ -35,6 +35,7 @@ class Result:
         spread: lower and upper quartile, over the turns, of the number that is judged.
         medians: by strategy, in `unit`; of a lateness the percentiles, of a count the count.
         late: p99 and maximum, in ms, of a ticker beside the judged strategy, where that lets others run.
+        aside: what else was measured, in a unit of its own.
     """
 
     ratio: float | None
@@ -43,6 +44,7 @@ class Result:
     unit: str
     late: tuple[float, float] | None = None
     judged_by: str = "p99"
+    aside: str = ""
 
     @property
     def judged(self) -> float:

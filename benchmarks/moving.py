@@ -39,8 +39,8 @@ async def memory_by_length(sizes: Sizes, *, what: What) -> Result:
                     seconds.append(found["seconds"])
     ratios = sorted(longest / short for short, longest in zip(peaks[lengths[0]], peaks[lengths[-1]], strict=True))
     medians = {f"{length:,} events": sorted(found)[len(found) // 2] for length, found in peaks.items()}
-    medians[f"µs an event of {lengths[-1]:,}"] = sorted(seconds)[len(seconds) // 2] / lengths[-1] * 1e6
-    return Result(ratios[len(ratios) // 2], (ratios[0], ratios[-1]), medians, "MB")
+    aside = f"{sorted(seconds)[len(seconds) // 2] / lengths[-1] * 1e6:.0f} µs an event of {lengths[-1]:,}"
+    return Result(ratios[len(ratios) // 2], (ratios[0], ratios[-1]), medians, "MB", aside=aside)
 
 
 async def _prepare(directory: Path, length: int) -> None:

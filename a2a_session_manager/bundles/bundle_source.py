@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from a2a_session_manager.bundles.bundle_reader import BundleReader, Entry
+from a2a_session_manager.bundles.bundle_check import Entry
+from a2a_session_manager.bundles.bundle_reader import BundleReader
 from a2a_session_manager.bundles.carried_events import CarriedEvent
 from a2a_session_manager.bundles.records import SessionRecord
 from a2a_session_manager.bundles.report import Loss

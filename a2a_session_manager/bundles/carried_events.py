@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from pydantic import ConfigDict
+
 from a2a_session_manager.limits import StoreLimits
 from a2a_session_manager.models.compaction import KEY
 from a2a_session_manager.models.event_type import EventType
@@ -21,6 +23,12 @@ from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 _NOWHERE: Final = ""
 # What would come out as something else each time that it is read, were it not there.
 _ALWAYS: Final = {"id", "timestamp"}
+
+
+class _PassingEvent(SessionEvent[Any]):
+    """An event that is looked at once: pydantic keeps none of its texts in the cache of those that come again."""
+
+    model_config = ConfigDict(cache_strings="keys")
 
 
 class CarriedEvent(NamedTuple):
@@ -44,7 +52,7 @@ def carried(
 
     With `was_spent_elsewhere`, its usage is not to count where it goes.
     """
-    event = decode_event(data, session_id, seq, retracted=False)
+    event = decode_event(data, session_id, seq, retracted=False, model=_PassingEvent)
     return _carried(event, data, seq, limits, creation_id, was_spent_elsewhere=was_spent_elsewhere)
 
 
@@ -84,7 +92,7 @@ def checked(data: bytes, seq: int, session_id: str, limits: StoreLimits) -> Carr
 
     Raises SessionManagerError or ValueError for what is no event, is nested too deeply, or is too large.
     """
-    event = decode_event(data, session_id, seq, retracted=False)
+    event = decode_event(data, session_id, seq, retracted=False, model=_PassingEvent)
     encoded = encode_event(event, SizeCheck(limits.event_bytes), f"event {seq}")
     found = _carried(event, data, seq, limits, _NOWHERE)
     if encoded.data != data:  # another release may have written it; what a store writes anew has to come out the same

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from a2a_session_manager.bundles.bundle_reader import file_of
 from a2a_session_manager.bundles.bundle_source import opened_bundle
 from a2a_session_manager.bundles.moving import Move, Progress, move
 from a2a_session_manager.bundles.report import MoveReport
@@ -38,7 +38,7 @@ async def import_bundle(
     refuse, and for a session that is there with other content: then nothing was written.
     """
     into = base_store(store)
-    async with opened_bundle(file_of(path), into.target("-").limits) as source:
+    async with opened_bundle(Path(path), into.target("-").limits) as source:
         return await move(Move(source, into, prefix, progress=progress), dry_run=dry_run)
 
 

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.bundles.carried_events import CarriedEvent
 from a2a_session_manager.bundles.digests import SessionDigest, digest_of, log_digest
+from a2a_session_manager.bundles.guarded_session import OthersWriteError, spoilt
 from a2a_session_manager.bundles.records import UNFINISHED, SessionRecord, record_of
 from a2a_session_manager.bundles.report import MovedSession, MoveReport, MoveStatus
-from a2a_session_manager.bundles.session_writer import OthersWriteError, SessionWriter, spoilt
+from a2a_session_manager.bundles.session_writer import SessionWriter
 from a2a_session_manager.bundles.snapshot import read_head
 from a2a_session_manager.bundles.sources import SessionSource, SourceSession, StoredSession
 from a2a_session_manager.concurrency.cancellation import finish

@@ -1,43 +1,22 @@
-"""SessionWriter: brings one session into a store, as its record says, or goes on where an earlier call has stopped.
-
-Each commit is guarded by what the writer has seen last: whoever writes to the session meanwhile is never mixed with it.
-"""
+"""SessionWriter: brings one session into a store, as its record says, or goes on where an earlier call has stopped."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
 
 from a2a_session_manager.bundles.carried_events import CarriedEvent, bound
+from a2a_session_manager.bundles.catching_up import catch_up
+from a2a_session_manager.bundles.guarded_session import BEFORE_MICROS, GuardedSession, OthersWriteError
 from a2a_session_manager.bundles.records import UNFINISHED, SessionRecord
-from a2a_session_manager.bundles.snapshot import read_events, read_head
+from a2a_session_manager.bundles.snapshot import read_head
 from a2a_session_manager.concurrency.cancellation import finish
-from a2a_session_manager.exceptions import (
-    InvalidSessionOperation,
-    SessionAlreadyExists,
-    SessionConflict,
-    SessionNotFound,
-)
+from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.storage import compactions, ranges
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Fork, Parent, Receipt
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Fork, Parent
 from a2a_session_manager.storage.read_records import HeadRecord
-from a2a_session_manager.storage.records import (
-    EncodedCompaction,
-    EncodedEvent,
-    EncodedRestoration,
-    EncodedRetraction,
-    Range,
-    StoredCompaction,
-)
+from a2a_session_manager.storage.records import EncodedCompaction, EncodedEvent, EncodedRetraction
 from a2a_session_manager.storage.target import Target
-
-# Until a session is whole, it was last active so long before the time that it will have.
-_BEFORE_MICROS: Final = 1_000_000
-
-
-class OthersWriteError(Exception):
-    """Somebody else has written to the session since it was read: it is to be looked at again."""
 
 
 class SessionWriter:
@@ -125,7 +104,7 @@ class SessionWriter:
         record = self._record
         is_whole = self._fits_one_commit(events)
         creation_id = hidden_id()
-        active_at = record.updated_at if is_whole else record.updated_at - _BEFORE_MICROS
+        active_at = record.updated_at if is_whole else record.updated_at - BEFORE_MICROS
         creation = Creation(creation_id, record.created_at, self._parent, active_at, self._fork)
         if is_whole:
             commit = self._commit_of(events, active_at)
@@ -140,86 +119,12 @@ class SessionWriter:
             raise OthersWriteError from error
 
     async def _catch_up(self, head: HeadRecord) -> None:
-        """Bring what is there of the session to what `record` says of that."""
-        self._check(head)
-        self._revision, self._tag = head.revision, head.tag
-        self._creation_id, self._last_seq = head.creation_id, head.last_seq
-        self._updated_at = head.updated_at
-        self._hidden = list(head.hidden)
-        await self._put_values(head)
-        for compaction in head.compactions:
-            if compaction not in self._record.compactions:
-                await self._end_compaction(compaction, head.compactions)
-        here = [(1, self._last_seq)]
-        wanted = ranges.common(self._record.hidden, here)
-        restored, hidden = ranges.subtract(self._hidden, wanted), ranges.subtract(wanted, self._hidden)
-        async for event_ids in self._ids_in(restored):
-            await self._commit(EncodedCommit(restoration=EncodedRestoration(event_ids)))
-        async for event_ids in self._ids_in(hidden):
-            await self._commit(EncodedCommit(retraction=EncodedRetraction(event_ids)))
-
-    def _check(self, head: HeadRecord) -> None:
-        record = self._record
-        source = head.forked_from
-        parts = tuple((each.session_id, each.first_seq, each.last_seq) for each in head.segments)
-        is_ours = (
-            head.created_at == record.created_at
-            and head.parent_id == record.parent_id
-            and (None if source is None else (source.id, source.seq)) == record.forked_from
-            and parts == record.parts
-            and head.last_seq <= record.last_seq
-            and head.updated_at <= record.updated_at
-        )
-        if not is_ours:
-            raise spoilt(record.id)
-
-    async def _put_values(self, head: HeadRecord) -> None:
-        """Make properties, state and runs those of the record, in commits that are not too large."""
-        wanted = self._properties()
-        if UNFINISHED in head.properties:
-            wanted = {**wanted, UNFINISHED: head.properties[UNFINISHED]}
-        parts = [
-            *(EncodedCommit(properties={name: value}) for name, value in _difference(head.properties, wanted)),
-            *(EncodedCommit(state={name: value}) for name, value in _difference(head.state, self._record.state)),
-            *(
-                EncodedCommit(runs={run_id: run})
-                for run_id, run in self._record.runs.items()
-                if head.runs.get(run_id) != run
-            ),
-        ]
-        start = size = 0
-        for place, part in enumerate(parts):
-            size += part.size
-            if place > start and size > self._limits.commit_bytes // 2:
-                await self._commit(_joined(parts[start:place]))
-                start, size = place, part.size
-        if parts:
-            await self._commit(_joined(parts[start:]))
-
-    async def _end_compaction(self, ended: StoredCompaction, others: Sequence[StoredCompaction]) -> None:
-        """End a summary that counts no more: something in its range was hidden, or shown again, meanwhile."""
-        counting = ranges.merged((each.first, each.last) for each in others if each in self._record.compactions)
-        free = ranges.subtract([(ended.first, ended.last)], counting)
-        if not free:
-            raise spoilt(self._record.id)
-        seq = free[0][0]
-        async for event_ids in self._ids_in([(seq, seq)]):
-            hide = EncodedCommit(retraction=EncodedRetraction(event_ids))
-            show = EncodedCommit(restoration=EncodedRestoration(event_ids))
-            both = (show, hide) if ranges.contains(self._hidden, seq) else (hide, show)
-            for commit in both:
-                await self._commit(commit)
-
-    async def _ids_in(self, wanted: Iterable[Range]) -> AsyncIterator[tuple[str, ...]]:
-        """Yield the ids of stored events by their seqs, some at a time."""
-        for first, last in wanted:
-            head = HeadRecord(self._target.key, self._creation_id, None, "", 1, 0, 0)
-            async for page in read_events(self._target, head, after=first - 1, last=last):
-                yield tuple(event.id for event in page)
+        self._session = GuardedSession(self._target, self._record, head)
+        await catch_up(self._session, self._record, head, self._properties(), self._limits.commit_bytes // 2)
 
     async def _take(self, page: Sequence[CarriedEvent]) -> None:
         """Append the events that are not there yet."""
-        new = [event for event in page if event.seq > self._last_seq]
+        new = [event for event in page if event.seq > self._session.last_seq]
         if self._to_hide and any(event.seq in self._wanted or event.seq in self._places for event in new):
             await self._hide_pending()
         start = 0
@@ -243,33 +148,33 @@ class SessionWriter:
     async def _append_all(self, events: Sequence[CarriedEvent]) -> None:
         if not events:
             return
-        await self._commit(EncodedCommit(events=self._bound(events), retraction=self._pending()))
+        await self._session.commit(EncodedCommit(events=self._bound(events), retraction=self._pending()))
         self._note_hidden(events)
 
     async def _append_summary(self, event: CarriedEvent) -> None:
         await self._hide_pending()
         made = self._wanted.get(event.seq)
         if made is not None:
-            hidden = compactions.hidden_digest(self._hidden, made.first, made.last)
+            hidden = compactions.hidden_digest(self._session.hidden, made.first, made.last)
             told = EncodedCompaction(event.id, made.first, made.last, made.pins, hidden)
-            await self._commit(EncodedCommit(events=self._bound([event]), compactions=[told]))
+            await self._session.commit(EncodedCommit(events=self._bound([event]), compactions=[told]))
         else:
             await self._append_placed(event, self._places[event.seq])
         self._note_hidden([event])
 
     async def _append_placed(self, event: CarriedEvent, place: int) -> None:
         """Append a summary that stands where its own commit has hidden something: `place` is the first of that."""
-        [event_ids] = [each async for each in self._ids_in([(place, place)])]
-        if ranges.contains(self._hidden, place):
-            await self._commit(EncodedCommit(restoration=EncodedRestoration(event_ids)))
+        [event_ids] = [each async for each in self._session.ids_in([(place, place)])]
+        if ranges.contains(self._session.hidden, place):
+            await self._session.show(event_ids)
         retraction = EncodedRetraction(event_ids)
         told = [EncodedCompaction(event.id)]
-        await self._commit(EncodedCommit(events=self._bound([event]), retraction=retraction, compactions=told))
+        await self._session.commit(EncodedCommit(events=self._bound([event]), retraction=retraction, compactions=told))
         if not ranges.contains(self._record.hidden, place):
-            await self._commit(EncodedCommit(restoration=EncodedRestoration(event_ids)))
+            await self._session.show(event_ids)
 
     def _bound(self, events: Sequence[CarriedEvent]) -> list[EncodedEvent]:
-        return [bound(event, self._record.id, self._creation_id, self._limits) for event in events]
+        return [bound(event, self._record.id, self._session.creation_id, self._limits) for event in events]
 
     def _note_hidden(self, events: Sequence[CarriedEvent]) -> None:
         hidden = self._record.hidden
@@ -282,58 +187,15 @@ class SessionWriter:
 
     async def _hide_pending(self) -> None:
         if self._to_hide:
-            await self._commit(EncodedCommit(retraction=self._pending()))
+            await self._session.commit(EncodedCommit(retraction=self._pending()))
 
     async def _end(self) -> None:
         """Hide what is left to be hidden, and let the session have been active when it was."""
         await self._hide_pending()
-        if self._updated_at == self._record.updated_at:
+        if self._session.updated_at == self._record.updated_at:
             return
         # A key that is not there: nothing changes but the time.
         name = UNFINISHED
         while name in self._record.state:
             name += "_"
-        await self._commit(EncodedCommit(state={name: None}), is_last=True)
-
-    async def _commit(self, commit: EncodedCommit, *, is_last: bool = False) -> None:
-        """Write the commit at the place where it belongs. Raises OthersWriteError when others have written there."""
-        record = self._record
-        commit.write_id = hidden_id()
-        commit.written_at = record.updated_at if is_last else record.updated_at - _BEFORE_MICROS
-        commit.creation_id = self._creation_id
-        commit.expected_revision, commit.expected_tag = self._revision, self._tag
-        backend, key = self._target[:2]
-        try:
-            receipt: Receipt = await finish(backend.commit(key, commit), patience=self._limits.cancel_seconds)
-        except (EventsKnown, SessionConflict) as error:
-            raise OthersWriteError from error
-        if receipt.last_seq != self._last_seq + len(commit.events):
-            raise spoilt(record.id)
-        self._revision, self._tag, self._last_seq = receipt.revision, receipt.tag, receipt.last_seq
-        self._updated_at = receipt.updated_at
-        ranges.add(self._hidden, receipt.hidden)
-        if receipt.restored:
-            ranges.remove(self._hidden, receipt.restored)
-
-
-def _joined(parts: Sequence[EncodedCommit]) -> EncodedCommit:
-    return EncodedCommit(
-        properties={name: value for part in parts for name, value in part.properties.items()},
-        state={name: value for part in parts for name, value in part.state.items()},
-        runs={run_id: run for part in parts for run_id, run in part.runs.items()},
-    )
-
-
-def _difference(here: dict[str, bytes], wanted: dict[str, bytes]) -> list[tuple[str, bytes | None]]:
-    """Return which values to set, and as None which to unset."""
-    gone: list[tuple[str, bytes | None]] = [(name, None) for name in here if name not in wanted]
-    return [*gone, *((name, value) for name, value in wanted.items() if here.get(name) != value)]
-
-
-def spoilt(session_id: str) -> InvalidSessionOperation:
-    """Return the error for a session that is not what was left of it when it was brought here."""
-    return InvalidSessionOperation(
-        f"session {session_id!r} was not whole yet when somebody wrote to it, or it is another one: delete it, and "
-        "bring it again",
-        session_id=session_id,
-    )
+        await self._session.commit(EncodedCommit(state={name: None}), is_last=True)

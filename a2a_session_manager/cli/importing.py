@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import typer
 
-from a2a_session_manager.bundles.bundle_reader import is_bundle
+from a2a_session_manager.bundles.bundle_file import is_bundle
 from a2a_session_manager.cli.moving import PrefixOption, move_rows, print_moves
 from a2a_session_manager.cli.opening import JsonOption, NamespaceOption, StoreOption, with_sessions
 from a2a_session_manager.cli.progress import counting

@@ -26,7 +26,7 @@ _FINGERPRINTS = 1 << 8 * _WORD
 _SORTED_AT_ONCE = 2_000
 
 
-@lru_cache(maxsize=4_096)  # it is asked for when an id comes, and again when a table takes it in
+@lru_cache(maxsize=1_024)  # it is asked for when an id comes, and again when a table takes it in
 def fingerprint(kind: str, identifier: str) -> int:
     """Return 64 bits that stand for an id of a kind; the record it leads to tells whether it is that id."""
     return int.from_bytes(hashlib.blake2b(f"{kind}{identifier}".encode(), digest_size=_WORD).digest(), "little")
@@ -68,9 +68,9 @@ def write_segment(path: Path, entries: Iterable[tuple[int, int]], older: Sequenc
         merged = sorted(chain(fresh, *tables))
         fingerprints.extend(map(itemgetter(0), merged))
         starts.extend(map(itemgetter(1), merged))
-    data = little(fingerprints) + little(starts)
-    write_file(path, data)
-    return Segment(path, fingerprints, starts, zlib.crc32(data))
+    parts = (little(fingerprints), little(starts))
+    write_file(path, *parts)
+    return Segment(path, fingerprints, starts, zlib.crc32(parts[1], zlib.crc32(parts[0])))
 
 
 def _stretches(count: int) -> Iterator[tuple[int, int]]:
@@ -80,11 +80,11 @@ def _stretches(count: int) -> Iterator[tuple[int, int]]:
     return pairwise(bounds)
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file in place of what was there, but through no symlink."""
     path.unlink(missing_ok=True)
     with open(path, "xb", opener=private_opener) as file:
-        file.write(data)
+        file.writelines(parts)
 
 
 def read_segment(path: Path, count: int, checksum: int) -> Segment:
@@ -92,19 +92,21 @@ def read_segment(path: Path, count: int, checksum: int) -> Segment:
     data = read_regular(path)
     if len(data) != count * 2 * _WORD or zlib.crc32(data) != checksum:
         raise ValueError(f"{path} is not whole")
-    return Segment(path, _from_little(data[: count * _WORD]), _from_little(data[count * _WORD :]), checksum)
+    words = memoryview(data)
+    return Segment(path, _from_little(words[: count * _WORD]), _from_little(words[count * _WORD :]), checksum)
 
 
-def little(words: array[int]) -> bytes:
-    """Return the words as they lie on disk, whatever the machine."""
+def little(words: array[int]) -> memoryview:
+    """Return the words as they lie on disk, whatever the machine; they are copied only where they have to be."""
     if sys.byteorder == "big":
         words = array("Q", words)
         words.byteswap()
-    return words.tobytes()
+    return memoryview(words).cast("B")
 
 
-def _from_little(data: bytes) -> array[int]:
-    words = array("Q", data)
+def _from_little(data: memoryview) -> array[int]:
+    words = array("Q")
+    words.frombytes(data)
     if sys.byteorder == "big":
         words.byteswap()
     return words

@@ -21,6 +21,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 OWNERS = ["ann", "bob", "cyd"]
 SHARED = 6  # sessions that all processes write to
 OWN = 8
+LIFE_SECONDS = 1.5
 JUMPS = [0, 0, 0, 9, 60, 3_600, -9, -60, -3_600]
 
 
@@ -56,7 +57,9 @@ async def main() -> None:
     seconds = 0
     clock.time_ns = lambda: time.time_ns() + seconds * 10**9
     indexed = dice.choice([("owner",), ("owner", "n"), ()])
-    async with store_from_url(url, indexed=indexed) as store:
+    # What it makes goes by itself, if it was not made below one that stays.
+    life = dice.choice(["", f"&expiration_seconds={LIFE_SECONDS}"])
+    async with store_from_url(url + life, indexed=indexed) as store:
         for _ in range(int(verbs)):
             if dice.random() < 0.1:
                 seconds = dice.choice(JUMPS)

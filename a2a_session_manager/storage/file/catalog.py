@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from a2a_session_manager.exceptions import SessionManagerError
+from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.file.atomic_files import make_directory
 from a2a_session_manager.storage.file.catalog_journal import JOURNAL, DamagedJournalError, Journal, JournalHeader
@@ -44,6 +44,9 @@ CATALOG: Final = "catalog"
 
 _FOLLOWED_BYTES: Final = 1_000_000
 _IDS_A_RECORD: Final = 1_000
+_TRIES: Final = 50
+
+ResultT = TypeVar("ResultT")
 
 
 class Readiness(Enum):
@@ -152,7 +155,7 @@ class Catalog:
                     return CaughtUp(Readiness.UNUSABLE)
                 tables = self._tables_of(header.generation)
                 state = self._taken_in(header, tables)
-            except (DamagedJournalError, LostTablesError) as error:
+            except (DamagedJournalError, LostTablesError, FileNotFoundError) as error:
                 _log.info("%s is to be made anew: %s", self.folder, error)
                 return CaughtUp(Readiness.UNUSABLE)
             readiness = Readiness.READY if state.is_whole else Readiness.UNFINISHED
@@ -161,12 +164,19 @@ class Catalog:
     def begin_anew(self, indexed: Iterable[str]) -> None:
         """Begin another catalog, to be filled by a rebuild, with these properties and those that the last one had."""
         with translated(self.folder), self._reader.lock:
-            refuse_links(self.folder)
-            make_directory(self.folder, durable=False)
             with suppress(DamagedJournalError):
                 self._reader.open()
             known = () if self._reader.header is None else self._reader.header.indexed
-            self._reader.begin(sorted({*indexed, *known}), is_whole=False)
+            self.in_folder(lambda: self._reader.begin(sorted({*indexed, *known}), is_whole=False))
+
+    def in_folder(self, make: Callable[[], ResultT]) -> ResultT:
+        """Make something in the folder of the catalog; again when somebody has removed that in between."""
+        for _ in range(_TRIES):
+            refuse_links(self.folder)
+            make_directory(self.folder, durable=False)
+            with suppress(FileNotFoundError, BusyError):
+                return make()
+        raise StoreUnavailable(f"{self.folder} is removed again and again: leave it alone, and try again")
 
     def reached(self, generation: str, place: str) -> None:
         """Note how far the rebuild of a generation has come."""
@@ -187,8 +197,8 @@ class Catalog:
     def remove_others(self, generation: str) -> None:
         """Remove the tables of other generations."""
         with translated(self.folder), self._reader.lock:
-            for path in list(self.folder.iterdir()):
-                if path.suffix == ".db" and path.stem != generation:
+            for path in list(self.folder.glob("*.db")):
+                if path.stem != generation:
                     CatalogTables(self.folder, path.stem, self._pools.tables).remove()
 
     def close(self) -> None:
@@ -220,13 +230,13 @@ class Catalog:
 
     def _begin(self) -> None:
         """Begin a journal where there is none that can be read; without sessions, it has all of them."""
-        refuse_links(self.folder)
-        make_directory(self.folder, durable=False)
-        is_whole = not self._writer.path.exists() and self._is_empty()
-        try:
-            self._writer.begin(self._indexed, is_whole=is_whole)
-        except DamagedJournalError:
-            return  # somebody has damaged it meanwhile
+
+        def begin() -> JournalHeader:
+            is_whole = not self._writer.path.exists() and self._is_empty()
+            return self._writer.begin(self._indexed, is_whole=is_whole)
+
+        with suppress(DamagedJournalError):  # somebody has damaged it meanwhile
+            self.in_folder(begin)
 
     def _tables_of(self, generation: str) -> CatalogTables:
         if self._tables is None or self._tables.generation != generation:

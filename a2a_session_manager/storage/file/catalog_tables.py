@@ -259,7 +259,7 @@ class CatalogTables:
             return StoreUnavailable(f"{self.path}: another process held it for {_BUSY_SECONDS:g} s: read again later")
         if code in _FULL:
             return StoreFull(f"{self.path}: no room is left: free some, then read again")
-        if code in _UNREACHABLE:
+        if code in _UNREACHABLE and self.path.exists():
             return StoreUnavailable(f"{self.path}: {error}: check its permissions")
         return LostTablesError(str(error))
 

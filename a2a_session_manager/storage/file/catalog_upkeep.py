@@ -18,12 +18,11 @@ from typing import Final, TypeVar
 from a2a_session_manager.exceptions import SessionNotFound, StoreUnavailable
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.storage.file import descriptors
-from a2a_session_manager.storage.file.atomic_files import make_directory
 from a2a_session_manager.storage.file.catalog import Catalog, CaughtUp, Readiness
 from a2a_session_manager.storage.file.catalog_queries import CatalogRow
 from a2a_session_manager.storage.file.catalog_tables import CatalogTables
 from a2a_session_manager.storage.file.existence import lost_log
-from a2a_session_manager.storage.file.handles import BusyError, refuse_links
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.listing import listed_files, listed_id
 from a2a_session_manager.storage.file.os_errors import translated
@@ -42,6 +41,7 @@ _LOCK: Final = "rebuilding"
 _SESSIONS_A_STEP: Final = 500
 _BUSY_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.01
+_TRIES: Final = 8
 
 
 def confirm(directory: StoreDirectory, namespace: Namespace, row: CatalogRow) -> bool:
@@ -72,16 +72,19 @@ def rebuild(
         state = catalog.catch_up(indexed)
         if state.readiness is Readiness.READY and not is_anew:
             return state  # another process has done it meanwhile
-        if is_anew or state.readiness is Readiness.UNUSABLE:
-            catalog.begin_anew(indexed)
+        if is_anew:
+            state = CaughtUp(Readiness.UNUSABLE)
+        for _ in range(_TRIES):
+            if state.readiness is Readiness.UNUSABLE:
+                catalog.begin_anew(indexed)
+                state = catalog.catch_up(indexed)
+            _tell_all(directory, reader, namespace, state)
+            catalog.is_whole(state.generation)
             state = catalog.catch_up(indexed)
-        _tell_all(directory, reader, namespace, state)
-        catalog.is_whole(state.generation)
-        state = catalog.catch_up(indexed)
-        if state.readiness is not Readiness.READY:
-            raise StoreUnavailable(f"{catalog.folder} was changed while it was rebuilt: try again")
-        catalog.remove_others(state.generation)
-        return state
+            if state.readiness is Readiness.READY:
+                catalog.remove_others(state.generation)
+                return state
+        raise StoreUnavailable(f"{catalog.folder} is changed again and again while it is rebuilt: try again")
 
 
 def _tell_all(directory: StoreDirectory, reader: SessionReader, namespace: Namespace, state: CaughtUp) -> None:
@@ -184,9 +187,8 @@ def _patiently(catalog: Catalog, do: Callable[[], ResultT]) -> ResultT:
 def _alone(catalog: Catalog) -> Iterator[None]:
     """Be the only one who rebuilds a catalog. Raises StoreUnavailable when another one does, and does not get on."""
     with translated(catalog.folder):
-        refuse_links(catalog.folder)
-        make_directory(catalog.folder, durable=False)
-        fd = descriptors.opened(catalog.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        fd = catalog.in_folder(lambda: descriptors.opened(catalog.folder / _LOCK, flags))
     try:
         _hold(fd, catalog)
         yield

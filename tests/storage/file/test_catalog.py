@@ -18,8 +18,17 @@ import pytest
 from a2a_session_manager import CorruptSession, FileSessionStore, SessionChange, SessionManager, StoreUnavailable
 from a2a_session_manager.models.clock import now_micros
 from a2a_session_manager.storage import encoding
-from a2a_session_manager.storage.file import catalog, catalog_pages, catalog_upkeep, creating, log_commits
+from a2a_session_manager.storage.file import (
+    catalog,
+    catalog_pages,
+    catalog_upkeep,
+    creating,
+    descriptors,
+    log_commits,
+)
 from a2a_session_manager.storage.file.catalog import STALE_MICROS, Catalog
+from a2a_session_manager.storage.file.catalog_journal import Journal
+from a2a_session_manager.storage.file.catalog_tables import CatalogTables
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.page_records import PageQuery
 from a2a_session_manager.storage.page_walk import count_by_walking, page_by_walking
@@ -178,6 +187,44 @@ async def test_tables_that_are_lost_or_damaged_make_no_page_short(
         await asyncio.to_thread(damage, path)
 
     await check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "nth"),
+    [
+        (Journal, "_new_file", 1),
+        (Journal, "open", 3),
+        (CatalogTables, "open", 1),
+        (CatalogTables, "open", 2),
+        (CatalogTables, "take", 1),
+        (descriptors, "opened", 2),
+    ],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+async def test_a_catalog_that_is_removed_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, nth: int
+) -> None:
+    async with store_in(tmp_path) as store:
+        await write(store)
+    folder = journal_of(tmp_path).parent
+    await asyncio.to_thread(shutil.rmtree, folder)
+    step, steps = getattr(owner, name), 0
+
+    def disturbed(*arguments: Any, **options: Any) -> Any:
+        nonlocal steps
+        steps += owner is not descriptors or arguments[0].parent == folder
+        if steps == nth:
+            shutil.rmtree(folder, ignore_errors=True)
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, disturbed)
+    async with store_in(tmp_path) as store:
+        assert len(await store.page(limit=100)) == SESSIONS + 1
+        await store.append("s3", said())
+        await store.create("new", change=SessionChange(set_properties={"owner": "ada"}))
+        await check_store(store)
+
+    assert steps >= nth
 
 
 async def test_tables_are_not_made_of_a_journal_that_goes_on_from_lost_ones(

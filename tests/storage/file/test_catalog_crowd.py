@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,26 @@ def _cut_journal(directory: Path) -> None:
             file.truncate(path.stat().st_size // 2)
 
 
-HARMS = (_nothing, _nothing, _lose_catalog, _lose_journal, _lose_tables, _cut_journal)
+def _turn_a_bit(directory: Path) -> None:
+    files = [path for path in journal_of(directory).parent.glob("*") if path.is_file()]
+    for path in files:
+        with suppress(FileNotFoundError):
+            data = bytearray(path.read_bytes())
+            if data:
+                data[len(data) // 2] ^= 4
+                path.write_bytes(data)
+
+
+def _write_nonsense(directory: Path) -> None:
+    folder = journal_of(directory).parent
+    if folder.is_dir():
+        for path in [journal_of(directory), *folder.glob("*.db")]:
+            path.write_bytes(b"nonsense " * 2_000)
+
+
+HARMS = (
+    _nothing, _nothing, _lose_catalog, _lose_journal, _lose_tables, _cut_journal, _turn_a_bit, _write_nonsense,
+)  # fmt: skip
 
 
 def test_processes_that_are_killed_leave_the_catalog_right(tmp_path: Path) -> None:
@@ -81,12 +101,21 @@ def _crowd(tmp_path: Path, *, processes: int, kills: int, most: int, harms: Sequ
 async def _check(directory: Path) -> None:
     async with cataloguer.store_in(directory) as store:
         await check_store(store)
+        for order in cataloguer.ORDERS:
+            for is_newest_first in (True, False):
+                found = await cataloguer.check_order(store, order, newest_first=is_newest_first, limit=3, properties={})
+                assert len(found) == await store.count()
+                if order == "updated":
+                    later = [each.updated_at for each in (found if is_newest_first else found[::-1])]
+                    assert all(after <= before + cataloguer.GRAIN for before, after in pairwise(later))
         assert await rows(store) == await store.count()
 
 
 def _cataloguer(directory: Path, notes: Path, number: int, running: ExitStack) -> subprocess.Popen[str]:
     command = [sys.executable, cataloguer.__file__, str(directory), str(number), str(notes / str(number))]
-    return running.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    process = running.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    running.callback(process.kill)  # whatever fails: it never ends by itself
+    return process
 
 
 def _wait_for_works(notes: Path, process: subprocess.Popen[str], works: int) -> None:

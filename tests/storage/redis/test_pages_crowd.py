@@ -6,6 +6,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from a2a_session_manager.models import clock
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.storage import store_from_url
@@ -25,6 +27,8 @@ from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import connections_of
 
 STILL = [f"still-{number}" for number in range(7)]
+# They are so far apart that their order is known between pages, too.
+APART_NANOSECONDS = 100_000_000_000
 TOLERANCE_SECONDS = 10
 PAGE = 7
 INDEXED = ("owner", "n")
@@ -84,8 +88,8 @@ async def check_the_still(store: BaseSessionStore, dice: random.Random) -> None:
         "newest_first": dice.choice([True, False]),
         "properties": dice.choice([None, {"owner": "still"}, {"owner": "still", "n": 7}]),
     }
-    found = [head.id for page in await paged(store, **query) for head in page]
-    assert sorted(each for each in found if each in STILL) == STILL, query
+    found = [head.id for page in await paged(store, **query) for head in page if head.id in STILL]
+    assert found == (STILL[::-1] if query["newest_first"] else STILL), query
     # One whose id was free meanwhile is another session.
     assert await store.count(properties={"owner": "still"}) == len(STILL)
 
@@ -142,29 +146,33 @@ async def check_all(store: BaseSessionStore) -> None:
 
 @pytest.fixture(
     params=[
-        ("redis_server", 2, 6, 1),
-        pytest.param(("redis_server", 4, 600, 12), marks=pytest.mark.soak),
-        pytest.param(("redis_cluster", 4, 300, 8), marks=pytest.mark.soak),
+        ("redis_server", 2, 6, 1, 7),
+        *(pytest.param(("redis_server", 4, 600, 12, seed), marks=pytest.mark.soak) for seed in range(4)),
+        *(pytest.param(("redis_cluster", 4, 300, 8, seed), marks=pytest.mark.soak) for seed in range(2)),
     ],
-    ids=["two", "four", "four on a cluster"],
+    ids=str,
 )
-def crowd(request: pytest.FixtureRequest) -> tuple[str, int, int, int]:
-    """Return the URL of servers, how many processes write, how many verbs of each, and how often one is killed."""
+def crowd(request: pytest.FixtureRequest) -> tuple[str, int, int, int, int]:
+    """Return the URL of servers, how many processes write, how many verbs each, how many are killed, and the seed."""
     servers, *numbers = request.param
     started: RedisServer | RedisCluster = request.getfixturevalue(servers)
     return started.url, *numbers
 
 
 async def test_pages_of_what_processes_write_that_are_killed(
-    crowd: tuple[str, int, int, int], monkeypatch: pytest.MonkeyPatch
+    crowd: tuple[str, int, int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, processes, verbs, kills = crowd
-    prefix, dice = f"{uuid4().hex[:12]}:", random.Random(7)
+    url, processes, verbs, kills, seed = crowd
+    prefix, dice = f"{uuid4().hex[:12]}:", random.Random(seed)
     url = f"{url}?key_prefix={prefix}"
     async with store_from_url(url, indexed=INDEXED) as store:
-        for name in [*STILL, *(f"shared-{number}" for number in range(filer.SHARED))]:
-            properties = {"owner": "still", "n": 7} if name in STILL else {}
-            await store.create(name, change=SessionChange(set_properties=properties))
+        for number in range(filer.SHARED):
+            await store.create(f"shared-{number}")
+        for number, name in enumerate(STILL):
+            at = time.time_ns() - (len(STILL) - number) * APART_NANOSECONDS
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr(clock, "time_ns", lambda at=at: at)
+                await store.create(name, change=SessionChange(set_properties={"owner": "still", "n": 7}))
         filers = await asyncio.to_thread(Filers, url, processes, verbs, dice)
         try:
             for _ in range(kills):
@@ -180,6 +188,7 @@ async def test_pages_of_what_processes_write_that_are_killed(
         finally:
             await asyncio.to_thread(filers.kill)
 
+        await asyncio.sleep(filer.LIFE_SECONDS)
         # Nobody is under way any more.
         monkeypatch.setattr(entries, "_UNDER_WAY", 0)
         await check_all(store)

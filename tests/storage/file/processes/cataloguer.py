@@ -13,17 +13,26 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from a2a_session_manager import FileSessionStore, SessionChange
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.models import clock
+from a2a_session_manager.models.session_head import SessionHead
+from a2a_session_manager.protocols import PageOrder
 from a2a_session_manager.testing.contract.making import said
 
 INDEXED = ("owner", "kind")
 OWNERS = ("ada", "bob", "eve")
 FIXED = [f"fixed{number}" for number in range(4)]
 IDS = [f"s{number}" for number in range(12)]
+# Nobody changes them, and each was active long after the one before: their order is known.
+STILL = [f"still{number}" for number in range(7)]
+_APART_NANOSECONDS = 100_000_000_000
+ORDERS: tuple[PageOrder, ...] = ("updated", "created", "id")
+# Between pages, an order by activity is exact to this.
+GRAIN = timedelta(seconds=10)
 # Pages are right whatever the clocks of writers say.
 JUMPS = (0, 0, 0, 11_000_000_000, -3_600_000_000_000, 3_600_000_000_000)
 
@@ -37,6 +46,39 @@ async def make_fixed(directory: Path) -> None:
     async with store_in(directory) as store:
         for session_id in FIXED:
             await store.create(session_id, change=SessionChange(set_properties={"kind": "fixed", "owner": "ada"}))
+        for number, session_id in enumerate(STILL):
+            _set_clock((number - len(STILL)) * _APART_NANOSECONDS)
+            await store.create(session_id, change=SessionChange(set_properties={"kind": "still", "owner": "eve"}))
+
+
+async def check_order(
+    store: FileSessionStore, order: PageOrder, *, newest_first: bool, limit: int, properties: dict[str, str]
+) -> list[SessionHead]:
+    """Read all pages of a query that takes the still ones, hold them to the order that is promised, and return all."""
+    found: list[SessionHead] = []
+    cursor = None
+    while True:
+        page = await store.page(
+            order=order, newest_first=newest_first, limit=limit, properties=properties, cursor=cursor
+        )
+        assert len(page) == limit or page.cursor is None
+        if order == "updated":
+            times = [each.updated_at for each in page]
+            assert times == sorted(times, reverse=newest_first), (newest_first, times)
+        found += page
+        if (cursor := page.cursor) is None:
+            break
+    if order == "created":
+        times = [each.created_at for each in found]
+        assert times == sorted(times, reverse=newest_first), (newest_first, times)
+    still = [each.id for each in found if each.id in STILL]
+    assert order == "id" or still == (STILL[::-1] if newest_first else STILL), (order, newest_first, still)
+    assert sorted(still) == STILL
+    return found
+
+
+def _set_clock(jump: int) -> None:
+    clock.time_ns = lambda: time.time_ns() + jump
 
 
 class Cataloguer:
@@ -51,8 +93,7 @@ class Cataloguer:
         ]  # fmt: skip
 
     async def work(self) -> None:
-        jump = self._chance.choice(JUMPS)
-        clock.time_ns = lambda: time.time_ns() + jump
+        _set_clock(self._chance.choice(JUMPS))
         with suppress(SessionAlreadyExists, SessionNotFound, InvalidSessionOperation):
             await self._chance.choice(self._works)()
 
@@ -83,6 +124,10 @@ class Cataloguer:
         page = await self._store.page(properties={"kind": "fixed"}, order=self._chance.choice(["updated", "created"]))
         assert sorted(each.id for each in page) == FIXED, [each.id for each in page]
         assert await self._store.count(properties={"kind": "fixed"}) == len(FIXED)
+        order, is_newest_first = self._chance.choice(ORDERS), self._chance.choice([True, False])
+        properties = self._chance.choice([{}, {"kind": "still"}, {"owner": "eve"}, {"kind": "still", "owner": "eve"}])
+        limit = self._chance.choice([1, 3, 100])
+        await check_order(self._store, order, newest_first=is_newest_first, limit=limit, properties=properties)
 
     def _owned(self) -> SessionChange:
         return SessionChange(set_properties={"owner": self._chance.choice(OWNERS)})

@@ -1,4 +1,4 @@
-"""Claude Code's session logs: side chains become children, and what several lines tell of a request counts once."""
+"""Claude Code's session logs: side chains become children, rewinds forks, and usage that comes twice counts once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 from a2a_session_manager.foreign_records import agent_logs
 from a2a_session_manager.foreign_records.held import text_of
 from a2a_session_manager.identifiers import is_id
+from a2a_session_manager.importers.branches import Branch, Branches
 from a2a_session_manager.importers.records import Record, SessionStart, TitleRecord, opaque, said, stray, without
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock, Moment, time_of
@@ -54,9 +55,11 @@ def is_mine(values: Sequence[Any]) -> bool:
 
 
 def read(source: SourceFile) -> Iterator[Record]:
-    """Yield the session of a log, named by its id, and a child for each side chain.
+    """Yield the session of a log, named by its id, a child for each side chain, and a fork for each rewind.
 
-    A log of a sub-agent is the child alone, below the session that its lines name.
+    The session goes on as it first did; what was said once somebody had gone back to an earlier line is in the fork. So
+    a log that has grown by a rewind brings a fork, and leaves what was there. A log of a sub-agent is the child alone,
+    below the session that its lines name.
     """
     yield from _Log(source).records()
 
@@ -70,6 +73,7 @@ class _Log:
         self._lines: dict[int, int] = {}
         # Of lines on a side chain whose agent has no name: the session that each is in.
         self._chains: dict[str, str] = {}
+        self._branches = Branches()
         self._usages: OrderedDict[str, TokenUsage] = OrderedDict()
         self._session_id: str | None = None
         self._is_timed = False
@@ -99,6 +103,10 @@ class _Log:
         session_id = self._place_of(line)
         if session_id not in self._begun:
             yield from self._begin(session_id, line, at)
+        if line.get("isSidechain") is not True and (fork := self._branches.take(session_id, line)) is not None:
+            session_id = fork.id
+            if fork.id not in self._begun:
+                yield self._begin_fork(fork, line, at)
         kind = text_of(line.get("type")) or "line"
         if kind in _TITLES and (title := text_of(line.get(_TITLES[kind]))) is not None:
             yield TitleRecord(session_id, title)
@@ -141,6 +149,11 @@ class _Log:
             yield SessionStart(session_id, created_at=created_at, about=about)
         else:
             yield SessionStart(session_id, self._session_id, created_at=created_at or at.time, about=about)
+
+    def _begin_fork(self, fork: Branch, line: Mapping[str, Any], at: Moment) -> SessionStart:
+        self._begun.add(fork.id)
+        about = {"id": self._session_id, "branch": line["uuid"]}
+        return SessionStart(fork.id, fork.source_id, fork.point, created_at=at.time, about=about)
 
     def _new_usage(self, line: Mapping[str, Any]) -> TokenUsage | None:
         """Return the usage of a line's request, unless a line before has told the same."""

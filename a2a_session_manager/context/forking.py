@@ -19,6 +19,8 @@ from a2a_session_manager.protocols import SessionStore
 # What is done about calls that have no result where a fork begins: it is refused, or begins with results that say so.
 OpenPolicy = Literal["refuse", "interrupt"]
 
+_POLICIES: Final = get_args(OpenPolicy)
+
 # One of these is in the JSON of each call and each result, whatever its format.
 _MARKS: Final = (b"ool", b"unction", b"_call")
 _CALLS_NAMED: Final = 5
@@ -35,9 +37,10 @@ async def fork_conversation(
     detached: bool,
 ) -> Session[Any]:
     """Create a fork as SessionStore does, unless it would begin inside an exchange; see SessionManager.fork."""
-    if on_open not in get_args(OpenPolicy):
+    if on_open not in _POLICIES:
         raise InvalidSessionOperation(f"on_open={shown(on_open)} is unknown: take 'refuse' or 'interrupt'")
-    session_id = session.id if isinstance(session, Session) else session
+    # A str first: asking a model's class about one takes long.
+    session_id = session.id if not isinstance(session, str) and isinstance(session, Session) else session
     return await store.fork(
         session,
         at=at,

@@ -18,10 +18,10 @@ _LEFTOVER_SECONDS = 3_600
 
 
 @contextmanager
-def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> Iterator[None]:
-    """Write a file whole at `new`, then give it its name: no reader ever sees half of it. Held meanwhile.
+def create_atomically(new: str, path: Path, data: bytes, *, folder: int, durable: bool) -> Iterator[None]:
+    """Write a file whole at `new`, then give it its name in the open `folder`: no reader ever sees half of it.
 
-    Raises BusyError when there is a file of that name, or a folder was removed meanwhile.
+    It is held meanwhile. Raises BusyError when there is a file of that name, or a folder was removed meanwhile.
     """
     try:
         fd = _newly_opened(new)
@@ -33,11 +33,11 @@ def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> I
             _write_whole(fd, data)
             if durable:
                 os.fdatasync(fd)
-            os.link(new, path)
+            os.link(new, path.name, dst_dir_fd=folder)
         except (FileExistsError, FileNotFoundError) as error:
             raise BusyError from error
         finally:
-            new.unlink(missing_ok=True)
+            _remove(new)
         if durable:
             sync_directory(path.parent)
         yield
@@ -46,16 +46,16 @@ def create_atomically(new: Path, path: Path, data: bytes, *, durable: bool) -> I
         descriptors.close(fd)
 
 
-def _newly_opened(new: Path) -> int:
+def _newly_opened(new: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         return descriptors.opened(new, flags)
     except FileExistsError:
-        new.unlink(missing_ok=True)  # an earlier try that has died has left it
+        _remove(new)  # an earlier try that has died has left it
         return descriptors.opened(new, flags)
 
 
-def write_for_a_moment(path: Path) -> None:
+def write_for_a_moment(path: str) -> None:
     """Write a small file, which nobody has, and remove it."""
     fd = descriptors.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
@@ -63,7 +63,7 @@ def write_for_a_moment(path: Path) -> None:
         os.fdatasync(fd)
     finally:
         descriptors.close(fd)
-        path.unlink(missing_ok=True)
+        _remove(path)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -87,6 +87,11 @@ def _remove_if_free(path: Path) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         descriptors.close(fd)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _write_whole(fd: int, data: bytes) -> None:

@@ -18,8 +18,10 @@ def border_at(log: LogFile, seq: int) -> Border:
     """
     if log.head is None or log.head.last_seq < seq:
         raise cut_before(log, seq)
-    log.read_columns(seq, seq)  # the record proves where it starts
-    start = log.index.start_of(seq, log.head.last_seq)
+    start = log.index.recent_start(seq, log.head.last_seq)
+    if start is None:
+        log.read_columns(seq, seq)  # the record proves where it starts
+        start = log.index.start_of(seq, log.head.last_seq)
     return Border(start, int(log.handle.read(start, start + FIRST_BYTES)[1:], 16))
 
 

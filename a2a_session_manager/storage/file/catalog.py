@@ -28,9 +28,10 @@ from a2a_session_manager.storage.file.catalog_records import (
 )
 from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogTables, LostTablesError, TablesState
 from a2a_session_manager.storage.file.handle_pool import HandlePool
-from a2a_session_manager.storage.file.handles import BusyError, refuse_links
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.later_work import LaterWork
 from a2a_session_manager.storage.file.os_errors import translated
+from a2a_session_manager.storage.file.real_folders import refuse_links
 from a2a_session_manager.storage.read_records import HeadRecord
 
 _log = logging.getLogger("a2a_session_manager.storage.file")

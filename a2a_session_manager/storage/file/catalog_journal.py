@@ -27,7 +27,8 @@ from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.framing import Frame, find_frames, framed, is_torn, read_frames
 from a2a_session_manager.storage.file.handle_pool import HandlePool
-from a2a_session_manager.storage.file.handles import BusyError, refuse_links
+from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.real_folders import refuse_links
 
 FORMAT: Final = 1
 JOURNAL: Final = "journal"

@@ -20,7 +20,7 @@ from a2a_session_manager.storage.file.catalog_queries import TIMES, CatalogRow, 
 from a2a_session_manager.storage.file.catalog_records import decoded
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.handle_pool import HandlePool
-from a2a_session_manager.storage.file.handles import refuse_links
+from a2a_session_manager.storage.file.real_folders import refuse_links
 from a2a_session_manager.storage.page_records import PageQuery, TimePosition
 
 try:

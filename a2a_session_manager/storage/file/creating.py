@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from a2a_session_manager.budgets.blocks import block_begins
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
@@ -21,21 +22,37 @@ from a2a_session_manager.storage.file.log_commits import repeat
 from a2a_session_manager.storage.file.purging import purge_earlier, purge_some
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeFile
+from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import SessionKey
 
 _log = logging.getLogger("a2a_session_manager.storage.file")
 
 
-def create(directory: StoreDirectory, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
-    """Write the log, then the tree's line that makes it a session. Raises BusyError when somebody is in the way."""
+def create(
+    directory: StoreDirectory,
+    key: SessionKey,
+    creation: Creation,
+    commit: EncodedCommit,
+    inheritance: Inheritance | None = None,
+) -> Receipt:
+    """Write the log, then the tree's line that makes it a session. Raises BusyError when somebody is in the way.
+
+    `inheritance` is what it takes over, where the caller has just read that.
+    """
     root = SessionKey(key.namespace, key.id if creation.parent is None else creation.parent.root_id)
-    directory.prepare_for_new()
     if creation.parent is None:  # below one, the namespace has had its first session already
+        directory.prepare_for_new()
         directory.catalog(key.namespace).prepare()
-    purge_earlier(directory, key, root)
-    inheritance = inheritance_for(directory, key.namespace, creation.fork, commit)
-    with held_tree(directory, root, make=creation.parent is None) as tree:
-        return _create(directory, key, creation, inheritance, commit, tree)
+    has_files = directory.has_files(key)
+    if has_files:
+        purge_earlier(directory, key, root)
+    inheritance = inheritance or inheritance_for(directory, key.namespace, creation.fork, commit)
+    try:
+        with held_tree(directory, root, make=creation.parent is None) as tree:
+            return _create(directory, key, creation, inheritance, commit, tree, has_files=has_files)
+    except BusyError:
+        directory.prepare_for_new()  # its folder may be what was removed meanwhile
+        raise
 
 
 def _create(
@@ -45,6 +62,8 @@ def _create(
     inheritance: Inheritance | None,
     commit: EncodedCommit,
     tree: TreeFile,
+    *,
+    has_files: bool,
 ) -> Receipt:
     if purge_some(directory, tree, key):
         raise BusyError  # its last session: the next try makes a new tree file
@@ -56,8 +75,9 @@ def _create(
     assert inheritance is not None, "only what has a parent takes over anything"
     log = directory.log(key)
     with log:
-        if _is_taken(directory, log, tree):
+        if (has_files or key.id in tree.sessions) and _is_taken(directory, log, tree):
             return _first_result(directory, log, commit, tree)
+        # Without files, the name is free until somebody is faster: then it is not given, and this is tried again.
         return _write_log(directory, log, creation, inheritance, commit, tree)
 
 
@@ -89,21 +109,30 @@ def _write_log(
         creation=record,
     )
     commit_rules.apply(head, commit, outcome)
-    new = directory.new_path(creation.creation_id)
-    directory.make_folder(log.path.parent)
+    data = framed(payload, 0 if directory.durable else None)
+    folder = directory.open_folder(log.path.parent)
+    try:
+        _make(directory, log, data, head, tree, folder)
+    finally:
+        os.close(folder)
+    return outcome.receipt
+
+
+def _make(directory: StoreDirectory, log: LogFile, data: bytes, head: HeadRecord, tree: TreeFile, folder: int) -> None:
+    """Make the log, whose folder is open, and name it in the tree; the catalog is told before and afterwards."""
+    durable = directory.durable
     catalog = directory.catalog(log.key.namespace)
     catalog.creates(head)
+    new = directory.new_path(head.creation_id)
     # The log is held until the tree names it, so that nobody takes it for what a cut-off creation left.
-    data = framed(payload, 0 if directory.durable else None)
-    with create_atomically(new, log.path, data, durable=directory.durable):
-        tree.add(log.key.id, head.parent_id, creation.creation_id, head.forked_from)
+    with create_atomically(new, log.path, data, folder=folder, durable=durable):
+        tree.add(log.key.id, head.parent_id, head.creation_id, head.forked_from)
         sync_tree(directory, tree)
-        if directory.durable:
+        if durable:
             log.on_disk.was_synced(data[:FIRST_BYTES], len(data))
     with catalog.afterwards():
         catalog.is_sure(head)
     log.catalogued_at = head.updated_at
-    return outcome.receipt
 
 
 def _is_taken(directory: StoreDirectory, log: LogFile, tree: TreeFile) -> bool:

@@ -93,7 +93,7 @@ def _cut(directory: StoreDirectory, log: LogFile, kept: int, size: int) -> int:
     if kept < size:
         # The rest becomes a new file, so that everybody who has read the old one notices.
         new = directory.new_path(uuid4().hex)
-        _copy(log, 0, kept, new)
+        _copy(log, 0, kept, Path(new))
         os.replace(new, log.path)
         sync_directory(folder)
     log.handle.close()

@@ -19,7 +19,7 @@ _open: set[int] = set()
 _lock = threading.Lock()
 
 
-def opened(path: Path, flags: int) -> int:
+def opened(path: Path | str, flags: int) -> int:
     """Open a file that may be locked; a new one is its owner's alone."""
     with _lock:
         fd = os.open(path, flags | os.O_CLOEXEC, FILE_MODE)

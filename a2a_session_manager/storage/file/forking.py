@@ -26,9 +26,10 @@ def fork(
     plan = reader.plan_fork(source, draft)
     if plan is None:
         return reader.load_until(source, draft.seq, draft.last)
-    receipt = create(directory, key, *plan)
+    creation, commit, inheritance = plan
+    receipt = create(directory, key, creation, commit, inheritance)
     if not receipt.is_repeat:
-        return heads.made_head(key, *plan, receipt)
+        return heads.made_head(key, creation, commit, receipt)
     made = reader.load(key, last=0, whole_head=False)
     if made is None:
         raise SessionNotFound(key.id)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.os_errors import FULL, READ_ONLY
+from a2a_session_manager.storage.file.real_folders import refuse_links_above
 
 _HOLD_TRIES = 10
 _HOLD_PAUSE_SECONDS = 0.000_2
@@ -65,7 +66,7 @@ class FileHandle:
         """
         if self._fd is None:
             try:
-                refuse_links(self._name)
+                refuse_links_above(self._name)
                 self._fd = self._newly_opened(create)
             except FileNotFoundError:
                 self._identity = None
@@ -242,12 +243,6 @@ def signature_of(name: str) -> FileSignature | None:
         return None
     changed_at = status.st_ctime_ns
     return FileSignature(*_identity(status), status.st_size, changed_at, changed_at < time.time_ns() - CLOCK_TICK_NS)
-
-
-def refuse_links(path: Path | str) -> None:
-    """No symlink may lead out of the store's directory, neither the file nor a folder on the way."""
-    if os.path.realpath(path) != str(path):
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

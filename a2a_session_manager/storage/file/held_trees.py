@@ -35,7 +35,8 @@ def held_tree(directory: StoreDirectory, root: SessionKey, *, make: bool = False
             try:
                 yield tree
             finally:
-                if tree.handle.is_open and tree.handle.size() == 0:  # made for a creation that was refused
+                # Made for a creation that was refused.
+                if tree.offset == 0 and tree.handle.is_open and tree.handle.size() == 0:
                     os.unlink(tree.path)
                     tree.handle.close()
         finally:

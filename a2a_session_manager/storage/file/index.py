@@ -148,6 +148,11 @@ class LogIndex:
             return self._recent_starts[seq - covered - 1]
         return self._sidecars.start_of(seq - self._inherited)
 
+    def recent_start(self, seq: int, last_seq: int) -> int | None:
+        """Return what `start_of` does where it needs no proof: this process has read or written the record itself."""
+        covered = last_seq - len(self._recent_starts)
+        return self._recent_starts[seq - covered - 1] if covered < seq <= last_seq else None
+
     def has_newer(self, offset: int, first_bytes: bytes) -> bool:
         """Tell whether another process's checkpoint covers what is remembered here record by record.
 

@@ -182,6 +182,15 @@ class Inheritance(NamedTuple):
     known: Inherited = NOTHING_INHERITED
 
 
+def inheritance_from(log: LogFile, seq: int) -> Inheritance:
+    """Return what a fork that begins at an event of a log, which is held, takes over, if its first commit names none.
+
+    Raises CorruptSession.
+    """
+    assert log.creation is not None, "only a log that exists has events"
+    return Inheritance((*log.creation.borders, border_at(log, seq)))
+
+
 def inheritance_for(
     directory: StoreDirectory, namespace: Namespace, fork: Fork | None, commit: EncodedCommit
 ) -> Inheritance | None:

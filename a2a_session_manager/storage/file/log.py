@@ -169,6 +169,15 @@ class LogFile(FramedFile):
         """Return the events numbered `first` to `last`, which are there, side by side. Raises CorruptSession."""
         return self.unmisled(lambda: self._read_blocks(first, last))
 
+    def may_hold(self, marks: Sequence[bytes], first: int, last: int) -> bool:
+        """Tell whether one of some marks may be in the events numbered `first` to `last`, which are there.
+
+        Only reading these tells for sure. But they are looked through in no time.
+        """
+        assert self.head is not None, "only a log that exists has events"
+        data = self._records.recent(first, last, last_seq=self.head.last_seq, end=self.offset) if marks else b""
+        return data is None or any(mark in data for mark in marks)
+
     def unmisled(self, work: Callable[[], ResultT]) -> ResultT:
         """Do `work`, which has written nothing yet; when a sidecar misleads it, again by the log alone."""
         while True:

@@ -67,6 +67,18 @@ class LogRecords:
             start += self._take_into(found, last, start, min(stop, start + _TAIL_BYTES), end)
         return found.blocks
 
+    def recent(self, first: int, last: int, *, last_seq: int, end: int) -> bytes | None:
+        """Return the records that hold the events numbered `first` to `last`, as they lie in the file.
+
+        None where that takes to prove where they lie.
+        """
+        start = self._index.recent_start(first, last_seq)
+        stop = end if last == last_seq else self._index.recent_start(last + 1, last_seq)
+        # Events that came together are in one record, which goes on behind the last one that is wanted.
+        if start is None or stop is None or stop == self._index.recent_start(last, last_seq):
+            return None
+        return self._handle.read(start, stop)
+
     def ranges(self, wanted: Sequence[Range], *, last_seq: int, end: int) -> list[EventColumns]:
         """Return the events in each of these ranges, of a log of `last_seq` events; each record is read once."""
         found: list[EventColumns] = []

@@ -77,8 +77,6 @@ def purge_some(directory: StoreDirectory, tree: TreeFile, key: SessionKey) -> bo
 
 def purge_earlier(directory: StoreDirectory, key: SessionKey, root: SessionKey) -> None:
     """Let the tree of a deleted session of this id count what it spent, before its log goes."""
-    if not directory.has_files(key):
-        return  # as for nearly all that are made
     log = directory.log(key)
     if find_creation(directory, log) is not None:
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import compactions, heads, paging, ranges
@@ -14,7 +15,7 @@ from a2a_session_manager.storage.commit_records import Creation, EncodedCommit
 from a2a_session_manager.storage.compactions import ShownTail
 from a2a_session_manager.storage.file.existence import find_creation, remembered_creation
 from a2a_session_manager.storage.file.finding import find_events, joined
-from a2a_session_manager.storage.file.lineage import Lineage, lineage_of
+from a2a_session_manager.storage.file.lineage import Inheritance, Lineage, inheritance_from, lineage_of
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.record_blocks import in_a_row
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
@@ -42,6 +43,14 @@ _MOMENT_SECONDS = 0.05
 
 class TakesLongError(Exception):
     """Nothing was read: others should not wait for this read."""
+
+
+class ForkPlan(NamedTuple):
+    """How to create a fork, and what it inherits, where that was read for the plan."""
+
+    creation: Creation
+    commit: EncodedCommit
+    inheritance: Inheritance | None = None
 
 
 class SessionReader:
@@ -96,21 +105,35 @@ class SessionReader:
         """Return the head and the newest `last` visible events up to `seq`; None when there is no such session."""
         return self._load(key, seq, last, whole_head=False)
 
-    def plan_fork(self, key: SessionKey, draft: ForkDraft) -> tuple[Creation, EncodedCommit] | None:
+    def plan_fork(self, key: SessionKey, draft: ForkDraft) -> ForkPlan | None:
         """Return how to create a fork of the session; None without it, and where that takes a closer look."""
         with suppress(SessionNotFound):
             with self.existing(key) as log:
                 if log is None or log.head is None or log.creation is None:
                     return None
                 inherited, own = ranges.divided(draft.looks_at(log.head), log.head.inherited)
-                data = [block.data for first, last in own for block in log.read_blocks(first, last)]
+                is_clear = not any(log.may_hold(draft.marks, first, last) for first, last in own)
+                data = [] if is_clear else [block.data for each in own for block in log.read_blocks(*each)]
                 if not inherited:
-                    return draft.planned(log.head, data)
+                    return self._planned(log, draft.planned(log.head, data))
                 creation, head = log.creation, heads.copied(log.head, whole_head=False)
             lineage = lineage_of(self._directory, creation)
             data += [block.data for first, last in inherited for block in lineage.read_blocks(first, last)]
-            return draft.planned(head, data)
+            plan = draft.planned(head, data)
+            return None if plan is None else ForkPlan(*plan)
         return None
+
+    def _planned(self, log: LogFile, plan: tuple[Creation, EncodedCommit] | None) -> ForkPlan | None:
+        """Return a plan with what the fork inherits, where that was just read: the source's own newest events."""
+        if plan is None:
+            return None
+        creation, commit = plan
+        assert creation.fork is not None, "a plan is one of a fork"
+        newest = creation.fork.segments[-1]
+        # With durability=disk, whoever creates the fork brings to disk what that rests on, and reads it for that.
+        if newest.session_id != log.key.id or self._directory.durable:
+            return ForkPlan(creation, commit)
+        return ForkPlan(creation, commit, inheritance_from(log, newest.last_seq))
 
     def _load(self, key: SessionKey, seq: int | None, last: int | None, *, whole_head: bool) -> LoadedSession | None:
         with suppress(SessionNotFound):

@@ -13,6 +13,7 @@ import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,17 @@ class Sidecars:
     """Reads and writes the sidecars of one log. Only the exclusive holder of the log writes them."""
 
     def __init__(self, log_path: Path) -> None:
-        self.checkpoint_path = log_path.with_suffix(".ckpt")
-        self._index_path = log_path.with_suffix(".idx")
+        self._log_path = log_path
         self._is_doubtful = False  # said so, once
+
+    @cached_property
+    def checkpoint_path(self) -> Path:
+        """Where the checkpoint is. Most logs are too short to have one, and a path takes long to be made."""
+        return self._log_path.with_suffix(".ckpt")
+
+    @cached_property
+    def _index_path(self) -> Path:
+        return self._log_path.with_suffix(".idx")
 
     def doubt(self, reason: str) -> None:
         """Log that the sidecars are left out, until they are written anew."""

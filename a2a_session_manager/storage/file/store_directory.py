@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -26,10 +26,12 @@ from a2a_session_manager.storage.file.atomic_files import (
 from a2a_session_manager.storage.file.catalog import CATALOG, Catalog, CatalogPools
 from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.later_work import LaterWork
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
 from a2a_session_manager.storage.file.os_errors import READ_ONLY, translated
+from a2a_session_manager.storage.file.real_folders import opened_folder, refuse_links
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
 
@@ -186,9 +188,25 @@ class StoreDirectory:
             sync_directory(folder.parent)
             self._folders_on_disk.add(folder)
 
-    def new_path(self, creation_id: str) -> Path:
+    def new_path(self, creation_id: str) -> str:
         """Return where a new file is written before it gets its name."""
-        return Path(f"{self._path_text}/{_NEW_FOLDER}/{file_name(creation_id)}")
+        return f"{self._path_text}/{_NEW_FOLDER}/{file_name(creation_id)}"
+
+    def open_folder(self, folder: Path) -> int:
+        """Open a folder below the directory, which no symlink leads to, and make it first where it is not there.
+
+        With durability=disk its name is on disk then. Raises BusyError when it is removed meanwhile.
+        """
+        if not self.durable:
+            with suppress(FileNotFoundError):
+                return opened_folder(str(folder))
+        else:
+            refuse_links(folder)
+        self.make_folder(folder)
+        try:
+            return opened_folder(str(folder))
+        except FileNotFoundError as error:
+            raise BusyError from error
 
     def shards(self, namespace: Namespace, start: str = "") -> Iterator[Path]:
         """Yield the folders of logs of a namespace, in their order, from the one called `start` on.
@@ -226,13 +244,12 @@ class StoreDirectory:
         return Path(self._file(key, kind, suffix))
 
     def _file(self, key: SessionKey, kind: str, suffix: str) -> str:
-        name = file_name(key.id)
         folder = self._folder_texts.get((key.namespace, kind))
         if folder is None:
             if len(self._folder_texts) >= _MOST_CATALOGS:
                 self._folder_texts.clear()
             folder = self._folder_texts[key.namespace, kind] = str(self.folder(key.namespace, kind))
-        return f"{folder}/{shard_of(name)}/{name}{suffix}"
+        return f"{folder}/{_place_of(key.id)}{suffix}"
 
     def _new_log(self, key: SessionKey) -> LogFile:
         return LogFile(self.log_path(key), key, self.pool, durable=self.durable)
@@ -271,6 +288,13 @@ class StoreDirectory:
                 f"{self.path} can only be read: check the path and its permissions, or write to a copy of it"
             )
         remove_leftovers(folder)
+
+
+@lru_cache(maxsize=1_024)
+def _place_of(session_id: str) -> str:
+    """Return the shard and the name of a session's files: whoever makes one asks for that of each of them."""
+    name = file_name(session_id)
+    return f"{shard_of(name)}/{name}"
 
 
 def folders_below(folder: Path) -> list[Path]:

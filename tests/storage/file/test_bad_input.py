@@ -184,6 +184,49 @@ async def test_a_symlink_that_leads_out_is_refused_and_nothing_outside_changes(
     assert await asyncio.to_thread(_everything, outside) == before
 
 
+@pytest.mark.parametrize("link", [_link_shard, _link_kind])
+async def test_a_store_in_use_makes_nothing_through_a_symlink_that_was_put_there_since(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    directory, outside = tmp_path / "sessions", tmp_path / "outside"
+    beside = next(name for number in count() if shard_of(name := f"n{number}") == shard_of("chat"))
+    async with FileSessionStore(directory) as store:
+        await store.create("source")
+        await store.append("source", said("x"))
+        await store.create("chat")
+        assert (await store.fork("source", new_id="another")).last_seq == 1
+        await asyncio.to_thread(outside.mkdir)
+        await asyncio.to_thread(link, directory, outside)
+        before = await asyncio.to_thread(_everything, outside)
+        sources = [name for name in ("source",) if link is _link_shard]
+
+        for verb in (
+            store.create(beside),
+            *(store.create(beside, parent_id=name) for name in sources),
+            *(store.fork(name, new_id=beside) for name in sources),
+        ):
+            with pytest.raises(StoreUnavailable, match="symlink: replace it by the real"):
+                await verb
+        assert await asyncio.to_thread(_everything, outside) == before
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+async def test_a_folder_for_new_files_that_somebody_removes_is_made_again(tmp_path: Path, is_durable: bool) -> None:
+    async with FileSessionStore(tmp_path, durability="disk" if is_durable else "process") as store:
+        await store.create("source")
+        await store.append("source", said("x", id="e"))
+        for name in ("fork", "child", "other"):
+            await asyncio.to_thread((tmp_path / "new").rmdir)
+            if name == "fork":
+                await store.fork("source", new_id=name)
+            else:
+                await store.create(name, parent_id="source" if name == "child" else None)
+
+    async with FileSessionStore(tmp_path) as cold:
+        assert {*await cold.list_sessions()} == {"child", "fork", "other", "source"}
+        assert [event.id for event in await cold.events("fork")] == ["e"]
+
+
 async def test_folders_are_not_made_through_a_symlink(tmp_path: Path) -> None:
     directory, outside = tmp_path / "sessions", tmp_path / "outside"
     await asyncio.to_thread(outside.mkdir)

@@ -212,7 +212,7 @@ async def test_a_catalog_that_is_removed_while_it_is_made_is_made_again(
 
     def disturbed(*arguments: Any, **options: Any) -> Any:
         nonlocal steps
-        steps += owner is not descriptors or arguments[0].parent == folder
+        steps += owner is not descriptors or Path(arguments[0]).parent == folder
         if steps == nth:
             shutil.rmtree(folder, ignore_errors=True)
         return step(*arguments, **options)

@@ -67,14 +67,15 @@ def point_in(head: HeadRecord, seq: int | None) -> int:
     if seq > head.last_seq:
         raise no_point(session_id, f"has {head.last_seq} events, and none with the seq {seq}")
     if ranges.contains(head.hidden, seq):
-        raise no_point(session_id, f"has retracted the event {seq}")
+        raise no_point(session_id, f"has retracted the event {seq}", "or restore that one first")
     return seq
 
 
-def no_point(session_id: str, why: str) -> InvalidSessionOperation:
+def no_point(session_id: str, why: str, *remedies: str) -> InvalidSessionOperation:
     """Return the error of a fork that is to begin where there is no event to be seen."""
+    all_remedies = ", ".join(["fork it at an event that it shows", *remedies])
     return InvalidSessionOperation(
-        f"session {session_id!r} {why}: fork it at an event that it shows; nothing was made", session_id=session_id
+        f"session {session_id!r} {why}: {all_remedies}; nothing was made", session_id=session_id
     )
 
 

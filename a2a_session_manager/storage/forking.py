@@ -13,7 +13,7 @@ from a2a_session_manager.exceptions import (
     SessionManagerError,
     SessionNotFound,
 )
-from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
+from a2a_session_manager.identifiers import checked_id, hidden_id, new_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.clock import now_micros
@@ -30,6 +30,7 @@ from a2a_session_manager.storage.encoding import encode_commit
 from a2a_session_manager.storage.fork_rules import ForkDraft, cut, no_point, point_in, taken_over, with_values_of
 from a2a_session_manager.storage.loading import load_messages, load_session
 from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession, StoredEvent
+from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.target import Target
 
 # An ending is asked about so many messages at first, and about so many times as many when it wants more.
@@ -55,17 +56,31 @@ class ForkRequest:
     written_at: int | None = None
 
     def __post_init__(self) -> None:
+        arguments.flag("detached", self.detached)
+        if self.properties is not None:
+            arguments.values("properties", self.properties)
         if isinstance(self.at, str):
             checked_id(self.at, "event id")
-        elif arguments.limit("at", self.at) == 0:
-            raise InvalidSessionOperation("at=0 is before the first event: take that of an event, or create a session")
+
+    def check_point(self, session_id: str) -> None:
+        """Raise InvalidSessionOperation for what is neither a seq, nor an event id, nor None."""
+        at: Any = self.at
+        if at is None or isinstance(at, str):
+            return
+        if isinstance(at, bool) or not isinstance(at, int) or at < 1:
+            raise InvalidSessionOperation(
+                f"at={shown(at)} is no event of session {session_id!r}, whose first one has the seq 1: take the seq or "
+                "the id of an event that it shows, or create a session to begin anew",
+                session_id=session_id,
+            )
 
 
 async def fork_session(store: SessionStore, source: Target, request: ForkRequest) -> Session[Any]:
     """Create the fork that `request` asks for, or return it when it was made before."""
+    request.check_point(source.key.id)
     fork_id = new_id() if request.new_id is None else request.new_id
-    new = source._replace(key=source.key._replace(id=checked_id(fork_id, "session id")))
-    new = new._replace(creation_id=None, lease=None)
+    key = SessionKey(source.key.namespace, checked_id(fork_id, "session id"))
+    new = source._replace(key=key, creation_id=None, lease=None)
     try:
         seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
         if request.detached:

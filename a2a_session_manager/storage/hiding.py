@@ -62,7 +62,8 @@ def replayed(retractions: Iterable[StoredRetraction]) -> list[Range]:
 def never_hidden(session_id: str, event_id: str) -> InvalidSessionOperation:
     """Return the error of restoring an event that was never hidden."""
     return InvalidSessionOperation(
-        f"event {event_id!r} of session {session_id!r} was never retracted: there is nothing to restore",
+        f"event {event_id!r} of session {session_id!r} was never retracted there, and is shown: leave it out (what the "
+        "source of a fork retracts and restores is nothing to the fork)",
         session_id=session_id,
     )
 
@@ -87,7 +88,8 @@ def unknown_write(session_id: str, write_id: str) -> InvalidSessionOperation:
 def hid_nothing(session_id: str, write_id: str) -> InvalidSessionOperation:
     """Return the error of undoing a write that hid nothing."""
     return InvalidSessionOperation(
-        f"the write {write_id!r} of session {session_id!r} has hidden nothing: there is nothing to restore",
+        f"the write {write_id!r} of session {session_id!r} has hidden nothing that could be restored: pass the "
+        "write_id of one that has, or the ids of the events",
         session_id=session_id,
     )
 

@@ -93,15 +93,44 @@ class ForkingContract(ContractBase):
         assert await shown(again, "fork at None") == ["e1", "e2", "e3", "e4"]
 
     @pytest.mark.parametrize(
-        ("at", "named"), [(0, "at=0"), (-1, "at=-1"), (True, "at=True"), (7, "7"), ("nobody", "nobody"), ("", "event")]
+        ("at", "named"),
+        [
+            (0, "at=0.*'talk'.*take the seq or the id"),
+            (-1, "at=-1.*'talk'.*take the seq or the id"),
+            (True, "at=True.*'talk'"),
+            (1.5, "at=1.5.*'talk'"),
+            (7, "'talk' has 6 events, and none with the seq 7: fork it at an event that it shows"),
+            (10**30, "'talk' has 6 events"),
+            ("nobody", "'talk' holds no event 'nobody': fork it at an event that it shows"),
+            ("", "event id ''"),
+        ],
     )
     async def test_a_point_that_is_not_there_is_refused(
         self, store: BaseSessionStore, reopen: Reopen, at: int | str, named: str
     ) -> None:
         await store.create("talk", change=changed())
 
+        for detached in (False, True):
+            with pytest.raises(InvalidSessionOperation, match=named):
+                await store.fork("talk", at=at, new_id="fork", detached=detached)
+
+        await self._nothing_was_made(await reopen())
+
+    @pytest.mark.parametrize(
+        ("wrong", "named"),
+        [
+            ({"detached": "yes"}, "detached='yes' is neither True nor False"),
+            ({"properties": ["a"]}, "properties is a list: pass a dict"),
+            ({"properties": ["a"], "detached": True}, "properties is a list: pass a dict"),
+        ],
+    )
+    async def test_what_is_no_option_of_a_fork_is_refused(
+        self, store: BaseSessionStore, reopen: Reopen, wrong: dict[str, Any], named: str
+    ) -> None:
+        await store.create("talk", change=changed())
+
         with pytest.raises(InvalidSessionOperation, match=named):
-            await store.fork("talk", at=at, new_id="fork")
+            await store.fork("talk", new_id="fork", **wrong)
 
         await self._nothing_was_made(await reopen())
 
@@ -120,7 +149,8 @@ class ForkingContract(ContractBase):
         await store.retract("talk", "e3")
         await store.create("empty")
         for source, at in (("talk", 3), ("talk", "e3"), ("empty", None), ("empty", 1)):
-            with pytest.raises(InvalidSessionOperation, match=f"'{source}'"):
+            remedy = "restore that one first" if source == "talk" else "at an event that it shows"
+            with pytest.raises(InvalidSessionOperation, match=f"'{source}'.*{remedy}"):
                 await store.fork(source, at=at, new_id="fork")
         with pytest.raises(SessionNotFound):
             await store.fork("nowhere", at=1, new_id="fork")

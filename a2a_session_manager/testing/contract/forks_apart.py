@@ -48,6 +48,8 @@ class ForksApartContract(ContractBase):
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         await store.create("talk", change=changed())
+        await store.retract("talk", "e1")
+        await store.restore("talk", "e1")
         await store.retract("talk", "e2", write_id="hid")
         handle = await store.fork("talk", at=4, new_id="fork")
         [placed] = await store.append(handle, said(id="own"))
@@ -56,8 +58,13 @@ class ForksApartContract(ContractBase):
         assert ids(handle.events) == ["e2", "e3"]
         later = await reopen()
 
-        for event_ids, write_id in ((["e1"], None), ([], "hid"), ([], "pop"), (["e5"], None)):
-            with pytest.raises(InvalidSessionOperation):
+        for event_ids, write_id, named in (
+            (["e1"], None, "event 'e1' of session 'fork' was never retracted there, and is shown: leave it out"),
+            ([], "hid", "'fork' knows no write 'hid' .*: pass the write_id that .*, or the ids of the events"),
+            ([], "pop", "'pop' of session 'fork' .*: restore them by their ids"),
+            (["e5"], None, "'fork' holds no event 'e5' .*: check the id"),
+        ):
+            with pytest.raises(InvalidSessionOperation, match=named):
                 await later.restore("fork", *event_ids, write_id=write_id)
         assert ids(await later.retract("fork", after=0, write_id="all")) == ["e1", "e2", "e3"]
         assert ids(await later.restore("fork", write_id="all")) == ["e1", "e2", "e3"]

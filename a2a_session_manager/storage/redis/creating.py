@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.exceptions import (
@@ -81,7 +82,7 @@ class Creator:
         self._expiry = expiry
         self._reaper = reaper
         # What was listed for forks that were not made at once: most are made after a closer look.
-        self._listed: dict[SessionKey, tuple[str, IndexedSession, Announced]] = {}
+        self._listed: dict[SessionKeys, tuple[str, IndexedSession, Announced]] = {}
 
     async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
         """Make the session; see `Backend.create`."""
@@ -151,15 +152,25 @@ class Creator:
         made = await self._made_at_once(keys, reply, looked, commit)
         if made is not None:
             await self._entered(keys, planned, made, announced)
-        elif reply[0] == b"LOOK":
-            while len(self._listed) >= _LISTED_REMEMBERED:
-                del self._listed[next(iter(self._listed))]
-            self._listed[keys.key] = creation.creation_id, planned, announced
+        else:
+            self._listed[keys] = creation.creation_id, planned, announced
+            self._take_off_the_list()
         return reply
+
+    def _take_off_the_list(self) -> None:
+        """Remove the lines of forks that were refused after a closer look, many at a time: nobody else may ever list.
+
+        Whoever makes one of them after all, that late, lists it again.
+        """
+        if len(self._listed) >= _LISTED_REMEMBERED:
+            oldest = list(islice(self._listed, _LISTED_REMEMBERED // 2))
+            for keys in oldest:
+                del self._listed[keys]
+            self._reaper.forget_later(oldest)
 
     def _listed_before(self, keys: SessionKeys, planned: IndexedSession, creation_id: str) -> Announced | None:
         """Return what was found when this very session was listed so, as a fork that was looked at then."""
-        told = self._listed.pop(keys.key, None)
+        told = self._listed.pop(keys, None)
         if told is None or told[0] != creation_id:
             return None
         names = self._entries.names(keys)

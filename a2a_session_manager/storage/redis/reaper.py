@@ -63,6 +63,10 @@ class Reaper:
         """Remove those that are gone from the index; one that lives after all is put back, even when cancelled."""
         await asyncio.shield(self._begun(self._forget(sessions)))
 
+    def forget_later(self, sessions: Sequence[SessionKeys]) -> None:
+        """Do as `forget` does, and wait for nothing; what cannot be removed now, listings remove."""
+        self._begun(self._forget_if_possible(sessions))
+
     def look_after(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove, later, those that have expired or were being deleted; see to the others when they end."""
         if sessions:
@@ -96,6 +100,12 @@ class Reaper:
         back = [keys for keys in gone if keys not in still_gone]
         lines = await self._lines(back)
         await self._index.add([(keys, line is None or expires(line)) for keys, line in zip(back, lines, strict=True)])
+
+    async def _forget_if_possible(self, sessions: Sequence[SessionKeys]) -> None:
+        try:
+            await self._forget(sessions)
+        except SessionManagerError as error:
+            _log.info("lines of the index that lead nowhere stay: %s", type(error.__cause__ or error).__name__)
 
     async def clear(self, sessions: Sequence[SessionKeys]) -> None:
         """Remove what is left of sessions that are gone, and at last their lines in the index."""

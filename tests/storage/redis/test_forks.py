@@ -9,7 +9,16 @@ from uuid import uuid4
 import pytest
 from hypothesis import Phase, given, settings
 
-from a2a_session_manager import CorruptSession, EventSource, EventType, TokenUsage
+from a2a_session_manager import (
+    CorruptSession,
+    EventSource,
+    EventType,
+    InvalidSessionOperation,
+    SessionEvent,
+    SessionManager,
+    SessionNotFound,
+    TokenUsage,
+)
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.compaction import Compaction, digest
 from a2a_session_manager.models.forked_from import ForkedFrom
@@ -303,3 +312,29 @@ async def _outlives(store: BaseSessionStore, source: str, fork: str) -> bool:
     heads = [(await keys_of(store, name)).head for name in (source, fork)]
     deadlines = await connections_of(store).read_many([("HGET", head, "deadline") for head in heads])
     return int(deadlines[0]) >= int(deadlines[1]) > 0
+
+
+async def test_forks_that_are_refused_leave_few_lines_of_the_index(redis_server: RedisServer) -> None:
+    """Nobody may ever list them, which would remove the lines."""
+    prefix = uuid4().hex[:12]
+    url = f"{redis_server.url}?key_prefix={prefix}:"
+    call = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}
+    async with store_from_url(url) as store:
+        sessions = SessionManager(store)
+        await sessions.create("talk")
+        await sessions.append("talk", SessionEvent(message=call))
+        await sessions.fork("talk", new_id="kept", on_open="interrupt")
+        for number in range(200):
+            with pytest.raises(InvalidSessionOperation, match="inside an exchange"):
+                await sessions.fork("talk", new_id=f"refused {number}")
+            with pytest.raises(SessionNotFound):
+                await sessions.fork("nobody", new_id=f"of nobody {number}")
+
+    async with store_from_url(url) as cold:
+        [names] = await connections_of(cold).read_many([("KEYS", f"{prefix}:index:*")])
+        assert names
+        lines = await connections_of(cold).read_many([("ZCARD", name) for name in names])
+        assert 2 <= sum(lines) < 100
+        assert set(await cold.list_sessions()) == {"talk", "kept"}
+        assert await cold.count() == 2
+        assert await cold.forks("talk") == ["kept"]

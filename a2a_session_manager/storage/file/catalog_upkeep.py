@@ -26,7 +26,6 @@ from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.held_trees import held_tree
 from a2a_session_manager.storage.file.listing import listed_files, listed_id
 from a2a_session_manager.storage.file.os_errors import translated
-from a2a_session_manager.storage.file.real_folders import refuse_links
 from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile

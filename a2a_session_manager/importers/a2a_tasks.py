@@ -7,7 +7,17 @@ from typing import Any, Final
 
 from a2a_session_manager.foreign_records import a2a_tasks
 from a2a_session_manager.foreign_records.held import text_of
-from a2a_session_manager.importers.records import Record, RunRecord, SessionStart, opaque, safe_id, said, stray, without
+from a2a_session_manager.importers.records import (
+    Record,
+    RunRecord,
+    SessionStart,
+    UsedIds,
+    opaque,
+    safe_id,
+    said,
+    stray,
+    without,
+)
 from a2a_session_manager.importers.source import SourceFile
 from a2a_session_manager.importers.times import Clock, Moment
 from a2a_session_manager.models.session_run import RunStatus, SessionRun
@@ -63,9 +73,10 @@ def _task(task: Mapping[str, Any], weight: int, clock: Clock) -> Iterator[Record
     yield SessionStart(session_id, about={"id": session_id})
     yield RunRecord(session_id, _run(task, moments, ended))
     share = weight // max(1, len(held))
+    used = UsedIds()
     for number, (each, at) in enumerate(zip(held, moments, strict=True), start=1):
         about: dict[str, Any] = {
-            "id": f"{task_id}/{each.id or number}"[:512],
+            "id": used.of(f"{task_id}/{each.id or number}"[:512], each.message, number),
             "at": at,
             "run_id": task_id,
             "weight": share,

@@ -18,7 +18,7 @@ from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
 from a2a_session_manager.identifiers import shown_path
 from a2a_session_manager.importers.checking import ImportCheck
 from a2a_session_manager.importers.recognition import Format, format_named, known_formats, recognised, unknown
-from a2a_session_manager.importers.records import EventRecord, Record
+from a2a_session_manager.importers.records import EventRecord, Record, storable
 from a2a_session_manager.importers.report import ImportReport
 from a2a_session_manager.importers.source import ImportFault, SourceFile
 from a2a_session_manager.importers.writing import ImportWriter
@@ -104,7 +104,7 @@ def _batch(records: Iterator[Record], name: str) -> list[Record]:
     batch: list[Record] = []
     weight = 0
     try:
-        for record in islice(records, _RECORDS):
+        for record in map(storable, islice(records, _RECORDS)):
             batch.append(record)
             weight += record.weight if isinstance(record, EventRecord) else 0
             if weight >= _WEIGHT:

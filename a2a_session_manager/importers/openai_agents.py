@@ -126,15 +126,13 @@ class _Sessions:
         for session_id, created_at, updated_at in rows:
             clock = Clock(self._source.modified_at)
             clock.at(created_at)
-            start = SessionStart(
-                session_id, created_at=time_of(created_at), updated_at=time_of(updated_at), about={"id": session_id}
-            )
-            yield start
+            name = str(session_id)  # SQLite keeps bytes as well
+            yield SessionStart(name, created_at=time_of(created_at), updated_at=time_of(updated_at), about={"id": name})
             branches = self._branches(session_id) if self._tables.has_branches else {}
             if branches:
                 yield from self._branched(session_id, branches, clock)
             else:
-                yield from self._messages(session_id, session_id, None, {}, clock)
+                yield from self._messages(session_id, name, None, {}, clock)
 
     def _branches(self, session_id: str) -> dict[str, list[int]]:
         """Return the rows of each branch, the oldest branch first, as it is there before those that leave it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -88,6 +88,30 @@ Record: TypeAlias = SessionStart | EventRecord | TitleRecord | RunRecord | Note
 def safe_id(text: str) -> str:
     """Return an id as it is, or another one that is always the same for it where no store could keep it."""
     return text if is_id(text) else derived_id(text)
+
+
+def storable(record: Record) -> Record:
+    """Return a record with ids of sessions that a store can keep: mostly as it is."""
+    match record:
+        case SessionStart() if not (is_id(record.id) and (record.parent_id is None or is_id(record.parent_id))):
+            parent_id = None if record.parent_id is None else safe_id(record.parent_id)
+            return replace(record, id=safe_id(record.id), parent_id=parent_id)
+        case EventRecord() | TitleRecord() | RunRecord() if not is_id(record.session_id):
+            return replace(record, session_id=safe_id(record.session_id))
+    return record
+
+
+class UsedIds:
+    """The ids of the events of one record: a second event of an id gets another one, unless it says the same."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Any] = {}
+
+    def of(self, event_id: str, message: Any, number: int) -> str:
+        """Return the id for an event that is called `event_id`, the record's `number`th."""
+        if self._said.setdefault(event_id, message) == message:
+            return event_id
+        return f"{event_id[:400]}#{number}"
 
 
 class Names:

@@ -12,6 +12,7 @@ from a2a_session_manager.importers.records import (
     Record,
     RunRecord,
     SessionStart,
+    UsedIds,
     opaque,
     safe_id,
     stray,
@@ -66,8 +67,11 @@ def session_of(record: Mapping[str, Any], clock: Clock, weight: int) -> Iterator
         if (made := _run(run)) is not None:
             yield RunRecord(session_id, made)
     events = record["events"] if isinstance(record["events"], list) else []
+    used = UsedIds()
     for number, event in enumerate(events, start=1):
-        yield _event(session_id, event, number, clock, weight // len(events))
+        named = text_of(event.get("id")) if isinstance(event, Mapping) else None
+        event_id = used.of(named or str(number), event, number)
+        yield _event(session_id, event, event_id, clock, weight // len(events))
 
 
 def _run(run: Mapping[str, Any]) -> SessionRun | None:
@@ -88,15 +92,14 @@ def _run(run: Mapping[str, Any]) -> SessionRun | None:
     )
 
 
-def _event(session_id: str, event: Any, number: int, clock: Clock, weight: int) -> EventRecord:
+def _event(session_id: str, event: Any, event_id: str, clock: Clock, weight: int) -> EventRecord:
     at = clock.at(event.get("timestamp") if isinstance(event, Mapping) else None)
-    event_id = text_of(event.get("id")) if isinstance(event, Mapping) else None
     sources = [each.value for each in EventSource]
     if not isinstance(event, Mapping) or event.get("source") not in sources or text_of(event.get("type")) is None:
-        return opaque(session_id, event, "event", id=event_id or str(number), at=at, weight=weight)
+        return opaque(session_id, event, "event", id=event_id, at=at, weight=weight)
     metadata, rest = event.get("metadata"), without(event, *_KNOWN)
     made: SessionEvent[Any] = SessionEvent(
-        id=safe_id(event_id or str(number)),
+        id=safe_id(event_id),
         message=event.get("message"),
         source=EventSource(event["source"]),
         type=event["type"],

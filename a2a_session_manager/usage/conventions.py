@@ -10,7 +10,15 @@ from a2a_session_manager.pricing.usage_reader import UsageReader
 from a2a_session_manager.usage.anthropic import caches_apart
 from a2a_session_manager.usage.buckets import cline, langfuse, nested_sides, opencode
 from a2a_session_manager.usage.counts import Counts
-from a2a_session_manager.usage.names import APART, CHAT, INPUT_OUTPUT, SHORT_WRITES, SPAN_TOTALS, SPANS
+from a2a_session_manager.usage.names import (
+    APART,
+    CHAT,
+    EARLIER_PYDANTIC_AI,
+    INPUT_OUTPUT,
+    SHORT_WRITES,
+    SPAN_TOTALS,
+    SPANS,
+)
 
 Convention = Callable[[UsageReader, str | None], Counts]
 
@@ -106,6 +114,14 @@ def _input_output(usage: UsageReader, provider: str | None) -> Counts:
     requests = usage.count("requests")
     counts.requests = 1 if requests is None else requests
     counts.check_total(total)
+    return counts
+
+
+def _earlier_pydantic_ai(usage: UsageReader, provider: str | None) -> Counts:
+    counts = Counts.of(usage, EARLIER_PYDANTIC_AI)
+    requests = usage.count("requests")
+    counts.requests = 1 if requests is None else requests
+    counts.check_total(usage.count("total_tokens"))
     return counts
 
 
@@ -211,6 +227,7 @@ _CONVENTIONS: tuple[tuple[tuple[str, ...], Convention], ...] = (
     ),
     (("prompt_tokens", "completion_tokens"), _chat),
     (("input_tokens", "output_tokens", "input_token_count", "output_token_count", "generated_token_count"), _sides),
+    (("request_tokens", "response_tokens"), _earlier_pydantic_ai),
     (("prompt_eval_count", "eval_count"), ollama),
     (("tokens_in", "tokens_out"), cline),
 )

@@ -145,6 +145,17 @@ INPUT_OUTPUT = Names(
     }
 )
 
+# So pydantic-ai called its counts before its 1.0, with what the provider said of them beside.
+EARLIER_PYDANTIC_AI = Names(
+    {
+        "prompt_tokens": ("request_tokens",),
+        "completion_tokens": ("response_tokens",),
+        "cache_read_tokens": ("details.cached_tokens", "details.cache_read_input_tokens"),
+        "cache_write_tokens": ("details.cache_creation_input_tokens",),
+        "reasoning_tokens": ("details.reasoning_tokens",),
+    }
+)
+
 # These are the names of Anthropic and Bedrock, and of Bedrock's invocation metrics.
 CACHES_APART = Names(
     {

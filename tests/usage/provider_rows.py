@@ -314,6 +314,35 @@ ROWS = [
         counts(1000, 300, requests=3),
         provider="pydantic-ai",
     ),
+    Row(  # ai.pydantic.dev/api/usage before 1.0, `Usage`
+        "pydantic-ai before 1.0",
+        {
+            "requests": 1,
+            "request_tokens": 1000,
+            "response_tokens": 300,
+            "total_tokens": 1300,
+            "details": {"cached_tokens": 600, "reasoning_tokens": 200},
+        },
+        counts(1000, 300, cache_read_tokens=600, reasoning_tokens=200),
+        provider="pydantic-ai",
+    ),
+    Row(  # the same, with Anthropic's details
+        "pydantic-ai before 1.0, of Anthropic",
+        {
+            "requests": 1,
+            "request_tokens": 1000,
+            "response_tokens": 300,
+            "total_tokens": 1300,
+            "details": {
+                "input_tokens": 300,
+                "output_tokens": 300,
+                "cache_read_input_tokens": 600,
+                "cache_creation_input_tokens": 100,
+            },
+        },
+        counts(1000, 300, cache_read_tokens=600, cache_write_tokens=100),
+        provider="pydantic-ai",
+    ),
     Row(  # docs.litellm.ai/docs/completion/usage
         "litellm",
         {

@@ -16,7 +16,7 @@ def _text(part: str) -> str:
 
 
 def _script(*parts: str, quick: tuple[str, ...] = ()) -> Script:
-    return _joined(*quick, "clock", "common", *parts)
+    return _joined("scopes", *quick, "clock", "common", *parts)
 
 
 def _short_script(*parts: str) -> Script:
@@ -53,7 +53,7 @@ LINEAGE: Final = _script("lineage")
 DELETE: Final = _script(*COMMIT_RULES, "refusing", "delete")
 REMOVE_KEYS: Final = _script("remove_keys")
 REMOVE_EXPIRED: Final = _script("refusing", "spending", "remove_expired")
-STEP_BUDGET: Final = _script("responses", "spending", "step_budget")
+STEP_BUDGET: Final = _script("responses", "spending", "step_budget", quick=("short_step",))
 REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")

@@ -1,9 +1,43 @@
 -- The short script of appends, put before everything else: Redis runs a script's definitions at each call, and they
 -- cost as much as a plain append. It takes commits of new events to a session that is whole and never expires, no
--- guard and no write id among them, with what they spend, and those of one run that is held; not in a tree that has budgets. Whatever is otherwise, it
--- has only read, and `commit.lua` decides.
+-- guard and no write id among them, with what they spend, those of one run that is held, and those that settle a hold,
+-- where no budget has a window. Whatever is otherwise, it has only read, and `commit.lua` decides.
 
 if redis.replicate_commands then redis.replicate_commands() end
+
+-- What the scopes with budgets have spent that a session is in: by field, four numbers below 2^53; or nil.
+local function short_scopes(tree, budgets, creation, parent)
+    local path = path_from(tree, creation, parent)
+    if not path or #path > 500 then return nil end
+    local fields, scopes = {'v'}, {}
+    for index, each in ipairs(path) do fields[index + 1] = 's:' .. each end
+    local values = redis.call('HMGET', budgets, unpack(fields))
+    if not values[1] then return nil end
+    for index = 2, #fields do
+        if values[index] then
+            local pico_usd, tokens, requests, unpriced = string.match(values[index], '^(%d+) (%d+) (%d+) (%d+)$')
+            if not pico_usd then return nil end
+            scopes[#scopes + 1] =
+                {fields[index], tonumber(pico_usd), tonumber(tokens), tonumber(requests), tonumber(unpriced)}
+        end
+    end
+    return scopes
+end
+
+-- The fields and values of scopes in which four more numbers are spent; nil for what numbers do not tell exactly.
+local function short_sums(scopes, spent)
+    local fields = {}
+    for _, scope in ipairs(scopes) do
+        local line = ''
+        for place = 1, 4 do
+            local sum = scope[place + 1] + spent[place]
+            if sum >= 9007199254740992 then return nil end
+            line = line .. (place == 1 and '' or ' ') .. string.format('%.0f', sum)
+        end
+        fields[#fields + 1], fields[#fields + 2] = scope[1], line
+    end
+    return fields
+end
 
 local function append()
     local call, text, match = redis.call, string.format, string.match
@@ -19,21 +53,25 @@ local function append()
         head = call('HMGET', KEYS[2], 'v', 'creation', 'revision', 'last_seq', 'ttl', 'hidden',
             'has_runs', 'unfinished', 'updated', 'l:' .. run_held)
     end
-    if not tree[1] or tree[3] or tree[4] or (head[5] or '0') ~= '0' or not head[9] then return nil end
-    if match(tree[1], '^%d+ %d+ (%S+) ') ~= head[2] then return nil end
+    if not tree[1] or tree[3] or (head[5] or '0') ~= '0' or not head[9] then return nil end
+    local creation, parent = match(tree[1], '^%d+ %d+ (%S+) (.*)$')
+    if creation ~= head[2] then return nil end
+    local scopes = tree[4] and short_scopes(KEYS[1], KEYS[7], creation, parent)
+    if tree[4] and not scopes then return nil end
     local revision, last_seq, base, inherited = tonumber(head[3]), tonumber(head[4]), 0, nil
-    if head[1] ~= '1' then
+    local segments = head[1] ~= '1' and call('HGET', KEYS[2], 'segments')
+    if segments then
         -- A fork, whose segments are found as `segments_in` in `common.lua` does.
-        if head[1] ~= '2' then return nil end
         local start, parts = string.sub(KEYS[1], 1, -5), {}
         inherited = {}
-        for last, suffix in string.gmatch(call('HGET', KEYS[2], 'segments') or '', '%S+ (%d+) ([^;]*);') do
+        for last, suffix in string.gmatch(segments, '%S+ (%d+) ([^;]*);') do
             base = tonumber(last)
             inherited[#inherited + 1] = start .. 'ids' .. suffix
             parts[#parts + 1], parts[#parts + 2] = start .. 'ids' .. suffix, start .. 'log' .. suffix
         end
         if #parts == 0 or call('EXISTS', unpack(parts)) < #parts then return nil end
     end
+    if head[1] ~= '3' and head[1] ~= (segments and '2' or '1') then return nil end
     if call('LLEN', log) ~= last_seq - base or call('HLEN', ids) == 0 then return nil end
     local is_followed, has_hidden = false, (head[6] or '0') ~= '0'
     if has_hidden or call('EXISTS', KEYS[5], KEYS[6]) > 0 then
@@ -47,12 +85,13 @@ local function append()
 
     local names, entries, fields, seen = {}, {}, {}, {}
     local sums, sum_names, run_sums, run_names = {}, {}, {}, {}
+    local spent, ended = {0, 0, 0, 0}, {}
     local at, seq, updated, tag = 3, last_seq, tonumber(head[9]), nil
     for number = 1, tonumber(count) do
-        local written_at, events, parts, has_usage, creation
-        written_at, tag, events, parts, has_usage, creation =
-            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 ([01]) (%d) (%S+) $')
-        if not written_at or events == '0' or (creation ~= '-' and creation ~= head[2]) then return nil end
+        local written_at, events, parts, has_usage, meant
+        written_at, tag, events, parts, has_usage, meant =
+            match(ARGV[at], '^(%d+) (%x+) %- (%d+) 0 0 0 ([012]) (%d) (%S+) $')
+        if not written_at or events == '0' or (meant ~= '-' and meant ~= creation) then return nil end
         updated = math.max(updated + 1, tonumber(written_at))
         at = at + 1
         local mark = text('%d ', revision + number)
@@ -64,6 +103,7 @@ local function append()
             names[#names + 1] = name
             fields[#fields + 1], fields[#fields + 2] = name, seq
             entries[#entries + 1] = mark .. ARGV[at + 1]
+            if scopes then ended[#ended + 1] = 'h:' .. creation .. ':' .. ARGV[at] end
             at = at + 2
             if has_usage ~= '0' then
                 local counters = ARGV[at]
@@ -81,6 +121,8 @@ local function append()
                     local cell, run = ':' .. ARGV[at], ARGV[at + 1]
                     for counter, delta in string.gmatch(counters, '(%S+) (%d+)') do
                         local field = 't:' .. counter .. cell
+                        local place = scopes and place_of(counter)
+                        if place then spent[place] = spent[place] + tonumber(delta) end
                         if not sums[field] then sum_names[#sum_names + 1] = field end
                         sums[field] = (sums[field] or 0) + tonumber(delta)
                         if run ~= '' then
@@ -93,14 +135,18 @@ local function append()
                 end
             end
         end
-        if parts == '1' then
-            -- The lease of a run that is held, and of which less than a quarter is over: nothing is to be written.
-            local count_of_part = match(ARGV[at], '^lease (%d+)$')
-            if not count_of_part or ARGV[at + 1] ~= run_held or not head[10] then return nil end
-            local token, ends, lasts = match(head[10], '^(%S+) (%d+) (%d+) ')
-            local time = call('TIME')
-            time = time[1] * 1000 + time[2] / 1000
-            if token ~= match(ARGV[at + 2], '^(%S+) hold ') or (ends - time) * 4 <= lasts * 3 then return nil end
+        for _ = 1, tonumber(parts) do
+            local part, count_of_part = match(ARGV[at], '^(%a+) (%d+)$')
+            if part == 'settles' then
+                if scopes then ended[#ended + 1] = 'h:' .. creation .. ':' .. ARGV[at + 1] end
+            else
+                -- The lease of a run that is held, and of which less than a quarter is over: nothing is to be written.
+                if part ~= 'lease' or ARGV[at + 1] ~= run_held or not head[10] then return nil end
+                local token, ends, lasts = match(head[10], '^(%S+) (%d+) (%d+) ')
+                local time = call('TIME')
+                time = time[1] * 1000 + time[2] / 1000
+                if token ~= match(ARGV[at + 2], '^(%S+) hold ') or (ends - time) * 4 <= lasts * 3 then return nil end
+            end
             at = at + 1 + count_of_part
         end
     end
@@ -117,6 +163,8 @@ local function append()
     end
 
     -- Below 2^53 Lua's numbers are exact; above, every delta must go its way as a string.
+    local in_scopes = scopes and #sum_names > 0 and short_sums(scopes, spent)
+    if in_scopes == nil then return nil end
     local in_head, in_totals, in_runs = {}, {}, {}
     if #run_names > 0 then
         for index, sum in ipairs(call('HMGET', runs, unpack(run_names))) do
@@ -141,6 +189,8 @@ local function append()
         call('HSET', totals, unpack(in_totals))
         if not tree[2] then call('HSET', KEYS[1], 'has_totals', '1') end
     end
+    if in_scopes and #in_scopes > 0 then call('HSET', KEYS[7], unpack(in_scopes)) end
+    if #ended > 0 then call('HDEL', KEYS[7], unpack(ended)) end
     revision = text('%d', revision + count)
     call('HSET', KEYS[2], 'revision', revision, 'last_seq', text('%d', seq), 'updated', text('%.0f', updated),
         'tag', tag, unpack(in_head))

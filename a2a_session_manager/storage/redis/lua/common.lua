@@ -93,13 +93,6 @@ local function is_lost_tree(tree, of_root)
     return redis.call('EXISTS', tree) == 0 and redis.call('EXISTS', unpack(of_root)) > 0
 end
 
-local function entry_in(tree, id)
-    local line = redis.call('HGET', tree, 'n:' .. id)
-    if not line then return nil end
-    local ordinal, ttl, creation, parent = string.match(line, '^(%d+) (%d+) (%S+) (.*)$')
-    return {ordinal = ordinal, ttl = tonumber(ttl), creation = creation, parent = parent}
-end
-
 -- Heads
 
 local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated', 'tag', 'segments'}

@@ -5,12 +5,6 @@
 -- id has what was counted up to there: forks inherit that. Earlier releases have written neither, and keep both as they
 -- are; the seq of what they have counted is 0.
 
--- Compares whole numbers of any length, as texts.
-local function is_more(one, other)
-    if #one ~= #other then return #one > #other end
-    return one > other
-end
-
 -- What a whole number of any length is above a smaller one, as texts.
 local function minus(one, other)
     local rest, borrowed = '', 0

@@ -7,7 +7,6 @@
 -- A sum is four whole numbers of any length: pico-dollars, tokens, requests, and requests of unknown price.
 
 local NOTHING = '0 0 0 0'
-local PLACE = {cost_pico_usd = 1, prompt_tokens = 2, completion_tokens = 2, requests = 3, unpriced_requests = 4}
 
 -- The sum of two whole numbers of any length, as texts: neither Lua nor HINCRBY counts so far.
 local function plus(one, other)
@@ -29,7 +28,7 @@ end
 
 -- Adds a counter of usage to four numbers.
 local function add_counter(sums, name, count)
-    local place = PLACE[name]
+    local place = place_of(name)
     if not place then return end
     if string.match(count, '^%d+$') then sums[place] = plus(sums[place], count) else sums.is_damaged = true end
 end
@@ -106,23 +105,11 @@ local function count_in(scope, sum, made_at)
     return is_behind
 end
 
--- The creation ids from a session, whose parent is given by its id, up to the root; nil where the tree lost one.
-local function path_from(keys, creation, parent)
-    local path = {creation}
-    while parent ~= '' do
-        local entry = entry_in(keys.tree, parent)
-        if not entry then return nil end
-        path[#path + 1] = entry.creation
-        parent = entry.parent
-    end
-    return path
-end
-
 -- The scopes with budgets that a session is in; nil where its tree has none; or nil and the reason.
 local function spending_of(keys, creation, parent)
     if redis.call('HEXISTS', keys.tree, 'has_budgets') == 0 then return nil end
     if redis.call('HEXISTS', keys.budgets, 'v') == 0 then return nil, {'LOST', 'budgets'} end
-    local path = path_from(keys, creation, parent)
+    local path = path_from(keys.tree, creation, parent)
     if not path then return nil, {'LOST', 'tree'} end
     local fields, scopes = {}, {}
     for index, each in ipairs(path) do fields[index] = 's:' .. each end

@@ -26,7 +26,7 @@ local id, is_root, meant, measures = take(), take() == '1', take(), take() == '1
 local entry, head, absent = find_session(keys, id, is_root)
 if absent then return absent end
 if meant ~= '-' and meant ~= head.creation then return {'NOSESSION'} end
-local path = path_from(keys, head.creation, entry.parent)
+local path = path_from(keys.tree, head.creation, entry.parent)
 if not path then return {'LOST', 'tree'} end
 local has_budgets = redis.call('HEXISTS', keys.tree, 'has_budgets') == 1
 local version = '0'
@@ -40,15 +40,6 @@ if has_totals ~= (redis.call('HLEN', keys.totals) > 0) then return {'LOST', 'tot
 local function scope_of(creation)
     local value = has_budgets and redis.call('HGET', keys.budgets, 's:' .. creation)
     return value and scope_in(value)
-end
-
-local function is_within(sum, most)
-    local bounds = string.gmatch(most, '%S+')
-    for number in string.gmatch(sum, '%d+') do
-        local bound = bounds()
-        if bound ~= '-' and is_more(number, bound) then return false end
-    end
-    return true
 end
 
 -- A bound is a creation id, the name of a window or "-", when that begins, and the most of each axis, "-" for any.

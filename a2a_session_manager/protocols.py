@@ -286,6 +286,7 @@ class BudgetKeeper(Protocol):
         *,
         model: str,
         max_output_tokens: int,
+        tools: Iterable[Mapping[str, Any]] | None = None,
         provider: str | None = None,
         service_tier: str | None = None,
         counter: TokenCounter | None = None,
@@ -299,6 +300,7 @@ class BudgetKeeper(Protocol):
             prompt: a text, or chat messages.
             model, provider, service_tier: of the request, as those of a TokenUsage; they decide about the price.
             max_output_tokens: what the request allows the model to return, reasoning included.
+            tools: the definitions that go with the request; they count as JSON text.
             counter: counts the tokens in place of the library's own TiktokenCounter.
         """
         ...

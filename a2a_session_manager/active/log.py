@@ -345,7 +345,7 @@ class ActiveLog:
         if estimate is not None:
             if usd is not None or tokens is not None:
                 raise InvalidSessionOperation("an estimate says both: leave usd= and tokens= out, or estimate=")
-            usd, tokens, requests = estimate
+            usd, tokens, requests = estimate[:3]
         return Hold(self._store, self.session, id=id, usd=usd, tokens=tokens, requests=requests, expires=expires)
 
     async def estimate(
@@ -354,6 +354,7 @@ class ActiveLog:
         model: str,
         max_output_tokens: int,
         messages: str | Iterable[Mapping[str, Any]] | None = None,
+        tools: Iterable[Mapping[str, Any]] | None = None,
         provider: str | None = None,
         service_tier: str | None = None,
         counter: TokenCounter | None = None,
@@ -361,13 +362,14 @@ class ActiveLog:
         """Return the most that a request may cost, for `spend(estimate=…)`.
 
         The tokens of the prompt are counted, as if none of them were in a cache, and priced with an answer of
-        `max_output_tokens` at the highest tier that the request can reach. The definitions of tools that go with the
-        request are not in it: where there are many, count their JSON too, and ask for that much more.
+        `max_output_tokens` at the highest tier that the request can reach.
 
         Args:
             model, provider, service_tier: those of the request; an unknown price is None.
             max_output_tokens: what the request allows the model to return, reasoning included.
             messages: what is sent; None stands for the conversation as `messages()` returns it.
+            tools: their definitions, as they go with the request. They count as JSON text, which is an estimate: no
+                provider says how a model is given them.
             counter: counts the tokens in place of the library's own TiktokenCounter.
         """
         store = self._store
@@ -378,6 +380,7 @@ class ActiveLog:
             prompt = await conversation(self._store, self.session, format=None, repair=True)
         return await store.estimate(
             prompt,
+            tools=tools,
             model=model,
             max_output_tokens=max_output_tokens,
             provider=provider,

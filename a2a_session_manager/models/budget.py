@@ -97,11 +97,15 @@ class BudgetStatus:
 
 
 class SpendEstimate(NamedTuple):
-    """What a request may cost at most; `usd` is None where nobody knows the model's price."""
+    """What a request may cost at most; `usd` is None where nobody knows the model's price.
+
+    `basis` is `counted` when the tokens of all that is sent are exact: those of tools' definitions never are.
+    """
 
     usd: Decimal | None
     tokens: int | None
     requests: int = 1
+    basis: Literal["counted", "estimated"] = "estimated"
 
 
 class PlacedHold(NamedTuple):

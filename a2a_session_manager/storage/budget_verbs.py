@@ -174,6 +174,7 @@ class BudgetVerbs(BudgetKeeper):
         *,
         model: str,
         max_output_tokens: int,
+        tools: Iterable[Mapping[str, Any]] | None = None,
         provider: str | None = None,
         service_tier: str | None = None,
         counter: TokenCounter | None = None,
@@ -186,6 +187,7 @@ class BudgetVerbs(BudgetKeeper):
             provider=provider,
             service_tier=service_tier,
             counter=counter,
+            tools=tools,
         )
 
     def _settlement(self, session_id: str, creation_id: str | None) -> Settlement | None:

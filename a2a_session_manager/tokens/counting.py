@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,7 @@ __all__ = [
     "count_chat_tokens",
     "count_prompt_tokens",
     "count_tokens",
+    "count_tool_tokens",
     "counting",
     "weakest_basis",
 ]
@@ -68,6 +69,22 @@ async def count_prompt_tokens(prompt: str | Messages, model: str, *, counter: To
     if isinstance(prompt, str):
         return await count_tokens(prompt, model, counter=counter)
     return await count_chat_tokens(prompt, model, counter=counter)
+
+
+async def count_tool_tokens(
+    tools: Iterable[Mapping[str, Any]], model: str, *, counter: TokenCounter | None = None
+) -> TokenCount:
+    """Return what definitions of tools take, as JSON: an estimate, since nobody says how a model is given them.
+
+    Raises TypeError for what is no JSON object.
+    """
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise TypeError(f"tools are several definitions, not one {type(tools).__name__}")
+    listed = list(tools)
+    for tool in listed:
+        if not isinstance(tool, Mapping):
+            raise TypeError(f"a tool is the JSON object that goes to the provider, not a {type(tool).__name__}")
+    return await counting(partial(_tools_count, listed), model, counter=counter)
 
 
 async def counting(
@@ -169,6 +186,11 @@ async def _bound(counter: TokenCounter | None, model: str) -> BoundTiktoken | Bo
 def _token_count(bound: PromptCounter, text: str) -> TokenCount:
     tokens, is_exact = bound.text(text)
     return TokenCount(tokens, "counted" if is_exact else "estimated", bound.encoding)
+
+
+def _tools_count(tools: Sequence[Mapping[str, Any]], bound: PromptCounter) -> TokenCount:
+    tokens = sum(bound.json(tool)[0] for tool in tools)
+    return TokenCount(tokens, "estimated" if tools else "counted", bound.encoding)
 
 
 def _check_text(text: object) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,9 @@ from a2a_session_manager import (
     StoreUnavailable,
 )
 from a2a_session_manager.active.spending import Hold
+from a2a_session_manager.models.budget import SpendEstimate
 from a2a_session_manager.testing.contract.lossy import LossyBackend
+from a2a_session_manager.tokens.counting import count_tokens
 
 USAGE = {"prompt_tokens": 6, "completion_tokens": 4}
 
@@ -177,6 +181,28 @@ async def test_an_estimate_counts_the_prompt_and_the_largest_answer(chat: Active
     assert near.usd < Decimal("0.011")
     with pytest.raises(InvalidSessionOperation, match="no answer"):
         await chat.estimate(model="gpt-4o", max_output_tokens=0)
+
+
+async def test_an_estimate_counts_definitions_of_tools_as_the_json_that_they_are(chat: ActiveSession) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string", "description": "Where to look"}}}
+    tools = [{"type": "function", "function": {"name": name, "parameters": schema}} for name in ("weather", "trains")]
+    text = "".join(json.dumps(tool, separators=(",", ":")) for tool in tools)
+
+    async def estimated(**more: Any) -> SpendEstimate:
+        return await chat.estimate(model="gpt-4o", max_output_tokens=10, messages="Hello", **more)
+
+    plain, with_tools = await estimated(), await estimated(tools=iter(tools))
+    assert plain.tokens is not None
+    assert plain.usd is not None
+    assert with_tools.tokens is not None
+    assert with_tools.tokens == pytest.approx(plain.tokens + await count_tokens(text, "gpt-4o"), abs=2)
+    assert with_tools.usd == plain.usd + Decimal("0.0000025") * (with_tools.tokens - plain.tokens)
+    assert (plain.basis, with_tools.basis, (await estimated(tools=[])).basis) == ("counted", "estimated", "counted")
+    async with chat.spend(estimate=with_tools):
+        pass
+    for wrong in ("weather", tools[0], [object()], 5):
+        with pytest.raises(InvalidSessionOperation, match="tools="):
+            await estimated(tools=wrong)
 
 
 async def test_an_estimate_is_what_is_held(sessions: SessionManager, chat: ActiveSession) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agents import Runner
+from agents import Runner, function_tool
 
 from a2a_session_manager import BudgetExceeded, InMemorySessionStore, SessionManager
 from a2a_session_manager.integrations.openai_agents import AgentsSession, BudgetHooks
@@ -53,3 +53,22 @@ async def test_a_call_that_fails_may_have_been_paid_for(streamed: bool) -> None:
     budget = await sessions.budget("trip")
     assert budget.spent.tokens == budget.held.tokens == 0
     assert (budget.estimated.tokens or 0) > 500
+
+
+async def test_definitions_of_functions_are_held_for_too() -> None:
+    @function_tool
+    def weather(city: str) -> str:
+        """Tell how the weather is in a city, with as many words as this description has, so that they are counted."""
+        return city
+
+    held: list[int] = []
+    for tools in ([], [weather]):
+        sessions = SessionManager(InMemorySessionStore())
+        await sessions.create("trip")
+        await sessions.set_budget("trip", tokens=700)
+        with pytest.raises(ConnectionError):
+            async with BudgetHooks(AgentsSession("trip", sessions), max_output_tokens=500) as hooks:
+                await Runner.run(agent(ConnectionError("cut off"), tools=tools), "Hello", hooks=hooks)
+        held.append((await sessions.budget("trip")).estimated.tokens or 0)
+
+    assert held[1] > held[0] + 30

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from agents import Agent, ModelResponse
+from agents import Agent, FunctionTool, ModelResponse
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import new_id
@@ -25,8 +25,8 @@ class BudgetHooks(UsageHooks):
     `async with BudgetHooks(session, max_output_tokens=2_000) as hooks:`, and in the block `Runner.run(agent, "Hello",
     session=session, hooks=hooks)`, or `Runner.run_streamed`, until its stream has ended. Where there is no room, the
     run ends with BudgetExceeded before the model is called. A call that fails after that may have been paid for: from
-    the block's end on, it counts as estimated; without a block, once the hold expires. The prompt is counted without
-    the definitions of tools.
+    the block's end on, it counts as estimated; without a block, once the hold expires. The definitions of the agent's
+    own functions are counted with the prompt; those of MCP servers and hosted tools are not known here.
 
     Args:
         session: the session; its budgets and those above it are asked. It is created if it is not there.
@@ -56,6 +56,7 @@ class BudgetHooks(UsageHooks):
             [*instructions, *(dict(item) for item in input_items)],
             model=self._model or model_of(agent) or "",
             max_output_tokens=agent.model_settings.max_tokens or self._most,
+            tools=[_definition(tool) for tool in agent.tools if isinstance(tool, FunctionTool)],
         )
         placed = await store.place_hold(session, usd=estimate.usd, tokens=estimate.tokens)
         if placed.is_held:
@@ -94,3 +95,13 @@ class BudgetHooks(UsageHooks):
         if not isinstance(store, BudgetKeeper):
             raise InvalidSessionOperation(f"{type(store).__name__} keeps no budgets: use UsageHooks, or another store")
         return store
+
+
+def _definition(tool: FunctionTool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.params_json_schema,
+        "strict": tool.strict_json_schema,
+    }

@@ -288,6 +288,7 @@ CASES = [
     Case("file/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
     Case("file/budgets/hold and settle", at_most(2.0), partial(_on_store, budgets.hold_and_settle)),
     Case("file/budgets/large tree", at_most(15_000), partial(_on_store, budgets.admission_in_a_large_tree)),
+    Case("file/budgets/append without", at_most(1.05), partial(_on_two, budgets.append_without_budgets)),
     Case("file/page/newest", at_most(5), partial(_finding, partial(paging.page_by_number, ask=paging.newest))),
     Case(
         "file/page/by owner",

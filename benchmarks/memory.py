@@ -49,6 +49,7 @@ CASES = [
     Case("memory/usage/by tree", None, partial(_on_store, spending.usage_by_tree)),
     Case("memory/load", at_most(1.5), partial(_on_store, scenarios.load_against_decode)),
     Case("memory/budgets/hold and settle", at_most(2.0), partial(_on_store, budgets.hold_and_settle)),
+    Case("memory/budgets/append without", at_most(1.05), partial(_on_two, budgets.append_without_budgets)),
     Case("memory/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
     Case("memory/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
     Case("memory/forks/fork", at_most(3.0), partial(_on_store, forking.fork_against_append)),

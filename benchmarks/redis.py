@@ -489,6 +489,7 @@ def _cases() -> list[Case]:
         Case("redis/memory/events", None, partial(_alone, memory_of_events)),
         Case("redis/memory/sessions", None, partial(_alone, memory_of_sessions)),
         Case("redis/budgets/hold+settle", at_most(1.5), partial(_on_store, budgets.hold_and_settle)),
+        Case("redis/budgets/append without", at_most(1.05), partial(_on_two, budgets.append_without_budgets)),
         Case("redis/leases/append", at_most(1.1), partial(_on_store, leases.append_in_a_held_run)),
         Case("redis/leases/heartbeats", at_most(2.0), partial(_on_store, leases.processor_of_heartbeats)),
         Case("redis/page/newest", at_most(5), partial(_on_indexed, partial(paging.page_by_number, ask=paging.newest))),

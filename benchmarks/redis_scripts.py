@@ -1,6 +1,7 @@
 """What a second road over the same keys gains on Redis; tests hold each equal to the general one.
 
 `redis/twins/append`: the short script of appends, which stands before the general one of all commits.
+`redis/twins/settle`: the same, and the short script of steps, for a hold and the append that settles it.
 `redis/twins/heads`: heads read by plain commands, where the script of all reads would do, too.
 """
 
@@ -14,14 +15,15 @@ from typing import Any
 
 from redis import Redis
 
+from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.script import Script
-from benchmarks import redis
+from benchmarks import budgets, redis
 from benchmarks.measure import Result, Sample, outpaced
 from benchmarks.payloads import short_message
 from benchmarks.redis import Setup, one_server
-from benchmarks.scenarios import Case, Sizes, an_event, grown, in_turn
+from benchmarks.scenarios import Case, Sizes, an_event, at_most, grown, in_turn
 
 _SCRIPTS: Mapping[str, Script] = {"general": scripts._script(*scripts.COMMIT_RULES, "commit"), "short": scripts.COMMIT}
 _HEADS = 200
@@ -41,6 +43,33 @@ async def short_against_general(setup: Setup, sizes: Sizes) -> Result:
         return await _in_both_times(setup, ways, sizes.operations, sizes)
     finally:
         constants.COMMIT = _SCRIPTS["short"]
+
+
+async def settling_by_short_against_general(setup: Setup, sizes: Sizes) -> Result:
+    """A hold and the append that settles it by the general scripts and by the short ones."""
+    constants: Any = scripts
+    steps = {"general": scripts._script("responses", "spending", "step_budget"), "short": scripts.STEP_BUDGET}
+    session = await budgets.limited_tree(setup.store)
+
+    async def spend(number: int, *, by: str) -> None:
+        constants.COMMIT, constants.STEP_BUDGET = _SCRIPTS[by], steps[by]
+        await budgets.spend(setup.store, session)
+
+    ways = {name: partial(spend, by=name) for name in _SCRIPTS}
+    try:
+        return await _in_both_times(setup, ways, sizes.operations, sizes)
+    finally:
+        constants.COMMIT, constants.STEP_BUDGET = _SCRIPTS["short"], steps["short"]
+
+
+async def server_time_without_budgets(setup: Setup, sizes: Sizes) -> Result:
+    """What `budgets.append_without_budgets` takes the server."""
+    async with (
+        store_from_url(f"{setup.url}?key_prefix=plain:") as plain,
+        store_from_url(f"{setup.url}?key_prefix=other:") as other,
+    ):
+        with _server_clock(setup.url) as clock:
+            return await budgets.append_without_budgets(plain, other, sizes, clock=clock)
 
 
 async def plain_heads_against_script(setup: Setup, sizes: Sizes) -> Result:
@@ -99,6 +128,8 @@ async def _alone(scenario: Callable[[Setup, Sizes], Awaitable[Result]], sizes: S
 CASES = (
     [
         Case("redis/twins/append", None, partial(_alone, short_against_general)),
+        Case("redis/twins/settle", None, partial(_alone, settling_by_short_against_general)),
+        Case("redis/budgets/append without, server", at_most(1.05), partial(_alone, server_time_without_budgets)),
         Case("redis/twins/heads", None, partial(_alone, plain_heads_against_script)),
     ]
     if redis.CASES

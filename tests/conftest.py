@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from inspect import isclass
 from typing import Any
@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from a2a_session_manager.provider import SessionStoreProvider
 from a2a_session_manager.testing import blocking_calls_refused
+from a2a_session_manager.testing.contract.budgets_cancelled import BUDGET_VERBS
 from a2a_session_manager.testing.contract.cancelling import KINDS
 from a2a_session_manager.testing.contract.writes import DELETE, WRITES
 from tests import draws
@@ -28,7 +29,11 @@ if os.environ.get("CI"):
 settings.register_profile("few", settings(), max_examples=25, deadline=None)
 settings.register_profile("many", settings(), max_examples=500, deadline=None)
 
-_CANCELLED = "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once"
+_CANCELLED: dict[str, tuple[str, Sequence[Any]]] = {
+    "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once": ("write", [*WRITES, DELETE]),
+    "test_a_step_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once": ("write", BUDGET_VERBS),
+    "test_a_block_cancelled_anywhere_leaves_nothing_that_nobody_knows_of": ("is_sent", [False, True]),
+}
 
 pytest_plugins = ["pytester", "tests.redis_servers.fixtures"]
 
@@ -46,15 +51,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not isinstance(item, pytest.Function):
             continue
         is_drawn = draws.is_long_run and getattr(item.obj, "is_hypothesis_test", False)
-        is_cut = item.originalname == _CANCELLED
-        if is_drawn or (is_cut and _is_left_to_soak(item.callspec.params["write"], item.callspec.params["kind"])):
+        if is_drawn or (item.originalname in _CANCELLED and _is_left_to_soak(item)):
             item.add_marker(pytest.mark.soak)
 
 
-def _is_left_to_soak(write: Any, kind: Any) -> bool:
-    """Tell whether a write is cancelled in another way by default: plainly, and in one way that others share."""
-    ways, place = list(KINDS), [*WRITES, DELETE].index(write)
-    return ways.index(kind) not in (0, 1 + place % (len(ways) - 1))
+def _is_left_to_soak(item: pytest.Function) -> bool:
+    """Tell whether a write is cancelled in another way by default: plainly, and in one way that others share.
+
+    Steps of budgets are cancelled in one of these ways.
+    """
+    name, writes = _CANCELLED[item.originalname]
+    ways, place = list(KINDS), [*writes].index(item.callspec.params[name])
+    at = ways.index(item.callspec.params["kind"])
+    return at != 1 + place % (len(ways) - 1) and (at != 0 or writes is BUDGET_VERBS)
 
 
 def pytest_collection_finish() -> None:

@@ -90,9 +90,14 @@ class ReleaseHold(NamedTuple):
 
 
 class VoidHold(NamedTuple):
-    """Lets an estimated hold count no more, by somebody's word; it is of the session, or of one below it."""
+    """Lets an estimated hold count no more, by somebody's word; it is of the session, or of one below it.
+
+    With `only_looks`, it is told which one that is, and stays; with `may_be_gone`, it is no error that there is none.
+    """
 
     id: str
+    only_looks: bool = False
+    may_be_gone: bool = False
 
 
 class ReadBudgets(NamedTuple):
@@ -303,6 +308,8 @@ def _release(ledger: Ledger, step: ReleaseHold, place: Place, find_spent: FindSp
 
 def _void(ledger: Ledger, step: VoidHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
     found = [hold for hold in ledger.holds.values() if hold.id == step.id and place.path[-1] in hold.path]
+    if not found and step.may_be_gone:
+        return Outcome()
     if not found:
         raise InvalidSessionOperation(
             f"neither session {place.session_id!r} nor one below it has a hold {step.id!r} now: it was settled, "
@@ -321,7 +328,7 @@ def _void(ledger: Ledger, step: VoidHold, place: Place, find_spent: FindSpent, n
             "left of it may be voided once it has expired",
             session_id=place.session_id,
         )
-    return Outcome([DropHold(own[0].key)], own[0])
+    return Outcome([] if step.only_looks else [DropHold(own[0].key)], own[0])
 
 
 def _read(ledger: Ledger, step: ReadBudgets, place: Place, find_spent: FindSpent, now: int) -> Outcome:

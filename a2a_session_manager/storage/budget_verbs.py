@@ -123,9 +123,11 @@ class BudgetVerbs(BudgetKeeper):
             raise InvalidSessionOperation(f"reason={shown(reason)} says nothing: say why the hold counts no more")
         target = self._target(session)
         hold_id = checked_id(hold_id, "hold id")
-        reply = await self._done(target, VoidHold(hold_id))
-        assert reply.hold is not None, "a hold that is not there is refused"
-        await crossings.note_voided(target, reply.hold, reason, self._pricer)
+        hold = (await self._done(target, VoidHold(hold_id, only_looks=True))).hold
+        assert hold is not None, "a hold that is not there is refused"
+        # The reason comes first: who is cut off behind it does so again, and leaves neither without the other.
+        await crossings.note_voided(target, hold, reason, self._pricer)
+        await self._done(target, VoidHold(hold_id, may_be_gone=True))
 
     async def place_hold(
         self,

@@ -16,7 +16,7 @@ from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord
 from a2a_session_manager.budgets.steps import BudgetReply, ReleaseHold
 from a2a_session_manager.concurrency.cancellation import wait_out
 from a2a_session_manager.exceptions import SessionManagerError, SessionNotFound
-from a2a_session_manager.identifiers import shown
+from a2a_session_manager.identifiers import ID_CHARACTERS, derived_id, shown
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.money import usd_from_pico
@@ -51,8 +51,8 @@ async def note(target: Target, reply: BudgetReply, pricer: Pricer) -> None:
                 "limit": _shown(axis, limit),
                 "spent": _shown(axis, spent),
             }
-            window = "" if figures.stretch is None else f"{figures.stretch.begin}:"
-            event_id = f"budget:{budget.id}:{budget.settings[-1]}:{window}{percentage}"
+            window = [] if figures.stretch is None else [str(figures.stretch.begin)]
+            event_id = _id_of(budget.id, budget.settings[-1], *window, str(percentage))
             await _tell(target, budget.session_id, budget.creation_id, event_id, message, pricer)
 
 
@@ -61,7 +61,10 @@ async def note_voided(target: Target, hold: HoldRecord, reason: str, pricer: Pri
     asked = {"usd": hold.asked.pico_usd, "tokens": hold.asked.tokens, "requests": hold.asked.requests}
     shown_asked = {name: _shown(0 if name == "usd" else 1, amount) for name, amount in asked.items() if amount}
     message = {"voided": hold.id, "session": hold.session_id, "asked": shown_asked, "reason": reason}
-    event: SessionEvent[Any] = SessionEvent(message=message, source=EventSource.SYSTEM, type=EventType.BUDGET)
+    event_id = _id_of("voided", hold.creation_id, str(hold.made_at), hold.id)
+    event: SessionEvent[Any] = SessionEvent(
+        id=event_id, message=message, source=EventSource.SYSTEM, type=EventType.BUDGET
+    )
     await _append(target, target.key.id, event, pricer)
 
 
@@ -103,6 +106,12 @@ async def _tell(
 async def _append(target: Target, session_id: str, event: SessionEvent[Any], pricer: Pricer) -> None:
     there = target._replace(key=SessionKey(target.key.namespace, session_id), lease=None, settles=None)
     await commit_change(there, session_id, [event], None, pricer, expected_revision=None, on_repeat="keep")
+
+
+def _id_of(*parts: str) -> str:
+    """Return the id of an event that is told once; ids of users in it may be as long as an id can be."""
+    plain = ":".join(("budget", *parts))
+    return plain if len(plain) <= ID_CHARACTERS else f"budget:{derived_id(plain)}"
 
 
 def _crossed(budget: BudgetRecord, spent: Amounts) -> Iterator[tuple[int, int]]:

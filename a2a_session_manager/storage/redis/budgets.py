@@ -77,9 +77,12 @@ class Budgets:
             seen = self._remembered(key, creation_id) if isinstance(step, _FREQUENT) else None
             is_current = is_swept = False
             measures = isinstance(step, SetBudget)
+            # What was spent before is asked for twice for a grant alone, which is decided by it: that takes long in a
+            # large tree.
+            is_asked = isinstance(step, SetBudget) and step.is_grant
             for attempt in range(1, _ATTEMPTS + 1):
                 if seen is None:
-                    _, seen = await self._told(key, lambda keys: read_call(keys, creation_id, measures=measures))
+                    _, seen = await self._told(key, lambda keys: read_call(keys, creation_id, measures=is_asked))
                     is_current = True
                 now = seen.now if is_current else seen.time()
                 outcome = _decided(seen, step, now)

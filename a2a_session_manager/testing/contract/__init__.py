@@ -18,6 +18,7 @@ from a2a_session_manager.testing.contract.activity import ActivityContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.arguments import ArgumentsContract
 from a2a_session_manager.testing.contract.budgets import BudgetsContract
+from a2a_session_manager.testing.contract.budgets_cancelled import BudgetsCancelledContract
 from a2a_session_manager.testing.contract.budgets_disturbed import BudgetsDisturbedContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
 from a2a_session_manager.testing.contract.compacting import CompactingContract
@@ -89,6 +90,7 @@ class StoreContract(
     UsageContract,
     CountingOnceContract,
     BudgetsContract,
+    BudgetsCancelledContract,
     BudgetsDisturbedContract,
     ActivityContract,
     TitlesContract,

@@ -45,7 +45,7 @@ async def _ask(store: BaseSessionStore, session: str, hold_id: str, *, is_sent: 
 
 
 class BudgetsDisturbedContract(LimitedTrees):
-    @pytest.mark.parametrize("kind", ["task.cancel", "anyio scope"])
+    @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("is_sent", [False, True], ids=["not sent", "sent"])
     async def test_a_block_cancelled_anywhere_leaves_nothing_that_nobody_knows_of(
         self, three: BaseSessionStore, reopen: Reopen, kind: str, is_sent: bool

@@ -10,6 +10,7 @@ local NOTHING = '0 0 0 0'
 
 -- The sum of two whole numbers of any length, as texts: neither Lua nor HINCRBY counts so far.
 local function plus(one, other)
+    if #one < 15 and #other < 15 then return text(tonumber(one) + tonumber(other)) end
     local sum, carry = '', 0
     while one ~= '' or other ~= '' or carry > 0 do
         local digits = (tonumber(string.sub(one, -14)) or 0) + (tonumber(string.sub(other, -14)) or 0) + carry
@@ -204,9 +205,13 @@ local function add_session(keys, sums, id, session)
     local left, creation, counted = NOTHING, nil, {'0', '0', '0', '0'}
     for index = 1, #lines, 2 do
         local name, value = lines[index], lines[index + 1]
-        if name == 'creation' then creation = value end
-        if name == 'left' then left = value end
-        add_counter(counted, string.match(name, '^t:([^:]+):') or '', value)
+        if string.sub(name, 1, 2) == 't:' then
+            add_counter(counted, string.match(name, '^t:([^:]+):') or '', value)
+        elseif name == 'creation' then
+            creation = value
+        elseif name == 'left' then
+            left = value
+        end
     end
     if creation ~= session.creation then return end
     local numbers = string.gmatch(left, '%d+')

@@ -8,7 +8,15 @@ from dataclasses import replace
 from a2a_session_manager.budgets.amounts import spent_by
 from a2a_session_manager.budgets.records import Key
 from a2a_session_manager.budgets.settling import Settlement, settled
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, ChargeHold, PlaceHold, ReadBudgets, ReleaseHold
+from a2a_session_manager.budgets.steps import (
+    BudgetReply,
+    BudgetStep,
+    ChargeHold,
+    PlaceHold,
+    ReadBudgets,
+    ReleaseHold,
+    VoidHold,
+)
 from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
@@ -192,6 +200,19 @@ class ForgetsWhatWasSent(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_Ignores(ChargeHold))
+
+
+class _VoidsAtOnce(YieldingBackend):
+    async def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
+        step = step._replace(only_looks=False) if isinstance(step, VoidHold) else step
+        return await super().step_budget(key, creation_id, step)
+
+
+class VoidsBeforeItTells(BaseSessionStore):
+    """Lets a hold count no more when somebody only looks which one is meant."""
+
+    def __init__(self) -> None:
+        super().__init__(_VoidsAtOnce())
 
 
 class _FreesCharged(MemoryBackend):

@@ -201,6 +201,10 @@ FAULTS = {
         "test_a_block_cancelled_anywhere_leaves_nothing_that_nobody_knows_of",
     ),
     "ForgetsWhatWasSent": ("budgets", "test_an_event_with_the_id_of_a_hold_settles_it_and_so_does_a_late_one"),
+    "VoidsBeforeItTells": (
+        "budgets_cancelled",
+        "test_a_step_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once",
+    ),
     "FreesWhatWasSent": (
         "budgets_disturbed",
         "test_spent_is_above_a_limit_by_no_more_than_requests_cost_more_than_was_held",

@@ -108,6 +108,15 @@ async def test_a_hold_is_settled_into_the_window_that_it_was_made_in(store: Base
     assert await spent(store) == (2, 0)
 
 
+async def test_an_id_that_is_taken_again_in_the_same_moment_is_held_again(store: BaseSessionStore, time: Clock) -> None:
+    await store.set_budget("top", tokens=100)
+    for number in range(3):
+        hold = await store.place_hold("low", id="request", tokens=60)
+        assert await spent(store) == (20 * number, 60)
+        await settle(store, "low", hold, spending(10))
+    assert await spent(store) == (60, 0)
+
+
 async def test_a_clock_that_goes_back_opens_no_window_again(store: BaseSessionStore, time: Clock) -> None:
     await store.set_budget("top", tokens=100, window="month", timezone="UTC")
     await store.append("low", spending(30))

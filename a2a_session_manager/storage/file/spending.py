@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
-from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, apply
+from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, PutHold, apply
 from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
+    Outcome,
     Place,
+    PlaceHold,
     ReadBudgets,
     ReleaseHold,
     RenewHold,
@@ -29,9 +33,13 @@ from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.file.creation_records import CreationRecord
 from a2a_session_manager.storage.file.existence import find_creation, lost_log, remembered_creation
 from a2a_session_manager.storage.file.held_trees import held_tree, sync_tree
+from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import SeenSpent, TreeEntry, TreeFile
 from a2a_session_manager.storage.records import SessionKey
+
+# So many requests of one id are made in a millisecond at most; of an id that an event has, each moment is taken.
+_MOST_IN_A_MOMENT: Final = 8
 
 
 def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
@@ -65,6 +73,8 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     now = leases.wall_clock()
     place = Place(creation.key.id, tree.path_of(creation.creation_id))
     outcome = decide(ledger, step, place, spending.of, now)
+    if isinstance(step, PlaceHold):
+        outcome = _told_apart(directory.log(creation.key), outcome)
     budgets = [change.budget for change in outcome.changes if isinstance(change, PutBudget)]
     apply(ledger, outcome.changes)
     for budget in budgets:
@@ -74,6 +84,21 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     if ledger.holds != stored and (outcome.changes or not isinstance(step, ReadBudgets)):
         tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
     return reply_of(ledger, outcome, place, spending.of, now)
+
+
+def _told_apart(log: LogFile, outcome: Outcome) -> Outcome:
+    """Return a hold that was made at another moment than an earlier one of its id, which its log says is settled."""
+    put = next((change for change in outcome.changes if isinstance(change, PutHold)), None)
+    if put is None:
+        return outcome
+    hold = put.hold
+    with log:
+        for made_at in range(hold.made_at, hold.made_at + _MOST_IN_A_MOMENT):
+            if not log.settled({hold.id: made_at}):
+                hold = hold._replace(made_at=made_at)
+                break
+    changes = [PutHold(hold) if change is put else change for change in outcome.changes]
+    return replace(outcome, hold=hold, changes=changes)
 
 
 def _step_hold(

@@ -3,7 +3,6 @@ accounted for."""
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 import pytest
@@ -110,7 +109,6 @@ class BudgetsDisturbedContract(LimitedTrees):
     ) -> None:
         await three.set_budget("top", tokens=100)
         await settle(three, "low", await three.place_hold("low", id="request", tokens=60), spending(5))
-        await asyncio.sleep(0.002)
 
         again = await three.place_hold("low", id="request", tokens=60)
         assert await tokens(await reopen(), "top") == (10, 60, 0, 30)

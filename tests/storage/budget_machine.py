@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from inspect import getmembers
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, Final, TypeVar
+from unittest.mock import patch
 
+from fakeredis.commands_mixins import server_mixin
 from hypothesis import strategies as st
 from hypothesis.stateful import RULE_MARKER, RuleBasedStateMachine, invariant, precondition, rule
 
@@ -18,10 +23,12 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.budgets.amounts import Some
 from a2a_session_manager.budgets.steps import PlaceHold
-from a2a_session_manager.models.budget import BudgetAmounts, BudgetStatus, PlacedHold
+from a2a_session_manager.models import clock
+from a2a_session_manager.models.budget import BudgetAmounts, BudgetStatus, BudgetWindow, PlacedHold
+from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.store import BaseSessionStore
 from tests.storage.model import PlainSession, PlainStore
-from tests.storage.model_budgets import AXES, PlainBudget, PlainHold, Refusal
+from tests.storage.model_budgets import AXES, ZONES, PlainBudget, PlainHold, PlainWindow, Refusal
 
 ResultT = TypeVar("ResultT")
 MachineT = TypeVar("MachineT", bound="BudgetMachine")
@@ -37,6 +44,10 @@ limits = st.fixed_dictionaries(
         "requests": st.sampled_from([2, 5, 12]),
     },
 ).filter(bool)
+# In seconds: some are longer than a hold or a window lasts. Back it goes within the windows that are.
+ticks = st.sampled_from([1, 300, 700, 3_600, 7 * 3_600, 86_400, 3 * 86_400, 31 * 86_400, -200, -5_000])
+EXPIRES: Final = 660_000
+LENGTH: Final = 5 * 3_600_000
 NOTICED = {"work_with_budgets", "append", "create", "fork", "delete", "retract_last", "reopen"}
 HOLDING = ("move hold", "settle", "void")
 STEPS = (
@@ -51,6 +62,8 @@ STEPS = (
     *HOLDING,
     "settle",
     "note crossings",
+    "let time pass",
+    "let time pass",
 )
 asked_tokens = st.sampled_from([1, 2, 3, 5, 5, None])
 
@@ -65,12 +78,29 @@ class BudgetMachine(RuleBasedStateMachine):
     """What a machine knows of budgets; it has a store, and the plain model of what that must show."""
 
     keeps_budgets = True
+    drives_clock = False  # whether the store's clock is the model's
     store: BaseSessionStore
     model: PlainStore
 
     def __init__(self) -> None:
         super().__init__()
         self.placed: dict[tuple[int, str], PlacedHold] = {}
+        self.time = datetime(2026, 3, 27, 12, tzinfo=UTC) if self.drives_clock else datetime.now(UTC)
+        self.patches = [
+            patch.object(leases, "wall_clock", self.millis),
+            patch.object(clock, "time_ns", lambda: self.millis() * 1_000_000),
+            # Scripts ask the server.
+            patch.object(server_mixin, "time", SimpleNamespace(time=lambda: self.millis() / 1000)),
+        ]
+        for each in self.patches if self.drives_clock else ():
+            each.start()
+
+    def teardown(self) -> None:
+        for each in self.patches if self.drives_clock else ():
+            each.stop()
+
+    def millis(self) -> int:
+        return round(self.time.timestamp() * 1000)
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         raise NotImplementedError
@@ -106,10 +136,19 @@ class BudgetMachine(RuleBasedStateMachine):
         unpriced = data.draw(st.sampled_from([1, 1, 0, None]))
         grant, replaces = data.draw(st.booleans()), data.draw(st.booleans())
         plain = self.model.sessions[self.known_id(data)]
-        budgets, is_grant = self.model.budgets, grant and is_hard
+        window = data.draw(st.sampled_from([None, None, "month", "day", "span"]))
+        budgets, is_grant = self.model.budgets, grant and is_hard and window is None
+        windows = self._window(window)
         usd, tokens, requests = (limited.get(axis) for axis in AXES)
         new = PlainBudget(
-            plain.life, budget_id, (usd, tokens, requests), is_hard, unpriced, is_grant, setting=self.fresh("setting")
+            plain.life,
+            budget_id,
+            (usd, tokens, requests),
+            is_hard,
+            unpriced,
+            is_grant,
+            setting=self.fresh("setting"),
+            window=windows[2],
         )
         setting = self.store.set_budget(
             plain.id,
@@ -119,6 +158,8 @@ class BudgetMachine(RuleBasedStateMachine):
             requests=requests,
             mode="hard" if is_hard else "warn",
             unpriced="refuse" if unpriced is None else Decimal(unpriced),
+            window=windows[0],
+            timezone=windows[1],
             grant=is_grant,
             replace=replaces,
             write_id=new.setting,
@@ -142,6 +183,26 @@ class BudgetMachine(RuleBasedStateMachine):
         self.run(setting)
         budgets.budgets[new.key] = new
 
+    def _window(self, kind: str | None) -> tuple[BudgetWindow | None, str | None, PlainWindow | None]:
+        """Return a window as users say it, and as the model does."""
+        is_near_the_end = (self.time + timedelta(hours=1)).month != self.time.month
+        if kind is None or (not self.drives_clock and (kind != "month" or is_near_the_end)):
+            return None, None, None
+        if kind == "span":
+            return timedelta(milliseconds=LENGTH), None, PlainWindow("span", LENGTH, self.millis())
+        return "day" if kind == "day" else "month", ZONES[kind], PlainWindow(kind)
+
+    def _let_time_pass(self, data: st.DataObject) -> None:
+        if not self.drives_clock:
+            return
+        then = self.time + timedelta(seconds=data.draw(ticks))
+        windows = [each.window for each in self.model.budgets.budgets.values() if each.window is not None]
+        now, moment = self.millis(), round(then.timestamp() * 1000)
+        if moment < now and any(window.begin_at(moment) != window.begin_at(now) for window in windows):
+            return  # a window that was seen is not left for an earlier one: that is another test's
+        self.time = then
+        self.model.budgets.set_time(moment)
+
     def _raise_budget(self, data: st.DataObject) -> None:
         limited, twice = data.draw(limits), data.draw(st.booleans())
         before = self.known_budget(data)
@@ -161,9 +222,7 @@ class BudgetMachine(RuleBasedStateMachine):
                 self.refused(InvalidSessionOperation, raising())
                 return
         usd, tokens, requests = (new or old for new, old in zip(more, before.limits, strict=True))
-        raised = PlainBudget(
-            before.life, before.id, (usd, tokens, requests), before.is_hard, before.unpriced, before.is_grant, setting
-        )
+        raised = replace(before, limits=(usd, tokens, requests), setting=setting)
         if raised.is_grant and (refusal := budgets.refusal_of_grant(raised)) is not None:
             self._compare_refusal(refusal, self.refused(BudgetExceeded, raising()))
             return
@@ -184,12 +243,13 @@ class BudgetMachine(RuleBasedStateMachine):
         expires = data.draw(st.sampled_from([False, False, True]))
         plain, budgets = self.model.sessions[self.known_id(data)], self.model.budgets
         key = (plain.life, hold_id)
-        if plain.seq_of(hold_id) is not None or key in budgets.settled:
-            return  # its usage is stored: nothing is left to be held
+        # What a fork has inherited, it has not spent; but what it has itself keeps no room.
+        is_stored = (plain.seq_of(hold_id) or 0) > plain.inherited
         placing = (
             self._expired(plain, hold_id, tokens, requests) if expires else self._held(plain, hold_id, tokens, requests)
         )
-        hold = PlainHold(plain.life, hold_id, tokens, requests, is_expired=expires)
+        expires_at = budgets.now + (-5_000 if expires else EXPIRES)
+        hold = PlainHold(plain.life, hold_id, tokens, requests, budgets.now, expires_at, is_expired=expires)
         if key in budgets.holds:
             assert self.run(placing) == self.placed[key]
         elif not budgets.on(plain.life):
@@ -205,8 +265,10 @@ class BudgetMachine(RuleBasedStateMachine):
         else:
             found = self.run(placing)
             assert found is not None
-            self.placed[key] = found
             budgets.place(hold)
+            self.placed[key] = found
+            if is_stored:
+                budgets.settle(plain.life, [hold_id])
         if not expires:
             self.tell_crossings(plain)
 
@@ -244,7 +306,9 @@ class BudgetMachine(RuleBasedStateMachine):
                 hold.is_charged = True
             elif how == "renew":
                 self.run(self.store.renew_hold(session_id, hold.id))
-                hold.is_expired = hold.is_expired and hold.is_charged
+                if not hold.is_charged:
+                    hold.expires_at = max(hold.expires_at, self.model.budgets.now + EXPIRES)
+                    hold.is_expired = False
             else:
                 self.run(self.store.release_hold(session_id, hold.id))
                 self.model.budgets.holds.pop(hold.key, None)
@@ -264,7 +328,7 @@ class BudgetMachine(RuleBasedStateMachine):
             self.refused(InvalidEvent, settling)
             return
         self.run(settling)
-        self.model.append(plain.id, events=[(event_id, "said", spent)])
+        self.model.append(plain.id, made_at=hold.made_at, events=[(event_id, "said", spent)])
         if is_new:
             self.model.budgets.settle(plain.life, [hold.id])
 
@@ -304,7 +368,8 @@ class BudgetMachine(RuleBasedStateMachine):
         """Each is told once for each setting, by the first verb that finds it."""
         for budget, percentage, axis in list(self.model.budgets.crossings(plain.life)):
             session = self.model.sessions[self.id_of(budget.life)]
-            event_id = f"budget:{budget.id}:{budget.setting}:{percentage}"
+            begin = "" if budget.window is None else f"{budget.window.begin_at(self.model.budgets.now)}:"
+            event_id = f"budget:{budget.id}:{budget.setting}:{begin}{percentage}"
             limit, spent = budget.limits[axis], self.model.budgets.spent(budget)[axis]
             message = {
                 "budget": budget.id,

@@ -252,13 +252,13 @@ class PlainStore:
             return self.spent[session_id]
         return sum(self.sessions[each].tokens for each in (session_id, *self.below(session_id)))
 
-    def append(self, session_id: str, **change: Any) -> list[int]:
-        """Commit to a session and count what it spent into its tree."""
+    def append(self, session_id: str, *, made_at: int | None = None, **change: Any) -> list[int]:
+        """Commit to a session and count what it spent into its tree; a hold that it names was made at `made_at`."""
         session = self.sessions[session_id]
         before, last_seq = session.tokens, len(session.log)
         seqs = session.commit(**change)
         self.spent[self.root_of(session_id)] += session.tokens - before
-        self.budgets.uses[session.life] = Use(session.tokens, session.requests)
+        self.budgets.spend(session.life, Use(session.tokens, session.requests), made_at)
         self.budgets.settle(session.life, [row.id for row in session.log[last_seq:]])
         return seqs
 

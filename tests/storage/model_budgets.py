@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 AXES = ("usd", "tokens", "requests")
+# Clocks are changed in the one, and never in the other.
+ZONES = {"day": "Europe/Oslo", "month": "UTC"}
 
 Key = tuple[int, str]  # the life of a session, and the id of a budget or of a hold of it
 Limits = tuple[int | None, int | None, int | None]
@@ -23,6 +27,22 @@ class Use(NamedTuple):
     requests: int = 0
 
 
+class PlainWindow(NamedTuple):
+    """Windows of a kind; spans of so many milliseconds count from `begin` on."""
+
+    kind: str
+    length: int = 0
+    begin: int = 0
+
+    def begin_at(self, moment: int) -> int:
+        """Return when the window began that a moment is in."""
+        if self.kind == "span":
+            return moment - (moment - self.begin) % self.length
+        local = datetime.fromtimestamp(moment / 1000, ZoneInfo(ZONES[self.kind]))
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        return round((midnight if self.kind == "day" else midnight.replace(day=1)).timestamp() * 1000)
+
+
 @dataclass
 class PlainBudget:
     life: int
@@ -32,13 +52,18 @@ class PlainBudget:
     unpriced: int | None  # dollars a request
     is_grant: bool
     setting: str
+    window: PlainWindow | None = None
 
     @property
     def key(self) -> Key:
         return self.life, self.id
 
     def is_like(self, other: PlainBudget) -> bool:
-        return replace(self, setting="") == replace(other, setting="")
+        """Tell whether it limits the same: spans that begin now are like those that have begun."""
+        kinds = [None if each.window is None else each.window._replace(begin=0) for each in (self, other)]
+        return kinds[0] == kinds[1] and replace(self, setting="", window=None) == replace(
+            other, setting="", window=None
+        )
 
 
 @dataclass
@@ -47,6 +72,8 @@ class PlainHold:
     id: str
     tokens: int | None
     requests: int
+    made_at: int
+    expires_at: int
     is_expired: bool
     is_charged: bool = False
 
@@ -89,7 +116,8 @@ class PlainBudgets:
     uses: dict[int, Use] = field(default_factory=dict)
     budgets: dict[Key, PlainBudget] = field(default_factory=dict)
     holds: dict[Key, PlainHold] = field(default_factory=dict)
-    settled: set[Key] = field(default_factory=set)
+    now: int = 0  # milliseconds since the epoch
+    in_windows: dict[tuple[Key, PlainWindow, int], Use] = field(default_factory=dict)
 
     def path(self, life: int) -> list[int]:
         """Return the lives from the root to a session."""
@@ -113,13 +141,31 @@ class PlainBudgets:
                 self.holds = {key: hold for key, hold in self.holds.items() if key[0] != life}
                 del self.uses[life], self.parents[life]
 
+    def spend(self, life: int, total: Use, made_at: int | None) -> None:
+        """Note what a session has spent by now: since it last did, for a hold that was made then."""
+        before, self.uses[life] = self.uses[life], total
+        for budget in self.on(life):
+            if budget.window is not None:
+                begin = budget.window.begin_at(self.now if made_at is None else made_at)
+                block = budget.key, budget.window, begin
+                tokens, requests = self.in_windows.get(block, Use())
+                more = (total.tokens - before.tokens, total.requests - before.requests)
+                self.in_windows[block] = Use(tokens + more[0], requests + more[1])
+
     def settle(self, life: int, ids: Iterable[str]) -> None:
         for each in ids:
             self.holds.pop((life, each), None)
-            self.settled.add((life, each))
+
+    def set_time(self, now: int) -> None:
+        self.now = now
+        for hold in self.holds.values():
+            hold.is_expired = hold.expires_at <= now
 
     def spent(self, budget: PlainBudget) -> tuple[int, int, int]:
-        """Return what all that ever was below a budget has spent, for each axis."""
+        """Return what all that ever was below a budget has spent, in the window that is now, for each axis."""
+        if budget.window is not None:
+            use = self.in_windows.get((budget.key, budget.window, budget.window.begin_at(self.now)), Use())
+            return (budget.unpriced or 0) * use.requests, use.tokens, use.requests
         uses = [self.uses[life] for life in self.below(budget.life)]
         tokens, requests = sum(use.tokens for use in uses), sum(use.requests for use in uses)
         return (budget.unpriced or 0) * requests, tokens, requests
@@ -131,7 +177,7 @@ class PlainBudgets:
         """Return what is held and estimated for a budget in a session and below; grants stand for what is in them."""
         total = Standing()
         for hold in self.holds.values():
-            if hold.life == life and (budget.is_hard or not hold.is_estimated):
+            if hold.life == life and self._counts(hold, budget):
                 amount = hold.counts(axis, budget.unpriced)
                 total = total.plus(Standing(0, amount) if hold.is_estimated else Standing(amount, 0))
         for child in [each for each, parent in self.parents.items() if parent == life]:
@@ -147,7 +193,11 @@ class PlainBudgets:
     def holds_of(self, budget: PlainBudget) -> set[tuple[str, int, bool]]:
         """Return the id, the session's life and the state of each hold that counts for a budget."""
         inside = [hold for hold in self.holds.values() if budget.life in self.path(hold.life)]
-        return {(hold.id, hold.life, hold.is_estimated) for hold in inside if budget.is_hard or not hold.is_estimated}
+        return {(hold.id, hold.life, hold.is_estimated) for hold in inside if self._counts(hold, budget)}
+
+    def _counts(self, hold: PlainHold, budget: PlainBudget) -> bool:
+        is_now = budget.window is None or budget.window.begin_at(hold.made_at) == budget.window.begin_at(self.now)
+        return is_now and (budget.is_hard or not hold.is_estimated)
 
     def refusal_of_hold(self, hold: PlainHold) -> Refusal | None:
         after = replace(self, holds={**self.holds, hold.key: hold})
@@ -174,7 +224,7 @@ class PlainBudgets:
                     yield Refusal(budget.key, AXES[axis], "limit")
 
     def _has_unpriced(self, budget: PlainBudget) -> bool:
-        return any(self.uses[life].requests for life in self.below(budget.life))
+        return self.spent(budget)[2] > 0
 
     def place(self, hold: PlainHold) -> None:
         """Hold what was not refused, and forget what counts for nobody any more."""

@@ -121,6 +121,7 @@ class StoreMachine(BudgetMachine):
         self.store = self.run(self.open_store(self.place))
         self.told = StoreStatistics()
         self.model = PlainStore()
+        self.model.budgets.set_time(self.millis())
         self.held: dict[str, tuple[int, Session[Any]]] = {}  # with the life of the session it was read from
         self.sent: list[tuple[str, int, SessionChange, str, int]] = []
         self.count = 0
@@ -134,6 +135,7 @@ class StoreMachine(BudgetMachine):
         return self.runner.run(work)
 
     def teardown(self) -> None:
+        super().teardown()
         self.run(self.store.aclose())
         self.runner.close()
         shutil.rmtree(self.place, ignore_errors=True)
@@ -858,11 +860,14 @@ TestFakeredis.settings = settings(IN_SECONDS, max_examples=1)
 def budgets_of(machine: type[StoreMachine]) -> type[StoreMachine]:
     """Return a machine that has little to do but with budgets, in a tree of three levels."""
     found = about_budgets(machine)
+    found.drives_clock = not issubclass(machine, RedisMachine)
     found.first = (*StoreMachine.first, ("c", "b"))
     return found
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 8), (YieldingMachine, 3), (FileMachine, 3)])
+@pytest.mark.parametrize(
+    ("machine", "examples"), [(MemoryMachine, 8), (YieldingMachine, 3), (FileMachine, 3), (FakeredisMachine, 1)]
+)
 def test_budgets(machine: type[StoreMachine], examples: int) -> None:
     run_state_machine_as_test(budgets_of(machine), settings=settings(IN_SECONDS, max_examples=examples))
 
@@ -881,7 +886,9 @@ def test_budgets_on_redis(redis_server: RedisServer) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("machine", [MemoryMachine, YieldingMachine, FileMachine, RedisMachine, ExpiringMachine])
+@pytest.mark.parametrize(
+    "machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine, ExpiringMachine]
+)
 def test_budgets_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 

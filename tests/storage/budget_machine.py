@@ -86,7 +86,7 @@ class BudgetMachine(RuleBasedStateMachine):
         super().__init__()
         self.placed: dict[tuple[int, str], PlacedHold] = {}
         self.time = datetime(2026, 3, 27, 12, tzinfo=UTC) if self.drives_clock else datetime.now(UTC)
-        self.patches = [
+        self.patches: list[Any] = [
             patch.object(leases, "wall_clock", self.millis),
             patch.object(clock, "time_ns", lambda: self.millis() * 1_000_000),
             # Scripts ask the server.

@@ -42,18 +42,17 @@ async def _hold(store: BaseSessionStore, session: str) -> object:
     return await store.place_hold(session, id="hold", tokens=30)
 
 
-async def _charge(store: BaseSessionStore, session: str) -> object:
-    return await store.charge_hold(session, "hold")
+async def _charge(store: BaseSessionStore, session: str) -> None:
+    await store.charge_hold(session, "hold")
 
 
 async def _settle(store: BaseSessionStore, session: str) -> object:
     return await store.append(session, spending(5, id="hold"))
 
 
-async def _void(store: BaseSessionStore, session: str) -> object:
+async def _void(store: BaseSessionStore, session: str) -> None:
     with suppress(InvalidSessionOperation):  # it was voided before
-        return await store.void_hold(session, "hold", reason="the bill says so")
-    return None
+        await store.void_hold(session, "hold", reason="the bill says so")
 
 
 BUDGET_VERBS: Final = (

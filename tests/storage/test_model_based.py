@@ -42,7 +42,6 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.context.compacted import hidden_digest
-from a2a_session_manager.context.forking import OpenPolicy
 from a2a_session_manager.models.compaction import Compaction, compaction_in
 from a2a_session_manager.models.event_message import message_of
 from a2a_session_manager.models.event_type import EventType
@@ -60,13 +59,13 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
 from tests.storage.budget_machine import BudgetMachine, about_budgets
+from tests.storage.fork_machine import ForkMachine, about_forks
 from tests.storage.model import STATUSES, Covered, PlainSession, PlainStore, response_of
 from tests.storage.model_views import (
     exchange_event,
     interruption,
     plain_findings,
     plain_open_calls,
-    plain_open_calls_at,
     plain_prompt,
     plain_view,
 )
@@ -107,7 +106,7 @@ IN_SECONDS = settings(
 )
 
 
-class StoreMachine(BudgetMachine):
+class StoreMachine(ForkMachine, BudgetMachine):
     """One store, one plain model, and handles that were read at some time and kept."""
 
     first: tuple[tuple[str, str | None], ...] = (("a", None), ("b", "a"))
@@ -148,6 +147,9 @@ class StoreMachine(BudgetMachine):
         for session_id, parent_id in self.first:
             self.run(self.store.create(session_id, parent_id=parent_id))
             self.model.create(session_id, parent_id)
+        begun = [(f"e{number}", "said", number) for number in range(self.first_events)]
+        self.run(self.store.append(self.first[0][0], *(event_of(*row) for row in begun)))
+        self.model.append(self.first[0][0], events=begun)
 
     @rule(id=session_ids, parent_id=st.none() | session_ids, is_repeated=st.booleans(), stays=st.booleans())
     def create(self, id: str, parent_id: str | None, is_repeated: bool, stays: bool) -> None:
@@ -167,34 +169,6 @@ class StoreMachine(BudgetMachine):
                 creating = self.store.create(id, parent_id=parent_id, write_id=write_id, expires=not stays)
                 assert self.run(creating).revision == 1
             self.model.create(id, parent_id, stays=stays)
-
-    @precondition(lambda self: any(plain.log for plain in self.model.sessions.values()))
-    @rule(data=st.data(), new_id=session_ids, on_open=st.sampled_from(["refuse", "interrupt"]), is_named=st.booleans())
-    def fork(self, data: st.DataObject, new_id: str, on_open: OpenPolicy, is_named: bool) -> None:
-        """A fork is all that its source shows up to an event, and begins with the end of what is open there."""
-        having = sorted(each.id for each in self.model.sessions.values() if each.log)
-        plain = self.model.sessions[data.draw(st.sampled_from(having))]
-        seq = data.draw(st.integers(1, len(plain.log) + 1))
-        at = plain.log[seq - 1].id if is_named and seq <= len(plain.log) else seq
-        forking = SessionManager(self.store).fork(plain.id, at=at, new_id=new_id, on_open=on_open)
-        taken = self.model.sessions.get(new_id)
-        if taken is not None and taken.forked_from == (plain.id, plain.life, seq):
-            found = self.run(forking)
-            assert (found.revision, found.last_seq) == (taken.revision, len(taken.log))
-            return
-        is_there = seq <= len(plain.log) and seq not in plain.hidden
-        calls = plain_open_calls_at(plain, seq) if is_there else []
-        if not is_there or (calls and on_open == "refuse"):
-            self.refused(InvalidSessionOperation, forking)
-        elif taken is not None:
-            self.refused(SessionAlreadyExists, forking)
-        else:
-            forked = self.run(forking)
-            assert [each.message for each in forked.events] == [interruption(call_id) for call_id, _, _ in calls]
-            assert (forked.revision, forked.forked_from) == (1, (plain.id, forked_creation(forked), seq))
-            made = self.model.fork(plain.id, seq, new_id, [(each.id, each.message) for each in forked.events])
-            made.run_ids |= {each.id: each.task_id for each in forked.events if each.task_id is not None}
-            self.held[new_id] = (made.life, forked)
 
     @rule(id=session_ids, batch=batches, through_handle=st.booleans(), on_repeat=policies)
     def append(self, id: str, batch: Batch, through_handle: bool, on_repeat: RepeatPolicy) -> None:
@@ -607,7 +581,7 @@ class StoreMachine(BudgetMachine):
         assert sorted(roots) == sorted(model.spent)
         for plain in model.sessions.values():
             await self._compare_session(plain)
-        for absent in set("abcde") - model.sessions.keys():
+        for absent in set("abcdefgh") - model.sessions.keys():
             assert await store.get(absent) is None
         for held_id, (life, session) in self.held.items():
             current = model.sessions.get(held_id)
@@ -755,11 +729,6 @@ def event_of(event_id: str, message: str, tokens: int) -> SessionEvent[Any]:
     return SessionEvent(id=event_id, message=message, token_usage=usage)
 
 
-def forked_creation(session: Session[Any]) -> str:
-    assert session.forked_from is not None
-    return session.forked_from.creation_id
-
-
 def shown(session: Session[Any]) -> list[tuple[int | None, str, Any]]:
     return [(event.seq, event.id, event.message) for event in session.events]
 
@@ -883,6 +852,22 @@ def test_budgets_on_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
     run_state_machine_as_test(budgets_of(RedisMachine), settings=settings(IN_SECONDS, max_examples=2))
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 2), (FileMachine, 1)])
+def test_forks(machine: type[StoreMachine], examples: int) -> None:
+    run_state_machine_as_test(about_forks(machine), settings=settings(IN_SECONDS, max_examples=examples))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine, ExpiringMachine]
+)
+def test_forks_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
+    """With each store some hundreds of forks are made."""
+    RedisMachine.url = redis_server.url
+
+    run_state_machine_as_test(about_forks(machine), settings=settings(IN_SECONDS, max_examples=100, phases=list(Phase)))
 
 
 @pytest.mark.soak

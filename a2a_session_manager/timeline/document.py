@@ -53,6 +53,7 @@ def session_row(writer: RowWriter, read: ReadSession) -> Row:
         "first": read.first,
         "earlier": read.earlier,
         "covered": None if covering is None else list(covering),
+        "hides": [list(each) for each in read.hides],
         "events": writer.events(read.events, answers_in(read.events)),
     }
 

@@ -16,6 +16,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
 from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.storage.ranges import merged
+from a2a_session_manager.storage.records import Range
 
 _EVENTS_A_PAGE: Final = 500
 
@@ -34,7 +36,8 @@ class ReadSession:
     """A session as it was read.
 
     `first` is the seq of its first own event that was asked for. Of a fork that is shown below its source, what it has
-    inherited is no event of its own. `earlier` events before `first` were left out.
+    inherited is no event of its own; `hides` are the ranges of seqs of that which it does not show. `earlier` events
+    before `first` were left out.
     """
 
     head: Session[Any]
@@ -44,6 +47,7 @@ class ReadSession:
     covering: Covering | None
     first: int
     earlier: int
+    hides: list[Range]
 
 
 class ReadTree(NamedTuple):
@@ -113,7 +117,26 @@ async def read_session(
     if any(compaction_in(event.type, event.metadata) is not None for event in events):
         tail = await newest_messages(store, head, last=0, compacted=True)
         covering = None if tail.compaction is None else Covering(tail.compaction, tail.covered)
-    return ReadSession(head, summary, runs, events, covering, after + 1, after - inherited)
+    hides = await _hidden_of_source(store, head, inherited, events) if inherited else []
+    return ReadSession(head, summary, runs, events, covering, after + 1, after - inherited, hides)
+
+
+async def _hidden_of_source(
+    store: SessionStore, head: Session[Any], inherited: int, own: Sequence[SessionEvent[Any]]
+) -> list[Range]:
+    """Return what a fork has hidden of the events that it inherits, which are read to tell, where there is any."""
+    hidden = head.last_seq - head.earlier_events
+    if hidden <= sum(event.retracted for event in own):
+        return []
+    found: list[Range] = []
+    after: int | None = 0
+    while after is not None and after < inherited:
+        page = await store.events_page(
+            head, after=after, limit=min(_EVENTS_A_PAGE, inherited - after), include_retracted=True
+        )
+        found += [(event.seq, event.seq) for event in page.events if event.retracted and event.seq is not None]
+        after = page.next_after
+    return merged(found)
 
 
 async def _read_events(

@@ -94,6 +94,28 @@ async def test_a_page_says_how_many_events_are_left_out(last: int | None, left_o
     assert [event["q"] for event in trip["events"]] == list(range(left_out + 1, trip["last"] + 1))
 
 
+async def test_a_fork_says_which_events_of_its_source_it_hides() -> None:
+    sessions = SessionManager()
+    async with sessions.open("trip") as chat:
+        for number in range(1, 8):
+            await chat.user(f"{number}")
+        await chat.retract((await chat.events())[1].id)
+        plain = await chat.fork(at=1, new_id="plain")
+        await plain.user("Anew.")
+        branch = await chat.fork(at=5, new_id="branch")
+        [own] = await branch.append({"role": "user", "content": "Else."})
+        await branch.retract((await branch.events())[1].id, own.id)
+        [restored] = await chat.append({"role": "user", "content": "Thanks."})
+        await chat.retract(restored.id)
+
+    found = {each["id"]: each for each in data_of(await session_timeline(sessions.store, "trip"))["sessions"]}
+    assert {name: each["hides"] for name, each in found.items()} == {"trip": [], "plain": [], "branch": [[2, 3]]}
+    newest = data_of(await session_timeline(sessions.store, "trip", last=1))["sessions"]
+    assert [each["hides"] for each in newest] == [[], [], [[2, 3]]]
+    [alone] = data_of(await session_timeline(sessions.store, "branch"))["sessions"]
+    assert (alone["hides"], [event.get("r", 0) for event in alone["events"]]) == ([], [0, 1, 1, 0, 0, 1])
+
+
 async def test_a_fork_that_is_the_top_shows_what_it_has_inherited() -> None:
     sessions = SessionManager()
     await marked_tree(sessions)

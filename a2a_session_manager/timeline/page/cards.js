@@ -401,6 +401,7 @@ function sessionCard({ session, isOpen }) {
       agent ? chip(agent, "agent", "Agent") : null,
       session.title === null || isTop ? null : el("code", { class: "quiet", dir: "auto" }, marked(oneLine(session.id, 40))),
       session.fork ? chip(`fork of ${oneLine(session.fork.id, 40)} at #${session.fork.seq}`, "note") : null,
+      hidesOf(session) ? chip(`hides ${oneLine(hidesOf(session), 40)} of it`, "warn", "Inherited events that are retracted in this session") : null,
       running.map((run) => chip(run.status, "note")),
       session.wholeErrors ? chip(counted(session.wholeErrors, "error"), "error") : null,
       el("span", { class: "grow" }),
@@ -420,6 +421,12 @@ function sessionCard({ session, isOpen }) {
   );
 }
 
+/** Which of the events that a fork inherits it does not show; null for none. */
+function hidesOf({ hides }) {
+  if (!hides || !hides.length) return null;
+  return hides.map(([from, to]) => (from === to ? `#${from}` : `#${from} to #${to}`)).join(", ");
+}
+
 function toggleSession(session) {
   const key = `s${session.index}`;
   if (ui.opened.has(key)) ui.opened.delete(key);
@@ -432,6 +439,7 @@ function sessionDetails(session) {
     ["Id", session.id],
     ["Below", session.parent],
     ["Fork of", session.fork ? `${session.fork.id} at #${session.fork.seq}` : null],
+    ["Hides of it", hidesOf(session)],
     ["Created", moment(session.created)],
     ["Active", moment(session.updated)],
     ["Events", `${whole(session.last)} in the log, revision ${whole(session.revision)}`],

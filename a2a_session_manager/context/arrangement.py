@@ -21,7 +21,8 @@ class Arranged:
     itself. `unfinished` says which of these, by their number, have calls whose results may still come. `system` is what
     goes beside the messages, in a format that has it there. `joins` has, for each message, the seqs of other events
     that it holds as well, and `log_seqs` those of all that was said. `waiting` has the seqs of thoughts that are
-    left out until the answer comes that they lead to.
+    left out until the answer comes that they lead to. `is_doubtful` says that messages which are not among these may
+    change which call a result stands behind.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Arranged:
     joins: list[tuple[int, ...]] = field(default_factory=list)
     log_seqs: Sequence[int] = ()
     waiting: set[int] = field(default_factory=set)
+    is_doubtful: bool = False
 
     def __post_init__(self) -> None:
         self.joins = self.joins or [()] * len(self.messages)

@@ -19,17 +19,13 @@ def arranged(said: Said, *, format: str | None = None, has_earlier: bool = False
 
     `format` names what they are to be converted to, None for nothing: what their own format demands matters only then.
     With `has_earlier`, there are earlier messages that are not among these: a result without its call may answer one of
-    them, and is left out without a finding; one that answers another run's call may answer one of them, too.
+    them, and is left out without a finding.
     """
-    matching = Matching(said)
+    matching = Matching(said, has_earlier=has_earlier)
     if matching.is_in_place:
         return _in_place(said)
     matching.finish()
-    if has_earlier:
-        for index, call in matching.doubtful_answers():
-            text = f"answers the call {named(call.call)} of another run here, but may be the result of an earlier one"
-            matching.find("doubtful_result", text, index, call.at)
-    else:
+    if not has_earlier:
         for index, result in matching.orphans:
             name = repr(result.call_id or result.name)
             matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)
@@ -82,7 +78,8 @@ class _Arranging:
         self._end = -1  # the index of the last message of that answer
 
     def done(self) -> Arranged:
-        matching, found = self._matching, Arranged(log_seqs=self._said.seqs)
+        matching = self._matching
+        found = Arranged(log_seqs=self._said.seqs, is_doubtful=matching.is_doubtful)
         for before, index in zip(chain((None,), matching.order), matching.order, strict=False):
             self._put(before, index)
         self._end_answer()

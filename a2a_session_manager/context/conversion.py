@@ -43,7 +43,7 @@ class _Conversion:
 
     def of(self, found: Arranged) -> Arranged:
         made = self._made
-        made.log_seqs = found.log_seqs
+        made.log_seqs, made.is_doubtful = found.log_seqs, found.is_doubtful
         for number, (start, end) in enumerate(found.units()):
             messages = list(map(read_message, found.messages[start:end]))
             self._put(messages, found.seqs[start:end], found.joins[start:end], number in found.unfinished)

@@ -10,7 +10,6 @@ FindingCode: TypeAlias = Literal[
     "moved_thought",
     "orphan_result",
     "repeated_result",
-    "doubtful_result",
     "repeated_call",
     "empty_message",
     "empty_part",

@@ -83,7 +83,7 @@ class _Fitting:
         found = self._found
         units = found.units()
         head = self._head(units)
-        self._is_settled = not self._has_earlier or self._are_answered(head)
+        self._is_settled = not self._has_earlier or (self._are_answered(head) and not found.is_doubtful)
         if found.system is not None:
             self._take(*count_message({"role": "system", "content": found.system}, self._counter))
         for unit in head:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
-from a2a_session_manager.context.regular_messages import end_of_regular
+from a2a_session_manager.context.regular_messages import end_of_own_results, end_of_regular
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage
@@ -45,19 +45,22 @@ class Matching:
     `order` are the indexes of the messages that do not answer a call elsewhere, in their order. `read` has the normal
     form of those that were looked into, `answers` what goes behind a message with calls. Until `finish`, it is about
     the beginning, as far as all messages are in their place.
+
+    With `has_earlier`, there are earlier messages that are not among these, and may hold calls without a result.
+    `is_doubtful` says then that they decide which call one of these results answers.
     """
 
-    def __init__(self, said: Said) -> None:
+    def __init__(self, said: Said, *, has_earlier: bool = False) -> None:
         self.said = said
+        self._has_earlier = has_earlier
+        self.is_doubtful = False
         self.order: list[int] = []
         self.read: dict[int, Message] = {}
         self.answers: dict[int, list[Answer]] = {}
         self.findings: list[Finding] = []
         self.orphans: list[tuple[int, Result]] = []
         self._open: dict[CallKey, list[OpenCall]] = {}
-        self._answered: set[CallKey] = set()
-        self._borrowed: list[tuple[int, OpenCall]] = []  # the calls that a result of another run answers
-        self._claimed: list[OpenCall] = []  # those of these that have a result of their own run, too
+        self._answered: dict[CallKey, set[str | None]] = {}  # and the runs of the calls
         self._interruptions: dict[CallKey, tuple[int, int]] = {}  # where the calls are, and that they were interrupted
         self._end = self._pass_regular(0)
 
@@ -87,14 +90,6 @@ class Matching:
         interrupted = [self._call_at(at, key) for key, (at, _) in self._interruptions.items()]
         return sorted([*self.open_calls(), *interrupted], key=_time_of)
 
-    def doubtful_answers(self) -> list[tuple[int, OpenCall]]:
-        """Return the indexes of results that may be those of earlier calls, which are not among these, and their calls.
-
-        A result of a run that makes no such call here answers that of another run: where the name is all that a call
-        goes by, or where that run's own result comes as well.
-        """
-        return [each for each in self._borrowed if each[1].call.id is None or each[1] in self._claimed]
-
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
         seqs = tuple(self.said.seqs[each] for each in indexes)
@@ -103,6 +98,8 @@ class Matching:
     def _pass_regular(self, index: int) -> int:
         """Take the messages from `index` on that are in their place, and return the index of the first other one."""
         end = end_of_regular(self.said.messages, index, self._open, self._interruptions)
+        if self._has_earlier:
+            end = end_of_own_results(self.said.messages, self.said.run_ids, index, end)
         self.order.extend(range(index, end))
         return end
 
@@ -185,25 +182,24 @@ class Matching:
         calls = self._open_for(key, result)
         if not calls:
             if key in self._interruptions and not _is_interruption([result]):
-                return self._reopened(key)
-            if key in self._answered or self._is_answered_before(key, index):
-                self.find("repeated_result", f"answers the call {_shown(key)} again, and is left out", index)
-                self._claim(key, self.said.run_ids[index])
+                return self._reopened(key, index)
+            if self._is_answered(key, index):
+                again = "again, or an earlier one that was not read," if self._has_earlier else "again,"
+                self.find("repeated_result", f"answers the call {_shown(key)} {again} and is left out", index)
             else:
                 self.orphans.append((index, result))
             return None
         own = [each for each in calls if each.run_id == self.said.run_ids[index]]
         of_one = own or calls
         call = next(each for each in of_one if each.at == of_one[-1].at)
-        if not own:
-            self._borrowed.append((index, call))
+        self._note_run(call, index)
         self._close(call)
         return call
 
-    def _claim(self, key: CallKey, run_id: str | None) -> None:
-        for _, call in self._borrowed:
-            if call.run_id == run_id and _key(call.call.id, call.call.name) == key:
-                self._claimed.append(call)
+    def _note_run(self, call: OpenCall, index: int) -> None:
+        """Note that a result answers a call; its run may have made such a call among the earlier messages."""
+        if self._has_earlier and call.run_id != self.said.run_ids[index]:
+            self.is_doubtful = True
 
     def _key_for(self, result: Result) -> CallKey:
         """Return what a result goes by. Most formats demand an id: of a call without one, that is the tool's name."""
@@ -224,22 +220,29 @@ class Matching:
         self._open[key].remove(call)
         if not self._open[key]:
             del self._open[key]
-        self._answered.add(key)
+        self._answered.setdefault(key, set()).add(call.run_id)
 
-    def _reopened(self, key: CallKey) -> OpenCall:
-        """Return the call whose answer was that it is interrupted: that was not the end of it."""
+    def _reopened(self, key: CallKey, late: int) -> OpenCall:
+        """Return the call whose answer was that it is interrupted: its result is in the message at the index `late`."""
         at, index = self._interruptions.pop(key)
         self.answers[at] = [each for each in self.answers[at] if each.at != index]
         self.find("repeated_result", f"says that the call {_shown(key)} was interrupted: its result came", index)
-        return self._call_at(at, key)
+        call = self._call_at(at, key)
+        self._note_run(call, late)
+        return call
 
     def _call_at(self, at: int, key: CallKey) -> OpenCall:
         calls = enumerate(_calls_in(self.read[at]))
         place, call = next(each for each in calls if _key(each[1].id, each[1].name) == key)
         return OpenCall(at, place, call, self.said.run_ids[at])
 
-    def _is_answered_before(self, key: CallKey, index: int) -> bool:
-        return any(each.get("tool_call_id") == key for each in self.said.messages[:index])
+    def _is_answered(self, key: CallKey, index: int) -> bool:
+        """Tell whether a call has its result before an index; with earlier messages, one of the same run."""
+        messages, run_ids, runs = self.said.messages, self.said.run_ids, self._answered.get(key, ())
+        if run_ids[index] in runs or (runs and not self._has_earlier):
+            return True
+        given = (at for at in range(index) if messages[at].get("tool_call_id") == key)
+        return any(not self._has_earlier or run_ids[at] == run_ids[index] for at in given)
 
     def _is_repeated(self, index: int, message: Message, calls: Sequence[Call]) -> bool:
         """Tell whether all calls are open, and were made in the same run by a message like this one."""

@@ -6,6 +6,7 @@ These are nearly all there is. To read them as the others are takes ten times as
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from a2a_session_manager.context.findings import INTERRUPTED
@@ -47,6 +48,20 @@ def end_of_regular(messages: Sequence[Any], index: int, open_calls: Container[An
                 break
         else:
             break
+    return end
+
+
+def end_of_own_results(messages: Sequence[Any], run_ids: Sequence[str | None], start: int, end: int) -> int:
+    """Return the index of the first call from `start` on with a result that another run has stored, `end` if none has.
+
+    All messages up to `end` are in their place.
+    """
+    runs = run_ids[start:end]
+    if len(set(runs)) < 2:
+        return end
+    for at, (before, own) in enumerate(pairwise(runs), start + 1):
+        if before != own and messages[at]["role"] == "tool":
+            return next(call for call in range(at - 1, start - 1, -1) if messages[call]["role"] != "tool")
     return end
 
 

@@ -171,9 +171,9 @@ def check_is_newest(
 ) -> None:
     """Check that a window has the instructions and the newest messages, with the turn that is under way.
 
-    A window does not look at what is before it: of a call that is made there, and again while it has no result, the
-    second one is given as if it was new, and gets the result that comes next, whichever it is of. Of a log with such
-    calls, a window is the newest of what some end of the log is given as.
+    A window does not look at what is before it: of a call that is made there, and again by the same run while it has no
+    result, the second one is given as if it was new, and gets the result that comes next, whichever it is of. Of a log
+    with such calls, a window is the newest of what some end of the log is given as.
     """
     if not is_newest(view, whole):
         assert makes_an_open_call_again(entries), (list(view), list(whole))
@@ -183,12 +183,14 @@ def check_is_newest(
 
 
 def makes_an_open_call_again(entries: Sequence[Entry]) -> bool:
-    """Tell whether a message makes a call that goes by what one before it does, which has no result until there."""
-    made: Counter[str] = Counter()
-    for each in (spoken(entry.message) for entry in entries):
-        if any(made[call] for call in each.calls):
+    """Tell whether a run makes a call that goes by what one before it does, which has no result until there."""
+    made: Counter[tuple[str | None, str]] = Counter()
+    for entry in entries:
+        each = spoken(entry.message)
+        if any(made[entry.run_id, call] for call in each.calls):
             return True
-        made = made + Counter(each.calls) - Counter(each.results)
+        made += Counter((entry.run_id, call) for call in each.calls)
+        made -= Counter((entry.run_id, call) for call in each.results)
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from a2a_session_manager import (
     SessionNotFound,
     TokenCount,
     count_chat_tokens,
+    event_from_message,
 )
 from a2a_session_manager.concurrency.threads import in_thread
 from a2a_session_manager.context.findings import INTERRUPTED
@@ -272,29 +273,58 @@ async def test_another_counter_decides_what_fits() -> None:
     assert window.messages == said(2, first=8)
 
 
-@pytest.mark.parametrize("is_answered", [False, True])
-@pytest.mark.parametrize("key", [None, "c"])
-async def test_a_result_of_a_run_whose_call_lies_before_the_look_back_is_reported(
-    key: str | None, is_answered: bool
+# Two runs' calls may go by one id, or by the name of their tool, and either run may be none.
+RUNS = [("a", "b"), ("a", None), (None, "b")]
+
+
+def openai_part(call_id: str, *, query: str | None = None, output: str = "") -> ChatMessage:
+    if query is None:
+        return {"role": "tool", "tool_call_id": call_id, "content": output}
+    function = {"name": "search", "arguments": json.dumps({"q": query})}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+    }
+
+
+def gemini_part(call_id: str, *, query: str | None = None, output: str = "") -> ChatMessage:
+    if query is None:
+        response = {"name": "search", "response": {"output": output}}
+        return {"role": "user", "parts": [{"functionResponse": response}]}
+    return {"role": "model", "parts": [{"functionCall": {"name": "search", "args": {"q": query}}}]}
+
+
+@pytest.mark.parametrize("part", [openai_part, gemini_part])
+@pytest.mark.parametrize("runs", RUNS)
+@pytest.mark.parametrize("results", ["A", "B", "AB", "BA", "AA", "ABA", "iA"])
+@pytest.mark.parametrize("between", [0, 2])
+async def test_a_result_is_given_to_the_call_of_its_run_also_where_that_lies_before_the_look_back(
+    part: Callable[..., ChatMessage], runs: tuple[str | None, str | None], results: str, between: int
 ) -> None:
-    def part(kind: str, value: ChatMessage) -> ChatMessage:
-        named = {"name": "search"} if key is None else {"name": "search", "id": key}
-        return {"role": "model" if kind == "functionCall" else "user", "parts": [{kind: {**named, **value}}]}
+    """Run A calls before the look back, B in it; `results` says whose come, `i` being that B's call is interrupted."""
+    by_run = {"A": runs[0], "B": runs[1], "i": runs[1]}
+    chat = await a_chat([SYSTEM, *said(1)])
 
-    chat = await a_chat([SYSTEM])
-    async with chat.run(id="a") as first, chat.run(id="b") as second:
-        await first.append(part("functionCall", {"args": {"q": 1}}))
-        await chat.append(*said(40))
-        await second.append(part("functionCall", {"args": {"q": 2}}))
-        await first.append(part("functionResponse", {"response": {"output": "of a"}}))
-        if is_answered:
-            await second.append(part("functionResponse", {"response": {"output": "of b"}}))
-    whole, window = await chat.window(max_tokens=10_000), await chat.window(max_tokens=60)
+    async def say(run_id: str | None, message: ChatMessage) -> None:
+        await chat.append(event_from_message(message, task_id=run_id))
 
-    told = [each.seqs for each in window.report if each.code == "doubtful_result"]
-    assert told == ([(44, 43)] if key is None or is_answered else [])
-    assert "doubtful_result" not in [each.code for each in whole.report]
-    assert ("of b" in str(whole.messages)) is is_answered
+    await say(runs[0], part("c", query="of A"))
+    await chat.append(*said(40))
+    await say(runs[1], part("c", query="of B"))
+    await chat.append(*said(between, first=100))
+    for at, each in enumerate(results):
+        await say(by_run[each], part("c", output=INTERRUPTED if each == "i" else f"got {at} of {each}"))
+    await chat.append(*said(2, first=102))
+
+    whole, window = await chat.messages(), (await chat.window(max_tokens=100, model=MODEL)).messages
+
+    count = len(window) - 1
+    assert 8 < count < 20
+    assert list(window) == [SYSTEM, *whole[-count:]]
+    shown = {seq for each in window.report for seq in each.seqs}
+    told = [(each.code, each.seqs) for each in whole.report]
+    assert [(each.code, each.seqs) for each in window.report] == [each for each in told if shown.intersection(each[1])]
 
 
 # How much is read

@@ -48,6 +48,18 @@ class ForgetsWhoseMessagesTheyAre(_ReadsMessages):
         return replace(messages, task_ids=[None] * len(messages))
 
 
+class ForgetsWhoseAFewMessagesAre(InMemorySessionStore):
+    """The newest messages come without the ids of their runs, where not all are asked for."""
+
+    async def read_messages(
+        self, session: Session[Any] | str, *, last: int | None = None, compacted: bool = False
+    ) -> MessageTail:
+        tail = await super().read_messages(session, last=last, compacted=compacted)
+        if not tail.earlier_events:
+            return tail
+        return tail._replace(messages=replace(tail.messages, task_ids=[None] * len(tail.messages)))
+
+
 class TakesEveryEventForAMessage(_ReadsMessages):
     """Messages come without their types."""
 

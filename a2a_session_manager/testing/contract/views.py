@@ -193,6 +193,28 @@ class ViewsContract(ContractBase):
         assert spent == [2, 3, 0]
         assert answers == [["first", "third"], ["second"], []]
 
+    async def test_a_window_gives_a_result_to_the_call_of_its_run_wherever_that_is(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        first, second, result = _call("c1", "sun"), _call("c1", "rain"), _result("c1", "some")
+        async with SessionManager(store).open("talk") as chat, chat.run(id="a") as a, chat.run(id="b") as b:
+            await chat.append(SYSTEM, _user("Oslo?"))
+            await a.append(first)
+            for turn in range(40):
+                await chat.append(_user(f"{turn} " * 10))
+            await b.append(second)
+            await a.append(result)
+            await chat.append(_user("Well?"))
+
+        async with SessionManager(await reopen()).open("talk") as cold:
+            window = await cold.window(max_tokens=200)
+            whole = await cold.messages()
+
+            closed = {**_closed("c1"), "name": "rain"}
+            assert list(window.messages[-3:]) == [second, closed, _user("Well?")]
+            assert list(window.messages) == [SYSTEM, *whole[1 - len(window.messages) :]]
+            assert list(whole[1:4]) == [_user("Oslo?"), first, result]
+
     async def test_a_window_is_of_whole_turns_and_within_its_budget(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

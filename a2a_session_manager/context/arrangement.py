@@ -19,10 +19,10 @@ class Arranged:
 
     `starts` are the indexes at which something begins that belongs together: calls with their results, or a message by
     itself. `unfinished` says which of these, by their number, have calls whose results may still come. `system` is what
-    goes beside the messages, in a format that has it there. `joins` has, for each message, the seqs of other events
-    that it holds as well, and `log_seqs` those of all that was said. `waiting` has the seqs of thoughts that are
-    left out until the answer comes that they lead to. `is_doubtful` says that messages which are not among these may
-    change which call a result stands behind.
+    goes beside the messages, in a format that has it there, and `told` the seqs of its events. `joins` has, for each
+    message, the seqs of other events that it holds as well, and `log_seqs` those of all that was said. `waiting` has
+    the seqs of thoughts that are left out until the answer comes that they lead to. `is_doubtful` says that messages
+    which are not among these may change which call a result stands behind.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -31,6 +31,7 @@ class Arranged:
     unfinished: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     system: Any = None
+    told: list[int] = field(default_factory=list)
     joins: list[tuple[int, ...]] = field(default_factory=list)
     log_seqs: Sequence[int] = ()
     waiting: set[int] = field(default_factory=set)
@@ -45,7 +46,7 @@ class Arranged:
 
     def only(self, parts: Iterable[tuple[int, int]]) -> Arranged:
         """Return those parts alone, each from an index to another one; the findings are those of all."""
-        found = Arranged(findings=self.findings, system=self.system, log_seqs=self.log_seqs)
+        found = Arranged(findings=self.findings, system=self.system, told=self.told, log_seqs=self.log_seqs)
         for first, end in parts:
             low, high = bisect_left(self.starts, first), bisect_left(self.starts, end)
             for number in self.unfinished:
@@ -63,8 +64,8 @@ class Arranged:
         return list(dict.fromkeys(seq for index in indexes for seq in (self.seqs[index], *self.joins[index])))
 
     def events(self) -> set[int]:
-        """Return the seqs of all events that the messages hold."""
-        return set(self.seqs).union(*filter(None, self.joins))
+        """Return the seqs of all events that the messages hold, and of what goes beside them."""
+        return set(self.seqs).union(self.told, *filter(None, self.joins))
 
     def add(self, messages: Sequence[RawMessage], seq: int, joined: tuple[int, ...] = ()) -> None:
         """Put messages behind the others, which hold the event of `seq` and those that were joined with it."""

@@ -14,21 +14,24 @@ from a2a_session_manager.shapes.recognition import BY_NAME
 from a2a_session_manager.shapes.shape import Shape
 
 
-def arranged(said: Said, *, format: str | None = None, has_earlier: bool = False) -> Arranged:
+def arranged(
+    said: Said, *, format: str | None = None, has_earlier: bool = False, is_compacted: bool = False
+) -> Arranged:
     """Return the messages in an order that a model takes, and what was done for it.
 
     `format` names what they are to be converted to, None for nothing: what their own format demands matters only then.
     With `has_earlier`, there are earlier messages that are not among these: a result without its call may answer one of
-    them, and is left out without a finding.
+    them, and is left out without a finding. With `is_compacted`, a summary stands for some of them.
     """
     matching = Matching(said, has_earlier=has_earlier)
     if matching.is_in_place:
         return _in_place(said)
     matching.finish()
     if not has_earlier:
+        why = "a summary stands for, or nobody made" if is_compacted else "was not made"
         for index, result in matching.orphans:
             name = repr(result.call_id or result.name)
-            matching.find("orphan_result", f"answers the call {name}, which was not made, and is left out", index)
+            matching.find("orphan_result", f"answers the call {name}, which {why}, and is left out", index)
     for call in matching.open_calls():
         matching.find("closed_call", f"makes the call {named(call.call)}, which has no result", call.at)
         matching.answers[call.at].append(Answer(call.at, interrupted(call.call, matching.read[call.at].shape)))

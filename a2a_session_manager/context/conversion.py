@@ -54,6 +54,7 @@ class _Conversion:
 
     def _instruct(self, message: Message, seq: int) -> None:
         self._instructions.append(message)
+        self._made.told.append(seq)
         if any(not isinstance(part, Text | Instruction) for part in message.parts):
             self._lose(seq, ["what is no text in a system message"])
 

@@ -50,7 +50,12 @@ def prompt_of(
     """
     if summary is not None and format is not None:
         said = _with_readable_summary(said, summary, shape_of_format(format))
-    found = arranged(said, format=format, has_earlier=has_earlier) if repair else _as_stored(said)
+    is_compacted = summary is not None
+    found = (
+        arranged(said, format=format, has_earlier=has_earlier, is_compacted=is_compacted)
+        if repair
+        else _as_stored(said)
+    )
     if format is None:
         return found
     shape = shape_of_format(format)

@@ -37,8 +37,9 @@ class MessageWindow:
     """The messages of a prompt, what they take of it, and how much of the conversation is not among them.
 
     `token_count` has the chat format's own tokens in it. `left_out_events` are the visible events before the
-    window, and those in its time that a model would refuse: results without their call, repeats, empty messages. How
-    many tokens they are: the count of a window without `max_tokens`, minus this one.
+    window that no summary stands for, also those that are no messages, and those in its time that a model would refuse:
+    results without their call, repeats, empty messages. How many tokens they are: the count of a window without
+    `max_tokens`, minus this one.
     """
 
     messages: MessageView
@@ -114,11 +115,13 @@ def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
     """Return how many events are not in the window: all before it, and of those in its time those that were said."""
     seqs = found.messages.seqs
     tail = _shared(head, found.messages)
-    first = next((index for index in range(tail, len(seqs)) if seqs[index] in kept), len(seqs))
-    missing = set(seqs[first:]) - kept
-    others = (found.messages[index] for index in range(first, len(seqs)) if seqs[index] in missing) if missing else ()
-    said = sum(message_from_event(each) is not None for each in others)
-    return found.earlier_events + first - len(head) + said
+    newest = kept.difference(found.summaries)  # which stand at the front, however far back that is
+    first = next((index for index in range(tail, len(seqs)) if seqs[index] in newest), len(seqs))
+    before = set(seqs[:first]) - kept
+    missing = set(seqs[first:]) - kept - before
+    said = {each.seq for each in found.messages if each.seq in missing and message_from_event(each)} if missing else ()
+    told_before = kept.intersection(head.seqs[tail:])  # these are among the earlier events
+    return found.earlier_events - len(told_before) + len(before) + len(said)
 
 
 async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:

@@ -26,6 +26,7 @@ from a2a_session_manager import (
     Summary,
     event_from_message,
 )
+from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.context.summaries import summarised
 from a2a_session_manager.models.compaction import Compaction, compaction_in, digest
@@ -162,6 +163,28 @@ async def test_the_question_that_is_worked_on_and_the_newest_exchange_of_an_open
     short = {"role": "user", "content": "s"}
     assert list(inside) == [short, USER, call, result]
     assert list(await chat.messages()) == [short, {**USER, "content": "And now?"}]
+
+
+async def test_a_result_whose_interrupted_call_is_summarised_is_not_said_to_answer_nothing() -> None:
+    function = {"name": "f", "arguments": "{}"}
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": function}]}
+    late = {"role": "tool", "tool_call_id": "c", "content": "found"}
+    async with SessionManager(InMemorySessionStore()).open("chat") as chat:
+        await chat.append(USER, call)
+        await chat.repair()
+        await chat.append(ANSWER)
+        await chat.compact(_Summariser())
+        await chat.append(late, USER)
+        view, window = await chat.messages(), (await chat.window()).messages
+        found = await chat.check()
+        await chat.append(ANSWER)
+        await chat.compact(summarize := _Summariser())
+
+    assert list(view) == list(window) == [{"role": "user", "content": "s"}, USER]
+    text = "event 6 answers the call 'c', which a summary stands for, or nobody made, and is left out"
+    assert view.report == window.report == (Finding("orphan_result", (6,), text),)
+    assert [each.code for each in found] == ["repeated_result", "moved_result"]
+    assert late in summarize.given[0]
 
 
 async def test_a_compaction_that_reaches_less_far_than_the_one_that_counts_is_refused() -> None:

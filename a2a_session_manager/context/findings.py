@@ -15,6 +15,7 @@ FindingCode: TypeAlias = Literal[
     "empty_part",
     "opening",
     "shortened_turn",
+    "left_out_words",
     "joined_results",
     "joined_messages",
     "unknown_shape",

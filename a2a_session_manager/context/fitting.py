@@ -61,6 +61,23 @@ def is_users(message: Any) -> bool:
     return role_of(message) == "user" and not any(isinstance(part, Result) for part in read_message(message).parts)
 
 
+def find_left_out_words(found: Arranged, units: Sequence[Unit]) -> None:
+    """Name what the user says behind the results of calls, in units that are left out: the turn is not begun by it."""
+    at = [index for first, end in units for index in range(first + 1, end) if _says_more(found.messages[index])]
+    if at:
+        seqs = tuple(found.events_at(at))
+        text = f"event {seqs[-1]} is left out with what the user says beside results"
+        found.findings.append(Finding("left_out_words", seqs, text))
+
+
+def _says_more(message: Any) -> bool:
+    """Tell whether the user says more in a message than tools' results."""
+    if message.get("role") in ("tool", "assistant"):  # as most are
+        return False
+    read = read_message(message)
+    return read.role == "user" and any(not isinstance(part, Result) for part in read.parts)
+
+
 class _Fitting:
     def __init__(
         self,
@@ -160,6 +177,7 @@ class _Fitting:
         seqs = tuple(self._found.events_at(index for unit in units for index in range(*unit)))
         text = f"the turn that is under way takes more than {self._max_tokens} tokens: its first exchanges are left out"
         self._found.findings.append(Finding("shortened_turn", seqs, text))
+        find_left_out_words(self._found, units)
 
     def _fit(self, *parts: Sequence[Unit], is_full: bool, is_sure: bool = True, lacking: str | None = None) -> Fit:
         # Every message tells whether its count is exact; where there is none, a text does.

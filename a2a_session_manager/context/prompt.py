@@ -8,7 +8,7 @@ from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.arranging import arranged
 from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.findings import Finding
-from a2a_session_manager.context.fitting import begins_turn
+from a2a_session_manager.context.fitting import Unit, begins_turn, find_left_out_words
 from a2a_session_manager.context.matching import Said
 from a2a_session_manager.context.messages import are_chat_messages, are_said, message_from_event
 from a2a_session_manager.context.regular_messages import end_of_regular
@@ -108,7 +108,7 @@ def _with_readable_summary(said: Said, summary: int, shape: Shape) -> Said:
 def _without_opening(found: Arranged, summary: int | None) -> Arranged:
     """Leave out what is said before the user speaks for the first time, but not what the system says, nor a summary."""
     kept: list[tuple[int, int]] = []
-    opening: list[int] = []
+    opening: list[Unit] = []
     for unit in found.units():
         if found.seqs[unit[0]] == summary or read_message(found.messages[unit[0]]).role == "system":
             kept.append(unit)
@@ -116,9 +116,10 @@ def _without_opening(found: Arranged, summary: int | None) -> Arranged:
             kept.append((unit[0], len(found.messages)))
             break
         else:
-            opening += range(*unit)
+            opening.append(unit)
     if not opening:
         return found
-    seqs = tuple(found.events_at(opening))
+    seqs = tuple(found.events_at(index for unit in opening for index in range(*unit)))
     found.findings.append(Finding("opening", seqs, f"event {seqs[0]} is said before the user speaks, and is left out"))
+    find_left_out_words(found, opening)
     return found.only(kept)

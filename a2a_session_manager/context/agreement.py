@@ -73,6 +73,8 @@ class _Agreement:
         is_named = self._ids[at] == key and key in (result.call_id, result.name)
         call_id = result.call_id if is_named else self._ids[at]
         name = result.name or call.name if self._shape.names_results else result.name
+        if result.call_id is None and call.id is None and call_id == call.name:
+            call_id, name = None, call.name  # neither has an id
         kind = result.kind or call.kind
         if (call_id, name, kind) == (result.call_id, result.name, result.kind):
             return result

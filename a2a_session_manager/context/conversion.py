@@ -105,7 +105,8 @@ class _Conversion:
 
     def _belong_together(self, one: Message, other: Message) -> bool:
         if any(isinstance(part, Result) and not part.is_hosted for part in other.parts):
-            return self._shape.joins_results and any(isinstance(part, Result) for part in one.parts)
+            is_results = any(isinstance(part, Result) and not part.is_hosted for part in one.parts)
+            return self._shape.joins_results and is_results
         source = BY_NAME.get(other.shape)
         is_answer = one.role == other.role == "assistant"
         return is_answer and source is not None and source.splits_answers and not self._shape.splits_answers

@@ -139,6 +139,8 @@ def _lost(part: Part, losses: Losses) -> RawMessage | None:
         losses.append(part.what)
     elif isinstance(part, Call):
         losses.append(f"hosted call {part.name}")
+    elif isinstance(part, Result):
+        losses.append(f"hosted result {part.name or ''}".rstrip())
     elif isinstance(part, Reasoning) and (part.text or part.raw):
         losses.append("reasoning")
     return None

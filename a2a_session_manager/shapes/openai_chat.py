@@ -5,7 +5,7 @@ Plain messages of other formats, of a role and a text, are read as this one: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from a2a_session_manager.shapes.normal_form import (
@@ -22,7 +22,7 @@ from a2a_session_manager.shapes.normal_form import (
     Text,
 )
 from a2a_session_manager.shapes.openai_input import as_input
-from a2a_session_manager.shapes.openai_parts import calls_in, media_in, read_part, spoken_in
+from a2a_session_manager.shapes.openai_parts import FIRST_FORM, calls_in, media_in, read_part, spoken_in
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -31,6 +31,7 @@ from a2a_session_manager.shapes.shape import (
     data_url,
     id_or_none,
     is_openai_file,
+    mappings,
     parts_of,
     role_named,
     text_for,
@@ -39,8 +40,11 @@ from a2a_session_manager.shapes.shape import (
 
 NAME: Final = "openai"
 
-# Where DeepSeek, OpenRouter, vLLM and Ollama put what the model thought.
-_REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking")
+# Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
+_REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
+# Where OpenRouter and LiteLLM repeat it with what signs it, and the keys of the texts there.
+_REASONING_LISTS: Final = ("reasoning_details", "thinking_blocks")
+_REASONING_TEXTS: Final = ("text", "summary", "thinking")
 _KEYS: Final = frozenset({"content", "tool_calls", "function_call", "refusal", "images", "audio", *_REASONING_KEYS})
 _URLS: Final = ("https://", "http://", "data:")
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -92,7 +96,20 @@ SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True, as_
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
     found = ((key, text_or_none(message.get(key))) for key in _REASONING_KEYS)
-    return [Reasoning(text, {key: text}) for key, text in found if text is not None]
+    told: list[Part] = [Reasoning(text, {key: text}) for key, text in found if text is not None]
+    return (
+        told
+        or [
+            Reasoning("\n".join(_texts_in(message[key])), {key: message[key]})
+            for key in _REASONING_LISTS
+            if isinstance(message.get(key), list) and message[key]
+        ][:1]
+    )
+
+
+def _texts_in(details: Sequence[Any]) -> Iterator[str]:
+    for each in mappings(details):
+        yield from (each[key] for key in _REASONING_TEXTS if isinstance(each.get(key), str))
 
 
 def _written_again(message: Message) -> list[RawMessage]:
@@ -105,6 +122,8 @@ def _written_again(message: Message) -> list[RawMessage]:
     for key in ("refusal", *_REASONING_KEYS):
         if text_or_none(raw.get(key)) and key not in beside:
             del raw[key]
+    if not any(isinstance(part, Reasoning) for part in message.parts):
+        raw = {key: value for key, value in raw.items() if key not in _REASONING_LISTS}
     for key in ("content", "tool_calls", "images"):
         if isinstance(raw.get(key), list):
             raw[key] = [each for each in raw[key] if id(each) in kept]
@@ -119,6 +138,8 @@ def _written_again(message: Message) -> list[RawMessage]:
 
 def _result_message(result: Result, losses: Losses) -> RawMessage:
     content = _content(result.content, "tool", losses)
+    if result.kind == FIRST_FORM:
+        return {"role": "function", "name": result.name or result.call_id or "", "content": text_for(content)}
     written: RawMessage = {"role": "tool", "tool_call_id": result.call_id or result.name or "", "content": content}
     if result.name is not None:
         written["name"] = result.name

@@ -9,6 +9,8 @@ from a2a_session_manager.shapes.normal_form import Call, Media, MediaKind, Other
 from a2a_session_manager.shapes.shape import id_or_none, mappings, media_at, parts_of, text_for, text_or_none, type_of
 
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
+# The kind of a call in the form that OpenAI's format had first, which a message of the role "function" answers.
+FIRST_FORM: Final = "function_call"
 _MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
     "image_url": "image",
     "input_audio": "audio",
@@ -69,5 +71,6 @@ def calls_in(message: Mapping[str, Any]) -> list[Part]:
         calls.append(Call(id_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
-        calls.append(Call(None, str(oldest.get("name") or ""), oldest.get("arguments"), raw=oldest))
+        name = str(oldest.get("name") or "")
+        calls.append(Call(None, name, oldest.get("arguments"), kind=FIRST_FORM, raw=oldest))
     return calls

@@ -122,6 +122,8 @@ def _item(part: Part, losses: Losses, *, is_own: bool) -> list[RawMessage]:
         return [_output_item(part, losses)]
     if isinstance(part, Call):
         losses.append(f"hosted call {part.name}")
+    elif isinstance(part, Result):
+        losses.append(f"hosted result {part.name or ''}".rstrip())
     elif isinstance(part, Reasoning) and (part.text or part.raw):
         losses.append("reasoning")
     elif isinstance(part, Opaque):

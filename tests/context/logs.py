@@ -118,13 +118,17 @@ def _responses() -> Maker:
 def _anthropic() -> Maker:
     text_block = _texts("content", "assistant", type="text")
 
+    def hosted(call_id: str) -> list[Json]:
+        use = {"type": "server_tool_use", "id": f"srv_{call_id}", "name": "web_search", "input": {}}
+        return [use, {"type": "web_search_tool_result", "tool_use_id": use["id"], "content": []}]
+
     def assistant(text: str, thought: str | None) -> list[Json]:
         signed = {"type": "thinking", "thinking": thought, "signature": f"sig {thought}"}
         said = text_block(text)
         return [said if thought is None else {**said, "content": [signed, *said["content"]]}]
 
     def calls(text: str | None, made: Pairs) -> list[Json]:
-        blocks = [] if text is None else [{"type": "text", "text": text}]
+        blocks: list[Json] = [] if text is None else [*hosted(made[0][0]), {"type": "text", "text": text}]
         uses = [{"type": "tool_use", "id": each, "name": _name(each), "input": _args(arg)} for each, arg in made]
         return [{"role": "assistant", "content": [*blocks, *uses]}]
 
@@ -139,6 +143,10 @@ def _anthropic() -> Maker:
 
 
 def _gemini(*, has_ids: bool = True) -> Maker:
+    # The provider runs code beside the calls.
+    hosted: list[Json] = [{"executableCode": {"language": "PYTHON", "code": "1"}}]
+    hosted.append({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
+
     def key(call_id: str) -> Json:
         return {"id": call_id, "name": _name(call_id)} if has_ids else {"name": _name(call_id)}
 
@@ -147,7 +155,7 @@ def _gemini(*, has_ids: bool = True) -> Maker:
         return [{"role": "model", "parts": [*parts, {"text": text}]}]
 
     def calls(text: str | None, made: Pairs) -> list[Json]:
-        parts = [] if text is None else [{"text": text}]
+        parts = [] if text is None else [{"text": text}, *hosted]
         listed = [{"functionCall": {**key(each), "args": _args(arg)}} for each, arg in made]
         return [{"role": "model", "parts": [*parts, *listed]}]
 

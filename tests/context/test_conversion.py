@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from a2a_session_manager import InvalidSessionOperation
-from a2a_session_manager.context.findings import Finding
+from a2a_session_manager.context.findings import INTERRUPTED, Finding
 from tests.context.examples import (
     ASK,
     INSTRUCT,
@@ -151,3 +151,75 @@ def test_an_unknown_format_is_refused_with_those_that_are_known(format: str) -> 
 
     known = "'openai', 'anthropic', 'gemini', 'responses'"
     assert str(error.value) == f"format={format!r} is unknown: take {known}, or None for messages as stored"
+
+
+@pytest.mark.parametrize("format", [None, "anthropic", "gemini", "openai", "responses"])
+@pytest.mark.parametrize("of", ["anthropic", "gemini"])
+def test_a_result_is_given_also_where_the_provider_has_run_a_tool_beside_its_call(of: str, format: str | None) -> None:
+    search = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    found_there = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+    code = {"executableCode": {"language": "PYTHON", "code": "1"}}
+    ran = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
+    messages = {
+        "anthropic": [ASK, {"role": "assistant", "content": [search, found_there, *uses("c1")["content"]]}],
+        "gemini": [gemini("user", {"text": "Weather?"}), gemini("model", code, ran, function_call("Oslo"))],
+    }
+    answer = {"anthropic": used(tool_result("c1", "rain")), "gemini": gemini("user", function_response("rain"))}
+
+    found = view(*messages[of], answer[of], format=format)
+
+    assert found.seqs == (1, 2, 3)
+    assert "rain" in str(found[2])
+    assert found[1:] == [messages[of][1], answer[of]] or format != of
+
+
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "responses"])
+@pytest.mark.parametrize(
+    "thought",
+    [
+        {"reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "signature": "x"}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAA"}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "x"}]},
+        {"tool_plan": "I look it up."},
+    ],
+)
+def test_a_thought_under_a_key_of_another_provider_is_named_where_it_is_left_out(thought: Json, format: str) -> None:
+    found = view(ASK, {**SAY, **thought}, format=format)
+
+    assert [(each.code, each.seqs) for each in found.report] == [("not_converted", (2,))]
+    assert list(view(ASK, {**SAY, **thought}, format="openai")) == [ASK, {**SAY, **thought}]
+
+
+@pytest.mark.parametrize("format", [None, "openai"])
+def test_a_call_of_the_first_form_is_closed_by_a_message_of_its_function(format: str | None) -> None:
+    called = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+
+    found = view(ASK, called, STOP, format=format)
+
+    closed = {"role": "function", "name": "f", "content": INTERRUPTED}
+    assert list(found) == [ASK, called, closed, STOP]
+    assert [each.code for each in found.report] == ["closed_call"]
+
+
+@pytest.mark.parametrize(
+    ("called", "given"),
+    [
+        ({"function_call": {"name": "f", "arguments": "{}"}}, {"role": "function", "name": "f", "content": "rain"}),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": {}}}]}, {"role": "tool", "content": "rain"}),
+    ],
+)
+def test_where_a_call_has_no_id_geminis_result_has_none_either(called: Json, given: Json) -> None:
+    found = view(ASK, {"role": "assistant", "content": "", **called}, given, format="gemini")
+
+    assert found[1]["parts"][-1] == {"functionCall": {"name": "f", "args": {}}}
+    assert found[2]["parts"] == [{"functionResponse": {"name": "f", "response": {"output": "rain"}}}]
+
+
+@pytest.mark.parametrize("format", ["openai", "anthropic", "gemini", "responses"])
+def test_what_a_provider_brought_in_a_message_of_its_own_is_named(format: str) -> None:
+    part = {"type": "tool-result", "toolCallId": "c", "toolName": "web", "providerExecuted": True}
+    brought = {"role": "assistant", "content": [{**part, "output": {"type": "text", "value": "rain"}}]}
+
+    found = view(ASK, brought, STOP, format=format)
+
+    assert "not_converted" in [each.code for each in found.report]

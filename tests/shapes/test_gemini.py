@@ -334,7 +334,7 @@ def wrote(*parts: Any, role: str = "user") -> list[dict[str, Any]]:
                 ),
             ),
             [],
-            ["hosted call web_search", "compaction"],
+            ["hosted call web_search", "hosted result", "compaction"],
         ),
     ],
 )

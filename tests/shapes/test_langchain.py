@@ -93,7 +93,7 @@ ROWS: list[tuple[Shape, dict[str, Any], Message]] = [
     (  # before there were tool_calls
         FLAT,
         dumped("ai", "", additional_kwargs={"function_call": {"name": "f", "arguments": "{}"}}),
-        Message("assistant", (Text(""), Call(None, "f", "{}"))),
+        Message("assistant", (Text(""), Call(None, "f", "{}", kind="function_call"))),
     ),
     (DICT, {"type": "human", "data": dumped("human", "hi")}, Message("user", (Text("hi"),))),
     (

@@ -29,7 +29,7 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
     ),
     (
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "not JSON"}},
-        Message("assistant", (Call(None, "f", "not JSON"),)),
+        Message("assistant", (Call(None, "f", "not JSON", kind="function_call"),)),
     ),
     (
         {"role": "tool", "tool_call_id": "c1", "name": "search", "content": [{"type": "text", "text": "120 EUR"}]},

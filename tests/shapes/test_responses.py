@@ -456,7 +456,7 @@ def test_what_was_taken_out_of_an_item_is_not_written(
                 {"type": "message", "role": "assistant", "content": "It is deep."},
                 {"type": "message", "role": "assistant", "content": '{"type": "hologram"}'},
             ],
-            ["name", "hosted call web_search", "compaction", "unknown part"],
+            ["name", "hosted call web_search", "hosted result", "compaction", "unknown part"],
         ),
     ],
 )

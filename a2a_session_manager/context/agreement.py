@@ -21,7 +21,7 @@ def agreeing(messages: Sequence[Message], shape: Shape) -> Sequence[Message]:
     is_own = all(message.shape == shape.name for message in messages) and not any(map(_lacks_id, calls))
     keys = [call.id if is_own else call.id or call.name for call in calls]
     known = [key for key in keys if key is not None]
-    if is_own and len(set(known)) == len(known):
+    if is_own and len(set(known)) == len(known) and not (known and any(map(_has_nameless_result, messages))):
         return messages
     return _Agreement(keys, calls, shape).of(messages)
 
@@ -31,11 +31,15 @@ def _lacks_id(call: Call) -> bool:
     return call.id is None and isinstance(call.raw, Mapping) and "function" in call.raw
 
 
+def _has_nameless_result(message: Message) -> bool:
+    return any(isinstance(part, Result) and part.call_id is None and not part.is_hosted for part in message.parts)
+
+
 class _Agreement:
     def __init__(self, keys: Sequence[str | None], calls: Sequence[Call], shape: Shape) -> None:
         self._shape = shape
         self._keys = keys
-        self._ids = _numbered(keys)
+        self._ids = _numbered([key if key is None else shape.as_id(key) for key in keys])
         self._calls = calls
         self._made = 0
         nameless = [call.name for call in calls if call.id is None]

@@ -101,6 +101,11 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [{"role": role, "content": content[0]["text"] if is_text else content}]
 
 
+def _id(given: str) -> str:
+    """Return an id as Anthropic takes it: other characters than these are refused."""
+    return _WRONG_ID.sub("_", given)
+
+
 SHAPE: Final = Shape(
     NAME,
     _is_mine,
@@ -110,6 +115,7 @@ SHAPE: Final = Shape(
     has_system_apart=True,
     begins_with_user=True,
     refuses_blank_text=True,
+    as_id=_id,
     as_input=as_input,
 )
 
@@ -251,8 +257,3 @@ def _tool_result(result: Result, losses: Losses) -> RawMessage:
     elif content:
         written["content"] = content
     return {**written, "is_error": True} if result.is_error else written
-
-
-def _id(given: str) -> str:
-    """Return an id as Anthropic takes it: other characters than these are refused."""
-    return _WRONG_ID.sub("_", given)

@@ -85,9 +85,9 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     written: RawMessage = {"role": role, "content": _content(message.parts, role, losses)}
     if message.name is not None:
         written["name"] = message.name
-    calls = [_tool_call(part) for part in message.parts if isinstance(part, Call) and not part.is_hosted]
+    calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
     if calls and role == "assistant":
-        written["tool_calls"] = calls
+        written |= _calls(calls)
     return [written]
 
 
@@ -144,6 +144,12 @@ def _result_message(result: Result, losses: Losses) -> RawMessage:
     if result.name is not None:
         written["name"] = result.name
     return written
+
+
+def _calls(calls: Sequence[Call]) -> RawMessage:
+    if len(calls) == 1 and calls[0].kind == FIRST_FORM:
+        return {"function_call": _tool_call(calls[0])["function"]}
+    return {"tool_calls": [_tool_call(call) for call in calls]}
 
 
 def _tool_call(call: Call) -> RawMessage:

@@ -57,6 +57,10 @@ def _as_it_is(message: RawMessage) -> RawMessage:
     return message
 
 
+def _same(call_id: str) -> str:
+    return call_id
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A message format.
@@ -76,6 +80,7 @@ class Shape:
         splits_answers: one answer of a model may be several messages: its thoughts, its texts, and each call.
         refuses_blank_text: a text part must not be empty, also beside others.
         holds_results: a call's result stands in the message of the call: it is written by adding it there.
+        as_id: returns a call's id as the format takes it, where it refuses some characters.
         as_input: returns a message of this format as it may be sent, without what a client dumps of an answer beside.
         names_results: a result has to name its tool, and not its call alone.
     """
@@ -93,6 +98,7 @@ class Shape:
     refuses_blank_text: bool = False
     names_results: bool = False
     holds_results: bool = False
+    as_id: Callable[[str], str] = _same
     as_input: Callable[[RawMessage], RawMessage] = _as_it_is
 
 

@@ -223,3 +223,36 @@ def test_what_a_provider_brought_in_a_message_of_its_own_is_named(format: str) -
     found = view(ASK, brought, STOP, format=format)
 
     assert "not_converted" in [each.code for each in found.report]
+
+
+def test_ids_that_a_format_writes_alike_stay_apart_in_a_message() -> None:
+    found = view(ASK, call("f:0", "f.0"), result("f.0", "sun"), result("f:0", "rain"), format="anthropic")
+
+    assert [each["id"] for each in found[1]["content"]] == ["f_0", "f_0_2"]
+    assert [(each["tool_use_id"], each["content"]) for each in found[2]["content"]] == [
+        ("f_0_2", "sun"),
+        ("f_0", "rain"),
+    ]
+
+
+def test_a_result_without_an_id_gets_that_of_its_call() -> None:
+    with_id = gemini("model", {"functionCall": {"id": "c1", "name": "weather", "args": {}}})
+
+    found = view(
+        gemini("user", {"text": "Weather?"}), with_id, gemini("user", function_response("rain")), format="gemini"
+    )
+
+    assert found[2]["parts"][0]["functionResponse"]["id"] == "c1"
+
+
+def test_a_call_of_the_first_form_stays_one_in_openais_format() -> None:
+    called = {
+        "type": "ai",
+        "data": {"content": "", "additional_kwargs": {"function_call": {"name": "f", "arguments": "{}"}}},
+    }
+    answer = {"type": "function", "data": {"content": "rain", "name": "f"}}
+
+    found = view(ASK, called, answer, format="openai")
+
+    assert found[1]["function_call"] == {"name": "f", "arguments": "{}"}
+    assert found[2] == {"role": "function", "name": "f", "content": "rain"}

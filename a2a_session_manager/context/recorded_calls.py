@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.concurrency.threads import in_thread
@@ -11,7 +10,6 @@ from a2a_session_manager.context.messages import ChatMessage
 from a2a_session_manager.context.prompt import said_in
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.context.tools import result_message
-from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.shapes import openai_chat
@@ -42,15 +40,17 @@ class RecordedCall(NamedTuple):
 async def recorded_call(store: SessionStore, session: Session[Any], sought: CallSought) -> RecordedCall | None:
     """Return the newest call of this id that waits for its result; None when there is none.
 
-    It is looked for among the newest events, and in the whole conversation when the arguments were left out. Raises
-    SessionNotFound.
+    It is looked for among the newest events, and in the whole conversation when the arguments were left out, or when it
+    is not sure which call a result there answers. Raises SessionNotFound.
     """
     recent = await newest_messages(store, session, last=_SEARCHED)
-    found = _waiting(recent.messages, sought)
-    if found is not None or sought.arguments is not None or not recent.earlier_events:
+    matching = Matching(said_in(recent.messages), has_earlier=bool(recent.earlier_events)).finish()
+    found = _waiting(matching, sought)
+    is_all = not recent.earlier_events or (sought.arguments is not None and not matching.is_doubtful)
+    if found is not None or is_all:
         return found
     everything = await newest_messages(store, session, last=None)
-    return await in_thread(partial(_waiting, everything.messages, sought))
+    return await in_thread(lambda: _waiting(Matching(said_in(everything.messages)).finish(), sought))
 
 
 def result_of(recorded: RecordedCall, name: str, content: str | list[Any], *, is_json: bool) -> ChatMessage:
@@ -82,8 +82,7 @@ def stored_as(message: Any) -> RecordedCall | None:
     return RecordedCall(Call(result.call_id, result.name or "", kind=result.kind), read.shape)
 
 
-def _waiting(events: MessageColumns, sought: CallSought) -> RecordedCall | None:
-    matching = Matching(said_in(events)).finish()
+def _waiting(matching: Matching, sought: CallSought) -> RecordedCall | None:
     calls = [each for each in matching.waiting_calls() if each.call.id == sought.call_id]
     calls = [each for each in calls if _is_same(each.call, sought)]
     own = [each for each in calls if each.run_id == sought.run_id]

@@ -114,6 +114,21 @@ async def test_a_run_answers_its_own_call_of_an_id_that_two_runs_use(chat: Activ
     assert await exchanges(chat) == [({"city": "Oslo"}, "4"), ({"city": "Rome"}, "21")]
 
 
+async def test_a_run_finds_its_call_though_the_result_behind_it_is_of_an_earlier_call_of_another_run(
+    chat: ActiveSession,
+) -> None:
+    async with chat.run(id="oslo") as one, chat.run(id="rome") as other:
+        await one.append(called("weather", {"city": "Oslo"}, "call_0"))
+        await chat.append(*(SessionEvent(message=str(n)) for n in range(60)))
+        await other.append(called("weather", {"city": "Rome"}, "call_0"))
+        await one.append({"role": "tool", "tool_call_id": "call_0", "content": "4"})
+
+        [answer] = await other.tool("weather", {"city": "Rome"}, result=21, call_id="call_0")
+
+    assert answer.type == EventType.TOOL_RESULT
+    assert await exchanges(chat) == [({"city": "Oslo"}, "4"), ({"city": "Rome"}, "21")]
+
+
 async def test_of_two_runs_with_different_models_each_gets_the_format_of_its_own_call(chat: ActiveSession) -> None:
     async with chat.run(id="claude") as one, chat.run(id="gpt") as other:
         await one.append(SHAPES["anthropic"])

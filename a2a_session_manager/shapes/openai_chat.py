@@ -97,14 +97,10 @@ SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True, as_
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
     found = ((key, text_or_none(message.get(key))) for key in _REASONING_KEYS)
     told: list[Part] = [Reasoning(text, {key: text}) for key, text in found if text is not None]
-    return (
-        told
-        or [
-            Reasoning("\n".join(_texts_in(message[key])), {key: message[key]})
-            for key in _REASONING_LISTS
-            if isinstance(message.get(key), list) and message[key]
-        ][:1]
-    )
+    for key in () if told else _REASONING_LISTS:
+        if isinstance(details := message.get(key), list) and details:
+            return [Reasoning("\n".join(_texts_in(details)), {key: details})]
+    return told
 
 
 def _texts_in(details: Sequence[Any]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from a2a_session_manager import (
     event_from_message,
 )
 from a2a_session_manager.context import window as windows
+from a2a_session_manager.context.compacted import placed
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.messages import message_from_event
 from a2a_session_manager.context.reading import newest_messages
@@ -82,7 +83,7 @@ async def check_left_out(chat: ActiveSession, format: MessageFormat | None, budg
     except InvalidSessionOperation:  # of a budget too small for what is asked
         return
     everything = await newest_messages(chat._store, chat.id, last=None, compacted=True)
-    order = list(dict.fromkeys(windows.placed(everything).seqs))
+    order = list(dict.fromkeys(placed(everything).seqs))
     assert set(order) == await visible_and_uncovered(chat, window.messages.compaction)
     said = {each.seq for each in await chat.events() if message_from_event(each) is not None} | {*everything.summaries}
     kept = set(window.messages.seqs)

@@ -25,7 +25,7 @@ from a2a_session_manager.shapes.recognition import BY_NAME
 
 _TRIES: Final = 8
 # In the metadata of the events that repairing writes.
-_MARK: Final = {"repair": "interrupted"}
+REPAIRED: Final = {"repair": "interrupted"}
 
 
 class OpenToolCall(NamedTuple):
@@ -130,7 +130,7 @@ def results_for(events: MessageColumns) -> list[SessionEvent[Any]]:
         if shape.holds_results:  # the call's message is stored, and its results come in messages of their own
             shape = ai_sdk.SHAPE
         messages = shape.write(interrupted(each.call, shape.name), [])
-        results += (event_from_message(message, task_id=event.task_id, metadata=dict(_MARK)) for message in messages)
+        results += (event_from_message(message, task_id=event.task_id, metadata=dict(REPAIRED)) for message in messages)
     return results
 
 

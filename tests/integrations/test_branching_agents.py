@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from agents import Runner
 
@@ -52,11 +54,28 @@ async def test_a_branch_inside_an_exchange_is_refused() -> None:
     session = AgentsSession("trip", SessionManager(InMemorySessionStore()))
     await session.add_items([USER, CALL, RESULT])
 
-    with pytest.raises(InvalidSessionOperation, match="search"):
+    with pytest.raises(InvalidSessionOperation, match=r"search.*on_open='interrupt'"):
         await session.branch(at=2)
     branch = await session.branch(at=1)
 
     assert await branch.get_items() == [USER]
+    assert await session.get_items() == [USER, CALL, RESULT]
+
+
+async def test_a_branch_inside_an_exchange_ends_it_when_that_is_asked_for() -> None:
+    sessions = SessionManager(InMemorySessionStore())
+    session = AgentsSession("trip", sessions)
+    await session.add_items([USER, CALL, RESULT])
+
+    branch = await session.branch(at=2, on_open="interrupt")
+
+    items: list[Any] = await branch.get_items()
+    *before, ended = items
+    assert before == [USER, CALL]
+    assert (ended["type"], ended["call_id"]) == (RESULT["type"], RESULT["call_id"])
+    assert "interrupted" in str(ended["output"])
+    await Runner.run(agent([says("Again?")]), "And now?", session=branch)
+    assert len(await branch.get_items()) == 5
     assert await session.get_items() == [USER, CALL, RESULT]
 
 
@@ -73,3 +92,19 @@ async def test_a_branch_of_a_session_that_compacts_itself_does_so_too() -> None:
     assert isinstance(branch, CompactingAgentsSession)
     assert [each.get("content") for each in await branch.get_items()] == ["short"]
     assert len(await session.get_items()) == 2
+
+
+async def test_results_that_end_the_calls_of_others_are_no_items() -> None:
+    """The session holds chat messages, too, which no item is made of, nor of what ends their calls."""
+    sessions = SessionManager(InMemorySessionStore())
+    session = AgentsSession("trip", sessions)
+    await session.add_items([USER, CALL])
+    async with sessions.open("trip") as chat:
+        function = {"name": "look", "arguments": "{}"}
+        await chat.append({"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]})
+        assert len(await chat.repair()) == 2
+
+    items: list[Any] = await session.get_items()
+    *before, ended = items
+    assert before == [USER, CALL]
+    assert (ended["type"], ended["call_id"]) == (RESULT["type"], RESULT["call_id"])

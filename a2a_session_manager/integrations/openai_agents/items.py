@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from a2a_session_manager.context.messages import event_from_message
+from a2a_session_manager.context.repair import REPAIRED
 from a2a_session_manager.exceptions import InvalidEvent
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
@@ -36,11 +37,21 @@ def event_from_item(item: object, run_id: str | None) -> SessionEvent[Any]:
 
 
 def items_in(messages: MessageColumns, summary: int | None = None) -> MessageColumns:
-    """Return the messages that are items, and those of the event `summary`, which stand for items."""
+    """Return the messages that are items, those of the event `summary`, which stand for items, and those that repair.
+
+    A call without a result is refused by the API, so a result that says "interrupted" goes along with it.
+    """
     if messages.metadata.count(_MARK) == len(messages):
         return messages
-    marks = zip(messages.metadata, messages.seqs, strict=True)
-    return messages.where([metadata == _MARK or seq == summary for metadata, seq in marks])
+    rows = zip(messages.metadata, messages.seqs, messages.messages, strict=True)
+    return messages.where(
+        [metadata == _MARK or seq == summary or _repairs_item(metadata, message) for metadata, seq, message in rows]
+    )
+
+
+def _repairs_item(metadata: Mapping[str, Any], message: Any) -> bool:
+    """Tell whether a message is a result that says "interrupted", of a call that is an item: only items have a type."""
+    return metadata == REPAIRED and isinstance(message, Mapping) and "type" in message
 
 
 def items_of(events: Iterable[SessionEvent[Any]]) -> list[TResponseInputItem]:

@@ -11,6 +11,7 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.context.compacted import placed
+from a2a_session_manager.context.forking import OpenPolicy
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, new_id
@@ -134,6 +135,7 @@ class AgentsSession(AsyncResource):
         before_turn: int | None = None,
         at: int | str | None = None,
         new_id: str | None = None,
+        on_open: OpenPolicy = "refuse",
     ) -> Self:
         """Return a session that goes on from a point of this one; what comes to one of them later, the other never has.
 
@@ -145,15 +147,15 @@ class AgentsSession(AsyncResource):
                 another message edits it, and with the same one answers it anew.
             at: instead of that, the seq or the id of the last event that both share. None means the newest.
             new_id: the id of the branch; None makes a random one. A retry with it returns the same branch.
-
-        A point between a call and its result is refused.
+            on_open: a point between a call and its result is refused by default; with "interrupt", the branch begins
+                with a result that says "interrupted".
         """
         self._check_open()
         if before_turn is not None:
             if at is not None:
                 raise InvalidSessionOperation("say where to branch in one way: before_turn= or at=")
             at = await self._seq_before(before_turn)
-        forked = await self._sessions.fork(self.session_id, at=at, new_id=new_id)
+        forked = await self._sessions.fork(self.session_id, at=at, new_id=new_id, on_open=on_open)
         branch = copy(self)
         branch.session_id, branch._owns_sessions = forked.id, False
         return branch

@@ -177,11 +177,13 @@ async def pydantic_ai(directory: Path, sessions: SessionManager) -> AsyncIterato
     theirs = importlib.import_module("pydantic_ai.conversation_store")
     ours = importlib.import_module("a2a_session_manager.integrations.pydantic_ai")
     agent = ai.Agent(testing.TestModel(custom_output_text=_TEXT))
+    # A conversation goes on with the requests that it has counted, and 50 are the most by default.
+    no_limits = ai.UsageLimits(request_limit=None)
 
     def turn_of(store: Any) -> Turn:
         async def turn(number: int) -> None:
             conversation = await store.load("trip") or conversations.Conversation(conversation_id="trip")
-            await store.save(await agent.run(_TEXT, conversation=conversation))
+            await store.save(await agent.run(_TEXT, conversation=conversation, usage_limits=no_limits))
 
         return turn
 

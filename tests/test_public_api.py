@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import a2a_session_manager
 from a2a_session_manager import public, storage, sync, testing
@@ -19,6 +20,7 @@ from a2a_session_manager.integrations import fastapi, openai_agents, opentelemet
 from a2a_session_manager.protocols import SessionStore
 from a2a_session_manager.storage.memory import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
+from tests.integrations.framework_versions import FRAMEWORKS
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = [public, storage, sync, testing, fastapi, openai_agents, opentelemetry]
@@ -333,6 +335,10 @@ def test_the_extra_all_names_each_extra_for_users_and_ci_tests_each_bridge() -> 
     assert set(everything.partition("[")[2].rstrip("]").split(",")) == set(extras) - of_developers
     [brought] = [each for each in extras["bridges"] if each.startswith("a2a_session_manager[")]
     assert {each.replace("-", "_") for each in brought.partition("[")[2].rstrip("]").split(",")} == bridges
-    for script in ("bridges", "bridge_versions"):
-        commands = (ROOT / ".ci" / script).read_text(encoding="utf-8")
-        assert [each for each in bridges if each not in commands.replace("-", "_")] == []
+    assert {each.replace("-", "_") for each in FRAMEWORKS} == bridges
+    commands = (ROOT / ".ci" / "bridges").read_text(encoding="utf-8")
+    assert [each for each in bridges if each not in commands.replace("-", "_")] == []
+    for extra, framework in FRAMEWORKS.items():
+        allowed = [each.partition(",")[0].partition(">=") for each in extras[extra]]
+        pins = {package: Version(number) for package, number in framework.lowest.items()}
+        assert {package: Version(lowest) for package, _, lowest in allowed} == pins

@@ -36,12 +36,17 @@ def path_of(namespace: Namespace) -> str:
     return "/".join(name.replace("%", "%25").replace("/", "%2F") for name in namespace)
 
 
+def unescaped(name: str) -> str:
+    """Return the name that stands so in a path."""
+    return name.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
+
+
 def names_in(path: str) -> list[str]:
     """Return the names of which `path_of` has made this; "" has none.
 
     Raises InvalidSessionOperation for an empty name, which would mean another namespace than it looks like.
     """
-    names = [name.replace("%2F", "/").replace("%2f", "/").replace("%25", "%") for name in path.split("/") if path]
+    names = [unescaped(name) for name in path.split("/") if path]
     if "" in names:
         raise InvalidSessionOperation(
             f"namespace {shown(path)} has an empty name in it: join names by one '/', and write one inside a name %2F"

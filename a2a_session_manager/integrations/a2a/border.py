@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from a2a.utils.errors import InternalError, InvalidParamsError
 from google.protobuf.json_format import Error as ProtobufError
 
-from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation, SessionManagerError
-from a2a_session_manager.namespaces import path_of
+from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation, SessionManagerError
+from a2a_session_manager.integrations.foreign_formats import ForeignFormat
+from a2a_session_manager.integrations.foreign_ids import joined_id, parts_of, prefix_of
 
-# The type of our events that record a task, and of the properties' version: a newer one is refused.
+# The type of our events that record a task.
 RECORD = "a2a_task"
-FORMAT = 1
-FORMAT_KEY = "a2a_format"
+FORMAT = ForeignFormat("A2A", "a2a_format")
+ANY_TASK = prefix_of("task")
 
 
 @contextmanager
@@ -32,28 +33,22 @@ def their_errors() -> Iterator[None]:
 
 def task_session(owner: str, task_id: str) -> str:
     """Return the id of the session that holds a task; those of one owner begin alike."""
-    return f"{tasks_of(owner)}{path_of((_given(task_id),))}"
+    return joined_id("task", owner, _given(task_id), may_be_empty=True)
 
 
 def tasks_of(owner: str) -> str:
     """Return what the ids of the sessions of an owner's tasks begin with; "" is who is anonymous."""
-    return f"task/{path_of((owner,))}/"
+    return prefix_of("task", owner, may_be_empty=True)
+
+
+def task_in(session_id: str) -> str:
+    """Return the id of the task that a session of `ANY_TASK` holds."""
+    return parts_of(session_id)[-1]
 
 
 def push_session(task_id: str) -> str:
     """Return the id of the session that holds the push notification configs of all owners of a task."""
-    return f"push/{path_of((_given(task_id),))}"
-
-
-def check_format(session_id: str, properties: dict[str, object]) -> None:
-    """Raise CorruptSession for what a newer release has written in another way."""
-    written = properties.get(FORMAT_KEY)
-    if written != FORMAT:
-        raise CorruptSession(
-            session_id,
-            f"session {session_id!r} has format {written!r} of the A2A bridge, and this release reads {FORMAT}: "
-            "update a2a_session_manager, or give the bridge a namespace of its own",
-        )
+    return joined_id("push", _given(task_id))
 
 
 def _given(task_id: str) -> str:

@@ -10,7 +10,7 @@ from a2a.server.cluster import TaskEventStream, TaskVersion, VersionedEvent
 from a2a.types.a2a_pb2 import Task
 
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
-from a2a_session_manager.integrations.a2a.border import RECORD, check_format, task_session, tasks_of, their_errors
+from a2a_session_manager.integrations.a2a.border import ANY_TASK, FORMAT, RECORD, task_in, their_errors
 from a2a_session_manager.integrations.a2a.listing import ListedTask
 from a2a_session_manager.integrations.a2a.records import event_of
 from a2a_session_manager.integrations.a2a.versions import RecordVersion
@@ -18,7 +18,6 @@ from a2a_session_manager.manager import SessionManager
 
 # How long to wait before looking again for a task that is not stored yet, in seconds.
 _PAUSE_SECONDS = 0.2
-_ANY_OWNER = "task/"
 
 
 class A2ATaskEventStream(TaskEventStream):
@@ -51,7 +50,7 @@ class A2ATaskEventStream(TaskEventStream):
             session = await self._sessions.store.get(session_id, last=0)
             if session is None:
                 return
-            check_format(session.id, session.metadata.properties)
+            FORMAT.check(session)
             of_task = Task(id=task_id, context_id=ListedTask.of(session_id, session.metadata.properties).context_id)
             seen = after.number if isinstance(after, RecordVersion) else 0
             try:
@@ -67,10 +66,9 @@ class A2ATaskEventStream(TaskEventStream):
 
     async def _found(self, task_id: str) -> str:
         """Return the id of the session that holds the task, when it is there."""
-        ending = task_session("", task_id).removeprefix(tasks_of(""))
         while True:
-            ids = await self._sessions.store.list_sessions(_ANY_OWNER)
-            found = [session_id for session_id in ids if session_id.rpartition("/")[2] == ending]
+            ids = await self._sessions.store.list_sessions(ANY_TASK)
+            found = [session_id for session_id in ids if task_in(session_id) == task_id]
             if len(found) > 1:
                 raise InvalidSessionOperation(
                     f"{len(found)} owners have a task {task_id!r}: subscribe with a version of the one that is meant, "

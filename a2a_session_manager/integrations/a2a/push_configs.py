@@ -17,11 +17,11 @@ from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.exceptions import CorruptSession
 from a2a_session_manager.identifiers import hidden_id
-from a2a_session_manager.integrations.a2a.border import FORMAT, FORMAT_KEY, check_format, push_session, their_errors
+from a2a_session_manager.integrations.a2a.border import FORMAT, push_session, their_errors
+from a2a_session_manager.integrations.foreign_ids import joined_id, parts_of
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.namespaces import names_in, path_of
 
 _CONFIG, _PLACE = "config", "place"
 
@@ -49,12 +49,12 @@ class A2APushNotificationConfigStore(PushNotificationConfigStore):
         One without an id gets that of the task. The caller's object stays as it is.
         """
         config = normalize_push_notification_config(task_id, notification_config)
-        key = path_of((self._owner_of(context), config.id))
         with their_errors():
+            key = joined_id(self._owner_of(context), config.id, may_be_empty=True)
             store, write_id = self._sessions.store, hidden_id()
-            about = SessionChange(set_properties={FORMAT_KEY: FORMAT})
+            about = SessionChange(set_properties=FORMAT.as_property())
             session = await retry_if_unknown(lambda: open_session(store, push_session(task_id), change=about))
-            check_format(session.id, session.metadata.properties)
+            FORMAT.check(session)
             place = 1 + max((each[_PLACE] for each in session.state.values()), default=0)
             change = SessionChange(set_state={key: {_CONFIG: MessageToDict(config), _PLACE: place}})
             await retry_if_unknown(lambda: store.commit(session, change, write_id=write_id))
@@ -63,11 +63,11 @@ class A2APushNotificationConfigStore(PushNotificationConfigStore):
     async def get_info(self, task_id: str, context: ServerCallContext) -> list[TaskPushNotificationConfig]:
         """Return the owner's configs of a task, the one last that was set last."""
         owner = self._owner_of(context)
-        return await self._configs(task_id, lambda of_config: of_config == owner)
+        return await self._configs(task_id, lambda key: _is_of(key, owner))
 
     async def get_info_for_dispatch(self, task_id: str) -> list[TaskPushNotificationConfig]:
         """Return the configs of a task of all owners, the one last that was set last."""
-        return await self._configs(task_id, lambda of_config: True)
+        return await self._configs(task_id, lambda key: True)
 
     async def delete_info(self, task_id: str, context: ServerCallContext, config_id: str | None = None) -> None:
         """Delete one config of the owner, or all when `config_id` is None; what is not there is fine."""
@@ -76,7 +76,7 @@ class A2APushNotificationConfigStore(PushNotificationConfigStore):
             session = await self._read(task_id)
             if session is None:
                 return
-            keys = [key for key in session.state if _names(key)[0] == owner and config_id in (None, _names(key)[1])]
+            keys = [key for key in session.state if _is_of(key, owner) and config_id in (None, parts_of(key)[1])]
             write_id = hidden_id()
             change = SessionChange(unset_state=keys)
             await retry_if_unknown(lambda: self._sessions.store.commit(session, change, write_id=write_id))
@@ -86,20 +86,19 @@ class A2APushNotificationConfigStore(PushNotificationConfigStore):
             session = await self._read(task_id)
             if session is None:
                 return []
-            found = sorted((kept[_PLACE], key) for key, kept in session.state.items() if is_meant(_names(key)[0]))
+            found = sorted((kept[_PLACE], key) for key, kept in session.state.items() if is_meant(key))
             return [_config(session, key) for _, key in found]
 
     async def _read(self, task_id: str) -> Session[Any] | None:
         session = await self._sessions.store.get(push_session(task_id), last=0)
         if session is not None:
-            check_format(session.id, session.metadata.properties)
+            FORMAT.check(session)
         return session
 
 
-def _names(key: str) -> list[str]:
-    """Return the owner and the id of the config that a key of the state stands for; the owner may be ""."""
-    owner, _, config_id = key.partition("/")
-    return [owner and names_in(owner)[0], names_in(config_id)[0]]
+def _is_of(key: str, owner: str) -> bool:
+    """Tell whether a key of the state stands for a config of this owner."""
+    return parts_of(key)[0] == owner
 
 
 def _config(session: Session[Any], key: str) -> TaskPushNotificationConfig:

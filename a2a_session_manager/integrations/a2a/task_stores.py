@@ -10,7 +10,7 @@ from a2a.server.tasks.task_store import TaskStore
 from a2a.types.a2a_pb2 import ListTasksRequest, ListTasksResponse, Task, TaskState
 
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionConflict, SessionNotFound
-from a2a_session_manager.integrations.a2a.border import tasks_of, their_errors
+from a2a_session_manager.integrations.a2a.border import FORMAT, tasks_of, their_errors
 from a2a_session_manager.integrations.a2a.listing import ListedTask, page_of
 from a2a_session_manager.integrations.a2a.tasks import StoredRecords, TaskSessions
 from a2a_session_manager.integrations.a2a.versions import RecordVersion
@@ -28,7 +28,34 @@ _TRIES = 8
 _HEADS_AT_ONCE = 100
 
 
-class A2ATaskStore(TaskStore):
+class _OverTasks:
+    """What both stores are over, and the verbs that are the same."""
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        *,
+        owner_resolver: OwnerResolver = resolve_user_scope,
+        usage_key: str | None = None,
+    ) -> None:
+        self._tasks = TaskSessions(sessions, usage_key)
+        self._owner_of = owner_resolver
+
+    async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
+        """Return a page of the owner's tasks, the one first whose status is newest.
+
+        The heads of all tasks of the owner are read for it, and the tasks that are on the page.
+        """
+        with their_errors():
+            return await list_tasks(self._tasks, self._owner_of(context), params)
+
+    async def delete(self, task_id: str, context: ServerCallContext) -> None:
+        """Delete the owner's task with its events; one that is not there is fine. Its push configs stay."""
+        with their_errors():
+            await self._tasks.delete(self._owner_of(context), task_id)
+
+
+class A2ATaskStore(_OverTasks, TaskStore):
     """The SDK's `TaskStore`: each task is a session, and a save stores what is new in it.
 
     The last one who saves a task wins, as in the SDK's own stores; A2AVersionedTaskStore refuses who comes too late.
@@ -42,16 +69,6 @@ class A2ATaskStore(TaskStore):
         usage_key: the key of metadata in which agents report the usage of a model, such as "adk_usage_metadata". It is
             added to the totals of the task's session. None: metadata is not looked at.
     """
-
-    def __init__(
-        self,
-        sessions: SessionManager,
-        *,
-        owner_resolver: OwnerResolver = resolve_user_scope,
-        usage_key: str | None = None,
-    ) -> None:
-        self._tasks = TaskSessions(sessions, usage_key)
-        self._owner_of = owner_resolver
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
         """Store what is new in the task, or all of it when it is new itself, or others have changed it meanwhile."""
@@ -78,36 +95,13 @@ class A2ATaskStore(TaskStore):
             stored = await self._tasks.read(self._owner_of(context), task_id)
         return None if stored is None else _copy(stored.task)
 
-    async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
-        """Return a page of the owner's tasks, the one first whose status is newest.
 
-        The heads of all tasks of the owner are read for it, and the tasks that are on the page.
-        """
-        with their_errors():
-            return await list_tasks(self._tasks, self._owner_of(context), params)
-
-    async def delete(self, task_id: str, context: ServerCallContext) -> None:
-        """Delete the owner's task; one that is not there is fine. Its push notification configs stay."""
-        with their_errors():
-            await self._tasks.delete(self._owner_of(context), task_id)
-
-
-class A2AVersionedTaskStore(VersionedTaskStore):
+class A2AVersionedTaskStore(_OverTasks, VersionedTaskStore):
     """The SDK's `VersionedTaskStore` for several replicas: a save that comes too late is refused, and the event that
     led to a save is stored in the same step, where an A2ATaskEventStream over the same sessions finds it.
 
     Its arguments, its errors and its sessions are those of A2ATaskStore.
     """
-
-    def __init__(
-        self,
-        sessions: SessionManager,
-        *,
-        owner_resolver: OwnerResolver = resolve_user_scope,
-        usage_key: str | None = None,
-    ) -> None:
-        self._tasks = TaskSessions(sessions, usage_key)
-        self._owner_of = owner_resolver
 
     async def save(
         self,
@@ -145,16 +139,6 @@ class A2AVersionedTaskStore(VersionedTaskStore):
             return None
         return StoredTask(_copy(stored.task), RecordVersion(stored.version, stored.session.id))
 
-    async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
-        """Return a page of the owner's tasks, as A2ATaskStore does."""
-        with their_errors():
-            return await list_tasks(self._tasks, self._owner_of(context), params)
-
-    async def delete(self, task_id: str, context: ServerCallContext) -> None:
-        """Delete the owner's task with its events; one that is not there is fine."""
-        with their_errors():
-            await self._tasks.delete(self._owner_of(context), task_id)
-
     async def _at(self, version: TaskVersion, owner: str, task_id: str) -> StoredRecords:
         """Return the task as it is stored at this version. Raises SessionConflict when it has another one."""
         known = await self._tasks.newest_known(owner, task_id)
@@ -185,7 +169,10 @@ async def list_tasks(tasks: TaskSessions, owner: str, params: ListTasksRequest) 
     ids = await store.list_sessions(tasks_of(owner))
     for start in range(0, len(ids), _HEADS_AT_ONCE):
         heads = await store.get_many(ids[start : start + _HEADS_AT_ONCE], last=0)
-        listed += [ListedTask.of(head.id, head.metadata.properties) for head in heads if head is not None]
+        for head in heads:
+            if head is not None:
+                FORMAT.check(head)
+                listed.append(ListedTask.of(head.id, head.metadata.properties))
     page = page_of(listed, params)
     stored = [await tasks.read(owner, task.task_id) for task in page.tasks]
     found = [each for each in stored if each is not None]  # one may be deleted since it was listed

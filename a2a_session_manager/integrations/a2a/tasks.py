@@ -12,7 +12,7 @@ from a2a.types.a2a_pb2 import Task
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.exceptions import SessionConflict, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
-from a2a_session_manager.integrations.a2a.border import FORMAT, FORMAT_KEY, RECORD, check_format, task_session
+from a2a_session_manager.integrations.a2a.border import FORMAT, RECORD, task_session
 from a2a_session_manager.integrations.a2a.listing import found_by
 from a2a_session_manager.integrations.a2a.records import is_whole, record_of, task_of
 from a2a_session_manager.integrations.a2a.usage import usage_in
@@ -66,7 +66,7 @@ class TaskSessions:
         record, after = record_of(task, None, event)
         change = SessionChange(
             events=[self._event(record, task, None, event)],
-            set_properties={FORMAT_KEY: FORMAT, **found_by(after)},
+            set_properties={**FORMAT.as_property(), **found_by(after)},
         )
         session = await retry_if_unknown(
             lambda: self.sessions.store.create(session_id, change=change, write_id=write_id)
@@ -130,6 +130,6 @@ class TaskSessions:
 
 def read_records(session: Session[Any], task_id: str) -> StoredRecords:
     """Return what the records of a session that was read as a whole add up to. Raises CorruptSession."""
-    check_format(session.id, session.metadata.properties)
+    FORMAT.check(session)
     records = [event.message for event in session.events if event.type == RECORD]
     return StoredRecords(session, task_of(session.id, task_id, records), session.last_seq, session.revision)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.concurrency.retries import retry_if_unknown
@@ -40,6 +41,15 @@ _Line = tuple[Any, SessionEvent[Any]]
 
 _TRIES: Final = 64
 _PAGE: Final = 100
+_MOST_KNOWN: Final = 64
+
+
+class _Known(NamedTuple):
+    """A main transcript as it was read or written last; a guarded commit tells when that is late."""
+
+    session: Session[Any]
+    revision: int
+    transcript: Transcript | None
 
 
 class ClaudeSessionStore:
@@ -60,6 +70,7 @@ class ClaudeSessionStore:
         self._loop = AnyLoop(sessions)
         self._sessions = self._loop.sessions
         self._last_mtime = 0
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._unsure: dict[str, tuple[list[Any], list[str]]] = {}  # batches of which it is not known whether they came
 
     def session_id(self, project_key: str, session_id: str, subpath: str | None = None) -> str:
@@ -99,6 +110,7 @@ class ClaudeSessionStore:
     async def delete(self, key: SessionKey) -> None:
         """Delete a transcript; with a main one, those of its sub-agents. When there is none, nothing happens."""
         with sdk_errors():
+            self._known.pop(transcript_id(key), None)
             deleting = self._sessions.delete(transcript_id(key), children="cascade")
             await self._loop.wait(deleting)
 
@@ -126,26 +138,29 @@ class ClaudeSessionStore:
         store = self._sessions.store
         for _ in range(_TRIES):
             write_id = hidden_id()
-            session = await store.get(session_id, last=0)
+            known = self._known.pop(session_id, None) or await self._look(session_id)
             try:
-                if session is None:
-                    first = self._change(None, key, batch)
-                    creating = partial(store.create, session_id, change=first, write_id=write_id)
-                    await retry_if_unknown(creating)
-                elif new := await self._new(session, batch):
-                    change = self._change(transcript_in(session.state, session_id), key, new)
-                    await retry_if_unknown(
-                        partial(
-                            store.commit,
-                            session,
-                            change,
-                            expected_revision=session.revision,
-                            write_id=write_id,
-                            on_repeat="keep",
-                        )
+                if known is None:
+                    after = self._folded(None, key, batch)
+                    creating = partial(store.create, session_id, change=_change(after, batch), write_id=write_id)
+                    session = await retry_if_unknown(creating)
+                    known = _Known(session, session.revision, after)
+                elif new := await self._new(known.session, batch):
+                    after = self._folded(known.transcript, key, new)
+                    committing = partial(
+                        store.commit,
+                        known.session,
+                        _change(after, new),
+                        expected_revision=known.revision,
+                        write_id=write_id,
+                        on_repeat="keep",
                     )
+                    known = _Known(known.session, (await retry_if_unknown(committing)).revision, after)
             except (SessionAlreadyExists, SessionConflict, SessionNotFound):
                 continue  # another writer was faster: the summary goes on from theirs
+            self._known[session_id] = known
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
             return
         raise _crowded(session_id)
 
@@ -173,10 +188,14 @@ class ClaudeSessionStore:
         known = await self._sessions.store.events_by_id(session, *(event.id for _, event in batch))
         return [line for line, stored in zip(batch, known, strict=True) if stored is None]
 
-    def _change(self, before: Transcript | None, key: SessionKey, batch: Sequence[_Line]) -> SessionChange:
+    async def _look(self, session_id: str) -> _Known | None:
+        session = await self._sessions.store.get(session_id, last=0)
+        return None if session is None else _Known(session, session.revision, transcript_in(session.state, session_id))
+
+    def _folded(self, before: Transcript | None, key: SessionKey, batch: Sequence[_Line]) -> Transcript:
         after = folded(before, key, [entry for entry, _ in batch], at_least=self._last_mtime + 1)
         self._last_mtime = after.mtime
-        return SessionChange(events=[event for _, event in batch], set_state=after.as_state())
+        return after
 
     async def _load(self, session_id: str) -> list[SessionStoreEntry] | None:
         try:
@@ -209,6 +228,10 @@ class ClaudeSessionStore:
         except SessionNotFound:
             return []
         return [parts[2] for parts in map(parts_of, children) if len(parts) == 3]
+
+
+def _change(after: Transcript, batch: Sequence[_Line]) -> SessionChange:
+    return SessionChange(events=[event for _, event in batch], set_state=after.as_state())
 
 
 def _crowded(session_id: str) -> StoreUnavailable:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from google.adk.errors.input_validation_error import InputValidationError
 
 from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
-from a2a_session_manager.identifiers import shown
-from a2a_session_manager.namespaces import path_of
+from a2a_session_manager.integrations.foreign_ids import joined_id, prefix_of
 
 
 class StaleSessionError(ValueError):
@@ -32,28 +31,21 @@ def their_errors() -> Iterator[None]:
 
 
 def session_of(app_name: str, user_id: str, session_id: str) -> str:
-    """Return the id of our session for one of the ADK's."""
-    user = _text("user_id", user_id)  # None would stand for all users
-    return sessions_of(app_name, user) + path_of((_text("session_id", session_id),))
+    """Return the id of our session for one of the ADK's; names may be empty, and are texts."""
+    return joined_id("session", app_name, user_id, session_id, may_be_empty=True)
 
 
 def sessions_of(app_name: str, user_id: str | None) -> str:
     """Return what the ids of the sessions of an app, or of one of its users, begin with."""
-    app = f"session/{path_of((_text('app_name', app_name),))}/"
-    return app if user_id is None else f"{app}{path_of((_text('user_id', user_id),))}/"
+    users = () if user_id is None else (user_id,)
+    return prefix_of("session", app_name, *users, may_be_empty=True)
 
 
 def app_state_of(app_name: str) -> str:
     """Return the id of our session that holds the state of an app."""
-    return f"app/{path_of((_text('app_name', app_name),))}"
+    return joined_id("app", app_name, may_be_empty=True)
 
 
 def user_state_of(app_name: str, user_id: str) -> str:
     """Return the id of our session that holds the state of a user of an app."""
-    return f"user/{path_of((_text('app_name', app_name), _text('user_id', user_id)))}"
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidSessionOperation(f"{name}={shown(value)} is no text")
-    return value
+    return joined_id("user", app_name, user_id, may_be_empty=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -13,33 +11,19 @@ from google.adk.errors.session_not_found_error import SessionNotFoundError
 from google.adk.events.event import Event
 from google.adk.sessions.base_session_service import BaseSessionService, GetSessionConfig, ListSessionsResponse
 from google.adk.sessions.session import Session as ADKSession
-from google.adk.sessions.state import State
 
 from a2a_session_manager.concurrency.retries import retry_if_unknown
-from a2a_session_manager.exceptions import (
-    CorruptSession,
-    InvalidEvent,
-    SessionAlreadyExists,
-    SessionConflict,
-    SessionNotFound,
-)
+from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
+from a2a_session_manager.integrations.google_adk.appends import commit_event
 from a2a_session_manager.integrations.google_adk.border import (
-    StaleSessionError,
     app_state_of,
     session_of,
     sessions_of,
     their_errors,
     user_state_of,
 )
-from a2a_session_manager.integrations.google_adk.records import (
-    RECORD,
-    StateDelta,
-    content_id,
-    event_from_stored,
-    event_to_store,
-    with_derived_id,
-)
+from a2a_session_manager.integrations.google_adk.records import StateDelta, content_id, event_to_store
 from a2a_session_manager.integrations.google_adk.shared_state import (
     SharedDelta,
     pending,
@@ -48,19 +32,20 @@ from a2a_session_manager.integrations.google_adk.shared_state import (
     shared_delta,
     states,
 )
-from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.models.change import CommitResult, SessionChange
-from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import SessionEvent
-
-_FORMAT = 1
-_FORMAT_KEY, _USER, _ID, _TIME = "adk_format", "adk_user_id", "adk_session_id", "adk_last_update_time"
-_AT_ONCE = 100
-_TRIES = 8
-_FIRST_READ = 64
-_STALE = (
-    "The session has been modified in storage since it was loaded: get it again before appending more events to it."
+from a2a_session_manager.integrations.google_adk.stored import (
+    FORMAT,
+    ID,
+    TIME,
+    USER,
+    read_session,
+    theirs_of,
+    user_of,
 )
+from a2a_session_manager.manager import SessionManager
+from a2a_session_manager.models.change import SessionChange
+from a2a_session_manager.models.session import Session
+
+_AT_ONCE = 100
 
 
 class ADKSessionService(BaseSessionService):
@@ -100,10 +85,10 @@ class ADKSessionService(BaseSessionService):
             change = SessionChange(
                 set_state=delta.session,
                 set_properties={
-                    _FORMAT_KEY: _FORMAT,
-                    _USER: user_id,
-                    _ID: their_id,
-                    _TIME: time.time(),
+                    **FORMAT.as_property(),
+                    USER: user_id,
+                    ID: their_id,
+                    TIME: time.time(),
                     **pending(write_id, shared_delta(delta.app, delta.user)),
                 },
             )
@@ -129,7 +114,7 @@ class ADKSessionService(BaseSessionService):
         """
         with their_errors():
             our_id = session_of(app_name, user_id, session_id.strip() if session_id else session_id)
-            session = await self._read(our_id, config or GetSessionConfig())
+            session = await read_session(self._sessions, our_id, config or GetSessionConfig())
             return None if session is None else await self._as_theirs(session, app_name)
 
     async def list_sessions(self, *, app_name: str, user_id: str | None = None) -> ListSessionsResponse:
@@ -143,11 +128,11 @@ class ADKSessionService(BaseSessionService):
                 found += [session for session in page if session is not None]
             for session in found:
                 await self._share_pending(session, app_name)
-            users = sorted({_user_of(session) for session in found})
+            users = sorted({user_of(session) for session in found})
             shared_ids = [app_id, *(user_state_of(app_name, user) for user in users)]
             app_state, *user_states = await states(self._sessions, shared_ids)
             state_of = dict(zip(users, user_states, strict=True))
-            listed = [_theirs(session, app_name, app_state, state_of[_user_of(session)]) for session in found]
+            listed = [theirs_of(session, app_name, app_state, state_of[user_of(session)]) for session in found]
         listed.sort(key=lambda session: (session.last_update_time, session.user_id, session.id))
         return ListSessionsResponse(sessions=listed)
 
@@ -180,7 +165,15 @@ class ADKSessionService(BaseSessionService):
             ours, delta = event_to_store(event), StateDelta.of(event.actions.state_delta)
             shared = shared_delta(delta.app, delta.user)
             try:
-                result = await self._commit(our_id, session, ours, delta.session, shared, event.timestamp)
+                result = await commit_event(
+                    self._sessions,
+                    our_id,
+                    ours,
+                    state=delta.session,
+                    shared=shared,
+                    timestamp=event.timestamp,
+                    marker=session._storage_update_marker if self._refuse_stale else None,
+                )
             except SessionNotFound as error:
                 raise SessionNotFoundError(f"Session {session.id} not found.") from error
             [stored] = result.events
@@ -194,78 +187,10 @@ class ADKSessionService(BaseSessionService):
         session._storage_update_marker = str(result.last_seq)
         return event
 
-    async def _commit(
-        self,
-        our_id: str,
-        session: ADKSession,
-        event: SessionEvent[Any],
-        state: Mapping[str, Any],
-        shared: SharedDelta | None,
-        timestamp: float,
-    ) -> CommitResult:
-        """Commit the event with its state; under another id where its own is that of another event."""
-        write_id = content_id(event)
-
-        def change(stored_as: SessionEvent[Any]) -> SessionChange:
-            return SessionChange(
-                events=[stored_as],
-                set_state=state,
-                set_properties={_TIME: timestamp, **pending(write_id, shared)},
-            )
-
-        try:
-            return await self._commit_guarded(our_id, session, change(event), write_id)
-        except InvalidEvent as error:
-            if error.seq is None:
-                raise
-            return await self._commit_guarded(our_id, session, change(with_derived_id(event)), write_id)
-
-    async def _commit_guarded(
-        self, our_id: str, session: ADKSession, change: SessionChange, write_id: str
-    ) -> CommitResult:
-        store = self._sessions.store
-        marker = session._storage_update_marker
-        if not self._refuse_stale or marker is None:
-            return await retry_if_unknown(lambda: store.commit(our_id, change, write_id=write_id))
-        for _ in range(_TRIES):
-            head = await store.get(our_id, last=0)
-            if head is None:
-                raise SessionNotFound(our_id)
-            guard: int | None = head.revision
-            if str(head.last_seq) != marker:
-                if (await store.events_by_id(our_id, change.events[0].id)) == [None]:
-                    raise StaleSessionError(_STALE)
-                guard = None  # it is there already, and sent again
-            commit = partial(store.commit, our_id, change, expected_revision=guard, write_id=write_id)
-            try:
-                return await retry_if_unknown(commit)
-            except SessionConflict:
-                continue  # perhaps only properties have changed: the next look tells
-        raise StaleSessionError(_STALE)
-
-    async def _read(self, our_id: str, config: GetSessionConfig) -> Session[Any] | None:
-        """Return the session with the events that are asked for."""
-        last = config.num_recent_events
-        if config.after_timestamp is None:
-            return await self._sessions.store.get(our_id, last=last)
-        size = _FIRST_READ
-        while True:
-            size = size if last is None else min(size, last)
-            session = await self._sessions.store.get(our_id, last=size)
-            if session is None:
-                return None
-            older = [place for place, event in enumerate(session.events) if _time_of(event) < config.after_timestamp]
-            if older or not session.earlier_events or size == last:
-                break
-            size *= 4
-        if older:
-            del session.events[: older[-1] + 1]
-        return session
-
     async def _as_theirs(self, session: Session[Any], app_name: str) -> ADKSession:
         await self._share_pending(session, app_name)
-        ids = [app_state_of(app_name), user_state_of(app_name, _user_of(session))]
-        return _theirs(session, app_name, *await states(self._sessions, ids))
+        ids = [app_state_of(app_name), user_state_of(app_name, user_of(session))]
+        return theirs_of(session, app_name, *await states(self._sessions, ids))
 
     async def _share(
         self, our_id: str, session: ADKSession, name: str, shared: SharedDelta, *, is_repeat: bool
@@ -278,50 +203,10 @@ class ADKSessionService(BaseSessionService):
             await share_pending(self._sessions, head, app_id=app_id, user_id=user_id)
 
     async def _share_pending(self, session: Session[Any], app_name: str) -> None:
-        _check_format(session)
+        FORMAT.check(session)
         await share_pending(
             self._sessions,
             session,
             app_id=app_state_of(app_name),
-            user_id=user_state_of(app_name, _user_of(session)),
+            user_id=user_state_of(app_name, user_of(session)),
         )
-
-
-def _theirs(
-    session: Session[Any], app_name: str, app_state: Mapping[str, Any], user_state: Mapping[str, Any]
-) -> ADKSession:
-    _check_format(session)
-    properties = session.metadata.properties
-    theirs = ADKSession(
-        app_name=app_name,
-        user_id=properties[_USER],
-        id=properties[_ID],
-        state={
-            **session.state,
-            **{State.APP_PREFIX + key: value for key, value in app_state.items()},
-            **{State.USER_PREFIX + key: value for key, value in user_state.items()},
-        },
-        events=[event_from_stored(session.id, event) for event in session.events if event.type == RECORD],
-        last_update_time=properties[_TIME],
-    )
-    theirs._storage_update_marker = str(session.last_seq)
-    return theirs
-
-
-def _check_format(session: Session[Any]) -> None:
-    written = session.metadata.properties.get(_FORMAT_KEY)
-    if written != _FORMAT:
-        raise CorruptSession(
-            session.id,
-            f"session {session.id!r} has format {written!r} of the ADK bridge, and this release reads {_FORMAT}: "
-            "update a2a_session_manager, or give the bridge a namespace of its own",
-        )
-
-
-def _user_of(session: Session[Any]) -> str:
-    _check_format(session)
-    return str(session.metadata.properties[_USER])
-
-
-def _time_of(event: SessionEvent[Any]) -> float:
-    return float(event.message.get("timestamp", 0.0))

@@ -59,7 +59,7 @@ class Draft:
     def remember(self) -> None:
         """Remember the lists, once they are stored."""
         for new in self._new_lists:
-            self._lists.remember(self._session_id, new.ref, new.digests)
+            self._lists.remember(self._session_id, new.ref, new.items)
 
     def _draw(self) -> None:
         put, values = self._put, self._put.checkpoint.get("channel_values", {})
@@ -88,10 +88,10 @@ class Draft:
         base = self._before.get(channel)
         if not isinstance(base, ListRef):
             base = None
-        known = None if base is None else self._lists.get(self._session_id, base)
+        known = [] if base is None else self._lists.get(self._session_id, base) or []
         line = derived_id(f"{self._put.id} {channel}")
         line = self._free(f"l:{line}:0").removeprefix("l:").removesuffix(":0")
-        new = next_list([self._encoder.encode(item) for item in value], base, known, line, self._is_free)
+        new = next_list(value, self._encoder, base, known, line, self._is_free)
         self._append(f"l:{new.ref.line}:{new.ref.number}", VALUE, new.message)
         self._new_lists.append(new)
         self.usages += usage_events(value[new.message["keep"] :])

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from a2a_session_manager.integrations.langgraph.encoding import Encoded, digest
+from a2a_session_manager.integrations.langgraph.encoding import Encoded, Encoder, digest
 
 _REMEMBERED: Final = 128
 
@@ -27,22 +27,29 @@ class ListRef(NamedTuple):
         return (f"l:{self.line}:{number}" for number in range(self.number + 1))
 
 
+class Item(NamedTuple):
+    """What is remembered of an item: the digest of its encoding, and how it looks, where that can be told."""
+
+    digest: str
+    look: bytes | None = None
+
+
 class KnownLists:
-    """The digests of the items of the lists that were written or read last, by session and version."""
+    """The items of the lists that were written or read last, by session and version."""
 
     def __init__(self) -> None:
-        self._digests: OrderedDict[tuple[str, ListRef], list[str]] = OrderedDict()
+        self._items: OrderedDict[tuple[str, ListRef], list[Item]] = OrderedDict()
 
-    def remember(self, session_id: str, ref: ListRef, digests: list[str]) -> None:
+    def remember(self, session_id: str, ref: ListRef, items: list[Item]) -> None:
         """Remember a list, and forget the one that was not used for longest."""
-        self._digests[session_id, ref] = digests
-        self._digests.move_to_end((session_id, ref))
-        if len(self._digests) > _REMEMBERED:
-            self._digests.popitem(last=False)
+        self._items[session_id, ref] = items
+        self._items.move_to_end((session_id, ref))
+        if len(self._items) > _REMEMBERED:
+            self._items.popitem(last=False)
 
-    def get(self, session_id: str, ref: ListRef) -> list[str] | None:
-        """Return the digests of a list's items, if they are known."""
-        return self._digests.get((session_id, ref))
+    def get(self, session_id: str, ref: ListRef) -> list[Item] | None:
+        """Return the items of a list, if they are known."""
+        return self._items.get((session_id, ref))
 
 
 class NewList(NamedTuple):
@@ -50,31 +57,41 @@ class NewList(NamedTuple):
 
     ref: ListRef
     message: dict[str, Any]
-    digests: list[str]
+    items: list[Item]
 
 
 def next_list(
-    items: Sequence[Encoded],
+    values: Sequence[Any],
+    encoder: Encoder,
     base: ListRef | None,
-    base_digests: list[str] | None,
+    known: Sequence[Item],
     line: str,
     is_free: Callable[[str], bool],
 ) -> NewList:
-    """Return the version after `base`, if it keeps anything of that, or the first one of `line`."""
-    digests = [digest(item) for item in items]
-    kept = 0
-    if base is not None and base_digests is not None:
-        for mine, theirs in zip(digests, base_digests, strict=False):
-            if mine != theirs:
-                break
-            kept += 1
-    message: dict[str, Any] = {"keep": kept, "items": list(items[kept:])}
+    """Return the version after `base`, of which `known` are the items, if it keeps any of them, or the first of `line`.
+
+    An item that looks as it did is not encoded again: a turn of a long conversation would be about that alone.
+    """
+    items: list[Item] = []
+    new: list[Encoded] = []
+    for place, value in enumerate(values):
+        before = known[place] if not new and place < len(known) else None
+        look = encoder.look_of(value)
+        if before is not None and look is not None and look == before.look:
+            items.append(before)
+            continue
+        encoded = encoder.encode(value)
+        items.append(Item(digest(encoded), look))
+        if before is None or before.digest != items[-1].digest:
+            new.append(encoded)
+    kept = len(items) - len(new)
+    message: dict[str, Any] = {"keep": kept, "items": new}
     if base is not None and kept:
         following = ListRef(base.line, base.number + 1)
         if is_free(f"l:{following.line}:{following.number}"):
-            return NewList(following, message, digests)
+            return NewList(following, message, items)
         message["base"] = list(base)
-    return NewList(ListRef(line, 0), message, digests)
+    return NewList(ListRef(line, 0), message, items)
 
 
 def lines_before(message: Mapping[str, Any]) -> ListRef | None:

@@ -8,12 +8,15 @@ from typing import Any, Final, NamedTuple
 from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.identifiers import derived_id
 from a2a_session_manager.integrations.langgraph.encoding import Encoded, newer
 from a2a_session_manager.integrations.langgraph.lists import ListRef
+from a2a_session_manager.models.session_event import SessionEvent
 
 CHECKPOINT: Final = "langgraph_checkpoint"
 VALUE: Final = "langgraph_value"
 WRITES: Final = "langgraph_writes"
+STATE_KEY: Final = "langgraph"
 _VERSION: Final = 1
 
 # Where the value of a channel lies: the id of its event, or a version of a list.
@@ -81,3 +84,30 @@ def channels_of(records: Mapping[str, Ref]) -> tuple[list[str], list[ListRef]]:
     """Return the ids of plain values, and the versions of lists."""
     plain = [ref for ref in records.values() if isinstance(ref, str)]
     return plain, [ref for ref in records.values() if not isinstance(ref, str)]
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of the first, second … event of one name."""
+    return f"{name}#{number}" if number else name
+
+
+def event_id(name: str) -> str:
+    """Return the id of an event for a name of any length."""
+    return name if len(name) <= 400 else f"{name[:2]}{derived_id(name)}"
+
+
+def writes_id(checkpoint_id: str, number: int) -> str:
+    """Return the id of a batch of writes to a checkpoint."""
+    return event_id(f"w:{checkpoint_id}#{number}")
+
+
+def checkpoint_of(event: SessionEvent[Any]) -> str:
+    """Return the checkpoint that an event of it or its writes belongs to."""
+    if event.type == CHECKPOINT:
+        return str(event.message["id"])
+    return event.id[2:].rpartition("#")[0]
+
+
+def as_state(latest: str | None) -> dict[str, Any]:
+    """Return the state of a session of which `latest` is the greatest id of a checkpoint."""
+    return {STATE_KEY: {"v": _VERSION, "latest": latest}}

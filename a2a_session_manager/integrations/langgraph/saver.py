@@ -16,19 +16,11 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
-from a2a_session_manager.integrations.langgraph.border import (
-    ALL_THREADS,
-    Place,
-    bad_input,
-    place_of,
-    place_of_session,
-    thread_session,
-)
-from a2a_session_manager.integrations.langgraph.checkpoint_log import CheckpointLog
+from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.integrations.langgraph.border import bad_input, place_of, thread_session
 from a2a_session_manager.integrations.langgraph.drafts import Put
 from a2a_session_manager.integrations.langgraph.encoding import Encoder
-from a2a_session_manager.integrations.langgraph.records import Record, pending_writes
+from a2a_session_manager.integrations.langgraph.threads import Threads
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.sync import SyncSessionManager
 from a2a_session_manager.sync.any_loop import AnyLoop
@@ -65,12 +57,12 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
         self._loop = AnyLoop(sessions)
 
     @property
-    def _log(self) -> CheckpointLog:
-        log: CheckpointLog | None = self.__dict__.get("_known_log")
-        if log is None or self.__dict__.get("_log_serde") is not self.serde:  # a graph may set another one
-            log = CheckpointLog(self._loop.sessions, Encoder(self.serde))
-            self.__dict__["_known_log"], self.__dict__["_log_serde"] = log, self.serde
-        return log
+    def _threads(self) -> Threads:
+        threads: Threads | None = self.__dict__.get("_known_threads")
+        if threads is None or self.__dict__.get("_their_serde") is not self.serde:  # a graph may set another one
+            threads = Threads(self._loop.sessions, Encoder(self.serde))
+            self.__dict__["_known_threads"], self.__dict__["_their_serde"] = threads, self.serde
+        return threads
 
     def session_id(self, thread_id: str) -> str:
         """Return the id of our session for a thread. Raises ValueError for what cannot be one."""
@@ -85,7 +77,7 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that `config` names, or the latest of its thread; None when there is none."""
         with bad_input():
-            return await self._loop.wait(self._tuple(place_of(config), get_checkpoint_id(config)))
+            return await self._loop.wait(self._threads.tuple_of(place_of(config), get_checkpoint_id(config)))
 
     async def alist(
         self,
@@ -101,9 +93,9 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
         is how many are yielded at most.
         """
         with bad_input():
-            found = await self._loop.wait(self._found(config, filter, before, limit))
+            found = await self._loop.wait(self._threads.found(config, filter, before, limit))
             for place, record in found:
-                made = await self._loop.wait(self._tuple(place, record.id))
+                made = await self._loop.wait(self._threads.tuple_of(place, record.id))
                 if made is not None:
                     yield made
 
@@ -119,7 +111,7 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
             place = place_of(config)
             about = get_checkpoint_metadata(config, metadata)
             put = Put(checkpoint, about, new_versions, get_checkpoint_id(config))
-            await self._loop.wait(self._log.put(place, put))
+            await self._loop.wait(self._threads.log.put(place, put))
             made: RunnableConfig = place.config(put.id)
             return made
 
@@ -132,14 +124,14 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
             if checkpoint_id is None:
                 raise InvalidSessionOperation("the config names no checkpoint: writes belong to one")
             if writes:
-                await self._loop.wait(self._log.put_writes(place, checkpoint_id, writes, task_id, task_path))
+                await self._loop.wait(self._threads.log.put_writes(place, checkpoint_id, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread with all its checkpoints, for good. When there is none, nothing happens."""
         with bad_input():
             session_id = thread_session(thread_id)
             await self._loop.wait(self._loop.sessions.delete(session_id, children="cascade"))
-            self._log.forget(session_id)
+            self._threads.log.forget(session_id)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Let the checkpoints of runs vanish, in all threads; what later ones have of them stays.
@@ -147,12 +139,12 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
         All threads are read. Our log keeps the bytes: `adelete_thread` frees them.
         """
         with bad_input():
-            await self._loop.wait(self._delete_for_runs(set(run_ids)))
+            await self._loop.wait(self._threads.delete_for_runs(set(run_ids)))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread with all its checkpoints; what it cost stays with the source."""
         with bad_input():
-            await self._loop.wait(self._copy_thread(source_thread_id, target_thread_id))
+            await self._loop.wait(self._threads.copy_thread(source_thread_id, target_thread_id))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Let all checkpoints of threads vanish but the latest of each namespace, or "delete" the threads.
@@ -166,12 +158,12 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
                 await self.adelete_thread(thread_id)
             else:
                 with bad_input():
-                    await self._loop.wait(self._prune(thread_id))
+                    await self._loop.wait(self._threads.prune(thread_id))
 
     async def aget_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
         """Return what a DeltaChannel is made of at a checkpoint; ancestors that were pruned are among it."""
         with bad_input():
-            return await self._loop.wait(self._history(place_of(config), get_checkpoint_id(config), channels))
+            return await self._loop.wait(self._threads.history(place_of(config), get_checkpoint_id(config), channels))
 
     # What a graph calls that is run by `invoke` or `stream`: the same, and it blocks.
 
@@ -189,8 +181,8 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
     ) -> Iterator[CheckpointTuple]:
         """Yield what `alist` does; it blocks."""
         with bad_input():
-            for place, record in self._loop.run(self._found(config, filter, before, limit)):
-                made = self._loop.run(self._tuple(place, record.id))
+            for place, record in self._loop.run(self._threads.found(config, filter, before, limit)):
+                made = self._loop.run(self._threads.tuple_of(place, record.id))
                 if made is not None:
                     yield made
 
@@ -229,96 +221,3 @@ class LangGraphSaver(BaseCheckpointSaver[str]):
     def get_delta_channel_history(self, *, config: RunnableConfig, channels: Sequence[str]) -> Mapping[str, Any]:
         """Return what `aget_delta_channel_history` does; it blocks."""
         return self._loop.run(self.aget_delta_channel_history(config=config, channels=channels))
-
-    async def _tuple(self, place: Place, checkpoint_id: str | None, *, hidden: bool = False) -> CheckpointTuple | None:
-        log = self._log
-        found = await log.find(place, checkpoint_id, hidden=hidden)
-        if found is None:
-            return None
-        record, messages = found
-        decode = Encoder(self.serde).decode
-        checkpoint: Any = {**decode(record.checkpoint), "channel_values": await log.values(place, record)}
-        writes = pending_writes(messages, place.session_id)
-        return CheckpointTuple(
-            config=place.config(record.id),
-            checkpoint=checkpoint,
-            metadata=decode(record.metadata),
-            parent_config=None if record.parent_id is None else place.config(record.parent_id),
-            pending_writes=[(task_id, channel, decode(value)) for task_id, channel, value in writes],
-        )
-
-    async def _found(
-        self,
-        config: RunnableConfig | None,
-        filter: Mapping[str, Any] | None,
-        before: RunnableConfig | None,
-        limit: int | None,
-    ) -> Sequence[tuple[Place, Record]]:
-        found: list[tuple[Place, Record]] = []
-        earlier = None if before is None else get_checkpoint_id(before)
-        only = None if config is None else get_checkpoint_id(config)
-        for place in await self._places_of(config):
-            for record in (await self._log.records(place.session_id)).values():
-                if limit is not None and len(found) >= limit:
-                    return found
-                is_meant = (only is None or record.id == only) and (earlier is None or record.id < earlier)
-                if is_meant and (not filter or self._has(record, filter)):
-                    found.append((place, record))
-        return found
-
-    def _has(self, record: Record, wanted: Mapping[str, Any]) -> bool:
-        metadata = Encoder(self.serde).decode(record.metadata)
-        return all(metadata.get(name) == value for name, value in wanted.items())
-
-    async def _places_of(self, config: RunnableConfig | None) -> Sequence[Place]:
-        if config is None:
-            return [place_of_session(session_id) for session_id in await self._loop.sessions.list_sessions(ALL_THREADS)]
-        place = place_of(config)
-        if "checkpoint_ns" in config["configurable"]:
-            return [place]
-        return await self._places_in(place.session_id)
-
-    async def _places_in(self, thread: str) -> Sequence[Place]:
-        """Return the namespaces of a thread, that of the graph itself first."""
-        try:
-            children = await self._loop.sessions.children(thread)
-        except SessionNotFound:
-            return []
-        return [place_of_session(session_id) for session_id in (thread, *children)]
-
-    async def _delete_for_runs(self, run_ids: set[str]) -> None:
-        decode = Encoder(self.serde).decode
-        for place in await self._places_of(None):
-            records = await self._log.records(place.session_id)
-            gone = [each.id for each in records.values() if decode(each.metadata).get("run_id") in run_ids]
-            if gone:
-                await self._log.remove(place.session_id, gone)
-
-    async def _copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        for place in await self._places_in(thread_session(source_thread_id)):
-            await self._log.copy(place, Place(target_thread_id, place.namespace))
-
-    async def _prune(self, thread_id: str) -> None:
-        for place in await self._places_in(thread_session(thread_id)):
-            _, *older = await self._log.records(place.session_id) or [""]
-            if older:
-                await self._log.remove(place.session_id, older)
-
-    async def _history(self, place: Place, checkpoint_id: str | None, channels: Sequence[str]) -> Mapping[str, Any]:
-        history: dict[str, dict[str, Any]] = {channel: {"writes": []} for channel in channels}
-        remaining = set(channels)
-        target = await self._log.find(place, checkpoint_id)
-        parent_id = None if target is None else target[0].parent_id
-        while remaining and parent_id is not None:
-            made = await self._tuple(place, parent_id, hidden=True)
-            if made is None:
-                break
-            for write in reversed(made.pending_writes or []):
-                if write[1] in remaining:
-                    history[write[1]]["writes"].insert(0, write)
-            values = made.checkpoint["channel_values"]
-            for channel in [each for each in remaining if each in values]:
-                history[channel]["seed"] = values[channel]
-                remaining.discard(channel)
-            parent_id = None if made.parent_config is None else get_checkpoint_id(made.parent_config)
-        return history

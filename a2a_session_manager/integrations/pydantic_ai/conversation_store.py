@@ -24,7 +24,8 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.integrations.pydantic_ai.border import user_errors
-from a2a_session_manager.integrations.pydantic_ai.messages import entry_of, event_of, is_message, parent_of
+from a2a_session_manager.integrations.pydantic_ai.histories import copied, hiding, path_to, reaches
+from a2a_session_manager.integrations.pydantic_ai.messages import entry_of, event_of, is_message
 from a2a_session_manager.integrations.pydantic_ai.records import (
     ALL_CONVERSATIONS,
     STATE_KEY,
@@ -33,9 +34,9 @@ from a2a_session_manager.integrations.pydantic_ai.records import (
     session_of,
 )
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.models.change import Restoration, Retraction, SessionChange
+from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.models.session_event import COUNTED, SessionEvent
+from a2a_session_manager.models.session_event import SessionEvent
 
 _TRIES: Final = 64
 _PAGE: Final = 100
@@ -163,17 +164,27 @@ class PydanticAIConversationStore(ConversationStore):
         if head_id is None or limit == 0:
             return []
         with user_errors():
-            home = await self._home_of(head_id)
-            if limit is not None:
-                tail = await self._store.get(home, last=limit)
-                found = _path(head_id, [] if tail is None else tail.events, limit)
-                if found is not None:
-                    return [entry_of(event, home) for event in found]
-            path = _path(head_id, await self._sessions.events(home, include_retracted=True), limit)
+            home = self._homes.get(head_id)
+            path = None if home is None else await self._read_path(home, head_id, limit)
+            if home is None or path is None:  # not known, or deleted meanwhile, and perhaps in a fork
+                home = await self._home_of(head_id)
+                path = await self._read_path(home, head_id, limit)
             if path is None:
                 raise LookupError(head_id)
             self._at_home(home, *(event.id for event in path))
             return [entry_of(event, home) for event in path]
+
+    async def _read_path(self, home: str, head_id: str, limit: int | None) -> list[SessionEvent[Any]] | None:
+        """Return the last `limit` events of a history as a session has them; None where it has not all of them."""
+        if limit is not None:
+            tail = await self._store.get(home, last=limit)
+            found = path_to(head_id, [] if tail is None else tail.events, limit)
+            if found is not None:
+                return found
+        try:
+            return path_to(head_id, await self._sessions.events(home, include_retracted=True), limit)
+        except SessionNotFound:
+            return None
 
     async def _begun(
         self, session_id: str, record: ConversationRecord, new_entries: Sequence[ConversationEntry]
@@ -189,7 +200,7 @@ class PydanticAIConversationStore(ConversationStore):
         try:
             return await retry_if_unknown(partial(self._store.fork, source, at=record.head_id, new_id=session_id))
         except InvalidSessionOperation:  # it was left by a branch, or the tree is too deep
-            copies = [_copied(event) for event in await self._path_in(source, record.head_id)]
+            copies = [copied(event) for event in await self._path_in(source, record.head_id)]
             change = SessionChange(events=copies, set_state=as_state(record))
             await retry_if_unknown(partial(self._store.create, session_id, change=change, write_id=hidden_id()))
             return None
@@ -207,9 +218,9 @@ class PydanticAIConversationStore(ConversationStore):
         retraction = restoration = None
         if stored is None or first != before:  # it goes on from elsewhere
             everything = await self._sessions.events(session, include_retracted=True)
-            if not _reaches(record.head_id, [*everything, *events]):
+            if not reaches(record.head_id, [*everything, *events]):
                 raise ConversationConflict(record.conversation_id)
-            retraction, restoration = _hiding(record.head_id, everything, events)
+            retraction, restoration = hiding(record.head_id, everything, events)
         elif record.head_id not in (before, *(entry.id for entry in new_entries)):
             raise ConversationConflict(record.conversation_id)
         change = SessionChange(
@@ -256,7 +267,7 @@ class PydanticAIConversationStore(ConversationStore):
         return event is not None
 
     async def _path_in(self, session_id: str, head_id: str) -> list[SessionEvent[Any]]:
-        path = _path(head_id, await self._sessions.events(session_id, include_retracted=True), None)
+        path = path_to(head_id, await self._sessions.events(session_id, include_retracted=True), None)
         if path is None:
             raise LookupError(head_id)
         return path
@@ -278,41 +289,3 @@ class PydanticAIConversationStore(ConversationStore):
 
 def _events(entries: Sequence[ConversationEntry]) -> list[SessionEvent[Any]]:
     return [event_of(entry.message, entry.id, entry.parent_id) for entry in entries]
-
-
-def _copied(event: SessionEvent[Any]) -> SessionEvent[Any]:
-    """Return an event as a copy has it: what it cost was spent where it comes from."""
-    metadata = {**event.metadata, COUNTED: False}
-    return SessionEvent(
-        id=event.id, message=event.message, source=event.source, timestamp=event.timestamp, metadata=metadata
-    )
-
-
-def _path(head_id: str, events: Sequence[SessionEvent[Any]], limit: int | None) -> list[SessionEvent[Any]] | None:
-    """Return the last `limit` events of the history that ends with `head_id`; None where one of them is missing."""
-    by_id = {event.id: event for event in events if is_message(event)}
-    path: list[SessionEvent[Any]] = []
-    entry_id: str | None = head_id
-    while entry_id is not None and (limit is None or len(path) < limit):
-        event = by_id.pop(entry_id, None)  # and so a circle ends
-        if event is None:
-            return None
-        path.append(event)
-        entry_id = parent_of(event)
-    return path[::-1]
-
-
-def _reaches(head_id: str | None, events: Sequence[SessionEvent[Any]]) -> bool:
-    return head_id is None or _path(head_id, events, 1) is not None
-
-
-def _hiding(
-    head_id: str | None, stored: Sequence[SessionEvent[Any]], new: Sequence[SessionEvent[Any]]
-) -> tuple[Retraction | None, Restoration | None]:
-    """Return what to hide and to show so that the visible messages are the history that ends with `head_id`."""
-    path = [] if head_id is None else _path(head_id, [*stored, *new], None) or []
-    kept = {event.id for event in path}
-    messages = [event for event in stored if is_message(event)]
-    gone = [event.id for event in messages if not event.retracted and event.id not in kept]
-    back = [event.id for event in messages if event.retracted and event.id in kept]
-    return (Retraction(event_ids=gone) if gone else None, Restoration(event_ids=back) if back else None)

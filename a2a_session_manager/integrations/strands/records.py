@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from a2a_session_manager.exceptions import CorruptSession, InvalidEvent, InvalidSessionOperation
-from a2a_session_manager.identifiers import shown
-from a2a_session_manager.models.session import Session
+from strands.types.session import SessionMessage, decode_bytes_values, encode_bytes_values
+
+from a2a_session_manager.exceptions import CorruptSession, InvalidEvent
+from a2a_session_manager.integrations.foreign_formats import ForeignFormat
+from a2a_session_manager.integrations.foreign_ids import joined_id
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.namespaces import path_of
 
 # The type of our events that hold a message.
 RECORD = "strands_message"
-FORMAT = 1
-FORMAT_KEY = "strands_format"
+FORMAT = ForeignFormat("Strands", "strands_format")
 
 ReadT = TypeVar("ReadT")
 
+_FIELDS = tuple(inspect.signature(SessionMessage).parameters)
+
 
 def session_of(session_id: str) -> str:
-    """Return the id of our session for one of Strands'."""
-    return f"session/{path_of((_text('session_id', session_id),))}"
+    """Return the id of our session for one of Strands'. Raises InvalidSessionOperation for what cannot be one."""
+    return joined_id("session", session_id)
 
 
 def agent_of(session_id: str, agent_id: str) -> str:
-    """Return the id of our session for an agent of one."""
-    return f"{session_of(session_id)}/{path_of((_text('agent_id', agent_id),))}"
+    """Return the id of our session for an agent of one. Raises InvalidSessionOperation for what cannot be one."""
+    return joined_id("session", session_id, agent_id)
 
 
 def plain(what: str, value: Any) -> Any:
@@ -49,24 +52,20 @@ def read_as(session_id: str, read: Callable[[Any], ReadT], value: Any) -> ReadT:
         ) from error
 
 
-def checked_format(session: Session[Any]) -> Session[Any]:
-    """Return a session as it was read. Raises CorruptSession for what a newer release has written in another way."""
-    written = session.metadata.properties.get(FORMAT_KEY)
-    if written != FORMAT:
-        raise CorruptSession(
-            session.id,
-            f"session {session.id!r} has format {written!r} of the Strands bridge, and this release reads {FORMAT}: "
-            "update a2a_session_manager, or give the bridge a namespace of its own",
-        )
-    return session
+def message_record(message: SessionMessage) -> Any:
+    """Return a message as JSON values. Raises InvalidEvent for one that is none."""
+    what = f"message {message.message_id!r}"
+    try:
+        return plain(what, encode_bytes_values({name: getattr(message, name) for name in _FIELDS}))
+    except InvalidEvent:  # its own way, which copies all of it once more, also takes dataclasses apart
+        return plain(what, message.to_dict())
+
+
+def message_from(record: Mapping[str, Any]) -> SessionMessage:
+    """Return the message of a record, as its `from_dict` does, which looks its own fields up for each one."""
+    return SessionMessage(**decode_bytes_values({name: record[name] for name in _FIELDS if name in record}))
 
 
 def message_id_of(event: SessionEvent[Any]) -> Any:
     """Return the number that Strands gave to a message, which is no id: two workers give the same one."""
     return event.message.get("message_id")
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidSessionOperation(f"{name}={shown(value)} cannot be used: take a text that is not empty")
-    return value

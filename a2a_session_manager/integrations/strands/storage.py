@@ -21,7 +21,7 @@ from a2a_session_manager.exceptions import (
 )
 from a2a_session_manager.identifiers import hidden_id, shown
 from a2a_session_manager.integrations.strands.owned_loop import OverALoop
-from a2a_session_manager.integrations.strands.records import FORMAT, FORMAT_KEY, checked_format
+from a2a_session_manager.integrations.strands.records import FORMAT
 from a2a_session_manager.integrations.strands.splices import Blob, Record, is_whole, read, record_of
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import Retraction, SessionChange
@@ -116,7 +116,7 @@ class StrandsStorage(OverALoop, Storage):
 
     async def _create(self, id: str, data: bytes) -> None:
         record, blob = record_of(data, None)
-        change, write_id = SessionChange(events=[_event(record)], set_properties={FORMAT_KEY: FORMAT}), hidden_id()
+        change, write_id = SessionChange(events=[_event(record)], set_properties=FORMAT.as_property()), hidden_id()
         session = await retry_if_unknown(lambda: self._sessions.store.create(id, change=change, write_id=write_id))
         self._keep(session, session.revision, blob)
 
@@ -166,5 +166,5 @@ def _change(record: Record) -> SessionChange:
 
 
 def _bytes_in(session: Session[Any]) -> tuple[bytes, Blob | None]:
-    checked_format(session)
+    FORMAT.check(session)
     return read(session.id, [event.message for event in session.events if event.type == _RECORD])

@@ -16,11 +16,11 @@ from a2a_session_manager.exceptions import InvalidEvent, SessionAlreadyExists, S
 from a2a_session_manager.identifiers import hidden_id
 from a2a_session_manager.integrations.strands.records import (
     FORMAT,
-    FORMAT_KEY,
     RECORD,
     agent_of,
-    checked_format,
+    message_from,
     message_id_of,
+    message_record,
     plain,
     read_as,
     session_of,
@@ -49,7 +49,7 @@ class StoredSessions:
         """Create a session; raises SessionAlreadyExists when there is one."""
         our_id, write_id = session_of(session.session_id), hidden_id()
         record = plain(f"session {session.session_id!r}", session.to_dict())
-        change = SessionChange(set_properties={FORMAT_KEY: FORMAT, _SESSION: record})
+        change = SessionChange(set_properties={**FORMAT.as_property(), _SESSION: record})
         await retry_if_unknown(lambda: self._store.create(our_id, change=change, write_id=write_id))
 
     async def read_session(self, session_id: str) -> StrandsSession | None:
@@ -68,7 +68,7 @@ class StoredSessions:
         """Create an agent; one that is there gets the record of this one, and keeps its messages."""
         parent, our_id, write_id = session_of(session_id), agent_of(session_id, agent.agent_id), hidden_id()
         await self._head(parent)
-        change = SessionChange(set_properties={FORMAT_KEY: FORMAT}, set_state=_fields(agent))
+        change = SessionChange(set_properties=FORMAT.as_property(), set_state=_fields(agent))
         try:
             await retry_if_unknown(
                 lambda: self._store.create(our_id, parent_id=parent, change=change, write_id=write_id)
@@ -94,7 +94,7 @@ class StoredSessions:
 
     async def create_message(self, session_id: str, agent_id: str, message: SessionMessage) -> None:
         """Append a message to an agent's; raises SessionNotFound when there is no such agent."""
-        record = plain(f"message {message.message_id!r}", message.to_dict())
+        record = message_record(message)
         said = record["message"]
         is_user = isinstance(said, dict) and said.get("role") == "user"
         event = SessionEvent(
@@ -120,7 +120,7 @@ class StoredSessions:
         if not found:
             raise SessionNotFound(stored.id, f"Message {message.message_id} does not exist")
         message.created_at = found[-1].message.get(_CREATED_AT, message.created_at)
-        record = plain(f"message {message.message_id!r}", message.to_dict())
+        record = message_record(message)
         # Of two messages of one number, the one that says the same is meant.
         same = [event for event in found if event.message.get("message") == record["message"]]
         event = (same or found)[-1]
@@ -131,7 +131,14 @@ class StoredSessions:
         self, session_id: str, agent_id: str, limit: int | None, offset: int
     ) -> list[SessionMessage]:
         """Return at most `limit` messages of an agent after the first `offset` ones, in the order of their appends."""
-        stored = await self._head(agent_of(session_id, agent_id))
+        our_id = agent_of(session_id, agent_id)
+        if offset == 0 and limit is None:  # all of them, with the head, in one read
+            whole = await self._store.get(our_id)
+            if whole is None:
+                raise SessionNotFound(our_id)
+            FORMAT.check(whole)
+            return [_message(whole, event) for event in whole.events]
+        stored = await self._head(our_id)
         events = await self._store.events(stored, after=offset, limit=limit)
         return [_message(stored, event) for event in events]
 
@@ -148,7 +155,9 @@ class StoredSessions:
 
     async def _get(self, id: str) -> Session[Any] | None:
         stored = await self._store.get(id, last=0)
-        return None if stored is None else checked_format(stored)
+        if stored is not None:
+            FORMAT.check(stored)
+        return stored
 
     async def _head(self, id: str) -> Session[Any]:
         stored = await self._get(id)
@@ -185,4 +194,4 @@ def _fields(agent: SessionAgent) -> dict[str, Any]:
 
 
 def _message(stored: Session[Any], event: SessionEvent[Any]) -> SessionMessage:
-    return read_as(stored.id, SessionMessage.from_dict, stored.state.get(_REDACTED + event.id, event.message))
+    return read_as(stored.id, message_from, stored.state.get(_REDACTED + event.id, event.message))

@@ -1,0 +1,50 @@
+"""What a saver remembers of the sessions that it has used last, so that most of its commits need no read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from a2a_session_manager.integrations.langgraph.lists import KnownLists
+from a2a_session_manager.integrations.langgraph.records import Ref
+
+_REMEMBERED: Final = 1_024
+
+
+class Head(NamedTuple):
+    """Where a session is: its revision, and the greatest id of its checkpoints."""
+
+    revision: int
+    latest: str | None
+
+
+class Remembered:
+    """The heads of sessions, where the values of checkpoints lie, how many batches of writes they have, and lists."""
+
+    def __init__(self) -> None:
+        self.heads: OrderedDict[str, Head] = OrderedDict()
+        self.refs: OrderedDict[tuple[str, str], Mapping[str, Ref]] = OrderedDict()
+        self.next_writes: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self.lists = KnownLists()
+
+    def forget(self, session_id: str) -> None:
+        """Forget what is remembered of a session and those below it, as they are deleted."""
+        remembered: tuple[OrderedDict[Any, Any], ...] = (self.heads, self.refs, self.next_writes)
+        for known in remembered:
+            for key in [key for key in known if _is_of(key, session_id)]:
+                del known[key]
+        self.lists = KnownLists()
+
+
+def keep(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    """Put a value in, and let the one go that was put in longest ago."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
+
+
+def _is_of(key: Any, session_id: str) -> bool:
+    known = key if isinstance(key, str) else key[0]
+    return bool(known == session_id or known.startswith(f"{session_id}/"))

@@ -11,6 +11,8 @@ from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE
 from a2a.utils.errors import InvalidParamsError
 from a2a.utils.task import ListTasksCursor, decode_list_tasks_cursor, decode_page_token, encode_list_tasks_cursor
 
+from a2a_session_manager.integrations.a2a.border import task_in
+
 _ID, _CONTEXT, _STATE, _TIME = "a2a_task_id", "a2a_context_id", "a2a_state", "a2a_timestamp_ns"
 
 
@@ -38,7 +40,7 @@ class ListedTask:
     @classmethod
     def of(cls, session_id: str, properties: dict[str, Any]) -> ListedTask:
         """Return what the properties of a task's session say."""
-        return cls(session_id, properties[_ID], properties[_CONTEXT], properties[_STATE], properties[_TIME])
+        return cls(session_id, task_in(session_id), properties[_CONTEXT], properties[_STATE], properties[_TIME])
 
     @property
     def cursor(self) -> ListTasksCursor:

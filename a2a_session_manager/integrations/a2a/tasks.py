@@ -132,4 +132,6 @@ def read_records(session: Session[Any], task_id: str) -> StoredRecords:
     """Return what the records of a session that was read as a whole add up to. Raises CorruptSession."""
     FORMAT.check(session)
     records = [event.message for event in session.events if event.type == RECORD]
-    return StoredRecords(session, task_of(session.id, task_id, records), session.last_seq, session.revision)
+    task = task_of(session.id, task_id, records)
+    task.id = task_id  # that of a fork is its own
+    return StoredRecords(session, task, session.last_seq, session.revision)

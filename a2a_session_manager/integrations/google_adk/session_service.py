@@ -15,6 +15,7 @@ from google.adk.sessions.session import Session as ADKSession
 from a2a_session_manager.concurrency.retries import retry_if_unknown
 from a2a_session_manager.exceptions import SessionAlreadyExists, SessionNotFound
 from a2a_session_manager.identifiers import hidden_id
+from a2a_session_manager.integrations.foreign_ids import parts_of
 from a2a_session_manager.integrations.google_adk.appends import commit_event
 from a2a_session_manager.integrations.google_adk.border import (
     app_state_of,
@@ -46,6 +47,7 @@ from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
 
 _AT_ONCE = 100
+_PARTS = 4  # of the id of a session: others of the namespace may begin like it
 
 
 class ADKSessionService(BaseSessionService):
@@ -125,7 +127,7 @@ class ADKSessionService(BaseSessionService):
             found: list[Session[Any]] = []
             for start in range(0, len(ids), _AT_ONCE):
                 page = await store.get_many(ids[start : start + _AT_ONCE], last=0)
-                found += [session for session in page if session is not None]
+                found += [each for each in page if each is not None and len(parts_of(each.id)) == _PARTS]
             for session in found:
                 await self._share_pending(session, app_name)
             users = sorted({user_of(session) for session in found})

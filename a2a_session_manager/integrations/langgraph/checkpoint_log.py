@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from a2a_session_manager.integrations.langgraph.encoding import Encoder
 from a2a_session_manager.integrations.langgraph.records import (
     CHECKPOINT,
     WRITES,
+    Ref,
     as_state,
     channels_of,
     checkpoint_of,
@@ -32,6 +33,7 @@ from a2a_session_manager.integrations.langgraph.records import (
 from a2a_session_manager.integrations.langgraph.remembered import Head, Remembered, keep
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 
 _TRIES: Final = 64
@@ -51,10 +53,10 @@ class CheckpointLog:
     async def put(self, place: Place, put: Put) -> None:
         """Store a checkpoint in one commit, with the values that are new in it."""
         session_id, taken = place.session_id, set[str]()
+        if session_id not in self._remembered.heads:  # what is remembered may be of a thread that is gone
+            self._remembered.refs.pop((session_id, put.parent_id or ""), None)
         before = await self.reads.refs_of(place, put.parent_id)
-        for list_ref in channels_of(before)[1]:
-            if self._remembered.lists.get(session_id, list_ref) is None:
-                await self.reads.items(session_id, [list_ref])
+        await self._know_lists(session_id, before)
         for _ in range(_TRIES):
             draft = Draft(self._encoder, self._remembered.lists, session_id, put, before, taken)
             if place.namespace and draft.usages:  # of a subgraph: the answers are the thread's, which has them once
@@ -66,7 +68,11 @@ class CheckpointLog:
                 if not clash - taken:
                     raise
             except (SessionAlreadyExists, SessionConflict, SessionNotFound):
-                self._remembered.heads.pop(session_id, None)
+                # Another process was faster, or the thread is gone, in which case all that it had is new again.
+                if await self.reads.read_head(session_id) is None:
+                    self._remembered.forget(session_id)
+                before = await self.reads.refs_of(place, put.parent_id)
+                await self._know_lists(session_id, before)
                 continue
             if clash:
                 taken |= clash
@@ -150,15 +156,22 @@ class CheckpointLog:
         """Forget what is remembered of a session and those below it, as they are deleted."""
         self._remembered.forget(session_id)
 
+    async def _know_lists(self, session_id: str, refs: Mapping[str, Ref]) -> None:
+        """Remember the items of the lists that a checkpoint goes on from."""
+        for list_ref in channels_of(refs)[1]:
+            if self._remembered.lists.get(session_id, list_ref) is None:
+                await self.reads.items(session_id, [list_ref])
+
     async def _commit_draft(self, place: Place, checkpoint_id: str, draft: Draft) -> set[str]:
         """Commit a draft; return the ids of its events under which something else was stored, and hidden since."""
         session_id = place.session_id
         head = self._remembered.heads.get(session_id) or await self.reads.read_head(session_id)
         events = draft.events if place.namespace else [*draft.events, *draft.usages]
         if head is None:
+            if draft.goes_on:  # from values that are not there any more
+                raise SessionNotFound(session_id)
             change = SessionChange(events=events, set_state=as_state(checkpoint_id))
-            await self._create(place, change)
-            keep(self._remembered.heads, session_id, Head(1, checkpoint_id))
+            self._remembered.met(await self._create(place, change), checkpoint_id)
             return set()
         latest = max(checkpoint_id, head.latest or "")
         change = SessionChange(events=events, set_state=as_state(latest))
@@ -193,13 +206,13 @@ class CheckpointLog:
     async def _append_usages(self, place: Place, usages: Sequence[SessionEvent[Any]]) -> None:
         await self._append(Place(place.thread_id), *usages)
 
-    async def _create(self, place: Place, change: SessionChange) -> None:
+    async def _create(self, place: Place, change: SessionChange) -> Session[Any]:
         if place.parent_id is not None:
             await open_session(self._store, place.parent_id)
         create = partial(
             self._store.create, place.session_id, parent_id=place.parent_id, change=change, write_id=hidden_id()
         )
-        await retry_if_unknown(create)
+        return await retry_if_unknown(create)
 
 
 def _crowded(session_id: str) -> StoreUnavailable:

@@ -87,9 +87,7 @@ class CheckpointReader:
         state = session.state.get(STATE_KEY) or {"v": 1, "latest": None}
         if state.get("v") != 1:
             raise newer(session_id)
-        head = Head(session.revision, state["latest"])
-        keep(self._remembered.heads, session_id, head)
-        return head
+        return self._remembered.met(session, state["latest"])
 
     async def refs_of(self, place: Place, checkpoint_id: str | None) -> Mapping[str, Ref]:
         """Return where the values of a checkpoint lie, also of one that was deleted."""

@@ -56,6 +56,11 @@ class Draft:
         self.usages: list[SessionEvent[Any]] = []
         self._draw()
 
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether values of the checkpoint before it may be among its own."""
+        return bool(self._before)
+
     def remember(self) -> None:
         """Remember the lists, once they are stored."""
         for new in self._new_lists:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.integrations.langgraph.lists import KnownLists
 from a2a_session_manager.integrations.langgraph.records import Ref
+from a2a_session_manager.models.session import Session
 
 _REMEMBERED: Final = 1_024
 
@@ -27,10 +28,21 @@ class Remembered:
         self.refs: OrderedDict[tuple[str, str], Mapping[str, Ref]] = OrderedDict()
         self.next_writes: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.lists = KnownLists()
+        self._made: OrderedDict[str, Any] = OrderedDict()
+
+    def met(self, session: Session[Any], latest: str | None) -> Head:
+        """Remember where a session is, and forget what was remembered of another one of its id, which is gone."""
+        made_at = session.metadata.created_at
+        if self._made.get(session.id, made_at) != made_at:
+            self.forget(session.id)
+        head = Head(session.revision, latest)
+        keep(self._made, session.id, made_at)
+        keep(self.heads, session.id, head)
+        return head
 
     def forget(self, session_id: str) -> None:
         """Forget what is remembered of a session and those below it, as they are deleted."""
-        remembered: tuple[OrderedDict[Any, Any], ...] = (self.heads, self.refs, self.next_writes)
+        remembered: tuple[OrderedDict[Any, Any], ...] = (self.heads, self.refs, self.next_writes, self._made)
         for known in remembered:
             for key in [key for key in known if _is_of(key, session_id)]:
                 del known[key]

@@ -68,4 +68,4 @@ def message_from(record: Mapping[str, Any]) -> SessionMessage:
 
 def message_id_of(event: SessionEvent[Any]) -> Any:
     """Return the number that Strands gave to a message, which is no id: two workers give the same one."""
-    return event.message.get("message_id")
+    return event.message.get("message_id") if isinstance(event.message, dict) else None

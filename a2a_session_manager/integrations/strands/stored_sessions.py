@@ -57,7 +57,10 @@ class StoredSessions:
         stored = await self._get(session_of(session_id))
         if stored is None:
             return None
-        return read_as(stored.id, StrandsSession.from_dict, stored.metadata.properties[_SESSION])
+        record = stored.metadata.properties.get(_SESSION)
+        session = read_as(stored.id, StrandsSession.from_dict, record)
+        session.session_id = session_id  # that of a fork is its own
+        return session
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session with its agents; raises SessionNotFound when there is none."""
@@ -82,7 +85,9 @@ class StoredSessions:
         if stored is None:
             return None
         fields = {key.removeprefix(_AGENT): value for key, value in stored.state.items() if key.startswith(_AGENT)}
-        return read_as(stored.id, SessionAgent.from_dict, fields)
+        agent = read_as(stored.id, SessionAgent.from_dict, fields)
+        agent.agent_id = agent_id  # that of a fork is its own
+        return agent
 
     async def update_agent(self, session_id: str, agent: SessionAgent) -> None:
         """Set what has changed of an agent; raises SessionNotFound when there is none."""
@@ -137,9 +142,11 @@ class StoredSessions:
             if whole is None:
                 raise SessionNotFound(our_id)
             FORMAT.check(whole)
-            return [_message(whole, event) for event in whole.events]
+            return [_message(whole, event) for event in whole.events if event.type == RECORD]
         stored = await self._head(our_id)
-        events = await self._store.events(stored, after=offset, limit=limit)
+        events = await self._store.events(stored, after=offset, limit=limit, type=RECORD)
+        if events and message_id_of(events[0]) != offset:  # events of others, or of several processes, are before it
+            events = (await self._store.events(stored, type=RECORD))[offset:][:limit]
         return [_message(stored, event) for event in events]
 
     async def create_multi_agent(self, session_id: str, id: str, state: Any) -> None:
@@ -172,10 +179,11 @@ class StoredSessions:
     async def _numbered(self, stored: Session[Any], message_id: int) -> list[SessionEvent[Any]]:
         """Return the messages of this number: the n-th one of a process is nowhere before the n-th event."""
         start = message_id if 0 <= message_id <= stored.last_seq else 0
-        found = [event for event in await self._store.events(stored, after=start) if message_id_of(event) == message_id]
-        if not found and start:
-            found = [event for event in await self._store.events(stored) if message_id_of(event) == message_id]
-        return found
+        for after in dict.fromkeys((start, 0)):
+            events = await self._store.events(stored, after=after, type=RECORD)
+            if found := [event for event in events if message_id_of(event) == message_id]:
+                return found
+        return []
 
     def _usage_in(self, said: Any) -> TokenUsage | None:
         metadata = said.get("metadata") if isinstance(said, dict) else None

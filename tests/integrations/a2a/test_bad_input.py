@@ -193,3 +193,19 @@ async def test_a_record_of_a_newer_format_is_refused_by_each_verb_and_nothing_is
             await calling
         assert isinstance(refused.value.__cause__, CorruptSession)
     assert [await sessions.get(session_id) for session_id in ("task/ann/t-1", "push/t-1")] == before
+
+
+async def test_a_fork_is_a_task_of_its_own_name() -> None:
+    sessions = in_memory()
+    tasks, one = A2AVersionedTaskStore(sessions), task()
+    await tasks.save(one, event=one, prev=None, prev_version=MISSING, context=ANN)
+    await sessions.fork("task/ann/t-1", new_id="task/ann/t-2")
+
+    stored = await tasks.get("t-2", ANN)
+    assert stored is not None
+    assert stored.task.id == "t-2"
+    assert sorted(each.id for each in (await tasks.list(ListTasksRequest(), ANN)).tasks) == ["t-1", "t-2"]
+    [event] = chunks(stored.task, 1)
+    await tasks.save(stored.task, event=event, prev=None, prev_version=stored.version, context=ANN)
+    assert await A2ATaskStore(sessions).get("t-2", ANN) == stored.task
+    assert await A2ATaskStore(sessions).get("t-1", ANN) == one

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from claude_agent_sdk import ClaudeSDKError
+from claude_agent_sdk import ClaudeSDKError, fold_session_summary
 from claude_agent_sdk.testing import run_session_store_conformance
 
 from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionManager, StoreUnavailable
@@ -140,6 +140,23 @@ async def test_writers_at_once_lose_nothing_and_the_summary_knows_all(sessions: 
     assert sorted(await uuids(stores[0])) == sorted(batch[0]["uuid"] for batch in batches)
     [summary] = await stores[1].list_session_summaries(KEY["project_key"])
     assert summary["data"]["first_prompt"].startswith("line ")
+
+
+async def test_a_summary_goes_on_from_that_of_another_writer(sessions: SessionManager) -> None:
+    one, two = ClaudeSessionStore(sessions), ClaudeSessionStore(sessions)
+    title: Any = {"type": "custom-title", "customTitle": "Oslo"}
+    await one.append(KEY, [line(1)])
+    await two.append(KEY, [title])
+    await one.append(KEY, [line(2, gitBranch="main")])
+    await two.append(KEY, [line(3), line(2)])
+
+    [summary] = await ClaudeSessionStore(sessions).list_session_summaries(KEY["project_key"])
+    expected = None
+    for entry in await one.load(KEY) or []:
+        expected = fold_session_summary(expected, KEY, [entry])
+    assert expected is not None
+    assert summary["data"] == expected["data"]
+    assert "Oslo" in str(summary["data"])
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)

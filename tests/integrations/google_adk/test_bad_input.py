@@ -8,6 +8,7 @@ import pytest
 from google.adk.errors.input_validation_error import InputValidationError
 from google.adk.events.event import Event
 from google.adk.events.event_actions import EventActions
+from google.adk.sessions.base_session_service import GetSessionConfig
 from google.adk.sessions.session import Session
 from google.genai import types
 
@@ -60,7 +61,8 @@ async def test_names_that_cannot_be_stored_are_refused_wherever_they_are_given(b
         if bad == "" or (bad is None and place == "session_id"):
             continue  # an empty app or user is one, and without an id one is made up
         names = {**ANN, "session_id": "s", place: bad}
-        callings = [service.create_session(**names), service.get_session(**names), service.delete_session(**names)]
+        callings: list[Any] = [service.create_session(**names), service.get_session(**names)]
+        callings.append(service.delete_session(**names))
         if bad is not None:  # a Session of the ADK has texts alone
             session = Session(id=names["session_id"], app_name=names["app_name"], user_id=names["user_id"])
             callings.append(service.append_event(session, said("x", **{"app:a": 1})))
@@ -129,3 +131,46 @@ async def test_a_record_of_a_newer_format_is_refused_by_each_verb_that_reads_it(
             await calling
         assert isinstance(refused.value.__cause__, CorruptSession)
     assert await sessions.get("session/app/ann/s") == before
+
+
+async def test_events_of_others_in_a_session_are_none_of_the_adks() -> None:
+    sessions = in_memory()
+    service = ADKSessionService(sessions)
+    session = await service.create_session(**ANN, session_id="s")
+    for number in range(6):
+        event = said(str(number))
+        event.timestamp = float(number)
+        await service.append_event(session, event)
+        if number % 2:
+            note = SessionEvent(message="a note of an operator", type="note")
+            await sessions.append("session/app/ann/s", note, SessionEvent(message={"timestamp": 0}, type="note"))
+    await sessions.create("session/app/ann/s/more")
+
+    async def read(**config: Any) -> list[Any]:
+        found = await service.get_session(**ANN, session_id="s", config=GetSessionConfig(**config) if config else None)
+        assert found is not None
+        return [event.timestamp for event in found.events]
+
+    assert await read() == [0, 1, 2, 3, 4, 5]
+    assert await read(num_recent_events=3) == [3, 4, 5]
+    assert await read(num_recent_events=9) == [0, 1, 2, 3, 4, 5]
+    assert await read(after_timestamp=2.0) == [2, 3, 4, 5]
+    assert await read(after_timestamp=2.0, num_recent_events=2) == [4, 5]
+    assert len((await service.list_sessions(**ANN)).sessions) == 1
+
+
+async def test_a_fork_is_a_session_of_its_own_name() -> None:
+    sessions = in_memory()
+    service = ADKSessionService(sessions)
+    session = await service.create_session(**ANN, session_id="s")
+    await service.append_event(session, said("one"))
+    await sessions.fork("session/app/ann/s", new_id="session/app/bob/f")
+
+    fork = await service.get_session(app_name="app", user_id="bob", session_id="f")
+    assert fork is not None
+    assert (fork.user_id, fork.id, len(fork.events)) == ("bob", "f", 1)
+    await service.append_event(fork, said("two", **{"user:a": 1}))
+    found = await service.get_session(**ANN, session_id="s")
+    assert found is not None
+    assert (len(found.events), found.state) == (1, {})
+    assert await service.get_user_state(app_name="app", user_id="bob") == {"a": 1}

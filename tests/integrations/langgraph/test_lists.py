@@ -12,7 +12,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from a2a_session_manager import CorruptSession, SessionEvent, SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
 from tests.integrations.bridging import sessions, url
-from tests.integrations.langgraph.test_saver import config, put, talking
+from tests.integrations.langgraph.test_saver import checkpoint, config, put, talking
 
 __all__ = ["sessions", "url"]
 
@@ -116,3 +116,25 @@ async def test_a_record_of_a_newer_release_is_refused_and_nothing_is_written(
     with pytest.raises(CorruptSession, match="newer release"):
         await LangGraphSaver(sessions).aget_tuple(config(checkpoint_id=id[2:6]))
     assert await sessions.events(saver.session_id("t")) == before
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_thread_that_is_gone_in_the_middle_of_a_run_is_stored_whole_again(
+    comes_back: bool, is_known: bool, sessions: SessionManager
+) -> None:
+    saver = LangGraphSaver(sessions)
+    first = await put(saver, 1, rows=["a"], x=1)
+    if not is_known:
+        saver = LangGraphSaver(sessions)
+        assert await saver.aget_tuple(first)
+    await sessions.delete(saver.session_id("t"))  # by another process, or it has expired
+    if comes_back:
+        other = LangGraphSaver(sessions)
+        await put(other, 9, await put(other, 8, rows=["other"]), rows=["other"])
+    made = checkpoint(2, rows=["a", "b"], x=1)
+    second = await saver.aput(first, made, {"step": 2}, {"rows": made["channel_versions"]["rows"]})
+
+    found = await LangGraphSaver(sessions).aget_tuple(second)
+    assert found is not None
+    assert found.checkpoint["channel_values"] == {"rows": ["a", "b"], "x": 1}

@@ -192,6 +192,19 @@ async def test_a_fork_of_a_branch_that_was_left(store: ConversationStore) -> Non
     assert await shown(store, "c") == ["one", "answer 1", "other", "answer 3"]
 
 
+async def test_what_a_fork_has_copied_is_found_when_its_source_is_gone(store: ConversationStore) -> None:
+    await talk(store, "c", "one", "two")
+    branch = await store.branch("c", at=2, expected_revision=await revision_of(store, "c"))
+    await store.save(await agent.run("other", conversation=branch))
+    record = await store.read_record("c")
+    assert record is not None
+    await store.fork("c", from_entry=record.branches[0], new_conversation_id="f")
+    answer = (await store.load_entries("c") or [])[1]
+    await store.delete("c")
+
+    assert texts(entry.message for entry in await store.read_history(answer.id)) == ["one", "answer 1"]
+
+
 async def test_a_fork_at_the_beginning_is_empty(store: ConversationStore) -> None:
     await talk(store, "c", "one")
     await store.fork("c", at=0, new_conversation_id="f")

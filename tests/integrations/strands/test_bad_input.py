@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from a2a_session_manager import (
 )
 from a2a_session_manager.integrations.strands import StrandsSessionRepository, StrandsStorage
 from tests.integrations.bridging import BAD_IDS, ODD_IDS
+
+Verb = Callable[[], Coroutine[Any, Any, Any]]
 
 
 def message(number: int, text: str) -> SessionMessage:
@@ -87,9 +90,10 @@ def test_odd_keys_of_a_storage_stay_apart_and_come_back(odd: str) -> None:
 @pytest.mark.parametrize("bad", [*BAD_IDS, None])
 def test_a_storage_refuses_a_key_that_cannot_be_stored_in_each_verb(bad: Any) -> None:
     with StrandsStorage(SessionManager(InMemorySessionStore())) as storage:
-        for call in (lambda: storage.write(bad, b"x"), lambda: storage.read(bad), lambda: storage.delete(bad)):
+        verbs: list[Verb] = [lambda: storage.write(bad, b"x"), lambda: storage.read(bad), lambda: storage.delete(bad)]
+        for verb in verbs:
             with pytest.raises(StorageError) as refused:
-                asyncio.run(call())
+                asyncio.run(verb())
             assert isinstance(refused.value.__cause__, InvalidSessionOperation)
 
         assert asyncio.run(storage.list("")) == []
@@ -103,12 +107,9 @@ def test_a_message_that_strands_cannot_read_any_more_is_named_and_all_else_stays
             event = SessionEvent(message=bad, type="strands_message")
             repository._loop.run(repository._sessions.append("session/trip/planner", event))
             before = repository._loop.run(repository._sessions.events("session/trip/planner"))
-            for call in (
-                lambda: repository.list_messages("trip", "planner"),
-                lambda: repository.list_messages("trip", "planner", offset=1),
-            ):
+            for offset in (0, 1):
                 with pytest.raises(SessionException, match="strands-agents does not read") as unread:
-                    call()
+                    repository.list_messages("trip", "planner", offset=offset)
                 assert isinstance(unread.value.__cause__, CorruptSession)
             assert repository._loop.run(repository._sessions.events("session/trip/planner")) == before
 
@@ -154,9 +155,44 @@ def test_a_snapshot_of_a_newer_format_is_refused_and_not_written_over() -> None:
         asyncio.run(storage.write("k", b"x"))
         storage._loop.run(sessions.set_properties("storage/k", strands_format=2))
         cold = StrandsStorage(sessions, loop=storage._loop)
-        for call in (lambda: cold.read("k"), lambda: cold.write("k", b"y")):
+        verbs: list[Verb] = [lambda: cold.read("k"), lambda: cold.write("k", b"y")]
+        for verb in verbs:
             with pytest.raises(StorageError, match="format 2") as refused:
-                asyncio.run(call())
+                asyncio.run(verb())
             assert isinstance(refused.value.__cause__, CorruptSession)
 
         assert len(storage._loop.run(sessions.events("storage/k"))) == 1
+
+
+def test_events_of_others_in_a_session_are_no_messages() -> None:
+    with opened() as repository:
+        notes = [SessionEvent(message=said, type="note") for said in ("a note of an operator", {"message_id": 1})]
+        for number in range(1, 6):
+            for note in notes:
+                repository._loop.run(repository._sessions.append("session/trip/planner", note.model_copy()))
+            repository.create_message("trip", "planner", message(number, str(number)))
+
+        def read(**which: Any) -> list[int]:
+            return [each.message_id for each in repository.list_messages("trip", "planner", **which)]
+
+        assert read() == [0, 1, 2, 3, 4, 5]
+        assert read(offset=2) == [2, 3, 4, 5]
+        assert read(limit=2) == [0, 1]
+        assert read(offset=3, limit=2) == [3, 4]
+        assert read(offset=9) == []
+        repository.update_message("trip", "planner", message(4, "redacted"))
+        found = repository.read_message("trip", "planner", 4)
+        assert found is not None
+        assert found.to_message()["content"][0].get("text") == "redacted"
+
+
+def test_a_fork_of_an_agent_is_an_agent_of_its_own_name() -> None:
+    with opened() as repository:
+        repository._loop.run(repository._sessions.fork("session/trip/planner", new_id="session/trip/other"))
+
+        found = repository.read_agent("trip", "other")
+        assert found is not None
+        assert found.agent_id == "other"
+        repository.create_message("trip", "other", message(1, "one"))
+        assert len(repository.list_messages("trip", "other")) == 2
+        assert len(repository.list_messages("trip", "planner")) == 1

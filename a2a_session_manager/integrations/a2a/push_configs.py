@@ -30,7 +30,8 @@ class A2APushNotificationConfigStore(PushNotificationConfigStore):
     """The SDK's `PushNotificationConfigStore`: the configs of a task, of all its owners, are the state of one session.
 
     Tokens and credentials in a config are stored as they are given, readable for whoever reads the store: there is no
-    sealing yet. The verbs raise InvalidParamsError for what cannot be stored, and InternalError when the store fails; our error is the cause.
+    sealing yet. The verbs raise InvalidParamsError for what cannot be stored, and InternalError when the store fails;
+    our error is the cause.
 
     Args:
         sessions: the manager of the store, or of a namespace of it; the one of the tasks will do. It stays open.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -22,7 +22,7 @@ from a2a_session_manager.cli.opening import (
     with_sessions,
 )
 from a2a_session_manager.cli.quantities import properties_in
-from a2a_session_manager.cli.writing import age, console, cost, counted, on_one_line, print_json, spent, table
+from a2a_session_manager.cli.writing import age, console, cost, counted, on_one_line, print_json, short_id, spent, table
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
@@ -31,6 +31,8 @@ from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_head import SessionHead
 from a2a_session_manager.models.token_tally import TokenTally, summed
 from a2a_session_manager.protocols import PageOrder
+
+_WIDE: Final = 100
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many sessions.")]
 CursorOption = Annotated[str | None, typer.Option("--cursor", help="Go on where another call ended.")]
@@ -86,7 +88,9 @@ def ls(
         print_json(map(head_row, heads))
     else:
         columns = ("ID", "TITLE", "EVENTS", "COST", "RUNS", "ACTIVE")
-        console().print(table(columns, map(_cells, heads), right=frozenset((2, 3)), cut=1))
+        out = console()
+        rows = (_cells(head, is_narrow=out.width < _WIDE) for head in heads)
+        out.print(table(columns, rows, right=frozenset((2, 3)), cut=1))
     if following is not None:
         print(f"there are more: --cursor {following!r}", file=sys.stderr)
 
@@ -217,10 +221,11 @@ def _head(session: Session[Any]) -> SessionHead:
     )
 
 
-def _cells(head: SessionHead) -> tuple[str, ...]:
+def _cells(head: SessionHead, *, is_narrow: bool) -> tuple[str, ...]:
     runs = ", ".join(run.status for run in head.unfinished_runs)
     tally = head.token_summary.total
-    return head.id, head.title or "", str(head.last_seq), cost(tally), runs, age(head.updated_at)
+    shown_id = short_id(head.id) if is_narrow else head.id  # else it would leave no room for titles
+    return shown_id, head.title or "", str(head.last_seq), cost(tally), runs, age(head.updated_at)
 
 
 def _about(session: Session[Any]) -> Sequence[tuple[str, str]]:

@@ -42,9 +42,15 @@ def to_stderr() -> Console:
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print each row as a line of JSON. Money is text, since a JSON number would round it."""
+    """Print each row as a line of JSON. Money is text, since a JSON number would round it.
+
+    What a terminal would take for a command, and halves of characters, which no stream can hold, are escaped.
+    """
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_as_json), flush=True)
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_as_json)
+        if not line.isprintable():
+            line = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+        print(line, flush=True)
 
 
 def table(

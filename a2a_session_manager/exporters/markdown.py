@@ -19,7 +19,9 @@ from a2a_session_manager.shapes.recognition import read_message
 from a2a_session_manager.shapes.shape import text_for, value_of
 
 _PAGE: Final = 200
-_HALF: Final = re.compile("[\ud800-\udfff]")
+_LINE_ENDS: Final = re.compile("\r\n?")
+# Commands to a terminal, and halves of characters, which no file can hold.
+_UNSHOWN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _FENCE: Final = re.compile("`{3,}")
 _SPEAKERS: Final = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
 
@@ -48,8 +50,8 @@ async def as_markdown(store: SessionStore, session_id: str) -> tuple[str, list[F
             else f"{len(left_out):,} records that say nothing were"
         )
         sections.append(f"*{told} left out.*")
-    # Half a character, which no file can hold, is shown as one that is unknown.
-    return _HALF.sub("\ufffd", "\n\n".join(sections)) + "\n", left_out
+    text = _LINE_ENDS.sub("\n", "\n\n".join(sections))
+    return _UNSHOWN.sub("\ufffd", text) + "\n", left_out
 
 
 def _heading(session: Session[Any]) -> Iterator[str]:
@@ -90,7 +92,7 @@ def _part(part: Part) -> str:
             place = part.url or ("" if part.data is None else f"{len(part.data):,} characters of base64")
             return part.text or f"*{part.kind}*: {_code(_on_one_line(part.name or place or part.mime_type or ''))}"
         case Call():
-            return f"**calls {_code(part.name)}**\n\n{_fenced(_pretty(part.arguments), 'json')}"
+            return f"**calls {_code(_on_one_line(part.name))}**\n\n{_fenced(_pretty(part.arguments), 'json')}"
         case Result():
             return _fenced("\n".join(filter(None, map(_plain, part.content))), "")
         case _:

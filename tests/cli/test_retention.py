@@ -233,6 +233,23 @@ def test_a_session_is_one_line_however_narrow_the_terminal(width: int) -> None:
     assert lines[1].rstrip().endswith("8 hours ago")
 
 
+@pytest.mark.parametrize(("width", "is_whole"), [(80, False), pytest.param(120, True, marks=pytest.mark.soak)])
+def test_a_narrow_terminal_has_room_for_titles(tmp_path: Path, width: int, is_whole: bool) -> None:
+    url = f"file:{tmp_path}/store"
+
+    async def make() -> str:
+        async with SessionManager.from_url(url) as sessions:
+            return (await sessions.create(properties={"title": "Two days in Oslo, with hotels"})).id
+
+    made = asyncio.run(make())
+    terminal = {"TERM": "xterm-256color", "COLUMNS": str(width)}
+    shown = call_on_terminal(url, "ls", environment=terminal)
+
+    assert "Two days in Oslo, with hotels" in shown
+    assert (made in shown, f"{made[:8]}…" in shown) == (is_whole, not is_whole)
+    assert made in call_in_process(url, "ls").out
+
+
 @pytest.mark.parametrize("shell", ["bash", *(pytest.param(each, marks=pytest.mark.soak) for each in ("zsh", "fish"))])
 def test_a_shell_completes_verbs_options_ids_and_namespaces(files: Path, shell: str) -> None:
     url = f"file:{files}"

@@ -47,6 +47,7 @@ class Arranged:
     def only(self, parts: Iterable[tuple[int, int]]) -> Arranged:
         """Return those parts alone, each from an index to another one; the findings are those of all."""
         found = Arranged(findings=self.findings, system=self.system, told=self.told, log_seqs=self.log_seqs)
+        found.is_doubtful = self.is_doubtful
         for first, end in parts:
             low, high = bisect_left(self.starts, first), bisect_left(self.starts, end)
             for number in self.unfinished:

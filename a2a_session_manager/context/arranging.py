@@ -25,7 +25,7 @@ def arranged(
     """
     matching = Matching(said, has_earlier=has_earlier)
     if matching.is_in_place:
-        return _in_place(said)
+        return _in_place(said, is_doubtful=matching.is_doubtful)
     matching.finish()
     if not has_earlier:
         why = "a summary stands for, or nobody made" if is_compacted else "was not made"
@@ -38,9 +38,9 @@ def arranged(
     return _Arranging(matching, format).done()
 
 
-def _in_place(said: Said) -> Arranged:
+def _in_place(said: Said, *, is_doubtful: bool) -> Arranged:
     starts = [index for index, message in enumerate(said.messages) if message["role"] != "tool"]
-    return Arranged(list(said.messages), list(said.seqs), starts, log_seqs=said.seqs)
+    return Arranged(list(said.messages), list(said.seqs), starts, log_seqs=said.seqs, is_doubtful=is_doubtful)
 
 
 class _Piece(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
-from a2a_session_manager.context.regular_messages import end_of_own_results, end_of_regular
+from a2a_session_manager.context.regular_messages import end_of_regular, has_results_of_other_runs, may_come_again
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage
@@ -98,8 +98,8 @@ class Matching:
     def _pass_regular(self, index: int) -> int:
         """Take the messages from `index` on that are in their place, and return the index of the first other one."""
         end = end_of_regular(self.said.messages, index, self._open, self._interruptions)
-        if self._has_earlier:
-            end = end_of_own_results(self.said.messages, self.said.run_ids, index, end)
+        if self._has_earlier and not self.is_doubtful:
+            self.is_doubtful = has_results_of_other_runs(self.said.messages, self.said.run_ids, index, end)
         self.order.extend(range(index, end))
         return end
 
@@ -198,7 +198,7 @@ class Matching:
 
     def _note_run(self, call: OpenCall, index: int) -> None:
         """Note that a result answers a call; its run may have made such a call among the earlier messages."""
-        if self._has_earlier and call.run_id != self.said.run_ids[index]:
+        if self._has_earlier and call.run_id != self.said.run_ids[index] and may_come_again(call.call.id):
             self.is_doubtful = True
 
     def _key_for(self, result: Result) -> CallKey:

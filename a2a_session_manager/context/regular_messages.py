@@ -5,6 +5,7 @@ These are nearly all there is. To read them as the others are takes ten times as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -12,6 +13,8 @@ from typing import Any, Final
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.shapes.shape import RawMessage
 
+# What a random generator has drawn, such as in "call_Zq3FpR7xW0bT" or a UUID: a dozen letters and digits, mixed.
+_DRAWN: Final = re.compile(r"(?=[A-Za-z0-9]*[0-9][A-Za-z])(?=[A-Za-z0-9]*[A-Za-z][0-9])[A-Za-z0-9]{12}")
 # A tuple, since a role may be anything that JSON holds, and a list has no hash.
 _TEXT_ROLES: Final = ("user", "assistant", "system", "developer")
 
@@ -51,18 +54,23 @@ def end_of_regular(messages: Sequence[Any], index: int, open_calls: Container[An
     return end
 
 
-def end_of_own_results(messages: Sequence[Any], run_ids: Sequence[str | None], start: int, end: int) -> int:
-    """Return the index of the first call from `start` on with a result that another run has stored, `end` if none has.
+def may_come_again(call_id: str | None) -> bool:
+    """Tell whether two runs may mean two calls by an id: servers count theirs from 0, and names are no ids at all."""
+    return call_id is None or _DRAWN.search(call_id) is None
 
-    All messages up to `end` are in their place.
+
+def has_results_of_other_runs(messages: Sequence[Any], run_ids: Sequence[str | None], start: int, end: int) -> bool:
+    """Tell whether a result from `start` to `end` was stored by another run than its call, whose id may come again.
+
+    All messages there are in their place.
     """
     runs = run_ids[start:end]
     if len(set(runs)) < 2:
-        return end
+        return False
     for at, (before, own) in enumerate(pairwise(runs), start + 1):
-        if before != own and messages[at]["role"] == "tool":
-            return next(call for call in range(at - 1, start - 1, -1) if messages[call]["role"] != "tool")
-    return end
+        if before != own and messages[at]["role"] == "tool" and may_come_again(messages[at]["tool_call_id"]):
+            return True
+    return False
 
 
 def _ids_of_calls(message: RawMessage, open_calls: Container[Any], interrupted: Container[Any]) -> list[str]:

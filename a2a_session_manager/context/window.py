@@ -30,6 +30,8 @@ from a2a_session_manager.tokens.token_count import Basis, TokenCount
 # airline's agent, a message has 102 tokens.
 _TOKENS_AN_EVENT: Final = 96
 _FEWEST, _MOST = 16, 512
+# How many times as many each further look brings, where calls of other runs are looked for, however far back.
+_MORE_FOR_RUNS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ async def message_window(
         fit = await counting(work, model or "", counter=counter)
         if (fit.is_full and fit.is_sure) or not has_earlier:
             return _window(session.id, format, found, head, fit)
-        last = found.earlier_events + len(found.messages) if max_tokens is None else 2 * last
+        more = _MORE_FOR_RUNS if fit.found.is_doubtful else 2
+        last = found.earlier_events + len(found.messages) if max_tokens is None else more * last
 
 
 def _fitted(

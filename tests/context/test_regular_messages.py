@@ -8,7 +8,7 @@ import pytest
 
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.context.prompt import view_at_once
-from a2a_session_manager.context.regular_messages import end_of_regular
+from a2a_session_manager.context.regular_messages import end_of_regular, may_come_again
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
@@ -57,3 +57,22 @@ def test_what_is_no_message_is_not_given_as_it_is_stored(kind: EventType | str) 
 
 def _event(seq: int, kind: EventType | str) -> EventMessage:
     return EventMessage(seq, f"e{seq}", ASK, EventSource.USER, kind, None, {})
+
+
+@pytest.mark.parametrize(
+    ("call_id", "is_drawn"),
+    [
+        (None, False),
+        ("c", False),
+        ("call_0", False),
+        ("functions.get_weather:12", False),
+        ("functioncallnumber12", False),
+        ("call_000000000000000000000012", False),
+        ("call_Zq3FpR7xW0bTkY", True),
+        ("toolu_01A09q90qw90lq917835lq9", True),
+        ("chatcmpl-tool-3c6f0ad1b2e94d0c8a7b5e6f7a8b9c0d", True),
+        ("pyd_ai_1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", True),
+    ],
+)
+def test_an_id_that_was_drawn_at_random_comes_once(call_id: str | None, is_drawn: bool) -> None:
+    assert may_come_again(call_id) is not is_drawn

@@ -339,12 +339,44 @@ async def test_only_the_end_and_the_start_of_a_long_log_are_read(hidden: int, mo
     read: list[int] = []
     for verb in ("load", "read_log"):
         monkeypatch.setattr(backend, verb, counting_events(getattr(backend, verb), read))
+    tails = counted_messages(chat, monkeypatch)
 
     window = await chat.window(max_tokens=1_000, model=MODEL)
 
     assert len(window.messages) > 100
-    assert sum(read) < 4 * len(window.messages) + 16
+    assert 0 < sum(read) + sum(tails) < 4 * len(window.messages) + 16
+    assert 0 < len(tails) <= 6
     assert len(read) <= 6
+
+
+@pytest.mark.parametrize(("call_id", "is_all"), [("call_Zq3FpR7xW0bTkY", False), ("call_0", True)])
+async def test_a_window_reads_further_back_for_a_call_of_another_run_only_where_its_id_may_come_again(
+    call_id: str, is_all: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = await a_chat([SYSTEM, *said(5_000)])
+    async with chat.run() as run:
+        await run.append(call(call_id)[0])
+    await chat.append(call(call_id)[1], *said(3, first=5_000))
+    read = counted_messages(chat, monkeypatch)
+
+    window = await chat.window(max_tokens=1_000, model=MODEL)
+
+    assert window.report == ()
+    assert (max(read) > 5_000) is is_all
+
+
+def counted_messages(chat: ActiveSession, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that tells after each look at the tail how many messages it brought."""
+    read: list[int] = []
+    read_messages = getattr(chat._store, "read_messages")  # noqa: B009  # not every store has it
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        found = await read_messages(*args, **kwargs)
+        read.append(len(found.messages))
+        return found
+
+    monkeypatch.setattr(chat._store, "read_messages", counted)
+    return read
 
 
 def counting_events(verb: Any, read: list[int]) -> Any:

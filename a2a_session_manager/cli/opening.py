@@ -32,7 +32,8 @@ def complete_id(context: typer.Context, incomplete: str) -> list[str]:
     """Return ids that begin with what is typed, for the shell; none where the store cannot be asked at once."""
 
     async def ids(sessions: SessionManager) -> list[str]:
-        return (await sessions.list_page(incomplete, limit=_COMPLETIONS)).session_ids
+        found = (await sessions.list_page(incomplete, limit=_COMPLETIONS)).session_ids
+        return [each for each in found if each.isprintable()]  # a shell shows them as they are
 
     return _asked(context, str(context.params.get("namespace") or ""), ids)
 
@@ -43,7 +44,7 @@ def complete_namespace(context: typer.Context, incomplete: str) -> list[str]:
 
     async def names(sessions: SessionManager) -> list[str]:
         inner = [path_of((*names_in(outer), name)) for name in await sessions.namespaces()]
-        return [path for path in inner if path.startswith(incomplete)][:_COMPLETIONS]
+        return [path for path in inner if path.startswith(incomplete) and path.isprintable()][:_COMPLETIONS]
 
     return _asked(context, outer, names)
 

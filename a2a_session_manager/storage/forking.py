@@ -84,6 +84,8 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
     try:
         seq = await _seq_of(source, request.at) if isinstance(request.at, str) else request.at
         if request.detached:
+            if seq is None and request.new_id is not None:
+                seq = await _begun_point(new, source)
             head, events = await _read(source, seq, request)
             return await copy_session(store, source, new, head, request.properties, events)
         draft = await _drafted(new, source, seq, request)
@@ -101,6 +103,16 @@ async def fork_session(store: SessionStore, source: Target, request: ForkRequest
         if made is None:
             raise
         return await load_session(LoadedSession(made), store, source.limits, is_partial=True)
+
+
+async def _begun_point(new: Target, source: Target) -> int | None:
+    """Return where a copy ends that an earlier call has begun: the newest event may be another one by now."""
+    found = await reads.find_head(new)
+    copy = None if found is None else copy_in(found)
+    if copy is None or copy.id != source.key.id:
+        return None
+    current = await reads.find_head(source)
+    return copy.seq if current is not None and current.creation_id == copy.creation_id else None
 
 
 async def _drafted(new: Target, source: Target, seq: int | None, request: ForkRequest) -> ForkDraft:

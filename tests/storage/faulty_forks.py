@@ -254,3 +254,16 @@ class TakesHalfACopyForTheWhole(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_IsWholeAtOnce())
+
+
+class CopiesUpToWhatIsNewestNow(BaseSessionStore):
+    """A copy that was cut off is to end at another event the second time, and so is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+
+    async def fork(self, session: Session[Any] | str, **options: Any) -> Session[Any]:
+        if options.get("detached") and options.get("at") is None:
+            head = await self.get(session if isinstance(session, str) else session.id, last=0)
+            options["at"] = None if head is None else head.last_seq
+        return await super().fork(session, **options)

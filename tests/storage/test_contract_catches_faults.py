@@ -113,6 +113,10 @@ FAULTS = {
         "test_a_point_inside_an_exchange_is_refused_with_the_open_calls_named",
     ),
     "CountsCopiesAgain": ("forks_detached", "test_what_a_copy_holds_was_spent_in_the_source"),
+    "CopiesUpToWhatIsNewestNow": (
+        "forks_detached",
+        "test_a_copy_up_to_the_newest_event_that_was_killed_ends_where_it_was_to_end",
+    ),
     "TakesHalfACopyForTheWhole": (
         "forks_detached",
         "test_a_copy_that_was_killed_says_so_and_goes_on_where_it_stopped",

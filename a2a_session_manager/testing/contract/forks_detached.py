@@ -152,6 +152,24 @@ class ForksDetachedContract(ContractBase):
 
             assert await _seen(await reopen(), "copy") == expected
 
+    async def test_a_copy_up_to_the_newest_event_that_was_killed_ends_where_it_was_to_end(
+        self, store: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await store.create("talk", change=SessionChange(events=several(9)))
+        with pytest.raises(StoreUnavailable):
+            await _dying(store, 1).fork("talk", new_id="copy", detached=True)
+        await store.append("talk", said(id="later"))
+
+        again = await reopen()
+        assert (await again.fork("talk", new_id="copy", detached=True)).last_seq == 9
+
+        cold = await reopen()
+        assert await shown(cold, "copy") == [f"e{n}" for n in range(1, 10)]
+        assert (await whole(cold, "copy")).metadata.properties["copied_from"]["whole"] is True
+        assert (await cold.fork("talk", new_id="copy", detached=True)).last_seq == 9
+        with pytest.raises(SessionAlreadyExists):
+            await cold.fork("talk", at=10, new_id="copy", detached=True)
+
     async def test_several_may_copy_at_once_and_repeats_find_the_copy(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:

@@ -227,9 +227,10 @@ class PlainBudgets:
         return self.spent(budget)[2] > 0
 
     def place(self, hold: PlainHold) -> None:
-        """Hold what was not refused, and forget what counts for nobody any more."""
+        """Hold what was not refused, and forget what of its tree counts for nobody any more."""
         for each in list(self.holds.values()):
-            if each.is_expired and not each.is_charged and not any(budget.is_hard for budget in self.on(each.life)):
+            is_over = self.path(each.life)[0] == self.path(hold.life)[0] and each.is_expired and not each.is_charged
+            if is_over and not any(budget.is_hard for budget in self.on(each.life)):
                 del self.holds[each.key]
         self.holds[hold.key] = hold
 

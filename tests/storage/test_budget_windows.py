@@ -131,6 +131,27 @@ async def test_a_clock_that_goes_back_opens_no_window_again(store: BaseSessionSt
         await store.place_hold("low", tokens=1)
 
 
+async def test_what_a_window_has_spent_is_not_lost_where_a_clock_goes_ahead_and_back(
+    store: BaseSessionStore, time: Clock
+) -> None:
+    """Nobody asked for room meanwhile. It is this window or the next one that counts, and all that was spent in it."""
+    await store.set_budget("top", tokens=100, window="month", timezone="UTC")
+    await store.append("low", spending(15))
+    time.now += timedelta(days=7)  # in April
+    await store.append("low", spending(20))
+    time.now -= timedelta(days=7)
+
+    await store.append("low", spending(5))
+    total, _ = await spent(store)
+    assert total in (30 + 10, 40 + 10)
+    await store.append("top", spending(5))
+    with pytest.raises(BudgetExceeded):
+        await store.place_hold("low", tokens=100 - total + 1)
+    time.now += timedelta(days=7)
+    # In files, a session that has not seen April counts in March while the clock is back there.
+    assert (await spent(store))[0] in (40, 50, 60)
+
+
 async def test_deletion_and_another_window_keep_what_counts(store: BaseSessionStore, time: Clock) -> None:
     await store.set_budget("top", tokens=100, window=timedelta(days=1))
     await store.append("low", spending(30), said())

@@ -69,13 +69,17 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     if isinstance(step, RenewHold | ChargeHold | ReleaseHold):
         return _step_hold(directory, tree, creation, step, Ledger(dict(tree.budgets), dict(stored)))
     spending = TreeSpending(directory, tree, stored)
-    ledger = Ledger(dict(tree.budgets), spending.open_holds)
+    seen = {budget.key: budget for budget in map(spending.with_window_seen, tree.budgets.values())}
+    ledger = Ledger(seen, spending.open_holds)
     now = leases.wall_clock()
     place = Place(creation.key.id, tree.path_of(creation.creation_id))
     outcome = decide(ledger, step, place, spending.of, now)
     if isinstance(step, PlaceHold):
         outcome = _told_apart(directory.log(creation.key), outcome)
     budgets = [change.budget for change in outcome.changes if isinstance(change, PutBudget)]
+    if outcome.changes:
+        newer = [budget for key, budget in seen.items() if budget != tree.budgets[key]]
+        budgets = [*(each for each in newer if each.key not in {put.key for put in budgets}), *budgets]
     apply(ledger, outcome.changes)
     for budget in budgets:
         tree.put_budget(budget)
@@ -148,6 +152,14 @@ class TreeSpending:
             if each != NOTHING and budget.creation_id in tree.path_of(creation_id):
                 spent = spent.plus(each)
         return spent.plus(tree.purged_below.get(budget.creation_id, NOTHING))
+
+    def with_window_seen(self, budget: BudgetRecord) -> BudgetRecord:
+        """Return a budget with the newest window that anything was spent in: none is left where a clock goes back."""
+        if budget.window is None:
+            return budget
+        name = block_name(budget)
+        begins = [blocks[name].begin for blocks in (self._tree.purged_blocks, *self._blocks) if name in blocks]
+        return budget._replace(window_begin=max([budget.window_begin, *begins]))
 
     def _look(self, entry: TreeEntry, held: Mapping[str, int], seen: SeenSpent | None) -> Spent:
         """Return what a session has spent, and take out its holds that are settled, both as of one moment."""

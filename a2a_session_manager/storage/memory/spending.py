@@ -42,6 +42,9 @@ class TreeSpending:
                 begin, before = self.blocks.get(block, (0, NOTHING))
                 if stretch.begin > begin:
                     self.blocks[block] = (stretch.begin, spent)
+                    # From now on it is this window that counts, also where the clock goes back.
+                    newest = max(budget.window_begin, stretch.begin)
+                    self.ledger.budgets[budget.key] = budget._replace(window_begin=newest)
                 elif stretch.begin == begin or settlement is None:
                     self.blocks[block] = (begin, before.plus(spent))
 

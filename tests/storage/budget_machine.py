@@ -358,6 +358,9 @@ class BudgetMachine(RuleBasedStateMachine):
         told = self.run(self.store.events(plain.id, type="budget"))[-1]
         assert (told.message["voided"], told.message["reason"]) == (hold_id, "the bill says so")
         self.model.append(plain.id, events=[(told.id, told.message, 0)])
+        if self.drives_clock:  # the next hold of this id is another one, made at another moment
+            self.time += timedelta(milliseconds=1)
+            self.model.budgets.set_time(self.millis())
 
     def _note_crossings(self, data: st.DataObject) -> None:
         plain = self.model.sessions[self.known_id(data)]

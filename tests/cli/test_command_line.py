@@ -129,6 +129,20 @@ def test_a_title_is_given_and_a_weaker_one_leaves_it(called: Call, url: str) -> 
     assert "title" not in called(url, "show", "paris", "--json").rows[0]["properties"]
 
 
+@pytest.mark.soak
+def test_titles_and_doctor_are_processes_and_a_terminal_has_colours_on_both_stores(url: str) -> None:
+    made = call_in_process(url, "title", "trip-hotels", "Rooms", "--by", "agent", "--json")
+    assert (made.status, made.err) == (0, "")
+    assert made.rows == [{"id": "trip-hotels", "is_set": True, "title": "Rooms", "title_by": "agent"}]
+    weaker = call_in_process(url, "title", "trip-hotels", "Some", "--by", "auto", "--json")
+    assert (weaker.status, weaker.rows[0]["title"]) == (1, "Rooms")
+    told = call_in_process(url, "doctor", "--json")
+    assert told.status == (0 if all(row["severity"] == "note" for row in told.rows) else 1)
+    assert "\x1b" not in call_in_process(url, "doctor").out
+    for verb in (["ls"], ["show", "trip"], ["tree", "trip"], ["stats"], ["usage", "trip"]):
+        assert "\x1b[" in call_on_terminal(url, *verb, environment={"TERM": "xterm-256color"}), verb
+
+
 def test_doctor_names_what_is_wrong_by_its_status_and_damaged_sessions_when_asked(called: Call, tmp_path: Path) -> None:
     path = tmp_path / "store"
     url = f"file:{path}"

@@ -56,12 +56,12 @@ class CheckpointLog:
         if session_id not in self._remembered.heads:  # what is remembered may be of a thread that is gone
             self._remembered.refs.pop((session_id, put.parent_id or ""), None)
         before = await self.reads.refs_of(place, put.parent_id)
-        await self._know_lists(session_id, before)
         for _ in range(_TRIES):
-            draft = Draft(self._encoder, self._remembered.lists, session_id, put, before, taken)
-            if place.namespace and draft.usages:  # of a subgraph: the answers are the thread's, which has them once
-                await self._append_usages(place, draft.usages)
             try:
+                await self._know_lists(session_id, before)
+                draft = Draft(self._encoder, self._remembered.lists, session_id, put, before, taken)
+                if place.namespace and draft.usages:  # of a subgraph: the answers are the thread's, which has them once
+                    await self._append_usages(place, draft.usages)
                 clash = await self._commit_draft(place, put.id, draft)
             except InvalidEvent:
                 clash = await self.reads.known_ids(session_id, draft.events)
@@ -72,7 +72,6 @@ class CheckpointLog:
                 if await self.reads.read_head(session_id) is None:
                     self._remembered.forget(session_id)
                 before = await self.reads.refs_of(place, put.parent_id)
-                await self._know_lists(session_id, before)
                 continue
             if clash:
                 taken |= clash

@@ -138,3 +138,28 @@ async def test_a_thread_that_is_gone_in_the_middle_of_a_run_is_stored_whole_agai
     found = await LangGraphSaver(sessions).aget_tuple(second)
     assert found is not None
     assert found.checkpoint["channel_values"] == {"rows": ["a", "b"], "x": 1}
+
+
+@pytest.mark.parametrize("channel", ["rows", "x"])
+async def test_a_thread_that_goes_between_two_reads_of_a_put_is_stored_whole_again(
+    channel: str, sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"rows": ["a"], "x": 1}
+    first = await put(LangGraphSaver(sessions), 1, **{channel: values[channel]})
+    saver = LangGraphSaver(sessions)
+    reads = saver._threads.log.reads
+    refs_of = reads.refs_of
+
+    async def then_gone(*asked: Any) -> Any:
+        found = await refs_of(*asked)
+        if found:
+            await sessions.delete(saver.session_id("t"))
+        return found
+
+    monkeypatch.setattr(reads, "refs_of", then_gone)
+    made = checkpoint(2, y=2, **{channel: values[channel]})
+    second = await saver.aput(first, made, {"step": 2}, {"y": made["channel_versions"]["y"]})
+
+    found = await LangGraphSaver(sessions).aget_tuple(second)
+    assert found is not None
+    assert found.checkpoint["channel_values"] == {"y": 2, channel: values[channel]}

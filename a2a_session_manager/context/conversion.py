@@ -12,7 +12,7 @@ from a2a_session_manager.context.matching import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.shapes import anthropic, openai_chat
-from a2a_session_manager.shapes.normal_form import Instruction, Message, Result, Text, is_blank, split, text_of
+from a2a_session_manager.shapes.normal_form import Instruction, Message, Opaque, Result, Text, is_blank, split, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import Losses, Shape
 
@@ -64,6 +64,10 @@ class _Conversion:
         """Put messages that belong together behind the others."""
         made = self._made
         start = len(made.messages)
+        for message, seq in zip(messages, seqs, strict=True):
+            source = BY_NAME.get(message.shape)
+            if source is not None and source is not self._shape:
+                self._lose(seq, source.unread(message.raw))
         for message, seq, joins_of in zip(agreeing(messages, self._shape), seqs, joins, strict=True):
             for piece in [message] if message.shape == self._shape.name else split(message):
                 self._write(piece, seq, joins_of, start)
@@ -87,6 +91,7 @@ class _Conversion:
         losses: Losses = []
         if message.shape == openai_chat.NAME and shape.is_mine(message.raw or {}) and message.role != "tool":
             written = [shape.as_input(message.raw)]
+            losses += (part.what for part in message.parts if isinstance(part, Opaque))
         else:
             written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self, TypeAlias
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
 from a2a_session_manager.context.regular_messages import end_of_regular, has_results_of_other_runs, may_come_again
+from a2a_session_manager.shapes import openai_chat
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage
@@ -104,8 +105,12 @@ class Matching:
         return end
 
     def _take(self, index: int, message: Message) -> None:
+        if message.shape == openai_chat.NAME and (listed := openai_chat.with_listed_calls(message)) is not message:
+            if len(listed.parts) < len(message.parts):
+                self.find("unknown_part", "has tool_calls that are none, which are left out", index)
+            message = listed
         calls = _calls_in(message)
-        message = self._naming_calls(message, calls)
+        message = self._naming_calls(index, message, calls)
         results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
         if any(isinstance(part, Other) for part in message.parts):
             code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
@@ -127,25 +132,39 @@ class Matching:
         elif not calls:
             self._stand(index, message)
 
-    def _naming_calls(self, message: Message, calls: Sequence[Call]) -> Message:
+    def _naming_calls(self, index: int, message: Message, calls: Sequence[Call]) -> Message:
         """Return a message whose results name the calls that they answer, as calls without an id go by their names."""
         own = {_key(call.id, call.name) for call in calls}
-        parts = tuple(self._naming_call(part, own) if isinstance(part, Result) else part for part in message.parts)
+        parts = tuple(
+            self._naming_call(index, part, own) if isinstance(part, Result) else part for part in message.parts
+        )
         is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
         return message if is_same else message._replace(parts=parts)
 
-    def _naming_call(self, result: Result, own: Collection[CallKey]) -> Result:
+    def _naming_call(self, index: int, result: Result, own: Collection[CallKey]) -> Result:
         """Return a result by the name of its call if no call has its id; `own` are the calls of its message."""
         known, key = (own, self._open, self._interruptions, self._answered), _key(result.call_id, result.name)
         if result.is_hosted or any(key in each for each in known):
             return result
-        if key == (None,):  # it names nothing: there is no doubt where a single call waits that has no id
-            names = [name for name, calls in self._open.items() if not isinstance(name, str) for _ in calls]
-            return result._replace(name=names[0][0]) if len(names) == 1 else result
+        if key == (None,):  # it names nothing
+            call = self._lone_call(index)
+            return result if call is None else result._replace(name=call.call.name)
         for name in filter(None, (result.call_id, result.name)):
             if any((name,) in each for each in known):
                 return result._replace(call_id=None, name=name)
         return result
+
+    def _lone_call(self, index: int) -> OpenCall | None:
+        """Return the call that a result answers which names nothing, if only one without an id waits for one.
+
+        That is one in the message right before, of the same run. Of all others, an earlier message may have one, too.
+        """
+        waiting = [each for key, calls in self._open.items() if not isinstance(key, str) for each in calls]
+        own = [each for each in waiting if each.at == self.order[-1] and each.run_id == self.said.run_ids[index]]
+        if len(own) == 1:
+            return own[0]
+        self.is_doubtful |= self._has_earlier and len(waiting) == 1
+        return waiting[0] if len(waiting) == 1 else None
 
     def _stand(self, index: int, message: Message) -> None:
         self.order.append(index)

@@ -16,6 +16,7 @@ from a2a_session_manager.shapes.ai_sdk_ui_parts import (
     read_attachments,
     read_invocations,
     read_parts,
+    shown_only,
 )
 from a2a_session_manager.shapes.normal_form import (
     Call,
@@ -91,7 +92,11 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [{"id": id_made_of(made), **made}] if parts else []
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, holds_results=True)
+def _unread(message: Mapping[str, Any]) -> Losses:
+    return shown_only(message.get("parts"))
+
+
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, holds_results=True, unread=_unread)
 
 
 def _written_again(message: Message, losses: Losses) -> list[RawMessage]:

@@ -12,7 +12,8 @@ from a2a_session_manager.shapes.shape import mappings, media_at, media_kind, tex
 _Part: TypeAlias = Mapping[str, Any]
 
 # What is there for people to see: the SDK gives it to no model.
-_SHOWN_TYPES: Final = frozenset({"step-start", "source", "source-url", "source-document"})
+_STEP: Final = "step-start"
+_SHOWN_TYPES: Final = frozenset({_STEP, "source", "source-url", "source-document"})
 _DATA: Final = "data-"
 _TOOL: Final = "tool-"
 _DENIED: Final = "Tool call execution denied."  # what the SDK tells a model
@@ -25,7 +26,7 @@ def read_parts(parts: Iterable[Any]) -> list[Part]:
     for part in parts:
         if not isinstance(part, Mapping):
             read.append(Other(part))
-        elif type_of(part) == "step-start":
+        elif type_of(part) == _STEP:
             read += results
             results = []
         elif (invocation := invocation_of(part)) is not None:
@@ -69,6 +70,11 @@ def is_shown_only(part: _Part) -> bool:
     """Tell whether a part is for people alone, such as a source, or the data of an application."""
     kind = type_of(part) or ""
     return kind in _SHOWN_TYPES or kind.startswith(_DATA)
+
+
+def shown_only(parts: Any) -> list[str]:
+    """Return the types of the parts that are for people alone; where a step begins says nothing to them, either."""
+    return [str(part["type"]) for part in mappings(parts) if is_shown_only(part) and part["type"] != _STEP]
 
 
 def is_part(part: _Part) -> bool:

@@ -22,7 +22,16 @@ from a2a_session_manager.shapes.normal_form import (
     Text,
 )
 from a2a_session_manager.shapes.openai_input import as_input
-from a2a_session_manager.shapes.openai_parts import FIRST_FORM, calls_in, media_in, read_part, spoken_in
+from a2a_session_manager.shapes.openai_keys import CALLS, REASONING_KEYS, REASONING_LISTS, REASONING_TEXTS, unread
+from a2a_session_manager.shapes.openai_parts import (
+    FIRST_FORM,
+    are_listed,
+    calls_in,
+    is_more_than_calls,
+    media_in,
+    read_part,
+    spoken_in,
+)
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -40,12 +49,7 @@ from a2a_session_manager.shapes.shape import (
 
 NAME: Final = "openai"
 
-# Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
-_REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
-# Where OpenRouter and LiteLLM repeat it with what signs it, and the keys of the texts there.
-_REASONING_LISTS: Final = ("reasoning_details", "thinking_blocks")
-_REASONING_TEXTS: Final = ("text", "summary", "thinking")
-_KEYS: Final = frozenset({"content", "tool_calls", "function_call", "refusal", "images", "audio", *_REASONING_KEYS})
+_KEYS: Final = frozenset({"content", CALLS, "function_call", "refusal", "images", "audio", *REASONING_KEYS})
 _URLS: Final = ("https://", "http://", "data:")
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -69,6 +73,8 @@ def _read(message: Mapping[str, Any]) -> Message:
     parts += parts_of(message.get("images"), media_in, lambda data: Media("image", data=data, raw=data))
     if role == "assistant":
         parts += [*spoken_in(message), *calls_in(message)]
+        if is_more_than_calls(calls := message.get(CALLS)):
+            parts.append(Opaque(CALLS, {CALLS: calls}))
     return Message(role, tuple(parts), NAME, name, message)
 
 
@@ -91,13 +97,29 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [written]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True, as_input=as_input)
+def _as_input(message: RawMessage) -> RawMessage:
+    is_listed = message.get(CALLS) is None or are_listed(message[CALLS])
+    return as_input(message if is_listed else with_listed_calls(_read(message)).raw)
+
+
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, refuses_blank_text=True, as_input=_as_input, unread=unread)
+
+
+def with_listed_calls(message: Message) -> Message:
+    """Return a message of this format whose calls are a list, as providers demand; what is no call is left out."""
+    raw = message.raw
+    if message.role != "assistant" or raw.get(CALLS) is None or are_listed(raw[CALLS]):
+        return message
+    parts = tuple(part for part in message.parts if not isinstance(part, Opaque))
+    calls = [part.raw for part in parts if isinstance(part, Call) and part.kind != FIRST_FORM]
+    rest = {key: value for key, value in raw.items() if key != CALLS}
+    return message._replace(parts=parts, raw={**rest, CALLS: calls} if calls else rest)
 
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
-    found = ((key, text_or_none(message.get(key))) for key in _REASONING_KEYS)
+    found = ((key, text_or_none(message.get(key))) for key in REASONING_KEYS)
     told: list[Part] = [Reasoning(text, {key: text}) for key, text in found if text is not None]
-    for key in () if told else _REASONING_LISTS:
+    for key in () if told else REASONING_LISTS:
         if isinstance(details := message.get(key), list) and details:
             return [Reasoning("\n".join(_texts_in(details)), {key: details})]
     return told
@@ -105,7 +127,7 @@ def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
 
 def _texts_in(details: Sequence[Any]) -> Iterator[str]:
     for each in mappings(details):
-        yield from (each[key] for key in _REASONING_TEXTS if isinstance(each.get(key), str))
+        yield from (each[key] for key in REASONING_TEXTS if isinstance(each.get(key), str))
 
 
 def _written_again(message: Message) -> list[RawMessage]:
@@ -115,16 +137,18 @@ def _written_again(message: Message) -> list[RawMessage]:
     raw: RawMessage = dict(message.raw)
     kept = {id(part.raw) for part in message.parts}
     beside = {key for part in message.parts if isinstance(part.raw, dict) and len(part.raw) == 1 for key in part.raw}
-    for key in ("refusal", *_REASONING_KEYS):
+    for key in ("refusal", *REASONING_KEYS):
         if text_or_none(raw.get(key)) and key not in beside:
             del raw[key]
     if not any(isinstance(part, Reasoning) for part in message.parts):
-        raw = {key: value for key, value in raw.items() if key not in _REASONING_LISTS}
-    for key in ("content", "tool_calls", "images"):
+        raw = {key: value for key, value in raw.items() if key not in REASONING_LISTS}
+    if raw.get(CALLS) is not None and not isinstance(raw[CALLS], list):
+        raw[CALLS] = [part.raw for part in message.parts if isinstance(part, Call) and part.kind != FIRST_FORM]
+    for key in ("content", CALLS, "images"):
         if isinstance(raw.get(key), list):
             raw[key] = [each for each in raw[key] if id(each) in kept]
-    if not raw.get("tool_calls", True):
-        del raw["tool_calls"]
+    if not raw.get(CALLS, True):
+        del raw[CALLS]
     if isinstance(raw.get("content"), str) and not any(part.raw is raw["content"] for part in message.parts):
         raw["content"] = None if message.role == "assistant" else ""
     if "function_call" in raw and id(raw["function_call"]) not in kept:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from a2a_session_manager.shapes.normal_form import Call, Media, MediaKind, Other, Part, Reasoning, Text, text_of
-from a2a_session_manager.shapes.shape import id_or_none, mappings, media_at, parts_of, text_for, text_or_none, type_of
+from a2a_session_manager.shapes.shape import (
+    id_or_none,
+    mappings,
+    media_at,
+    parts_of,
+    text_for,
+    text_or_none,
+    type_of,
+    value_of,
+)
 
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
 # The kind of a call in the form that OpenAI's format had first, which a message of the role "function" answers.
@@ -61,7 +70,7 @@ def spoken_in(message: Mapping[str, Any]) -> list[Part]:
 def calls_in(message: Mapping[str, Any]) -> list[Part]:
     """Return the calls of a message, in today's form and in the first one."""
     calls: list[Part] = []
-    for call in mappings(message.get("tool_calls")):
+    for call in _listed(message.get("tool_calls")):
         kind = str(call.get("type") or "function")
         made = call.get(kind)
         function = made if isinstance(made, Mapping) else {}
@@ -74,3 +83,27 @@ def calls_in(message: Mapping[str, Any]) -> list[Part]:
         name = str(oldest.get("name") or "")
         calls.append(Call(None, name, oldest.get("arguments"), kind=FIRST_FORM, raw=oldest))
     return calls
+
+
+def are_listed(calls: Any) -> bool:
+    """Tell whether calls are a list of objects, which is all that a provider takes."""
+    return isinstance(calls, list) and all(isinstance(each, Mapping) for each in calls)
+
+
+def is_more_than_calls(calls: Any) -> bool:
+    """Tell whether something that is no call stands where a list of calls is to be."""
+    return bool(value_of(calls)) and not are_listed(calls) and (isinstance(calls, list) or not _listed(calls))
+
+
+def _listed(calls: Any) -> list[Mapping[str, Any]]:
+    """Return the calls of a list. Some write a single one in its place, or the JSON text of either."""
+    if calls is None or isinstance(calls, list | tuple):
+        return list(mappings(calls))
+    given = value_of(calls)
+    items = given if isinstance(given, list) else [given]
+    found = [each for each in mappings(items) if _is_call(each)]
+    return found if len(found) == len(items) else []
+
+
+def _is_call(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get(str(value.get("type") or "function")), Mapping)

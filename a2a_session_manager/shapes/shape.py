@@ -57,6 +57,10 @@ def _as_it_is(message: RawMessage) -> RawMessage:
     return message
 
 
+def _nothing(message: Mapping[str, Any]) -> Losses:
+    return []
+
+
 def _same(call_id: str) -> str:
     return call_id
 
@@ -83,6 +87,7 @@ class Shape:
         as_id: returns a call's id as the format takes it, where it refuses some characters.
         as_input: returns a message of this format as it may be sent, without what a client dumps of an answer beside.
         names_results: a result has to name its tool, and not its call alone.
+        unread: names what a message of this format holds that is in none of its parts, so that no other format gets it.
     """
 
     name: str
@@ -100,6 +105,7 @@ class Shape:
     holds_results: bool = False
     as_id: Callable[[str], str] = _same
     as_input: Callable[[RawMessage], RawMessage] = _as_it_is
+    unread: Callable[[Mapping[str, Any]], Losses] = _nothing
 
 
 def role_named(name: Any) -> Role:

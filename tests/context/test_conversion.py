@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from a2a_session_manager import InvalidSessionOperation
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
+from a2a_session_manager.context.prompt import prompt_of, view_of
 from tests.context.examples import (
     ASK,
     INSTRUCT,
@@ -20,6 +22,7 @@ from tests.context.examples import (
     function_response,
     gemini,
     result,
+    said,
     tool_result,
     used,
     uses,
@@ -256,3 +259,169 @@ def test_a_call_of_the_first_form_stays_one_in_openais_format() -> None:
 
     assert found[1]["function_call"] == {"name": "f", "arguments": "{}"}
     assert found[2] == {"role": "function", "name": "f", "content": "rain"}
+
+
+SOURCE: Json = {"type": "source-url", "sourceId": "s1", "url": "https://example.org"}
+FORMATS = ("openai", "anthropic", "gemini", "responses")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("role", ["user", "assistant"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        SOURCE,
+        {"type": "source-document", "sourceId": "s1", "mediaType": "application/pdf", "title": "Oslo"},
+        {"type": "data-weather", "id": "w1", "data": {"city": "Oslo"}},
+        {"type": "source", "source": {"sourceType": "url", "id": "s1", "url": "https://example.org"}},
+    ],
+)
+def test_what_an_interface_shows_beside_the_text_is_named_where_no_model_gets_it(
+    shown: Json, role: str, format: str
+) -> None:
+    text = {"type": "text", "text": "It rains."}
+    said_in_steps = {"id": "m", "role": role, "parts": [{"type": "step-start"}, text, shown]}
+
+    found = view(ASK, said_in_steps, STOP, format=format)
+
+    assert "example.org" not in str(list(found))
+    lost = Finding("not_converted", (2,), f"event 2 holds what {format} cannot: {shown['type']}")
+    assert found.report == (lost,)
+    assert view(ASK, said_in_steps, STOP).report == ()
+    assert view(ASK, {**said_in_steps, "parts": [{"type": "step-start"}, text]}, STOP, format=format).report == ()
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_a_message_of_nothing_but_what_is_shown_is_left_out_and_named(format: str | None) -> None:
+    found = view(ASK, {"id": "m", "role": "assistant", "parts": [SOURCE]}, STOP, format=format)
+
+    assert found.seqs == (1, 3)
+    assert [(each.code, each.seqs) for each in found.report] == [("empty_message", (2,))]
+
+
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "responses"])
+@pytest.mark.parametrize(
+    ("message", "lost"),
+    [
+        ({**SAY, "citations": ["https://example.org"]}, "citations"),
+        (
+            {**SAY, "annotations": [{"type": "url_citation", "url_citation": {"title": "Oslo"}}]},
+            "annotations",
+        ),
+        ({**SAY, "executed_tools": [{"type": "python"}], "mood": "grey"}, "executed_tools, mood"),
+        ({**SAY, "reasoning": {"steps": ["Hm."]}}, "reasoning"),
+        ({**SAY, "refusal": {"why": "no"}}, "refusal"),
+        ({**SAY, "audio": {"data": "UklGRg=="}}, "audio"),
+        ({**SAY, "provider_specific_fields": {"citations": None, "weight": 0}}, "provider_specific_fields"),
+        ({**STOP, "audio": {"id": "a1"}}, "audio"),
+        ({**STOP, "tool_calls": [{"id": "c1"}]}, "tool_calls"),
+        ({"role": "system", "content": "Be brief.", "priority": 0}, "priority"),
+    ],
+)
+def test_what_stands_under_a_key_that_is_not_read_is_named(message: Json, lost: str, format: str) -> None:
+    found = view(*([message, ASK] if message["role"] == "system" else [ASK, message]), format=format)
+
+    seq = 1 if message["role"] == "system" else 2
+    assert found.report == (Finding("not_converted", (seq,), f"event {seq} holds what {format} cannot: {lost}"),)
+    assert view(ASK, message, format="openai").report == ()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_key_of_a_result_that_is_not_read_is_named(format: str) -> None:
+    plain = {**result("c1"), "name": "weather", "tool_name": "weather", "id": "m3"}
+
+    assert view(ASK, call("c1"), plain, format=format).report == ()
+    lost = Finding("not_converted", (3,), f"event 3 holds what {format} cannot: artifact")
+    found = view(ASK, call("c1"), {**plain, "artifact": {"mm": 3}}, format=format)
+    assert found.report == (() if format == "openai" else (lost,))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_clients_dump_of_an_answer_without_saying_anything_is_not_named(format: str) -> None:
+    dumped = {
+        **SAY,
+        "id": "msg_1",
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "tool_calls": None,
+        "citations": None,
+        "prefix": False,
+        "provider_specific_fields": {"citations": None, "refusal": None, "annotations": []},
+        "images": [],
+        "reasoning_content": "",
+        "reasoning_details": [],
+        "experimental": {},
+    }
+
+    assert view(ASK, dumped, format=format).report == ()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_a_model_said_as_sound_is_given_as_its_text_and_not_named(format: str) -> None:
+    spoken = {"role": "assistant", "content": None, "audio": {"id": "a1", "transcript": "It rains."}}
+
+    found = view(ASK, spoken, format=format)
+
+    assert ("It rains." in str(found[1]), found.report) == (format != "openai", ())
+
+
+CALLED = call("c1")["tool_calls"]
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+@pytest.mark.parametrize("given", [CALLED[0], json.dumps(CALLED), json.dumps(CALLED[0])])
+def test_calls_that_are_no_list_are_read_where_it_is_clear_what_they_are(given: Any, format: str | None) -> None:
+    found = view(ASK, {**call("c1"), "tool_calls": given}, result("c1"), STOP, format=format)
+
+    assert list(found) == list(view(ASK, call("c1"), result("c1"), STOP, format=format))
+    assert found.report == ()
+
+
+NO_CALLS: list[Any] = ["search(Oslo)", {"weather": "Oslo"}, 7, True, json.dumps([*CALLED, 7]), ["weather"]]
+NO_CALLS.append({"type": "tool_use", "id": "c1", "name": "weather", "input": {}})
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+@pytest.mark.parametrize("given", NO_CALLS)
+def test_what_stands_for_calls_and_is_none_is_left_out_and_named(given: Any, format: str | None) -> None:
+    found = view(ASK, {**SAY, "tool_calls": given}, STOP, format=format)
+
+    assert list(found) == list(view(ASK, SAY, STOP, format=format))
+    left_out = "event 2 has tool_calls that are none, which are left out"
+    assert found.report == (Finding("unknown_part", (2,), left_out),)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("given", NO_CALLS)
+def test_what_stands_for_calls_is_not_converted_without_a_repair_either(given: Any, format: str) -> None:
+    found = view_of(prompt_of(said(ASK, {**SAY, "tool_calls": given}, STOP), format, repair=False), format, "chat")
+
+    assert list(found) == list(view(ASK, SAY, STOP, format=format))
+    assert found.report == (Finding("not_converted", (2,), f"event 2 holds what {format} cannot: tool_calls"),)
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+@pytest.mark.parametrize("given", ["", {}, "[]", "null"])
+def test_nothing_in_place_of_a_list_of_calls_is_no_list_either(given: Any, format: str | None) -> None:
+    found = view(ASK, {**SAY, "tool_calls": given}, STOP, format=format)
+
+    assert list(found) == list(view(ASK, SAY, STOP, format=format))
+    assert found.report == ()
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_of_a_list_the_calls_are_read_and_what_is_none_is_named(format: str | None) -> None:
+    found = view(ASK, {**call("c1"), "tool_calls": ["weather", *CALLED]}, result("c1"), format=format)
+
+    assert list(found) == list(view(ASK, call("c1"), result("c1"), format=format))
+    assert [(each.code, each.seqs) for each in found.report] == [("unknown_part", (2,))]
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_calls_that_only_were_no_list_of_calls_leave_nothing_behind(format: str | None) -> None:
+    found = view(ASK, {"role": "assistant", "tool_calls": "search(Oslo)"}, STOP, format=format)
+
+    assert found.seqs == (1, 3)
+    assert {each.code for each in found.report} == {"unknown_part", "empty_message"}

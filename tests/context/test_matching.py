@@ -177,6 +177,40 @@ def test_a_result_beside_its_call_answers_that_and_no_open_one_of_the_same_tool(
     assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
 
 
+def test_a_result_that_names_nothing_answers_the_call_right_before_it_also_where_another_one_waits() -> None:
+    nameless = {"role": "tool", "content": "rain"}
+    lost, made = _ollama_calls("map"), _ollama_calls("weather")
+
+    found = view(ASK, lost, STOP, made, nameless, SAY)
+
+    assert list(found[-3:]) == [made, nameless, SAY]
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
+
+
+def test_a_result_that_names_nothing_answers_no_other_runs_call_where_several_wait() -> None:
+    nameless = {"role": "tool", "content": "rain"}
+    runs = [None, "a", "b", "a"]
+
+    found = view(ASK, _ollama_calls("map"), _ollama_calls("weather"), nameless, run_ids=runs)
+
+    assert nameless not in found
+    assert [(each.code, each.seqs) for each in found.report] == [
+        ("closed_call", (2,)),
+        ("closed_call", (3,)),
+        ("orphan_result", (4,)),
+    ]
+
+
+@pytest.mark.parametrize(("between", "is_doubtful"), [([], False), ([STOP], True)])
+def test_earlier_messages_may_decide_what_a_result_answers_that_names_nothing(
+    between: list[Json], is_doubtful: bool
+) -> None:
+    newest = said(_ollama_calls("weather"), *between, {"role": "tool", "content": "rain"})
+
+    assert Matching(newest, has_earlier=True).finish().is_doubtful is is_doubtful
+    assert Matching(newest).finish().is_doubtful is False
+
+
 def test_what_says_nothing_is_left_out() -> None:
     found = view(ASK, {"role": "assistant", "content": " \n"}, SAY)
 

@@ -365,6 +365,26 @@ async def test_a_window_reads_further_back_for_a_call_of_another_run_only_where_
     assert (max(read) > 5_000) is is_all
 
 
+@pytest.mark.parametrize("is_right_before", [True, False])
+async def test_a_window_gives_a_result_that_names_nothing_to_the_call_that_a_view_of_all_gives_it_to(
+    is_right_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(name: str) -> ChatMessage:
+        return {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": name, "arguments": {}}}]}
+
+    between = said(1 if not is_right_before else 0, first=5_000)
+    nameless: ChatMessage = {"role": "tool", "content": "rain"}
+    chat = await a_chat([SYSTEM, made("map"), *said(5_000), made("weather"), *between, nameless, *said(3)])
+    read = counted_messages(chat, monkeypatch)
+
+    window = await chat.window(max_tokens=1_000, model=MODEL)
+
+    whole = await chat.messages()
+    assert list(window.messages[1:]) == list(whole[1 - len(window.messages) :])
+    assert (nameless in window.messages) is is_right_before
+    assert (max(read[:-1]) > 5_000) is not is_right_before
+
+
 def counted_messages(chat: ActiveSession, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that tells after each look at the tail how many messages it brought."""
     read: list[int] = []

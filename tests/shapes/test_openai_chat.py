@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2a_session_manager.shapes.normal_form import Call, Media, Message, Other, Part, Reasoning, Result, Text
+from a2a_session_manager.shapes.normal_form import Call, Media, Message, Opaque, Other, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.openai_chat import SHAPE
 from a2a_session_manager.shapes.shape import Losses
 from tests.shapes.checks import check_any, check_row, mangled
@@ -130,6 +131,23 @@ def test_what_was_taken_out_of_a_message_is_not_written(parts: tuple[Part, ...],
     kept = tuple(part for part in message.parts if part._replace(raw=None) in parts)
 
     assert SHAPE.write(message._replace(parts=kept), []) == [written]
+
+
+@pytest.mark.parametrize("calls", [SEARCH, json.dumps([SEARCH]), (SEARCH,)])
+def test_calls_that_were_no_list_are_one_where_something_was_taken_out(calls: Any) -> None:
+    message = SHAPE.read({"role": "assistant", "content": "Wait.", "tool_calls": calls})
+    text, call = message.parts
+
+    assert SHAPE.write(message._replace(parts=(text,)), []) == [{"role": "assistant", "content": "Wait."}]
+    rest = {"role": "assistant", "content": None, "tool_calls": [SEARCH]}
+    assert SHAPE.write(message._replace(parts=(call,)), []) == [rest]
+
+
+def test_what_is_no_call_is_no_part_that_is_counted_or_given_to_others() -> None:
+    message = SHAPE.read({"role": "assistant", "content": "Wait.", "tool_calls": "search(OSL)"})
+
+    assert message.parts[1:] == (Opaque("tool_calls", {"tool_calls": "search(OSL)"}),)
+    assert SHAPE.write(message._replace(parts=message.parts[:1]), []) == [{"role": "assistant", "content": "Wait."}]
 
 
 def test_a_thought_and_a_refusal_that_were_taken_out_are_not_written() -> None:

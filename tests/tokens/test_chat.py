@@ -148,6 +148,24 @@ def test_unknown_keys_and_nulls_are_not_counted() -> None:
     assert counted(message) == USER + len("hi")
 
 
+@pytest.mark.parametrize("part", [{"type": "data-weather", "data": "rain"}, {"type": "source-url", "url": "https://a"}])
+def test_what_an_interface_shows_to_people_alone_is_not_counted(part: dict[str, Any]) -> None:
+    text = {"type": "text", "text": "hi", "state": "done"}
+    plain = {"id": "m", "role": "user", "parts": [{"type": "step-start"}, text]}
+
+    assert counted({**plain, "parts": [*plain["parts"], part]}) == counted(plain) == USER + len("hi")
+
+
+def test_calls_that_are_no_list_are_counted_as_those_of_one_and_what_is_no_call_is_not() -> None:
+    made = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": "hi"}
+
+    assert counted({**said, "tool_calls": made}) == counted({**said, "tool_calls": [made]}) > counted(said)
+    assert (
+        counted({**said, "tool_calls": "data"}) == counted({**said, "tool_calls": {"data": "x" * 99}}) == counted(said)
+    )
+
+
 @pytest.mark.parametrize("content", [{"a": 1}, 12, [{"type": "other", "x": 1}], [[1]], [None, {"type": None}]])
 def test_content_that_is_no_text_counts_as_json_and_is_an_estimate(content: Any) -> None:
     assert counted(user(content)).tokens > USER

@@ -1,0 +1,42 @@
+"""The keys of a message of OpenAI's chat format: what its parts are read from, and what is in none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from a2a_session_manager.shapes.openai_parts import spoken_in
+from a2a_session_manager.shapes.shape import Losses, role_named
+
+# Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
+REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
+# Where OpenRouter and LiteLLM repeat it with what signs it, and the keys of the texts there.
+REASONING_LISTS: Final = ("reasoning_details", "thinking_blocks")
+REASONING_TEXTS: Final = ("text", "summary", "thinking")
+CALLS: Final = "tool_calls"
+
+# Of which type a value is that a part is read from. An id is there for programs: no format gives it to a model.
+_ALWAYS: Final[Mapping[str, Any]] = {"role": object, "content": object, "name": str, "id": object}
+_IN_RESULTS: Final[Mapping[str, Any]] = {**_ALWAYS, "tool_call_id": str | int, "tool_name": str}
+_IN_TEXTS: Final[Mapping[str, Any]] = {
+    **_ALWAYS,
+    **dict.fromkeys(("refusal", *REASONING_KEYS), str),
+    **dict.fromkeys(REASONING_LISTS, list),
+    "images": object,
+}
+_IN_ANSWERS: Final[Mapping[str, Any]] = {**_IN_TEXTS, CALLS: object, "function_call": Mapping}
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
+
+
+def unread(message: Mapping[str, Any]) -> Losses:
+    """Return the keys of a message under which something stands that is in none of its parts."""
+    role = role_named(message.get("role"))
+    read = _IN_RESULTS if role == "tool" else _IN_ANSWERS if role == "assistant" else _IN_TEXTS
+    found = [key for key, value in message.items() if not isinstance(value, read.get(key, ())) and not _is_empty(value)]
+    return [key for key in found if key != "audio" or role != "assistant" or not spoken_in(message)]
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a value says nothing, as most keys do that clients dump of an answer."""
+    values = value.values() if isinstance(value, Mapping) else (value,)
+    return all(each is False or each in _NOTHING for each in values)

@@ -253,6 +253,8 @@ def _answers(result: Result, call: Call) -> bool:
     """Tell whether a result is of a call: by the id, or by the tool's name where one of them has no id."""
     if result.call_id is not None and call.id is not None:
         return result.call_id == call.id
+    if result.call_id is None:
+        return call.name == (result.name or "")  # a call may have neither
     return call.name in (result.call_id, result.name)
 
 

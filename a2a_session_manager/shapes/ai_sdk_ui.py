@@ -47,9 +47,11 @@ from a2a_session_manager.shapes.shape import (
 NAME: Final = "ai_sdk_ui"
 
 _OUTPUT_KEYS: Final = frozenset({"output", "errorText", "resultProviderMetadata", "preliminary"})
-_ANSWERED_STATES: Final = frozenset({"output-available", "output-error", "output-denied"})
-_OLD_STATES: Final = frozenset({"partial-call", "call", "result"})
+# Tuples, since a state may be anything that JSON holds, and a list has no hash.
+_ANSWERED_STATES: Final = ("output-available", "output-error", "output-denied")
+_OLD_STATES: Final = ("partial-call", "call", "result")
 _METADATA: Final = "providerMetadata"
+_INVOCATIONS: Final = "toolInvocations"  # of version 4
 _LONGEST_SCHEME: Final = 12
 _TYPES_UNKNOWN: Final[Mapping[str, str]] = {"image": "image/*", "audio": "audio/*", "video": "video/*"}
 
@@ -57,7 +59,7 @@ _TYPES_UNKNOWN: Final[Mapping[str, str]] = {"image": "image/*", "audio": "audio/
 def _is_mine(message: Mapping[str, Any]) -> bool:
     if not isinstance(message.get("role"), str):
         return False
-    if isinstance(message.get("toolInvocations"), list) or isinstance(message.get("experimental_attachments"), list):
+    if isinstance(message.get(_INVOCATIONS), list) or isinstance(message.get("experimental_attachments"), list):
         return True
     parts = message.get("parts")
     if not isinstance(parts, list):
@@ -73,7 +75,7 @@ def _read(message: Mapping[str, Any]) -> Message:
     else:
         reasoning = text_or_none(message.get("reasoning"))
         read = [] if reasoning is None else [Reasoning(reasoning, reasoning)]
-        read += read_invocations(message.get("toolInvocations"))
+        read += read_invocations(message.get(_INVOCATIONS))
         if content is not None:
             read.append(Text(content, content) if isinstance(content, str) else Other(content))
     read += read_attachments(message.get("experimental_attachments"))
@@ -109,9 +111,9 @@ def _written_again(message: Message, losses: Losses) -> list[RawMessage]:
     if not rest.kept and not added:
         return []
     written = dict(raw)
-    for key in ("parts", "toolInvocations", "experimental_attachments"):
+    for key in ("parts", _INVOCATIONS, "experimental_attachments"):
         if isinstance(raw.get(key), list):
-            written[key] = [each for item in raw[key] for each in rest.of(item, losses, is_bare=key != "parts")]
+            written[key] = [each for item in raw[key] for each in rest.of(item, losses, is_bare=key == _INVOCATIONS)]
     if added:
         written["parts"] = [*(written.get("parts") or ()), *added]
     if isinstance(raw.get("content"), str):  # Beside parts, it says the same as they.
@@ -144,7 +146,7 @@ class _Rest:
         """Return an item with the result that is there now; nothing where its part was taken out."""
         invocation = None
         if isinstance(item, Mapping):
-            invocation = item if is_bare and "toolCallId" in item else invocation_of(item)
+            invocation = item if is_bare else invocation_of(item)
         if invocation is None:
             return [item] if id(item) in self.kept or id(item) not in self.known else []
         call_id = text_or_none(invocation.get("toolCallId"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from a2a_session_manager.context.findings import Finding
+import pytest
+
+from a2a_session_manager.context.findings import INTERRUPTED, Finding
 from a2a_session_manager.context.fitting import Fit, fitted
 from a2a_session_manager.context.prompt import prompt_of
 from a2a_session_manager.shapes.normal_form import Media
@@ -124,6 +126,27 @@ def test_a_shortened_turn_names_all_events_of_what_was_joined() -> None:
 
     assert fit.found.messages == [ASK, *messages[4:]]
     assert [each.seqs for each in fit.found.findings if each.code == "shortened_turn"] == [(2, 3, 4)]
+
+
+@pytest.mark.parametrize("key", ["parts", "toolInvocations"])
+@pytest.mark.parametrize("state", [[], {}, None, 7])
+def test_a_call_of_an_interface_is_closed_whatever_its_state_is(state: Any, key: str) -> None:
+    made = {"type": "tool-weather", "toolCallId": "c1", "state": state, "input": {}}
+    wrong = {"id": "m", "role": "assistant", "content": "Oslo:", "parts": [], key: [made]}
+
+    found = view(ASK, wrong, STOP)
+
+    assert INTERRUPTED in str(found[1][key])
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
+
+
+def test_a_call_of_an_interface_without_an_id_and_a_name_is_closed() -> None:
+    wrong = {"id": "m", "role": "assistant", "content": "Oslo:", "toolInvocations": [{}]}
+
+    found = view(ASK, wrong, STOP)
+
+    assert INTERRUPTED in str(found[1]["toolInvocations"])
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
 
 
 def test_a_budget_takes_whole_turns_and_names_nothing() -> None:

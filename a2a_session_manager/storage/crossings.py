@@ -96,7 +96,7 @@ async def _tell(
     except SessionNotFound:
         return
     except SessionManagerError as error:
-        _log.info("that a budget of session %s is at %s %% will be told later: %s", shown(session_id), message, error)
+        _log.info("what a budget of session %s has crossed will be told later: %s", shown(session_id), error)
         return
     if len(told) >= _MOST_REMEMBERED:
         told.clear()

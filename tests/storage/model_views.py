@@ -40,7 +40,7 @@ def plain_prompt(plain: PlainSession) -> MessageView:
     others = [seq for seq in plain.shown if seq not in plain.compactions]
     order = [[seq for seq in others if seq < first], [at], [seq for seq in others if seq >= first]]
     events = MessageColumns.of(_message(plain, seq) for some in order for seq in some)
-    return view_of(prompt_of(said_in(events), None), None, plain.id, compaction=at)
+    return view_of(prompt_of(said_in(events), None, summary=at), None, plain.id, compaction=at)
 
 
 def plain_view(plain: PlainSession, *, run_id: str | None = None, repair: bool = True) -> MessageView:

@@ -43,18 +43,20 @@ def figures(ledger: Ledger, budget: BudgetRecord, find_spent: FindSpent, now: in
     stretch = budget.stretch(now)
     spent = find_spent(budget, stretch)
     grants = _grants_below(ledger, budget)
+    outermost = [_outermost(grants, axis) for axis in range(len(AXES))]
+    inside = [{grant.creation_id for grant in outer} for outer in outermost]
+    counting = tuple(_counting(ledger, budget, stretch, now))
     held, estimated = [0, 0, 0], [0, 0, 0]
-    counting = list(_counting(ledger, budget, stretch, now))
-    for axis in range(len(AXES)):
-        outer = _outermost(grants, axis)
-        inside = {grant.creation_id for grant in outer}
-        for hold in counting:
-            if inside.isdisjoint(hold.path):
-                (estimated if hold.is_estimated(now) else held)[axis] += amounts_of(hold, budget)[axis]
+    for hold in counting:
+        sums = estimated if hold.is_estimated(now) else held
+        for axis, amount in enumerate(amounts_of(hold, budget)):
+            if inside[axis].isdisjoint(hold.path):
+                sums[axis] += amount
+    for axis, outer in enumerate(outermost):
         held[axis] += sum(_left_of(ledger, grant, axis, find_spent, now) for grant in outer)
     pico_usd = spent.amounts.pico_usd + spent.unpriced * (budget.unpriced or 0)
     amounts = spent.amounts._replace(pico_usd=pico_usd)
-    return Figures(budget, amounts, Amounts(*held), Amounts(*estimated), spent.unpriced, stretch, tuple(counting))
+    return Figures(budget, amounts, Amounts(*held), Amounts(*estimated), spent.unpriced, stretch, counting)
 
 
 def _counting(ledger: Ledger, budget: BudgetRecord, stretch: Stretch | None, now: int) -> Iterator[HoldRecord]:

@@ -46,7 +46,7 @@ def purge(directory: StoreDirectory, tree: TreeFile, entries: Iterable[TreeEntry
         spent = [(entry, totals, _blocks_of(log)) for entry, log, totals in purged]
         if not spent:
             return
-        drop_settled(directory, tree, [(entry, log) for entry, log, _ in purged if log is not None])
+        drop_settled(tree, [(entry, log) for entry, log, _ in purged if log is not None])
         tree.purge(spent)
         if directory.durable:
             # The lines of those that spent nothing are synced too: without log and line, a deleted session is damage.

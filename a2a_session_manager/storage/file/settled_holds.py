@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from a2a_session_manager.storage.file.log import LogFile
-from a2a_session_manager.storage.file.store_directory import StoreDirectory
 from a2a_session_manager.storage.file.tree import TreeEntry, TreeFile
 
 
-def drop_settled(directory: StoreDirectory, tree: TreeFile, purged: Sequence[tuple[TreeEntry, LogFile]]) -> None:
+def drop_settled(tree: TreeFile, purged: Sequence[tuple[TreeEntry, LogFile]]) -> None:
     """Forget the settled holds of sessions whose logs are about to go; the others count until they are voided.
 
     The tree and the logs are held. A root that is gone takes all budgets with it.
@@ -17,12 +16,11 @@ def drop_settled(directory: StoreDirectory, tree: TreeFile, purged: Sequence[tup
     if not tree.budgets:
         return
     root_creation_id = tree.sessions[tree.root.id].creation_id
-    holds = tree.holds.read(root_creation_id)
+    holds = tree.holds.stored(root_creation_id)
     over = set()
     for entry, log in purged:
         own = [hold for hold in holds.values() if hold.creation_id == entry.creation_id]
         settled = log.settled({hold.id: hold.made_at for hold in own})
         over |= {hold.key for hold in own if hold.id in settled}
     if over:
-        left = [hold for key, hold in holds.items() if key not in over]
-        tree.holds.write(root_creation_id, left, durable=directory.durable)
+        tree.holds.put({key: hold for key, hold in holds.items() if key not in over})

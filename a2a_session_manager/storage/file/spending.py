@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -45,6 +46,12 @@ _MOST_IN_A_MOMENT: Final = 8
 def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | None, step: BudgetStep) -> BudgetReply:
     """Do a step to the budgets of the session's tree. Raises BusyError when somebody is in the way."""
     log = directory.log(key)
+    known = log.creation
+    if known is not None and creation_id in (None, known.creation_id):
+        tree = directory.tree(SessionKey(key.namespace, known.root_id))
+        if tree.budgets:
+            with suppress(SessionNotFound):  # it was deleted, and perhaps made again
+                return _step_held(directory, tree, known, step)  # which catches up with the tree, too
     creation = remembered_creation(directory, log) or find_creation(directory, log)
     if creation is None or creation_id not in (None, creation.creation_id):
         raise SessionNotFound(key.id)
@@ -54,9 +61,14 @@ def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | N
             place = Place(key.id, tree.path_of(creation.creation_id))
             outcome = decide(Ledger(), step, place, _nothing_spent, leases.wall_clock())
             return reply_of(Ledger(), outcome, place, _nothing_spent, leases.wall_clock())
+    return _step_held(directory, tree, creation, step)
+
+
+def _step_held(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, step: BudgetStep) -> BudgetReply:
+    """Hold the tree, and do a step. Raises SessionNotFound where the tree does not name the session."""
     with held_tree(directory, tree.root) as tree:
         if not tree.names(creation):
-            raise SessionNotFound(key.id)
+            raise SessionNotFound(creation.key.id)
         return _step(directory, tree, creation, step)
 
 
@@ -64,10 +76,10 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     """Do a step, the tree being held."""
     root_creation_id = tree.sessions[tree.root.id].creation_id
     if not tree.budgets:
-        tree.holds.write(root_creation_id, [], durable=directory.durable)  # it is there before the first budget
-    stored = tree.holds.read(root_creation_id)
+        tree.holds.begin(root_creation_id)  # it is there before the first budget
+    stored = tree.holds.stored(root_creation_id)
     if isinstance(step, RenewHold | ChargeHold | ReleaseHold):
-        return _step_hold(directory, tree, creation, step, Ledger(dict(tree.budgets), dict(stored)))
+        return _step_hold(tree, creation, step, Ledger(dict(tree.budgets), dict(stored)))
     spending = TreeSpending(directory, tree, stored)
     seen = {budget.key: budget for budget in map(spending.with_window_seen, tree.budgets.values())}
     ledger = Ledger(seen, spending.open_holds)
@@ -86,7 +98,7 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     if budgets:
         sync_tree(directory, tree)
     if ledger.holds != stored and (outcome.changes or not isinstance(step, ReadBudgets)):
-        tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
+        tree.holds.put(ledger.holds)
     return reply_of(ledger, outcome, place, spending.of, now)
 
 
@@ -105,16 +117,13 @@ def _told_apart(log: LogFile, outcome: Outcome) -> Outcome:
     return replace(outcome, hold=hold, changes=changes)
 
 
-def _step_hold(
-    directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, step: BudgetStep, ledger: Ledger
-) -> BudgetReply:
+def _step_hold(tree: TreeFile, creation: CreationRecord, step: BudgetStep, ledger: Ledger) -> BudgetReply:
     """Do a step to one hold, which needs no look at what was spent, and tells nothing of it."""
     place, now = Place(creation.key.id, tree.path_of(creation.creation_id)), leases.wall_clock()
     outcome = decide(ledger, step, place, _nothing_spent, now)
     apply(ledger, outcome.changes)
     if outcome.changes:
-        root_creation_id = tree.sessions[tree.root.id].creation_id
-        tree.holds.write(root_creation_id, ledger.holds.values(), durable=directory.durable)
+        tree.holds.put(ledger.holds)
     return BudgetReply((), outcome.hold, now)
 
 
@@ -169,9 +178,8 @@ class TreeSpending:
             return seen.spent
         log = self._directory.log(SessionKey(self._tree.root.namespace, entry.id))
         with log:
-            signature = log.handle.signature()
-            is_there = signature is not None and log.exists() and log.head is not None
-            if not is_there or log.head is None or log.head.creation_id != entry.creation_id:
+            signature = None if held else log.handle.signature()  # one that has holds is looked at each time
+            if not log.exists() or log.head is None or log.head.creation_id != entry.creation_id:
                 if entry.creation_id in self._tree.deleted:
                     return NOTHING  # its log goes only once the tree has noted what it had spent
                 raise lost_log(self._directory, log, self._tree)

@@ -59,7 +59,7 @@ class TreeFile(FramedFile):
     def __init__(self, path: Path, root: SessionKey, pool: HandlePool, *, root_log: Path, durable: bool) -> None:
         super().__init__(path, root.id, pool, durable=durable)
         self._root_log = root_log
-        self.holds = HoldFile(path, root.id)
+        self.holds = HoldFile(path, root.id, pool, durable=durable)
         # What was spent, by the creation id of a session: see `spending.py`. It tells by itself when it is outdated.
         self.spent: dict[str, SeenSpent] = {}
         self.root = root

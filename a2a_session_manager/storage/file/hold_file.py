@@ -113,12 +113,9 @@ class HoldFile(FramedFile):
         else:
             holds, over = fields
         put = {hold.key: hold for hold in map(hold_from, holds)}
-        gone = [(creation_id, hold_id) for creation_id, hold_id in over]
-        if not self._holds.keys() >= set(gone):
-            raise ValueError("a hold that is not there")
+        for creation_id, hold_id in over:
+            del self._holds[creation_id, hold_id]
         self._holds |= put
-        for key in gone:
-            del self._holds[key]
         self._is_synced = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from a2a_session_manager.storage.file import hold_file
 from a2a_session_manager.storage.file.framing import framed
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.hold_file import HoldFile
+from tests.storage.file.processes.power import Recorder
 
 LIFE = "life"
 
@@ -235,3 +237,50 @@ def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
     for each in (file, opened(tmp_path)):
         with pytest.raises(StoreUnavailable, match="symlink"):
             each.stored(LIFE)
+
+
+def test_a_name_that_could_not_be_synced_is_synced_before_anybody_relies_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(hold_file, "sync_directory", fail)
+    with pytest.raises(StoreUnavailable):
+        opened(tmp_path, durable=True).begin(LIFE)
+    monkeypatch.setattr(hold_file, "sync_directory", synced.append)
+    assert opened(tmp_path, durable=True).stored(LIFE) == {}
+    assert synced == [tmp_path]
+
+
+def test_no_loss_of_power_takes_a_hold_that_was_put_for_the_disk(tmp_path: Path) -> None:
+    steps = [holds(*range(first, first + 12)) for first in range(0, 36, 3)]
+    top = tmp_path / "top"
+    top.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hold_file, "_MUCH_BYTES", 3_000)
+        recorder = Recorder(top, patch)
+        files = [opened(top, durable=True), opened(top, durable=True)]
+        files[0].begin(LIFE)
+        for number, step in enumerate(steps):
+            file = files[number % 2]
+            file.stored(LIFE)
+            file.put(step)
+            recorder.done = number + 1
+
+    known: set[int] = set()
+    chance = random.Random(7)
+    for moment in recorder.moments:
+        for disk in (*moment.plain_disks(), *moment.single_losses(), moment.random_disk(chance)):
+            mark = hash((moment.done, tuple(sorted(disk.files().items()))))
+            if moment.done and mark not in known:
+                known.add(mark)
+                disk.write(tmp_path / "found")
+                file = opened(tmp_path / "found", durable=bool(len(known) % 2))
+                found = file.stored(LIFE)
+                assert found in steps[moment.done - 1 : moment.done + 1], (moment.call, moment.done)
+                file.put(found | holds(99))
+                assert opened(tmp_path / "found").stored(LIFE) == found | holds(99)
+    assert len(known) > 30

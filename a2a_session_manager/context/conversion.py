@@ -11,8 +11,17 @@ from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.matching import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
-from a2a_session_manager.shapes import anthropic, openai_chat
-from a2a_session_manager.shapes.normal_form import Instruction, Message, Opaque, Result, Text, is_blank, split, text_of
+from a2a_session_manager.shapes import anthropic, gemini, openai_chat
+from a2a_session_manager.shapes.normal_form import (
+    Instruction,
+    Message,
+    Opaque,
+    Result,
+    Text,
+    is_blank,
+    split,
+    text_of,
+)
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import Losses, Shape
 
@@ -64,11 +73,10 @@ class _Conversion:
         """Put messages that belong together behind the others."""
         made = self._made
         start = len(made.messages)
-        for message, seq in zip(messages, seqs, strict=True):
-            source = BY_NAME.get(message.shape)
-            if source is not None and source is not self._shape:
-                self._lose(seq, source.unread(message.raw))
-        for message, seq, joins_of in zip(agreeing(messages, self._shape), seqs, joins, strict=True):
+        agreed = agreeing(messages, self._shape)
+        for message, other, seq in zip(messages, agreed, seqs, strict=True):
+            self._lose(seq, self._unread(message, is_new=other is not message))
+        for message, seq, joins_of in zip(agreed, seqs, joins, strict=True):
             for piece in [message] if message.shape == self._shape.name else split(message):
                 self._write(piece, seq, joins_of, start)
         self._drop_what_says_nothing(start)
@@ -78,6 +86,16 @@ class _Conversion:
         made.starts = [*made.starts, start] if not made.starts or start > made.starts[-1] else made.starts
         if is_unfinished:
             made.unfinished.add(len(made.starts) - 1)
+
+    def _unread(self, message: Message, *, is_new: bool) -> Losses:
+        """Return what of a message no part gives to the format; of one of that format, if it is written anew."""
+        source = BY_NAME.get(message.shape)
+        if source is None or (source is self._shape and not is_new):
+            return []
+        losses = source.unread(message.raw)
+        if source is not self._shape and not self._shape.signs_calls and any(map(gemini.is_signed, message.parts)):
+            losses = [*losses, "thought signature"]
+        return losses
 
     def _write(self, message: Message, seq: int, joins: tuple[int, ...], start: int) -> None:
         """Write what one role says; into the message before, from `start` on, where the format demands it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from a2a_session_manager.shapes.gemini_parts import is_marked, read_part
+from a2a_session_manager.shapes.gemini_parts import is_marked, read_part, signature_in
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -91,7 +91,15 @@ SHAPE: Final = Shape(
     joins_answers=True,
     names_results=True,
     refuses_blank_text=True,
+    signs_calls=True,
 )
+
+
+def is_signed(part: Part) -> bool:
+    """Tell whether a part that is no thought, which formats lose as a whole, has a signature of Gemini's."""
+    if isinstance(part, Call):
+        return part.signature is not None
+    return not isinstance(part, Reasoning) and isinstance(part.raw, Mapping) and bool(signature_in(part.raw))
 
 
 def _content(message: Mapping[str, Any]) -> Any:
@@ -125,7 +133,8 @@ def _part(part: Part, losses: Losses, *, is_own: bool) -> RawMessage | None:
     if isinstance(part, Call) and not part.is_hosted:
         given = value_of(part.arguments)
         args = given if isinstance(given, Mapping) else {} if given in (None, "") else {"input": given}
-        return {"functionCall": {**({} if part.id is None else {"id": part.id}), "name": part.name, "args": args}}
+        called = {**({} if part.id is None else {"id": part.id}), "name": part.name, "args": args}
+        return {"functionCall": called, **({} if part.signature is None else {"thoughtSignature": part.signature})}
     if isinstance(part, Result) and not part.is_hosted:
         return {"functionResponse": _response(part, losses)}
     return _lost(part, losses)

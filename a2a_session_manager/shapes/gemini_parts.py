@@ -22,7 +22,7 @@ def is_marked(part: Mapping[str, Any]) -> bool:
 def read_part(part: Mapping[str, Any]) -> Part:
     """Return a part; one that is not known becomes `Other`."""
     text = part.get("text")
-    signature = part.get("thoughtSignature") or part.get("thought_signature")
+    signature = signature_in(part)
     if isinstance(text, str):
         # A signature may come with an empty text, which must not be left out as one.
         is_thought = part.get("thought") is True or (signature and not text.strip())
@@ -32,6 +32,11 @@ def read_part(part: Mapping[str, Any]) -> Part:
         if reader is not None and isinstance(value, Mapping):
             return reader(value, part)
     return Reasoning("", part) if signature else Other(part)
+
+
+def signature_in(part: Mapping[str, Any]) -> Any:
+    """Return what Gemini has signed a thought with, which any part may hold; nothing if this one does not."""
+    return part.get("thoughtSignature") or part.get("thought_signature")
 
 
 def _media_in(blob: Mapping[str, Any], part: Mapping[str, Any]) -> Part:
@@ -46,7 +51,8 @@ def _media_in(blob: Mapping[str, Any], part: Mapping[str, Any]) -> Part:
 
 
 def _call_in(call: Mapping[str, Any], part: Mapping[str, Any]) -> Part:
-    return Call(text_or_none(call.get("id")), str(call.get("name") or ""), call.get("args"), raw=part)
+    call_id, signature = text_or_none(call.get("id")), text_or_none(signature_in(part))
+    return Call(call_id, str(call.get("name") or ""), call.get("args"), raw=part, signature=signature)
 
 
 def _result_in(result: Mapping[str, Any], part: Mapping[str, Any]) -> Part:

@@ -63,7 +63,7 @@ def _result_in(body: Mapping[str, Any], name: str | None) -> Result:
 def _said_in(body: Mapping[str, Any]) -> tuple[Part, ...]:
     """Return what a message says. A call is in the list of calls, and often in a block of the content as well."""
     calls = _calls_in(body)
-    ids = {call.id for call in calls if isinstance(call, Call)} - {None}
+    ids = {call.id for call in calls} - {None}
     content = [part for part in read_blocks(body.get("content")) if not _is_one_of(part, ids)]
     return (*_reasoning_in(body), *content, *_refusal_in(body), *calls)
 
@@ -92,7 +92,7 @@ def _refusal_in(body: Mapping[str, Any]) -> list[Part]:
     return [] if refusal is None else [Text(refusal, refusal)]
 
 
-def _calls_in(body: Mapping[str, Any]) -> list[Part]:
+def _calls_in(body: Mapping[str, Any]) -> list[Call]:
     listed = [*mappings(body.get("tool_calls")), *mappings(body.get("invalid_tool_calls"))]
     if not listed:
         return calls_in(_more(body))

@@ -62,6 +62,7 @@ class Call(NamedTuple):
     `id` is None where the shape has none: then its result goes by the name. `arguments` are as the shape has them: a
     JSON value, or its text. A hosted tool is run by the provider, which brings the result: nobody else is to answer it.
     `kind` says what kind of tool it is, where a format tells kinds apart, such as "custom": the result is of it too.
+    `signature` is what Gemini signs the thought with that led to the call: it refuses the call without.
     """
 
     id: str | None
@@ -70,6 +71,7 @@ class Call(NamedTuple):
     is_hosted: bool = False
     kind: str | None = None
     raw: Any = None
+    signature: str | None = None
 
 
 class Result(NamedTuple):

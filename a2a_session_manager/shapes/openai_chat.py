@@ -24,9 +24,11 @@ from a2a_session_manager.shapes.normal_form import (
 from a2a_session_manager.shapes.openai_input import as_input
 from a2a_session_manager.shapes.openai_keys import CALLS, REASONING_KEYS, REASONING_LISTS, REASONING_TEXTS, unread
 from a2a_session_manager.shapes.openai_parts import (
+    EXTRA_CONTENT,
     FIRST_FORM,
     are_listed,
     calls_in,
+    extra_content,
     is_more_than_calls,
     media_in,
     read_part,
@@ -93,7 +95,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
         written["name"] = message.name
     calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
     if calls and role == "assistant":
-        written |= _calls(calls)
+        written |= _calls(calls, is_own=message.shape == NAME)
     return [written]
 
 
@@ -166,10 +168,15 @@ def _result_message(result: Result, losses: Losses) -> RawMessage:
     return written
 
 
-def _calls(calls: Sequence[Call]) -> RawMessage:
+def _calls(calls: Sequence[Call], *, is_own: bool) -> RawMessage:
     if len(calls) == 1 and calls[0].kind == FIRST_FORM:
         return {"function_call": _tool_call(calls[0])["function"]}
-    return {"tool_calls": [_tool_call(call) for call in calls]}
+    return {CALLS: [_tool_call(call) | (_signed(call) if is_own else {}) for call in calls]}
+
+
+def _signed(call: Call) -> RawMessage:
+    """Return what Gemini's endpoint signs a call with. OpenAI's own refuses it: no other format's call may get it."""
+    return {} if call.signature is None else {EXTRA_CONTENT: extra_content(call.signature)}
 
 
 def _tool_call(call: Call) -> RawMessage:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from a2a_session_manager.shapes.openai_parts import spoken_in
+from a2a_session_manager.shapes.normal_form import Call
+from a2a_session_manager.shapes.openai_parts import (
+    EXTRA_CONTENT,
+    FIRST_FORM,
+    calls_in,
+    spoken_in,
+    without_signature,
+)
 from a2a_session_manager.shapes.shape import Losses, role_named
 
 # Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
@@ -25,6 +32,7 @@ _IN_TEXTS: Final[Mapping[str, Any]] = {
     "images": object,
 }
 _IN_ANSWERS: Final[Mapping[str, Any]] = {**_IN_TEXTS, CALLS: object, "function_call": Mapping}
+_IN_CALLS: Final = frozenset({"id", "type", "index"})  # the index is of a stream's pieces
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
@@ -33,7 +41,31 @@ def unread(message: Mapping[str, Any]) -> Losses:
     role = role_named(message.get("role"))
     read = _IN_RESULTS if role == "tool" else _IN_ANSWERS if role == "assistant" else _IN_TEXTS
     found = [key for key, value in message.items() if not isinstance(value, read.get(key, ())) and not _is_empty(value)]
-    return [key for key in found if key != "audio" or role != "assistant" or not spoken_in(message)]
+    if role != "assistant":
+        return found
+    in_calls = [key for call in calls_in(message) for key in _unread_in(call)]
+    return [key for key in found if key != "audio" or not spoken_in(message)] + in_calls
+
+
+def _unread_in(call: Call) -> Losses:
+    if call.kind == FIRST_FORM:
+        return _besides(call.raw, {"name", "arguments"}, FIRST_FORM)
+    kind = call.kind or "function"
+    given = call.raw if call.signature is None else _unsigned(call.raw)
+    made = given.get(kind)
+    if not isinstance(made, Mapping):
+        return _besides(given, _IN_CALLS, CALLS)
+    arguments = "input" if "input" in made else "arguments"
+    beside = _besides(given, {*_IN_CALLS, kind}, CALLS)
+    return [*beside, *_besides(made, {"name", arguments, "index"}, f"{CALLS}.{kind}")]
+
+
+def _unsigned(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**call, EXTRA_CONTENT: without_signature(call[EXTRA_CONTENT])}
+
+
+def _besides(given: Mapping[str, Any], read: Collection[str], path: str) -> Losses:
+    return [f"{path}.{key}" for key, value in given.items() if key not in read and not _is_empty(value)]
 
 
 def _is_empty(value: Any) -> bool:

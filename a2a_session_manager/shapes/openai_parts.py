@@ -20,6 +20,10 @@ from a2a_session_manager.shapes.shape import (
 _TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
 # The kind of a call in the form that OpenAI's format had first, which a message of the role "function" answers.
 FIRST_FORM: Final = "function_call"
+# Where Gemini's endpoint for clients of OpenAI's puts what it signs a call with.
+EXTRA_CONTENT: Final = "extra_content"
+_SIGNER: Final = "google"
+_SIGNATURE: Final = "thought_signature"
 _MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
     "image_url": "image",
     "input_audio": "audio",
@@ -67,9 +71,9 @@ def spoken_in(message: Mapping[str, Any]) -> list[Part]:
     return [Media("audio", url=url, text=transcript, raw=sound)] if url or transcript else []
 
 
-def calls_in(message: Mapping[str, Any]) -> list[Part]:
+def calls_in(message: Mapping[str, Any]) -> list[Call]:
     """Return the calls of a message, in today's form and in the first one."""
-    calls: list[Part] = []
+    calls: list[Call] = []
     for call in _listed(message.get("tool_calls")):
         kind = str(call.get("type") or "function")
         made = call.get(kind)
@@ -77,12 +81,25 @@ def calls_in(message: Mapping[str, Any]) -> list[Part]:
         arguments = function.get("input") if "input" in function else function.get("arguments")
         name = str(function.get("name") or "")
         kind_apart = None if kind == "function" else kind
-        calls.append(Call(id_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call))
+        signature = text_or_none(_signed(call.get(EXTRA_CONTENT)).get(_SIGNATURE))
+        calls.append(Call(id_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call, signature=signature))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
         name = str(oldest.get("name") or "")
         calls.append(Call(None, name, oldest.get("arguments"), kind=FIRST_FORM, raw=oldest))
     return calls
+
+
+def extra_content(signature: str) -> dict[str, Any]:
+    """Return what a call has beside its function that Gemini has signed."""
+    return {_SIGNER: {_SIGNATURE: signature}}
+
+
+def without_signature(extra: Any) -> Any:
+    """Return what is beside a signature in the extra content of a call."""
+    if not (signed := _signed(extra)):
+        return extra
+    return {**extra, _SIGNER: {key: value for key, value in signed.items() if key != _SIGNATURE}}
 
 
 def are_listed(calls: Any) -> bool:
@@ -93,6 +110,11 @@ def are_listed(calls: Any) -> bool:
 def is_more_than_calls(calls: Any) -> bool:
     """Tell whether something that is no call stands where a list of calls is to be."""
     return bool(value_of(calls)) and not are_listed(calls) and (isinstance(calls, list) or not _listed(calls))
+
+
+def _signed(extra: Any) -> Mapping[str, Any]:
+    signed = extra.get(_SIGNER) if isinstance(extra, Mapping) else None
+    return signed if isinstance(signed, Mapping) else {}
 
 
 def _listed(calls: Any) -> list[Mapping[str, Any]]:

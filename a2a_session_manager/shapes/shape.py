@@ -87,6 +87,7 @@ class Shape:
         as_id: returns a call's id as the format takes it, where it refuses some characters.
         as_input: returns a message of this format as it may be sent, without what a client dumps of an answer beside.
         names_results: a result has to name its tool, and not its call alone.
+        signs_calls: a call may have a signature of Gemini's, whatever format it comes from.
         unread: names what a message of this format holds that is in none of its parts, so that no other format gets it.
     """
 
@@ -103,6 +104,7 @@ class Shape:
     refuses_blank_text: bool = False
     names_results: bool = False
     holds_results: bool = False
+    signs_calls: bool = False
     as_id: Callable[[str], str] = _same
     as_input: Callable[[RawMessage], RawMessage] = _as_it_is
     unread: Callable[[Mapping[str, Any]], Losses] = _nothing

@@ -425,3 +425,133 @@ def test_calls_that_only_were_no_list_of_calls_leave_nothing_behind(format: str 
 
     assert found.seqs == (1, 3)
     assert {each.code for each in found.report} == {"unknown_part", "empty_message"}
+
+
+SIGNED = {"google": {"thought_signature": "c2ln"}}
+
+
+def signed(*call_ids: str) -> Json:
+    """Return a message that calls `weather` for each id, as Gemini's endpoint for OpenAI's clients signs the first."""
+    made = call(*call_ids)
+    return {**made, "tool_calls": [{**made["tool_calls"][0], "extra_content": SIGNED}, *made["tool_calls"][1:]]}
+
+
+def test_what_gemini_signed_a_call_with_in_openais_format_comes_back_to_it() -> None:
+    found = view(ASK, signed("c1", "c2"), result("c1"), result("c2"), format="gemini")
+
+    first, second = found[1]["parts"]
+    assert (first["functionCall"]["id"], first["thoughtSignature"]) == ("c1", "c2ln")
+    assert "thoughtSignature" not in second
+    assert found.report == ()
+
+
+@pytest.mark.parametrize("format", [None, "openai"])
+def test_a_signed_call_stays_as_it_is_stored(format: str | None) -> None:
+    messages = [ASK, signed("c1"), result("c1")]
+
+    found = view(*messages, format=format)
+
+    assert (list(found), found.report) == (messages, ())
+
+
+@pytest.mark.parametrize("of", ["openai", "gemini"])
+def test_a_call_that_gets_another_id_keeps_its_signature(of: str) -> None:
+    made = [{**each, "extra_content": SIGNED} for each in call("c1", "c1")["tool_calls"]]
+    stored = {**call("c1"), "tool_calls": made}
+    if of == "gemini":
+        stored = dict(view(ASK, stored, result("c1"), result("c1"), format="gemini")[1])
+        stored["parts"][1]["functionCall"]["id"] = "c1"
+
+    found = view(ASK, stored, result("c1"), result("c1"), format=of)[1]
+
+    if of == "openai":
+        assert [(each["id"], each["extra_content"]) for each in found["tool_calls"]] == [
+            ("c1", SIGNED),
+            ("c1_2", SIGNED),
+        ]
+    else:
+        assert [(each["functionCall"]["id"], each["thoughtSignature"]) for each in found["parts"]] == [
+            ("c1", "c2ln"),
+            ("c1_2", "c2ln"),
+        ]
+
+
+@pytest.mark.parametrize("format", ["openai", "anthropic", "responses"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        gemini("model", {**function_call("Oslo"), "thoughtSignature": "c2ln"}),
+        gemini("model", {**function_call("Oslo"), "thought_signature": "c2ln"}),
+        gemini("model", {"text": "It rains.", "thoughtSignature": "c2ln"}),
+        signed("c1"),
+    ],
+)
+def test_a_signature_of_geminis_is_named_where_no_call_may_have_it(stored: Json, format: str) -> None:
+    found = view_of(prompt_of(said(ASK, stored), format, repair=False), format, "chat")
+
+    is_kept = format == "openai" and "tool_calls" in stored
+    assert ("c2ln" in str(list(found))) is is_kept
+    lost = Finding("not_converted", (2,), f"event 2 holds what {format} cannot: thought signature")
+    assert found.report == (() if is_kept else (lost,))
+
+
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "responses"])
+@pytest.mark.parametrize(
+    ("more", "lost"),
+    [
+        ({"provider_specific_fields": {"route": "a"}}, "tool_calls.provider_specific_fields"),
+        ({"extra_content": {"google": {"thought_signature": 7}}}, "tool_calls.extra_content"),
+        ({"extra_content": "c2ln", "mood": 0}, "tool_calls.extra_content, tool_calls.mood"),
+        ({"custom": {"name": "patch"}}, "tool_calls.custom"),
+        ({"function": {"name": "weather", "arguments": "{}", "strict": True}}, "tool_calls.function.strict"),
+        ({"function": "weather"}, "tool_calls.function"),
+    ],
+)
+def test_what_stands_under_a_key_of_a_call_that_is_not_read_is_named(more: Json, lost: str, format: str) -> None:
+    made = {**CALLED[0], **more}
+
+    found = view(ASK, {**call("c1"), "tool_calls": [made]}, result("c1"), format=format)
+
+    assert found.report == (Finding("not_converted", (2,), f"event 2 holds what {format} cannot: {lost}"),)
+    assert view(ASK, {**call("c1"), "tool_calls": [made]}, result("c1"), format="openai").report == ()
+
+
+def test_what_stands_beside_a_signature_is_named_where_that_comes_along() -> None:
+    extra = {"google": {"thought_signature": "c2ln", "model": "gemini-3"}}
+    stored = {**call("c1"), "tool_calls": [{**CALLED[0], "extra_content": extra}]}
+
+    found = view(ASK, stored, result("c1"), format="gemini")
+
+    assert found[1]["parts"][0]["thoughtSignature"] == "c2ln"
+    text = "event 2 holds what gemini cannot: tool_calls.extra_content"
+    assert found.report == (Finding("not_converted", (2,), text),)
+
+
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "responses"])
+def test_what_stands_beside_a_call_of_the_first_form_is_named(format: str) -> None:
+    called = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}", "mood": "grey"}}
+
+    found = view(ASK, called, {"role": "function", "name": "f", "content": "4"}, format=format)
+
+    text = f"event 2 holds what {format} cannot: function_call.mood"
+    assert found.report == (Finding("not_converted", (2,), text),)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_clients_dump_of_a_call_without_saying_anything_is_not_named(format: str) -> None:
+    dumped = {**CALLED[0], "index": 0, "extra_content": None, "provider_specific_fields": {"route": None}}
+    dumped["function"] = {**dumped["function"], "index": 0, "parsed_arguments": None}
+
+    assert view(ASK, {**call("c1"), "tool_calls": [dumped]}, result("c1"), format=format).report == ()
+
+
+def test_what_is_lost_where_a_message_of_the_format_is_made_anew_is_named() -> None:
+    stored = {**call("c1", "c1"), "citations": ["https://example.org"]}
+
+    found = view(ASK, stored, result("c1"), {**result("c1", "sun"), "artifact": {"mm": 3}}, format="openai")
+
+    assert [each["id"] for each in found[1]["tool_calls"]] == ["c1", "c1_2"]
+    assert [each.text for each in found.report] == [
+        "event 2 holds what openai cannot: citations",
+        "event 4 holds what openai cannot: artifact",
+    ]

@@ -69,7 +69,9 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
     ),
     (
         {"role": "model", "parts": [{"text": "Wait."}, CALL, {"function_call": {"name": "f", "args": {}}}]},
-        Message("assistant", (Text("Wait."), Call("c1", "search", {"to": "OSL"}), Call(None, "f", {}))),
+        Message(
+            "assistant", (Text("Wait."), Call("c1", "search", {"to": "OSL"}, signature="c2ln"), Call(None, "f", {}))
+        ),
     ),
     ({"role": "user", "parts": [RETURNED]}, Message("tool", (Result("c1", "search", (Text("120 EUR"),)),))),
     ({"role": "function", "parts": [RETURNED]}, Message("tool", (Result("c1", "search", (Text("120 EUR"),)),))),
@@ -169,7 +171,7 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
                 },
             ],
         },
-        Message("assistant", (Text("Wait."), Call(None, "f", {"a": 1}))),
+        Message("assistant", (Text("Wait."), Call(None, "f", {"a": 1}, signature="c2ln"))),
     ),
     (
         {

@@ -28,6 +28,14 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
             (Text("Wait."), Call("c1", "search", '{"to": "OSL"}'), Call("c2", "patch", "*** Begin", kind="custom")),
         ),
     ),
+    (  # Gemini's endpoint for clients of OpenAI's
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{**SEARCH, "extra_content": {"google": {"thought_signature": "c2ln"}}}],
+        },
+        Message("assistant", (Call("c1", "search", '{"to": "OSL"}', signature="c2ln"),)),
+    ),
     (
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "not JSON"}},
         Message("assistant", (Call(None, "f", "not JSON", kind="function_call"),)),

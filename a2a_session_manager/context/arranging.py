@@ -8,7 +8,8 @@ from itertools import chain, groupby
 from typing import NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged, interrupted, joined
-from a2a_session_manager.context.matching import Answer, Matching, Said, has_calls, named
+from a2a_session_manager.context.known_calls import has_calls, named
+from a2a_session_manager.context.matching import Answer, Matching, Said
 from a2a_session_manager.shapes.normal_form import Call, Message, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME
 from a2a_session_manager.shapes.shape import Shape

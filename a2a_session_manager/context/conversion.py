@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from a2a_session_manager.context.agreement import agreeing
 from a2a_session_manager.context.arrangement import Arranged, joined
 from a2a_session_manager.context.findings import Finding
-from a2a_session_manager.context.matching import has_calls
+from a2a_session_manager.context.known_calls import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.shapes import anthropic, gemini, openai_chat

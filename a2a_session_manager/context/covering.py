@@ -11,7 +11,8 @@ from typing import NamedTuple
 from a2a_session_manager.context.arranging import arranged
 from a2a_session_manager.context.compacted import hidden_digest
 from a2a_session_manager.context.fitting import Unit, begins_turn
-from a2a_session_manager.context.matching import Matching, has_calls
+from a2a_session_manager.context.known_calls import has_calls
+from a2a_session_manager.context.matching import Matching
 from a2a_session_manager.context.prompt import said_in
 from a2a_session_manager.models.event_message import MessageColumns
 from a2a_session_manager.shapes.normal_form import Result

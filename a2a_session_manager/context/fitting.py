@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from a2a_session_manager.context.arrangement import Arranged
 from a2a_session_manager.context.findings import Finding
-from a2a_session_manager.context.matching import has_calls
+from a2a_session_manager.context.known_calls import has_calls
 from a2a_session_manager.shapes.normal_form import Result
 from a2a_session_manager.shapes.recognition import is_plain, read_message, role_of
 from a2a_session_manager.tokens.chat import TOKENS_FOR_REPLY, PromptCounter, count_message, count_turn

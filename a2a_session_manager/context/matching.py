@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, Self, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding, FindingCode
+from a2a_session_manager.context.known_calls import (
+    CallKey,
+    KnownCalls,
+    OpenCall,
+    calls_in,
+    key_of,
+    named,
+    newest_of,
+    shown,
+    time_of,
+)
+from a2a_session_manager.context.naming import Naming
 from a2a_session_manager.context.regular_messages import end_of_regular, has_results_of_other_runs, may_come_again
 from a2a_session_manager.shapes import openai_chat
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
 from a2a_session_manager.shapes.shape import RawMessage
-
-# What calls and results go by: the id, or the name where there is none.
-CallKey: TypeAlias = str | tuple[str | None]
 
 
 class Said(NamedTuple):
@@ -22,15 +31,6 @@ class Said(NamedTuple):
     messages: Sequence[RawMessage]
     seqs: Sequence[int]
     run_ids: Sequence[str | None]
-
-
-class OpenCall(NamedTuple):
-    """A call that has no result yet; `at` is the index of its message, and `place` the call's among those of it."""
-
-    at: int
-    place: int
-    call: Call
-    run_id: str | None
 
 
 class Answer(NamedTuple):
@@ -60,9 +60,8 @@ class Matching:
         self.answers: dict[int, list[Answer]] = {}
         self.findings: list[Finding] = []
         self.orphans: list[tuple[int, Result]] = []
-        self._open: dict[CallKey, list[OpenCall]] = {}
-        self._answered: dict[CallKey, set[str | None]] = {}  # and the runs of the calls
-        self._interruptions: dict[CallKey, tuple[int, int]] = {}  # where the calls are, and that they were interrupted
+        self._known = KnownCalls()
+        self._naming = Naming(self._known, said.run_ids, has_earlier=has_earlier)
         self._end = self._pass_regular(0)
 
     @property
@@ -84,12 +83,12 @@ class Matching:
 
     def open_calls(self) -> list[OpenCall]:
         """Return the calls without a result, in the order in which they were made."""
-        return sorted((each for some in self._open.values() for each in some), key=_time_of)
+        return self._known.in_order()
 
     def waiting_calls(self) -> list[OpenCall]:
         """Return the calls that a result may still come for, in their order: open ones, and interrupted ones."""
-        interrupted = [self._call_at(at, key) for key, (at, _) in self._interruptions.items()]
-        return sorted([*self.open_calls(), *interrupted], key=_time_of)
+        interrupted = [self._call_at(at, key) for key, (at, _) in self._known.interruptions.items()]
+        return sorted([*self.open_calls(), *interrupted], key=time_of)
 
     def find(self, code: FindingCode, text: str, *indexes: int) -> None:
         """Note what is done with messages, of which the first is what `text` says something about."""
@@ -98,7 +97,7 @@ class Matching:
 
     def _pass_regular(self, index: int) -> int:
         """Take the messages from `index` on that are in their place, and return the index of the first other one."""
-        end = end_of_regular(self.said.messages, index, self._open, self._interruptions)
+        end = end_of_regular(self.said.messages, index, self._known.open, self._known.interruptions)
         if self._has_earlier and not self.is_doubtful:
             self.is_doubtful = has_results_of_other_runs(self.said.messages, self.said.run_ids, index, end)
         self.order.extend(range(index, end))
@@ -109,8 +108,9 @@ class Matching:
             if len(listed.parts) < len(message.parts):
                 self.find("unknown_part", "has tool_calls that are none, which are left out", index)
             message = listed
-        calls = _calls_in(message)
-        message = self._naming_calls(index, message, calls)
+        calls = calls_in(message)
+        message = self._naming.of(message, index, self.order[-1] if self.order else None, calls)
+        self.is_doubtful |= self._naming.is_doubtful
         results = [part for part in message.parts if isinstance(part, Result) and not part.is_hosted]
         if any(isinstance(part, Other) for part in message.parts):
             code: FindingCode = "unknown_part" if message.shape in BY_NAME else "unknown_shape"
@@ -122,49 +122,13 @@ class Matching:
             self._stand(index, message)
             self.answers[index] = []
             for place, call in enumerate(calls):
-                key, made = _key(call.id, call.name), OpenCall(index, place, call, self.said.run_ids[index])
-                self._open.setdefault(key, []).append(made)
-                self._interruptions.pop(key, None)  # a result that comes later is this call's
+                self._known.add(OpenCall(index, place, call, self.said.run_ids[index]))
         if results:
             self._answer(index, message, results)
         elif not calls and _says_nothing(message):
             self.find("empty_message", "says nothing, and is left out", index)
         elif not calls:
             self._stand(index, message)
-
-    def _naming_calls(self, index: int, message: Message, calls: Sequence[Call]) -> Message:
-        """Return a message whose results name the calls that they answer, as calls without an id go by their names."""
-        own = {_key(call.id, call.name) for call in calls}
-        parts = tuple(
-            self._naming_call(index, part, own) if isinstance(part, Result) else part for part in message.parts
-        )
-        is_same = all(one is other for one, other in zip(parts, message.parts, strict=True))
-        return message if is_same else message._replace(parts=parts)
-
-    def _naming_call(self, index: int, result: Result, own: Collection[CallKey]) -> Result:
-        """Return a result by the name of its call if no call has its id; `own` are the calls of its message."""
-        known, key = (own, self._open, self._interruptions, self._answered), _key(result.call_id, result.name)
-        if result.is_hosted or any(key in each for each in known):
-            return result
-        if key == (None,):  # it names nothing
-            call = self._lone_call(index)
-            return result if call is None else result._replace(name=call.call.name)
-        for name in filter(None, (result.call_id, result.name)):
-            if any((name,) in each for each in known):
-                return result._replace(call_id=None, name=name)
-        return result
-
-    def _lone_call(self, index: int) -> OpenCall | None:
-        """Return the call that a result answers which names nothing, if only one without an id waits for one.
-
-        That is one in the message right before, of the same run. Of all others, an earlier message may have one, too.
-        """
-        waiting = [each for key, calls in self._open.items() if not isinstance(key, str) for each in calls]
-        own = [each for each in waiting if each.at == self.order[-1] and each.run_id == self.said.run_ids[index]]
-        if len(own) == 1:
-            return own[0]
-        self.is_doubtful |= self._has_earlier and len(waiting) == 1
-        return waiting[0] if len(waiting) == 1 else None
 
     def _stand(self, index: int, message: Message) -> None:
         self.order.append(index)
@@ -178,13 +142,13 @@ class Matching:
             answered = self._answered_call(result, index)
             if answered is not None:
                 given.setdefault(answered.at, []).append(result)
-                keys[answered.at] = _key(answered.call.id, answered.call.name)
+                keys[answered.at] = key_of(answered.call)
         if set(given) == {index}:
             return  # the calls are in the same message
         others = [part for part in message.parts if not isinstance(part, Result) or part.is_hosted]
         for call_index, parts in given.items():
             if _is_interruption(parts):
-                self._interruptions[keys[call_index]] = (call_index, index)
+                self._known.interruptions[keys[call_index]] = (call_index, index)
             answer = message._replace(parts=(*parts, *others)) if len(parts) < len(results) else message
             self.answers[call_index].append(Answer(index, answer))
             others = []
@@ -193,26 +157,21 @@ class Matching:
             self._stand(index, rest)
 
     def _answered_call(self, result: Result, index: int) -> OpenCall | None:
-        """Return the call that a result answers, which is open no longer: the newest one, if possible of the same run.
-
-        Of several calls of one id in a message, that is the first.
-        """
-        key = self._key_for(result)
-        calls = self._open_for(key, result)
+        """Return the call that a result answers, which is open no longer."""
+        key = self._known.key_for(result)
+        calls = self._known.open_for(key, result)
         if not calls:
-            if key in self._interruptions and not _is_interruption([result]):
+            if key in self._known.interruptions and not _is_interruption([result]):
                 return self._reopened(key, index)
             if self._is_answered(key, index):
                 again = "again, or an earlier one that was not read," if self._has_earlier else "again,"
-                self.find("repeated_result", f"answers the call {_shown(key)} {again} and is left out", index)
+                self.find("repeated_result", f"answers the call {shown(key)} {again} and is left out", index)
             else:
                 self.orphans.append((index, result))
             return None
-        own = [each for each in calls if each.run_id == self.said.run_ids[index]]
-        of_one = own or calls
-        call = next(each for each in of_one if each.at == of_one[-1].at)
+        call = newest_of(calls, self.said.run_ids[index])
         self._note_run(call, index)
-        self._close(call)
+        self._known.close(call)
         return call
 
     def _note_run(self, call: OpenCall, index: int) -> None:
@@ -220,44 +179,23 @@ class Matching:
         if self._has_earlier and call.run_id != self.said.run_ids[index] and may_come_again(call.call.id):
             self.is_doubtful = True
 
-    def _key_for(self, result: Result) -> CallKey:
-        """Return what a result goes by. Most formats demand an id: of a call without one, that is the tool's name."""
-        key = _key(result.call_id, result.name)
-        by_name = (result.call_id,)
-        known = (self._open, self._interruptions, self._answered)
-        return by_name if key not in self._open and any(by_name in each for each in known) else key
-
-    def _open_for(self, key: CallKey, result: Result) -> Sequence[OpenCall]:
-        """Return the open calls that a result may answer: one without an id may answer each call of its tool."""
-        calls = self._open.get(key, ())
-        if calls or result.call_id is not None:
-            return calls
-        return [each for each in self.open_calls() if each.call.name == result.name]
-
-    def _close(self, call: OpenCall) -> None:
-        key = _key(call.call.id, call.call.name)
-        self._open[key].remove(call)
-        if not self._open[key]:
-            del self._open[key]
-        self._answered.setdefault(key, set()).add(call.run_id)
-
     def _reopened(self, key: CallKey, late: int) -> OpenCall:
         """Return the call whose answer was that it is interrupted: its result is in the message at the index `late`."""
-        at, index = self._interruptions.pop(key)
+        at, index = self._known.interruptions.pop(key)
         self.answers[at] = [each for each in self.answers[at] if each.at != index]
-        self.find("repeated_result", f"says that the call {_shown(key)} was interrupted: its result came", index)
+        self.find("repeated_result", f"says that the call {shown(key)} was interrupted: its result came", index)
         call = self._call_at(at, key)
         self._note_run(call, late)
         return call
 
     def _call_at(self, at: int, key: CallKey) -> OpenCall:
-        calls = enumerate(_calls_in(self.read[at]))
-        place, call = next(each for each in calls if _key(each[1].id, each[1].name) == key)
+        calls = enumerate(calls_in(self.read[at]))
+        place, call = next(each for each in calls if key_of(each[1]) == key)
         return OpenCall(at, place, call, self.said.run_ids[at])
 
     def _is_answered(self, key: CallKey, index: int) -> bool:
         """Tell whether a call has its result before an index; with earlier messages, one of the same run."""
-        messages, run_ids, runs = self.said.messages, self.said.run_ids, self._answered.get(key, ())
+        messages, run_ids, runs = self.said.messages, self.said.run_ids, self._known.answered.get(key, ())
         if run_ids[index] in runs or (runs and not self._has_earlier):
             return True
         given = (at for at in range(index) if messages[at].get("tool_call_id") == key)
@@ -266,38 +204,12 @@ class Matching:
     def _is_repeated(self, index: int, message: Message, calls: Sequence[Call]) -> bool:
         """Tell whether all calls are open, and were made in the same run by a message like this one."""
         for call in calls:
-            known = self._open.get(_key(call.id, call.name))
+            known = self._known.open.get(key_of(call))
             if call.id is None or not known or self.read[known[-1].at].parts != message.parts:
                 return False
             if known[-1].run_id != self.said.run_ids[index]:
                 return False
         return True
-
-
-def has_calls(message: Message) -> bool:
-    """Tell whether a message makes calls that somebody is to answer."""
-    return bool(_calls_in(message))
-
-
-def named(call: Call) -> str:
-    """Return how findings name a call."""
-    return f"{call.name!r} ({call.id})" if call.id else repr(call.name)
-
-
-def _calls_in(message: Message) -> list[Call]:
-    return [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
-
-
-def _time_of(call: OpenCall) -> tuple[int, int]:
-    return call.at, call.place
-
-
-def _key(call_id: str | None, name: str | None) -> CallKey:
-    return call_id or (name,)
-
-
-def _shown(key: CallKey) -> str:
-    return repr(key if isinstance(key, str) else key[0])
 
 
 def _is_interruption(parts: Sequence[Part]) -> bool:

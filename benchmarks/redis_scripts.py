@@ -48,7 +48,7 @@ async def short_against_general(setup: Setup, sizes: Sizes) -> Result:
 async def settling_by_short_against_general(setup: Setup, sizes: Sizes) -> Result:
     """A hold and the append that settles it by the general scripts and by the short ones."""
     constants: Any = scripts
-    steps = {"general": scripts._script("responses", "spending", "step_budget"), "short": scripts.STEP_BUDGET}
+    steps = {"general": scripts._script(*scripts.STEP_RULES, "step_budget"), "short": scripts.STEP_BUDGET}
     session = await budgets.limited_tree(setup.store)
 
     async def spend(number: int, *, by: str) -> None:

@@ -28,21 +28,26 @@ def _joined(*parts: str) -> Script:
     return Script(parts[-1], "\n".join(map(_text, parts)))
 
 
-# What every script begins with that makes commits.
-COMMIT_RULES: Final = ("hiding", "leases", "compactions", "responses", "spending", "commit_rules")
+# What creations need whose commit brings values alone; and what every script needs that makes all kinds of commits.
+_FIRST_COMMIT: Final = ("first_commit", "budget_scopes")
+_ALL_RULES: Final = ("hiding", "leases", "compactions", "responses", "spending", "commit_rules")
+COMMIT_RULES: Final = (*_FIRST_COMMIT, *_ALL_RULES)
+STEP_RULES: Final = ("responses", "budget_scopes", "spending")
 
 COMMIT: Final = _script(*COMMIT_RULES, "commit", quick=("append",))
 RECALL: Final = _script(*COMMIT_RULES, "recall")
-CREATE_ROOT: Final = _script(*COMMIT_RULES, "creation", "create_root")
-CREATE_CHILD: Final = _script(*COMMIT_RULES, "creation", "child_creation", "create_child")
-FORK: Final = _script(*COMMIT_RULES, "pages", "creation", "child_creation", "fork")
+CREATE_ROOT: Final = _script(*_FIRST_COMMIT, "creation", "root_of_values", *_ALL_RULES, "create_root")
+CREATE_CHILD: Final = _script(
+    *_FIRST_COMMIT, "creation", "child_creation", "child_of_values", *_ALL_RULES, "create_child"
+)
+FORK: Final = _script(*_FIRST_COMMIT, "pages", "creation", "child_creation", "fork")
 CLAIM: Final = _script("claim")
 FORBID: Final = _script("refusing", "forbid")
 RELEASE: Final = _script("release")
 LOAD: Final = _script("pages", "load")
 LOAD_UNTIL: Final = _script("pages", "load_until")
 TAIL: Final = _script("pages", "tail")
-COMPACTED: Final = _script("pages", "hiding", "compactions", "compacted")
+COMPACTED: Final = _script("pages", "compactions", "compacted")
 EVENTS: Final = _script("pages", "events")
 FIND_EVENTS: Final = _script("pages", "find_events")
 READ_LOG: Final = _script("pages", "read_log")
@@ -52,8 +57,8 @@ TOTALS: Final = _script("totals")
 LINEAGE: Final = _script("lineage")
 DELETE: Final = _script(*COMMIT_RULES, "refusing", "delete")
 REMOVE_KEYS: Final = _script("remove_keys")
-REMOVE_EXPIRED: Final = _script("refusing", "spending", "remove_expired")
-STEP_BUDGET: Final = _script("responses", "spending", "step_budget", quick=("short_step",))
+REMOVE_EXPIRED: Final = _script("refusing", "budget_scopes", "spending", "remove_expired")
+STEP_BUDGET: Final = _script(*STEP_RULES, "step_budget", quick=("short_step",))
 REFRESH: Final = _script("refresh")
 TOUCH_LOCATOR: Final = _script("touch_locator")
 KEEP: Final = _short_script("keep")

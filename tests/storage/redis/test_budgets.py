@@ -331,7 +331,7 @@ def test_a_scope_has_spent_what_its_totals_say(redis_server: RedisServer, commit
         assert not session.call("HEXISTS", budgets, f"h:{CREATION}:e0.0")
 
 
-GENERAL_STEP = scripts._script("responses", "spending", "step_budget")
+GENERAL_STEP = scripts._script(*scripts.STEP_RULES, "step_budget")
 OPEN_WINDOW = f"\nw span,,9,0:x 0 {10**14} 0 900000 1 1 1 1"
 settlements = st.none() | st.builds(Settlement, st.sampled_from(["a", "h 1", "c"]), st.just(5))
 settling = st.builds(

@@ -1,18 +1,5 @@
--- One commit: read from the arguments, decided, written, answered. It is put after `hiding.lua` and
--- `compactions.lua`.
-
-local argument = 0
-
-local function take()
-    argument = argument + 1
-    return ARGV[argument]
-end
-
-local function take_many(count)
-    local taken = {}
-    for index = 1, count do taken[index] = take() end
-    return taken
-end
+-- One commit: read from the arguments, decided, written, answered. It is put after `first_commit.lua`, `hiding.lua`
+-- and `compactions.lua`.
 
 -- What one event used, for its model and source, and for its run; nil for nothing.
 local function take_usage(names_responses)
@@ -31,37 +18,29 @@ local function note_name(commit, name)
     if string.sub(name, 1, 2) == 's:' then commit.has_state = true end
 end
 
-local function take_commit()
-    local written_at, tag, guard, events, values, unset, runs, parts, has_usage, creation, write_id =
-        string.match(take(), '^(%d+) (%x+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%S+) (.*)$')
-    local commit = {
-        written_at = written_at,
-        tag = tag,
-        guard = guard,
-        creation = creation, -- '-' for whichever
-        write_id = write_id, -- '' for none
-        events = {},
-        event_ids = {},
-        runs = {},
-        parts = {} -- what few commits bring: lists of values by name
-    }
-    for index = 1, tonumber(events) do
+-- Adds to a commit all that it brings.
+local function take_all(commit, counts)
+    for index = 1, counts.events do
         local id, data = take(), take()
-        commit.events[index] = {id = id, data = data, usage = has_usage ~= '0' and take_usage(has_usage == '2') or nil}
+        local usage = counts.has_usage ~= '0' and take_usage(counts.has_usage == '2') or nil
+        commit.events[index] = {id = id, data = data, usage = usage}
         commit.event_ids[index] = 'e:' .. id
     end
-    commit.values = take_many(2 * tonumber(values))
-    commit.unset = take_many(tonumber(unset))
-    for index = 1, tonumber(runs) do
+    commit.values, commit.unset = take_many(2 * counts.values), take_many(counts.unset)
+    for index = 1, counts.runs do
         commit.runs[index] = {id = take(), status = take(), data = take()}
     end
-    for _ = 1, tonumber(parts) do
+    for _ = 1, counts.parts do
         local name, count = string.match(take(), '^(%S+) (%d+)$')
         commit.parts[name] = take_many(tonumber(count))
     end
     for index = 1, #commit.values, 2 do note_name(commit, commit.values[index]) end
     for _, name in ipairs(commit.unset) do note_name(commit, name) end
     return commit
+end
+
+local function take_commit()
+    return take_all(take_header())
 end
 
 -- Checks
@@ -199,24 +178,6 @@ local function write(head, keys, commit, fresh, newly, restored, sums, responses
     end
 end
 
--- What came of a commit: revision, last seq, whether it changed anything, whether it was known, then lists, when the
--- session was last active, the tag that its last commit left, what was restored, for whoever reads what was hidden or
--- restored, which incarnation it is of, and whether a response was counted before.
-local function receipt(head, result, is_repeat, seqs, tag)
-    local creation = #result.hidden + #result.restored > 0 and head.creation or ''
-    return {result.revision, result.last_seq, result.is_change and 1 or 0, is_repeat and 1 or 0, seqs,
-        flat(result.hidden), head.updated, tag, flat(result.restored), creation, result.is_recounted and 1 or 0}
-end
-
--- The first result of a commit whose write id is known, or nil.
-local function repeated(keys, commit, head)
-    if commit.write_id == '' then return nil end
-    local first = first_result(keys, commit.write_id)
-    if not first then return nil end
-    local tag = first.revision == head.revision and head.tag or ''
-    return receipt(head, first, true, seqs_of(keys, commit.event_ids), tag)
-end
-
 -- Writes the usage of a commit that is refused, as far as that is not stored; returns why it cannot be, or nil.
 local function written_usage(head, keys, commit, committed)
     local alone, new = usage_alone(commit), {}
@@ -262,9 +223,7 @@ local function committed(head, keys, commit)
         or #commit.values > 0 or #commit.unset > 0 or #commit.runs > 0
     local last_seq = head.last_seq + #fresh
     if is_change then
-        head.revision = head.revision + 1
-        head.tag = commit.tag
-        head.is_changed = true
+        begin_revision(head, commit)
         write(head, keys, commit, fresh, newly, restored, sums, responses)
         if #newly + #restored > 0 or commit.parts.summaries then write_summaries(keys, commit, seqs, newly, restored) end
     end
@@ -274,15 +233,11 @@ local function committed(head, keys, commit)
         revision = head.revision, last_seq = last_seq, is_change = is_change, hidden = newly, restored = restored,
         is_pop = commit.parts.hide_last ~= nil, is_recounted = is_recounted
     }
-    if commit.write_id ~= '' then note_first_result(keys, commit.write_id, result) end
-    return receipt(head, result, false, seqs, head.tag)
+    return noted(head, keys, commit, result, seqs)
 end
 
 local function write_head(head, keys)
-    redis.call('HSET', keys.head, 'revision', text(head.revision), 'last_seq', text(head.last_seq),
-        'updated', head.updated, 'has_runs', head.has_runs and '1' or '0',
-        'unfinished', text(head.unfinished), 'retractions', text(head.retractions),
-        'hidden', text(head.hidden), 'tag', head.tag)
+    redis.call('HSET', keys.head, unpack(fields_of_head(head)))
 end
 
 -- Gives the keys that this commit made in a session that will expire the deadline of the others.
@@ -303,11 +258,6 @@ end
 local function set_totals_deadline(keys)
     local deadline = redis.call('HGET', keys.tree, 'deadline')
     if deadline and keys.totals then redis.call('PEXPIREAT', keys.totals, deadline) end
-end
-
--- 1 where a tree stays though sessions of it expire.
-local function is_for_ever(tree)
-    return 1 - redis.call('HEXISTS', tree, 'deadline')
 end
 
 -- The last thing a script does: a hint to followers, which may be lost without harm.

@@ -97,8 +97,8 @@ end
 
 local HEAD = {'v', 'creation', 'revision', 'last_seq', 'ttl', 'deadline', 'has_runs', 'unfinished', 'retractions', 'hidden', 'updated', 'tag', 'segments'}
 
-local function head_at(key)
-    local found = redis.call('HMGET', key, unpack(HEAD))
+-- A head of its values in the order of HEAD; nil where there is none.
+local function head_of(found)
     if not found[1] then return nil end
     return {
         format = found[1],
@@ -115,6 +115,10 @@ local function head_at(key)
         tag = found[12] or '',
         segments = found[13] or nil -- of a fork
     }
+end
+
+local function head_at(key)
+    return head_of(redis.call('HMGET', key, unpack(HEAD)))
 end
 
 -- The format of a head. Releases that know of no budgets refuse the third one: they would overlook a limit.
@@ -146,16 +150,14 @@ local function lost(head, keys)
     return lost_segment(keys.segments)
 end
 
--- The session's entry and head; or nil, nil and the reply that says why there is none. It adds to `keys` what it has
--- found of a fork: its `segments`, and the last seq of them, `base`, after which its own log begins.
-local function find_session(keys, id, is_root)
-    local entry = entry_in(keys.tree, id)
+-- A session's entry and head, of those that were read; or nil, nil and the reply that says why there is none. It adds to
+-- `keys` what it has found of a fork: its `segments`, and the last seq of them, `base`, after which its own log begins.
+local function session_of(keys, id, is_root, entry, head)
     if not entry then
         -- A root's own keys go in the same step as its tree; below a root, they may wait to be removed.
         if is_root and redis.call('EXISTS', keys.head, keys.log, keys.ids) > 0 then return nil, nil, {'LOST', 'tree'} end
         return nil, nil, {'NOSESSION'}
     end
-    local head = head_at(keys.head)
     if head and head.creation == entry.creation then
         if head.format ~= '3' and head.format ~= form_of(head.segments) then return nil, nil, {'NEWER', head.format} end
         keys.segments, keys.base = segments_in(keys, head.segments)
@@ -170,6 +172,11 @@ local function find_session(keys, id, is_root)
         return nil, nil, {'LOST', 'head'}
     end
     return nil, nil, {'NOSESSION'}
+end
+
+local function find_session(keys, id, is_root)
+    local entry = entry_in(keys.tree, id)
+    return session_of(keys, id, is_root, entry, entry and head_at(keys.head))
 end
 
 -- Ranges of hidden seqs: a sorted set whose members are "first-last", scored by their first.

@@ -1,4 +1,4 @@
--- Which events a summary stands for, and which summary counts. It is put after `hiding.lua`; the rules are those of
+-- Which events a summary stands for, and which summary counts. It is put after `common.lua`; the rules are those of
 -- `storage/compactions.py`. In the head, `compactions` has those that were not ended, the one first that reaches
 -- furthest, as "SEQ FIRST LAST PINS;"; `placed` has the summaries that stand elsewhere, as "SEQ PLACE;".
 

@@ -1,35 +1,4 @@
--- Makes a session that is the root of a tree of its own.
--- KEYS: tree head log ids hidden followers budgets totals runs unfinished retractions children refused locator.
--- ARGV: session id, TTL in ms, 0 for none or -1 for none ever, creation id, times of creation and of the last activity, the dangling claim on the id that this
--- creation takes over or "", the first commit.
+-- Makes a root with a commit that brings more than values. It is put after `root_of_values.lua`, which has read the
+-- arguments up to there, and the rules of commits.
 
-local keys = {
-    tree = KEYS[1], head = KEYS[2], log = KEYS[3], ids = KEYS[4], hidden = KEYS[5], followers = KEYS[6],
-    budgets = KEYS[7], totals = KEYS[8], runs = KEYS[9], unfinished = KEYS[10], retractions = KEYS[11],
-    children = KEYS[12], refused = KEYS[13], locator = KEYS[14]
-}
-local session = {
-    id = take(), ttl = tonumber(take()), creation = take(), created_at = take(), updated_at = take(),
-    ordinal = '0', depth = '1', parent = '', deadline = 0
-}
-local taken_over = take()
-local commit = take_commit()
-
-local entry, head, absent = find_session(keys, session.id, true)
-if entry then return taken(keys, commit, head) end
-if absent[1] ~= 'NOSESSION' then return absent end
-local claim = redis.call('GET', keys.locator)
-if claim and claim ~= taken_over then return {'CLAIMED', claim} end
-if redis.call('ZSCORE', keys.refused, 'd:' .. session.creation) then return {'DELETED'} end
-
-if session.ttl < 0 then session.ttl = 0 end
-if session.ttl > 0 then session.deadline = now() + session.ttl end
-local reply = create(keys, session, commit)
-if reply[3][1] and type(reply[3][1][1]) == 'string' then return reply end
-if claim then redis.call('UNLINK', keys.locator) end
-if session.ttl > 0 then
-    redis.call('HSET', keys.tree, 'deadline', text(session.deadline))
-    redis.call('PEXPIREAT', keys.tree, text(session.deadline))
-    redis.call('PEXPIREAT', keys.totals, text(session.deadline))
-end
-return reply
+return create_here(take_all(header, counts), committed)

@@ -11,10 +11,20 @@ local keys, session, place = take_child()
 local draft = {deepest = tonumber(take()), is_root = take() == '1', creation = take(), seq = tonumber(take()), last = tonumber(take())}
 draft.marks = take_many(tonumber(take()))
 draft.left, draft.doubtful = take_many(tonumber(take())), take_many(tonumber(take()))
-local commit = take_commit()
+local commit = take_values_alone(take_header())
 local source = {
     tree = keys.tree, head = keys.parent_head, log = KEYS[23], ids = KEYS[24], hidden = KEYS[25], retractions = KEYS[26]
 }
+
+-- The source's values by name, and its head of them.
+local function named(fields)
+    local of_head, values = {}, {}
+    for index = 1, #fields, 2 do of_head[fields[index]] = fields[index + 1] end
+    for index, name in ipairs(HEAD) do values[index] = of_head[name] end
+    local head = head_of(values)
+    if head then head.children = tonumber(of_head.children or 0) end
+    return of_head, head
+end
 
 local function has_mark(entries)
     for _, entry in ipairs(entries) do
@@ -47,16 +57,13 @@ local function take_values(fields)
         if is_value and not is_given[name] and not is_left[name] then
             if is_doubtful[name] then return false end
             commit.values[#commit.values + 1], commit.values[#commit.values + 2] = name, fields[index + 1]
-            note_name(commit, name)
         end
     end
     return true
 end
 
 -- What the fork begins with; nil where that takes a closer look.
-local function fork_at(head, seq, fields)
-    local of_head = {}
-    for index = 1, #fields, 2 do of_head[fields[index]] = fields[index + 1] end
+local function fork_at(head, seq, fields, of_head)
     local depth, compactions, placed = tonumber(of_head.depth), of_head.compactions or '', of_head.placed or ''
     local is_cut = seq < head.last_seq and compactions .. placed ~= ''
     -- The session was listed as the fork of a root, or of one of those.
@@ -67,25 +74,28 @@ local function fork_at(head, seq, fields)
     return {
         source = text(seq) .. ' ' .. head.creation .. ' ' .. session.parent,
         segments = (head.segments or '') .. head.creation .. ' ' .. text(seq) .. ' ' .. suffix .. ';',
-        hidden = hidden_until(seq), compactions = compactions, placed = placed
+        hidden = head.hidden > 0 and hidden_until(seq) or {}, compactions = compactions, placed = placed
     }
 end
 
-local answer = answer_before(keys, session, place, commit)
+if not commit then return {'ELSEWHERE'} end
+local found = look_in_tree(keys, session)
+local answer = answer_before(keys, session, place, commit, found)
 if answer then return answer end
-local _, head, absent = find_session(source, session.parent, draft.is_root)
+local fields = redis.call('HGETALL', source.head)
+local of_head, parent = named(fields)
+local _, head, absent = session_of(source, session.parent, draft.is_root, found.parent, parent)
 if absent or (draft.creation ~= '' and draft.creation ~= head.creation) then return {'ELSEWHERE'} end
 local ranges = visible_ranges(source.hidden, math.min(draft.seq or head.last_seq, head.last_seq), draft.last)
 local entries, damage = page_of(source, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
 if damage then return {'ELSEWHERE'} end
-local newest = visible_tail(source.hidden, head.last_seq, 1)[1]
+local newest = ranges[#ranges] or (not draft.seq and visible_tail(source.hidden, head.last_seq, 1)[1])
 local seq = draft.seq or (newest and newest[2]) or 0
-local fields = redis.call('HGETALL', source.head)
-local is_point = seq > source.base and seq <= head.last_seq and not is_hidden(source.hidden, seq)
-local fork = is_point and size_of(ranges) == #entries and not has_mark(entries) and fork_at(head, seq, fields)
+local is_point = seq > source.base and seq <= head.last_seq and not (draft.seq and is_hidden(source.hidden, seq))
+local fork = is_point and size_of(ranges) == #entries and not has_mark(entries) and fork_at(head, seq, fields, of_head)
 if not fork then
     return {'LOOK', fields, flat(ranges), entries, redis.call('ZRANGEBYSCORE', source.hidden, '-inf', '+inf')}
 end
-local reply = create_child(keys, session, place, fork, commit)
-if type(reply[3]) == 'table' and type(reply[3][1][1]) ~= 'string' then reply[5] = redis.call('HGETALL', keys.head) end
+local reply, made = create_child(keys, session, place, found, parent, fork, commit)
+reply[5] = made
 return reply

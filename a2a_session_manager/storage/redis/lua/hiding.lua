@@ -1,5 +1,5 @@
--- What a commit hides and restores: chosen by its arguments, and written. It is put after `common.lua`. The rules are
--- those of `storage/hiding.py`.
+-- What a commit hides and restores: chosen by its arguments, and written. It is put after `common.lua` and
+-- `first_commit.lua`. The rules are those of `storage/hiding.py`.
 
 -- The seqs of events in the order of their ids; or nil and the reason: there is no such event.
 local function seqs_named(keys, event_ids)
@@ -43,30 +43,6 @@ local function newly_hidden(head, keys, parts)
         return ranges_of(seqs, function(seq) return not is_hidden(keys.hidden, seq) end), nil
     end
     return found, nil
-end
-
-local function read_ranges(written)
-    local found = {}
-    for first, last in string.gmatch(written, '(%d+)-(%d+)') do
-        found[#found + 1] = {tonumber(first), tonumber(last)}
-    end
-    return found
-end
-
--- What the commit of a write id did at first, or nil.
-local function first_result(keys, write_id)
-    local line = redis.call('HGET', keys.ids, 'w:' .. write_id)
-    if not line then return nil end
-    local revision, last_seq, is_change, hidden, restored, kind =
-        string.match(line, '^(%d+) (%d+) (%d) (%S*) ?(%S*) ?(%a*)$')
-    return {
-        revision = tonumber(revision),
-        last_seq = tonumber(last_seq),
-        is_change = is_change == '1',
-        hidden = read_ranges(hidden),
-        restored = read_ranges(restored),
-        is_pop = kind == 'pop'
-    }
 end
 
 -- All ranges that commits after a revision have hidden, by their first seqs; `last_seq` is the session's at that one.
@@ -131,22 +107,6 @@ local function newly_restored(keys, parts)
     return ranges_of(seqs, function(seq) return is_hidden(keys.hidden, seq) end), nil
 end
 
-local function written(ranges)
-    local found = {}
-    for _, range in ipairs(ranges) do
-        found[#found + 1] = text(range[1]) .. '-' .. text(range[2])
-    end
-    return table.concat(found, ',')
-end
-
-local function note_first_result(keys, write_id, result)
-    local line = text(result.revision) .. ' ' .. text(result.last_seq) .. ' ' .. (result.is_change and '1 ' or '0 ')
-        .. written(result.hidden)
-    if #result.restored > 0 or result.is_pop then line = line .. ' ' .. written(result.restored) end
-    if result.is_pop then line = line .. ' pop' end
-    redis.call('HSET', keys.ids, 'w:' .. write_id, line)
-end
-
 -- Writes that first..last is hidden now, joined with the ranges that it touches.
 local function hide(hidden, first, last)
     local joined_first, joined_last = first, last
@@ -170,12 +130,6 @@ local function show(hidden, first, last)
         end
         redis.call('ZREM', hidden, text(hidden_first) .. '-' .. text(hidden_last))
     end)
-end
-
-local function size_of(ranges)
-    local size = 0
-    for _, range in ipairs(ranges) do size = size + range[2] - range[1] + 1 end
-    return size
 end
 
 local function write_hidden(head, keys, newly, restored, revision)

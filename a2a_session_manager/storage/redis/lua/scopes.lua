@@ -25,11 +25,14 @@ local function is_within(sum, most)
     return true
 end
 
-local function entry_in(tree, id)
-    local line = redis.call('HGET', tree, 'n:' .. id)
-    if not line then return nil end
+local function entry_of(line)
     local ordinal, ttl, creation, parent = string.match(line, '^(%d+) (%d+) (%S+) (.*)$')
     return {ordinal = ordinal, ttl = tonumber(ttl), creation = creation, parent = parent}
+end
+
+local function entry_in(tree, id)
+    local line = redis.call('HGET', tree, 'n:' .. id)
+    return line and entry_of(line) or nil
 end
 
 -- The creation ids from a session, whose parent is given by its id, up to the root; nil where the tree lost one.

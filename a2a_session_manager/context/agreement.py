@@ -42,8 +42,6 @@ class _Agreement:
         self._ids = _numbered([key if key is None else shape.as_id(key) for key in keys])
         self._calls = calls
         self._made = 0
-        nameless = [call.name for call in calls if call.id is None]
-        self._lone = nameless[0] if len(nameless) == 1 else None  # what a result answers that names no call
         self._places: dict[str | None, list[int]] = {}
         for at, key in enumerate(keys):
             self._places.setdefault(key, []).append(at)
@@ -65,7 +63,7 @@ class _Agreement:
         return self._result(part) if isinstance(part, Result) and not part.is_hosted else part
 
     def _result(self, result: Result) -> Result:
-        key = result.call_id or result.name or self._lone
+        key = result.call_id or result.name or self._next_without_id()
         if result.call_id is None and key not in self._places:
             key = self._first_unanswered(key)
         places = self._places.get(key, [])
@@ -84,6 +82,15 @@ class _Agreement:
             return result
         raw = result.raw if (call_id, name) == (result.call_id, result.name) else None
         return result._replace(call_id=call_id, name=name, kind=kind, raw=raw)
+
+    def _next_without_id(self) -> str | None:
+        """Return the name of the first call without an id and a result: a result that names none is of that."""
+        made = Counter[str | None]()
+        for key, call in zip(self._keys, self._calls, strict=True):
+            made[key] += 1
+            if call.id is None and self._answered[key or ""] < made[key]:
+                return call.name
+        return None
 
     def _first_unanswered(self, name: str | None) -> str | None:
         """Return what the first call of a tool goes by that has no result yet; the tool's name if there is none."""

@@ -61,7 +61,7 @@ class Matching:
         self.findings: list[Finding] = []
         self.orphans: list[tuple[int, Result]] = []
         self._known = KnownCalls()
-        self._naming = Naming(self._known, said.run_ids, has_earlier=has_earlier)
+        self._naming = Naming(self._known, said.messages, said.run_ids, has_earlier=has_earlier)
         self._end = self._pass_regular(0)
 
     @property

@@ -6,6 +6,7 @@ import pytest
 
 from a2a_session_manager.context.findings import INTERRUPTED, Finding
 from a2a_session_manager.context.matching import Matching
+from a2a_session_manager.shapes.normal_form import Result
 from tests.context.examples import (
     ASK,
     INTERRUPTION,
@@ -201,6 +202,66 @@ def test_a_result_that_names_nothing_answers_no_other_runs_call_where_several_wa
     ]
 
 
+@pytest.mark.parametrize("names", [("map", "weather"), ("weather", "map", "weather"), ("map", "map")])
+def test_as_many_results_that_name_nothing_as_calls_answer_these_in_their_order(names: tuple[str, ...]) -> None:
+    results = [_nameless(f"{name} {at}") for at, name in enumerate(names)]
+    messages = [ASK, _ollama_calls("map"), STOP, _ollama_calls(*names), *results, SAY]
+
+    found = view(*messages)
+    given = view(*messages, format="gemini")[-3:-1]
+
+    assert list(found[-2 - len(names) :]) == messages[3:]
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,))]
+    calls = [part["functionCall"] for part in given[0]["parts"]]
+    answers = [part["functionResponse"] for part in given[1]["parts"]]
+    assert [(each["name"], each["response"]["output"]) for each in answers] == [
+        (name, f"{name} {at}") for at, name in enumerate(names)
+    ]
+    assert [each.get("id") for each in answers] == [each.get("id") for each in calls]
+    matching = Matching(said(*messages), has_earlier=True).finish()
+    named = [part.name for each in matching.answers[3] for part in each.message.parts if isinstance(part, Result)]
+    assert (named, matching.is_doubtful) == (list(names), False)
+
+
+@pytest.mark.parametrize(
+    ("behind", "runs"),
+    [
+        (["one"], "aa"),
+        (["one", "two", "three"], "aaaa"),
+        (["one", STOP, "two"], "aaaa"),
+        ([STOP, "one", "two"], "aaaa"),
+        (["one", "two"], "aab"),
+        (["one", "two"], "abb"),
+    ],
+)
+def test_results_that_name_nothing_answer_none_of_several_calls_unless_it_is_clear(
+    behind: list[str | Json], runs: str
+) -> None:
+    results = [each if isinstance(each, dict) else _nameless(each) for each in behind]
+
+    found = view(_ollama_calls("map", "weather"), *results, run_ids=list(runs))
+
+    codes = [each.code for each in found.report]
+    assert codes == ["closed_call", "closed_call", *("orphan_result" for each in results if each != STOP)]
+
+
+def test_a_result_that_names_nothing_does_not_answer_the_first_call_where_the_next_one_names_its_own() -> None:
+    calls, named = _ollama_calls("map", "weather"), _ollama_result("map", "a map")
+
+    found = view(ASK, calls, _nameless("rain"), named)
+
+    assert [(each.code, each.seqs) for each in found.report] == [("closed_call", (2,)), ("orphan_result", (3,))]
+
+
+def test_a_result_that_names_nothing_is_in_other_formats_of_the_call_that_no_other_result_names() -> None:
+    calls, named, nameless = _ollama_calls("map", "weather"), _ollama_result("map", "a map"), _nameless("rain")
+
+    found = view(ASK, calls, named, nameless, format="openai")
+
+    assert [(each["tool_call_id"], each["content"]) for each in found[2:]] == [("map", "a map"), ("weather", "rain")]
+    assert found.report == ()
+
+
 @pytest.mark.parametrize(("between", "is_doubtful"), [([], False), ([STOP], True)])
 def test_earlier_messages_may_decide_what_a_result_answers_that_names_nothing(
     between: list[Json], is_doubtful: bool
@@ -246,6 +307,10 @@ def _calls_with_ids(*call_ids: str) -> list[Json]:
 def _ollama_calls(*names: str) -> Json:
     made = [{"function": {"name": each, "arguments": {"city": "Oslo"}}} for each in names]
     return {"role": "assistant", "content": "", "tool_calls": made}
+
+
+def _nameless(text: str) -> Json:
+    return {"role": "tool", "content": text}
 
 
 def _ollama_result(name: str, text: str) -> Json:

@@ -115,6 +115,7 @@ def usage_commit(commit: EncodedCommit, find_seq: FindSeq) -> EncodedCommit | No
         creation_id=commit.creation_id,
         tag=commit.tag,
         settles=commit.settles,
+        windows=commit.windows,
     )
 
 

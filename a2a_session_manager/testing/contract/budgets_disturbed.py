@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from a2a_session_manager.context.summaries import Summary
-from a2a_session_manager.exceptions import BudgetExceeded, InvalidSessionOperation, StoreUnavailable
+from a2a_session_manager.exceptions import BudgetExceeded, InvalidSessionOperation, LeaseLost, StoreUnavailable
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.budget import PlacedHold
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -205,6 +205,21 @@ class BudgetsDisturbedContract(LimitedTrees):
                 async with run.spend(tokens=1):
                     pass
         assert await tokens(three, "top") == (0, 0, 0, 100)
+
+    async def test_what_a_run_spends_that_was_taken_over_counts_in_limits_and_windows(
+        self, three: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await three.set_budget("top", tokens=100)
+        await three.set_budget("low", tokens=100, window="month", timezone="UTC")
+        async with SessionManager(three).open("low") as chat, SessionManager(three).open("low") as other:
+            run = await chat.run(id="run").__aenter__()
+            async with other.run(id="run", busy="take_over"):
+                with pytest.raises(LeaseLost):
+                    await run.assistant("too late", model="m", usage=_USAGE)
+            with pytest.raises(LeaseLost):
+                await run.__aexit__(None, None, None)
+        cold = await reopen()
+        assert [await tokens(cold, limited) for limited in ("top", "low")] == [(10, 0, 0, 90)] * 2
 
     async def test_who_follows_sees_what_is_crossed_with_or_without_a_hold(
         self, three: BaseSessionStore, reopen: Reopen

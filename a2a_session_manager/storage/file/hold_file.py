@@ -71,9 +71,13 @@ class HoldFile(FramedFile):
             return dict(self._holds)
 
     def begin(self, root_creation_id: str) -> None:
-        """Make the file of a tree that gets its first budget."""
-        with self:
-            self._write_anew(root_creation_id, {})
+        """Make the file of a tree that has no budget, unless it is there, from budgets that were deleted with their
+        sessions: what was held then still counts."""
+        try:
+            self.stored(root_creation_id)
+        except CorruptSession:  # there is none, or one of an earlier session
+            with self:
+                self._write_anew(root_creation_id, {})
 
     def put(self, holds: Mapping[Key, HoldRecord]) -> None:
         """Let these be all that is held, where others were `stored` just now."""

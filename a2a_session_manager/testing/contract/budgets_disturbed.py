@@ -206,6 +206,17 @@ class BudgetsDisturbedContract(LimitedTrees):
                     pass
         assert await tokens(three, "top") == (0, 0, 0, 100)
 
+    async def test_what_is_held_outlives_its_session_and_the_budgets_of_that(
+        self, three: BaseSessionStore, reopen: Reopen
+    ) -> None:
+        await three.set_budget("low", tokens=100)
+        await three.place_hold("low", tokens=30)
+        await three.delete("low")
+        await three.set_budget("top", tokens=50)
+        assert await tokens(await reopen(), "top") == (0, 30, 0, 20)
+        with pytest.raises(BudgetExceeded):
+            await three.place_hold("low2", tokens=21)
+
     async def test_what_a_run_spends_that_was_taken_over_counts_in_limits_and_windows(
         self, three: BaseSessionStore, reopen: Reopen
     ) -> None:

@@ -150,11 +150,15 @@ def test_a_file_of_an_earlier_session_or_of_a_newer_release_is_refused(
     file.begin("another life")  # as its first budget does
     assert file.stored("another life") == opened(tmp_path).stored("another life") == {}
 
+    file.put(holds(2))
+    file.begin("another life")  # once more, as where the first one went with its session
+    assert file.stored("another life") == opened(tmp_path).stored("another life") == holds(2)
+
     with monkeypatch.context() as newer:
         newer.setattr(hold_file, "FORMAT", 2)
-        file.begin("another life")
+        file.begin("a third life")
     with pytest.raises(CorruptSession, match="format 2 by a newer release: upgrade"):
-        file.stored("another life")
+        file.stored("a third life")
 
 
 def test_zeros_are_what_the_power_left_of_a_write_for_the_disk_and_damage_in_any_other_place(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -75,7 +76,7 @@ class _Conversion:
         start = len(made.messages)
         agreed = agreeing(messages, self._shape)
         for message, other, seq in zip(messages, agreed, seqs, strict=True):
-            self._lose(seq, self._unread(message, is_new=other is not message))
+            self._lose(seq, self._unread(message, other))
         for message, seq, joins_of in zip(agreed, seqs, joins, strict=True):
             for piece in [message] if message.shape == self._shape.name else split(message):
                 self._write(piece, seq, joins_of, start)
@@ -87,13 +88,16 @@ class _Conversion:
         if is_unfinished:
             made.unfinished.add(len(made.starts) - 1)
 
-    def _unread(self, message: Message, *, is_new: bool) -> Losses:
+    def _unread(self, message: Message, agreed: Message) -> Losses:
         """Return what of a message no part gives to the format; of one of that format, if it is written anew."""
         source = BY_NAME.get(message.shape)
-        if source is None or (source is self._shape and not is_new):
+        if source is None or (source is self._shape and agreed is message):
             return []
         losses = source.unread(message.raw)
-        if source is not self._shape and not self._shape.signs_calls and any(map(gemini.is_signed, message.parts)):
+        if source is self._shape:  # of which some parts come as they were
+            kept = Counter(name for each in source.write(agreed, []) for name in source.unread(each))
+            return list(Counter(losses) - kept)
+        if not self._shape.signs_calls and any(map(gemini.is_signed, message.parts)):
             losses = [*losses, "thought signature"]
         return losses
 

@@ -6,8 +6,10 @@ There are no tool calls in them, and no system.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
+from a2a_session_manager.shapes.framework_keys import A2A
 from a2a_session_manager.shapes.normal_form import (
     Instruction,
     Json,
@@ -32,6 +34,7 @@ from a2a_session_manager.shapes.shape import (
     text_for,
     text_or_none,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "a2a"
 
@@ -74,7 +77,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [{"messageId": id_made_of(made), **made}]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, unread=partial(unread, reads=A2A))
 
 
 def _read_part(part: Mapping[str, Any]) -> Part:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+from a2a_session_manager.shapes.framework_keys import ag_ui
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -35,6 +37,7 @@ from a2a_session_manager.shapes.shape import (
     text_or_none,
     type_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "ag_ui"
 
@@ -98,7 +101,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return written
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True, unread=partial(unread, reads=ag_ui))
 
 
 def _kind_of(part: Mapping[str, Any]) -> str | None:

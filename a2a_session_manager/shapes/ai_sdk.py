@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.shapes.ai_sdk_parts import is_part, read_content
+from a2a_session_manager.shapes.framework_keys import AI_SDK
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -32,6 +34,7 @@ from a2a_session_manager.shapes.shape import (
     text_for,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "ai_sdk"
 
@@ -68,7 +71,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return written if role != "assistant" else written[::-1]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, unread=partial(unread, reads=AI_SDK))
 
 
 def _written_again(message: Message, losses: Losses) -> list[RawMessage]:

@@ -17,11 +17,13 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
-from a2a_session_manager.shapes.shape import media_at, media_kind, text_or_none, type_of
+from a2a_session_manager.shapes.shape import mappings, media_at, media_kind, text_or_none, type_of
 
 _Part: TypeAlias = Mapping[str, Any]
 
 _LONGEST_SCHEME: Final = 12
+_SIGNERS: Final = ("google", "vertex")
+_SIGNATURE: Final = "thoughtSignature"
 
 
 def read_content(content: Any, *, is_hosted: bool) -> list[Part]:
@@ -44,8 +46,11 @@ def read_content(content: Any, *, is_hosted: bool) -> list[Part]:
         part = Other(each) if read is None else read(each)
         parts.append(part._replace(is_hosted=is_hosted) if isinstance(part, Result) else part)
         # The signature of a thought goes with the thought.
-        if isinstance(each.get("providerOptions"), Mapping) and not isinstance(part, Reasoning | Other | Opaque):
-            parts.append(Opaque("providerOptions", each["providerOptions"]))
+        options = each.get("providerOptions")
+        if not isinstance(options, Mapping) or isinstance(part, Reasoning | Other | Opaque):
+            continue
+        if not isinstance(part, Call) or says_more_than_signature(options):
+            parts.append(Opaque("providerOptions", options))
     return parts
 
 
@@ -67,6 +72,18 @@ def is_part(part: _Part) -> bool:
         case "text":
             return isinstance(part.get("text"), str) and isinstance(part.get("providerOptions"), Mapping)
     return False
+
+
+def signature_in(options: Any) -> str | None:
+    """Return what Gemini has signed a call with, which the SDK keeps among the provider's options or metadata."""
+    given = [options.get(signer) for signer in _SIGNERS] if isinstance(options, Mapping) else []
+    return next((text for each in mappings(given) if (text := text_or_none(each.get(_SIGNATURE)))), None)
+
+
+def says_more_than_signature(options: Any) -> bool:
+    """Tell whether something but what `signature_in` reads stands among options."""
+    signer = next((each for each in _SIGNERS if signature_in({each: options.get(each)})), None)
+    return signer is None or options.keys() != {signer} or options[signer].keys() != {_SIGNATURE}
 
 
 def said_by(value: Any, raw: Any) -> Part:
@@ -99,7 +116,9 @@ def _file(part: _Part) -> Part:
 def _call(part: _Part) -> Part:
     arguments = part["input"] if "input" in part else part.get("args")
     is_hosted = part.get("providerExecuted") is True
-    return Call(text_or_none(part.get("toolCallId")), str(part.get("toolName") or ""), arguments, is_hosted, raw=part)
+    call_id, name = text_or_none(part.get("toolCallId")), str(part.get("toolName") or "")
+    signature = signature_in(part.get("providerOptions")) or signature_in(part.get("providerMetadata"))
+    return Call(call_id, name, arguments, is_hosted, raw=part, signature=signature)
 
 
 def _result(part: _Part) -> Part:

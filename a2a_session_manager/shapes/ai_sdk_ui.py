@@ -18,6 +18,7 @@ from a2a_session_manager.shapes.ai_sdk_ui_parts import (
     read_parts,
     shown_only,
 )
+from a2a_session_manager.shapes.framework_keys import AI_SDK_UI
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Json,
@@ -43,6 +44,7 @@ from a2a_session_manager.shapes.shape import (
     text_or_none,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "ai_sdk_ui"
 
@@ -95,7 +97,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
 
 
 def _unread(message: Mapping[str, Any]) -> Losses:
-    return shown_only(message.get("parts"))
+    return [*shown_only(message.get("parts")), *unread(message, AI_SDK_UI)]
 
 
 SHAPE: Final = Shape(NAME, _is_mine, _read, _write, holds_results=True, unread=_unread)

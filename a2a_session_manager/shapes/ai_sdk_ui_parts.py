@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from a2a_session_manager.shapes.ai_sdk_parts import said_by
+from a2a_session_manager.shapes.ai_sdk_parts import said_by, says_more_than_signature, signature_in
 from a2a_session_manager.shapes.normal_form import Call, Media, Opaque, Other, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.shape import mappings, media_at, media_kind, text_or_none, type_of
 
@@ -99,8 +99,10 @@ def _called(part: _Part, invocation: _Part) -> list[Part]:
     if arguments is None:
         arguments = invocation.get("rawInput")
     is_hosted = invocation.get("providerExecuted") is True
-    call: Part = Call(text_or_none(invocation.get("toolCallId")), name, arguments, is_hosted, raw=part)
-    return [call, *_marks(invocation.get("callProviderMetadata"))]
+    call_id, metadata = text_or_none(invocation.get("toolCallId")), invocation.get("callProviderMetadata")
+    signature = signature_in(metadata)
+    call: Part = Call(call_id, name, arguments, is_hosted, raw=part, signature=signature)
+    return [call, *(_marks(metadata) if signature is None or says_more_than_signature(metadata) else ())]
 
 
 def _answered(part: _Part, invocation: _Part) -> list[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.shapes.anthropic_blocks import is_block, read_content
@@ -20,6 +21,7 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
+from a2a_session_manager.shapes.provider_keys import ANTHROPIC
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -33,6 +35,7 @@ from a2a_session_manager.shapes.shape import (
     type_of,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "anthropic"
 
@@ -42,7 +45,8 @@ _OPENAI_KEYS: Final = frozenset({"tool_calls", "function_call", "tool_call_id"})
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _PDF: Final = "application/pdf"
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
-_MARKS: Final = frozenset({"cache_control", "citations"})
+_CITATIONS: Final = "citations"
+_MARKS: Final = frozenset({"cache_control", _CITATIONS})
 _TEXT_KEYS: Final = frozenset({"type", "text", *_MARKS})
 _WRONG_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -117,6 +121,7 @@ SHAPE: Final = Shape(
     refuses_blank_text=True,
     as_id=_id,
     as_input=as_input,
+    unread=partial(unread, reads=ANTHROPIC),
 )
 
 
@@ -135,7 +140,13 @@ def _content(parts: Sequence[Part], role: str, losses: Losses) -> list[RawMessag
     for part in parts:
         if not content or content[-1] is not part.raw:  # Several parts are of one block, which is written once.
             content += _blocks(part, role, losses)
+        if isinstance(part, Opaque) and part.what == _CITATIONS and not any(_cites(each, part) for each in content):
+            losses.append(part.what)
     return _without_last_thoughts(content, losses) if role == "assistant" else content
+
+
+def _cites(block: Mapping[str, Any], citations: Opaque) -> bool:
+    return block.get(_CITATIONS) is citations.raw
 
 
 def _without_last_thoughts(content: list[Any], losses: Losses) -> list[Any]:

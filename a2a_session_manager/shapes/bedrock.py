@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.shapes.bedrock_blocks import DOCUMENT_TYPES, FILM_TYPES, is_block, read_content
@@ -20,6 +21,7 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
+from a2a_session_manager.shapes.provider_keys import BEDROCK
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -32,6 +34,7 @@ from a2a_session_manager.shapes.shape import (
     text_for,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "bedrock"
 
@@ -89,6 +92,7 @@ SHAPE: Final = Shape(
     begins_with_user=True,
     alternates=True,
     refuses_blank_text=True,
+    unread=partial(unread, reads=BEDROCK),
 )
 
 

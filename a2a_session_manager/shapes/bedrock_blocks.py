@@ -86,7 +86,8 @@ def _tool_use(block: _Block) -> list[Part]:
     use = _inside(block, "toolUse")
     is_hosted = use.get("type") == "server_tool_use"
     call_id, name = text_or_none(use.get("toolUseId")), str(use.get("name") or "")
-    return [Call(call_id, name, use.get("input"), is_hosted, raw=block)]
+    signature = text_or_none(use.get("reasoningSignature"))  # as Strands keeps Gemini's
+    return [Call(call_id, name, use.get("input"), is_hosted, raw=block, signature=signature)]
 
 
 def _tool_result(block: _Block) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.shapes.gemini_parts import is_marked, read_part, signature_in
@@ -19,6 +20,7 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
+from a2a_session_manager.shapes.provider_keys import GEMINI
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -33,6 +35,7 @@ from a2a_session_manager.shapes.shape import (
     text_said,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "gemini"
 
@@ -92,6 +95,7 @@ SHAPE: Final = Shape(
     names_results=True,
     refuses_blank_text=True,
     signs_calls=True,
+    unread=partial(unread, reads=GEMINI),
 )
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from a2a_session_manager.shapes.normal_form import Call, Json, Media, Other, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.shape import mappings, media_kind, text_or_none
 
+# What is read of media.
+BLOB_KEYS: Final = (*("data", "mimeType", "mime_type", "fileUri", "file_uri", "displayName", "display_name"),)
 _CODE_TOOL: Final = "code_execution"
 
 
@@ -112,6 +114,9 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Pa
     "toolResponse": _hosted_result_in,
     "tool_response": _hosted_result_in,
 }
+
+
+PART_KEYS: Final = frozenset(_READERS)
 
 
 def _either(given: Mapping[str, Any], camel_case: str, snake_case: str) -> Any:

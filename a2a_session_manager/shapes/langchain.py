@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from a2a_session_manager.shapes.framework_keys import SIGNATURES, langchain
 from a2a_session_manager.shapes.langchain_blocks import read_block, read_blocks
 from a2a_session_manager.shapes.langchain_forms import FORMS, ROLES, Form
 from a2a_session_manager.shapes.langchain_writing import message_body, tool_body
@@ -17,6 +18,7 @@ from a2a_session_manager.shapes.normal_form import Call, Message, Opaque, Other,
 from a2a_session_manager.shapes.openai_parts import calls_in
 from a2a_session_manager.shapes.responses_items import read_item
 from a2a_session_manager.shapes.shape import Losses, RawMessage, Shape, mappings, role_named, text_or_none
+from a2a_session_manager.shapes.unread_keys import unread
 
 
 def _is_mine(form: Form, message: Mapping[str, Any]) -> bool:
@@ -48,8 +50,15 @@ def _write(form: Form, message: Message, losses: Losses) -> list[RawMessage]:
     return [form.close(body, {}) for body in bodies]
 
 
+def _unread(form: Form, message: Mapping[str, Any]) -> Losses:
+    opened = form.open(message)
+    return [] if opened is None or opened[0] == "remove" else unread(opened[1], langchain)
+
+
 def _shape(form: Form) -> Shape:
-    return Shape(form.name, partial(_is_mine, form), partial(_read, form), partial(_write, form))
+    return Shape(
+        form.name, partial(_is_mine, form), partial(_read, form), partial(_write, form), unread=partial(_unread, form)
+    )
 
 
 SHAPES: Final = tuple(map(_shape, FORMS))
@@ -96,9 +105,15 @@ def _calls_in(body: Mapping[str, Any]) -> list[Call]:
     listed = [*mappings(body.get("tool_calls")), *mappings(body.get("invalid_tool_calls"))]
     if not listed:
         return calls_in(_more(body))
-    return [
-        Call(text_or_none(each.get("id")), str(each.get("name") or ""), each.get("args"), raw=each) for each in listed
-    ]
+    given = _more(body).get(SIGNATURES)
+    signatures = given if isinstance(given, Mapping) else {}
+    return [_call_in(each, signatures) for each in listed]
+
+
+def _call_in(call: Mapping[str, Any], signatures: Mapping[str, Any]) -> Call:
+    call_id = text_or_none(call.get("id"))
+    signature = None if call_id is None else text_or_none(signatures.get(call_id))
+    return Call(call_id, str(call.get("name") or ""), call.get("args"), raw=call, signature=signature)
 
 
 def _written_again(form: Form, message: Message) -> list[RawMessage]:

@@ -7,7 +7,18 @@ from typing import Any, Final
 
 from a2a_session_manager.shapes.anthropic_blocks import is_block
 from a2a_session_manager.shapes.anthropic_blocks import read_content as read_anthropic_content
-from a2a_session_manager.shapes.normal_form import Call, Json, Media, MediaKind, Other, Part, Reasoning, Result, Text
+from a2a_session_manager.shapes.normal_form import (
+    Call,
+    Json,
+    Media,
+    MediaKind,
+    Opaque,
+    Other,
+    Part,
+    Reasoning,
+    Result,
+    Text,
+)
 from a2a_session_manager.shapes.openai_parts import read_part
 from a2a_session_manager.shapes.responses_content import read_content as read_responses_content
 from a2a_session_manager.shapes.responses_items import is_item, read_item
@@ -37,7 +48,8 @@ def read_block(block: Mapping[str, Any]) -> list[Part]:
     reader = _READERS.get(kind)
     part = None if reader is None or is_block(block) else reader(block)
     if part is not None:
-        return [part]
+        cited = kind == "text" and block.get("citations")  # as Anthropic writes them
+        return [part, Opaque("citations", cited)] if cited else [part]
     inner = block.get("value")
     if kind == "non_standard" and isinstance(inner, Mapping) and type_of(inner) != kind:
         found = read_block(inner)

@@ -14,6 +14,7 @@ from a2a_session_manager.shapes.openai_parts import (
     without_signature,
 )
 from a2a_session_manager.shapes.shape import Losses, role_named
+from a2a_session_manager.shapes.unread_keys import is_empty
 
 # Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
@@ -33,14 +34,13 @@ _IN_TEXTS: Final[Mapping[str, Any]] = {
 }
 _IN_ANSWERS: Final[Mapping[str, Any]] = {**_IN_TEXTS, CALLS: object, "function_call": Mapping}
 _IN_CALLS: Final = frozenset({"id", "type", "index"})  # the index is of a stream's pieces
-_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 def unread(message: Mapping[str, Any]) -> Losses:
     """Return the keys of a message under which something stands that is in none of its parts."""
     role = role_named(message.get("role"))
     read = _IN_RESULTS if role == "tool" else _IN_ANSWERS if role == "assistant" else _IN_TEXTS
-    found = [key for key, value in message.items() if not isinstance(value, read.get(key, ())) and not _is_empty(value)]
+    found = [key for key, value in message.items() if not isinstance(value, read.get(key, ())) and not is_empty(value)]
     if role != "assistant":
         return found
     in_calls = [key for call in calls_in(message) for key in _unread_in(call)]
@@ -65,10 +65,4 @@ def _unsigned(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _besides(given: Mapping[str, Any], read: Collection[str], path: str) -> Losses:
-    return [f"{path}.{key}" for key, value in given.items() if key not in read and not _is_empty(value)]
-
-
-def _is_empty(value: Any) -> bool:
-    """Tell whether a value says nothing, as most keys do that clients dump of an answer."""
-    values = value.values() if isinstance(value, Mapping) else (value,)
-    return all(each is False or each in _NOTHING for each in values)
+    return [f"{path}.{key}" for key, value in given.items() if key not in read and not is_empty(value)]

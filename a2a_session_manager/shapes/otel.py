@@ -6,8 +6,10 @@ Several instrumentations wrote parts of their own before there were published on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+from a2a_session_manager.shapes.framework_keys import OTEL
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -37,6 +39,7 @@ from a2a_session_manager.shapes.shape import (
     type_of,
     value_of,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "otel"
 
@@ -80,7 +83,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [made if message.name is None else {**made, "name": message.name}]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, unread=partial(unread, reads=OTEL))
 
 
 def _is_part(part: Mapping[str, Any]) -> bool:

@@ -7,9 +7,11 @@ them in each, and sends those of the last one alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
+from a2a_session_manager.shapes.framework_keys import PYDANTIC_AI
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -36,6 +38,7 @@ from a2a_session_manager.shapes.shape import (
     text_or_none,
     text_said,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "pydantic-ai"
 
@@ -78,7 +81,9 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return _request(message, losses, is_own=is_own)
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, joins_results=True, names_results=True)
+SHAPE: Final = Shape(
+    NAME, _is_mine, _read, _write, joins_results=True, names_results=True, unread=partial(unread, reads=PYDANTIC_AI)
+)
 
 
 def _written_again(message: Message) -> list[RawMessage]:

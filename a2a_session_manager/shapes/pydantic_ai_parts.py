@@ -86,7 +86,10 @@ def _retry_prompt(part: Mapping[str, Any]) -> list[Part] | None:
 def _call(part: Mapping[str, Any]) -> list[Part] | None:
     name = str(part.get("tool_name") or "")
     is_hosted = part.get("part_kind") == "builtin-tool-call"
-    return [Call(text_or_none(part.get("tool_call_id")), name, part.get("args"), is_hosted, raw=part)]
+    details = part.get("provider_details")
+    signature = text_or_none(details.get("thought_signature")) if isinstance(details, Mapping) else None
+    call_id = text_or_none(part.get("tool_call_id"))
+    return [Call(call_id, name, part.get("args"), is_hosted, raw=part, signature=signature)]
 
 
 def _result(part: Mapping[str, Any]) -> list[Part] | None:

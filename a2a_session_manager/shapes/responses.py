@@ -6,9 +6,11 @@ A message of a role and a text alone is read as OpenAI's chat format: there it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from a2a_session_manager.shapes.normal_form import Call, Instruction, Media, Message, Opaque, Part, Reasoning, Result
+from a2a_session_manager.shapes.provider_keys import responses
 from a2a_session_manager.shapes.responses_content import read_content, write_content, write_parts
 from a2a_session_manager.shapes.responses_items import RESULT_KEYS, is_item, read_item
 from a2a_session_manager.shapes.shape import (
@@ -21,6 +23,7 @@ from a2a_session_manager.shapes.shape import (
     role_named,
     text_for,
 )
+from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "responses"
 
@@ -80,7 +83,7 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     return [*items, *_message_items(message.role, said, losses)]
 
 
-SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True)
+SHAPE: Final = Shape(NAME, _is_mine, _read, _write, splits_answers=True, unread=partial(unread, reads=responses))
 
 
 def _written_again(message: Message, losses: Losses) -> list[RawMessage]:

@@ -96,27 +96,28 @@ _INVOCATION: Final = (
     *("type", "toolCallId", "toolName", "state", "step", "input", "args", "rawInput", "output", "result"),
     *("errorText", "approval", "providerExecuted", "callProviderMetadata"),
 )
+_TOLD: Final = keys(*_INVOCATION)
 _UI_TYPES: Final = by_type(
     {
         "text": keys("type", "text", "state", "providerMetadata"),
         "file": keys(
             *("type", "mediaType", "mimeType", "filename", "data", "url", "providerReference", "providerMetadata")
         ),
-        "tool-invocation": keys(*_INVOCATION, toolInvocation=keys(*_INVOCATION)),
-        "dynamic-tool": keys(*_INVOCATION),
+        "tool-invocation": keys(*_INVOCATION, toolInvocation=_TOLD),
+        "dynamic-tool": _TOLD,
     }
 )
 
 
 def _ui_part(part: _Object) -> Any:
     is_tool = (type_of(part) or "").startswith("tool-") and isinstance(part.get("toolCallId"), str)
-    return keys(*_INVOCATION) if is_tool else _UI_TYPES(part)
+    return _TOLD if is_tool else _UI_TYPES(part)
 
 
 AI_SDK_UI: Final = keys(
     *("id", "role", "content", "reasoning", "createdAt"),
     parts=_ui_part,
-    toolInvocations=keys(*_INVOCATION),
+    toolInvocations=_TOLD,
     experimental_attachments=keys("contentType", "name", "url"),
 )
 
@@ -188,16 +189,18 @@ def _lc_block(block: _Object) -> Any:
     return _LC_BLOCKS(block) or RESPONSES_CONTENT(block) or (responses(block) if type_of(block) else None)
 
 
+_LC_BODY: Final = keys(
+    *("type", "name", "id", "role", "response_metadata", "usage_metadata", "example", "tool_call_chunks"),
+    *("chunk_position", "tool_call_id", "status"),
+    content=_lc_block,
+    tool_calls=_LC_CALL,
+    invalid_tool_calls=_LC_CALL,
+)
+
+
 def langchain(body: _Object) -> Mapping[str, Reads]:
     """Return what is read of the body of a message; `response_metadata` is about the answer."""
-    read = keys(
-        *("type", "name", "id", "role", "response_metadata", "usage_metadata", "example", "tool_call_chunks"),
-        *("chunk_position", "tool_call_id", "status"),
-        content=_lc_block,
-        tool_calls=_LC_CALL,
-        invalid_tool_calls=_LC_CALL,
-    )
-    return {**read, "additional_kwargs": lambda more: _additional(more, body)}
+    return {**_LC_BODY, "additional_kwargs": lambda more: _additional(more, body) if more else {}}
 
 
 def _additional(more: _Object, body: _Object) -> Mapping[str, Reads]:

@@ -91,26 +91,26 @@ def responses(item: _Object) -> Any:
 
 
 # Gemini's
-_GEMINI_BLOB: Final = keys(*BLOB_KEYS)
-_GEMINI_CALL: Final = keys("id", "name", "args")
-_GEMINI_READ: Final[Mapping[str, Reads]] = {
-    **dict.fromkeys(("inlineData", "inline_data", "fileData", "file_data"), _GEMINI_BLOB),
-    **dict.fromkeys(("functionCall", "function_call"), _GEMINI_CALL),
-}
 _GEMINI_SIGNS: Final = ("thought", "thoughtSignature", "thought_signature", "mediaResolution", "media_resolution")
+_GEMINI_TEXT: Final = keys("text", *_GEMINI_SIGNS)
 
 
 def gemini_part(part: _Object) -> Any:
     """Return what is read of a part: its text, or else the first thing that it holds."""
     if isinstance(part.get("text"), str):
-        return keys("text", *_GEMINI_SIGNS)
+        return _GEMINI_TEXT
     read = next((key for key, value in part.items() if key in PART_KEYS and isinstance(value, Mapping)), None)
-    if read is None:
-        return None
-    inner = _GEMINI_READ.get(read)
-    if read in ("functionResponse", "function_response"):
-        inner = keys("id", "name", "response", parts=gemini_part)
-    return {**keys(*_GEMINI_SIGNS), read: inner}
+    return None if read is None else _GEMINI_PARTS[read]
+
+
+_GEMINI_RESULT: Final = keys("id", "name", "response", parts=gemini_part)
+_GEMINI_READ: Final[Mapping[str, Reads]] = {
+    **dict.fromkeys(PART_KEYS),
+    **dict.fromkeys(("inlineData", "inline_data", "fileData", "file_data"), keys(*BLOB_KEYS)),
+    **dict.fromkeys(("functionCall", "function_call"), keys("id", "name", "args")),
+    **dict.fromkeys(("functionResponse", "function_response"), _GEMINI_RESULT),
+}
+_GEMINI_PARTS: Final = {key: keys(*_GEMINI_SIGNS, **{key: inner}) for key, inner in _GEMINI_READ.items()}
 
 
 _OF_GEMINIS_ANSWERS: Final = ("index", "finishReason", "finish_reason", "tokenCount", "token_count", "avgLogprobs")

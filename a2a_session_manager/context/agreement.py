@@ -66,16 +66,18 @@ class _Agreement:
         key = result.call_id or result.name or self._next_without_id()
         if result.call_id is None and key not in self._places:
             key = self._first_unanswered(key)
+        elif key not in self._places:
+            key = self._first_without_id(result.name)  # which it answers, whatever id it has
         places = self._places.get(key, [])
         if key is None or self._answered[key] >= len(places):
             return result
         at = places[self._answered[key]]
         self._answered[key] += 1
         call = self._calls[at]
-        is_named = self._ids[at] == key and key in (result.call_id, result.name)
+        is_named = self._ids[at] == key and key == (result.call_id or result.name)
         call_id = result.call_id if is_named else self._ids[at]
         name = result.name or call.name if self._shape.names_results else result.name
-        if result.call_id is None and call.id is None and call_id == call.name:
+        if call.id is None and call_id == call.name and result.call_id != call_id:
             call_id, name = None, call.name  # neither has an id
         kind = result.kind or call.kind
         if (call_id, name, kind) == (result.call_id, result.name, result.kind):
@@ -91,6 +93,15 @@ class _Agreement:
             if call.id is None and self._answered[key or ""] < made[key]:
                 return call.name
         return None
+
+    def _first_without_id(self, name: str | None) -> str | None:
+        """Return a tool's name if one of its calls has neither an id nor a result yet."""
+        calls = enumerate(self._calls)
+        is_there = any(
+            call.id is None and call.name == name and at in self._places.get(name, [])[self._answered[name or ""] :]
+            for at, call in calls
+        )
+        return name if is_there else None
 
     def _first_unanswered(self, name: str | None) -> str | None:
         """Return what the first call of a tool goes by that has no result yet; the tool's name if there is none."""

@@ -248,6 +248,19 @@ def test_a_result_without_an_id_gets_that_of_its_call() -> None:
     assert found[2]["parts"][0]["functionResponse"]["id"] == "c1"
 
 
+def test_a_result_with_an_id_gets_that_of_its_call_which_has_none() -> None:
+    call, named = function_call("Oslo"), {"id": "c9", **function_response("rain")["functionResponse"]}
+    given = gemini("user", {"text": "?"}), gemini("model", call), gemini("user", {"functionResponse": named})
+
+    found = view(*given, format="openai")
+
+    assert [each["id"] for each in found[1]["tool_calls"]] == ["weather"]
+    assert (found[2]["tool_call_id"], found[2]["content"]) == ("weather", "rain")
+    [use], [result] = (each["content"] for each in view(*given, format="anthropic")[1:])
+    assert use["id"] == result["tool_use_id"] == "weather"
+    assert view(*given, format="gemini")[1:] == list(given[1:])
+
+
 def test_a_call_of_the_first_form_stays_one_in_openais_format() -> None:
     called = {
         "type": "ai",

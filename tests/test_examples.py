@@ -99,7 +99,7 @@ ESSENTIAL_LINES = {
     "valid_prompts": [
         "in the log: system user assistant user tool assistant user assistant user",
         "in a prompt: system user assistant tool user assistant user assistant tool user",
-        "moved_result: event 5 goes behind its call in the event 3",
+        "moved_result: event 5 goes after its call in the event 3",
         "closed_call: event 8 makes the call 'book' (call-2), which has no result",
         "open: [('book', 'call-2')]",
         "check: [('moved_result', (5,)), ('closed_call', (8,))]",

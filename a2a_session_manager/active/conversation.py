@@ -35,7 +35,7 @@ class ActiveConversation(ActiveLog):
     ) -> MessageView:
         """Return the visible conversation as messages that a model may be given, oldest first.
 
-        Each call has its results right behind it, a call without a result one that says so, and empty or repeated
+        Each call has its results right after it, a call without a result one that says so, and empty or repeated
         messages are left out; the view's `report` says what was done. The log stays as it is.
 
         Args:
@@ -91,7 +91,7 @@ class ActiveConversation(ActiveLog):
 
         It stands for whole exchanges that are over. What the system says, calls without a result, the newest exchange
         of a run that has not ended, and a question that is being worked on stay as they are. What others write
-        meanwhile comes behind it. `messages(compacted=False)` and `expand` give what was said, and `retract(event.id)`
+        meanwhile comes after it. `messages(compacted=False)` and `expand` give what was said, and `retract(event.id)`
         undoes it, as does any retraction or restoration of what it stands for.
 
         Args:

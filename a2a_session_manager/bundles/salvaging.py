@@ -43,7 +43,7 @@ async def salvage_session(
     Args:
         store: where the session is, and the new one will be.
         session_id: the damaged session.
-        new_id: the id of the new one; None makes it of the old one, with "-salvaged" behind it.
+        new_id: the id of the new one; None makes it of the old one, with "-salvaged" after it.
         dry_run: return what would be saved, and write nothing.
         progress: is called with how many events are done, now and then.
 

@@ -125,7 +125,7 @@ class MovingVerbs(StoreVerbs):
 
         Args:
             id: the damaged session.
-            new_id: the id of the new one; None makes it of the old one, with "-salvaged" behind it.
+            new_id: the id of the new one; None makes it of the old one, with "-salvaged" after it.
             dry_run: return what would be saved; nothing is written.
             progress: see the class.
 

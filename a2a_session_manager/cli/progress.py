@@ -12,7 +12,7 @@ from a2a_session_manager.cli.writing import to_stderr
 
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """Show a number while a block runs, with `what` is counted behind it; the block gets a function that sets it."""
+    """Show a number while a block runs, with `what` is counted after it; the block gets a function that sets it."""
     columns = SpinnerColumn(), TextColumn(f"{{task.completed}} {what}")
     with Progress(*columns, console=to_stderr(), transient=True) as progress:
         task = progress.add_task("", total=None)

@@ -72,5 +72,5 @@ def _json(text: str, value: str) -> Any:
         return json.loads(value)
     except ValueError:
         raise InvalidSessionOperation(
-            f"{shown(text)} has no JSON value behind :=: write a number, true or false, or = for a text"
+            f"{shown(text)} has no JSON value after :=: write a number, true or false, or = for a text"
         ) from None

@@ -12,7 +12,7 @@ from a2a_session_manager.shapes.shape import Shape
 def agreeing(messages: Sequence[Message], shape: Shape) -> Sequence[Message]:
     """Return calls with their results, as messages of `shape` may be made of them.
 
-    Each call has an id of its own: of several without one, or with the same, the later ones get a number behind it. The
+    Each call has an id of its own: of several without one, or with the same, the later ones get a number after it. The
     result has that id too, the call's kind, and the tool's name where the format demands it.
     """
     calls = [part for message in messages for part in message.parts if isinstance(part, Call) and not part.is_hosted]
@@ -110,7 +110,7 @@ class _Agreement:
 
 
 def _numbered(keys: Sequence[str | None]) -> list[str | None]:
-    """Return keys of which none is twice; one that was there before has a number behind it."""
+    """Return keys of which none is twice; one that was there before has a number after it."""
     found: list[str | None] = []
     taken, given, numbers = set(keys), set[str](), Counter[str]()
     for key in keys:

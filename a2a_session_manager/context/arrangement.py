@@ -22,7 +22,7 @@ class Arranged:
     goes beside the messages, in a format that has it there, and `told` the seqs of its events. `joins` has, for each
     message, the seqs of other events that it holds as well, and `log_seqs` those of all that was said. `waiting` has
     the seqs of thoughts that are left out until the answer comes that they lead to. `is_doubtful` says that messages
-    which are not among these may change which call a result stands behind.
+    which are not among these may change which call a result stands after.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Arranged:
         return set(self.seqs).union(self.told, *filter(None, self.joins))
 
     def add(self, messages: Sequence[RawMessage], seq: int, joined: tuple[int, ...] = ()) -> None:
-        """Put messages behind the others, which hold the event of `seq` and those that were joined with it."""
+        """Put messages after the others, which hold the event of `seq` and those that were joined with it."""
         self.messages += messages
         self.seqs += [seq] * len(messages)
         self.joins += [joined] * len(messages)

@@ -1,4 +1,4 @@
-"""Putting messages in an order that a model takes: each call with its results behind it, and nothing empty."""
+"""Putting messages in an order that a model takes: each call with its results after it, and nothing empty."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Piece(NamedTuple):
 
 
 class _Pending(NamedTuple):
-    """What answers the calls of the message at an index, to go behind the whole answer that this is a part of."""
+    """What answers the calls of the message at an index, to go after the whole answer that this is a part of."""
 
     call_at: int
     answer: Answer
@@ -66,7 +66,7 @@ class _Pending(NamedTuple):
 
     @property
     def says_more(self) -> bool:
-        """Whether the user speaks behind the results: nobody may, before they are all there."""
+        """Whether the user speaks after the results: nobody may, before they are all there."""
         return self.answer.message.role != "tool"
 
 
@@ -120,7 +120,7 @@ class _Arranging:
         shape = BY_NAME.get(one.shape)
         is_same_run = self._said.run_ids[before] == self._said.run_ids[index]
         is_answer = shape is not None and shape.splits_answers and is_same_run and index == before + 1
-        # What a model says behind its calls, it says when they are answered.
+        # What a model says after its calls, it says when they are answered.
         return is_answer and (not self._pending or all(isinstance(part, Call) for part in other.parts))
 
     def _put_thoughts(self, index: int) -> bool:
@@ -141,12 +141,12 @@ class _Arranging:
             self._matching.find("empty_message", "is a thought that no answer follows, and is left out", *thought.at)
 
     def _end_answer(self) -> None:
-        """Put the results of an answer's calls behind it; thoughts that lead to nothing yet wait for what they do."""
+        """Put the results of an answer's calls after it; thoughts that lead to nothing yet wait for what they do."""
         pieces = self._pieces
         while pieces and not self._pending and _is_thought(pieces[-1].message):
             thought = pieces.pop()
             self._thoughts.setdefault(self._said.run_ids[thought.at[0]], []).insert(0, thought)
-        # In the order in which they came, and behind them what stands for those that did not.
+        # In the order in which they came, and after them what stands for those that did not.
         pending = sorted(self._pending, key=lambda each: (each.says_more, each.is_interruption, each.answer.at))
         self._pending = []
         self._report_moved(pending)
@@ -168,11 +168,11 @@ class _Arranging:
         after = bisect_right(order, self._end)
         for call_at, answer in pending:
             if after < len(order) and order[after] < answer.at:
-                where = f"goes behind its call in the event {self._said.seqs[call_at]}"
+                where = f"goes after its call in the event {self._said.seqs[call_at]}"
                 self._matching.find("moved_result", where, answer.at)
 
     def _add(self, message: Message | None, at: tuple[int, ...], *, is_start: bool) -> None:
-        """Put a message behind the others, and into the one before where two of a role must not follow each other."""
+        """Put a message after the others, and into the one before where two of a role must not follow each other."""
         is_joined = False
         while message is not None and self._pieces:
             before = self._pieces[-1]
@@ -231,7 +231,7 @@ def _holds_results(message: Message) -> bool:
 
 
 def _with_results(message: Message, answers: Sequence[Answer]) -> tuple[Message, list[Answer]]:
-    """Return a message with the results behind their calls, and what is said beside them."""
+    """Return a message with the results after their calls, and what is said beside them."""
     parts, rest = list(message.parts), []
     for answer in answers:
         for result in (part for part in answer.message.parts if isinstance(part, Result)):
@@ -244,7 +244,7 @@ def _with_results(message: Message, answers: Sequence[Answer]) -> tuple[Message,
 
 
 def _call_of(result: Result, parts: Sequence[Part]) -> tuple[int, Call]:
-    """Return the call that a result answers, and its index: if possible, one that has no result behind it."""
+    """Return the call that a result answers, and its index: if possible, one that has no result after it."""
     calls = [(at, part) for at, part in enumerate(parts) if isinstance(part, Call) and _answers(result, part)]
     answered = {at for at, after in enumerate(parts[1:]) if isinstance(after, Result)}
     return next((each for each in calls if each[0] not in answered), calls[0])

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.ranges import gaps, merged
 def placed(tail: MessageTail) -> MessageColumns:
     """Return messages that were read for a view in the order in which they are shown.
 
-    What a compaction does not cover of its range stands behind it, but for what the system says, which stands before.
+    What a compaction does not cover of its range stands after it, but for what the system says, which stands before.
     """
     if not tail.summaries:
         return tail.messages

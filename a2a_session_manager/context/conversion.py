@@ -71,7 +71,7 @@ class _Conversion:
     def _put(
         self, messages: Sequence[Message], seqs: Sequence[int], joins: Sequence[tuple[int, ...]], is_unfinished: bool
     ) -> None:
-        """Put messages that belong together behind the others."""
+        """Put messages that belong together after the others."""
         made = self._made
         start = len(made.messages)
         agreed = agreeing(messages, self._shape)

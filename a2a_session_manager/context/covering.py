@@ -169,7 +169,7 @@ class _Covering:
         return found | {unit for unit in self._units if not waiting.isdisjoint(self._seqs(unit))}
 
     def _asked(self, end: int) -> list[Unit]:
-        """Return what the user asks at the start of the turn that goes on behind `end`, or has no answer yet."""
+        """Return what the user asks at the start of the turn that goes on after `end`, or has no answer yet."""
         units = self._units
         is_cut = end < len(units) and not begins_turn(self._found, units[end])
         if not is_cut and not (end == len(units) and self._is_under_way(units[end - 1])):

@@ -62,7 +62,7 @@ def is_users(message: Any) -> bool:
 
 
 def find_left_out_words(found: Arranged, units: Sequence[Unit]) -> None:
-    """Name what the user says behind the results of calls, in units that are left out: the turn is not begun by it."""
+    """Name what the user says after the results of calls, in units that are left out: the turn is not begun by it."""
     at = [index for first, end in units for index in range(first + 1, end) if _says_more(found.messages[index])]
     if at:
         seqs = tuple(found.events_at(at))

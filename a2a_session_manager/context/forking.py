@@ -77,6 +77,6 @@ def _inside(session_id: str, seq: int, calls: Sequence[OpenToolCall]) -> Invalid
     more = f" and {len(calls) - _CALLS_NAMED} more" if len(calls) > _CALLS_NAMED else ""
     return InvalidSessionOperation(
         f"session {session_id!r} cannot be forked at {seq}, which is inside an exchange: {named}{more} had no result "
-        "yet: take an event before the call or behind its result, or mark it as interrupted with on_open='interrupt'",
+        "yet: take an event before the call or after its result, or mark it as interrupted with on_open='interrupt'",
         session_id=session_id,
     )

@@ -44,7 +44,7 @@ class Matching:
     """What was said, with each result at its call.
 
     `order` are the indexes of the messages that do not answer a call elsewhere, in their order. `read` has the normal
-    form of those that were looked into, `answers` what goes behind a message with calls. Until `finish`, it is about
+    form of those that were looked into, `answers` what goes after a message with calls. Until `finish`, it is about
     the beginning, as far as all messages are in their place.
 
     With `has_earlier`, there are earlier messages that are not among these, and may hold calls without a result.

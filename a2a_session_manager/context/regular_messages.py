@@ -1,4 +1,4 @@
-"""Messages that are in their place as they stand: texts, and calls of the chat format with their results behind.
+"""Messages that are in their place as they stand: texts, and calls of the chat format with their results after.
 
 These are nearly all there is. To read them as the others are takes ten times as long.
 """

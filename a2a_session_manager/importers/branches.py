@@ -1,6 +1,6 @@
 """Branches: where in a log of Claude Code's somebody went back to an earlier line, and said something else there.
 
-Each line names the one before it. A line in which a person speaks and which names one behind that another person's line
+Each line names the one before it. A line in which a person speaks and which names one after that another person's line
 came before begins a branch: what was said in between was taken back. What tools say goes where its call is, since calls
 that run side by side have results side by side.
 """

@@ -153,7 +153,7 @@ def _reader(format: Format, source: SourceFile) -> Callable[[], Iterator[Record]
 
 
 def _files(path: Path) -> list[SourceFile]:
-    """Return the files to read: logs of sub-agents behind those of the sessions that they are of."""
+    """Return the files to read: logs of sub-agents after those of the sessions that they are of."""
     if not path.is_dir():
         return [SourceFile.at(path)]
     found = (each for each in path.rglob("*") if each.suffix in _ENDINGS and each.is_file())

@@ -115,7 +115,7 @@ class UsedIds:
 
 
 class Names:
-    """Gives each conversation of a file an id: its own, or with a number behind it where that was taken before."""
+    """Gives each conversation of a file an id: its own, or with a number after it where that was taken before."""
 
     def __init__(self) -> None:
         self._taken: set[bytes] = set()

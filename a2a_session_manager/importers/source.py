@@ -79,7 +79,7 @@ class SourceFile:
         return data
 
     def values(self) -> Iterator[Value]:
-        """Yield the JSON values of the file, one behind another as in lines; of an array, each of its items.
+        """Yield the JSON values of the file, one after another as in lines; of an array, each of its items.
 
         Raises ImportFault for what is no JSON, for a file that ends inside a value, for a value that is too long, and
         for one that is nested too deeply.

@@ -71,7 +71,7 @@ class MessageColumns(Sequence[EventMessage]):
         return type(self)(*found) if isinstance(place, slice) else EventMessage._make(found)
 
     def extend(self, later: MessageColumns) -> None:
-        """Put `later` messages behind these."""
+        """Put `later` messages after these."""
         for column, more in zip(self._columns(), later._columns(), strict=True):
             column += more
 

@@ -20,7 +20,7 @@ _DENIED: Final = "Tool call execution denied."  # what the SDK tells a model
 
 
 def read_parts(parts: Iterable[Any]) -> list[Part]:
-    """Return the parts of a message. The results of a step stand behind all that the step says and calls."""
+    """Return the parts of a message. The results of a step stand after all that the step says and calls."""
     read: list[Part] = []
     results: list[Part] = []
     for part in parts:

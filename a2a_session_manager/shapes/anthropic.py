@@ -150,7 +150,7 @@ def _cites(block: Mapping[str, Any], citations: Opaque) -> bool:
 
 
 def _without_last_thoughts(content: list[Any], losses: Losses) -> list[Any]:
-    """Return blocks that do not end with thinking, which is refused: the answer behind it was taken out."""
+    """Return blocks that do not end with thinking, which is refused: the answer after it was taken out."""
     end = len(content)
     while end and isinstance(content[end - 1], Mapping) and content[end - 1].get("type") in _THINKING:
         end -= 1

@@ -80,7 +80,7 @@ class Shape:
         has_system_apart: the system's text goes beside the messages, and not among them.
         begins_with_user: the first message has to be the user's.
         alternates: two messages of one role must not follow each other.
-        joins_answers: calls must not stand in a message of their own behind one of the model's.
+        joins_answers: calls must not stand in a message of their own after one of the model's.
         splits_answers: one answer of a model may be several messages: its thoughts, its texts, and each call.
         refuses_blank_text: a text part must not be empty, also beside others.
         holds_results: a call's result stands in the message of the call: it is written by adding it there.

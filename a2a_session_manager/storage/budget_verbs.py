@@ -125,7 +125,7 @@ class BudgetVerbs(BudgetKeeper):
         hold_id = checked_id(hold_id, "hold id")
         hold = (await self._done(target, VoidHold(hold_id, only_looks=True))).hold
         assert hold is not None, "a hold that is not there is refused"
-        # The reason comes first: who is cut off behind it does so again, and leaves neither without the other.
+        # The reason comes first: who is cut off after it does so again, and leaves neither without the other.
         await crossings.note_voided(target, hold, reason, self._pricer)
         await self._done(target, VoidHold(hold_id, may_be_gone=True))
 

@@ -75,7 +75,7 @@ def apply(head: HeadRecord, commit: EncodedCommit, hidden: Sequence[Range], rest
     if changed and head.compactions:
         head.compactions[:] = [each for each in head.compactions if not _meets(each, changed)]
     for made in commit.compactions:
-        seq = head.last_seq - _events_behind(made, commit)
+        seq = head.last_seq - _events_after(made, commit)
         if made.is_compaction and not _meets(made, changed):
             head.compactions.append(StoredCompaction(seq, made.first, made.last, made.pins))
             head.compactions.sort(key=_reach, reverse=True)
@@ -89,7 +89,7 @@ def in_force(head: HeadRecord) -> StoredCompaction | None:
 
 
 def shown(head: HeadRecord, last: int | None) -> ShownTail:
-    """Return what a view is made of that shows the newest `last` events behind what is covered, None for all.
+    """Return what a view is made of that shows the newest `last` events after what is covered, None for all.
 
     What is before these and not covered comes always, as the summaries do.
     """
@@ -125,8 +125,8 @@ def _meets(compaction: StoredCompaction | EncodedCompaction, changed: Iterable[R
     return any(first <= compaction.last and last >= compaction.first for first, last in changed)
 
 
-def _events_behind(made: EncodedCompaction, commit: EncodedCommit) -> int:
-    """Return how many events of a commit come behind that of a summary."""
+def _events_after(made: EncodedCompaction, commit: EncodedCommit) -> int:
+    """Return how many events of a commit come after that of a summary."""
     ids = list(dict.fromkeys(event.id for event in commit.events))
     return len(ids) - 1 - ids.index(made.event_id)
 

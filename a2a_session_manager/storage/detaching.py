@@ -104,7 +104,7 @@ class _Copying:
         head = await self._new_head()
         last_seq, hidden = head.last_seq, head.hidden
         is_longer = last_seq > self._snapshot.seq
-        # A copy that was killed behind a summary has hidden what it stands in the place of, and not shown it again yet.
+        # A copy that was killed after a summary has hidden what it stands in the place of, and not shown it again yet.
         place = self._places.get(last_seq)
         if place is not None:
             hidden = ranges.subtract(hidden, [(place, place)])
@@ -155,7 +155,7 @@ class _Copying:
     async def _place(self, stored: StoredEvent) -> None:
         """Append a summary that stands where its own commit has hidden something.
 
-        The commits are guarded: when two copy at once, neither shows what the other has hidden behind the summary.
+        The commits are guarded: when two copy at once, neither shows what the other has hidden after the summary.
         """
         if self._to_hide:
             await self._commit(self._empty(EncodedRetraction(tuple(self._to_hide))))

@@ -1,6 +1,6 @@
 """What a fork is made of, for backends that decide in Python: where its events lie, and what it begins with.
 
-A fork has a log of its own behind that of its source. The events before it stay where they are, in the logs of sessions
+A fork has a log of its own after that of its source. The events before it stay where they are, in the logs of sessions
 above the fork, which its head names as segments. They never change, so whoever reads them needs no lock.
 """
 

@@ -16,13 +16,13 @@ class Facade(Protocol):
     """What has blocking verbs: the object whose async verbs they are, and the loop that these run on."""
 
     @property
-    def _behind(self) -> Any: ...
+    def _wrapped(self) -> Any: ...
     @property
     def _loop(self) -> LoopThread: ...
 
 
 class Blocking(Generic[ParamsT, ResultT]):
-    """An async verb of what is behind a facade, as a method that returns when it is done."""
+    """An async verb of what a facade wraps, as a method that returns when it is done."""
 
     def __init__(self, verb: Callable[Concatenate[Any, ParamsT], Coroutine[Any, Any, ResultT]]) -> None:
         self._verb = verb
@@ -35,17 +35,17 @@ class Blocking(Generic[ParamsT, ResultT]):
     def __get__(self, facade: Facade | None, owner: type) -> Callable[ParamsT, ResultT] | Blocking[ParamsT, ResultT]:
         if facade is None:
             return self
-        behind, loop, verb = facade._behind, facade._loop, self._verb
+        wrapped, loop, verb = facade._wrapped, facade._loop, self._verb
 
         def run(*args: ParamsT.args, **options: ParamsT.kwargs) -> ResultT:
-            return loop.run(verb(behind, *args, **options))
+            return loop.run(verb(wrapped, *args, **options))
 
         run.__doc__ = verb.__doc__
         return run
 
 
 class Iterating(Generic[ParamsT, ResultT]):
-    """A verb of what is behind a facade that yields, as a method that returns a plain generator."""
+    """A verb of what a facade wraps that yields, as a method that returns a plain generator."""
 
     def __init__(self, verb: Callable[Concatenate[Any, ParamsT], AsyncGenerator[ResultT, None]]) -> None:
         self._verb = verb
@@ -60,10 +60,10 @@ class Iterating(Generic[ParamsT, ResultT]):
     ) -> Callable[ParamsT, Generator[ResultT, None, None]] | Iterating[ParamsT, ResultT]:
         if facade is None:
             return self
-        behind, loop, verb = facade._behind, facade._loop, self._verb
+        wrapped, loop, verb = facade._wrapped, facade._loop, self._verb
 
         def iterate(*args: ParamsT.args, **options: ParamsT.kwargs) -> Generator[ResultT, None, None]:
-            return loop.iterate(verb(behind, *args, **options))
+            return loop.iterate(verb(wrapped, *args, **options))
 
         iterate.__doc__ = verb.__doc__
         return iterate

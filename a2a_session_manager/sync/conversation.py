@@ -19,7 +19,7 @@ from a2a_session_manager.models.session_run import RunStatus, SessionRun
 from a2a_session_manager.sync.blocking import Blocking, Iterating, entered
 from a2a_session_manager.sync.loop_thread import LoopThread
 
-BehindT = TypeVar("BehindT", ActiveSession, ActiveRun)
+WrappedT = TypeVar("WrappedT", ActiveSession, ActiveRun)
 
 
 class SyncHold:
@@ -27,31 +27,31 @@ class SyncHold:
 
     renew = Blocking(Hold.renew)
 
-    def __init__(self, behind: Hold, loop: LoopThread) -> None:
-        self._behind = behind
+    def __init__(self, wrapped: Hold, loop: LoopThread) -> None:
+        self._wrapped = wrapped
         self._loop = loop
 
     @property
     def id(self) -> str:
         """The id of the hold, and of the event that brings its usage."""
-        return self._behind.id
+        return self._wrapped.id
 
     @property
     def is_held(self) -> bool:
         """Whether there is anything to hold: False where no budget limits the session."""
-        return self._behind.is_held
+        return self._wrapped.is_held
 
     @property
     def is_settled(self) -> bool:
         """Whether the usage was appended."""
-        return self._behind.is_settled
+        return self._wrapped.is_settled
 
     def sent(self) -> None:
         """Say that the request went out: without a usage, what is held counts as estimated from the block's end on."""
-        self._behind.sent()
+        self._wrapped.sent()
 
 
-class SyncLog(Generic[BehindT]):
+class SyncLog(Generic[WrappedT]):
     """The verbs that an open session and an open run share, each with the parameters and errors of its async twin."""
 
     append = Blocking(ActiveLog.append)
@@ -72,35 +72,35 @@ class SyncLog(Generic[BehindT]):
     user = Blocking(ActiveLog.user)
     window = Blocking(ActiveLog.window)
 
-    def __init__(self, behind: BehindT, loop: LoopThread) -> None:
-        self._behind: BehindT = behind
+    def __init__(self, wrapped: WrappedT, loop: LoopThread) -> None:
+        self._wrapped: WrappedT = wrapped
         self._loop = loop
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._behind!r}>"
+        return f"<{type(self).__name__} of {self._wrapped!r}>"
 
     @property
     def id(self) -> str:
         """The session's id, or the run's."""
-        return self._behind.id
+        return self._wrapped.id
 
     @property
     def session(self) -> Session[Any]:
         """The plain data: the head, and the events that were loaded or written through this object."""
-        return self._behind.session
+        return self._wrapped.session
 
     @property
     def state(self) -> Mapping[str, Any]:
         """The state as it is known here, which cannot be changed; `set_state` writes."""
-        return self._behind.state
+        return self._wrapped.state
 
     def events(self, **which: Any) -> list[SessionEvent[Any]]:
         """Return the visible events, oldest first; the parameters are those of ActiveSession.events."""
-        return self._loop.run(self._behind.events(**which))
+        return self._loop.run(self._wrapped.events(**which))
 
     def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]:
         """Return the events of these ids in the order given, None for each one that was never appended."""
-        return self._loop.run(self._behind.events_by_id(*event_ids, message_type=message_type))
+        return self._loop.run(self._wrapped.events_by_id(*event_ids, message_type=message_type))
 
     @contextmanager
     def spend(
@@ -117,7 +117,7 @@ class SyncLog(Generic[BehindT]):
 
         The append that brings the usage settles it, when the same thread makes it.
         """
-        hold = self._behind.spend(usd, tokens=tokens, estimate=estimate, requests=requests, id=id, expires=expires)
+        hold = self._wrapped.spend(usd, tokens=tokens, estimate=estimate, requests=requests, id=id, expires=expires)
         with entered(self._loop, hold), noted_open(hold):
             yield SyncHold(hold, self._loop)
 
@@ -132,7 +132,7 @@ class SyncLog(Generic[BehindT]):
         busy: BusyPolicy = "refuse",
     ) -> Iterator[SyncRun]:
         """Start a run, or resume the unfinished one of this `id`, for `with`; see ActiveSession.run."""
-        run = self._behind.run(agent, id=id, metadata=metadata, lease=lease, busy=busy)
+        run = self._wrapped.run(agent, id=id, metadata=metadata, lease=lease, busy=busy)
         with entered(self._loop, run) as inside:
             yield SyncRun(inside, self._loop)
 
@@ -146,7 +146,7 @@ class SyncLog(Generic[BehindT]):
         last: int | None = 0,
     ) -> Iterator[SyncSession]:
         """Open the child session of this id, or create it, for `with`; see ActiveSession.child."""
-        with entered(self._loop, self._behind.child(id, agent=agent, properties=properties, last=last)) as inside:
+        with entered(self._loop, self._wrapped.child(id, agent=agent, properties=properties, last=last)) as inside:
             yield SyncSession(inside, self._loop)
 
 
@@ -172,7 +172,7 @@ class SyncSession(SyncLog[ActiveSession]):
         detached: bool = False,
     ) -> SyncSession:
         """Create a session that goes on from an event of this one, and return it open; see SessionManager.fork."""
-        forking = self._behind.fork(at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached)
+        forking = self._wrapped.fork(at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached)
         return SyncSession(self._loop.run(forking), self._loop)
 
 
@@ -187,9 +187,9 @@ class SyncRun(SyncLog[ActiveRun]):
     @property
     def record(self) -> SessionRun:
         """The run as it is known here; changes that you make to it are written when the block ends."""
-        return self._behind.record
+        return self._wrapped.record
 
     @property
     def status(self) -> RunStatus:
         """The run's status as it is known here."""
-        return self._behind.status
+        return self._wrapped.status

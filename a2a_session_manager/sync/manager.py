@@ -82,12 +82,12 @@ class SyncSessionManager:
     void_hold = Blocking(SessionManager.void_hold)
 
     def __init__(self, sessions: SessionManager | None = None) -> None:
-        self._behind = SessionManager() if sessions is None else sessions
+        self._wrapped = SessionManager() if sessions is None else sessions
         self._loop = LoopThread()
         self._owns_loop = True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._behind!r}>"
+        return f"<{type(self).__name__} of {self._wrapped!r}>"
 
     @classmethod
     def from_url(
@@ -103,8 +103,8 @@ class SyncSessionManager:
 
     @property
     def sessions(self) -> SessionManager:
-        """The manager behind this one; its verbs are awaited by `run` and `wait`."""
-        return self._behind
+        """The manager that this one wraps; its verbs are awaited by `run` and `wait`."""
+        return self._wrapped
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +116,7 @@ class SyncSessionManager:
 
     def namespace(self, name: str) -> Self:
         """Return a manager of one namespace, over the same store and the same loop; it needs no closing."""
-        inside = type(self)(self._behind.namespace(name))
+        inside = type(self)(self._wrapped.namespace(name))
         inside._loop, inside._owns_loop = self._loop, False
         return inside
 
@@ -130,23 +130,23 @@ class SyncSessionManager:
         properties: Mapping[str, Any] | None = None,
     ) -> Iterator[SyncSession]:
         """Open the session of this id, or create it, for `with`; see SessionManager.open."""
-        opening = self._behind.open(id, last=last, parent_id=parent_id, properties=properties)
+        opening = self._wrapped.open(id, last=last, parent_id=parent_id, properties=properties)
         with entered(self._loop, opening) as inside:
             yield SyncSession(inside, self._loop)
 
     def get(self, id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any]:
         """Return the session with its visible events, oldest first; see SessionManager.get."""
-        return self._loop.run(self._behind.get(id, last=last, message_type=message_type))
+        return self._loop.run(self._wrapped.get(id, last=last, message_type=message_type))
 
     def events(self, session: Session[Any] | str, **which: Any) -> list[SessionEvent[Any]]:
         """Return the visible events, oldest first; the parameters are those of SessionManager.events."""
-        return self._loop.run(self._behind.events(session, **which))
+        return self._loop.run(self._wrapped.events(session, **which))
 
     def events_by_id(
         self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
     ) -> list[SessionEvent[Any] | None]:
         """Return the events of these ids in the order given, None for each one that was never appended."""
-        return self._loop.run(self._behind.events_by_id(session, *event_ids, message_type=message_type))
+        return self._loop.run(self._wrapped.events_by_id(session, *event_ids, message_type=message_type))
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Run a coroutine over `sessions` on the loop of this manager, and return its result; see LoopThread.run."""
@@ -162,5 +162,5 @@ class SyncSessionManager:
     def close(self) -> None:
         """Close the store if `from_url` opened it, and end the loop; that of a namespace stays. Twice is fine."""
         if self._owns_loop and not self._loop.is_closed:
-            self._loop.run(self._behind.aclose())
+            self._loop.run(self._wrapped.aclose())
             self._loop.close()

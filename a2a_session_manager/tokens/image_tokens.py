@@ -135,7 +135,7 @@ _GPT_4O: Final = Tiles(85, 170)
 _STANDARD_CLAUDE: Final = ClaudePatches(1_568, 1_568)
 _HIGH_CLAUDE: Final = ClaudePatches(2_576, 4_784)
 
-# The models that OpenAI lists, each of them also with a date behind its name. First match wins.
+# The models that OpenAI lists, each of them also with a date after its name. First match wins.
 _OPENAI: Final[tuple[tuple[str, Formula], ...]] = (
     (r"gpt-5\.6(?:-sol|-terra|-luna)?", _GPT_5_6),
     (r"gpt-5\.5", Patches(120, 2_500, is_original=True)),

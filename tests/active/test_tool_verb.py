@@ -48,7 +48,7 @@ def called(name: str, arguments: Any, call_id: str) -> dict[str, Any]:
 
 
 async def exchanges(chat: ActiveSession) -> list[tuple[Any, str]]:
-    """Return what the view pairs: the arguments of each call, and the text of the result right behind it."""
+    """Return what the view pairs: the arguments of each call, and the text of the result right after it."""
     parts = [part for message in await chat.messages() for part in read_message(message).parts]
     calls = [part for part in parts if isinstance(part, Call)]
     results = [part for part in parts if isinstance(part, Result)]
@@ -114,7 +114,7 @@ async def test_a_run_answers_its_own_call_of_an_id_that_two_runs_use(chat: Activ
     assert await exchanges(chat) == [({"city": "Oslo"}, "4"), ({"city": "Rome"}, "21")]
 
 
-async def test_a_run_finds_its_call_though_the_result_behind_it_is_of_an_earlier_call_of_another_run(
+async def test_a_run_finds_its_call_though_the_result_after_it_is_of_an_earlier_call_of_another_run(
     chat: ActiveSession,
 ) -> None:
     async with chat.run(id="oslo") as one, chat.run(id="rome") as other:

@@ -54,7 +54,7 @@ def test_a_message_holds_only_the_events_that_were_joined_into_it() -> None:
     assert found.events_at([4]) == [4]
 
 
-def test_what_the_user_says_beside_a_result_goes_behind_all_results() -> None:
+def test_what_the_user_says_beside_a_result_goes_after_all_results() -> None:
     found = view(ASK, uses("a", "b"), used(tool_result("a"), block("Well?")), used(tool_result("b")))
 
     assert found == [ASK, uses("a", "b"), used(tool_result("b"), tool_result("a"), block("Well?"))]

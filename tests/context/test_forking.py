@@ -26,7 +26,7 @@ def test_each_call_and_result_has_a_mark_in_its_json(shape: str) -> None:
             assert any(mark in data for mark in _MARKS), message
 
 
-async def test_many_calls_of_one_message_are_found_behind_many_results() -> None:
+async def test_many_calls_of_one_message_are_found_after_many_results() -> None:
     async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
         await chat.append(ASK, call(*MANY), *map(result, MANY[:-1]))
         with pytest.raises(InvalidSessionOperation, match=r"weather \(event 2\)"):
@@ -48,7 +48,7 @@ async def test_a_call_that_was_given_up_long_ago_keeps_nobody_from_forking() -> 
         assert [each.seq for each in await fork.open_calls()] == [2]
 
 
-async def test_a_call_is_open_as_long_as_its_turn_is_under_way_however_much_comes_behind_it() -> None:
+async def test_a_call_is_open_as_long_as_its_turn_is_under_way_however_much_comes_after_it() -> None:
     async with SessionManager.from_url("memory:") as sessions, sessions.open("trip") as chat:
         await chat.append(*[ASK, SAY] * 200)
         await chat.append(ASK, call("slow"), *[each for name in MANY for each in (call(name), result(name))])

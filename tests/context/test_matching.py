@@ -23,7 +23,7 @@ from tests.context.examples import (
 )
 
 
-def test_calls_with_their_results_behind_them_are_given_as_they_are() -> None:
+def test_calls_with_their_results_after_them_are_given_as_they_are() -> None:
     messages = [ASK, call("c1", "c2"), result("c2"), result("c1"), SAY]
 
     found = view(*messages)
@@ -36,7 +36,7 @@ def test_the_result_goes_before_what_the_user_wrote_while_the_tool_ran() -> None
 
     assert found == [ASK, call("c1"), result("c1"), STOP, SAY]
     assert found.seqs == (1, 2, 4, 3, 5)
-    assert found.report == (Finding("moved_result", (4,), "event 4 goes behind its call in the event 2"),)
+    assert found.report == (Finding("moved_result", (4,), "event 4 goes after its call in the event 2"),)
 
 
 def test_the_result_goes_before_the_notice_of_another_agent() -> None:
@@ -45,7 +45,7 @@ def test_the_result_goes_before_the_notice_of_another_agent() -> None:
     found = view(ASK, call("c1"), notice, result("c1"), SAY, run_ids=[None, "a", "b", "a", "a"])
 
     assert found == [ASK, call("c1"), result("c1"), notice, SAY]
-    assert found.report == (Finding("moved_result", (4,), "event 4 goes behind its call in the event 2"),)
+    assert found.report == (Finding("moved_result", (4,), "event 4 goes after its call in the event 2"),)
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
@@ -144,7 +144,7 @@ def test_calls_of_gemini_without_ids_go_by_their_names() -> None:
     found = view(gemini("user", {"text": "Weather?"}), calls, gemini("user", {"text": "Hm?"}), results)
 
     assert found == [gemini("user", {"text": "Weather?"}), calls, results, gemini("user", {"text": "Hm?"})]
-    assert found.report == (Finding("moved_result", (4,), "event 4 goes behind its call in the event 2"),)
+    assert found.report == (Finding("moved_result", (4,), "event 4 goes after its call in the event 2"),)
 
 
 def test_calls_of_ollama_without_ids_go_by_their_names() -> None:
@@ -224,7 +224,7 @@ def test_as_many_results_that_name_nothing_as_calls_answer_these_in_their_order(
 
 
 @pytest.mark.parametrize(
-    ("behind", "runs"),
+    ("after", "runs"),
     [
         (["one"], "aa"),
         (["one", "two", "three"], "aaaa"),
@@ -235,9 +235,9 @@ def test_as_many_results_that_name_nothing_as_calls_answer_these_in_their_order(
     ],
 )
 def test_results_that_name_nothing_answer_none_of_several_calls_unless_it_is_clear(
-    behind: list[str | Json], runs: str
+    after: list[str | Json], runs: str
 ) -> None:
-    results = [each if isinstance(each, dict) else _nameless(each) for each in behind]
+    results = [each if isinstance(each, dict) else _nameless(each) for each in after]
 
     found = view(_ollama_calls("map", "weather"), *results, run_ids=list(runs))
 

@@ -66,7 +66,7 @@ async def back(view: MessageView) -> list[ChatMessage]:
 
 
 def check_is_newest(found: list[Any], whole: list[Any], *, is_short: bool) -> None:
-    """Check that what came back is the end of the conversation, behind what the system says at its start."""
+    """Check that what came back is the end of the conversation, after what the system says at its start."""
     head = sum(1 for _ in takewhile(lambda each: each[0] == "system", whole))
     assert found[:head] == whole[:head]
     first = head + is_short  # of a turn that does not fit, what the user asks is there too

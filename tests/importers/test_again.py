@@ -144,7 +144,7 @@ def test_an_import_that_is_killed_is_gone_on_with(at: int, tmp_path: Path) -> No
     assert asyncio.run(finish())[0] == asyncio.run(at_once())
 
 
-def test_what_a_file_has_grown_by_is_added_also_behind_what_was_said_here(tmp_path: Path) -> None:
+def test_what_a_file_has_grown_by_is_added_also_after_what_was_said_here(tmp_path: Path) -> None:
     async def grown() -> None:
         async with SessionManager.from_url("memory:") as sessions:
             await import_conversations(sessions, short)

@@ -35,7 +35,7 @@ def test_columns_are_the_sequence_of_the_messages_in_them(given_messages: list[E
 
 
 @given(st.lists(messages), st.lists(messages))
-def test_later_columns_go_behind_and_stay_as_they_are(first: list[EventMessage], second: list[EventMessage]) -> None:
+def test_later_columns_go_after_and_stay_as_they_are(first: list[EventMessage], second: list[EventMessage]) -> None:
     columns, later = MessageColumns.of(first), MessageColumns.of(second)
     columns.extend(later)
 

@@ -219,7 +219,7 @@ class _ReadsOn(MemoryBackend):
 
 
 class ReadsOnToWhatIsHidden(BaseSessionStore):
-    """A fork is asked about what comes behind it, up to where something is hidden."""
+    """A fork is asked about what comes after it, up to where something is hidden."""
 
     def __init__(self) -> None:
         super().__init__(_ReadsOn())

@@ -207,7 +207,7 @@ class PlainStore:
         return session
 
     def fork(self, source_id: str, seq: int, new_id: str, endings: Iterable[tuple[str, Any]] = ()) -> PlainSession:
-        """Copy the session up to an event, below the one that has stored it, with more events behind that."""
+        """Copy the session up to an event, below the one that has stored it, with more events after that."""
         source = holder = self.sessions[source_id]
         while seq <= holder.inherited and holder.parent_id is not None:
             holder = self.sessions[holder.parent_id]

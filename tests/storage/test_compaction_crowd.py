@@ -126,9 +126,9 @@ async def check_result(url: str, done: set[str], turns: int) -> None:
 
 
 def shown(view: MessageView, told: Compaction, whole: MessageView) -> bool:
-    """Tell whether what comes behind a compaction is what the whole log has there."""
-    behind = [seq for seq in dict.fromkeys(whole.seqs) if seq > told.last]
-    return [seq for seq in dict.fromkeys(view.seqs) if seq > told.last and seq != view.compaction] == behind
+    """Tell whether what comes after a compaction is what the whole log has there."""
+    after = [seq for seq in dict.fromkeys(whole.seqs) if seq > told.last]
+    return [seq for seq in dict.fromkeys(view.seqs) if seq > told.last and seq != view.compaction] == after
 
 
 def bytes_of(view: MessageView) -> str:

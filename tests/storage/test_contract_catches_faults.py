@@ -48,7 +48,7 @@ FAULTS = {
     "KeepsEveryAppend": ("views", "test_repairing_writes_once_what_views_assume"),
     "LosesMetadata": ("views", "test_repairing_writes_once_what_views_assume"),
     "ForgetsPins": ("compacting", "test_what_is_not_over_and_what_the_system_says_stay_as_they_are"),
-    "CoversWhatLandedMeanwhile": ("compacting", "test_what_lands_meanwhile_is_shown_behind_it"),
+    "CoversWhatLandedMeanwhile": ("compacting", "test_what_lands_meanwhile_is_shown_after_it"),
     "KeepsTheFirstCompaction": ("compacting", "test_retracting_its_event_undoes_it_to_the_byte"),
     "TakesTheNewestCompaction": ("compacting", "test_of_two_at_once_the_one_that_reaches_further_counts"),
     "ShowsTwoSummaries": ("compacting", "test_retracting_its_event_undoes_it_to_the_byte"),
@@ -106,7 +106,7 @@ FAULTS = {
     ),
     "ReadsOnToWhatIsHidden": (
         "forks_in_views",
-        "test_what_was_said_and_retracted_behind_the_point_is_nothing_to_the_fork",
+        "test_what_was_said_and_retracted_after_the_point_is_nothing_to_the_fork",
     ),
     "ForksInsideExchanges": (
         "forks_in_views",

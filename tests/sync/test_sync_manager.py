@@ -112,7 +112,7 @@ async def test_another_loop_takes_part_through_wait(sessions: SyncSessionManager
 
 
 @pytest.mark.parametrize(
-    ("facade", "behind", "left_out"),
+    ("facade", "wrapped", "left_out"),
     [
         # What repairs a damaged file, or makes an index anew, is for the command line; `store` blocks nothing.
         (SyncSessionManager, SessionManager, {"aclose", "cut_damaged_tail", "rebuild_index", "statistics", "store"}),
@@ -120,8 +120,8 @@ async def test_another_loop_takes_part_through_wait(sessions: SyncSessionManager
         (SyncRun, ActiveRun, {"check_open"}),
     ],
 )
-def test_no_verb_is_missing(facade: type[Any], behind: type[Any], left_out: set[str]) -> None:
-    verbs = {name for name, _ in inspect.getmembers_static(behind) if not name.startswith("_")}
+def test_no_verb_is_missing(facade: type[Any], wrapped: type[Any], left_out: set[str]) -> None:
+    verbs = {name for name, _ in inspect.getmembers_static(wrapped) if not name.startswith("_")}
 
     assert verbs - set(dir(facade)) == left_out
 

@@ -82,7 +82,7 @@ def page_of(tasks: Sequence[ListedTask], params: ListTasksRequest) -> TasksPage:
 
 
 def _start(found: Sequence[ListedTask], token: str) -> int:
-    """Return where the page begins: behind the task that the token names, or at it in a token of an older SDK."""
+    """Return where the page begins: after the task that the token names, or at it in a token of an older SDK."""
     cursor = decode_list_tasks_cursor(token)
     if cursor is not None:
         after = cursor.sort_key()

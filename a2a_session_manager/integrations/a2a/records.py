@@ -124,7 +124,7 @@ def _with_event(record: Record, event: Event | None, *, says_it: bool = False) -
 
 
 def _change(task: Task, before: Task) -> Record | None:
-    """Return the fields of `task` that differ; None where a list is not what it was with something behind it."""
+    """Return the fields of `task` that differ; None where a list is not what it was with something after it."""
     change: Record = {}
     if task.context_id != before.context_id:
         change["contextId"] = task.context_id

@@ -34,7 +34,7 @@ async def read_session(sessions: SessionManager, our_id: str, config: GetSession
 
 
 async def _read_since(sessions: SessionManager, our_id: str, since: float, last: int | None) -> Session[Any] | None:
-    """Return the session with the events behind the newest one that is older, of which there may be `last` at most."""
+    """Return the session with the events after the newest one that is older, of which there may be `last` at most."""
     size = _FIRST_READ
     while True:
         session = await sessions.store.get(our_id, last=size)

@@ -86,8 +86,8 @@ def _splice(before: str, after: str) -> tuple[int, int, str]:
     """Return which stretch of `before` is another one in `after`, and that one."""
     most = min(len(before), len(after))
     start = _shared(before, after, most)
-    behind = _shared_at_the_end(before, after, most - start)
-    return start, len(before) - behind, after[start : len(after) - behind]
+    shared_end = _shared_at_the_end(before, after, most - start)
+    return start, len(before) - shared_end, after[start : len(after) - shared_end]
 
 
 def _shared(before: str, after: str, most: int) -> int:

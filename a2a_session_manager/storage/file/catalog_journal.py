@@ -1,6 +1,6 @@
 """The journal of a namespace's catalog: what any number of processes append to, each record in one write.
 
-Appending waits for nobody: the kernel puts each write behind the one before. The file begins with how far it went when
+Appending waits for nobody: the kernel puts each write after the one before. The file begins with how far it went when
 somebody has last appended to it, so that one that was cut is known to be damaged.
 
 A part of the journal that was taken into the tables is followed by a new one under the same name. Whoever appends looks
@@ -182,7 +182,7 @@ class Journal:
             size *= 4
 
     def follow(self, end: int) -> None:
-        """Begin the next part, unless somebody has appended behind `end`, or is about to: then another time."""
+        """Begin the next part, unless somebody has appended after `end`, or is about to: then another time."""
         with self.lock:
             header = self._header
             if self._fd is None or header is None or not self._try_to_hold(fcntl.LOCK_EX):

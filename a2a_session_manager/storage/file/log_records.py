@@ -74,7 +74,7 @@ class LogRecords:
         """
         start = self._index.recent_start(first, last_seq)
         stop = end if last == last_seq else self._index.recent_start(last + 1, last_seq)
-        # Events that came together are in one record, which goes on behind the last one that is wanted.
+        # Events that came together are in one record, which goes on after the last one that is wanted.
         if start is None or stop is None or stop == self._index.recent_start(last, last_seq):
             return None
         return self._handle.read(start, stop)

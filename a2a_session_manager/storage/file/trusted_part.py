@@ -42,7 +42,7 @@ async def trusted_log(directory: StoreDirectory, key: SessionKey, run_long: RunL
 
     lost = None
     if damaged_from < 0:
-        lost = f"the end of {scan.path} is missing, behind byte {size}"
+        lost = f"the end of {scan.path} is missing, after byte {size}"
     elif damaged_from < size:
         lost = f"{size - damaged_from} bytes of {scan.path}, from byte {damaged_from} on"
     return TrustedLog(heads.copied(scan.head, whole_head=True), read_page, lost)

@@ -29,12 +29,12 @@ _SESSIONS_REMEMBERED: Final = 1_024
 class KnownCompaction(NamedTuple):
     """The compaction that counted when the session was last read; `field` is what its head said of compactions.
 
-    `behind` is how many of the newest events are read at a time: they begin before its end, as long as few more come.
+    `tail_size` is how many of the newest events are read at a time; they begin before its end while few more come.
     """
 
     field: bytes
     compaction: StoredCompaction
-    behind: int
+    tail_size: int
 
     @property
     def front(self) -> list[Range]:
@@ -50,9 +50,9 @@ def known_from(field: bytes, last_seq: int) -> KnownCompaction | None:
     None where it leaves too much uncovered for one look.
     """
     compaction = compactions_in(field)[0]
-    behind = (last_seq - compaction.last) * 5 // 4
-    known = KnownCompaction(field, compaction, (behind // _STEP + 1) * _STEP)
-    is_small = len(known.front) <= _MOST_PINS and ranges.size(known.front) + known.behind <= _MOST_EVENTS
+    tail_size = (last_seq - compaction.last) * 5 // 4
+    known = KnownCompaction(field, compaction, (tail_size // _STEP + 1) * _STEP)
+    is_small = len(known.front) <= _MOST_PINS and ranges.size(known.front) + known.tail_size <= _MOST_EVENTS
     return known if is_small else None
 
 
@@ -69,7 +69,7 @@ def packed_commands(
         return None
     check = [] if fork is None else [fork.check]
     reads = [each.command for each in _reads(keys, known, last, fork)]
-    return packed([*fast_load.tail_commands(keys, known.behind if last is None else last), *check, *reads])
+    return packed([*fast_load.tail_commands(keys, known.tail_size if last is None else last), *check, *reads])
 
 
 def tail_in(
@@ -82,7 +82,7 @@ def tail_in(
     length, tail, covered, inherited = plain[1], plain[2], known.compaction.last, 0 if fork is None else fork.inherited
     last_seq = inherited + length
     first = last_seq - len(tail) + 1
-    is_whole = len(tail) == min(length, known.behind if last is None else last)
+    is_whole = len(tail) == min(length, known.tail_size if last is None else last)
     is_whole = is_whole and (last is not None or first <= max(covered, inherited) + 1)
     found = entries_in(_reads(keys, known, last, fork), answers[len(plain) :])
     if fast_load.compactions_in(plain) != known.field or not is_whole or found is None:
@@ -102,7 +102,7 @@ def tail_in(
 def _reads(keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None) -> list[Stretch]:
     """Return what is read beside the newest events of the session's own log: what a view begins with.
 
-    Of a fork, these are also the events behind the compaction that it has inherited.
+    Of a fork, these are also the events after the compaction that it has inherited.
     """
     compaction = known.compaction
     wanted = list(known.front)

@@ -73,7 +73,7 @@ async def parse_heads(sessions: Sequence[SessionKeys], answers: Sequence[Any]) -
 
 @lru_cache(maxsize=_SESSIONS_REMEMBERED)
 def packed_tail(keys: SessionKeys, last: int | None, fork: ForkedLog | None) -> PackedCommands:
-    """Return the packed `tail_commands`, and behind them what is asked of the log that a fork has inherited."""
+    """Return the packed `tail_commands`, and after them what is asked of the log that a fork has inherited."""
     commands = tail_commands(keys, last)
     if fork is not None:
         commands.append(fork.check)

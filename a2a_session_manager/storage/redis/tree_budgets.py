@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What a session and all below it have spent; `waiting` has by name what lies behind the ends of the windows."""
+    """What a session and all below it have spent; `waiting` has by name what lies after the ends of the windows."""
 
     spent: Spent
     blocks: dict[str, Block]

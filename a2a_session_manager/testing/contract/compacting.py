@@ -121,7 +121,7 @@ class CompactingContract(ContractBase):
             await cold.compact(_summary)
             assert list(await cold.messages()) == [SYSTEM, note, _of(8)]
 
-    async def test_what_lands_meanwhile_is_shown_behind_it(self, store: BaseSessionStore, reopen: Reopen) -> None:
+    async def test_what_lands_meanwhile_is_shown_after_it(self, store: BaseSessionStore, reopen: Reopen) -> None:
         other = await reopen()
 
         async def summarize(view: MessageView) -> str:

@@ -44,7 +44,7 @@ async def shown(store: BaseSessionStore, session_id: str) -> list[str]:
 
 
 class ForkingContract(ContractBase):
-    async def test_a_fork_shows_the_events_up_to_its_point_and_goes_on_behind_it(
+    async def test_a_fork_shows_the_events_up_to_its_point_and_goes_on_after_it(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         source = await store.create("talk", change=changed())

@@ -115,7 +115,7 @@ class ForksInViewsContract(ContractBase):
             assert [each.code for each in await fork.check()] == []
         assert len(await cold.events("trip")) == 4
 
-    async def test_what_was_said_and_retracted_behind_the_point_is_nothing_to_the_fork(
+    async def test_what_was_said_and_retracted_after_the_point_is_nothing_to_the_fork(
         self, store: BaseSessionStore, reopen: Reopen
     ) -> None:
         sessions = SessionManager(store)

@@ -172,7 +172,7 @@ function markAnswers(session) {
   if (last) last.isAnswer = true;
 }
 
-/** Put each child behind the event after which it was made, and each fork behind the one that it goes on from. */
+/** Put each child after the event after which it was made, and each fork after the one that it goes on from. */
 function placeChildren(session) {
   session.childrenAt = new Map();
   for (const child of session.children) {

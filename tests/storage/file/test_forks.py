@@ -217,7 +217,7 @@ async def test_a_lost_source_is_damage_and_never_a_shorter_conversation(tmp_path
 
 
 @pytest.mark.parametrize("kept", [4, 6])
-async def test_a_source_cut_behind_the_border_serves_its_forks_and_one_cut_before_it_is_damage(
+async def test_a_source_cut_after_the_border_serves_its_forks_and_one_cut_before_it_is_damage(
     tmp_path: Path, kept: int
 ) -> None:
     async with FileSessionStore(tmp_path) as store:

@@ -20,7 +20,7 @@ from tests.draws import few
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, Sessions
 
-# What a fork inherits of a response that begins behind an event of the session whose ids these are.
+# What a fork inherits of a response that begins after an event of the session whose ids these are.
 INHERITED = "\n".join(
     [
         *map(scripts._text, ("clock", "common", *scripts.COMMIT_RULES)),

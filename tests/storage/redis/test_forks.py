@@ -151,11 +151,11 @@ async def test_messages_of_forks_read_by_plain_commands_are_those_that_the_scrip
 
 
 async def _forks_of_all_kinds(store: BaseSessionStore) -> list[str]:
-    """Fork before, at and behind a compaction, with and without events of their own, hidden ones and many."""
+    """Fork before, at and after a compaction, with and without events of their own, hidden ones and many."""
     await store.create("talk", change=SessionChange(events=[plain(number) for number in range(1, 41)]))
     await store.fork("talk", at=20, new_id="before")
     await _compact(store, "talk", 5, 30)
-    await store.fork("talk", new_id="behind")
+    await store.fork("talk", new_id="after")
     await store.fork("talk", new_id="longer")
     await store.append("longer", *[plain(number) for number in range(100, 170)])
     await store.fork("longer", at=60, new_id="deeper")

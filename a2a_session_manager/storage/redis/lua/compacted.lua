@@ -1,4 +1,4 @@
--- Reads what a view is made of, without the head: the summaries, what they do not cover, and the newest events behind
+-- Reads what a view is made of, without the head: the summaries, what they do not cover, and the newest events after
 -- that, as many as make a page.
 -- KEYS: tree head log ids hidden retractions.
 -- ARGV: session id, "1" for a root, number of events or -1 for all.

@@ -114,7 +114,7 @@ local function merged(ranges)
     return found
 end
 
--- What a view is made of that shows the newest `last` events behind what is covered, -1 for all: the ranges of its
+-- What a view is made of that shows the newest `last` events after what is covered, -1 for all: the ranges of its
 -- events, how many visible ones are not covered, which summaries are shown and where, and the compaction that counts.
 local function shown(head, keys, last)
     local compaction, front, tail = in_force(keys), {}, {}

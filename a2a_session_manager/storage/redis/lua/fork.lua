@@ -1,7 +1,7 @@
 -- Makes a fork of a session as it is found: reads the source and creates, in one step. The rules are those of
 -- `storage/fork_rules.py`, as far as they are needed where a fork begins at an event of the source's own log, and nothing
 -- asks for a closer look; then what was read is the answer, and the fork is made by `create_child.lua`.
--- KEYS: those of `create_child.lua`; the source, which is the parent, has a log, ids, hidden, retractions behind them.
+-- KEYS: those of `create_child.lua`; the source, which is the parent, has a log, ids, hidden, retractions after them.
 -- ARGV: those of `create_child.lua` up to the bounds in the shard, where depth and the parent's creation id are "".
 -- Then: how deep a tree may be; "1" if the source is a root, its creation id or "" for whichever, the seq or "" for the newest visible event, how
 -- many events to look at; how many marks there are to look for, and these; how many values of the source's head are not

@@ -2,8 +2,8 @@
 -- put after `common.lua`. The hash of budgets has a field for each session that has, or had, a budget, 's:' and its
 -- creation id: what it and all below it have spent, in lines. The first line is a sum. Each other one is a block, what
 -- was spent in one window of one budget: "w", or "x" while it counts for none, NAME, when the window begins and ends,
--- from when on and in which steps times are told apart behind its end, sum; or it is "q", NAME, the begin of such a
--- step, 0, 0, 0, sum: what was spent behind the end of the newest window that a client has told. Times are milliseconds.
+-- from when on and in which steps times are told apart after its end, sum; or it is "q", NAME, the begin of such a
+-- step, 0, 0, 0, sum: what was spent after the end of the newest window that a client has told. Times are milliseconds.
 -- A sum is four whole numbers of any length: pico-dollars, tokens, requests, and requests of unknown price.
 
 local NOTHING = '0 0 0 0'
@@ -44,7 +44,7 @@ local function value_of(scope)
     return table.concat(lines, '\n')
 end
 
--- Adds a sum to what waits behind the end of a block.
+-- Adds a sum to what waits after the end of a block.
 local function add_pending(scope, block, moment, sum)
     local first = moment - (moment - block.origin) % block.step
     for _, other in ipairs(scope.blocks) do
@@ -59,9 +59,9 @@ local function add_pending(scope, block, moment, sum)
 end
 
 -- Counts what was spent now, or for a hold that was made at a moment, in a scope and its windows; tells whether that was
--- behind the end of one.
+-- after the end of one.
 local function count_in(scope, sum, made_at)
-    local is_behind = false
+    local is_after = false
     scope.sum = sum_of(scope.sum, sum)
     for index = 1, #scope.blocks do
         local block = scope.blocks[index]
@@ -70,13 +70,13 @@ local function count_in(scope, sum, made_at)
             local moment = made_at or math.max(now(), block.first)
             if moment >= block.last then
                 add_pending(scope, block, moment, sum)
-                is_behind = true
+                is_after = true
             elseif moment >= block.first then
                 block.sum = sum_of(block.sum, sum)
             end
         end
     end
-    return is_behind
+    return is_after
 end
 
 -- What a commit of new events moves, for `write_spent`; nil where the tree has no budgets.
@@ -98,13 +98,13 @@ local function write_spent(keys, spent)
         redis.call('HDEL', keys.budgets, unpack(spent.ended, first, last))
     end)
     if spent.sum == NOTHING then return end
-    local fields, is_behind = {}, false
+    local fields, is_after = {}, false
     for _, scope in ipairs(keys.spending.scopes) do
-        is_behind = count_in(scope, spent.sum, spent.made_at) or is_behind
+        is_after = count_in(scope, spent.sum, spent.made_at) or is_after
         fields[#fields + 1], fields[#fields + 2] = scope.field, value_of(scope)
     end
     set_fields(keys.budgets, fields)
-    if is_behind then redis.call('HINCRBY', keys.budgets, 'v', 1) end
+    if is_after then redis.call('HINCRBY', keys.budgets, 'v', 1) end
 end
 
 -- The budgets of sessions that end count no more: what a grant holds is free. What was spent stays, above them.

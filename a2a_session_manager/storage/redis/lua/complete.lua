@@ -38,7 +38,7 @@ if not index or step == 'anew' then
 end
 local missing = count - index.lines
 if missing < 0 then
-    -- Who deletes sessions and knows of no entries leaves them behind.
+    -- A release that knows of no entries leaves them behind when it deletes sessions.
     index = begin(facts, order, 'building', index.properties)
     missing = count
 end

@@ -21,8 +21,8 @@ from a2a_session_manager import (
     StoreUnavailable,
     TokenUsage,
 )
-from a2a_session_manager import manager as manager_module
 from a2a_session_manager.active import titles
+from a2a_session_manager.manager import session_manager as manager_module
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend

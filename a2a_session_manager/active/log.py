@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar, Unpack, overload
 
-from a2a_session_manager.active.spending import DEFAULT_EXPIRES, Hold, keeps_budgets, open_hold, tells_usage
+from a2a_session_manager.active.holds import DEFAULT_EXPIRES, Hold, keeps_budgets, open_hold, tells_usage
 from a2a_session_manager.active.state_view import StateView
 from a2a_session_manager.active.titles import TitleBy, set_title
 from a2a_session_manager.active.tool_use import ToolUse

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from a2a_session_manager.active import ActiveRun, ActiveSession
+from a2a_session_manager.active.holds import DEFAULT_EXPIRES, Hold, noted_open
 from a2a_session_manager.active.log import ActiveLog
-from a2a_session_manager.active.spending import DEFAULT_EXPIRES, Hold, noted_open
 from a2a_session_manager.context.forking import OpenPolicy
 from a2a_session_manager.models.budget import SpendEstimate
 from a2a_session_manager.models.lease import DEFAULT_LEASE, BusyPolicy

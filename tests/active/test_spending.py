@@ -24,7 +24,7 @@ from a2a_session_manager import (
     SessionManager,
     StoreUnavailable,
 )
-from a2a_session_manager.active.spending import Hold
+from a2a_session_manager.active.holds import Hold
 from a2a_session_manager.models.budget import SpendEstimate
 from a2a_session_manager.testing.contract.lossy import LossyBackend
 from a2a_session_manager.tokens.counting import count_tokens

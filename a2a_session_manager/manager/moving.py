@@ -10,8 +10,8 @@ from a2a_session_manager.bundles.exporting import Writable, export_bundle
 from a2a_session_manager.bundles.importing import copy_sessions, import_bundle
 from a2a_session_manager.bundles.report import ExportReport, MoveReport
 from a2a_session_manager.bundles.salvaging import salvage_session
+from a2a_session_manager.manager.store_verbs import StoreVerbs
 from a2a_session_manager.protocols import SessionStore
-from a2a_session_manager.store_verbs import StoreVerbs
 
 # Is told how many events are done.
 Progress = Callable[[int], object]

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from datetime import timedelta
 from typing import Any, TypeVar, Unpack, overload
 
-from a2a_session_manager.budget_store_verbs import BudgetStoreVerbs
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.manager.budgets import BudgetStoreVerbs
 from a2a_session_manager.models.change import CommitResult, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.forked_from import TreeNode

@@ -14,13 +14,13 @@ from anyio.abc import AsyncResource
 from a2a_session_manager.active import ActiveSession
 from a2a_session_manager.active.opening import open_session
 from a2a_session_manager.active.titles import TitleBy, set_title
-from a2a_session_manager.bundles.verbs import MovingVerbs
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
 from a2a_session_manager.context.repair import all_findings_of, findings_of, repaired
 from a2a_session_manager.context.tail import context_size
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
+from a2a_session_manager.manager.moving import MovingVerbs
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session

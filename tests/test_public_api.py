@@ -144,15 +144,20 @@ def test_mypy_accepts_the_memory_store_as_a_session_store() -> None:
     assert isinstance(store.namespace("n"), BaseSessionStore)
 
 
+def verbs_of_the_contract() -> set[str]:
+    """Return the verbs of SessionStore, and of the protocols by topic that it is made of."""
+    return {name for name in dir(SessionStore) if not name.startswith("_") and callable(getattr(SessionStore, name))}
+
+
 def test_the_verbs_of_the_contract_are_all_there() -> None:
-    verbs = {name for name, value in vars(SessionStore).items() if callable(value) and not name.startswith("_")}
+    verbs = verbs_of_the_contract()
 
     assert verbs - set(dir(InMemorySessionStore)) == set()
-    assert {"get", "save", "append", "commit", "retract", "delete", "follow", "usage", "tree"} <= verbs
+    assert {"get", "save", "append", "commit", "retract", "delete", "follow", "usage", "tree", "page", "prune"} <= verbs
 
 
 def test_a_manager_has_the_verbs_of_a_store() -> None:
-    verbs = {name for name, value in vars(SessionStore).items() if callable(value) and not name.startswith("_")}
+    verbs = verbs_of_the_contract()
 
     assert {verb for verb in verbs if not hasattr(a2a_session_manager.SessionManager, verb)} == set()
 

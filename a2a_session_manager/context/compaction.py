@@ -24,7 +24,7 @@ from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore, SessionStore
 from a2a_session_manager.tokens.chat import PromptCounter, count_message
 from a2a_session_manager.tokens.counting import TokenCounter, counting
 
@@ -77,7 +77,7 @@ async def compact_session(store: SessionStore, session: Session[Any], request: C
 
 
 async def expanded(
-    store: SessionStore, session: Session[Any], first: int, last: int, format: str | None
+    store: ReadableStore, session: Session[Any], first: int, last: int, format: str | None
 ) -> MessageView:
     """Return what was said in the events `first` to `last`; see ActiveSession.expand."""
     first, last = arguments.whole_number("first", first), arguments.whole_number("last", last)
@@ -139,7 +139,7 @@ def _view(events: MessageColumns, *, format: str | None, session_id: str, repair
     return view_of(prompt_of(said_in(events), format, repair=repair), format, session_id)
 
 
-async def _before(store: SessionStore, session: Session[Any]) -> Before:
+async def _before(store: ReadableStore, session: Session[Any]) -> Before:
     """Return the compaction that counts now."""
     shown = await newest_messages(store, session, last=0, compacted=True)
     event = next((each for each in shown.messages if each.seq == shown.compaction), None)
@@ -151,7 +151,7 @@ async def _before(store: SessionStore, session: Session[Any]) -> Before:
     return Before(told.first, told.last, told.pins, messages, max(told.generation, 1))
 
 
-async def _wishes(store: SessionStore, session: Session[Any], request: CompactionRequest) -> Wishes:
+async def _wishes(store: ReadableStore, session: Session[Any], request: CompactionRequest) -> Wishes:
     runs = (await newest(store, session, last=0)).runs
     return Wishes(request.keep, request.budget, {run.id for run in runs if not run.status.is_final})
 

@@ -15,7 +15,7 @@ from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail, message_of
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.protocols import MessageReader, SessionStore
+from a2a_session_manager.protocols import MessageReader, ReadableStore
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _FIRST_MESSAGES: Final = 2
 
 
 async def newest_messages(
-    store: SessionStore, session: Session[Any] | str, *, last: int | None, compacted: bool = False
+    store: ReadableStore, session: Session[Any] | str, *, last: int | None, compacted: bool = False
 ) -> MessageTail:
     """Return the newest `last` visible messages of a session, None for all, as MessageReader does.
 
@@ -48,7 +48,7 @@ async def newest_messages(
 
 
 async def conversation(
-    store: SessionStore,
+    store: ReadableStore,
     session: Session[Any],
     *,
     format: str | None,
@@ -81,7 +81,7 @@ async def worked(work: Callable[[MessageColumns], T], events: MessageColumns) ->
     return work(events) if len(events) <= _MESSAGES_AT_ONCE else await in_thread(work, events)
 
 
-async def first_messages(store: SessionStore, session: Session[Any] | str, *, after: int = 0) -> list[EventMessage]:
+async def first_messages(store: ReadableStore, session: Session[Any] | str, *, after: int = 0) -> list[EventMessage]:
     """Return the few oldest visible messages with a seq above `after`, none after the last one."""
     events = await store.events(session, after=after, limit=_FIRST_MESSAGES)
     return [message_of(event) for event in events]
@@ -97,5 +97,5 @@ def _view(
     return view_of(found, format, session_id, compaction=compaction)
 
 
-def _reads_messages(store: SessionStore) -> TypeGuard[MessageReader]:
+def _reads_messages(store: ReadableStore) -> TypeGuard[MessageReader]:
     return hasattr(store, "read_messages")  # `isinstance` with a protocol takes forty times as long

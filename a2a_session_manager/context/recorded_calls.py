@@ -11,7 +11,7 @@ from a2a_session_manager.context.prompt import said_in
 from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.context.tools import result_message
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore
 from a2a_session_manager.shapes import openai_chat
 from a2a_session_manager.shapes.normal_form import Call, Json, Message, Part, Result, Text
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
@@ -37,7 +37,7 @@ class RecordedCall(NamedTuple):
     shape: str
 
 
-async def recorded_call(store: SessionStore, session: Session[Any], sought: CallSought) -> RecordedCall | None:
+async def recorded_call(store: ReadableStore, session: Session[Any], sought: CallSought) -> RecordedCall | None:
     """Return the newest call of this id that waits for its result; None when there is none.
 
     It is looked for among the newest events, and in the whole conversation when the arguments were left out, or when it

@@ -18,7 +18,7 @@ from a2a_session_manager.models.event_message import EventMessage, MessageColumn
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.session_run import SessionRun
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore, SessionStore
 from a2a_session_manager.shapes import ai_sdk
 from a2a_session_manager.shapes.normal_form import Call
 from a2a_session_manager.shapes.recognition import BY_NAME
@@ -48,13 +48,13 @@ class OpenToolCall(NamedTuple):
     run_id: str | None
 
 
-async def open_calls_of(store: SessionStore, session: Session[Any] | str) -> list[OpenToolCall]:
+async def open_calls_of(store: ReadableStore, session: Session[Any] | str) -> list[OpenToolCall]:
     """Return the calls of a session that have no result. Raises SessionNotFound."""
     events = (await newest_messages(store, session, last=None)).messages
     return await worked(open_calls_in, events)
 
 
-async def findings_of(store: SessionStore, session_id: str) -> list[Finding]:
+async def findings_of(store: ReadableStore, session_id: str) -> list[Finding]:
     """Return what a view does to messages of the session, runs that have not ended, and usages that came again.
 
     Raises SessionNotFound.

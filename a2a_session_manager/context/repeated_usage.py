@@ -6,12 +6,12 @@ from typing import Final
 
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.tail import newest
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore
 
 _EVENTS_A_READ: Final = 1_000
 
 
-async def repeated_usages(store: SessionStore, session_id: str) -> list[Finding]:
+async def repeated_usages(store: ReadableStore, session_id: str) -> list[Finding]:
     """Return a finding for each response that several events of the session have a usage of, hidden ones too.
 
     Of those that a fork inherits, only the ones that it has a usage of itself are its own. Raises SessionNotFound.

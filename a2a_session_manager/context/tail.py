@@ -7,12 +7,12 @@ from typing import Any
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import decides_context
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore
 
 _FIRST_LOOK = 20
 
 
-async def newest(store: SessionStore, session: Session[Any] | str, *, last: int | None) -> Session[Any]:
+async def newest(store: ReadableStore, session: Session[Any] | str, *, last: int | None) -> Session[Any]:
     """Return a fresh read of `session` with its newest `last` events, None for all of them.
 
     Raises SessionNotFound, also when the id belongs to a later session by now.
@@ -24,7 +24,7 @@ async def newest(store: SessionStore, session: Session[Any] | str, *, last: int 
     return found
 
 
-async def context_size(store: SessionStore, session: Session[Any] | str) -> int | None:
+async def context_size(store: ReadableStore, session: Session[Any] | str) -> int | None:
     """Return `Session.context_size` as it is in the store: one read, unless the newest events tell nothing of it."""
     last = _FIRST_LOOK
     while True:

@@ -20,7 +20,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.event_message import EventMessage, MessageColumns, MessageTail
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.session import Session
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore
 from a2a_session_manager.shapes.recognition import role_of
 from a2a_session_manager.tokens.chat import PromptCounter
 from a2a_session_manager.tokens.counting import TokenCounter, counting
@@ -60,7 +60,7 @@ class MessageWindow:
 
 
 async def message_window(
-    store: SessionStore,
+    store: ReadableStore,
     session: Session[Any],
     *,
     max_tokens: int | None = None,
@@ -127,7 +127,7 @@ def _left_out(found: MessageTail, head: MessageColumns, kept: set[int]) -> int:
     return found.earlier_events - len(told_before) + len(before) + len(said)
 
 
-async def _head(store: SessionStore, session: Session[Any]) -> MessageColumns:
+async def _head(store: ReadableStore, session: Session[Any]) -> MessageColumns:
     """Return the system messages that the visible conversation begins with."""
     head = MessageColumns()
     while more := await first_messages(store, session, after=head.seqs[-1] if head else 0):

@@ -13,7 +13,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFo
 from a2a_session_manager.exporters.markdown import as_markdown
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.manager import SessionManager
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore, SessionStore
 
 ExportFormat: TypeAlias = Literal["openai", "anthropic", "responses", "markdown"]
 
@@ -41,28 +41,28 @@ async def export_conversation(
     return await _WRITERS[format](store, id)
 
 
-async def _openai(store: SessionStore, id: str) -> ConversationExport:
+async def _openai(store: ReadableStore, id: str) -> ConversationExport:
     view = await _view(store, id, "openai")
     return _line({"messages": list(view)}, view)
 
 
-async def _anthropic(store: SessionStore, id: str) -> ConversationExport:
+async def _anthropic(store: ReadableStore, id: str) -> ConversationExport:
     view = await _view(store, id, "anthropic")
     system = {} if view.system is None else {"system": view.system}
     return _line({**system, "messages": list(view)}, view)
 
 
-async def _responses(store: SessionStore, id: str) -> ConversationExport:
+async def _responses(store: ReadableStore, id: str) -> ConversationExport:
     view = await _view(store, id, "responses")
     return _line({"input": list(view)}, view)
 
 
-async def _markdown(store: SessionStore, id: str) -> ConversationExport:
+async def _markdown(store: ReadableStore, id: str) -> ConversationExport:
     text, findings = await as_markdown(store, id)
     return ConversationExport(text, findings)
 
 
-_WRITERS: Final[Mapping[str, Callable[[SessionStore, str], Awaitable[ConversationExport]]]] = {
+_WRITERS: Final[Mapping[str, Callable[[ReadableStore, str], Awaitable[ConversationExport]]]] = {
     "openai": _openai,
     "anthropic": _anthropic,
     "responses": _responses,
@@ -71,7 +71,7 @@ _WRITERS: Final[Mapping[str, Callable[[SessionStore, str], Awaitable[Conversatio
 assert tuple(_WRITERS) == get_args(ExportFormat), "each format has its writer"
 
 
-async def _view(store: SessionStore, id: str, format: str) -> MessageView:
+async def _view(store: ReadableStore, id: str, format: str) -> MessageView:
     session = await store.get(id, last=0)
     if session is None:
         raise SessionNotFound(id)

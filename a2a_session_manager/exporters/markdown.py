@@ -13,7 +13,7 @@ from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_tally import TokenTally
-from a2a_session_manager.protocols import SessionStore
+from a2a_session_manager.protocols import ReadableStore
 from a2a_session_manager.shapes.normal_form import Call, Instruction, Json, Media, Part, Reasoning, Result, Text
 from a2a_session_manager.shapes.recognition import read_message
 from a2a_session_manager.shapes.shape import text_for, value_of
@@ -26,7 +26,7 @@ _FENCE: Final = re.compile("`{3,}")
 _SPEAKERS: Final = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
 
 
-async def as_markdown(store: SessionStore, session_id: str) -> tuple[str, list[Finding]]:
+async def as_markdown(store: ReadableStore, session_id: str) -> tuple[str, list[Finding]]:
     """Return a session as Markdown, and which of its events say nothing that it could show."""
     session = await store.get(session_id, last=0)
     if session is None:

@@ -22,7 +22,7 @@ from a2a_session_manager import (
     TokenUsage,
 )
 from a2a_session_manager.active import titles
-from a2a_session_manager.manager import session_manager as manager_module
+from a2a_session_manager.manager import writing
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
@@ -337,7 +337,7 @@ async def test_edit_takes_an_async_change(sessions: SessionManager) -> None:
 
 
 async def test_edits_by_many_at_once_lose_no_change(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "EDIT_TRIES", 100)
+    monkeypatch.setattr(writing, "EDIT_TRIES", 100)
     await sessions.create("a", state={"n": 0})
 
     async def add_one(session: Session[Any]) -> None:
@@ -368,7 +368,7 @@ async def test_edit_runs_again_on_a_fresh_read(sessions: SessionManager) -> None
 
 
 async def test_edit_gives_up_after_eight_conflicts(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "_FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(writing, "_FIRST_PAUSE_SECONDS", 0.0)
     await sessions.create("a")
     tries = 0
 

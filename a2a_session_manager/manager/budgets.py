@@ -1,4 +1,4 @@
-"""BudgetStoreVerbs: the verbs of budgets that a SessionManager has of its store. Each does what BudgetKeeper says."""
+"""BudgetVerbs: limits on what sessions spend. Each verb does what BudgetKeeper says."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from decimal import Decimal
 from typing import Unpack
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
+from a2a_session_manager.manager.base import ManagerBase
 from a2a_session_manager.models.budget import BudgetOptions, BudgetStatus
-from a2a_session_manager.protocols import BudgetKeeper, SessionStore
+from a2a_session_manager.protocols import BudgetKeeper
 
 
-class BudgetStoreVerbs:
+class BudgetVerbs(ManagerBase):
     """Budgets by the ids of their sessions. A store that keeps none raises InvalidSessionOperation."""
-
-    _store: SessionStore
 
     async def set_budget(self, session_id: str, id: str = "default", **options: Unpack[BudgetOptions]) -> BudgetStatus:
         """Limit what a session and all below it may spend together, and return how things stand.

@@ -1,4 +1,4 @@
-"""MovingVerbs: the verbs of a SessionManager that move sessions."""
+"""MovingVerbs: sessions out of the store and into others: bundles, copies, claims and salvage."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from a2a_session_manager.bundles.exporting import Writable, export_bundle
 from a2a_session_manager.bundles.importing import copy_sessions, import_bundle
 from a2a_session_manager.bundles.report import ExportReport, MoveReport
 from a2a_session_manager.bundles.salvaging import salvage_session
-from a2a_session_manager.manager.store_verbs import StoreVerbs
+from a2a_session_manager.manager.base import ManagerBase
 from a2a_session_manager.protocols import SessionStore
 
 # Is told how many events are done.
 Progress = Callable[[int], object]
 
 
-class MovingVerbs(StoreVerbs):
+class MovingVerbs(ManagerBase):
     """Sessions out of the store and into it. `progress` is called now and then with how many events are done."""
 
     async def export_bundle(
@@ -37,7 +37,7 @@ class MovingVerbs(StoreVerbs):
         Returns what is in it, and in `losses` what of the sessions is not. Raises SessionNotFound; CorruptSession for
         a damaged session; InvalidSessionOperation for a file that cannot be written.
         """
-        return await export_bundle(self.store, destination, *ids, progress=progress)
+        return await export_bundle(self._store, destination, *ids, progress=progress)
 
     async def import_bundle(
         self,
@@ -63,11 +63,11 @@ class MovingVerbs(StoreVerbs):
         Raises InvalidSessionOperation for what is no bundle, was cut off, was changed, or has what the store refuses,
         and for a session that is there with other content; then nothing was written.
         """
-        return await import_bundle(self.store, path, prefix=prefix, dry_run=dry_run, progress=progress)
+        return await import_bundle(self._store, path, prefix=prefix, dry_run=dry_run, progress=progress)
 
     async def copy(
         self,
-        into: SessionStore | StoreVerbs,
+        into: SessionStore | ManagerBase,
         *ids: str,
         prefix: str = "",
         dry_run: bool = False,
@@ -85,14 +85,16 @@ class MovingVerbs(StoreVerbs):
         Raises what `export_bundle` and `import_bundle` do. A copy whose source went on since it was made is other
         content.
         """
-        return await copy_sessions(self.store, _store_of(into), *ids, prefix=prefix, dry_run=dry_run, progress=progress)
+        return await copy_sessions(
+            self._store, _store_of(into), *ids, prefix=prefix, dry_run=dry_run, progress=progress
+        )
 
     async def claim(
         self,
         id: str,
         owner: str,
         *,
-        into: SessionStore | StoreVerbs | None = None,
+        into: SessionStore | ManagerBase | None = None,
         take_over: bool = False,
         progress: Progress | None = None,
     ) -> MoveReport:
@@ -113,7 +115,7 @@ class MovingVerbs(StoreVerbs):
         SessionConflict when others write to it all the time.
         """
         place = None if into is None else _store_of(into)
-        return await claim_session(self.store, id, owner, into=place, take_over=take_over, progress=progress)
+        return await claim_session(self._store, id, owner, into=place, take_over=take_over, progress=progress)
 
     async def salvage(
         self, id: str, *, new_id: str | None = None, dry_run: bool = False, progress: Progress | None = None
@@ -132,8 +134,8 @@ class MovingVerbs(StoreVerbs):
         Raises SessionNotFound; CorruptSession when nothing can be trusted; InvalidSessionOperation for a session that
         is not damaged, and when `new_id` is taken by something else.
         """
-        return await salvage_session(self.store, id, new_id=new_id, dry_run=dry_run, progress=progress)
+        return await salvage_session(self._store, id, new_id=new_id, dry_run=dry_run, progress=progress)
 
 
-def _store_of(place: SessionStore | StoreVerbs) -> SessionStore:
-    return place.store if isinstance(place, StoreVerbs) else place
+def _store_of(place: SessionStore | ManagerBase) -> SessionStore:
+    return place.store if isinstance(place, ManagerBase) else place

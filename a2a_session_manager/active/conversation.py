@@ -1,10 +1,10 @@
-"""ActiveConversation: the verbs of an open session that give, check and shorten what goes to a model."""
+"""ConversationVerbs: the verbs of an open session that give, check and shorten what goes to a model."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from a2a_session_manager.active.log import ActiveLog
+from a2a_session_manager.active.base import ActiveBase
 from a2a_session_manager.context.compacting import PolicyCompactor
 from a2a_session_manager.context.compaction import CompactionRequest, compact_session, expanded
 from a2a_session_manager.context.compaction_policy import CompactionPolicy
@@ -14,12 +14,13 @@ from a2a_session_manager.context.reading import conversation
 from a2a_session_manager.context.repair import OpenToolCall, findings_of, open_calls_of, repaired
 from a2a_session_manager.context.summaries import Summarizer
 from a2a_session_manager.context.view import MessageView
+from a2a_session_manager.context.window import message_window
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.tokens.counting import TokenCounter
 
 
-class ActiveConversation(ActiveLog):
+class ConversationVerbs(ActiveBase):
     """The verbs of an open session that make views of it."""
 
     _compactor: PolicyCompactor | None = None
@@ -53,7 +54,10 @@ class ActiveConversation(ActiveLog):
             return await conversation(self._store, self.session, format=format, repair=repair, compacted=compacted)
         if not repair:
             raise InvalidSessionOperation("repair=False is the whole log: leave out max_tokens, or repair=False")
-        return (await self.window(max_tokens=max_tokens, model=model, format=format, compacted=compacted)).messages
+        newest = await message_window(
+            self._store, self.session, max_tokens=max_tokens, model=model, format=format, compacted=compacted
+        )
+        return newest.messages
 
     async def open_calls(self) -> list[OpenToolCall]:
         """Return the tool calls that have no result yet, in the order in which they were made."""

@@ -21,8 +21,9 @@ from a2a_session_manager.protocols import BudgetKeeper, SessionStore
 # Seconds: a little above the ten minutes that the clients of providers wait for an answer.
 DEFAULT_EXPIRES: Final = 660.0
 
-# Those whose blocks are open in this task, and in the tasks that it came from; the innermost one comes last.
-_open: ContextVar[tuple[Hold, ...]] = ContextVar("open holds", default=())
+# Those whose blocks are open in this task, and in the tasks that it came from; the innermost one comes last. Most often
+# there is none, which whoever appends sees here without a call.
+OPEN_HOLDS: ContextVar[tuple[Hold, ...]] = ContextVar("open holds", default=())
 
 
 class Hold:
@@ -137,7 +138,7 @@ class Hold:
 
 def open_hold(session: Session[Any]) -> Hold | None:
     """Return the hold that the next usage of a session settles: that of the innermost open block."""
-    holds = _open.get()
+    holds = OPEN_HOLDS.get()
     if holds:
         for hold in reversed(holds):
             if hold.settles(session):
@@ -156,11 +157,11 @@ def noted_open(hold: Hold) -> Iterator[None]:
 
 
 def _note_open(hold: Hold) -> None:
-    _open.set((*_open.get(), hold))
+    OPEN_HOLDS.set((*OPEN_HOLDS.get(), hold))
 
 
 def _note_left(hold: Hold) -> None:
-    _open.set(tuple(each for each in _open.get() if each is not hold))
+    OPEN_HOLDS.set(tuple(each for each in OPEN_HOLDS.get() if each is not hold))
 
 
 def tells_usage(event: SessionEvent[Any]) -> bool:

@@ -1,9 +1,9 @@
-"""RunKeeper: keeps a run's record in step with the block it stands for."""
+"""RunKeeper: a run's block: how far it is, and the record that is kept in step with it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from a2a_session_manager.active.run_lease import RunLease
 from a2a_session_manager.concurrency.cancellation import finish_after
@@ -26,7 +26,7 @@ _SHORTEST_PAUSE: Final = 0.02
 class RunKeeper:
     """Writes `record` when the run starts, moves and ends; `session` is brought in step each time.
 
-    `lease` is that of the run, in seconds.
+    `lease` is that of the run, in seconds. `stage` is how far the block is.
     """
 
     def __init__(
@@ -36,11 +36,42 @@ class RunKeeper:
         self._session = session
         self._written: SessionRun | None = None
         self._watched: WatchedRun | None = None
+        self.stage: Literal["new", "entering", "open", "left"] = "new"
         self.record = record
         self.lease = RunLease(store, session, record.id, lease)
 
     async def enter(self, busy: BusyPolicy, *, may_resume: bool) -> None:
-        """Begin the run, or go on with it where it stands; `busy` says what to do while somebody else holds it."""
+        """Begin the block: start the run, or go on with it where it stands; one that was left before goes on.
+
+        `busy` says what to do while somebody else holds the run.
+        """
+        if self.stage in ("entering", "open"):
+            raise self._refused("is entered already: take another one for another block, chat.run(…)")
+        before, self.stage = self.stage, "entering"
+        try:
+            await self._begin(busy, may_resume=may_resume or before == "left")
+        except BaseException:
+            self.stage = before
+            raise
+        self.stage = "open"
+
+    async def leave(self, exc: BaseException | None) -> None:
+        """End the block, and record how it ended."""
+        self.stage = "left"
+        await self.end(exc)
+
+    def refusal(self) -> InvalidSessionOperation:
+        """Return the error of a verb that writes outside the block, with the remedy."""
+        if self.stage != "left":
+            return self._refused("has not begun: enter the run first: async with chat.run(…)")
+        if self.record.status is RunStatus.WAITING:
+            return self._refused(f"waits: enter the run first: async with chat.run(id={self.record.id!r})")
+        return self._refused(
+            f"has ended as {self.record.status}: start another one, async with chat.run(…); "
+            "what a model said meanwhile is kept by append_late()"
+        )
+
+    async def _begin(self, busy: BusyPolicy, *, may_resume: bool) -> None:
         while True:
             if may_resume:
                 await self.take_up()
@@ -160,3 +191,6 @@ class RunKeeper:
         else:
             record.mark_cancelled(str(exc) or None)
             record.error_type = type(exc).__name__
+
+    def _refused(self, why: str) -> InvalidSessionOperation:
+        return InvalidSessionOperation(f"run {self.record.id!r} {why}", session_id=self._session.id)

@@ -8,33 +8,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from a2a_session_manager.active.conversation import ActiveConversation
+from a2a_session_manager.active.conversation import ConversationVerbs
+from a2a_session_manager.active.late_usage import LateUsage
 from a2a_session_manager.active.log import ActiveLog
+from a2a_session_manager.active.new_events import new_event
 from a2a_session_manager.active.opening import open_session
+from a2a_session_manager.active.run import RunVerbs
 from a2a_session_manager.active.run_keeper import RunKeeper
-from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.forking import OpenPolicy, fork_conversation
-from a2a_session_manager.context.reading import conversation
-from a2a_session_manager.context.view import MessageView
-from a2a_session_manager.exceptions import InvalidSessionOperation, LeaseLost
+from a2a_session_manager.exceptions import LeaseLost
 from a2a_session_manager.identifiers import new_id, shown
 from a2a_session_manager.models import arguments
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.lease import DEFAULT_LEASE, BusyPolicy, checked_busy, checked_lease
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
-from a2a_session_manager.models.session_run import RunStatus, SessionRun
+from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.models.token_summary import TokenSummary
-from a2a_session_manager.models.token_tally import NOTHING_SPENT, TokenTally
-from a2a_session_manager.models.usage_event import usage_event
 from a2a_session_manager.protocols import SessionStore
 
-_Stage = Literal["new", "entering", "open", "left"]
 
-
-class ActiveSession(ActiveConversation):
+class ActiveSession(ConversationVerbs, ActiveLog):
     """An open session, which `SessionManager.open` or `child` gives; its verbs read from the store and write to it.
 
     `session` is the plain data: the head, and the events that were loaded or written through this object. Every verb
@@ -144,7 +140,7 @@ class ActiveSession(ActiveConversation):
         return ActiveSession(self._store, forked)
 
 
-class ActiveRun(ActiveLog):
+class ActiveRun(RunVerbs, ActiveLog):
     """An open run, for `async with`, with the verbs of its session; its events have its id as `task_id`.
 
     When the block ends, its record says how: completed, failed by which error, cancelled, or waiting, if `mark_waiting`
@@ -169,76 +165,24 @@ class ActiveRun(ActiveLog):
         self._keeper = RunKeeper(store, session, run, lease)
         self._may_resume = may_resume
         self._busy = busy
-        self._usage_stored: set[str] = set()
-        self._stage: _Stage = "new"
+        self._late_usage = LateUsage(store, session)
 
     def __repr__(self) -> str:
         agent = "" if self.record.agent is None else f" agent={shown(self.record.agent)}"
         return f"<{type(self).__name__} {shown(self.id)} {self.status}{agent} session={shown(self.session.id)}>"
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self.record.id
-
-    @property
-    def record(self) -> SessionRun:
-        """The run as it is known here; changes that you make to it are written when the block ends."""
-        return self._keeper.record
-
-    @property
-    def status(self) -> RunStatus:
-        """The run's status as it is known here."""
-        return self.record.status
-
-    async def messages(self, *, format: MessageFormat | None = None, repair: bool = True) -> MessageView:
-        """Return what was said in this run, oldest first; that of the whole session is `chat.messages()`.
-
-        No summary takes the place of any of it. The parameters are those of ActiveSession.messages.
-        """
-        return await conversation(self._store, self.session, format=format, repair=repair, run_id=self.id)
-
-    async def usage(self) -> TokenTally:
-        """Return the tokens and the cost of this run; those of the session are in `chat.usage()`."""
-        return (await self._store.usage(self.session)).by_run.get(self.id, NOTHING_SPENT)
-
-    async def mark_waiting(self) -> None:
-        """Record that the run waits for input from outside, and hold it no more.
-
-        When the block ends like this, the run stays waiting, and `run(id=…)` resumes it: of several that do so at once,
-        one. Raises InvalidSessionOperation when the run has ended.
-        """
-        self.check_open()
-        await self._keeper.wait()
-
-    async def mark_running(self) -> None:
-        """Record that the run continues after waiting, and hold it again.
-
-        Raises InvalidSessionOperation when the run has ended, and RunBusy when somebody else has resumed it.
-        """
-        self.check_open()
-        await self._keeper.go_on()
 
     async def append_late(self, *items: object, id: str | None = None) -> list[SessionEvent[Any]]:
         """Append like `append`, and also when the block has ended, for what a model said meanwhile.
 
         `items` and `id` are those of `append`.
         """
-        if self._stage != "left":
-            self.check_open()
-        items = tuple(self._without_stored_usage(item, id) for item in items)
+        self._check_may_append()
+        if self._late_usage:
+            items = tuple(self._late_usage.left_out_of(new_event(item, id, self.id)) for item in items)
         return await super().append_late(*items, id=id)
 
     async def __aenter__(self) -> Self:
-        if self._stage in ("entering", "open"):
-            raise self._refused("is entered already: take another one for another block, chat.run(…)")
-        before, self._stage = self._stage, "entering"
-        try:
-            await self._keeper.enter(self._busy, may_resume=self._may_resume or before == "left")
-        except BaseException:
-            self._stage = before
-            raise
-        self._stage = "open"
+        await self._keeper.enter(self._busy, may_resume=self._may_resume)
         return self
 
     async def __aexit__(
@@ -247,21 +191,12 @@ class ActiveRun(ActiveLog):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stage = "left"
-        await self._keeper.end(exc)
+        await self._keeper.leave(exc)
 
     def check_open(self) -> None:
         """Raise InvalidSessionOperation outside the run's block."""
-        if self._stage == "open":
-            return
-        if self._stage != "left":
-            raise self._refused("has not begun: enter the run first: async with chat.run(…)")
-        if self.status is RunStatus.WAITING:
-            raise self._refused(f"waits: enter the run first: async with chat.run(id={self.id!r})")
-        raise self._refused(
-            f"has ended as {self.status}: start another one, async with chat.run(…); "
-            "what a model said meanwhile is kept by append_late()"
-        )
+        if self._keeper.stage != "open":
+            raise self._keeper.refusal()
 
     @property
     def _writable(self) -> SessionStore:
@@ -274,32 +209,15 @@ class ActiveRun(ActiveLog):
             raise LeaseLost(self.session.id, self.id, "is not held any more, as a heartbeat or a write has found")
 
     def _check_may_append(self) -> None:
-        if self._stage != "left":
+        if self._keeper.stage != "left":
             self.check_open()
 
     async def _append(self, events: Sequence[SessionEvent[Any]], **options: Any) -> list[SessionEvent[Any]]:
-        if self._stage == "left":
-            await self._store_usage(events)
+        if self._keeper.stage == "left":
+            await self._late_usage.keep(events)
         try:
             return await super()._append(events, **options)
         except LeaseLost:
             self._keeper.lease.lose()
-            self._usage_stored.update(event.id for event in events)
+            self._late_usage.note_kept(events)
             raise
-
-    async def _store_usage(self, events: Sequence[SessionEvent[Any]]) -> None:
-        """Store what was paid for, of events that come after the run's end and are refused."""
-        usages = [usage_event(event) for event in events if event.token_usage is not None]
-        if usages:
-            await self._store.append(self.session, *usages, on_repeat="keep")
-            self._usage_stored.update(event.id for event in events)
-
-    def _without_stored_usage(self, item: object, id: str | None) -> object:
-        """Return an item whose usage was stored when it was refused without it: money counts once."""
-        if not self._usage_stored:
-            return item
-        event = self._event(item, id)
-        return event.model_copy(update={"token_usage": None}) if event.id in self._usage_stored else event
-
-    def _refused(self, why: str) -> InvalidSessionOperation:
-        return InvalidSessionOperation(f"run {self.id!r} {why}", session_id=self.session.id)

@@ -1,4 +1,4 @@
-"""BudgetVerbs: limits on what sessions spend. Each verb does what BudgetKeeper says."""
+"""BudgetingVerbs: limits on what sessions spend. Each verb does what BudgetKeeper says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from a2a_session_manager.models.budget import BudgetOptions, BudgetStatus
 from a2a_session_manager.protocols import BudgetKeeper
 
 
-class BudgetVerbs(ManagerBase):
+class BudgetingVerbs(ManagerBase):
     """Budgets by the ids of their sessions. A store that keeps none raises InvalidSessionOperation."""
 
     async def set_budget(self, session_id: str, id: str = "default", **options: Unpack[BudgetOptions]) -> BudgetStatus:

@@ -9,7 +9,7 @@ from anyio.abc import AsyncResource
 
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.limits import DEFAULT_LIMITS, StoreLimits
-from a2a_session_manager.manager.budgets import BudgetVerbs
+from a2a_session_manager.manager.budgets import BudgetingVerbs
 from a2a_session_manager.manager.finding import FindingVerbs
 from a2a_session_manager.manager.moving import MovingVerbs
 from a2a_session_manager.manager.opening import OpeningVerbs
@@ -23,7 +23,7 @@ from a2a_session_manager.storage.url import store_from_url
 
 
 class SessionManager(
-    OpeningVerbs, WritingVerbs, ReadingVerbs, FindingVerbs, BudgetVerbs, MovingVerbs, UpkeepVerbs, AsyncResource
+    OpeningVerbs, WritingVerbs, ReadingVerbs, FindingVerbs, BudgetingVerbs, MovingVerbs, UpkeepVerbs, AsyncResource
 ):
     """The sessions of one store: of `store`, or of SessionStoreProvider's current one when that is None.
 

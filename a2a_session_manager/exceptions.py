@@ -42,7 +42,7 @@ __all__ = [
 
 
 class SessionManagerError(Exception):
-    """The base class of every error of this library.
+    """The base class of every error of this library; its text is the `message`.
 
     Attributes:
         session_id: the session that the error is about; None when it is about none.
@@ -70,7 +70,10 @@ def _rebuilt(cls: type[SessionManagerError], args: tuple[Any, ...], attributes: 
 
 
 class SessionNotFound(SessionManagerError):
-    """There is no session of this id, or the one that was read has been deleted since."""
+    """There is no session of this id, or the one that was read has been deleted since.
+
+    A `message` takes the place of the usual text.
+    """
 
     def __init__(self, session_id: str, message: str | None = None) -> None:
         default = f"no session {session_id!r}: check the id and the namespace, or create it with open() or create()"
@@ -97,6 +100,8 @@ class SessionConflict(SessionManagerError):
             properties or runs changed.
         missed_events: the first 100 of these events, oldest first. Each is a SessionEvent; the type is Any because
             the modules of sessions and events import this one.
+
+    A `message` takes the place of the usual text.
     """
 
     def __init__(
@@ -129,7 +134,7 @@ class InvalidSessionOperation(SessionManagerError):
 
 
 class InvalidEvent(SessionManagerError):
-    """A value cannot be stored as it is; nothing was written.
+    """A value cannot be stored as it is; nothing was written. With `is_too_large`, it could be if it were smaller.
 
     Attributes:
         path: where the value is, such as `events[0].message.cost`, `state.plan` or `properties.owner`.
@@ -154,7 +159,10 @@ class InvalidEvent(SessionManagerError):
 
 
 class CorruptSession(SessionManagerError):
-    """What is stored cannot be read back as it was written; `seq` is the number of the damaged event, if known."""
+    """What is stored cannot be read back as it was written; the `message` says what is wrong.
+
+    `seq` is the number of the damaged event, if known.
+    """
 
     def __init__(self, session_id: str, message: str, *, seq: int | None = None) -> None:
         super().__init__(message, session_id=session_id)
@@ -256,6 +264,8 @@ class LeaseLost(SessionManagerError):
         run_id: the run's.
         holder: the machine and process that holds it now; None when nobody does.
         is_usage_stored: whether the usage of the write's events is stored, or there was none.
+
+    `why` goes on from the run's id in the text, such as "is held by …".
     """
 
     def __init__(self, session_id: str, run_id: str, why: str, *, holder: str | None = None) -> None:

@@ -54,7 +54,11 @@ class AppendingVerbs(ActiveBase):
         extra: Mapping[str, Any] | None = None,
         id: str | None = None,
     ) -> SessionEvent[Any]:
-        """Append a system message; the parameters are those of `user`."""
+        """Append a system message.
+
+        `content` is a text, or a list of content parts. `name`, `metadata`, `extra` and the event's `id` are what they
+        are in `user`.
+        """
         return await self._say("system", content, {} if name is None else {"name": name}, extra, id, metadata=metadata)
 
     async def assistant(

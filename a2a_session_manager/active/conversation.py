@@ -128,9 +128,10 @@ class ConversationVerbs(ActiveBase):
         """Compact when `policy` says that it is time, and return the summary's event; None when it is not.
 
         It goes by the context size that the newest request since the last compaction has reported; a usage that was not
-        reported says nothing. While another one is under way on this handle, and for a while after a try that came to
-        nothing, it returns None. Where nothing is to be gained it does, too; otherwise it raises what `compact` does,
-        whose parameters are these.
+        reported says nothing. `summarize` gets what was said as messages, converted to `format`, and returns the
+        summary, as in `compact`; what else that takes is in the policy. While another one is under way on this handle,
+        and for a while after a try that came to nothing, it returns None. Where nothing is to be gained it does, too;
+        otherwise it raises what `compact` does.
         """
         if self._compactor is None:
             self._compactor = PolicyCompactor()

@@ -101,8 +101,8 @@ class LogReadingVerbs(ActiveBase):
 
         With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
         messages as, such as a pydantic model; a message that does not fit it stays plain JSON, and its event's
-        `message_error` says why. `type`, `source`, `run`, `since` and `until` leave out all events but those that fit
-        each that is given; see EventFilters.
+        `message_error` says why. `which` are filters, `type`, `source`, `run`, `since` and `until`: they leave out all
+        events but those that fit each that is given; see EventFilters.
         """
         return await self._store.events(
             self.session,
@@ -120,7 +120,7 @@ class LogReadingVerbs(ActiveBase):
     @overload
     async def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]: ...
     async def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]:
-        """Return the events of these ids in the order given, None for each one that was never appended.
+        """Return the events of `event_ids` in the order given, None for each one that was never appended.
 
         A hidden event comes as well, marked `retracted`. `message_type` is that of `events`.
         """

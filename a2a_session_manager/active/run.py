@@ -34,7 +34,8 @@ class RunVerbs(ActiveBase):
     async def messages(self, *, format: MessageFormat | None = None, repair: bool = True) -> MessageView:
         """Return what was said in this run, oldest first; that of the whole session is `chat.messages()`.
 
-        No summary takes the place of any of it. The parameters are those of ActiveSession.messages.
+        No summary takes the place of any of it. `format` converts what is stored in another shape, and `repair=False`
+        returns the log as it is; both are those of ActiveSession.messages.
         """
         return await conversation(self._store, self.session, format=format, repair=repair, run_id=self.id)
 

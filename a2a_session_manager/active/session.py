@@ -132,7 +132,17 @@ class ActiveSession(ConversationVerbs, ActiveLog):
     ) -> ActiveSession:
         """Create a session that goes on from an event of this one, and return it open; it needs no closing.
 
-        The parameters and errors are those of SessionManager.fork. Neither session shows what the other does later.
+        Neither session shows what the other does later.
+
+        Args:
+            at: the seq or the id of the last event that the fork shares; None means the newest.
+            new_id: the id of the fork; None makes a random one. A retry with it returns the same fork.
+            on_open: what to do about tool calls that have no result there: "refuse" them by name, or let the fork begin
+                with results that say "interrupted".
+            properties: those that the fork has beside the source's, or in their place.
+            detached: copy the events into a new root instead, which needs its source no more.
+
+        SessionManager.fork says more of them, and which errors it raises.
         """
         forked = await fork_conversation(
             self._store, self.session, at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached
@@ -144,7 +154,8 @@ class ActiveRun(RunVerbs, ActiveLog):
     """An open run, for `async with`, with the verbs of its session; its events have its id as `task_id`.
 
     When the block ends, its record says how: completed, failed by which error, cancelled, or waiting, if `mark_waiting`
-    was called last. An error is raised on; if the record could not be written, the error has a note that says so.
+    was called last. An error is raised on; if the record could not be written, the error has a note that says so. It is
+    made by `run`, which explains what it is made with.
     """
 
     # A run opens runs and children as its session does.

@@ -50,6 +50,9 @@ class MessageView(list[Any]):
         seqs: for each message, the seq of the event that it comes from. A result that stands for a missing one has
             that of its call.
         compaction: the seq of the event whose summary stands for what is not among the messages; None for none.
+
+    `extends` goes by three more: `unfinished` are the indexes of messages with calls whose results may still come,
+    `log_seqs` the seqs of all that was said, and `is_cut` whether a budget has left any of it out.
     """
 
     __slots__ = (

@@ -28,7 +28,9 @@ class ConversationExport(NamedTuple):
 async def export_conversation(
     sessions: SessionManager | SessionStore, id: str, *, format: ExportFormat = "openai"
 ) -> ConversationExport:
-    """Return the visible conversation of a session, whole and without summaries in the place of what was said.
+    """Return the visible conversation of the session `id`, whole and without summaries in the place of what was said.
+
+    `sessions` is a manager or a store that has it.
 
     As "openai", "anthropic" and "responses" it is one line of JSON, an object that has `messages`, `system` and
     `messages`, or `input`, as the APIs take them; `import_conversations` reads the first and the last one again.

@@ -36,10 +36,11 @@ class BudgetingVerbs(ManagerBase):
         requests: int | None = None,
         write_id: str | None = None,
     ) -> BudgetStatus:
-        """Raise limits of the budget `id` of a session: those that are given, in dollars, tokens and requests.
+        """Raise limits of the budget `id` of a session, and return how things stand; those that are left out stay.
 
-        A retry takes the same `write_id`. Raises InvalidSessionOperation for a limit that is not above the present one,
-        and above what is spent, and BudgetExceeded for a grant that there is no room for.
+        `usd`, in dollars, `tokens` and `requests` are the new limits. A retry takes the same `write_id`. Raises
+        InvalidSessionOperation for a limit that is not above the present one, and above what is spent, and
+        BudgetExceeded for a grant that there is no room for.
         """
         return await self._budgets.raise_budget(
             session_id, id, usd=usd, tokens=tokens, requests=requests, write_id=write_id

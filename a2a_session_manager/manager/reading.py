@@ -79,8 +79,8 @@ class ReadingVerbs(ManagerBase):
         """Return the visible events with a seq above `after`, oldest first, and at most the first `limit` of them.
 
         With `include_retracted`, the hidden ones come as well, marked `retracted`. `message_type` is the type to read
-        messages as; see `get`. `type`, `source`, `run`, `since` and `until` leave out all events but those that fit
-        each that is given; see EventFilters.
+        messages as; see `get`. `which` are filters, `type`, `source`, `run`, `since` and `until`: they leave out all
+        events but those that fit each that is given; see EventFilters.
         """
         return await self._store.events(
             session,
@@ -102,8 +102,8 @@ class ReadingVerbs(ManagerBase):
     ) -> EventsPage:
         """Return a page of the visible events with a seq above `after`, oldest first; see SessionStore.events_page.
 
-        It holds up to `limit` events. With `include_retracted`, the hidden ones come as well, marked `retracted`. The
-        filters are those of `events`.
+        It holds up to `limit` events. With `include_retracted`, the hidden ones come as well, marked `retracted`.
+        `which` are the filters of `events`.
         """
         return await self._store.events_page(
             session, after=after, limit=limit, include_retracted=include_retracted, **which
@@ -120,7 +120,7 @@ class ReadingVerbs(ManagerBase):
     async def events_by_id(
         self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
     ) -> list[SessionEvent[Any] | None]:
-        """Return the events of these ids in the order given, None for each one that was never appended.
+        """Return the events of `event_ids` in the order given, None for each one that was never appended.
 
         A hidden event comes as well, marked `retracted`. `message_type` is that of `get`.
         """

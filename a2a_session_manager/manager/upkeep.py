@@ -62,7 +62,8 @@ class UpkeepVerbs(ManagerBase):
         Whole trees go, a root with all below it. `older_than` is how long one must have been idle, in seconds or as a
         timedelta; so many as `keep_last` of those that were active last stay in any case; what is above `max_bytes` in
         sum goes, the idle ones first. `properties` are those of the roots that are considered. With `branches`, idle
-        branches of trees that stay go as well. What came alive meanwhile stays. See SessionStore.prune.
+        branches of trees that stay go as well. `dry_run=False` removes them; what came alive meanwhile stays.
+        `progress` is called with how many sessions were judged, and how many removed, so far. See SessionStore.prune.
         """
         return await self._store.prune(
             older_than=older_than,

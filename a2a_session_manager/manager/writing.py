@@ -133,7 +133,11 @@ class WritingVerbs(ManagerBase):
     async def set_title(
         self, session: Session[Any] | str, text: str, *, by: TitleBy = "user", write_id: str | None = None
     ) -> bool:
-        """Set the title, unless a stronger one is there; return whether it was set. See ActiveSession.set_title."""
+        """Set the title to `text`, unless a stronger one is there; return whether it was set.
+
+        A title is as strong as who gives it, which `by` says: "auto" is weaker than "agent", and "agent" than "user".
+        A retry with the same `write_id` undoes nothing that others have set since. See ActiveSession.set_title.
+        """
         return await set_title(self._store, session, text, by=by, write_id=write_id)
 
     async def delete(

@@ -37,7 +37,7 @@ class Pricer(Protocol):
     """What says the cost of a request. It is called on the event loop for every unpriced usage: it must not block."""
 
     def price(self, usage: UsageNumbers, model: str, provider: str | None, at: datetime) -> PricedCost | None:
-        """Return the cost of one request made at `at`, or None where it is unknown: never 0, never a guess.
+        """Return the cost of a request that used `usage` at `at`, or None where it is unknown: never 0, never a guess.
 
         `model` is the name that the caller or the reply gave, `provider` who served it, None where nobody said so.
         """

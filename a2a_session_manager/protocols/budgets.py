@@ -71,8 +71,10 @@ class BudgetKeeper(Protocol):
         requests: int | None = None,
         write_id: str | None = None,
     ) -> BudgetStatus:
-        """Raise limits of a budget of the session; those that are left out stay. The parameters are those of
-        `set_budget`.
+        """Raise limits of the budget `id` of the session; those that are left out stay.
+
+        `usd`, in dollars, `tokens` and `requests` are the new limits. `write_id` names the call, so that a retry
+        changes nothing that others have set since.
 
         Raises InvalidSessionOperation for a limit that is not above the present one, and above what is spent; and
         BudgetExceeded for a grant that the budgets above have no room for.
@@ -82,12 +84,14 @@ class BudgetKeeper(Protocol):
     async def remove_budget(
         self, session: Session[Any] | str, id: str = "default", *, write_id: str | None = None
     ) -> None:
-        """Remove a budget of the session; what a grant has left returns to the budgets above. A retry takes the same
-        `write_id`."""
+        """Remove the budget `id` of the session; what a grant has left returns to the budgets above.
+
+        A retry takes the same `write_id`.
+        """
         ...
 
     async def budget(self, session: Session[Any] | str, id: str = "default") -> BudgetStatus:
-        """Return how things stand with a budget of the session."""
+        """Return how things stand with the budget `id` of the session."""
         ...
 
     async def budgets(self, session: Session[Any] | str) -> list[BudgetStatus]:
@@ -98,7 +102,7 @@ class BudgetKeeper(Protocol):
         ...
 
     async def void_hold(self, session: Session[Any] | str, hold_id: str, *, reason: str) -> None:
-        """Let an estimated hold count no more, of the session or of one below it.
+        """Let the estimated hold `hold_id` count no more, of the session or of one below it.
 
         The log of the session says so, with the `reason`: an event of the type "budget", which no view shows. Raises
         InvalidSessionOperation for a hold that is open: its block ends it, or it expires.
@@ -117,14 +121,22 @@ class BudgetKeeper(Protocol):
     ) -> PlacedHold:
         """Hold room in all budgets that the session spends from, or in none.
 
-        The same `id` again, while it is held, answers as before. What is not released or settled in `expires` seconds
-        counts as estimated from then on. Where an event that was appended to the session has the `id`, its usage is
-        counted: the hold is answered if there is room for it, and keeps none. Raises BudgetExceeded.
+        Args:
+            id: of the hold; None makes a random one. The same again, while it is held, answers as before. Where an
+                event that was appended to the session has it, its usage is counted: the hold is answered if there is
+                room for it, and keeps none.
+            usd: how many dollars the request may cost; None is an unknown price, which a limit of dollars refuses
+                unless it says what such requests count.
+            tokens: how many tokens it may use, which a limit of tokens has to be told.
+            requests: how many responses are paid for.
+            expires: after how many seconds a hold that was not released or settled counts as estimated.
+
+        Raises BudgetExceeded.
         """
         ...
 
     async def renew_hold(self, session: Session[Any] | str, hold_id: str, *, expires: float = 660.0) -> None:
-        """Let the seconds of a hold begin anew; nothing happens to one that is not there."""
+        """Let a hold expire in `expires` seconds from now; nothing happens to one that is not there."""
         ...
 
     async def charge_hold(self, session: Session[Any] | str, hold_id: str) -> None:

@@ -232,7 +232,7 @@ class Backend(ABC):
         """
 
     async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
-        """Return the events of these ids, which are different ones, hidden ones too; None when there is no session.
+        """Return the events of `event_ids`, all different, and hidden ones too; None when there is no session.
 
         Together they have about `max_bytes` at most, but one is returned at least; the ids of the others are `unread`.
         A backend that knows where its events lie does better than this one, which reads the log from its start.
@@ -251,7 +251,7 @@ class Backend(ABC):
         """
 
     async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        """Return up to `limit` (1 or more) ids of the forks right below the session, like `children`.
+        """Return up to `limit` (1 or more) ids of the forks right below the session, those after `cursor`.
 
         This one reads the whole tree. A backend that keeps forks apart from children has a shorter way.
         """
@@ -333,7 +333,7 @@ class Backend(ABC):
         )
 
     async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
-        """Return who holds each run, given by its session and its id, now; None for a run that nobody holds.
+        """Return who holds each of `runs` now, given by its session and its id; None for a run that nobody holds.
 
         This reads the leases of heads, as one does that lets `commit_rules` decide by the clock of the machine.
         """
@@ -346,8 +346,8 @@ class Backend(ABC):
         ]
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
-        """Let each lease begin anew, and tell whether its holder still has it: None where that is not known, and it is
-        to be tried again. No revision moves, and no time of the session.
+        """Let each lease of `renewals` begin anew, and tell whether its holder still has it: None where that is not
+        known, and it is to be tried again. No revision moves, and no time of the session.
 
         A backend that keeps many runs has a shorter way than this, which is a commit for each.
         """
@@ -366,7 +366,8 @@ class Backend(ABC):
 
         No revision moves, and no time of the session. The store's clock tells the time. A commit that settles a hold
         (`EncodedCommit.settles`), or brings an event whose id is a hold's, ends that hold in the same step; see
-        `budgets.settling`. Raises SessionNotFound like a commit, and what `decide` raises.
+        `budgets.settling`. `creation_id` names the incarnation of the session; None means whichever has the id. Raises
+        SessionNotFound like a commit, and what `decide` raises.
 
         This one refuses: a backend that keeps no budgets must not pass for one that limits anything.
         """
@@ -376,7 +377,10 @@ class Backend(ABC):
         )
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
-        """Return when the session may have another revision than `revision`, or was deleted; too early is fine."""
+        """Return when the session `creation_id` may have another revision than `revision`, or was deleted.
+
+        Too early is fine.
+        """
         await asyncio.sleep(0.1)
 
     async def ping(self) -> None:

@@ -23,7 +23,7 @@ WrappedT = TypeVar("WrappedT", ActiveSession, ActiveRun)
 
 
 class SyncHold:
-    """Room for one request; see Hold."""
+    """Room for one request, which `spend` gives: the Hold that is `wrapped`, whose verbs run on `loop`."""
 
     renew = Blocking(Hold.renew)
 
@@ -95,11 +95,14 @@ class SyncLog(Generic[WrappedT]):
         return self._wrapped.state
 
     def events(self, **which: Any) -> list[SessionEvent[Any]]:
-        """Return the visible events, oldest first; the parameters are those of ActiveSession.events."""
+        """Return the visible events, oldest first; the parameters and errors are those of ActiveSession.events."""
         return self._loop.run(self._wrapped.events(**which))
 
     def events_by_id(self, *event_ids: str, message_type: Any = None) -> list[SessionEvent[Any] | None]:
-        """Return the events of these ids in the order given, None for each one that was never appended."""
+        """Return the events of `event_ids` in the order given, None for each one that was never appended.
+
+        The parameters and errors are those of ActiveSession.events_by_id.
+        """
         return self._loop.run(self._wrapped.events_by_id(*event_ids, message_type=message_type))
 
     @contextmanager
@@ -113,9 +116,10 @@ class SyncLog(Generic[WrappedT]):
         id: str | None = None,
         expires: float = DEFAULT_EXPIRES,
     ) -> Iterator[SyncHold]:
-        """Hold room for one request in the budgets, for `with`; see ActiveSession.spend.
+        """Hold room for one request in the budgets, for `with`.
 
-        The append that brings the usage settles it, when the same thread makes it.
+        The parameters and errors are those of ActiveSession.spend. The append that brings the usage settles it, when
+        the same thread makes it.
         """
         hold = self._wrapped.spend(usd, tokens=tokens, estimate=estimate, requests=requests, id=id, expires=expires)
         with entered(self._loop, hold), noted_open(hold):
@@ -131,7 +135,10 @@ class SyncLog(Generic[WrappedT]):
         lease: float | None = DEFAULT_LEASE,
         busy: BusyPolicy = "refuse",
     ) -> Iterator[SyncRun]:
-        """Start a run, or resume the unfinished one of this `id`, for `with`; see ActiveSession.run."""
+        """Start a run, or resume the unfinished one of this `id`, for `with`.
+
+        The parameters and errors are those of ActiveSession.run.
+        """
         run = self._wrapped.run(agent, id=id, metadata=metadata, lease=lease, busy=busy)
         with entered(self._loop, run) as inside:
             yield SyncRun(inside, self._loop)
@@ -145,7 +152,10 @@ class SyncLog(Generic[WrappedT]):
         properties: Mapping[str, Any] | None = None,
         last: int | None = 0,
     ) -> Iterator[SyncSession]:
-        """Open the child session of this id, or create it, for `with`; see ActiveSession.child."""
+        """Open the child session of this id, or create it, for `with`.
+
+        The parameters and errors are those of ActiveSession.child.
+        """
         with entered(self._loop, self._wrapped.child(id, agent=agent, properties=properties, last=last)) as inside:
             yield SyncSession(inside, self._loop)
 
@@ -171,7 +181,10 @@ class SyncSession(SyncLog[ActiveSession]):
         properties: Mapping[str, Any] | None = None,
         detached: bool = False,
     ) -> SyncSession:
-        """Create a session that goes on from an event of this one, and return it open; see SessionManager.fork."""
+        """Create a session that goes on from an event of this one, and return it open.
+
+        The parameters and errors are those of SessionManager.fork.
+        """
         forking = self._wrapped.fork(at=at, new_id=new_id, on_open=on_open, properties=properties, detached=detached)
         return SyncSession(self._loop.run(forking), self._loop)
 

@@ -98,7 +98,10 @@ class SyncSessionManager:
         pricer: Pricer = DEFAULT_PRICER,
         indexed: Sequence[str] = (),
     ) -> Self:
-        """Return a manager that opens and closes a store of its own; see SessionManager.from_url."""
+        """Return a manager that opens and closes a store of its own.
+
+        The parameters and errors are those of SessionManager.from_url.
+        """
         return cls(SessionManager.from_url(url, limits=limits, pricer=pricer, indexed=indexed))
 
     @property
@@ -115,7 +118,10 @@ class SyncSessionManager:
         self.close()
 
     def namespace(self, name: str) -> Self:
-        """Return a manager of one namespace, over the same store and the same loop; it needs no closing."""
+        """Return a manager of one namespace, over the same store and the same loop; it needs no closing.
+
+        The `name` and the errors are those of SessionManager.namespace.
+        """
         inside = type(self)(self._wrapped.namespace(name))
         inside._loop, inside._owns_loop = self._loop, False
         return inside
@@ -129,31 +135,43 @@ class SyncSessionManager:
         parent_id: str | None = None,
         properties: Mapping[str, Any] | None = None,
     ) -> Iterator[SyncSession]:
-        """Open the session of this id, or create it, for `with`; see SessionManager.open."""
+        """Open the session of this id, or create it, for `with`.
+
+        The parameters and errors are those of SessionManager.open.
+        """
         opening = self._wrapped.open(id, last=last, parent_id=parent_id, properties=properties)
         with entered(self._loop, opening) as inside:
             yield SyncSession(inside, self._loop)
 
     def get(self, id: str, *, last: int | None = None, message_type: Any = None) -> Session[Any]:
-        """Return the session with its visible events, oldest first; see SessionManager.get."""
+        """Return the session with its visible events, oldest first.
+
+        The parameters and errors are those of SessionManager.get.
+        """
         return self._loop.run(self._wrapped.get(id, last=last, message_type=message_type))
 
     def events(self, session: Session[Any] | str, **which: Any) -> list[SessionEvent[Any]]:
-        """Return the visible events, oldest first; the parameters are those of SessionManager.events."""
+        """Return the visible events, oldest first; the parameters and errors are those of SessionManager.events."""
         return self._loop.run(self._wrapped.events(session, **which))
 
     def events_by_id(
         self, session: Session[Any] | str, *event_ids: str, message_type: Any = None
     ) -> list[SessionEvent[Any] | None]:
-        """Return the events of these ids in the order given, None for each one that was never appended."""
+        """Return the events of `event_ids` in the order given, None for each one that was never appended.
+
+        The parameters and errors are those of SessionManager.events_by_id.
+        """
         return self._loop.run(self._wrapped.events_by_id(session, *event_ids, message_type=message_type))
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Run a coroutine over `sessions` on the loop of this manager, and return its result; see LoopThread.run."""
+        """Run `work`, a coroutine over `sessions`, on the loop of this manager, and return its result.
+
+        See LoopThread.run.
+        """
         return self._loop.run(work)
 
     async def wait(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Run a coroutine over `sessions` on the loop of this manager, for a caller on another loop, also one of trio.
+        """Run `work`, a coroutine over `sessions`, on this manager's loop, for a caller on another loop, also of trio.
 
         `await blocking.wait(blocking.sessions.append("trip", event))`; see LoopThread.wait.
         """

@@ -47,10 +47,11 @@ def usage_from(
     OpenAI's meaning. `details` of the result keeps the provider's object as plain JSON, and under "inconsistent" what
     in it contradicts itself: then a part is cut down to its whole, and the parts stand against the total. `model`,
     `provider`, `service_tier` and `batch` (True for a request of a batch) fill in what the usage or its reply does not
-    say; the tier that was served goes before the one that was asked for. A cost that is reported in the usage or beside
-    it is the cost, `priced_by` "reported"; one that is no amount in US dollars is named under "inconsistent". Where
-    something is named there and no cost is reported, and where `unread_keys` names numbers that are no known counts,
-    the usage is `partially_priced`. Raises InvalidEvent for what is no usage, or no count.
+    say; the tier that was served goes before the one that was asked for. `response_id`, the provider's id of the
+    response, does likewise: a session counts each response once. A cost that is reported in the usage or beside it
+    is the cost, `priced_by` "reported"; one that is no amount in US dollars is named under "inconsistent". Where
+    something is named there and no cost is reported, and where `unread_keys` names numbers that are no known
+    counts, the usage is `partially_priced`. Raises InvalidEvent for what is no usage, or no count.
     """
     asked = {"service_tier": service_tier, "processing": "batch" if batch else None}
     given_id = kept_id(response_id)

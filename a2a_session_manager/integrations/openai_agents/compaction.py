@@ -57,7 +57,10 @@ class CompactingAgentsSession(AgentsSession):
         self._compactor = PolicyCompactor()
 
     async def branch(self, **where: Any) -> Self:
-        """Return a session that goes on from a point of this one, and compacts itself likewise; see AgentsSession."""
+        """Return a session that goes on from a point of this one, and compacts itself likewise.
+
+        `where` are the parameters of AgentsSession.branch.
+        """
         branch = await super().branch(**where)
         branch._compactor = PolicyCompactor()
         return branch

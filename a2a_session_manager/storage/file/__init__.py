@@ -35,6 +35,7 @@ class FileSessionStore(BaseSessionStore):
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
         indexed: the properties that `page` and `count` find sessions by.
+        removed: options that 0.1 had, which are refused with the remedy.
     """
 
     def __init__(
@@ -83,7 +84,8 @@ def create_file_session_store(
 ) -> FileSessionStore:
     """Return a store over `directory`, which is created on first use.
 
-    For `durability`, and `indexed`, the properties that sessions are found by, see FileSessionStore.
+    For `durability`, and `indexed`, the properties that sessions are found by, see FileSessionStore. `removed` are
+    options that 0.1 had, which are refused with the remedy.
     """
     reject_removed_options(removed)
     return FileSessionStore(directory, durability=durability, indexed=indexed)

@@ -21,7 +21,7 @@ class InMemorySessionStore(BaseSessionStore):
 
     It serves one event loop at a time, and is not safe to use from several threads. `limits` says how large events and
     commits may be; `pricer` gives a usage without a cost one when it is stored. `indexed` are the properties that
-    `page` and `count` find sessions by.
+    `page` and `count` find sessions by, and `removed` options that 0.1 had, which are refused with the remedy.
     """
 
     def __init__(

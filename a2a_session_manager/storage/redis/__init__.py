@@ -43,6 +43,7 @@ class RedisSessionStore(BaseSessionStore):
         limits: how large events and commits may be.
         pricer: gives a usage without a cost one when it is stored.
         indexed: the properties that `page` and `count` find sessions by.
+        removed: options that 0.1 had, which are refused with the remedy.
     """
 
     def __init__(
@@ -95,10 +96,10 @@ def create_redis_session_store(
     indexed: Sequence[str] = (),
     **redis_kwargs: Any,
 ) -> RedisSessionStore:
-    """Return a store on one server. `redis_kwargs` are further arguments of `redis.asyncio.Redis`.
+    """Return a store on one server: its `host` and `port`, the number of its `db`, and its `password`, if it has one.
 
-    For `key_prefix`, `expiration_seconds` and `indexed`, the properties that sessions are found by, see
-    RedisSessionStore.
+    `redis_kwargs` are further arguments of `redis.asyncio.Redis`, such as `ssl=True`. For `key_prefix`,
+    `expiration_seconds` and `indexed`, the properties that sessions are found by, see RedisSessionStore.
     """
     reject_removed_options(
         {name: value for name, value in redis_kwargs.items() if name in ("session_class", "auto_save")}

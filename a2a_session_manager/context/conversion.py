@@ -65,8 +65,7 @@ class _Conversion:
     def _instruct(self, message: Message, seq: int) -> None:
         self._instructions.append(message)
         self._made.told.append(seq)
-        if any(not isinstance(part, Text | Instruction) for part in message.parts):
-            self._lose(seq, ["what is no text in a system message"])
+        self._lose(seq, _beside_texts(message))
 
     def _put(
         self, messages: Sequence[Message], seqs: Sequence[int], joins: Sequence[tuple[int, ...]], is_unfinished: bool
@@ -91,12 +90,16 @@ class _Conversion:
     def _unread(self, message: Message, agreed: Message) -> Losses:
         """Return what of a message no part gives to the format; of one of that format, if it is written anew."""
         source = BY_NAME.get(message.shape)
-        if source is None or (source is self._shape and agreed is message):
+        is_told_apart = message.role == "system" and self._shape.has_system_apart  # as a text
+        if source is None or (source is self._shape and agreed is message and not is_told_apart):
             return []
         losses = source.unread(message.raw)
-        if source is self._shape:  # of which some parts come as they were
-            kept = Counter(name for each in source.write(agreed, []) for name in source.unread(each))
-            return list(Counter(losses) - kept)
+        has_own_parts = source in (self._shape, openai_chat.SHAPE) and not is_told_apart  # which come as they were
+        if losses and has_own_parts:
+            kept = Counter(name for each in self._shape.write(agreed, []) for name in source.unread(each))
+            losses = list(Counter(losses) - kept)
+        if source is self._shape:
+            return losses
         if not self._shape.signs_calls and any(map(gemini.is_signed, message.parts)):
             losses = [*losses, "thought signature"]
         return losses
@@ -108,7 +111,7 @@ class _Conversion:
             if not made.messages:
                 self._instruct(message, seq)
                 return
-            self._lose(seq, ["the system's role inside of a conversation"])
+            self._lose(seq, ["the system's role inside of a conversation", *_beside_texts(message)])
             message = Message("user", (Text(f"<system>{text_of(message.parts)}</system>"),))
         losses: Losses = []
         if message.shape == openai_chat.NAME and shape.is_mine(message.raw or {}) and message.role != "tool":
@@ -166,6 +169,11 @@ class _Conversion:
         if losses:
             text = f"event {seq} holds what {self._shape.name} cannot: {', '.join(dict.fromkeys(losses))}"
             self._made.findings.append(Finding("not_converted", (seq,), text))
+
+
+def _beside_texts(system: Message) -> Losses:
+    is_all = all(isinstance(part, Text | Instruction) for part in system.parts)
+    return [] if is_all else ["what is no text in a system message"]
 
 
 def _system(instructions: Sequence[Message], shape: Shape) -> Any:

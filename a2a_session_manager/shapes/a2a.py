@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from a2a_session_manager.shapes.framework_keys import A2A
 from a2a_session_manager.shapes.normal_form import (
     Instruction,
     Json,
@@ -21,6 +20,7 @@ from a2a_session_manager.shapes.normal_form import (
     Role,
     Text,
 )
+from a2a_session_manager.shapes.protocol_keys import A2A
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from a2a_session_manager.shapes.framework_keys import ag_ui
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -22,6 +21,7 @@ from a2a_session_manager.shapes.normal_form import (
     Text,
     text_of,
 )
+from a2a_session_manager.shapes.protocol_keys import ag_ui
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,

@@ -22,7 +22,7 @@ from a2a_session_manager.shapes.shape import mappings, media_at, media_kind, tex
 _Part: TypeAlias = Mapping[str, Any]
 
 _LONGEST_SCHEME: Final = 12
-_SIGNERS: Final = ("google", "vertex")
+SIGNERS: Final = ("google", "googleVertex", "vertex")
 _SIGNATURE: Final = "thoughtSignature"
 
 
@@ -76,13 +76,13 @@ def is_part(part: _Part) -> bool:
 
 def signature_in(options: Any) -> str | None:
     """Return what Gemini has signed a call with, which the SDK keeps among the provider's options or metadata."""
-    given = [options.get(signer) for signer in _SIGNERS] if isinstance(options, Mapping) else []
+    given = [options.get(signer) for signer in SIGNERS] if isinstance(options, Mapping) else []
     return next((text for each in mappings(given) if (text := text_or_none(each.get(_SIGNATURE)))), None)
 
 
 def says_more_than_signature(options: Any) -> bool:
     """Tell whether something but what `signature_in` reads stands among options."""
-    signer = next((each for each in _SIGNERS if signature_in({each: options.get(each)})), None)
+    signer = next((each for each in SIGNERS if signature_in({each: options.get(each)})), None)
     return signer is None or options.keys() != {signer} or options[signer].keys() != {_SIGNATURE}
 
 

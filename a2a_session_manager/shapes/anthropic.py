@@ -35,6 +35,7 @@ from a2a_session_manager.shapes.shape import (
     type_of,
     value_of,
 )
+from a2a_session_manager.shapes.signed_thoughts import signed_thinking
 from a2a_session_manager.shapes.unread_keys import unread
 
 NAME: Final = "anthropic"
@@ -171,11 +172,11 @@ def _blocks(part: Part, role: str, losses: Losses) -> list[RawMessage]:
         fits = isinstance(part, Call | Reasoning | Opaque) or (isinstance(part, Result) and part.is_hosted)
     else:
         fits = role == "user" and (isinstance(part, Media) or (isinstance(part, Result) and not part.is_hosted))
-    if fits and isinstance(part.raw, dict) and _is_sendable(part.raw):
+    if fits and isinstance(part.raw, dict) and _is_sendable(part.raw) and getattr(part, "signer", None) is None:
         return [part.raw]
     if fits and isinstance(part, Media):
         return _media_blocks(part, losses)
-    if isinstance(part, Reasoning) and (block := _signed_thinking(part)):
+    if isinstance(part, Reasoning) and (block := signed_thinking(part)):
         return [block]
     if not fits or isinstance(part, Reasoning | Media | Opaque) or part.is_hosted:
         losses.append(_name_of(part))
@@ -214,18 +215,6 @@ def _text_blocks(part: Text | Json | Instruction | Other, role: str, losses: Los
 
 def _is_text_block(block: Mapping[str, Any], text: str) -> bool:
     return type_of(block) == "text" and block.keys() <= _TEXT_KEYS and block.get("text") == text
-
-
-def _signed_thinking(part: Reasoning) -> RawMessage | None:
-    """Return thinking that another format keeps with the signature that Anthropic gave it."""
-    raw = part.raw if isinstance(part.raw, Mapping) else {}
-    options = raw.get("providerOptions") or raw.get("providerMetadata")
-    own = options.get("anthropic") if isinstance(options, Mapping) else None
-    if isinstance(own, Mapping) and isinstance(own.get("signature"), str):
-        return {"type": "thinking", "thinking": part.text, "signature": own["signature"]}
-    if isinstance(own, Mapping) and isinstance(own.get("redactedData"), str):
-        return {"type": "redacted_thinking", "data": own["redactedData"]}
-    return None
 
 
 def _media_blocks(media: Media, losses: Losses) -> list[RawMessage]:

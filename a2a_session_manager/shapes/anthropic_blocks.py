@@ -11,6 +11,7 @@ from a2a_session_manager.shapes.shape import mappings, text_or_none, type_of
 _Block: TypeAlias = Mapping[str, Any]
 
 _HOSTED_RESULT: Final = "_tool_result"
+_PLACE: Final = "_location"  # as the types of all citations end
 # What hosted tools return is told by these keys, deep in one another; more levels than these are not documented.
 _SAID_KEYS: Final = ("title", "url", "text", "stdout", "stderr", "error_code", "error_message", "tool_name")
 _INNER_KEYS: Final = ("content", "lines", "tool_references")
@@ -36,12 +37,19 @@ def is_block(block: _Block) -> bool:
     """Tell whether only Anthropic writes such a block; plain text is written by others too."""
     kind = type_of(block)
     if kind == "text":
-        return isinstance(block.get("text"), str) and isinstance(block.get("cache_control"), Mapping)
+        is_marked = isinstance(block.get("cache_control"), Mapping) or any(
+            map(_is_citation, mappings(block.get("citations")))
+        )
+        return is_marked and isinstance(block.get("text"), str)
     mark = _MARKS.get(kind or "")
     if mark is None:
         return bool(kind) and str(kind).endswith(_HOSTED_RESULT) and isinstance(block.get("tool_use_id"), str)
     key, of_type = mark
     return key in block and isinstance(block[key], of_type)
+
+
+def _is_citation(citation: _Block) -> bool:
+    return (type_of(citation) or "").endswith(_PLACE)
 
 
 def _read_block(block: _Block) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Which keys of frameworks' and protocols' messages are read: `unread` names what stands under others.
+"""Which keys of frameworks' messages are read: `unread` names what stands under others.
 
 As in `provider_keys`, ids, times and states are among them.
 """
@@ -8,70 +8,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from a2a_session_manager.shapes.ai_sdk_parts import SIGNERS
 from a2a_session_manager.shapes.anthropic_blocks import is_block
+from a2a_session_manager.shapes.openai_keys import CALL, content_part
 from a2a_session_manager.shapes.openai_parts import is_more_than_calls
 from a2a_session_manager.shapes.provider_keys import ANTHROPIC_BLOCKS, RESPONSES_CONTENT, responses
+from a2a_session_manager.shapes.pydantic_ai_parts import is_told_apart
 from a2a_session_manager.shapes.shape import mappings, type_of
-from a2a_session_manager.shapes.unread_keys import Reads, by_type, keys
+from a2a_session_manager.shapes.unread_keys import Reads, about_answer, by_type, keys
 
 _Object = Mapping[str, Any]
 
-# A2A's
-_A2A_WHERE: Final = ("bytes", "raw", "fileWithBytes", "file_with_bytes", "uri", "url", "fileWithUri", "file_with_uri")
-_A2A_FILE: Final = (*_A2A_WHERE, "mimeType", "mime_type", "mediaType", "media_type", "name", "filename")
-_A2A_MARKS: Final = frozenset({"text", "data", "file", *_A2A_WHERE})
-_A2A_PART: Final = keys("kind", "text", "data", *_A2A_FILE, file=keys(*_A2A_FILE))
-
-
-def _a2a_part(part: _Object) -> Any:
-    return None if _A2A_MARKS.isdisjoint(part) else _A2A_PART
-
-
-_A2A_IDS: Final = ("messageId", "message_id", "contextId", "context_id", "taskId", "task_id")
-A2A: Final = keys("kind", "role", *_A2A_IDS, parts=_a2a_part)
-
-# AG-UI's
-_AG_UI_IDS: Final = ("id", "toolCallId", "tool_call_id", "subagentRunId", "subagent_run_id")
-_AG_UI_SOURCE: Final = keys("type", "value", "mimeType", "mime_type")
-_AG_UI_MEDIA: Final = keys("type", source=_AG_UI_SOURCE, metadata=keys("filename"))
-_AG_UI_CONTENT: Final = by_type(
-    {
-        "text": keys("type", "text"),
-        "binary": keys("type", "mimeType", "mime_type", "data", "url", "id", "filename"),
-        **dict.fromkeys(("image", "audio", "video", "document"), _AG_UI_MEDIA),
-    }
-)
-_AG_UI_CALL: Final = keys("id", "type", function=keys("name", "arguments"))
-_AG_UI: Final = keys(
-    "role", *_AG_UI_IDS, "name", "error", content=_AG_UI_CONTENT, toolCalls=_AG_UI_CALL, tool_calls=_AG_UI_CALL
-)
-
-
-def ag_ui(message: _Object) -> Any:
-    """Return what is read of a message; an activity is for people alone."""
-    return None if message.get("role") == "activity" else _AG_UI
-
-
-# OpenTelemetry's
-_OTEL_PARTS: Final = by_type(
-    {
-        "text": keys("type", "content"),
-        "compaction": keys("type", "content"),
-        "tool_call": keys("type", "id", "name", "arguments", "builtin"),
-        "tool_call_response": keys("type", "id", "name", "response", "result", "builtin"),
-        "blob": keys("type", "content", "mime_type", "modality"),
-        "binary": keys("type", "content", "media_type"),
-        "uri": keys("type", "uri", "mime_type", "modality"),
-        "file": keys("type", "file_id", "mime_type", "modality"),
-        **dict.fromkeys(("image-url", "audio-url", "video-url", "document-url"), keys("type", "url", "mime_type")),
-    }
-)
-OTEL: Final = keys("role", "name", "finish_reason", parts=_OTEL_PARTS)
-
 # The Vercel AI SDK's: what stands under the options of a part is a part of its own, but for thoughts.
 _SIGNATURE: Final = keys("thoughtSignature")
-_SIGNED: Final[Mapping[str, Reads]] = {"google": _SIGNATURE, "vertex": _SIGNATURE}
-_OUTPUT: Final = keys("type", "value", "reason")
+_SIGNED: Final[Mapping[str, Reads]] = dict.fromkeys(SIGNERS, _SIGNATURE)
+_DATA: Final = by_type(
+    {
+        "data": keys("type", "data"),
+        "url": keys("type", "url"),
+        "text": keys("type", "text"),
+        "reference": keys("type", "reference"),
+    }
+)
+_SDK_MEDIA: Final = ("type", "mediaType", "mimeType", "filename")
+_ITEM: Final = by_type(
+    {
+        "text": keys("type", "text"),
+        **dict.fromkeys(("media", "file-data", "image-data", "image"), keys(*_SDK_MEDIA, "data")),
+        **dict.fromkeys(("file-url", "image-url"), keys(*_SDK_MEDIA, "url")),
+        **dict.fromkeys(("file-id", "image-file-id"), keys(*_SDK_MEDIA, "fileId")),
+        **dict.fromkeys(("file-reference", "image-file-reference"), keys(*_SDK_MEDIA, "providerReference")),
+        "file": keys(*_SDK_MEDIA, data=_DATA),
+    }
+)
+_SAID: Final = keys("type", "value", "reason")
+
+
+def _output(output: _Object) -> Mapping[str, Reads]:
+    return {**_SAID, "value": _ITEM} if output.get("type") == "content" else _SAID
+
+
 AI_SDK: Final = keys(
     "id",
     "role",
@@ -80,29 +56,32 @@ AI_SDK: Final = keys(
         {
             "text": keys("type", "text", "providerOptions"),
             "image": keys("type", "image", "mediaType", "mimeType", "providerOptions"),
-            "file": keys("type", "data", "filename", "mediaType", "mimeType", "providerOptions"),
+            "file": keys(*_SDK_MEDIA, "providerOptions", data=_DATA),
             "tool-call": keys(
                 *("type", "toolCallId", "toolName", "input", "args", "providerExecuted", "providerOptions"),
                 providerMetadata=_SIGNED,
             ),
             "tool-result": keys(
-                *("type", "toolCallId", "toolName", "result", "experimental_content", "isError", "providerOptions"),
-                output=_OUTPUT,
+                *("type", "toolCallId", "toolName", "result", "isError", "providerOptions"),
+                output=_output,
+                experimental_content=_ITEM,
             ),
         }
     ),
 )
 _INVOCATION: Final = (
     *("type", "toolCallId", "toolName", "state", "step", "input", "args", "rawInput", "output", "result"),
-    *("errorText", "approval", "providerExecuted", "callProviderMetadata"),
+    *("errorText", "providerExecuted", "callProviderMetadata"),
 )
-_TOLD: Final = keys(*_INVOCATION)
+_APPROVAL: Final = keys("id", "approved", "reason", "isAutomatic")
+_TOLD: Final = keys(*_INVOCATION, approval=_APPROVAL)
 _UI_TYPES: Final = by_type(
     {
         "text": keys("type", "text", "state", "providerMetadata"),
         "file": keys(
             *("type", "mediaType", "mimeType", "filename", "data", "url", "providerReference", "providerMetadata")
         ),
+        "step-start": keys("type"),
         "tool-invocation": keys(*_INVOCATION, toolInvocation=_TOLD),
         "dynamic-tool": _TOLD,
     }
@@ -136,6 +115,17 @@ _ITEMS: Final = by_type(
     "kind",
 )
 _CALLED: Final = (*_PART, "tool_name", "tool_call_id", "tool_kind")
+_RETURNED: Final = keys(*_CALLED, "content", "outcome")
+_TOLD_ANEW: Final = keys(*_PART, "content", "dynamic", "on_change", "name", "content_hash")
+
+
+def _tool_return(part: _Object) -> Mapping[str, Reads]:
+    """Return what is read of a tool's answer, which is any JSON value, or a list of what a user may say as well."""
+    content = part.get("content")
+    items = content if isinstance(content, list) else [content]
+    return {**_RETURNED, "content": _ITEMS} if any(map(is_told_apart, items)) else _RETURNED
+
+
 PYDANTIC_AI: Final = keys(
     *(
         "kind",
@@ -148,7 +138,10 @@ PYDANTIC_AI: Final = keys(
         "model_name",
         "finish_reason",
     ),
-    *("provider_name", "provider_url", "provider_details", "provider_response_id", "vendor_details", "vendor_id"),
+    *("provider_name", "provider_url", "provider_response_id", "vendor_id", "model_id", "canonical_system"),
+    *("workspace_ref", "history_digest", "failed_attempts"),
+    provider_details=about_answer,
+    vendor_details=about_answer,
     parts=by_type(
         {
             "system-prompt": keys(*_PART, "content", "dynamic_ref"),
@@ -157,9 +150,11 @@ PYDANTIC_AI: Final = keys(
             "text": keys(*_PART, "content"),
             "compaction": keys(*_PART, "content"),
             "tool-call": keys(*_CALLED, "args", provider_details=keys("thought_signature")),
-            "tool-return": keys(*_CALLED, "content", "outcome"),
+            "tool-return": _tool_return,
+            "instruction-delta": keys(*_PART, "content", "base_hash"),
+            "instruction-baseline": keys(*_PART, instructions=_TOLD_ANEW),
             "file": keys(*_PART, content=_ITEMS),
-            "speech": keys(*_PART, "transcript", "audio"),
+            "speech": keys(*_PART, "transcript", audio=_ITEMS),
         },
         "part_kind",
     ),
@@ -179,34 +174,39 @@ _LC_BLOCKS: Final = by_type(
         "non_standard": keys(*_LC, value=lambda block: _lc_block(block)),
     }
 )
+_LC_OBJECTS: Final[Mapping[str, Reads]] = {"reasoning": None, "function_call": keys("name", "arguments")}
 # Where the signatures of calls are, by the calls' ids.
 SIGNATURES: Final = "__gemini_function_call_thought_signatures__"
 
 
 def _lc_block(block: _Object) -> Any:
-    if is_block(block):
+    if is_block(block) and type_of(block) != "text":
         return ANTHROPIC_BLOCKS(block)
-    return _LC_BLOCKS(block) or RESPONSES_CONTENT(block) or (responses(block) if type_of(block) else None)
+    found = _LC_BLOCKS(block) or RESPONSES_CONTENT(block) or (responses(block) if type_of(block) else None)
+    return found or content_part(block)
 
 
 _LC_BODY: Final = keys(
-    *("type", "name", "id", "role", "response_metadata", "usage_metadata", "example", "tool_call_chunks"),
+    *("type", "name", "id", "role", "usage_metadata", "example", "tool_call_chunks"),
     *("chunk_position", "tool_call_id", "status"),
+    response_metadata=about_answer,
     content=_lc_block,
     tool_calls=_LC_CALL,
     invalid_tool_calls=_LC_CALL,
 )
+# Beside the body, where a message has one.
+LANGCHAIN_AROUND: Final = keys("type", "data", "lc", "id", "kwargs", "name", "graph")
 
 
 def langchain(body: _Object) -> Mapping[str, Reads]:
-    """Return what is read of the body of a message; `response_metadata` is about the answer."""
+    """Return what is read of the body of a message."""
     return {**_LC_BODY, "additional_kwargs": lambda more: _additional(more, body) if more else {}}
 
 
 def _additional(more: _Object, body: _Object) -> Mapping[str, Reads]:
     listed = [*mappings(body.get("tool_calls")), *mappings(body.get("invalid_tool_calls"))]
     texts = [key for key in ("reasoning_content", "refusal") if isinstance(more.get(key), str)]
-    objects = [key for key in ("reasoning", "function_call") if isinstance(more.get(key), Mapping)]
-    calls = [] if is_more_than_calls(more.get("tool_calls")) else ["tool_calls"]
+    objects = {key: reads for key, reads in _LC_OBJECTS.items() if isinstance(more.get(key), Mapping)}
+    calls = {} if is_more_than_calls(more.get("tool_calls")) else {"tool_calls": CALL}
     signed = keys(*(str(call.get("id")) for call in listed))
-    return {**keys(*texts, *objects, *calls), SIGNATURES: signed}
+    return {**keys(*texts), **objects, **calls, SIGNATURES: signed}

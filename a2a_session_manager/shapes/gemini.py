@@ -177,6 +177,9 @@ def _response(result: Result, losses: Losses) -> RawMessage:
         losses.append("a tool's name")
     call_id = {} if result.call_id is None else {"id": result.call_id}
     written: RawMessage = {**call_id, "name": name or result.call_id or "", "response": _returned(result)}
+    for part in result.content:
+        if text_said(part) is None and not isinstance(part, Media):
+            _lost(part, losses)
     media = [_media_part(part, losses) for part in result.content if isinstance(part, Media) and part.text is None]
     if any(media):
         written["parts"] = [each for each in media if each is not None]

@@ -6,12 +6,12 @@ what belongs to its form, so each is a format of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from a2a_session_manager.shapes.framework_keys import SIGNATURES, langchain
-from a2a_session_manager.shapes.langchain_blocks import read_block, read_blocks
+from a2a_session_manager.shapes.framework_keys import LANGCHAIN_AROUND, SIGNATURES, langchain
+from a2a_session_manager.shapes.langchain_blocks import CALL_SIGNATURE, read_block, read_blocks
 from a2a_session_manager.shapes.langchain_forms import FORMS, ROLES, Form
 from a2a_session_manager.shapes.langchain_writing import message_body, tool_body
 from a2a_session_manager.shapes.normal_form import Call, Message, Opaque, Other, Part, Reasoning, Result, Text
@@ -52,7 +52,10 @@ def _write(form: Form, message: Message, losses: Losses) -> list[RawMessage]:
 
 def _unread(form: Form, message: Mapping[str, Any]) -> Losses:
     opened = form.open(message)
-    return [] if opened is None or opened[0] == "remove" else unread(opened[1], langchain)
+    if opened is None or opened[0] == "remove":
+        return []
+    around = [] if opened[1] is message else unread(message, LANGCHAIN_AROUND)
+    return [*around, *unread(opened[1], langchain)]
 
 
 def _shape(form: Form) -> Shape:
@@ -71,10 +74,36 @@ def _result_in(body: Mapping[str, Any], name: str | None) -> Result:
 
 def _said_in(body: Mapping[str, Any]) -> tuple[Part, ...]:
     """Return what a message says. A call is in the list of calls, and often in a block of the content as well."""
-    calls = _calls_in(body)
-    ids = {call.id for call in calls} - {None}
-    content = [part for part in read_blocks(body.get("content")) if not _is_one_of(part, ids)]
-    return (*_reasoning_in(body), *content, *_refusal_in(body), *calls)
+    content = read_blocks(body.get("content"))
+    calls = _signed(_calls_in(body), content)
+    ids, signatures = {call.id for call in calls} - {None}, {call.signature for call in calls} - {None}
+    said = [part for part in content if not _is_one_of(part, ids) and not _is_signature(part, signatures)]
+    if _is_geminis(body):  # whose thoughts look like Anthropic's here
+        said = [part._replace(signer="google") if isinstance(part, Reasoning) else part for part in said]
+    return (*_reasoning_in(body), *said, *_refusal_in(body), *calls)
+
+
+def _signed(calls: Sequence[Call], content: Sequence[Part]) -> list[Call]:
+    """Return calls with the signatures that blocks of the content have for them, by their place among the calls."""
+    given: dict[int, str | None] = {}
+    for at, part in enumerate(part for part in content if _is_signature(part)):
+        index = part.raw.get("index")
+        given[index if isinstance(index, int) else at] = text_or_none(part.raw.get("signature"))
+    return [call._replace(signature=call.signature or given.get(at)) for at, call in enumerate(calls)]
+
+
+def _is_signature(part: Part, known: Collection[str | None] | None = None) -> bool:
+    """Tell whether a part is a call's signature, and one of those that are `known`."""
+    if not isinstance(part, Opaque) or not _signs_call(part.raw):
+        return False
+    return known is None or text_or_none(part.raw.get("signature")) in known
+
+
+def _is_geminis(body: Mapping[str, Any]) -> bool:
+    about = body.get("response_metadata")
+    given = about if isinstance(about, Mapping) else {}
+    provider, model = str(given.get("model_provider") or ""), str(given.get("model_name") or "")
+    return (provider.startswith("google") or not provider) and ("gemini" in model or provider == "google_genai")
 
 
 def _is_one_of(part: Part, ids: set[str | None]) -> bool:
@@ -127,17 +156,23 @@ def _written_again(form: Form, message: Message) -> list[RawMessage]:
     body = dict(opened[1])
     kept = {id(part.raw) for part in message.parts}
     ids = {part.id for part in message.parts if isinstance(part, Call)} - {None}
+    made = len(_calls_in(body))
     for key in ("tool_calls", "invalid_tool_calls"):
         if isinstance(body.get(key), list):
             body[key] = [call for call in body[key] if id(call) in kept]
     content = body.get("content")
     if isinstance(content, list):
-        body["content"] = [block for block in content if _is_kept(block, kept, ids)]
+        signs = len(_calls_in(body)) == made  # by a call's place among all
+        body["content"] = [each for each in content if _signs_call(each) & signs or _is_kept(each, kept, ids)]
     elif id(content) not in kept:
         body["content"] = ""
     if isinstance(body.get("additional_kwargs"), dict):
         body["additional_kwargs"] = _more_again(body["additional_kwargs"], kept, ids)
     return [form.close(body, raw)]
+
+
+def _signs_call(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == CALL_SIGNATURE
 
 
 def _is_kept(block: Any, kept: set[int], ids: set[str | None]) -> bool:

@@ -25,6 +25,8 @@ from a2a_session_manager.shapes.responses_items import is_item, read_item
 from a2a_session_manager.shapes.shape import media_at, media_kind, text_or_none, type_of
 
 _CODE_TOOL: Final = "code_execution"
+# Where Gemini's signatures of calls were before they had a place by the calls' ids.
+CALL_SIGNATURE: Final = "function_call_signature"
 
 
 def read_blocks(content: Any) -> list[Part]:
@@ -141,6 +143,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Part | None]]] = {
     "media": _media_of_google,
     "reasoning": _reasoning,
     "reasoning_content": _reasoning_of_bedrock,
+    CALL_SIGNATURE: lambda block: Opaque("thought signature", block),
     "tool_call": _call,
     "invalid_tool_call": _call,
     "server_tool_call": _hosted_call,

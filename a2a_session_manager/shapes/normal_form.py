@@ -28,10 +28,14 @@ class Instruction(NamedTuple):
 
 
 class Reasoning(NamedTuple):
-    """What a model thought. `text` may be empty, where the provider keeps it to itself; a signature is in `raw`."""
+    """What a model thought. `text` may be empty, where the provider keeps it to itself; a signature is in `raw`.
+
+    `signer` says whose the signature is, where that is known and the rest of the part looks like another provider's.
+    """
 
     text: str
     raw: Any = None
+    signer: str | None = None
 
 
 class Media(NamedTuple):

@@ -9,12 +9,15 @@ from a2a_session_manager.shapes.normal_form import Call
 from a2a_session_manager.shapes.openai_parts import (
     EXTRA_CONTENT,
     FIRST_FORM,
+    MEDIA_KINDS,
+    TEXT_TYPES,
     calls_in,
     spoken_in,
     without_signature,
 )
-from a2a_session_manager.shapes.shape import Losses, role_named
-from a2a_session_manager.shapes.unread_keys import is_empty
+from a2a_session_manager.shapes.shape import Losses, role_named, type_of
+from a2a_session_manager.shapes.unread_keys import Reads, by_type, is_empty, keys
+from a2a_session_manager.shapes.unread_keys import unread as unread_in
 
 # Where DeepSeek, OpenRouter, vLLM, Ollama and Cohere put what the model thought.
 REASONING_KEYS: Final = ("reasoning_content", "reasoning", "thinking", "tool_plan")
@@ -35,12 +38,40 @@ _IN_TEXTS: Final[Mapping[str, Any]] = {
 _IN_ANSWERS: Final[Mapping[str, Any]] = {**_IN_TEXTS, CALLS: object, "function_call": Mapping}
 _IN_CALLS: Final = frozenset({"id", "type", "index"})  # the index is of a stream's pieces
 
+# What is read of the parts of a content; where a cache ends and how sharp a picture is wanted are hints.
+_HINTS: Final = ("type", "cache_control")
+_TEXT: Final = keys(*_HINTS, "text")
+_MEDIA: Final = keys("url", "file_data", "file_id", "data", "filename", "format", "detail")
+_OTHER_PARTS: Final = by_type(
+    {
+        "refusal": keys(*_HINTS, "refusal"),
+        "document": keys(*_HINTS, document=keys("data", "id")),
+        **{kind: keys(*_HINTS, **{kind: _MEDIA}) for kind in MEDIA_KINDS},
+    }
+)
+# As `unread` names them: of the calls, which are read in several forms, it tells itself.
+CALL: Final = keys(*_IN_CALLS, function=keys("name", "arguments"), custom=keys("name", "input"))
+
+
+def content_part(part: Mapping[str, Any]) -> Reads:
+    """Return what is read of a part of a content."""
+    if type_of(part) in TEXT_TYPES and isinstance(part.get("text"), str):
+        return _TEXT
+    found: Reads = _OTHER_PARTS(part)
+    return found
+
+
+_CONTENT: Final[Mapping[str, Reads]] = {"content": content_part, "images": content_part}
+
 
 def unread(message: Mapping[str, Any]) -> Losses:
     """Return the keys of a message under which something stands that is in none of its parts."""
     role = role_named(message.get("role"))
     read = _IN_RESULTS if role == "tool" else _IN_ANSWERS if role == "assistant" else _IN_TEXTS
     found = [key for key, value in message.items() if not isinstance(value, read.get(key, ())) and not is_empty(value)]
+    for key, reads in _CONTENT.items():
+        if key in read and isinstance(message.get(key), list):
+            found += unread_in(message[key], reads, key)
     if role != "assistant":
         return found
     in_calls = [key for call in calls_in(message) for key in _unread_in(call)]

@@ -17,14 +17,14 @@ from a2a_session_manager.shapes.shape import (
     value_of,
 )
 
-_TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
+TEXT_TYPES: Final = frozenset({"text", "input_text", "output_text", None})
 # The kind of a call in the form that OpenAI's format had first, which a message of the role "function" answers.
 FIRST_FORM: Final = "function_call"
 # Where Gemini's endpoint for clients of OpenAI's puts what it signs a call with.
 EXTRA_CONTENT: Final = "extra_content"
 _SIGNER: Final = "google"
 _SIGNATURE: Final = "thought_signature"
-_MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
+MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
     "image_url": "image",
     "input_audio": "audio",
     "video_url": "video",
@@ -35,7 +35,7 @@ _MEDIA_KINDS: Final[Mapping[str, MediaKind]] = {
 def read_part(part: Mapping[str, Any]) -> Part:
     """Return a part of a content; one that is not known becomes `Other`."""
     kind = type_of(part)
-    if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
+    if kind in TEXT_TYPES and isinstance(part.get("text"), str):
         return Text(part["text"], part)
     if kind == "refusal" and isinstance(part.get("refusal"), str):
         return Text(part["refusal"], part)
@@ -44,12 +44,12 @@ def read_part(part: Mapping[str, Any]) -> Part:
         return Reasoning(text_of(texts), part)
     if kind == "document" and isinstance(part.get("document"), Mapping):  # Cohere's
         return Media("file", text=text_for(part["document"].get("data")), raw=part)
-    return media_in(part) if kind in _MEDIA_KINDS else Other(part)
+    return media_in(part) if kind in MEDIA_KINDS else Other(part)
 
 
 def media_in(part: Mapping[str, Any]) -> Part:
     """Return a picture, sound, film or file."""
-    kind = _MEDIA_KINDS.get(str(part.get("type")))
+    kind = MEDIA_KINDS.get(str(part.get("type")))
     body = part.get(str(part.get("type")))
     if kind is None or not isinstance(body, Mapping | str):
         return Other(part)

@@ -17,12 +17,25 @@ _Object = Mapping[str, Any]
 
 # Anthropic's
 _BLOCK: Final = ("type", "cache_control")
+_PLAIN: Final = keys(*_BLOCK, "text")
+_FILE: Final[Mapping[str, Reads]] = {
+    "base64": keys("type", "media_type", "data"),
+    "text": keys("type", "media_type", "data"),
+    "url": keys("type", "url"),
+    "file": keys("type", "file_id"),
+}
+_IN_SOURCE: Final = by_type({"text": _PLAIN, "image": keys(*_BLOCK, source=by_type(_FILE))})
+_SOURCE: Final = by_type({**_FILE, "content": keys("type", content=_IN_SOURCE)})
+_PICTURE: Final = keys(*_BLOCK, source=_SOURCE)
+# Whether citations are wanted, and not what was cited.
+_PAPER: Final = keys(*_BLOCK, "title", "context", "citations", source=_SOURCE)
+_FOUND_TEXT: Final = keys(*_BLOCK, "title", "source", "citations", content=by_type({"text": _PLAIN}))
 _IN_ANTHROPIC_RESULTS: Final = by_type(
     {
-        "text": keys(*_BLOCK, "text"),
-        "image": keys(*_BLOCK, "source"),
-        "document": keys(*_BLOCK, "source", "title", "context", "citations"),
-        "search_result": keys(*_BLOCK, "title", "source", "content", "citations"),
+        "text": _PLAIN,
+        "image": _PICTURE,
+        "document": _PAPER,
+        "search_result": _FOUND_TEXT,
         "tool_reference": keys(*_BLOCK, "tool_name"),
     }
 )
@@ -40,9 +53,9 @@ def _compaction(block: _Object) -> Mapping[str, Reads] | None:
 ANTHROPIC_BLOCKS: Final = by_type(
     {
         "text": keys(*_BLOCK, "text", "citations"),
-        "image": keys(*_BLOCK, "source"),
-        "document": keys(*_BLOCK, "source", "title", "context", "citations"),
-        "search_result": keys(*_BLOCK, "title", "source", "content", "citations"),
+        "image": _PICTURE,
+        "document": _PAPER,
+        "search_result": _FOUND_TEXT,
         "tool_use": _tool_use,
         "tool_result": keys(*_BLOCK, "tool_use_id", "is_error", content=_IN_ANTHROPIC_RESULTS),
         "container_upload": keys(*_BLOCK, "file_id"),
@@ -71,6 +84,15 @@ RESPONSES_CONTENT: Final = by_type(
 )
 _MESSAGE_ITEM: Final = keys(*_ITEM, "role", content=RESPONSES_CONTENT)
 _OUTPUT_ITEM: Final = keys(*_CALL_ITEM, "max_output_length", output=RESPONSES_CONTENT)
+_SHELL_ITEM: Final = keys(*_CALL_ITEM, "max_output_length", output=keys("stdout", "stderr", "outcome", "created_by"))
+_SEARCHED: Final = (*_ITEM, "call_id", "execution")
+
+
+def _client_side(reads: Reads) -> Reads:
+    """Return what is read of a search that the client runs; one that the provider runs is lost as a whole."""
+    return lambda item: reads if item.get("execution") == "client" and not callable(reads) else None
+
+
 RESPONSES_ITEMS: Final[Mapping[str, Reads]] = {
     "message": _MESSAGE_ITEM,
     "function_call": keys(*_CALL_ITEM, "arguments"),
@@ -80,7 +102,13 @@ RESPONSES_ITEMS: Final[Mapping[str, Reads]] = {
     "shell_call": keys(*_CALL_ITEM, "action"),
     "apply_patch_call": keys(*_CALL_ITEM, "operation"),
     **dict.fromkeys(("function_call_output", "custom_tool_call_output", "computer_call_output"), _OUTPUT_ITEM),
-    **dict.fromkeys(("local_shell_call_output", "shell_call_output", "apply_patch_call_output"), _OUTPUT_ITEM),
+    **dict.fromkeys(("local_shell_call_output", "apply_patch_call_output"), _OUTPUT_ITEM),
+    "shell_call_output": _SHELL_ITEM,
+    "tool_search_call": _client_side(keys(*_SEARCHED, "arguments")),
+    "tool_search_output": _client_side(keys(*_SEARCHED, "tools")),
+    "mcp_approval_request": keys(*_ITEM, "server_label", "name", "arguments"),
+    "mcp_approval_response": keys(*_ITEM, "approval_request_id", "approve", "reason"),
+    "additional_tools": keys(*_ITEM, "role", "tools"),
 }
 _RESPONSES_ITEM: Final = by_type(RESPONSES_ITEMS)
 
@@ -118,9 +146,10 @@ GEMINI: Final = keys("role", *_OF_GEMINIS_ANSWERS, "avg_logprobs", parts=gemini_
 
 # Amazon Bedrock's
 _SIGNED_USE: Final = keys("toolUseId", "name", "input", "type", "reasoningSignature")
-_MEDIA: Final = keys("format", "source")
-_DOCUMENT: Final = keys("format", "name", "source", "context", "citations")
-_FOUND: Final = keys("title", "source", "content", "citations")
+_WHERE: Final = keys("bytes", "text", s3Location=keys("uri", "bucketOwner"), content=keys("text"))
+_MEDIA: Final = keys("format", source=_WHERE)
+_DOCUMENT: Final = keys("format", "name", "context", "citations", source=_WHERE)
+_FOUND: Final = keys("title", "source", "citations", content=keys("text"))
 _IN_BEDROCKS_RESULTS: Final = keys("text", "json", image=_MEDIA, document=_DOCUMENT, video=_MEDIA, searchResult=_FOUND)
 _BEDROCK_BLOCK: Final = keys(
     *("text", "reasoningContent", "cachePoint", "guardContent", "citationsContent"),

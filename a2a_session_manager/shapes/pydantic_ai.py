@@ -26,7 +26,7 @@ from a2a_session_manager.shapes.normal_form import (
     Role,
     Text,
 )
-from a2a_session_manager.shapes.pydantic_ai_parts import URL_KINDS, read_part
+from a2a_session_manager.shapes.pydantic_ai_parts import URL_KINDS, read_part, signed_by
 from a2a_session_manager.shapes.shape import (
     Losses,
     RawMessage,
@@ -53,8 +53,11 @@ def _is_mine(message: Mapping[str, Any]) -> bool:
 
 def _read(message: Mapping[str, Any]) -> Message:
     parts: list[Part] = []
+    before: Any = None
     for part in message["parts"]:
-        parts += read_part(part) if isinstance(part, Mapping) else [Other(part)]
+        read = read_part(part) if isinstance(part, Mapping) else [Other(part)]
+        parts += [signed_by(before, each) for each in read]
+        before = part
     if message.get("kind") == "response":
         return Message("assistant", tuple(parts), NAME, None, message)
     instructions = text_or_none(message.get("instructions"))

@@ -26,6 +26,7 @@ URL_KINDS: Final[Mapping[str, MediaKind]] = {
     "video-url": "video",
     "document-url": "file",
 }
+_GEMINIS: Final = "google"  # as its provider's names begin, of each release
 # These say what a model may use, or mark a place; a model reads nothing of them as they stand.
 _OPAQUE: Final = frozenset(
     {"tool-availability-delta", "capability-load-delta", "model-settings-delta", "cache-point", "compaction"}
@@ -40,6 +41,15 @@ def read_part(part: Mapping[str, Any]) -> list[Part]:
     if found is None and isinstance(kind, str) and kind in _OPAQUE:
         return [Opaque(kind, part)]
     return [Other(part)] if found is None else found
+
+
+def signed_by(before: Any, part: Part) -> Part:
+    """Return a part with the signature that Gemini gave to the thought before it: it was the call's once."""
+    if not isinstance(part, Call) or part.is_hosted or part.signature is not None or not isinstance(before, Mapping):
+        return part
+    is_geminis = str(before.get("provider_name") or "").startswith(_GEMINIS)
+    signature = text_or_none(before.get("signature")) if before.get("part_kind") == "thinking" and is_geminis else None
+    return part if signature is None else part._replace(signature=signature)
 
 
 def _text(part: Mapping[str, Any]) -> list[Part] | None:
@@ -94,7 +104,7 @@ def _call(part: Mapping[str, Any]) -> list[Part] | None:
 
 def _result(part: Mapping[str, Any]) -> list[Part] | None:
     content, name = part.get("content"), text_or_none(part.get("tool_name"))
-    items = content if isinstance(content, list) and any(map(_is_told_apart, content)) else [content]
+    items = content if isinstance(content, list) and any(map(is_told_apart, content)) else [content]
     said = tuple(_said(each) for each in items if each is not None)
     is_error = part.get("outcome") not in (None, "success")
     is_hosted = part.get("part_kind") == "builtin-tool-return"
@@ -114,7 +124,7 @@ def _speech(part: Mapping[str, Any]) -> list[Part] | None:
     return found or None
 
 
-def _is_told_apart(item: Any) -> bool:
+def is_told_apart(item: Any) -> bool:
     """Tell whether a list that a tool returned is one of texts and media, and not a single JSON value."""
     return isinstance(item, str) or (isinstance(item, Mapping) and _is_media(item))
 

@@ -11,6 +11,10 @@ from a2a_session_manager.shapes.shape import Losses
 # that conversions name as a whole where they lose it. A function tells what is read of one object, or one in a list.
 Reads: TypeAlias = "Mapping[str, Reads] | Callable[[Mapping[str, Any]], Mapping[str, Reads] | None] | None"
 
+# What an answer cites, as providers name it beside the answer.
+_SOURCES: Final = frozenset(
+    {"groundingmetadata", "citationmetadata", "urlcontextmetadata", "citations", "annotations", "searchresults"}
+)
 _NOTHING: Final[tuple[Any, ...]] = (None, "")
 
 
@@ -28,6 +32,11 @@ def by_type(tables: Mapping[str, Reads], key: str = "type") -> Any:
         return found(given) if callable(found) else found
 
     return reads
+
+
+def about_answer(given: Mapping[str, Any]) -> Mapping[str, Reads]:
+    """Return what is read of an object about an answer as a whole: all but what the answer was made of."""
+    return keys(*(key for key in given if key.lower().replace("_", "") not in _SOURCES))
 
 
 def unread(given: Any, reads: Reads, path: str = "") -> Losses:

@@ -65,12 +65,46 @@ TOOL_USE: Json = {"type": "tool_use", "id": "c1", "name": "weather", "input": {}
 BEDROCK_CALL: Json = {"toolUseId": "c1", "name": "weather", "input": {}}
 AG_UI_CALL: Json = {"id": "c1", "type": "function", "function": FUNCTION}
 
+PICTURE: Json = {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}
+URL_CITED: list[Json] = [{"type": "url_citation", "url_citation": {"url": "https://a.b", "start_index": 0}}]
+FILE_CITED: list[Json] = [{"type": "file_citation", "file_citation": {"file_id": "file-1"}}]
+PNG: Json = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+
+
+def returned(*items: Json) -> Json:
+    content = {"type": "content", "value": list(items)}
+    part = {"type": "tool-result", "toolCallId": "c1", "toolName": "weather", "output": content}
+    return {"role": "tool", "content": [part]}
+
+
 # Messages, each with the path of what is named of it.
 ROWS: list[tuple[str, str, Json]] = [
+    ("openai", "content.annotations", blocks({**TEXT, "annotations": URL_CITED})),
+    ("openai", "content.annotations", blocks({**TEXT, "annotations": FILE_CITED})),
+    ("openai", "annotations", {"role": "assistant", "content": "Rain.", "annotations": URL_CITED}),
+    ("openai", "content.mood", blocks({"type": "refusal", "refusal": "No.", **GREY})),
+    (
+        "openai",
+        "content.image_url.mood",
+        blocks({**PICTURE, "image_url": {**PICTURE["image_url"], **GREY}}, role="user"),
+    ),
+    ("openai", "content.document.mood", blocks({"type": "document", "document": {"data": "a", **GREY}}, role="user")),
+    ("openai", "images.mood", {"role": "user", "content": "Look.", "images": [{**PICTURE, **GREY}]}),
+    (
+        "openai",
+        "content.annotations",
+        {"role": "tool", "tool_call_id": "c1", "content": [{**TEXT, "annotations": URL_CITED}]},
+    ),
     ("responses", "content.annotations", item(annotations=CITED)),
     ("responses", "content.mood", item(mood="grey")),
     ("responses", "verdict", {**item(), "verdict": "bad"}),
     ("responses", "namespace", {**CALLED, "namespace": "weather"}),
+    (
+        "responses",
+        "output.mood",
+        {"type": "shell_call_output", "call_id": "c1", "output": [{"stdout": "a", "stderr": "", **GREY}]},
+    ),
+    ("responses", "mood", {"type": "mcp_approval_request", "id": "a1", "name": "f", "arguments": "{}", **GREY}),
     (
         "gemini",
         "groundingMetadata",
@@ -112,11 +146,38 @@ ROWS: list[tuple[str, str, Json]] = [
     ),
     ("langchain-flat", "tool_calls.extras", langchain(tool_calls=[{**LC_CALL, "extras": {"a": "b"}}])),
     ("langchain", "artifact", {"type": "ai", "data": langchain(artifact="a")}),
+    ("langchain", "mood", {"type": "ai", "data": langchain(), **GREY}),
+    (
+        "langchain-flat",
+        "response_metadata.grounding_metadata",
+        langchain(response_metadata={"grounding_metadata": {"grounding_chunks": CITED}}),
+    ),
+    ("langchain-flat", "response_metadata.citations", langchain(response_metadata={"citations": ["https://a.b"]})),
+    (
+        "langchain-flat",
+        "additional_kwargs.tool_calls.extra_content",
+        langchain(tool_calls=[LC_CALL], additional_kwargs={"tool_calls": [{**AG_UI_CALL, "extra_content": GREY}]}),
+    ),
+    ("langchain-flat", "content.image_url.mood", langchain(content=[{**PICTURE, "image_url": {"url": "a", **GREY}}])),
     ("pydantic-ai", "metadata", pydantic(PYDANTIC_TEXT, metadata=GREY)),
     (
         "pydantic-ai",
         "parts.provider_details",
         pydantic({**PYDANTIC_TEXT, "provider_details": {"a": 1}}),
+    ),
+    ("pydantic-ai", "parts.citations", pydantic({**PYDANTIC_TEXT, "citations": [{"sources": CITED}]})),
+    (
+        "pydantic-ai",
+        "parts.content.vendor_metadata",
+        pydantic(
+            {
+                "part_kind": "tool-return",
+                "tool_name": "weather",
+                "tool_call_id": "c1",
+                "content": [{"kind": "image-url", "url": "https://a.b/c.png", "vendor_metadata": {"detail": "low"}}],
+            },
+            kind="request",
+        ),
     ),
     ("pydantic-ai", "parts.provider_metadata", pydantic({**PYDANTIC_CALL, "provider_metadata": {"a": 1}})),
     ("pydantic-ai", "parts.provider_details.a", pydantic({**PYDANTIC_CALL, "provider_details": {"a": 1}})),
@@ -127,6 +188,20 @@ ROWS: list[tuple[str, str, Json]] = [
         model({**TEXT, "providerOptions": {}, "providerMetadata": AT_OPENAI}),
     ),
     ("ai_sdk", "providerOptions", model({**SDK_CALL, "providerOptions": AT_OPENAI})),
+    ("ai_sdk", "content.output.value.providerOptions", returned({**TEXT, "providerOptions": AT_OPENAI})),
+    (
+        "ai_sdk",
+        "content.output.value.mood",
+        returned({"type": "media", "data": "aGk=", "mediaType": "text/plain", **GREY}),
+    ),
+    ("ai_sdk", "custom", returned(TEXT, {"type": "custom", **GREY})),
+    (
+        "ai_sdk",
+        "content.data.mood",
+        blocks({"type": "file", "mediaType": "text/plain", "data": {"type": "text", "text": "a", **GREY}}, role="user"),
+    ),
+    ("ai_sdk_ui", "source-url", ui({"type": "source-url", "sourceId": "s1", "url": "https://a.b"})),
+    ("ai_sdk_ui", "parts.approval.mood", ui({**UI_CALL, "approval": {"id": "a1", **GREY}})),
     ("ai_sdk_ui", "metadata", ui(TEXT, metadata=GREY)),
     ("ai_sdk_ui", "annotations", ui(TEXT, annotations=[GREY])),
     ("ai_sdk_ui", "parts.mood", ui({**TEXT, **GREY})),
@@ -155,6 +230,33 @@ ROWS: list[tuple[str, str, Json]] = [
         "content.content.citations",
         blocks({"type": "tool_result", "tool_use_id": "c1", "content": [{**TEXT, "citations": CITED}]}, role="user"),
     ),
+    ("anthropic", "citations", blocks({**TEXT, "citations": [{"type": "char_location", "cited_text": "a"}]})),
+    ("anthropic", "content.source.mood", blocks({"type": "image", "source": {**PNG, **GREY}}, role="user")),
+    (
+        "anthropic",
+        "content.content.citations",
+        blocks(
+            {"type": "search_result", "title": "a", "source": "b", "content": [{**TEXT, "citations": CITED}]},
+            role="user",
+        ),
+    ),
+    (
+        "anthropic",
+        "content.source.content.citations",
+        blocks(
+            {"type": "document", "source": {"type": "content", "content": [{**TEXT, "citations": CITED}]}}, role="user"
+        ),
+    ),
+    (
+        "bedrock",
+        "content.image.source.mood",
+        blocks({"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo=", **GREY}}}, role="user"),
+    ),
+    (
+        "bedrock",
+        "content.searchResult.content.mood",
+        blocks({"searchResult": {"title": "a", "source": "b", "content": [{**SAID, **GREY}]}}, role="user"),
+    ),
     ("bedrock", "mood", {**blocks(SAID), **GREY}),
     ("bedrock", "content.mood", blocks({"text": "Rain.", **GREY})),
     ("bedrock", "content.toolUse.mood", blocks({"toolUse": {**BEDROCK_CALL, **GREY}})),
@@ -181,6 +283,16 @@ ROWS: list[tuple[str, str, Json]] = [
         "a2a",
         "parts.metadata",
         {**A2A, "parts": [{"text": "Rain.", "metadata": {"a": "b"}}]},
+    ),
+    (
+        "otel",
+        "parts.response.mood",
+        {
+            "role": "tool",
+            "parts": [
+                {"type": "tool_call_response", "id": "c1", "response": [{"type": "text", "content": "a", **GREY}]}
+            ],
+        },
     ),
     ("otel", "mood", {"role": "assistant", "parts": [{"type": "text", "content": "Rain."}], **GREY}),
     ("otel", "parts.mood", {"role": "assistant", "parts": [{"type": "text", "content": "Rain.", **GREY}]}),
@@ -214,7 +326,7 @@ def test_what_stands_under_a_key_that_no_part_is_read_from_is_named(
 
 NOTHING: list[Any] = [None, "", [], {}, False, [None], {"a": None}, [{"a": []}]]
 # What stands under these is a part of its own, and named as one.
-PARTS = ("citations", "providerOptions", "providerMetadata")
+PARTS = ("citations", "providerOptions", "providerMetadata", "custom", "source-url")
 
 
 @pytest.mark.parametrize(("path", "stored"), [(path, stored) for _, path, stored in ROWS if path not in PARTS])

@@ -231,6 +231,12 @@ class Session(CheckedModel, Generic[MessageT]):
         self._put_times(sync)
         return True
 
+    def _let_events_go(self) -> None:
+        """Keep all that guards need, but no events: a handle that many commits go through would hold them all."""
+        self.events = []
+        if self._sync is not None:
+            self._sync.events = []
+
     def _put_times(self, sync: SyncState) -> None:
         """Let the metadata say the times that are stored; one that a user assigns later is among its fields set."""
         metadata = self.metadata

@@ -53,8 +53,8 @@ class CheckpointLog:
     async def put(self, place: Place, put: Put) -> None:
         """Store a checkpoint in one commit, with the values that are new in it."""
         session_id, taken = place.session_id, set[str]()
-        if session_id not in self._remembered.heads:  # what is remembered may be of a thread that is gone
-            self._remembered.refs.pop((session_id, put.parent_id or ""), None)
+        if session_id not in self._remembered.heads and await self.reads.read_head(session_id) is None:
+            self._remembered.forget(session_id)  # what is remembered is of a thread that is gone
         before = await self.reads.refs_of(place, put.parent_id)
         for _ in range(_TRIES):
             try:
@@ -120,8 +120,8 @@ class CheckpointLog:
             left = [checkpoint_of(event) for event in events if event.type == CHECKPOINT and event.id not in set(gone)]
             change = SessionChange(retraction=Retraction(event_ids=gone), set_state=as_state(max(left, default=None)))
             try:
-                await self._commit(session_id, change, expected_revision=head.revision)
-            except SessionConflict:
+                await self._commit(head, change)
+            except (SessionConflict, SessionNotFound):
                 continue
             self._remembered.heads.pop(session_id, None)
             return
@@ -145,9 +145,9 @@ class CheckpointLog:
                 return
             change = SessionChange(set_state=as_state(max(*checkpoints, head.latest or "")))
             try:
-                await self._commit(target.session_id, change, expected_revision=head.revision)
+                await self._commit(head, change)
                 return
-            except SessionConflict:
+            except (SessionConflict, SessionNotFound):
                 continue
         raise _crowded(target.session_id)
 
@@ -174,32 +174,38 @@ class CheckpointLog:
             return set()
         latest = max(checkpoint_id, head.latest or "")
         change = SessionChange(events=events, set_state=as_state(latest))
-        result = await self._commit(session_id, change, expected_revision=head.revision)
-        keep(self._remembered.heads, session_id, Head(result.revision, latest))
+        result = await self._commit(head, change)
+        keep(self._remembered.heads, session_id, Head(head.session, latest))
         return {event.id for event in result.events if event.retracted}
 
-    async def _commit(self, session_id: str, change: SessionChange, *, expected_revision: int) -> Any:
-        commit = partial(
-            self._store.commit, session_id, change, expected_revision=expected_revision, write_id=hidden_id()
-        )
-        return await retry_if_unknown(commit)
+    async def _commit(self, head: Head, change: SessionChange) -> Any:
+        revision = head.session.revision
+        commit = partial(self._store.commit, head.session, change, expected_revision=revision, write_id=hidden_id())
+        try:
+            return await retry_if_unknown(commit)
+        finally:
+            head.session._let_events_go()
 
     async def _append(self, place: Place, *events: SessionEvent[Any]) -> SessionEvent[Any]:
         """Append events to the session of a place, which is made if need be; return the last one."""
         for _ in range(_TRIES):
             change = SessionChange(events=events)
+            known = self._remembered.heads.get(place.session_id)
+            session: Session[Any] | str = place.session_id if known is None else known.session
             try:
-                result = await retry_if_unknown(partial(self._store.commit, place.session_id, change))
+                result = await retry_if_unknown(partial(self._store.commit, session, change))
+                if known is not None:
+                    known.session._let_events_go()
+                return result.events[-1]
             except SessionNotFound:
+                if known is not None:  # There may be another one of that id by now.
+                    self._remembered.forget(place.session_id)
+                    continue
                 try:
                     await self._create(place, change)
                     return events[-1]
                 except (SessionAlreadyExists, SessionNotFound):
                     continue
-            known = self._remembered.heads.get(place.session_id)
-            if known is not None and result.revision == known.revision + 1:  # and nobody else's commit in between
-                keep(self._remembered.heads, place.session_id, Head(result.revision, known.latest))
-            return result.events[-1]
         raise _crowded(place.session_id)
 
     async def _append_usages(self, place: Place, usages: Sequence[SessionEvent[Any]]) -> None:

@@ -51,6 +51,11 @@ class KnownLists:
         """Return the items of a list, if they are known."""
         return self._items.get((session_id, ref))
 
+    def forget(self, is_gone: Callable[[str], bool]) -> None:
+        """Forget the lists of sessions that are gone."""
+        for key in [key for key in self._items if is_gone(key[0])]:
+            del self._items[key]
+
 
 class NewList(NamedTuple):
     """A version of a list to be written, and what its items are from then on."""

@@ -14,9 +14,12 @@ _REMEMBERED: Final = 1_024
 
 
 class Head(NamedTuple):
-    """Where a session is: its revision, and the greatest id of its checkpoints."""
+    """Where a session is, as a handle of it, and the greatest id of its checkpoints.
 
-    revision: int
+    A commit through the handle is never made to a later session of that id, whatever its revision is.
+    """
+
+    session: Session[Any]
     latest: str | None
 
 
@@ -28,15 +31,14 @@ class Remembered:
         self.refs: OrderedDict[tuple[str, str], Mapping[str, Ref]] = OrderedDict()
         self.next_writes: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.lists = KnownLists()
-        self._made: OrderedDict[str, Any] = OrderedDict()
+        self._made: OrderedDict[str, str | None] = OrderedDict()
 
     def met(self, session: Session[Any], latest: str | None) -> Head:
-        """Remember where a session is, and forget what was remembered of another one of its id, which is gone."""
-        made_at = session.metadata.created_at
-        if self._made.get(session.id, made_at) != made_at:
+        """Remember where a session is, and forget what may have been of another one of its id, which is gone."""
+        if self._made.get(session.id) != session.creation_id:
             self.forget(session.id)
-        head = Head(session.revision, latest)
-        keep(self._made, session.id, made_at)
+        head = Head(session, latest)
+        keep(self._made, session.id, session.creation_id)
         keep(self.heads, session.id, head)
         return head
 
@@ -46,7 +48,7 @@ class Remembered:
         for known in remembered:
             for key in [key for key in known if _is_of(key, session_id)]:
                 del known[key]
-        self.lists = KnownLists()
+        self.lists.forget(lambda known: _is_of(known, session_id))
 
 
 def keep(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:

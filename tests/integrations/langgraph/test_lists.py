@@ -11,10 +11,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from a2a_session_manager import CorruptSession, SessionEvent, SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
-from tests.integrations.bridging import sessions, url
+from tests.integrations.bridging import sessions, shared_url, url
 from tests.integrations.langgraph.test_saver import checkpoint, config, put, talking
 
-__all__ = ["sessions", "url"]
+__all__ = ["sessions", "shared_url", "url"]
 
 
 def kept(message: Any, value: Any) -> None:
@@ -163,3 +163,45 @@ async def test_a_thread_that_goes_between_two_reads_of_a_put_is_stored_whole_aga
     found = await LangGraphSaver(sessions).aget_tuple(second)
     assert found is not None
     assert found.checkpoint["channel_values"] == {"y": 2, channel: values[channel]}
+
+
+@pytest.mark.parametrize("is_pruned", [False, True])
+@pytest.mark.parametrize("number", [1, 8])
+async def test_a_thread_of_the_same_revision_that_another_process_made_anew_is_not_taken_for_the_old_one(
+    number: int, is_pruned: bool, shared_url: str
+) -> None:
+    async with SessionManager.from_url(shared_url) as sessions, SessionManager.from_url(shared_url) as others:
+        saver, other = LangGraphSaver(sessions), LangGraphSaver(others)
+        first = await put(saver, 2, await put(saver, 1, rows=["a"], x=1), rows=["a", "b"], x=1)
+        if is_pruned:  # after which the saver remembers lists, but no revision
+            await saver.aprune(["t"])
+        before = await sessions.get(saver.session_id("t"))
+        await other.adelete_thread("t")
+        await put(other, number + 1, await put(other, number, rows=["A"], x=1), rows=["A", "B"], x=1)
+        if is_pruned:
+            await other.aprune(["t"])
+        assert (await others.get(saver.session_id("t"))).revision == before.revision
+
+        made = checkpoint(number + 2, rows=["a", "b", "c"], x=1)
+        third = await saver.aput(first, made, {"step": 3}, {"rows": made["channel_versions"]["rows"]})
+        await saver.aput_writes(third, [("rows", "d")], "task")
+
+    async with SessionManager.from_url(shared_url) as cold:
+        found = await LangGraphSaver(cold).aget_tuple(config())
+        assert found is not None
+        assert found.checkpoint["channel_values"] == {"rows": ["a", "b", "c"], "x": 1}
+        assert found.pending_writes == [("task", "rows", "d")]
+        older = await LangGraphSaver(cold).aget_tuple(config(checkpoint_id=f"{number + 1:04}"))
+        assert older is not None
+        assert older.checkpoint["channel_values"] == {"rows": ["A", "B"], "x": 1}
+
+
+async def test_what_a_saver_remembers_of_a_session_holds_none_of_its_events(sessions: SessionManager) -> None:
+    saver = LangGraphSaver(sessions)
+    at = await put(saver, 1, rows=["a"])
+    await saver.aput_writes(at, [("rows", "b")], "task")
+    await put(saver, 2, at, rows=["a", "b"])
+
+    heads = saver._threads.log._remembered.heads
+    assert [head.session.events for head in heads.values()] == [[]]
+    assert [head.session.revision for head in heads.values()] == [3]

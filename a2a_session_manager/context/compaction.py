@@ -10,6 +10,7 @@ from typing import Any, Final
 from a2a_session_manager.context.compacted import placed, summary_messages
 from a2a_session_manager.context.conversion import shape_of_format
 from a2a_session_manager.context.covering import Before, Covering, Wishes, covering
+from a2a_session_manager.context.messages import message_from_event
 from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.reading import newest_messages, worked
 from a2a_session_manager.context.summaries import Summarised, Summarizer, summarised
@@ -118,6 +119,7 @@ async def _compact_once(store: SessionStore, session: Session[Any], request: Com
         is_heavy=len(tail.messages) > _MESSAGES_AT_ONCE,
     )
     if isinstance(found, str):
+        _check_is_shown(session, tail.messages)
         raise NothingToGainError(f"session {session.id!r}: {found}; nothing was written", session_id=session.id)
     if found.tokens < request.minimum_gain:  # no summary takes less than nothing
         raise _too_little(session, found.tokens, request)
@@ -133,6 +135,17 @@ async def _compact_once(store: SessionStore, session: Session[Any], request: Com
             usage = SessionEvent[Any](source=EventSource.LLM, type=EventType.USAGE, token_usage=made.usage)
             await store.append(session, usage)
         raise
+
+
+def _check_is_shown(session: Session[Any], messages: MessageColumns) -> None:
+    """Refuse a session that has events of others' types alone, as most frameworks' have: no view shows them."""
+    own = sorted({str(kind) for kind in messages.types if not isinstance(kind, EventType)})
+    if own and all(message_from_event(message) is None for message in messages):
+        raise InvalidSessionOperation(
+            f"session {session.id!r} has no message that a view shows, but events of the type {', '.join(own)}, which "
+            "only those read who write them: let them compact what they keep; nothing was written",
+            session_id=session.id,
+        )
 
 
 def _view(events: MessageColumns, *, format: str | None, session_id: str, repair: bool = True) -> MessageView:

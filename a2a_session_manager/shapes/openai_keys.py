@@ -53,11 +53,11 @@ _OTHER_PARTS: Final = by_type(
 CALL: Final = keys(*_IN_CALLS, function=keys("name", "arguments"), custom=keys("name", "input"))
 
 
-def content_part(part: Mapping[str, Any]) -> Reads:
+def content_part(part: Mapping[str, Any]) -> Mapping[str, Reads] | None:
     """Return what is read of a part of a content."""
     if type_of(part) in TEXT_TYPES and isinstance(part.get("text"), str):
         return _TEXT
-    found: Reads = _OTHER_PARTS(part)
+    found: Mapping[str, Reads] | None = _OTHER_PARTS(part)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +89,7 @@ def _planted(message: Json, path: _Path) -> Json:
     for key in path:
         at = at[key]
     at |= _NEW
-    return made
+    return cast("Json", made)
 
 
 def _said_and_lost(message: Json, format: str) -> tuple[str, set[str]]:

@@ -28,6 +28,9 @@ from a2a_session_manager import (
 from a2a_session_manager.integrations.openai_agents import AgentsSession, UsageHooks
 from a2a_session_manager.testing import blocking_calls_refused
 from tests.integrations.scripted import ScriptedModel, agent, calls, says
+from tests.stores import OpenStore, open_store
+
+__all__ = ["open_store"]  # a fixture
 
 USER: Any = {"role": "user", "content": "Hello"}
 ANSWER: Any = {
@@ -591,3 +594,21 @@ except MissingDependency as missing:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout == "openai-agents is not installed: pip install 'a2a_session_manager[openai-agents]'\n"
+
+
+async def test_the_framework_goes_on_with_the_summary_of_a_session_that_was_compacted_by_us(
+    open_store: OpenStore,
+) -> None:
+    async with open_store() as store:
+        session = AgentsSession("talk", SessionManager(store))
+        await Runner.run(agent([says("Sunny. " * 20)]), "Oslo? " * 20, session=session)
+        async with SessionManager(store).open("talk") as chat:
+            await chat.compact(lambda view: "short")
+        travel = agent([says("Fine.", "msg_2")])
+        await Runner.run(travel, "Voss?", session=session)
+
+        assert [each.get("content") for each in travel.model.inputs[-1]] == ["short", "Voss?"]  # type: ignore[union-attr]  # it is the scripted one
+    async with open_store() as cold:
+        items = await AgentsSession("talk", SessionManager(cold)).get_items()
+        assert [each.get("content") for each in items[:2]] == ["short", "Voss?"]
+        assert len(items) == 3

@@ -33,6 +33,7 @@ from a2a_session_manager.integrations.langgraph.records import (
 from a2a_session_manager.integrations.langgraph.remembered import Head, Remembered, keep
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import Retraction, SessionChange
+from a2a_session_manager.models.compaction import compaction_in
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 
@@ -133,7 +134,7 @@ class CheckpointLog:
         copies = [
             SessionEvent(id=each.id, message=each.message, source=each.source, type=each.type, timestamp=each.timestamp)
             for each in events
-            if each.token_usage is None
+            if each.token_usage is None and compaction_in(each.type, each.metadata) is None  # of the source's own
         ]
         copies.sort(key=lambda each: each.type == CHECKPOINT)
         for at in range(0, len(copies), _IDS_AT_ONCE):

@@ -9,6 +9,7 @@ from pydantic_ai.conversation_store import ConversationEntry
 from pydantic_ai.messages import ModelMessage, ModelResponse
 
 from a2a_session_manager.exceptions import CorruptSession
+from a2a_session_manager.models.event_message import EventMessage
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -32,7 +33,7 @@ def event_of(message: ModelMessage, id: str, parent_id: str | None = None) -> Se
     )
 
 
-def is_message(event: SessionEvent[Any]) -> bool:
+def is_message(event: SessionEvent[Any] | EventMessage) -> bool:
     """Tell whether an event holds a message of pydantic-ai."""
     return MARK in event.metadata
 
@@ -50,7 +51,7 @@ def entry_of(event: SessionEvent[Any], session_id: str) -> ConversationEntry:
     return ConversationEntry(id=event.id, parent_id=mark.get("parent"), message=message_of(event, session_id))
 
 
-def message_of(event: SessionEvent[Any], session_id: str) -> ModelMessage:
+def message_of(event: SessionEvent[Any] | EventMessage, session_id: str) -> ModelMessage:
     """Return the message that an event holds. Raises CorruptSession for one that pydantic-ai cannot read any more."""
     try:
         return _MESSAGES.validate_python(event.message)

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
-from typing import Final
 
 from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
-    LeaseLost,
-    SessionNotFound,
     StoreFull,
     StoreUnavailable,
 )
-from a2a_session_manager.models.lease import LeaseClaim
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
-from a2a_session_manager.storage import compactions, leases, paging, ranges
+from a2a_session_manager.storage import derived_primitives
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Receipt
-from a2a_session_manager.storage.event_walk import find_by_walking, read_by_walking
 from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.observer import QueueObserver, RunObserver
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
@@ -39,8 +34,6 @@ from a2a_session_manager.storage.read_records import (
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.trusted_log import TrustedLog
-
-_BYTES_A_PAGE: Final = 1_000_000
 
 
 class Backend(ABC):
@@ -179,49 +172,21 @@ class Backend(ABC):
         A `seq` of None, or above the last one, is the end of the log. All is as it was in one moment. This one reads
         several times, and so may bring what was hidden in a later moment than the rest.
         """
-        loaded = (await self.load([key], last=0, whole_head=False))[0]
-        if loaded is None:
-            return None
-        head = loaded.head
-        end = head.last_seq if seq is None else min(seq, head.last_seq)
-
-        async def read_page(after: int, limit: int) -> LogPage | None:
-            return await self.read_log(key, after=after, limit=limit, max_bytes=_BYTES_A_PAGE)
-
-        if head.hidden_events:  # a head that comes without `hidden`
-            page = await read_page(max(end - 1, 0), 1)
-            head.hidden = [] if page is None else list(page.hidden)
-        wanted = ranges.visible_tail(end, last, head.hidden)
-        events = await read_by_walking(read_page, wanted, head.creation_id)
-        return None if events is None else LoadedSession(head, events)
+        return await derived_primitives.load_until(self, key, seq, last)
 
     async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         """Return the newest `last` visible events (None: all) without the head; None when there is no such session.
 
         A backend that loads heads at a cost has a shorter way.
         """
-        loaded = (await self.load([key], last=last, whole_head=False))[0]
-        return None if loaded is None else _tail_of(loaded)
+        return await derived_primitives.read_tail(self, key, last)
 
     async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
         """Return what a view is made of that is to hold the newest `last` events (None: all), as `read_tail` does.
 
         `compactions.shown` says what that is. A backend that loads heads at a cost has a shorter way.
         """
-        loaded = (await self.load([key], last=last, whole_head=False))[0]
-        if loaded is None:
-            return None
-        if not (loaded.head.compactions or loaded.head.placed):
-            return _tail_of(loaded)
-        loaded = (await self.load([key], last=None, whole_head=False))[0]
-        if loaded is None:
-            return None
-        shown = compactions.shown(loaded.head, last)
-        events = [event for event in loaded.events if ranges.contains(shown.ranges, event.seq)]
-        seqs, records = [event.seq for event in events], [event.data for event in events]
-        return LogTail(
-            loaded.head.creation_id, seqs, records, shown.earlier_events, (), shown.summaries, shown.compaction
-        )
+        return await derived_primitives.read_compacted(self, key, last)
 
     @abstractmethod
     async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
@@ -237,11 +202,7 @@ class Backend(ABC):
         Together they have about `max_bytes` at most, but one is returned at least; the ids of the others are `unread`.
         A backend that knows where its events lie does better than this one, which reads the log from its start.
         """
-
-        async def read_page(after: int, limit: int) -> LogPage | None:
-            return await self.read_log(key, after=after, limit=limit, max_bytes=max_bytes)
-
-        return await find_by_walking(read_page, key.id, event_ids)
+        return await derived_primitives.find_events(self, key, event_ids, max_bytes)
 
     @abstractmethod
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
@@ -255,11 +216,7 @@ class Backend(ABC):
 
         This one reads the whole tree. A backend that keeps forks apart from children has a shorter way.
         """
-        nodes = await self.tree(key)
-        if nodes is None:
-            return None
-        found = [node.id for node in nodes if node.parent_id == key.id and node.forked_from is not None]
-        return paging.page_after(found, cursor, limit)
+        return derived_primitives.forks_page(await self.tree(key), key.id, cursor, limit)
 
     @abstractmethod
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
@@ -302,10 +259,7 @@ class Backend(ABC):
         A later session of the same id has another one as well. What is in a stamp is the backend's own. This one loads
         the heads, which a backend that can tell without them does not.
         """
-        loaded = await self.load(keys, last=0, whole_head=False)
-        return [
-            None if each is None else f"{each.head.creation_id} {each.head.revision} {each.head.tag}" for each in loaded
-        ]
+        return derived_primitives.stamps_of(await self.load(keys, last=0, whole_head=False))
 
     async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
         """Return how many bytes each session takes where it is stored; None where that is not known, as here.
@@ -337,13 +291,7 @@ class Backend(ABC):
 
         This reads the leases of heads, as one does that lets `commit_rules` decide by the clock of the machine.
         """
-        heads = {key: None for key, _ in runs}
-        loaded = dict(zip(heads, await self.load(list(heads), last=0, whole_head=False), strict=True))
-        found = [(loaded[key], run_id) for key, run_id in runs]
-        return [
-            None if one is None else leases.held(one.head.leases.get(run_id), leases.wall_clock)
-            for one, run_id in found
-        ]
+        return await derived_primitives.held_leases(self, runs)
 
     async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
         """Let each lease of `renewals` begin anew, and tell whether its holder still has it: None where that is not
@@ -351,18 +299,10 @@ class Backend(ABC):
 
         A backend that keeps many runs has a shorter way than this, which is a commit for each.
         """
-        return [await self._renew(renewal) for renewal in renewals]
-
-    async def _renew(self, renewal: LeaseRenewal) -> bool:
-        claim = LeaseClaim(renewal.run_id, renewal.token, "hold")
-        try:
-            await self.commit(renewal.key, EncodedCommit(lease=claim, creation_id=renewal.creation_id))
-        except (LeaseLost, SessionNotFound):
-            return False
-        return True
+        return [await derived_primitives.renew_lease(self, renewal) for renewal in renewals]
 
     def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
-        """Do what `budgets.steps.decide` says that a step does to the budgets of the session's tree, in one step.
+        """Do what `budgets.step_rules.decide` says that a step does to the budgets of the session's tree, in one step.
 
         No revision moves, and no time of the session. The store's clock tells the time. A commit that settles a hold
         (`EncodedCommit.settles`), or brings an event whose id is a hold's, ends that hold in the same step; see
@@ -408,12 +348,3 @@ class Backend(ABC):
 
 async def _nothing() -> int:
     return 0
-
-
-def _tail_of(loaded: LoadedSession) -> LogTail:
-    """Return the visible events that were loaded."""
-    head = loaded.head
-    hidden = ranges.size(head.hidden) if head.hidden_events is None else head.hidden_events
-    events = list(loaded.events)
-    seqs, records = [event.seq for event in events], [event.data for event in events]
-    return LogTail(head.creation_id, seqs, records, head.last_seq - hidden - len(events), (), dict(head.placed))

@@ -15,6 +15,10 @@ from a2a_session_manager.budgets.codec import decode_budget, decode_hold, encode
 from a2a_session_manager.budgets.figures import figures
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, apply
 from a2a_session_manager.budgets.settling import Settlement, counted_in, settled
+from a2a_session_manager.budgets.step_rules import (
+    decide,
+    reply_of,
+)
 from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
@@ -28,8 +32,6 @@ from a2a_session_manager.budgets.steps import (
     RenewHold,
     SetBudget,
     VoidHold,
-    decide,
-    reply_of,
 )
 from a2a_session_manager.budgets.windows import Stretch, Window
 from tests.draws import few

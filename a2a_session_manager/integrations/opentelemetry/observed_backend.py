@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
-from a2a_session_manager.concurrency.cancellation import DoneWrite, QueuedWrite
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.integrations.opentelemetry import names
 from a2a_session_manager.integrations.opentelemetry.runs import RunSpans
 from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telemetry
+from a2a_session_manager.integrations.opentelemetry.write_calls import until_done
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.statistics import StoreStatistics
@@ -40,8 +38,6 @@ from a2a_session_manager.storage.read_records import (
 )
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.trusted_log import TrustedLog
-
-ResultT = TypeVar("ResultT")
 
 
 class ObservedBackend(Backend):
@@ -97,7 +93,7 @@ class ObservedBackend(Backend):
     def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
         call = self._commit_call("create", key, commit)
         begin = partial(self._backend.create, key, creation, commit)
-        return _until_done(call, begin, partial(self._committed, call, key, commit))
+        return until_done(call, begin, partial(self._committed, call, key, commit))
 
     def fork_at_once(
         self, source: SessionKey, key: SessionKey, draft: ForkDraft
@@ -109,16 +105,16 @@ class ObservedBackend(Backend):
             raise
         if making is None:  # that backend does it in two calls, which have spans of their own
             return None
-        return _until_done(self._telemetry.call("fork_at_once", key), lambda: making)
+        return until_done(self._telemetry.call("fork_at_once", key), lambda: making)
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
         call = self._commit_call("commit", key, commit)
         begin = partial(self._backend.commit, key, commit)
-        return _until_done(call, begin, partial(self._committed, call, key, commit))
+        return until_done(call, begin, partial(self._committed, call, key, commit))
 
     def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> Awaitable[None]:
         begin = partial(self._backend.delete, key, creation_id, cascade=cascade, guard=guard)
-        return _until_done(self._telemetry.call("delete", key), begin)
+        return until_done(self._telemetry.call("delete", key), begin)
 
     async def creation_id_of(self, key: SessionKey) -> str | None:
         with self._telemetry.block("creation_id_of", key):
@@ -126,7 +122,7 @@ class ObservedBackend(Backend):
 
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
         call = self._telemetry.call("cut_damaged_tail", key)
-        return _until_done(call, partial(self._backend.cut_damaged_tail, key))
+        return until_done(call, partial(self._backend.cut_damaged_tail, key))
 
     async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
         with self._telemetry.block("trusted_log", key):
@@ -228,7 +224,7 @@ class ObservedBackend(Backend):
 
     def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
         call = self._telemetry.call("step_budget", key)
-        return _until_done(call, partial(self._backend.step_budget, key, creation_id, step))
+        return until_done(call, partial(self._backend.step_budget, key, creation_id, step))
 
     async def ping(self) -> None:
         with self._telemetry.block("ping"):
@@ -267,52 +263,3 @@ class ObservedBackend(Backend):
             if event.usage is not None and not (is_recounted and event.usage.response_id is not None):
                 self._telemetry.metrics.usage_committed(event.usage)
                 self._runs.usage_committed(key, event.run_id, event.usage)
-
-
-def _until_done(
-    call: Call, begin: Callable[[], Awaitable[ResultT]], note: Callable[[Any], object] = lambda _: None
-) -> Awaitable[ResultT]:
-    """Begin a write and return it; `call` ends with it, or when its caller is cancelled.
-
-    `note` is told the answer: a result, or EventsKnown, which is one as well.
-    """
-    try:
-        write = begin()
-    except BaseException as error:
-        if isinstance(error, EventsKnown):
-            note(error)
-        call.end(None if isinstance(error, EventsKnown) else error)
-        raise
-    if isinstance(write, DoneWrite):
-        note(write.result)
-        call.end()
-        return write
-    if isinstance(write, QueuedWrite):
-        write.outcome.add_done_callback(partial(_settled, call, note, write))
-        return write
-    with call.current():
-        begun = asyncio.ensure_future(write)  # as the caller of a backend does with each `async def`
-    begun.add_done_callback(partial(_settled, call, note, None))
-    return begun
-
-
-def _settled(
-    call: Call, note: Callable[[Any], object], queued: QueuedWrite[Any] | None, outcome: asyncio.Future[Any]
-) -> None:
-    if not outcome.cancelled():
-        call.end(_noted(note, outcome))
-        return
-    call.end(asyncio.CancelledError())
-    if queued is not None and queued.has_begun:  # then it goes on without its caller
-        queued.outcome_again().add_done_callback(partial(_noted, note))
-
-
-def _noted(note: Callable[[Any], object], outcome: asyncio.Future[Any]) -> BaseException | None:
-    """Note how a write was answered; return the error that it failed with."""
-    if outcome.cancelled():
-        return None
-    error = outcome.exception()
-    if error is not None and not isinstance(error, EventsKnown):
-        return error
-    note(outcome.result() if error is None else error)
-    return None

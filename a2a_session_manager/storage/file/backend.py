@@ -37,7 +37,7 @@ from a2a_session_manager.storage.file.session_reader import SessionReader
 from a2a_session_manager.storage.file.sizes import sizes
 from a2a_session_manager.storage.file.spending import step_budget
 from a2a_session_manager.storage.file.store_directory import StoreDirectory
-from a2a_session_manager.storage.file.tree_reader import TreeReader
+from a2a_session_manager.storage.file.tree_reader import StoredTreeReader
 from a2a_session_manager.storage.file.trusted_part import trusted_log
 from a2a_session_manager.storage.file.watching import Watcher
 from a2a_session_manager.storage.file.writes import FileWrites
@@ -227,7 +227,7 @@ class FileBackend(Backend):
     def _begin(self, path: Path, durable: bool) -> None:
         self._directory = StoreDirectory(path, durable=durable, indexed=self.indexed)
         self._reader = SessionReader(self._directory)
-        self._trees = TreeReader(self._directory, self._reader)
+        self._trees = StoredTreeReader(self._directory, self._reader)
         self._pages = CatalogPages(self._directory, self._reader)
         self._reads = ReadThreads(self._directory)
         self._writes = FileWrites(self._directory)

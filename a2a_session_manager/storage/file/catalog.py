@@ -18,7 +18,10 @@ from typing import Final, NamedTuple, TypeVar
 from a2a_session_manager.exceptions import SessionManagerError, StoreUnavailable
 from a2a_session_manager.storage.commit_records import EncodedCommit
 from a2a_session_manager.storage.file.atomic_files import make_directory
-from a2a_session_manager.storage.file.catalog_journal import JOURNAL, DamagedJournalError, Journal, JournalHeader
+from a2a_session_manager.storage.file.catalog_journal import (
+    JOURNAL,
+    Journal,
+)
 from a2a_session_manager.storage.file.catalog_records import (
     Kind,
     encoded_entry,
@@ -29,6 +32,10 @@ from a2a_session_manager.storage.file.catalog_records import (
 from a2a_session_manager.storage.file.catalog_tables import HAS_SQLITE, CatalogTables, LostTablesError, TablesState
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.journal_header import (
+    DamagedJournalError,
+    JournalHeader,
+)
 from a2a_session_manager.storage.file.later_work import LaterWork
 from a2a_session_manager.storage.file.os_errors import translated
 from a2a_session_manager.storage.file.real_folders import refuse_links

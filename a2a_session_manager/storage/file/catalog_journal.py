@@ -18,56 +18,34 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 from uuid import uuid4
 
-from a2a_session_manager.serialization.plain_json import dumped, parsed
 from a2a_session_manager.storage.file import descriptors
-from a2a_session_manager.storage.file.framing import Frame, find_frames, framed, is_torn, read_frames
+from a2a_session_manager.storage.file.framing import Frame, find_frames, framed, is_torn
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.journal_header import (
+    MARK_BYTES,
+    DamagedJournalError,
+    JournalHeader,
+    boot,
+    header_in,
+    new_header,
+)
 from a2a_session_manager.storage.file.real_folders import refuse_links
 
-FORMAT: Final = 1
 JOURNAL: Final = "journal"
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEW: Final = _FLAGS | os.O_CREAT | os.O_EXCL
 _MARKING: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_MARK_BYTES: Final = 16
 _HEADER_BYTES: Final = 64_000
 _CHUNK: Final = 1_000_000
 _TRIES: Final = 50
 _PAUSE_SECONDS: Final = 0.000_2
 _MARK: Final = re.compile(rb"[0-9a-f]{16}")
-_GENERATION: Final = re.compile("[0-9a-f]{32}")
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-
-
-class DamagedJournalError(Exception):
-    """The journal is not whole, or not this machine's since it was started: the catalog is to be made anew."""
-
-
-class JournalHeader(NamedTuple):
-    """What the first line of a part of the journal says.
-
-    Attributes:
-        generation: names the tables that it belongs to; a catalog that is made anew gets new ones.
-        part: how many parts were before it.
-        indexed: the properties whose values the records tell.
-        is_whole: nothing was in the namespace before the first part.
-        boot: names the time since the machine was started: what was written before may have been lost with the power.
-        file: device and inode; those of a copy differ, which may be of another moment than the logs beside it.
-    """
-
-    generation: str
-    part: int
-    indexed: tuple[str, ...]
-    is_whole: bool
-    boot: str
-    file: tuple[int, int]
 
 
 class Journal:
@@ -112,7 +90,7 @@ class Journal:
                 return None
             self._fd, self._file = fd, _identity(os.fstat(fd))
             self._pool.used(self)
-            self._header, self.start = _header_in(os.pread(fd, _HEADER_BYTES, 0))
+            self._header, self.start = header_in(os.pread(fd, _HEADER_BYTES, 0))
             return self._header
 
     def begin(self, indexed: Sequence[str], *, is_whole: bool) -> JournalHeader:
@@ -158,7 +136,7 @@ class Journal:
     def size(self) -> int:
         """Return the size of the open file. Raises DamagedJournalError when it was larger before."""
         assert self._fd is not None, "the journal is read while it is open"
-        mark = os.pread(self._fd, _MARK_BYTES, 0)  # first: the file only grows meanwhile
+        mark = os.pread(self._fd, MARK_BYTES, 0)  # first: the file only grows meanwhile
         size = os.fstat(self._fd).st_size
         if not _MARK.fullmatch(mark) or size < int(mark, 16):
             raise DamagedJournalError("it was cut")
@@ -221,7 +199,7 @@ class Journal:
         fd = os.open(path, _NEW | os.O_CLOEXEC, descriptors.FILE_MODE)
         try:
             own = header._replace(file=_identity(os.fstat(fd)))
-            _write_whole(fd, b"%016x" % 0 + framed(dumped({"v": FORMAT, **own._asdict()})))
+            _write_whole(fd, new_header(own))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -260,37 +238,8 @@ class Journal:
             os.pwrite(self._marking_fd, b"%016x" % self.end, 0)
 
 
-@cache
-def boot() -> str:
-    """Return what names the time since the machine was started; "" where the system does not say."""
-    try:
-        return _BOOT.read_text().strip()
-    except OSError:
-        return ""
-
-
 def _new_generation(indexed: Sequence[str], *, is_whole: bool) -> JournalHeader:
     return JournalHeader(uuid4().hex, 0, tuple(indexed), is_whole, boot(), (0, 0))
-
-
-def _header_in(data: bytes) -> tuple[JournalHeader, int]:
-    end = data.find(b"\n", _MARK_BYTES + 1) + 1
-    try:
-        [frame] = read_frames(data[_MARK_BYTES:end], _MARK_BYTES)
-        return _checked_header(parsed(frame.payload)), frame.end
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise DamagedJournalError("its first line is damaged") from error
-
-
-def _checked_header(fields: Any) -> JournalHeader:
-    version = fields.pop("v")
-    if version != FORMAT:
-        raise ValueError(f"format {version}")
-    header = JournalHeader(**fields)
-    if not _GENERATION.fullmatch(header.generation) or type(header.part) is not int:
-        raise ValueError("a wrong generation")
-    device, inode = header.file
-    return header._replace(indexed=tuple(header.indexed), file=(device, inode))
 
 
 def _whole_frames(data: bytes, offset: int) -> list[Frame]:

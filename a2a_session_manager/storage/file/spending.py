@@ -14,19 +14,21 @@ from typing import Final
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, PutHold, apply
+from a2a_session_manager.budgets.step_rules import (
+    Outcome,
+    decide,
+    reply_of,
+)
 from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
-    Outcome,
     Place,
     PlaceHold,
     ReadBudgets,
     ReleaseHold,
     RenewHold,
     SetBudget,
-    decide,
-    reply_of,
 )
 from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.exceptions import SessionNotFound

@@ -1,4 +1,4 @@
-"""Where each session's files lie, and what this process knows of them."""
+"""Where each session's files lie, in a directory that is made, or checked, before the first use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.identifiers import new_id
@@ -24,9 +22,9 @@ from a2a_session_manager.storage.file.atomic_files import (
     write_for_a_moment,
 )
 from a2a_session_manager.storage.file.catalog import CATALOG, Catalog, CatalogPools
-from a2a_session_manager.storage.file.framed_file import FramedFile
 from a2a_session_manager.storage.file.handle_pool import HandlePool
 from a2a_session_manager.storage.file.handles import BusyError
+from a2a_session_manager.storage.file.known_files import KnownFiles
 from a2a_session_manager.storage.file.later_work import LaterWork
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.storage.file.names import file_name, shard_of
@@ -35,9 +33,6 @@ from a2a_session_manager.storage.file.real_folders import opened_folder, refuse_
 from a2a_session_manager.storage.file.tree import TreeFile
 from a2a_session_manager.storage.records import SessionKey
 
-FileT = TypeVar("FileT", bound=FramedFile)
-
-_MOST_KNOWN = 2_000
 _MOST_CATALOGS = 500
 _MOST_TABLES = 16
 _NEW_FOLDER = "new"
@@ -61,7 +56,7 @@ class StoreDirectory:
         self.pool = HandlePool()
         self._catalog_pools = CatalogPools(self.pool, HandlePool(most=_MOST_TABLES), LaterWork())
         self._catalogs: OrderedDict[Namespace, Catalog] = OrderedDict()
-        self._known: OrderedDict[tuple[str, SessionKey], FramedFile] = OrderedDict()
+        self._known = KnownFiles()
         self._lock = threading.Lock()
         self._folder_texts: dict[tuple[Namespace, str], str] = {}  # a Path takes ten times as long
         self._is_checked = False
@@ -138,15 +133,15 @@ class StoreDirectory:
         if found != self.path:
             self.path = found
             self._path_text = str(found)
+            self._known.clear()
             with self._lock:
-                self._known.clear()
                 self._folder_texts.clear()
                 self._catalogs.clear()
 
     def log(self, key: SessionKey) -> LogFile:
-        file = self._known_file(("log", key))
+        file = self._known.find(("log", key))
         if not isinstance(file, LogFile):
-            file = self._kept(("log", key), self._new_log(key))
+            file = self._known.keep(("log", key), self._new_log(key))
         return file
 
     def log_path(self, key: SessionKey) -> Path:
@@ -158,9 +153,9 @@ class StoreDirectory:
         return any(map(os.path.lexists, (self._file(key, "logs", ".log"), self._file(key, "trees", ".tree"))))
 
     def tree(self, root: SessionKey) -> TreeFile:
-        file = self._known_file(("tree", root))
+        file = self._known.find(("tree", root))
         if not isinstance(file, TreeFile):
-            file = self._kept(("tree", root), self._new_tree(root))
+            file = self._known.keep(("tree", root), self._new_tree(root))
         return file
 
     def catalog(self, namespace: Namespace) -> Catalog:
@@ -257,26 +252,6 @@ class StoreDirectory:
     def _new_tree(self, root: SessionKey) -> TreeFile:
         path, root_log = self._path(root, "trees", ".tree"), self.log_path(root)
         return TreeFile(path, root, self.pool, root_log=root_log, durable=self.durable)
-
-    def _known_file(self, name: tuple[str, SessionKey]) -> FramedFile | None:
-        with self._lock:
-            file = self._known.get(name)
-            if file is not None:
-                self._known.move_to_end(name)
-            return file
-
-    def _kept(self, name: tuple[str, SessionKey], file: FileT) -> FileT:
-        with self._lock:
-            known = self._known.setdefault(name, file)
-            if known is not file and isinstance(known, type(file)):
-                return known  # another thread was faster: two of one file would keep each other waiting
-            for oldest in list(islice(self._known, max(len(self._known) - _MOST_KNOWN, 0))):
-                self._drop(oldest)
-        return file
-
-    def _drop(self, name: tuple[str, SessionKey]) -> None:
-        if self._known[name].handle.close_if_idle():
-            del self._known[name]
 
     def _make_folder_for_new(self) -> None:
         folder = self.path / _NEW_FOLDER

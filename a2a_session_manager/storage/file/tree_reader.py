@@ -1,4 +1,4 @@
-"""TreeReader: the blocking half of what the file store reads of trees. It runs in worker threads, never on the loop."""
+"""StoredTreeReader: what the file store reads of trees, blocking: in worker threads, never on the loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from a2a_session_manager.storage.read_records import TreeNode, TreeTotals
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
-class TreeReader:
+class StoredTreeReader:
     """Reads which sessions a tree has, and what they have spent together."""
 
     def __init__(self, directory: StoreDirectory, reader: SessionReader) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import islice
 
-from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
-from a2a_session_manager.budgets.records import BudgetRecord
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, PlaceHold, take
-from a2a_session_manager.budgets.windows import Stretch
+from a2a_session_manager.budgets.steps import (
+    BudgetReply,
+    BudgetStep,
+)
 from a2a_session_manager.concurrency.cancellation import DoneWrite
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.namespaces import Namespace
@@ -21,7 +20,9 @@ from a2a_session_manager.storage.backend import Backend
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, LeaseRenewal, Parent, Receipt
 from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory import head_pages
+from a2a_session_manager.storage.memory.budget_steps import take_step
 from a2a_session_manager.storage.memory.head_index import HeadIndex
+from a2a_session_manager.storage.memory.sorted_ids import SortedIds
 from a2a_session_manager.storage.memory.stored import StoredSession, StoredTree
 from a2a_session_manager.storage.page_records import HeadPage, PageQuery
 from a2a_session_manager.storage.read_records import (
@@ -46,7 +47,7 @@ class MemoryBackend(Backend):
     def __init__(self, *, indexed: Sequence[str] = ()) -> None:
         self.indexed = indexed
         self._sessions: dict[SessionKey, StoredSession] = {}
-        self._ids: dict[Namespace, list[str]] = {}  # sorted; a namespace without any is not there
+        self._ids = SortedIds()
         self._indexes: dict[Namespace, HeadIndex] = {}
         self._commits = 0
 
@@ -167,9 +168,10 @@ class MemoryBackend(Backend):
     async def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
     ) -> SessionPage:
-        ids = self._ids.get(namespace, [])
-        start = bisect_left(ids, prefix) if cursor is None else bisect_right(ids, cursor)
-        found = list(islice(self._matching(namespace, ids, start, prefix, roots_only), limit + 1))
+        ids = self._ids.matching(namespace, prefix, cursor)
+        if roots_only:
+            ids = (each for each in ids if self._sessions[SessionKey(namespace, each)].head.parent_id is None)
+        found = list(islice(ids, limit + 1))
         page = found[:limit]
         return SessionPage(page, page[-1] if len(found) > limit else None)
 
@@ -177,9 +179,7 @@ class MemoryBackend(Backend):
         return [0 if stored is None else stored.size for stored in map(self._sessions.get, keys)]
 
     async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
-        depth = len(namespace)
-        names = {inner[depth] for inner in self._ids if len(inner) > depth and inner[:depth] == namespace}
-        return paging.names_page(sorted(names), cursor, limit)
+        return paging.names_page(sorted(self._ids.names_below(namespace)), cursor, limit)
 
     async def page(
         self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
@@ -221,20 +221,7 @@ class MemoryBackend(Backend):
         stored = self._sessions.get(key)
         if stored is None or creation_id not in (None, stored.head.creation_id):
             raise SessionNotFound(key.id)
-        tree = stored.tree
-
-        def find_spent(budget: BudgetRecord, stretch: Stretch | None) -> Spent:
-            if budget.window is not None and stretch is not None:
-                return tree.spending.in_window(budget.key, budget.window, stretch.begin)
-            if len(budget.path) == 1:
-                return spent_by(tree.totals.values())
-            return self._spent_below(self._sessions[SessionKey(key.namespace, budget.session_id)])
-
-        place = Place(key.id, stored.path)
-        reply = take(tree.spending.ledger, step, place, find_spent, leases.wall_clock())
-        if isinstance(step, PlaceHold) and step.id in stored.seqs:
-            tree.spending.ledger.holds.pop((stored.path[-1], step.id), None)  # its usage is there already
-        return DoneWrite(reply)
+        return DoneWrite(take_step(stored, step, self._sessions))
 
     async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
         stored = self._sessions.get(key)
@@ -266,14 +253,7 @@ class MemoryBackend(Backend):
             (parent.children if head.forked_from is None else parent.forks)[key.id] = stored.tree.created
         stored.tree.nodes[key.id] = TreeNode(key.id, head.parent_id, head.forked_from)
         self._sessions[key] = stored
-        insort(self._ids.setdefault(key.namespace, []), key.id)
-
-    def _spent_below(self, stored: StoredSession) -> Spent:
-        """Return what a session has spent, and all that are or were below it."""
-        spent = spent_by(stored.head.totals.values()).plus(stored.tree.spending.left.get(stored.path[-1], NOTHING))
-        for child_id in (*stored.children, *stored.forks):
-            spent = spent.plus(self._spent_below(self._sessions[SessionKey(stored.head.key.namespace, child_id)]))
-        return spent
+        self._ids.add(key)
 
     def _remove(self, stored: StoredSession) -> None:
         key = stored.head.key
@@ -282,11 +262,9 @@ class MemoryBackend(Backend):
             self._remove(self._sessions[SessionKey(key.namespace, child_id)])
         del self._sessions[key]
         del stored.tree.nodes[key.id]
-        ids = self._ids[key.namespace]
-        del ids[bisect_left(ids, key.id)]
         self._indexes[key.namespace].remove(key.id, stored.groups)
-        if not ids:
-            del self._ids[key.namespace], self._indexes[key.namespace]
+        if not self._ids.remove(key):
+            del self._indexes[key.namespace]
         stored.wake()
 
     def _index_of(self, namespace: Namespace) -> HeadIndex:
@@ -299,15 +277,6 @@ class MemoryBackend(Backend):
 
             index = self._indexes[namespace] = HeadIndex(find_head, self.indexed)
         return index
-
-    def _matching(
-        self, namespace: Namespace, ids: list[str], start: int, prefix: str, roots_only: bool
-    ) -> Iterator[str]:
-        for session_id in islice(ids, start, None):
-            if not session_id.startswith(prefix):
-                return
-            if not roots_only or self._sessions[SessionKey(namespace, session_id)].head.parent_id is None:
-                yield session_id
 
 
 def _page_of(ordinals: Mapping[str, int], cursor: str | None, limit: int) -> SessionPage:

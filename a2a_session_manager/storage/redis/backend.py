@@ -51,6 +51,7 @@ from a2a_session_manager.storage.redis.forking import fork_at_once
 from a2a_session_manager.storage.redis.head_pages import HeadPages
 from a2a_session_manager.storage.redis.heads import creation_of
 from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.index_lines import IndexLines
 from a2a_session_manager.storage.redis.indexed_sessions import IndexedSessions
 from a2a_session_manager.storage.redis.leases import Leases
 from a2a_session_manager.storage.redis.listing import Listing
@@ -59,6 +60,7 @@ from a2a_session_manager.storage.redis.namespace_listing import NamespaceListing
 from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.segments import FORMATS
 from a2a_session_manager.storage.redis.session_reader import SessionReader
+from a2a_session_manager.storage.redis.tree_reader import StoredTreeReader
 
 _log = logging.getLogger("a2a_session_manager.storage.redis")
 
@@ -78,16 +80,18 @@ class RedisBackend(Backend):
         self._has_expiry = ttl > 0
         self._tasks: set[asyncio.Task[Any]] = set()
         entry_calls = EntryCalls(prefix, KnownProperties(indexed))
-        index = Index(connections, prefix, ttl, entry_calls)
-        self._locator = Locator(connections, prefix, index)
+        lines = IndexLines(connections, prefix, ttl, entry_calls)
+        index = Index(connections, lines, prefix, ttl, entry_calls)
+        self._locator = Locator(connections, prefix, lines)
         self._reaper = reaper = Reaper(connections, index, self._begun)
         self._expiry = Expiry(connections, index, ttl)
-        self._reader = SessionReader(connections, self._locator, reaper)
+        self._trees = StoredTreeReader(connections, self._locator, reaper)
+        self._reader = SessionReader(connections, self._locator, self._trees)
         self._entries = EntryWriter(connections, self._locator, entry_calls)
         activity = ActivityEntries(connections, entry_calls, self._begun)
         self._creator = Creator(connections, self._locator, index, self._entries, activity, self._expiry, reaper)
-        self._deleter = Deleter(connections, self._locator, index, self._reader, reaper)
-        self._listing = Listing(index, reaper)
+        self._deleter = Deleter(connections, self._locator, index, self._reader, self._trees, reaper)
+        self._listing = Listing(lines, reaper)
         self._namespaces = NamespaceListing(connections, prefix, self._listing, self._begun)
         self._leases = Leases(self._locator)
         self._budgets = Budgets(self._locator, reaper)
@@ -95,7 +99,7 @@ class RedisBackend(Backend):
         self._committer = Committer(connections, self._locator, activity, self._expiry, reaper, self._begun)
         indexed_sessions = IndexedSessions(connections, reaper)
         self._repair = EntryRepair(connections, prefix, entry_calls, indexed_sessions)
-        rows = EntryRows(connections, prefix, index, entry_calls, self._repair)
+        rows = EntryRows(connections, prefix, lines, entry_calls, self._repair)
         self._pages = HeadPages(prefix, rows, self._repair, indexed_sessions, self._reader, reaper)
 
     @property
@@ -171,16 +175,16 @@ class RedisBackend(Backend):
         return await self._reader.find_events(key, event_ids, max_bytes=max_bytes)
 
     async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit)
+        return await self._trees.children(key, after=paging.ordinal_of(cursor), limit=limit)
 
     async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
-        return await self._reader.children(key, after=paging.ordinal_of(cursor), limit=limit, of_forks=True)
+        return await self._trees.children(key, after=paging.ordinal_of(cursor), limit=limit, of_forks=True)
 
     async def tree(self, key: SessionKey) -> list[TreeNode] | None:
-        return await self._reader.tree(key)
+        return await self._trees.tree(key)
 
     async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
-        return await self._reader.tree_totals(key)
+        return await self._trees.tree_totals(key)
 
     async def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from a2a_session_manager.budgets.admission import Bound
 from a2a_session_manager.budgets.codec import encode_budget, encode_hold
 from a2a_session_manager.budgets.records import BudgetRecord, DropHold, Key, Ledger, PutBudget, PutHold, apply
-from a2a_session_manager.budgets.steps import Outcome
+from a2a_session_manager.budgets.step_rules import Outcome
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
+from a2a_session_manager.budgets.step_rules import (
+    Outcome,
+    decide,
+    reply_of,
+)
 from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
-    Outcome,
     PlaceHold,
     ReleaseHold,
     RenewHold,
     SetBudget,
-    decide,
-    reply_of,
 )
 from a2a_session_manager.budgets.windows import loaded_zone
 from a2a_session_manager.concurrency.threads import in_thread

@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from a2a_session_manager.exceptions import (
     InvalidSessionOperation,
     SessionAlreadyExists,
-    SessionManagerError,
     SessionNotFound,
 )
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Parent, Receipt
 from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.records import SessionKey
-from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.activity_entries import ActivityEntries
 from a2a_session_manager.storage.redis.claims import claim_call, claim_id_of, claim_of, root_of_claim
-from a2a_session_manager.storage.redis.commit_calls import commit_args
 from a2a_session_manager.storage.redis.connections import Connections
+from a2a_session_manager.storage.redis.creation_calls import (
+    Made,
+    child_call,
+    fork_call,
+    made_session,
+    planned_session,
+    recall_call,
+    root_call,
+)
 from a2a_session_manager.storage.redis.entries import IndexedSession
 from a2a_session_manager.storage.redis.entry_writes import EntryWriter
 from a2a_session_manager.storage.redis.expiry import Expiry
@@ -32,32 +38,11 @@ from a2a_session_manager.storage.redis.index import Announced, Index
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.reaper import Reaper
-from a2a_session_manager.storage.redis.receipts import receipt_of
 from a2a_session_manager.storage.redis.replies import Flat, status_of
 from a2a_session_manager.storage.redis.script import Call, ScriptCall
-from a2a_session_manager.storage.redis.segments import draft_values, fork_args
 from a2a_session_manager.storage.redis.shards import run_all
 
 _LISTED_REMEMBERED: Final = 64
-
-
-class Made(NamedTuple):
-    """A session that is there.
-
-    Attributes:
-        receipt: What its first commit came to.
-        keys: Where it lies.
-        deadline: When it will expire, 0 for never.
-        tree_stays: Whether its tree will still tell of it then.
-        looked: What `Index.look` told right after the creation, and at last `EntryWriter.look`; empty where they were
-            not sent along.
-    """
-
-    receipt: Receipt
-    keys: SessionKeys
-    deadline: int
-    tree_stays: bool
-    looked: Sequence[Any]
 
 
 class Creator:
@@ -88,7 +73,7 @@ class Creator:
         """Make the session; see `Backend.create`."""
         root_id = key.id if creation.parent is None else creation.parent.root_id
         keys = self._locator.keys_in(key, root_id)
-        planned = _planned(creation, commit)
+        planned = planned_session(creation, commit)
         if creation.parent is not None and self._is_at_once:
             at_once = await self._create_child_at_once(keys, creation, creation.parent, commit)
             if at_once is not None:
@@ -126,9 +111,9 @@ class Creator:
         Return it, and what was found when it was listed; None where anything is in the way, and each step has to be
         looked at. Whatever was done then is done again.
         """
-        call = self._child_call(keys, creation, parent, creation.creation_id, commit, self._claim_args(keys, creation))
-        call = call._replace(keys=(*call.keys, *self._claim_keys(keys)))
-        planned = _planned(creation, commit)
+        ttl, claim_id = self._expiry.ttl, creation.creation_id
+        call = child_call(keys, creation, parent, claim_id, commit, ttl=ttl, claims=self._own(keys))
+        planned = planned_session(creation, commit)
         listed = self._listed_before(keys, planned, creation.creation_id)
         reply, looked, announced = await self._sent_at_once(keys, planned, call, listed, expires=creation.expires)
         made = await self._made_at_once(keys, reply, looked, commit)
@@ -141,12 +126,8 @@ class Creator:
         """
         commit = draft.commit
         creation = Creation(draft.creation_id, commit.written_at)
-        placed = ("", source.key.id, "", creation.creation_id, *self._claim_args(keys, creation))
-        draft_args = draft_values(source, draft, self._entries.names(keys))
-        arguments = [*self._creation_args(keys, creation), *placed, *draft_args, *commit_args(commit)]
-        touched = (*keys.all_of_creation, source.head, source.children, *self._claim_keys(keys))
-        of_source = (source.log, source.ids, source.hidden, source.retractions)
-        call = ScriptCall(scripts.FORK, (*touched, *of_source), arguments, keys.key.id)
+        names = self._entries.names(keys)
+        call = fork_call(source, keys, creation, draft, names, ttl=self._expiry.ttl, claims=self._own(keys))
         planned = IndexedSession(creation.created_at, creation.active_at, commit.properties, is_top=True)
         reply, looked, announced = await self._sent_at_once(keys, planned, call, expires=creation.expires)
         made = await self._made_at_once(keys, reply, looked, commit)
@@ -200,29 +181,18 @@ class Creator:
     ) -> Made | None:
         if reply[0] != b"OK" or isinstance(reply[2][0][0], bytes):
             return None
-        made = _made(reply, keys, commit, looked)
+        made = made_session(reply, keys, commit, looked)
         if made.deadline:
             await self._expiry.bound_locator(keys, made.deadline)
         return made
 
-    def _claim_args(self, keys: SessionKeys, creation: Creation) -> tuple[bytes, ...]:
-        """Return what a creation at once needs to claim the id, too."""
-        _, bounds = self._index.lines_of(keys)
-        return claim_of(creation.creation_id, keys.root_id), *bounds
-
-    def _claim_keys(self, keys: SessionKeys) -> tuple[bytes, ...]:
-        own = self._locator.keys_in(keys.key, keys.key.id)
-        shard, _ = self._index.lines_of(keys)
-        return own.locator, own.tree, *own.of_root, *shard
-
     async def _create_root(self, keys: SessionKeys, creation: Creation, commit: EncodedCommit) -> Made:
         taken_over = b""
         while True:
-            arguments = [*self._creation_args(keys, creation), taken_over, *commit_args(commit)]
-            touched = (*keys.all_of_creation, keys.locator)
-            reply, *looked = await self._created(ScriptCall(scripts.CREATE_ROOT, touched, arguments, keys.key.id), keys)
+            call = root_call(keys, creation, commit, taken_over, ttl=self._expiry.ttl)
+            reply, *looked = await self._created(call, keys)
             if status_of(reply, keys.key.id) != b"CLAIMED":
-                return _made(reply, keys, commit, looked)
+                return made_session(reply, keys, commit, looked)
             taken_over = reply[1]
             elsewhere = await self._existing(keys.key, taken_over, commit)
             if elsewhere is not None:
@@ -236,7 +206,8 @@ class Creator:
             elsewhere = await self._claim(keys, claim_id, commit)
             if elsewhere is not None:
                 return elsewhere
-            reply, *looked = await self._created(self._child_call(keys, creation, parent, claim_id, commit), keys)
+            call = child_call(keys, creation, parent, claim_id, commit, ttl=self._expiry.ttl)
+            reply, *looked = await self._created(call, keys)
             status = status_of(reply, keys.key.id)
             if status == b"REFUSED":
                 attempt += 1
@@ -257,7 +228,7 @@ class Creator:
                     session_id=keys.key.id,
                 )
             else:
-                made = _made(reply, keys, commit, looked)
+                made = made_session(reply, keys, commit, looked)
                 if made.deadline:
                     await self._expiry.bound_locator(keys, made.deadline)
                 return made
@@ -268,30 +239,9 @@ class Creator:
             return [await self._connections.run(call)]
         return await run_all(self._connections, [call, *self._index.look(keys), self._entries.look(keys)])
 
-    def _child_call(
-        self,
-        keys: SessionKeys,
-        creation: Creation,
-        parent: Parent,
-        claim_id: str,
-        commit: EncodedCommit,
-        claim: Sequence[bytes] = (b"", b"", b""),
-    ) -> ScriptCall:
-        """Return the call of `create_child.lua`; `claim` has what it needs to claim the id, too."""
-        below = keys.of(parent.id)
-        created = self._creation_args(keys, creation)
-        placed = (parent.depth + 1, parent.id, parent.creation_id, claim_id, *claim)
-        arguments = [*created, *placed, *fork_args(keys, creation.fork), *commit_args(commit)]
-        touched = (*keys.all_of_creation, below.head, below.children)
-        return ScriptCall(scripts.CREATE_CHILD, touched, arguments, keys.key.id)
-
-    def _creation_args(self, keys: SessionKeys, creation: Creation) -> list[Any]:
-        ttl = self._expiry.ttl if creation.expires else -1
-        return [keys.key.id, ttl, creation.creation_id, creation.created_at, creation.active_at]
-
     async def _claim(self, keys: SessionKeys, claim_id: str, commit: EncodedCommit) -> Made | None:
         """Claim the id on its own slot; return what exists already, if the id is taken."""
-        own = self._locator.keys_in(keys.key, keys.key.id)
+        own = self._own(keys)
         taken_over = b""
         while True:
             call = claim_call(own, claim_of(claim_id, keys.root_id), taken_over)
@@ -319,30 +269,11 @@ class Creator:
 
         Raises SessionAlreadyExists for another's.
         """
-        arguments = [keys.key.id, int(keys.is_root), *commit_args(commit)]
-        call = ScriptCall(scripts.RECALL, (*keys.core, keys.hidden), arguments, keys.key.id)
-        reply: Flat = await self._connections.run(call)
+        reply: Flat = await self._connections.run(recall_call(keys, commit))
         if status_of(reply, keys.key.id) == b"NOSESSION":
             return None
-        return _made(reply, keys, commit)
+        return made_session(reply, keys, commit)
 
-
-def _made(reply: Flat, keys: SessionKeys, commit: EncodedCommit, looked: Sequence[Any] = ()) -> Made:
-    if reply[0] == b"EXISTS":
-        raise SessionAlreadyExists(keys.key.id)
-    if reply[0] == b"DELETED":
-        raise SessionNotFound(
-            keys.key.id, f"session {keys.key.id!r} was made, and deleted by another before the answer came"
-        )
-    receipt = receipt_of(reply[2][0], keys.key, commit)
-    if isinstance(receipt, SessionManagerError):
-        raise receipt
-    return Made(receipt, keys, reply[1], len(reply) > 3 and bool(reply[3]), looked)
-
-
-def _planned(creation: Creation, commit: EncodedCommit) -> IndexedSession:
-    """Return what the session will be found by."""
-    is_top = False
-    if creation.parent is not None and creation.fork is not None:
-        is_top = creation.parent.depth == len(creation.fork.segments)
-    return IndexedSession(creation.created_at, creation.active_at, commit.properties, is_top)
+    def _own(self, keys: SessionKeys) -> SessionKeys:
+        """Return the keys that lie in the slot of the session's id, where it is claimed."""
+        return self._locator.keys_in(keys.key, keys.key.id)

@@ -19,18 +19,26 @@ from a2a_session_manager.storage.redis.reaper import Reaper
 from a2a_session_manager.storage.redis.replies import Flat, pairs, status_of
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
 from a2a_session_manager.storage.redis.session_reader import SessionReader
+from a2a_session_manager.storage.redis.tree_reader import StoredTreeReader
 
 
 class Deleter:
     """Deletes sessions. A crash after the first step leaves keys that nobody reads and that are removed later."""
 
     def __init__(
-        self, connections: Connections, locator: Locator, index: Index, reader: SessionReader, reaper: Reaper
+        self,
+        connections: Connections,
+        locator: Locator,
+        index: Index,
+        reader: SessionReader,
+        trees: StoredTreeReader,
+        reaper: Reaper,
     ) -> None:
         self._connections = connections
         self._locator = locator
         self._index = index
         self._reader = reader
+        self._trees = trees
         self._reaper = reaper
 
     async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
@@ -67,7 +75,7 @@ class Deleter:
         reply = await end()
         if status_of(reply, keys.key.id) == b"CHILDREN":
             # Those that have expired do not count, and are no longer in the way after this.
-            children, fork_ids = await self._reader.living_children(keys)
+            children, fork_ids = await self._trees.living_children(keys)
             if children or fork_ids:
                 raise forks.still_needed(keys.key.id, len(children), fork_ids)
             reply = await end()

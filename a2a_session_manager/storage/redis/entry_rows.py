@@ -13,7 +13,7 @@ from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.entries import TOP, facet, names_text
 from a2a_session_manager.storage.redis.entry_calls import EntryCalls
 from a2a_session_manager.storage.redis.entry_repair import EntryRepair
-from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.index_lines import IndexLines
 from a2a_session_manager.storage.redis.keys import INDEX_SHARDS, entry_keys, index_keys
 from a2a_session_manager.storage.redis.script import PlainCall
 from a2a_session_manager.storage.redis.shards import run_all
@@ -48,11 +48,11 @@ class EntryRows:
     """Reads the index, and lets it be made anew where something is missing."""
 
     def __init__(
-        self, connections: Connections, prefix: str, index: Index, calls: EntryCalls, repair: EntryRepair
+        self, connections: Connections, prefix: str, lines: IndexLines, calls: EntryCalls, repair: EntryRepair
     ) -> None:
         self._connections = connections
         self._prefix = prefix
-        self._index = index
+        self._lines = lines
         self._calls = calls
         self._repair = repair
 
@@ -101,7 +101,7 @@ class EntryRows:
                 return Rows(rows, min(int(answer[1]) for answer in answers))
             lost = [each.shard for each, answer in zip(ranges, answers, strict=True) if answer[0] == b"LOST"]
             if lost:
-                await self._index.mend(namespace, lost)
+                await self._lines.mend(namespace, lost)
             await self._repair.complete(namespace)
         raise StoreUnavailable(
             f"the index of namespace {shown(path_of(namespace))} is lost as fast as it is made anew: try again"

@@ -21,7 +21,7 @@ from a2a_session_manager.storage.read_records import HeadRecord, LoadedSession
 from a2a_session_manager.storage.redis.entries import TIME_DIGITS, TOLERANCE, IndexedSession
 from a2a_session_manager.storage.redis.entry_repair import EntryRepair
 from a2a_session_manager.storage.redis.entry_rows import EntryRows, RowRange
-from a2a_session_manager.storage.redis.index import listing_position
+from a2a_session_manager.storage.redis.index_lines import listing_position
 from a2a_session_manager.storage.redis.indexed_sessions import DAMAGED, IndexedSessions
 from a2a_session_manager.storage.redis.keys import SessionKeys, listed_keys
 from a2a_session_manager.storage.redis.reaper import Reaper
@@ -103,7 +103,7 @@ class HeadPages:
     async def page_by_id(
         self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
     ) -> HeadPage:
-        """Return the page after `cursor`, in the order of `Index.lines`, of sessions that properties find."""
+        """Return the page after `cursor`, in the order of `IndexLines.lines`, of sessions that properties find."""
         ranges = await self._rows.ranges(namespace, query)
         start = listing_position(cursor, len(ranges))
         found, at = _Found(), 0

@@ -7,15 +7,15 @@ from contextlib import suppress
 from a2a_session_manager.exceptions import StoreFull
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
-from a2a_session_manager.storage.redis.index import Index, Line
+from a2a_session_manager.storage.redis.index_lines import IndexLines, Line
 from a2a_session_manager.storage.redis.reaper import Reaper
 
 
 class Listing:
     """Lists the sessions that are there, and removes what is left of others."""
 
-    def __init__(self, index: Index, reaper: Reaper) -> None:
-        self._index = index
+    def __init__(self, lines: IndexLines, reaper: Reaper) -> None:
+        self._lines = lines
         self._reaper = reaper
 
     async def page(
@@ -26,7 +26,7 @@ class Listing:
         is_all = False
         while not is_all and len(found) <= limit:
             wanted = limit + 1 - len(found)
-            lines, is_all = await self._index.lines(
+            lines, is_all = await self._lines.lines(
                 namespace, prefix=prefix, cursor=cursor, limit=wanted, roots_only=roots_only
             )
             cursor = lines[-1].cursor if lines else cursor

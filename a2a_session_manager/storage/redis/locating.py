@@ -11,7 +11,7 @@ from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis import lost_trees
 from a2a_session_manager.storage.redis.claims import root_of_claim
 from a2a_session_manager.storage.redis.connections import Connections
-from a2a_session_manager.storage.redis.index import Index
+from a2a_session_manager.storage.redis.index_lines import IndexLines
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.lost_locators import LostLocators, Stray, Whereabouts
 from a2a_session_manager.storage.redis.replies import Flat, lost, mended, status_of
@@ -37,9 +37,9 @@ CallAt = Callable[[SessionKeys], ScriptCall]
 class Locator:
     """Finds sessions; it remembers the roots of those below one, and takes any other id for a root."""
 
-    def __init__(self, connections: Connections, prefix: str, index: Index) -> None:
+    def __init__(self, connections: Connections, prefix: str, lines: IndexLines) -> None:
         self._connections = connections
-        self._index = index
+        self._index_lines = lines
         self._lost_locators = LostLocators(connections)
         self._roots: dict[SessionKey, str] = {}
 
@@ -169,7 +169,7 @@ class Locator:
                 ("GET", own.locator),
                 ("HEXISTS", own.tree, f"n:{key.id}"),
                 ("EXISTS", *own.of_root),
-                *self._index.commands_below_roots(key),
+                *self._index_lines.commands_below_roots(key),
             ]
         replies = iter(await self._connections.read_many(commands))
         located: list[Whereabouts | None] = []
@@ -183,7 +183,7 @@ class Locator:
                 located.append(self.keys_in(key, root_of_claim(claim)))
             else:
                 located.append(None)
-                listed += await self._index.listed_below_roots(key, below)
+                listed += await self._index_lines.listed_below_roots(key, below)
         strays = await self._lost_locators.strays(listed) if listed else {}
         return [strays.get(key) if found is None else found for key, found in zip(wanted, located, strict=True)]
 

@@ -15,7 +15,7 @@ import pytest
 
 from a2a_session_manager.exceptions import CorruptSession, SessionConflict, SessionNotFound, StoreUnavailable
 from a2a_session_manager.models.change import SessionChange
-from a2a_session_manager.storage.file import FileSessionStore, handle_pool, store_directory
+from a2a_session_manager.storage.file import FileSessionStore, handle_pool, known_files
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said, spending
 from tests.storage.file.processes.common import file_of, looked, picture, write_checkpoints_every
@@ -276,7 +276,7 @@ async def test_a_session_that_another_store_makes_and_deletes_is_there_or_absent
 async def test_a_cascade_over_more_sessions_than_a_store_keeps_at_hand_is_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_directory, "_MOST_KNOWN", 12)
+    monkeypatch.setattr(known_files, "MOST_KNOWN", 12)
     monkeypatch.setattr(handle_pool, "_MOST_OPEN", 6)
     async with FileSessionStore(tmp_path) as store:
         await store.create("root")

@@ -50,7 +50,7 @@ async def test_a_session_without_children_is_listed_without_reading_its_log(tmp_
         assert len(await cold.list_sessions()) == 20
 
         backend: Any = cold._backend
-        assert list(backend._directory._known) == []
+        assert list(backend._directory._known._files) == []
 
 
 def _empty_tree(directory: Path) -> None:

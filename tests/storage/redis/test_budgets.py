@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 
 from a2a_session_manager.budgets.amounts import Some
 from a2a_session_manager.budgets.settling import Settlement
+from a2a_session_manager.budgets.step_rules import (
+    Outcome,
+    decide,
+)
 from a2a_session_manager.budgets.steps import (
     BudgetStep,
     ChargeHold,
-    Outcome,
     PlaceHold,
     RaiseBudget,
     ReleaseHold,
     RenewHold,
     SetBudget,
     VoidHold,
-    decide,
 )
 from a2a_session_manager.budgets.windows import Window
 from a2a_session_manager.exceptions import BudgetExceeded, CorruptSession, InvalidSessionOperation

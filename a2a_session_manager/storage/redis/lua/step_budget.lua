@@ -1,5 +1,5 @@
 -- Does what a client has decided about the budgets of a tree, if all is still as it was decided about; and tells how
--- things stand now. Nothing is decided here: that is `budgets/steps.py`.
+-- things stand now. Nothing is decided here: that is `budgets/step_rules.py`.
 -- KEYS: tree head log ids budgets totals.
 -- ARGV: session id, "1" for a root, the incarnation that is meant or "-", "1" to tell also what the session's scope has
 -- spent while it has no budget. That is all, to read. Then: the creation id and the version that were decided about, the

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound
 
 
-class TreeNode(Protocol):
+class HasParent(Protocol):
     """What a walk over a tree needs of a session."""
 
     id: str
@@ -32,7 +32,7 @@ def _no_store() -> TreeReader:
 current_store: Callable[[], TreeReader] = _no_store
 
 
-async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
+async def ancestors(session: HasParent, store: TreeReader, *, last: int | None = 0) -> list[Any]:
     """Return the parent, its parent, and so on, nearest first, each with its newest `last` events.
 
     Raises SessionNotFound when one of them is missing.
@@ -48,7 +48,7 @@ async def ancestors(session: TreeNode, store: TreeReader, *, last: int | None = 
     return found
 
 
-async def descendants(session: TreeNode, store: TreeReader, *, last: int | None = 0) -> list[Any]:
+async def descendants(session: HasParent, store: TreeReader, *, last: int | None = 0) -> list[Any]:
     """Return all sessions below `session`, depth first, siblings in creation order, each with its newest `last` events.
 
     Forks are left out, with all below them, and so is a session that is deleted during the walk. Raises SessionNotFound
@@ -76,7 +76,7 @@ def depth_first(session_id: str, parents: Iterable[tuple[str, str | None]]) -> l
     return ordered
 
 
-def _missing(parent_id: str, session: TreeNode) -> SessionNotFound:
+def _missing(parent_id: str, session: HasParent) -> SessionNotFound:
     return SessionNotFound(
         parent_id,
         f"session {session.id!r} names {parent_id!r} above it, which is not in this store: "

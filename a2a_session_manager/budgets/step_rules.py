@@ -26,13 +26,13 @@ from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
-    Place,
     PlaceHold,
     RaiseBudget,
     ReadBudgets,
     ReleaseHold,
     RemoveBudget,
     RenewHold,
+    SessionPath,
     SetBudget,
     VoidHold,
 )
@@ -40,7 +40,7 @@ from a2a_session_manager.exceptions import InvalidSessionOperation
 
 
 @dataclass(slots=True)
-class Outcome:
+class StepOutcome:
     """What a step will do.
 
     Attributes:
@@ -53,32 +53,32 @@ class Outcome:
     bounds: Mapping[Key, Bound] = field(default_factory=dict)
 
 
-def decide(ledger: Ledger, step: BudgetStep, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def decide(ledger: Ledger, step: BudgetStep, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     """Return what a step does to the ledger of the session's tree, or raise; nothing is changed.
 
     Raises BudgetExceeded, and InvalidSessionOperation for what is not there or cannot be.
     """
-    outcome: Outcome = _DECIDE[type(step)](ledger, step, place, find_spent, now)
+    outcome: StepOutcome = _DECIDE[type(step)](ledger, step, place, find_spent, now)
     return outcome
 
 
-def reply_of(ledger: Ledger, outcome: Outcome, place: Place, find_spent: FindSpent, now: int) -> BudgetReply:
+def reply_of(ledger: Ledger, outcome: StepOutcome, place: SessionPath, find_spent: FindSpent, now: int) -> BudgetReply:
     """Return the answer to a step, which was applied to the ledger."""
     shown = tuple(figures(ledger, budget, find_spent, now) for budget in ledger.on(place.path))
     return BudgetReply(shown, outcome.hold, now)
 
 
-def take(ledger: Ledger, step: BudgetStep, place: Place, find_spent: FindSpent, now: int) -> BudgetReply:
+def take(ledger: Ledger, step: BudgetStep, place: SessionPath, find_spent: FindSpent, now: int) -> BudgetReply:
     """Decide a step, apply it, and answer it, for a store that does all of that at once."""
     outcome = decide(ledger, step, place, find_spent, now)
     apply(ledger, outcome.changes)
     return reply_of(ledger, outcome, place, find_spent, now)
 
 
-def _set(ledger: Ledger, step: SetBudget, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _set(ledger: Ledger, step: SetBudget, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     before = ledger.budgets.get((place.path[-1], step.id))
     if before is not None and step.setting in before.settings:
-        return Outcome()
+        return StepOutcome()
     is_there = before is not None and not before.is_removed
     settings = (*(() if before is None else before.settings), step.setting)
     budget = BudgetRecord(
@@ -95,7 +95,7 @@ def _set(ledger: Ledger, step: SetBudget, place: Place, find_spent: FindSpent, n
     )
     if before is not None and is_there and not step.replaces:
         if _is_as_before(budget, before):
-            return Outcome()
+            return StepOutcome()
         raise InvalidSessionOperation(
             f"session {place.session_id!r} has a budget {step.id!r} already: raise_budget() raises it, and "
             "set_budget(…, replace=True) sets it anew",
@@ -107,7 +107,7 @@ def _set(ledger: Ledger, step: SetBudget, place: Place, find_spent: FindSpent, n
     if budget.is_grant:
         _check_grant(ledger, budget)
         bounds = admit_grant(ledger, budget, find_spent, now)
-    return Outcome([PutBudget(budget)], bounds=bounds)
+    return StepOutcome([PutBudget(budget)], bounds=bounds)
 
 
 def _is_as_before(budget: BudgetRecord, before: BudgetRecord) -> bool:
@@ -131,10 +131,10 @@ def _check_grant(ledger: Ledger, grant: BudgetRecord) -> None:
         )
 
 
-def _raise(ledger: Ledger, step: RaiseBudget, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _raise(ledger: Ledger, step: RaiseBudget, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     budget = _budget(ledger, step.id, place)
     if step.setting in budget.settings:
-        return Outcome()
+        return StepOutcome()
     spent = figures(ledger, budget, find_spent, now).spent
     limits = list(budget.limits)
     for axis, limit in enumerate(step.limits):
@@ -151,18 +151,18 @@ def _raise(ledger: Ledger, step: RaiseBudget, place: Place, find_spent: FindSpen
         limits[axis] = limit
     raised = budget._replace(limits=Some(*limits), settings=(*budget.settings, step.setting))
     bounds = admit_grant(ledger, raised, find_spent, now) if raised.is_grant else {}
-    return Outcome([PutBudget(raised)], bounds=bounds)
+    return StepOutcome([PutBudget(raised)], bounds=bounds)
 
 
-def _remove(ledger: Ledger, step: RemoveBudget, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _remove(ledger: Ledger, step: RemoveBudget, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     before = ledger.budgets.get((place.path[-1], step.id))
     if before is not None and step.setting in before.settings:
-        return Outcome()
+        return StepOutcome()
     budget = _budget(ledger, step.id, place)
-    return Outcome([PutBudget(budget._replace(is_removed=True, settings=(*budget.settings, step.setting)))])
+    return StepOutcome([PutBudget(budget._replace(is_removed=True, settings=(*budget.settings, step.setting)))])
 
 
-def _budget(ledger: Ledger, budget_id: str, place: Place) -> BudgetRecord:
+def _budget(ledger: Ledger, budget_id: str, place: SessionPath) -> BudgetRecord:
     found = ledger.budgets.get((place.path[-1], budget_id))
     if found is not None and not found.is_removed:
         return found
@@ -173,19 +173,19 @@ def _budget(ledger: Ledger, budget_id: str, place: Place) -> BudgetRecord:
     )
 
 
-def _hold(ledger: Ledger, step: PlaceHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _hold(ledger: Ledger, step: PlaceHold, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     known = ledger.holds.get((place.path[-1], step.id))
     if known is not None:
-        return Outcome(hold=known)
+        return StepOutcome(hold=known)
     above = ledger.on(place.path)
     if not above:
-        return Outcome()
+        return StepOutcome()
     # A window that was seen is never left for an earlier one, whatever the clock says.
     changes = _rolled_over(above, now)
     made_at = max([now, *(budget.window_begin for budget in above)])
     hold = HoldRecord(step.id, place.session_id, place.path, step.asked, made_at, now + step.milliseconds)
     bounds = admit_hold(ledger, hold, find_spent, now)
-    return Outcome([*changes, PutHold(hold), *_freed(ledger, now)], hold, bounds)
+    return StepOutcome([*changes, PutHold(hold), *_freed(ledger, now)], hold, bounds)
 
 
 def _rolled_over(budgets: Sequence[BudgetRecord], now: int) -> list[Change]:
@@ -203,31 +203,31 @@ def _freed(ledger: Ledger, now: int) -> list[DropHold]:
     return [DropHold(hold.key) for hold in over if not any(budget.is_hard for budget in ledger.on(hold.path))]
 
 
-def _renew(ledger: Ledger, step: RenewHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _renew(ledger: Ledger, step: RenewHold, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     hold = ledger.holds.get((place.path[-1], step.id))
     if hold is None or hold.is_charged:
-        return Outcome(hold=hold)
+        return StepOutcome(hold=hold)
     hold = hold._replace(expires_at=max(hold.expires_at, now + step.milliseconds))
-    return Outcome([PutHold(hold)], hold)
+    return StepOutcome([PutHold(hold)], hold)
 
 
-def _charge(ledger: Ledger, step: ChargeHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _charge(ledger: Ledger, step: ChargeHold, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     hold = ledger.holds.get((place.path[-1], step.id))
     if hold is None or hold.is_charged:
-        return Outcome(hold=hold)
+        return StepOutcome(hold=hold)
     hold = hold._replace(is_charged=True)
-    return Outcome([PutHold(hold)], hold)
+    return StepOutcome([PutHold(hold)], hold)
 
 
-def _release(ledger: Ledger, step: ReleaseHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _release(ledger: Ledger, step: ReleaseHold, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     key = (place.path[-1], step.id)
-    return Outcome([DropHold(key)] if key in ledger.holds else [])
+    return StepOutcome([DropHold(key)] if key in ledger.holds else [])
 
 
-def _void(ledger: Ledger, step: VoidHold, place: Place, find_spent: FindSpent, now: int) -> Outcome:
+def _void(ledger: Ledger, step: VoidHold, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
     found = [hold for hold in ledger.holds.values() if hold.id == step.id and place.path[-1] in hold.path]
     if not found and step.may_be_gone:
-        return Outcome()
+        return StepOutcome()
     if not found:
         raise InvalidSessionOperation(
             f"neither session {place.session_id!r} nor one below it has a hold {step.id!r} now: it was settled, "
@@ -246,14 +246,14 @@ def _void(ledger: Ledger, step: VoidHold, place: Place, find_spent: FindSpent, n
             "left of it may be voided once it has expired",
             session_id=place.session_id,
         )
-    return Outcome([] if step.only_looks else [DropHold(own[0].key)], own[0])
+    return StepOutcome([] if step.only_looks else [DropHold(own[0].key)], own[0])
 
 
-def _read(ledger: Ledger, step: ReadBudgets, place: Place, find_spent: FindSpent, now: int) -> Outcome:
-    return Outcome()
+def _read(ledger: Ledger, step: ReadBudgets, place: SessionPath, find_spent: FindSpent, now: int) -> StepOutcome:
+    return StepOutcome()
 
 
-_DECIDE: Mapping[type, Callable[..., Outcome]] = {
+_DECIDE: Mapping[type, Callable[..., StepOutcome]] = {
     SetBudget: _set,
     RaiseBudget: _raise,
     RemoveBudget: _remove,

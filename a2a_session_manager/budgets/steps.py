@@ -12,7 +12,7 @@ from a2a_session_manager.budgets.records import (
 from a2a_session_manager.budgets.windows import Window
 
 
-class Place(NamedTuple):
+class SessionPath(NamedTuple):
     """The session that a step is of; `path` has the creation ids from the root to its own."""
 
     session_id: str

@@ -24,7 +24,7 @@ _BYTES_A_STEP: Final = 1_000_000
 _FIRST_MOMENT, _LAST_MOMENT = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (1700, 2250))
 
 
-class Entry(NamedTuple):
+class SessionLines(NamedTuple):
     """A session in the file: where its lines begin, where those of its events do, and what they are to add up to."""
 
     id: str
@@ -49,7 +49,7 @@ class BundleCheck:
     """
 
     def __init__(self, file: BundleFile) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, SessionLines] = {}
         self.losses: list[Loss] = []
         self.events = 0
         self._file = file
@@ -110,7 +110,7 @@ class BundleCheck:
         if end != {"id": record.id, "events": record.own_events, "sha256": sha256}:
             self._file.refuse(f"the digest of session {shown(record.id)} does not fit: it was changed or damaged")
         self._ids[record.id] = ids
-        self.entries[record.id] = Entry(
+        self.entries[record.id] = SessionLines(
             record.id,
             record.parent_id,
             depth,
@@ -189,5 +189,5 @@ def has_twins(hashes: Sequence[array[int]]) -> bool:
     return False
 
 
-def _place(owner: Entry, part: Any) -> slice:
+def _place(owner: SessionLines, part: Any) -> slice:
     return slice(part.first - 1 - owner.inherited, part.last - owner.inherited)

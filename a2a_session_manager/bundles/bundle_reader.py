@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from a2a_session_manager.bundles.bundle_check import BundleCheck, Entry
+from a2a_session_manager.bundles.bundle_check import BundleCheck, SessionLines
 from a2a_session_manager.bundles.bundle_file import BundleFile
 from a2a_session_manager.bundles.carried_events import CarriedEvent
 from a2a_session_manager.bundles.line_reading import known_event_of_line
@@ -27,7 +27,7 @@ class BundleReader:
         self._check = BundleCheck(self._file)
 
     @property
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, SessionLines]:
         """The sessions that it holds, by their ids and in their order."""
         return self._check.entries
 
@@ -57,14 +57,14 @@ class BundleReader:
         """
         return self._check.steps()
 
-    def session_at(self, entry: Entry) -> SessionRecord:
+    def session_at(self, entry: SessionLines) -> SessionRecord:
         """Return the record of a session that was verified."""
         self._file.go_to(entry.offset, entry.line)
         record, counts = self._file.head(self._file.read_line())
         self._file.add_values(record, counts, self._file.read_line)
         return record
 
-    def events_at(self, entry: Entry) -> Iterator[list[CarriedEvent]]:
+    def events_at(self, entry: SessionLines) -> Iterator[list[CarriedEvent]]:
         """Yield the events of a session that was verified, in pages. Raises when the file is not what it was."""
         file = self._file
         file.go_to(entry.offset, entry.line)

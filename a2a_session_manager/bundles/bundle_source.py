@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from a2a_session_manager.bundles.bundle_check import Entry
+from a2a_session_manager.bundles.bundle_check import SessionLines
 from a2a_session_manager.bundles.bundle_reader import BundleReader
 from a2a_session_manager.bundles.carried_events import CarriedEvent
 from a2a_session_manager.bundles.records import SessionRecord
@@ -44,7 +44,7 @@ class BundleSource(SessionSource):
 class BundledSession(SourceSession):
     """A session in a bundle."""
 
-    def __init__(self, reader: BundleReader, entry: Entry, record: SessionRecord) -> None:
+    def __init__(self, reader: BundleReader, entry: SessionLines, record: SessionRecord) -> None:
         self.record = record
         self._reader = reader
         self._entry = entry

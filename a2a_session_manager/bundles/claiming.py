@@ -9,7 +9,7 @@ from typing import Any, Final
 from a2a_session_manager.bundles.moving import Move, Progress, mark_in
 from a2a_session_manager.bundles.report import Loss, MovedSession, MoveReport
 from a2a_session_manager.bundles.snapshot import read_head
-from a2a_session_manager.bundles.sources import StoredSession, TreeSource, base_store
+from a2a_session_manager.bundles.sources import TreeSession, TreeSource, base_store
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id, shown
@@ -147,7 +147,7 @@ class _Claim:
         source = await TreeSource.of(self._here, self._root_id)
         move = self._move(source)
         rows = await move.plan()
-        moved: dict[str, StoredSession] = {}
+        moved: dict[str, TreeSession] = {}
         for row in rows:
             session = await source.open(row.id)
             events = await move.bring(row.id)
@@ -162,7 +162,7 @@ class _Claim:
                 return False
         return True
 
-    async def _delete(self, session_id: str, session: StoredSession) -> bool:
+    async def _delete(self, session_id: str, session: TreeSession) -> bool:
         """Delete a session here that is there as it is; False when it has changed since, or something is below it."""
         target = self._here.target(session_id)
         try:

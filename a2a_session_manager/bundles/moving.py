@@ -19,7 +19,7 @@ from a2a_session_manager.bundles.records import UNFINISHED, SessionRecord, recor
 from a2a_session_manager.bundles.report import MovedSession, MoveReport, MoveStatus
 from a2a_session_manager.bundles.session_writer import SessionWriter
 from a2a_session_manager.bundles.snapshot import read_head
-from a2a_session_manager.bundles.sources import SessionSource, SourceSession, StoredSession
+from a2a_session_manager.bundles.sources import SessionSource, SourceSession, TreeSession
 from a2a_session_manager.concurrency.cancellation import finish
 from a2a_session_manager.exceptions import InvalidSessionOperation, SessionConflict, SessionNotFound
 from a2a_session_manager.identifiers import checked_id, hidden_id
@@ -248,10 +248,10 @@ class Move:
             session_id=record.id,
         )
 
-    def _stored(self, head: HeadRecord) -> StoredSession:
+    def _stored(self, head: HeadRecord) -> TreeSession:
         """Return a session of the store that is written to, with nothing of it seen as another's."""
         record = record_of(head, top="", inside={segment.session_id for segment in head.segments})
-        return StoredSession(self.into.target(head.key.id), head, record)
+        return TreeSession(self.into.target(head.key.id), head, record)
 
     async def _verify(self, target: Target, record: SessionRecord, expected: str) -> None:
         head = await read_head(target)

@@ -63,7 +63,7 @@ class SessionSource(ABC):
         """Return what of them does not come along; called once all were opened."""
 
 
-class StoredSession(SourceSession):
+class TreeSession(SourceSession):
     """A session of a store. `guard` names the moment that the record is of."""
 
     def __init__(self, target: Target, head: HeadRecord, record: SessionRecord) -> None:
@@ -115,7 +115,7 @@ class TreeSource(SessionSource):
     def has_below(self, session_id: str) -> bool:
         return True  # some may come meanwhile
 
-    async def open(self, session_id: str) -> StoredSession | None:
+    async def open(self, session_id: str) -> TreeSession | None:
         target = self._store.target(session_id)
         head = await read_head(target)
         if head is None:
@@ -124,7 +124,7 @@ class TreeSource(SessionSource):
             return None
         self._note_losses(head)
         await self._note_budgets(target, head)
-        return StoredSession(target, head, record_of(head, top=self._top, inside=self._inside))
+        return TreeSession(target, head, record_of(head, top=self._top, inside=self._inside))
 
     async def losses(self) -> list[Loss]:
         missing = self._requests - sum(self._spent.values())

@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from a2a_session_manager.foreign_records import openai_lines
 from a2a_session_manager.foreign_records.held import Held, text_of
-from a2a_session_manager.importers.records import EventRecord, Names, Record, SessionStart, opaque, said, without
+from a2a_session_manager.importers.records import (
+    ConversationIds,
+    EventRecord,
+    Record,
+    SessionStart,
+    opaque,
+    said,
+    without,
+)
 from a2a_session_manager.importers.source import SourceFile, Value
 from a2a_session_manager.importers.times import Clock
 from a2a_session_manager.models.token_usage import TokenUsage
@@ -36,7 +44,7 @@ def read(source: SourceFile) -> Iterator[Record]:
     A batch's request and its result of one id are one session.
     """
     clock = Clock(source.modified_at)
-    names, has_begun = Names(), False
+    names, has_begun = ConversationIds(), False
     for number, value in enumerate(source.values(), start=1):
         data = value.data
         if isinstance(data, Mapping) and not is_message(data) and _is_line(data):

@@ -114,7 +114,7 @@ class UsedIds:
         return f"{event_id[:400]}#{number}"
 
 
-class Names:
+class ConversationIds:
     """Gives each conversation of a file an id: its own, or with a number after it where that was taken before."""
 
     def __init__(self) -> None:

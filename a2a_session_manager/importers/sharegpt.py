@@ -8,7 +8,7 @@ from typing import Any, Final
 from a2a_session_manager.foreign_records import sharegpt
 from a2a_session_manager.foreign_records.held import text_of
 from a2a_session_manager.importers.openai_chat import event_of
-from a2a_session_manager.importers.records import Names, Record, SessionStart, opaque, without
+from a2a_session_manager.importers.records import ConversationIds, Record, SessionStart, opaque, without
 from a2a_session_manager.importers.source import SourceFile
 from a2a_session_manager.importers.times import Clock
 
@@ -23,7 +23,7 @@ def is_mine(values: Sequence[Any]) -> bool:
 
 def read(source: SourceFile) -> Iterator[Record]:
     """Yield a session for each entry, named by its id, or by the file and its number."""
-    names = Names()
+    names = ConversationIds()
     for number, value in enumerate(source.values(), start=1):
         entry, clock = value.data, Clock(source.modified_at)
         named = entry.get("id") if isinstance(entry, Mapping) else None

@@ -16,7 +16,7 @@ from a2a_session_manager.models.counted_response import AddedUsage, CountedRespo
 from a2a_session_manager.models.event_source import EventSource
 from a2a_session_manager.models.event_type import EventType
 from a2a_session_manager.models.fields_set import SharedFieldsSet, put_extra, put_fields_set, put_private
-from a2a_session_manager.models.token_summary import Spent
+from a2a_session_manager.models.token_summary import SummedUsage
 from a2a_session_manager.models.token_usage import TokenUsage, tells_context
 from a2a_session_manager.tokens.counting import TokenCounter
 
@@ -115,7 +115,7 @@ def names_responses(events: Iterable[SessionEvent[Any]]) -> bool:
 
 def spent_by(
     events: Iterable[SessionEvent[Any]], before: Iterable[SessionEvent[Any]] = ()
-) -> Iterator[tuple[Spent, str, str | None]]:
+) -> Iterator[tuple[SummedUsage, str, str | None]]:
     """Yield the usage of each event that has one, with the event's source and run, for TokenSummary.plus_all.
 
     Of a response that an earlier one of them has a usage of, or one of the events `before`, only what exceeds that.
@@ -125,7 +125,7 @@ def spent_by(
         usage = event.token_usage
         if usage is None:
             continue
-        spent: Spent = usage
+        spent: SummedUsage = usage
         if usage.response_id is not None:
             counted = _counted_in(before) if counted is None else counted
             spent = _counted_once(usage, usage.response_id, counted)
@@ -143,7 +143,7 @@ def _counted_in(events: Iterable[SessionEvent[Any]]) -> _Counted:
     return counted
 
 
-def _counted_once(usage: TokenUsage, response_id: str, counted: _Counted) -> Spent:
+def _counted_once(usage: TokenUsage, response_id: str, counted: _Counted) -> SummedUsage:
     """Return what `usage` adds to what is `counted` by the id of the response, and count it there."""
     before = counted.setdefault(response_id, usage)
     if before is usage:

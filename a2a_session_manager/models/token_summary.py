@@ -13,7 +13,7 @@ from a2a_session_manager.models.token_tally import NOTHING_SPENT, TokenTally, su
 Tallies = Mapping[str, TokenTally]
 
 
-class Spent(Protocol):
+class SummedUsage(Protocol):
     """What is summed: a TokenUsage, which this module cannot import, because that one imports this."""
 
     @property
@@ -109,14 +109,14 @@ class TokenSummary(BaseModel):
         """How many usages came again of a response that was counted already."""
         return self.total.repeated_requests
 
-    def plus(self, usage: Spent, *, source: str, run_id: str | None = None) -> TokenSummary:
+    def plus(self, usage: SummedUsage, *, source: str, run_id: str | None = None) -> TokenSummary:
         """Return this summary with one more usage folded in.
 
         `source` is an `EventSource` value, `run_id` the run in which it was spent, None for none.
         """
         return self.plus_all([(usage, source, run_id)])
 
-    def plus_all(self, spent: Iterable[tuple[Spent, str, str | None]]) -> TokenSummary:
+    def plus_all(self, spent: Iterable[tuple[SummedUsage, str, str | None]]) -> TokenSummary:
         """Return this summary with `spent` folded in: usages, each with its source and its run's id or None."""
         by_model, by_run = dict(self.by_model), dict(self.by_run)
         for usage, source, run_id in spent:

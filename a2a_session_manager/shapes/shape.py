@@ -256,8 +256,3 @@ def id_made_of(message: RawMessage) -> str:
     """Return an id for a message of a format that demands one, made of what it says: a view has no ids of its own."""
     text = json.dumps(message, default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def raws(parts: Sequence[Part]) -> list[Any]:
-    """Return what the parts were read from."""
-    return [part.raw for part in parts]

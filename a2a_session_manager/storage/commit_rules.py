@@ -28,7 +28,7 @@ from a2a_session_manager.storage.records import Counters, EncodedEvent, Range, S
 
 
 @dataclass(slots=True)
-class Outcome:
+class CommitOutcome:
     """What a commit will do: `fresh` events get the seqs after the head's last one.
 
     `hidden` was visible before, and `restored` was hidden. `is_pop` is as in FirstResult.
@@ -91,7 +91,7 @@ def decide(
     history: History = NO_HISTORY,
     *,
     clock: Clock = leases.wall_clock,
-) -> Outcome:
+) -> CommitOutcome:
     """Return what `commit` does to `head`, or raise; nothing is changed. A restoration is decided by `history`.
 
     The usages of the outcome's `fresh` events are what they add to the totals; see `counted_responses`.
@@ -150,10 +150,10 @@ def decide(
         )
     )
     is_pop = commit.retraction is not None and commit.retraction.last is not None
-    return Outcome(revision, once, hidden, receipt, restored, is_pop, lease)
+    return CommitOutcome(revision, once, hidden, receipt, restored, is_pop, lease)
 
 
-def apply(head: HeadRecord, commit: EncodedCommit, outcome: Outcome) -> None:
+def apply(head: HeadRecord, commit: EncodedCommit, outcome: CommitOutcome) -> None:
     """Bring `head` to where `outcome` says; the log, the ids and the tree's totals are the backend's."""
     receipt = outcome.receipt
     if outcome.lease is not None:

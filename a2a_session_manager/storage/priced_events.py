@@ -20,11 +20,6 @@ _MOST_INLINE = 16
 EventT = TypeVar("EventT", bound=SessionEvent[Any])
 
 
-def priced_event(event: EventT, pricer: Pricer = DEFAULT_PRICER) -> EventT:
-    """Return `event` with its usage priced at its timestamp; the same object when nothing changes."""
-    return _with_price(event, pricer) if needs_price(event) else event
-
-
 async def priced_events(events: Sequence[EventT], pricer: Pricer = DEFAULT_PRICER) -> Sequence[EventT]:
     """Return `events`, each priced at its timestamp; the same sequence when none needs a price.
 
@@ -50,7 +45,7 @@ def brings_usage(event: object) -> bool:
 
 
 def needs_price(event: object) -> bool:
-    """Tell whether `priced_event` would ask for a price: for a sound usage of a named model that has no cost.
+    """Tell whether `priced_events` would ask for a price: for a sound usage of a named model that has no cost.
 
     One with a reported cost has the list's put beside it.
     """

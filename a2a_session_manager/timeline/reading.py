@@ -24,7 +24,7 @@ _EVENTS_A_PAGE: Final = 500
 Progress = Callable[[int], None]
 
 
-class Covering(NamedTuple):
+class CompactionInForce(NamedTuple):
     """The compaction in force: the seq of its summary, and that of the last event it may stand for."""
 
     summary: int
@@ -44,7 +44,7 @@ class ReadSession:
     summary: TokenSummary
     runs: list[SessionRun]
     events: list[SessionEvent[Any]]
-    covering: Covering | None
+    covering: CompactionInForce | None
     first: int
     earlier: int
     hides: list[Range]
@@ -116,7 +116,7 @@ async def read_session(
     covering = None
     if any(compaction_in(event.type, event.metadata) is not None for event in events):
         tail = await newest_messages(store, head, last=0, compacted=True)
-        covering = None if tail.compaction is None else Covering(tail.compaction, tail.covered)
+        covering = None if tail.compaction is None else CompactionInForce(tail.compaction, tail.covered)
     hides = await _hidden_of_source(store, head, inherited, events) if inherited else []
     return ReadSession(head, summary, runs, events, covering, after + 1, after - inherited, hides)
 

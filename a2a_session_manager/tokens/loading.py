@@ -21,7 +21,7 @@ RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LoadOutcome:
     """What a load came to: an encoding, an error, or neither where this machine has no such vocabulary."""
 
     encoding: Encoding | None = None
@@ -30,11 +30,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Attempt:
-    result: Future[Outcome] = field(default_factory=Future)
+    result: Future[LoadOutcome] = field(default_factory=Future)
     began: float = field(default_factory=time.monotonic)
 
 
-_NOT_IN_TIME = Outcome()
+_NOT_IN_TIME = LoadOutcome()
 # This text has something for every part of a pattern.
 _SAMPLE = "Hello don't 123 \n\n  x!?\r\n\t y"
 _ready: dict[str, Encoding] = {}
@@ -48,7 +48,7 @@ def ready(name: str) -> Encoding | None:
     return _ready.get(name)
 
 
-def load(name: str, *, download_timeout: float | None = None) -> Outcome:
+def load(name: str, *, download_timeout: float | None = None) -> LoadOutcome:
     """Return the encoding, loading it first when nobody has. This blocks, so it is not for the event loop.
 
     The encoding is downloaded only with a `download_timeout`, which is in seconds, and only when this machine has it
@@ -64,7 +64,7 @@ def load(name: str, *, download_timeout: float | None = None) -> Outcome:
         return _NOT_IN_TIME
 
 
-async def load_async(name: str, *, download_timeout: float | None = None) -> Outcome:
+async def load_async(name: str, *, download_timeout: float | None = None) -> LoadOutcome:
     """Return what `load` returns, without blocking and without a thread of the loop's executor."""
     outcome = await _awaited(_attempt(name), None)
     if download_timeout is not None and outcome.encoding is None:
@@ -76,7 +76,7 @@ async def load_async(name: str, *, download_timeout: float | None = None) -> Out
     return outcome
 
 
-async def _awaited(attempt: _Attempt, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - the future must go on
+async def _awaited(attempt: _Attempt, timeout: float | None) -> LoadOutcome:  # noqa: ASYNC109 - the future must go on
     if not attempt.result.done():
         await asyncio.wait([asyncio.wrap_future(attempt.result)], timeout=timeout)
     return attempt.result.result() if attempt.result.done() else _NOT_IN_TIME
@@ -110,17 +110,17 @@ def _is_worth_repeating(name: str, attempt: _Attempt) -> bool:
     return attempt.began + RETRY_SECONDS < time.monotonic()
 
 
-def _run(name: str, source: Callable[[str], Encoding | None], result: Future[Outcome]) -> None:
+def _run(name: str, source: Callable[[str], Encoding | None], result: Future[LoadOutcome]) -> None:
     try:
         encoding = source(name)
     except SessionManagerError as error:
-        result.set_result(Outcome(error=error))
+        result.set_result(LoadOutcome(error=error))
         return
     except Exception as error:  # nothing stands above a thread, so every failure is handed to those who wait
         failed = SessionManagerError(f"the vocabulary {name} could not be loaded: {type(error).__name__}: {error}")
         failed.__cause__ = error
-        result.set_result(Outcome(error=failed))
+        result.set_result(LoadOutcome(error=failed))
         return
     if encoding is not None:
         _ready[name] = encoding
-    result.set_result(Outcome(encoding))
+    result.set_result(LoadOutcome(encoding))

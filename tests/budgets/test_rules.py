@@ -23,13 +23,13 @@ from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
-    Place,
     PlaceHold,
     RaiseBudget,
     ReadBudgets,
     ReleaseHold,
     RemoveBudget,
     RenewHold,
+    SessionPath,
     SetBudget,
     VoidHold,
 )
@@ -65,7 +65,7 @@ class Tree:
         return Spent(total, unpriced)
 
     def take(self, session: str, step: BudgetStep) -> BudgetReply:
-        place = Place(session, path_to(session))
+        place = SessionPath(session, path_to(session))
         outcome = decide(self.ledger, step, place, self.find_spent, self.now)
         for bound in outcome.bounds.values():  # an admission holds as long as no more was spent
             assert all(most is None or most >= 0 for most in bound.spent)

@@ -277,7 +277,7 @@ class BudgetMachine(RuleBasedStateMachine):
         return placed._replace(expires_at=0, is_near_crossing=False) if placed.is_held else None
 
     async def _expired(self, plain: PlainSession, id: str, tokens: int | None, requests: int) -> PlacedHold | None:
-        """Place a hold whose time was over a while ago; there is no verb for that."""
+        """SessionPath a hold whose time was over a while ago; there is no verb for that."""
         step = PlaceHold(id, Some(None, tokens, requests), -5_000)
         hold = (await self.store._done(self.store._target(plain.id), step)).hold
         if hold is None:

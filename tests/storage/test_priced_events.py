@@ -13,7 +13,7 @@ from a2a_session_manager import InMemorySessionStore, InvalidEvent, SessionEvent
 from a2a_session_manager.pricing.list_prices import load
 from a2a_session_manager.pricing.pricer import PricedCost
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
-from a2a_session_manager.storage.priced_events import needs_price, priced_event, priced_events
+from a2a_session_manager.storage.priced_events import needs_price, priced_events
 from tests.offline import no_network
 
 __all__ = ["no_network"]
@@ -26,13 +26,12 @@ def loaded_prices() -> None:
     load()
 
 
-def test_an_event_is_priced_at_its_own_time() -> None:
+async def test_an_event_is_priced_at_its_own_time() -> None:
     def event(at: datetime) -> SessionEvent[Any]:
         usage = TokenUsage(prompt_tokens=1_000_000, model="o3")
         return SessionEvent(message="m", timestamp=at, token_usage=usage)
 
-    old = priced_event(event(datetime(2025, 5, 1, tzinfo=UTC)))
-    new = priced_event(event(AT))
+    old, new = await priced_events([event(datetime(2025, 5, 1, tzinfo=UTC)), event(AT)])
 
     assert old.token_usage is not None
     assert new.token_usage is not None
@@ -40,12 +39,13 @@ def test_an_event_is_priced_at_its_own_time() -> None:
     assert new.token_usage.estimated_cost_usd == Decimal(2)
 
 
-def test_an_event_with_nothing_to_price_is_the_same_object() -> None:
+async def test_an_event_with_nothing_to_price_is_the_same_object() -> None:
     without = SessionEvent(message="m")
     known = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="gpt-4o", cost_pico_usd=3))
     unknown = SessionEvent(message="m", token_usage=TokenUsage(prompt_tokens=1, model="nobody's"))
 
-    assert [priced_event(event) is event for event in (without, known, unknown)] == [True] * 3
+    for event in (without, known, unknown):
+        assert (await priced_events([event]))[0] is event
     assert [needs_price(event) for event in (without, known, unknown)] == [False, False, True]
 
 

@@ -9,7 +9,7 @@ from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.diagnosis import StoreFinding
 from a2a_session_manager.integrations.opentelemetry import names
 from a2a_session_manager.integrations.opentelemetry.runs import RunSpans
-from a2a_session_manager.integrations.opentelemetry.telemetry import Call, Telemetry
+from a2a_session_manager.integrations.opentelemetry.telemetry import ObservedCall, Telemetry
 from a2a_session_manager.integrations.opentelemetry.write_calls import until_done
 from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
@@ -240,7 +240,7 @@ class ObservedBackend(Backend):
     async def aclose(self) -> None:
         await self._backend.aclose()
 
-    def _commit_call(self, operation: str, key: SessionKey, commit: EncodedCommit) -> Call:
+    def _commit_call(self, operation: str, key: SessionKey, commit: EncodedCommit) -> ObservedCall:
         call = self._telemetry.call(operation, key)
         if call.span.is_recording():
             call.span.set_attributes({names.EVENTS: len(commit.events), names.BYTES: commit.size})
@@ -249,7 +249,9 @@ class ObservedBackend(Backend):
                 call.span.set_attributes(self._telemetry.ids_of(key, run_ids.pop()))
         return call
 
-    def _committed(self, call: Call, key: SessionKey, commit: EncodedCommit, answer: Receipt | EventsKnown) -> None:
+    def _committed(
+        self, call: ObservedCall, key: SessionKey, commit: EncodedCommit, answer: Receipt | EventsKnown
+    ) -> None:
         """Note what a commit was answered with, and count the usages that it brought."""
         is_known = isinstance(answer, EventsKnown) or answer.is_repeat
         if call.span.is_recording():

@@ -1,4 +1,4 @@
-"""Telemetry: what spans and metrics go to, and Call: the span and the duration of one call of a store."""
+"""Telemetry: what spans and metrics go to, and ObservedCall: the span and the duration of one call of a store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Telemetry:
         # The convention keeps CLIENT for what usually is another process.
         self._kind = SpanKind.INTERNAL if system in ("memory", "file") else SpanKind.CLIENT
 
-    def call(self, operation: str, key: SessionKey | None = None) -> Call:
+    def call(self, operation: str, key: SessionKey | None = None) -> ObservedCall:
         """Begin a call of the store; `key` is the one session that it is about, if there is one."""
         known = self._attributes.get(operation)
         if known is None:
@@ -44,7 +44,7 @@ class Telemetry:
         span = self.tracer.start_span(
             f"{operation} {names.SESSIONS}", kind=self._kind, attributes={**known, **self.ids_of(key)}
         )
-        return Call(self, operation, span)
+        return ObservedCall(self, operation, span)
 
     @contextmanager
     def block(self, operation: str, key: SessionKey | None = None, *, count: int = 1) -> Iterator[Span]:
@@ -72,7 +72,7 @@ class Telemetry:
         return found
 
 
-class Call:
+class ObservedCall:
     """One call of a store, from its beginning to `end`."""
 
     __slots__ = ("_began", "_operation", "_telemetry", "span")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from a2a_session_manager.concurrency.cancellation import DoneWrite, QueuedWrite
-from a2a_session_manager.integrations.opentelemetry.telemetry import Call
+from a2a_session_manager.integrations.opentelemetry.telemetry import ObservedCall
 from a2a_session_manager.storage.commit_records import (
     EventsKnown,
 )
@@ -17,7 +17,7 @@ ResultT = TypeVar("ResultT")
 
 
 def until_done(
-    call: Call, begin: Callable[[], Awaitable[ResultT]], note: Callable[[Any], object] = lambda _: None
+    call: ObservedCall, begin: Callable[[], Awaitable[ResultT]], note: Callable[[Any], object] = lambda _: None
 ) -> Awaitable[ResultT]:
     """Begin a write and return it; `call` ends with it, or when its caller is cancelled.
 
@@ -44,7 +44,7 @@ def until_done(
 
 
 def _settled(
-    call: Call, note: Callable[[Any], object], queued: QueuedWrite[Any] | None, outcome: asyncio.Future[Any]
+    call: ObservedCall, note: Callable[[Any], object], queued: QueuedWrite[Any] | None, outcome: asyncio.Future[Any]
 ) -> None:
     if not outcome.cancelled():
         call.end(_noted(note, outcome))

@@ -18,7 +18,6 @@ class CatalogRow(NamedTuple):
     id: str
     root_id: str
     at: int
-    is_unsure: bool
 
 
 def selected(query: PageQuery, position: TimePosition | None) -> tuple[str, list[object]]:
@@ -57,9 +56,9 @@ def selected(query: PageQuery, position: TimePosition | None) -> tuple[str, list
     return f"{source} WHERE {' AND '.join(conditions) or 'true'}", values
 
 
-def row_of(found: tuple[bytes, bytes, bytes, int, int]) -> CatalogRow:
-    creation, session_id, root, at, unsure = found
-    return CatalogRow(text_of(creation), text_of(session_id), text_of(root), at, unsure > 0)
+def row_of(found: tuple[bytes, bytes, bytes, int]) -> CatalogRow:
+    creation, session_id, root, at = found
+    return CatalogRow(text_of(creation), text_of(session_id), text_of(root), at)
 
 
 def blob_of(text: str) -> bytes:

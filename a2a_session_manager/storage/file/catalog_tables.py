@@ -142,7 +142,7 @@ class CatalogTables:
     def rows(self, query: PageQuery, position: TimePosition | None, limit: int) -> list[CatalogRow]:
         """Return the next sessions that the query may mean, in its order."""
         sql, values = selected(query, position)
-        columns = f"sessions.creation, sessions.id, sessions.root, sessions.{TIMES[query.order]}, sessions.unsure"
+        columns = f"sessions.creation, sessions.id, sessions.root, sessions.{TIMES[query.order]}"
         direction = "DESC" if query.newest_first else "ASC"
         table = "property_values" if query.properties else "sessions"
         order = f"ORDER BY {table}.{TIMES[query.order]} {direction}, sessions.id {direction} LIMIT ?"
@@ -160,9 +160,7 @@ class CatalogTables:
         sql, values = selected(query, None)
         with self.reading():
             [sure] = self._execute(f"SELECT count(*) {sql} AND sessions.unsure = 0", *values).fetchone()
-            unsure = self._execute(
-                "SELECT creation, id, root, updated, unsure FROM sessions WHERE unsure > 0"
-            ).fetchall()
+            unsure = self._execute("SELECT creation, id, root, updated FROM sessions WHERE unsure > 0").fetchall()
         return sure, [row_of(each) for each in unsure]
 
     def size(self) -> int:

@@ -13,7 +13,7 @@ from a2a_session_manager.storage import heads
 from a2a_session_manager.storage.commit_records import FirstResult
 from a2a_session_manager.storage.counted_responses import counted_by
 from a2a_session_manager.storage.file.creation_records import CreationRecord
-from a2a_session_manager.storage.file.segments import fingerprint
+from a2a_session_manager.storage.file.id_tables import fingerprint
 from a2a_session_manager.storage.file.sidecars import Checkpoint, Sidecars
 from a2a_session_manager.storage.read_records import HeadRecord, StoredRetraction
 from a2a_session_manager.storage.records import EncodedEvent

@@ -192,7 +192,7 @@ class LogFile(FramedFile):
             if not self.catch_up() or self.creation != creation:
                 raise SessionNotFound(self.session_id)  # deleted meanwhile, and its sidecars with it
 
-    def note(self, commit: EncodedCommit, outcome: commit_rules.Outcome, start: int) -> None:
+    def note(self, commit: EncodedCommit, outcome: commit_rules.CommitOutcome, start: int) -> None:
         """Bring the head to where `outcome` says; the record of the commit is at `start`."""
         head = self.head
         assert head is not None, "only a log that exists takes commits"
@@ -264,7 +264,7 @@ class LogFile(FramedFile):
         return self._records.blocks(first, last, last_seq=self.head.last_seq, end=self.offset)
 
 
-def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:
+def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.CommitOutcome:
     events = line.commit.events
     last_seq = head.last_seq + len(events)
     seqs = range(head.last_seq + 1, last_seq + 1)
@@ -272,4 +272,4 @@ def _outcome(head: HeadRecord, line: CommitLine) -> commit_rules.Outcome:
     receipt = Receipt(
         line.revision, last_seq, line.is_change, seqs, line.hidden, updated_at=updated_at, tag=line.commit.tag
     )
-    return commit_rules.Outcome(line.revision, events, line.hidden, receipt, line.restored, line.is_pop)
+    return commit_rules.CommitOutcome(line.revision, events, line.hidden, receipt, line.restored, line.is_pop)

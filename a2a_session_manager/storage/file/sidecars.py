@@ -32,7 +32,7 @@ from a2a_session_manager.storage.file.creation_records import (
 )
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
 from a2a_session_manager.storage.file.framing import framed, read_frames
-from a2a_session_manager.storage.file.segments import Segment, little, read_segment, write_file, write_segment
+from a2a_session_manager.storage.file.id_tables import IdTable, little, read_table, write_file, write_table
 from a2a_session_manager.storage.file.stored_shapes import (
     NONSENSE,
     check_counters,
@@ -64,7 +64,7 @@ class Checkpoint:
     retractions: list[StoredRetraction]
     synced: int | None = None
     has_every_usage: bool = False
-    tables: list[Segment] = field(default_factory=list)
+    tables: list[IdTable] = field(default_factory=list)
     size: int = 0
 
     def find(self, wanted: int) -> list[int]:
@@ -179,7 +179,7 @@ class Sidecars:
         retractions = _retractions(document["retractions"], head)
         if self._index_path.stat().st_size < (head.last_seq - head.inherited) * _WORD:
             raise ValueError("the index is too short")
-        tables = [read_segment(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
+        tables = [read_table(self._table_path(name), count, checksum) for name, count, checksum in document["tables"]]
         synced, has_every_usage = document.get("synced"), document.get("usages") == _EVERY
         return Checkpoint(document["covers"], creation, head, retractions, synced, has_every_usage, tables, size)
 
@@ -200,16 +200,16 @@ class Sidecars:
         finally:
             os.close(fd)
 
-    def _with_table(self, known: list[Segment], ids: list[tuple[int, int]]) -> list[Segment]:
+    def _with_table(self, known: list[IdTable], ids: list[tuple[int, int]]) -> list[IdTable]:
         kept = list(known)
         number = 1 + max((int(table.path.suffix[1:]) for table in known), default=0)
-        merged: list[Segment] = []
+        merged: list[IdTable] = []
         size = len(ids)
         while kept and kept[-1].count < 2 * size:
             merged.append(kept.pop())
             size += merged[-1].count
         path = self.checkpoint_path.with_suffix(f".ids.{number}")
-        return [*kept, write_segment(path, ids, merged)]
+        return [*kept, write_table(path, ids, merged)]
 
 
 def _check_head(head: HeadRecord, creation: CreationRecord, document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by, summed
 from a2a_session_manager.budgets.blocks import Block, block_name, in_window
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Key, Ledger, PutBudget, PutHold, apply
 from a2a_session_manager.budgets.step_rules import (
-    Outcome,
+    StepOutcome,
     decide,
     reply_of,
 )
@@ -23,11 +23,11 @@ from a2a_session_manager.budgets.steps import (
     BudgetReply,
     BudgetStep,
     ChargeHold,
-    Place,
     PlaceHold,
     ReadBudgets,
     ReleaseHold,
     RenewHold,
+    SessionPath,
     SetBudget,
 )
 from a2a_session_manager.budgets.windows import Stretch
@@ -60,7 +60,7 @@ def step_budget(directory: StoreDirectory, key: SessionKey, creation_id: str | N
     tree = directory.tree(SessionKey(key.namespace, creation.root_id))
     with tree:
         if not tree.budgets and not isinstance(step, SetBudget):  # as it was when the session was found
-            place = Place(key.id, tree.path_of(creation.creation_id))
+            place = SessionPath(key.id, tree.path_of(creation.creation_id))
             outcome = decide(Ledger(), step, place, _nothing_spent, leases.wall_clock())
             return reply_of(Ledger(), outcome, place, _nothing_spent, leases.wall_clock())
     return _step_held(directory, tree, creation, step)
@@ -86,7 +86,7 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     seen = {budget.key: budget for budget in map(spending.with_window_seen, tree.budgets.values())}
     ledger = Ledger(seen, spending.open_holds)
     now = leases.wall_clock()
-    place = Place(creation.key.id, tree.path_of(creation.creation_id))
+    place = SessionPath(creation.key.id, tree.path_of(creation.creation_id))
     outcome = decide(ledger, step, place, spending.of, now)
     if isinstance(step, PlaceHold):
         outcome = _told_apart(directory.log(creation.key), outcome)
@@ -104,7 +104,7 @@ def _step(directory: StoreDirectory, tree: TreeFile, creation: CreationRecord, s
     return reply_of(ledger, outcome, place, spending.of, now)
 
 
-def _told_apart(log: LogFile, outcome: Outcome) -> Outcome:
+def _told_apart(log: LogFile, outcome: StepOutcome) -> StepOutcome:
     """Return a hold that was made at another moment than an earlier one of its id, which its log says is settled."""
     put = next((change for change in outcome.changes if isinstance(change, PutHold)), None)
     if put is None:
@@ -121,7 +121,7 @@ def _told_apart(log: LogFile, outcome: Outcome) -> Outcome:
 
 def _step_hold(tree: TreeFile, creation: CreationRecord, step: BudgetStep, ledger: Ledger) -> BudgetReply:
     """Do a step to one hold, which needs no look at what was spent, and tells nothing of it."""
-    place, now = Place(creation.key.id, tree.path_of(creation.creation_id)), leases.wall_clock()
+    place, now = SessionPath(creation.key.id, tree.path_of(creation.creation_id)), leases.wall_clock()
     outcome = decide(ledger, step, place, _nothing_spent, now)
     apply(ledger, outcome.changes)
     if outcome.changes:

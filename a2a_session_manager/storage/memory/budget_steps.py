@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from a2a_session_manager.budgets.amounts import NOTHING, Spent, spent_by
 from a2a_session_manager.budgets.records import BudgetRecord
 from a2a_session_manager.budgets.step_rules import take
-from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, Place, PlaceHold
+from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep, PlaceHold, SessionPath
 from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.storage import leases
 from a2a_session_manager.storage.memory.stored import StoredSession
@@ -25,7 +25,7 @@ def take_step(stored: StoredSession, step: BudgetStep, sessions: Mapping[Session
             return spent_by(tree.totals.values())
         return _spent_below(sessions[SessionKey(key.namespace, budget.session_id)], sessions)
 
-    place = Place(key.id, stored.path)
+    place = SessionPath(key.id, stored.path)
     reply = take(tree.spending.ledger, step, place, find_spent, leases.wall_clock())
     if isinstance(step, PlaceHold) and step.id in stored.seqs:
         tree.spending.ledger.holds.pop((stored.path[-1], step.id), None)  # its usage is there already

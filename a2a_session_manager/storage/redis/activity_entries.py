@@ -33,7 +33,7 @@ _PAUSE_SECONDS: Final = 5.0
 Begun = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
-class Move(NamedTuple):
+class EntryMove(NamedTuple):
     """A session whose entry is to be moved, to the time that its activity will have."""
 
     keys: SessionKeys
@@ -58,24 +58,26 @@ class ActivityEntries:
         self._moved: dict[SessionKey, tuple[int, float]] = {}  # to when, and when that was by the monotonic clock
         self._pauses_until = 0.0
 
-    def moves(self, sessions: Sequence[SessionKeys], batch: Mapping[SessionKey, Sequence[EncodedCommit]]) -> list[Move]:
+    def moves(
+        self, sessions: Sequence[SessionKeys], batch: Mapping[SessionKey, Sequence[EncodedCommit]]
+    ) -> list[EntryMove]:
         """Return which entries are to be moved before the commits are made."""
         now = time.monotonic()
-        moves: list[Move] = []
+        moves: list[EntryMove] = []
         for keys in sessions:
             at = max((commit.written_at for commit in batch[keys.key] if is_activity(commit)), default=None)
             if at is None:
                 continue
             moved = self._moved.get(keys.key)
             if moved is None or at > moved[0] + TOLERANCE or now > moved[1] + _REMEMBERED_SECONDS:
-                moves.append(Move(keys, at))
+                moves.append(EntryMove(keys, at))
         return moves
 
-    def calls(self, moves: Sequence[Move]) -> list[ScriptCall]:
+    def calls(self, moves: Sequence[EntryMove]) -> list[ScriptCall]:
         """Return the calls that make the moves; `take` is given their answers."""
         return [self._calls.move(move.keys, move.at) for move in moves]
 
-    def take(self, moves: Sequence[Move], answers: Sequence[Any]) -> list[Moved]:
+    def take(self, moves: Sequence[EntryMove], answers: Sequence[Any]) -> list[Moved]:
         """Return what was moved; what was not, is tried again before the session's next commit."""
         moved: list[Moved] = []
         for move, answer in zip(moves, answers, strict=True):
@@ -89,7 +91,7 @@ class ActivityEntries:
                 self.remember(move.keys.key, move.at)  # it is listed elsewhere, or not at all
         return moved
 
-    async def move(self, moves: Sequence[Move]) -> list[Moved]:
+    async def move(self, moves: Sequence[EntryMove]) -> list[Moved]:
         """Move entries on whatever nodes they are; return what was moved in the time that a batch waits for it."""
         made = self._begun(self._move(moves))
         if time.monotonic() >= self._pauses_until:
@@ -98,11 +100,11 @@ class ActivityEntries:
                 self._pauses_until = time.monotonic() + _PAUSE_SECONDS
         return made.result() if made.done() else []
 
-    async def move_elsewhere(self, moves: Sequence[Move], found: Sequence[SessionKeys]) -> None:
+    async def move_elsewhere(self, moves: Sequence[EntryMove], found: Sequence[SessionKeys]) -> None:
         """Move the entries of sessions that were not where they were thought to be, which their commits have told."""
         there = {keys.key: keys for keys in found}
         others = [
-            Move(there[move.keys.key], move.at)
+            EntryMove(there[move.keys.key], move.at)
             for move in moves
             if move.keys.key in there and there[move.keys.key].root_id != move.keys.root_id
         ]
@@ -129,7 +131,7 @@ class ActivityEntries:
             del self._moved[next(iter(self._moved))]
         self._moved[key] = updated_at, time.monotonic()
 
-    async def _move(self, moves: Sequence[Move]) -> list[Moved]:
+    async def _move(self, moves: Sequence[EntryMove]) -> list[Moved]:
         return self.take(moves, await self._connections.run_many(self.calls(moves)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from a2a_session_manager.budgets.admission import Bound
 from a2a_session_manager.budgets.codec import encode_budget, encode_hold
 from a2a_session_manager.budgets.records import BudgetRecord, DropHold, Key, Ledger, PutBudget, PutHold, apply
-from a2a_session_manager.budgets.step_rules import Outcome
+from a2a_session_manager.budgets.step_rules import StepOutcome
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import ScriptCall, Value
@@ -26,7 +26,7 @@ def write_call(
     keys: SessionKeys,
     creation_id: str | None,
     seen: TreeBudgets,
-    outcome: Outcome,
+    outcome: StepOutcome,
     *,
     now: int,
     tolerance: int,
@@ -70,7 +70,7 @@ def _call(
     return ScriptCall(scripts.STEP_BUDGET, (*keys.core, keys.budgets, keys.totals), [*about, *arguments], keys.key.id)
 
 
-def _there(seen: TreeBudgets, outcome: Outcome) -> bytes:
+def _there(seen: TreeBudgets, outcome: StepOutcome) -> bytes:
     """Return the field of the hold that a step changes or voids: a commit may have settled it meanwhile."""
     hold = outcome.hold
     return b"" if hold is None or hold.key not in seen.ledger.holds else _field(b"h:", hold.key)
@@ -85,7 +85,7 @@ def _bound(seen: TreeBudgets, key: Key, bound: Bound, rolled: set[Key]) -> Value
     return None if key in rolled else f"{key[0]} {window_name(budget)} {budget.window_begin} {most}"
 
 
-def _windows(seen: TreeBudgets, puts: Sequence[BudgetRecord], outcome: Outcome) -> Iterator[Value]:
+def _windows(seen: TreeBudgets, puts: Sequence[BudgetRecord], outcome: StepOutcome) -> Iterator[Value]:
     """Yield each scope of which budgets are put, and the lines of all windows that count in it from now on."""
     after = Ledger(dict(seen.ledger.budgets))
     apply(after, [change for change in outcome.changes if isinstance(change, PutBudget)])

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from a2a_session_manager.budgets.step_rules import (
-    Outcome,
+    StepOutcome,
     decide,
     reply_of,
 )
@@ -88,7 +88,7 @@ class Budgets:
                     is_current = True
                 now = seen.now if is_current else seen.time()
                 outcome = _decided(seen, step, now)
-                if isinstance(outcome, Outcome) and outcome.changes:
+                if isinstance(outcome, StepOutcome) and outcome.changes:
                     if attempt > _QUICK_ATTEMPTS:
                         await asyncio.sleep(random.random() * _LONGEST_PAUSE)
                     decided = _Decided(seen, outcome, now, _TOLERANCE * attempt)
@@ -100,7 +100,7 @@ class Budgets:
                     seen = None  # what was seen before may be no more: another look decides
                 elif not is_swept and await self._end_expired_grants(key, seen):
                     is_swept, seen = True, None
-                elif isinstance(outcome, Outcome):
+                elif isinstance(outcome, StepOutcome):
                     return _reply(seen, outcome)
                 else:
                     raise outcome
@@ -176,7 +176,7 @@ class _Decided:
     """What was decided by what was seen, at a time that is wrong by so many milliseconds at most."""
 
     seen: TreeBudgets
-    outcome: Outcome
+    outcome: StepOutcome
     now: int
     tolerance: int
 
@@ -189,7 +189,7 @@ class _Decided:
         return call_at
 
 
-def _decided(seen: TreeBudgets, step: BudgetStep, now: int) -> Outcome | SessionManagerError:
+def _decided(seen: TreeBudgets, step: BudgetStep, now: int) -> StepOutcome | SessionManagerError:
     """Return what a step does, or why it is refused."""
     try:
         return decide(seen.ledger, step, seen.place, seen.find_spent, now)
@@ -197,5 +197,5 @@ def _decided(seen: TreeBudgets, step: BudgetStep, now: int) -> Outcome | Session
         return error
 
 
-def _reply(seen: TreeBudgets, outcome: Outcome) -> BudgetReply:
+def _reply(seen: TreeBudgets, outcome: StepOutcome) -> BudgetReply:
     return reply_of(seen.ledger, outcome, seen.place, seen.find_spent, seen.now)

@@ -17,7 +17,7 @@ from a2a_session_manager.storage.busy_keys import BUSY, BusyKeys
 from a2a_session_manager.storage.commit_records import EncodedCommit, EventsKnown, Receipt
 from a2a_session_manager.storage.observer import QueueObserver
 from a2a_session_manager.storage.records import SessionKey
-from a2a_session_manager.storage.redis.activity_entries import ActivityEntries, Move, Moved
+from a2a_session_manager.storage.redis.activity_entries import ActivityEntries, EntryMove, Moved
 from a2a_session_manager.storage.redis.commit_calls import commit_call
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.errors import SlotMoving
@@ -124,7 +124,7 @@ class Committer:
         batch: Batch,
         sessions: Sequence[SessionKeys],
         call_at: CallAt,
-        moves: Sequence[Move],
+        moves: Sequence[EntryMove],
         calls: Sequence[Call],
         sent: Sent | None,
         sent_again: Set[SessionKey],
@@ -150,7 +150,7 @@ class Committer:
         return answers
 
     async def _replies(
-        self, moves: Sequence[Move], calls: Sequence[Call], sent: Sent | None
+        self, moves: Sequence[EntryMove], calls: Sequence[Call], sent: Sent | None
     ) -> tuple[Sequence[Moved], Sequence[Any]]:
         """Run the calls of a batch, the first of which make `moves`; return what was moved, and the other replies.
 

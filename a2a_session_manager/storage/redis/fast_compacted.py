@@ -14,7 +14,7 @@ from a2a_session_manager.storage import ranges
 from a2a_session_manager.storage.read_records import LogTail
 from a2a_session_manager.storage.records import Range, StoredCompaction
 from a2a_session_manager.storage.redis import fast_load
-from a2a_session_manager.storage.redis.forked_log import ForkedLog, Stretch, entries_in, stretches_of
+from a2a_session_manager.storage.redis.forked_log import ForkedLog, StoredPart, entries_in, parts_of
 from a2a_session_manager.storage.redis.heads import compactions_in, creation_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import PackedCommands, packed
@@ -99,7 +99,7 @@ def tail_in(
     return LogTail(creation_of(plain[0]), seqs, records, earlier, (), {seq: known.compaction.first}, known.compaction)
 
 
-def _reads(keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None) -> list[Stretch]:
+def _reads(keys: SessionKeys, known: KnownCompaction, last: int | None, fork: ForkedLog | None) -> list[StoredPart]:
     """Return what is read beside the newest events of the session's own log: what a view begins with.
 
     Of a fork, these are also the events after the compaction that it has inherited.
@@ -108,8 +108,8 @@ def _reads(keys: SessionKeys, known: KnownCompaction, last: int | None, fork: Fo
     wanted = list(known.front)
     if last is not None:
         wanted.append((compaction.seq, compaction.seq))
-    found = [each for first, final in wanted for each in stretches_of(keys, fork, first, final)]
+    found = [each for first, final in wanted for each in parts_of(keys, fork, first, final)]
     if fork is not None:
         low = max(compaction.last, 0 if last is None else fork.inherited - last) + 1
-        found += fork.stretches(low, fork.inherited)
+        found += fork.parts(low, fork.inherited)
     return found

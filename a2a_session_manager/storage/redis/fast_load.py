@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from a2a_session_manager.concurrency.slices import Slices
 from a2a_session_manager.storage.read_records import LoadedSession, LogTail
-from a2a_session_manager.storage.redis.forked_log import ForkedLog, Stretch, entries_in, stretches_of
+from a2a_session_manager.storage.redis.forked_log import ForkedLog, StoredPart, entries_in, parts_of
 from a2a_session_manager.storage.redis.heads import creation_of, events_of, head_of, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.replies import hash_of
@@ -140,12 +140,12 @@ def log_pages(keys: SessionKeys, answers: Sequence[Any], fork: ForkedLog | None)
     pages: list[list[Command]] = [[]]
     room = _EVENTS_A_PAGE
     for first in range(1, last_seq + 1, _EVENTS_A_PAGE):
-        for stretch in stretches_of(keys, fork, first, min(first + _EVENTS_A_PAGE - 1, last_seq)):
-            if stretch.length > room:
+        for part in parts_of(keys, fork, first, min(first + _EVENTS_A_PAGE - 1, last_seq)):
+            if part.length > room:
                 pages.append([])
                 room = _EVENTS_A_PAGE
-            pages[-1].append(stretch.command)
-            room -= stretch.length
+            pages[-1].append(part.command)
+            room -= part.length
     pages[-1].append(_line_command(keys))
     return list(map(packed, pages))
 
@@ -242,9 +242,9 @@ def is_plain(answers: Sequence[Any], fork: ForkedLog | None = None) -> bool:
     return is_known and is_in_step and retractions in _NONE
 
 
-def _inherited_tail(fork: ForkedLog, last: int) -> list[Stretch]:
+def _inherited_tail(fork: ForkedLog, last: int) -> list[StoredPart]:
     """Return where the newest `last` events lie, if the fork has none of its own."""
-    return fork.stretches(max(fork.inherited - last + 1, 1), fork.inherited)
+    return fork.parts(max(fork.inherited - last + 1, 1), fork.inherited)
 
 
 def _tail_of(keys: SessionKeys, creation_id: str, length: int, entries: Sequence[bytes]) -> LogTail:

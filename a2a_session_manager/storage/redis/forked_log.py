@@ -11,7 +11,7 @@ from a2a_session_manager.storage.redis.script import Command, Value
 from a2a_session_manager.storage.redis.segments import segments_in
 
 
-class Stretch(NamedTuple):
+class StoredPart(NamedTuple):
     """Events in a row, by their seqs, in the log that holds them, whose first entry is of the event after `base`."""
 
     first: int
@@ -38,7 +38,7 @@ class ForkedLog:
 
     field: bytes
     inherited: int
-    segments: tuple[Stretch, ...]
+    segments: tuple[StoredPart, ...]
     check: Command
 
     @classmethod
@@ -47,7 +47,7 @@ class ForkedLog:
         segments = segments_in(field, keys.root_id)
         sources = [keys.of(segment.session_id) for segment in segments]
         found = [
-            Stretch(segment.first_seq, segment.last_seq, source.log, segment.first_seq - 1)
+            StoredPart(segment.first_seq, segment.last_seq, source.log, segment.first_seq - 1)
             for segment, source in zip(segments, sources, strict=True)
         ]
         # Each key that is there counts.
@@ -59,7 +59,7 @@ class ForkedLog:
         """Tell from the answer to `check` whether all that the fork is made of is there."""
         return answer == 2 * len(self.segments)
 
-    def stretches(self, first: int, last: int) -> list[Stretch]:
+    def parts(self, first: int, last: int) -> list[StoredPart]:
         """Return where the events from `first` to `last` lie, as far as they are inherited, oldest first."""
         return [
             each._replace(first=max(each.first, first), last=min(each.last, last))
@@ -68,18 +68,18 @@ class ForkedLog:
         ]
 
 
-def stretches_of(keys: SessionKeys, fork: ForkedLog | None, first: int, last: int) -> list[Stretch]:
+def parts_of(keys: SessionKeys, fork: ForkedLog | None, first: int, last: int) -> list[StoredPart]:
     """Return where the events from `first` to `last` lie, oldest first; `fork` is None for what is none."""
     inherited = 0 if fork is None else fork.inherited
-    found = [] if fork is None else fork.stretches(first, last)
-    return found if last <= inherited else [*found, Stretch(max(first, inherited + 1), last, keys.log, inherited)]
+    found = [] if fork is None else fork.parts(first, last)
+    return found if last <= inherited else [*found, StoredPart(max(first, inherited + 1), last, keys.log, inherited)]
 
 
-def entries_in(stretches: Sequence[Stretch], answers: Sequence[Sequence[bytes]]) -> dict[int, bytes] | None:
-    """Return entries by their seqs, of which each answer has those of one stretch; None where one is not whole."""
+def entries_in(parts: Sequence[StoredPart], answers: Sequence[Sequence[bytes]]) -> dict[int, bytes] | None:
+    """Return entries by their seqs, of which each answer has those of one part; None where one is not whole."""
     found: dict[int, bytes] = {}
-    for stretch, entries in zip(stretches, answers, strict=True):
-        if len(entries) != stretch.length:
+    for part, entries in zip(parts, answers, strict=True):
+        if len(entries) != part.length:
             return None
-        found |= dict(enumerate(entries, stretch.first))
+        found |= dict(enumerate(entries, part.first))
     return found

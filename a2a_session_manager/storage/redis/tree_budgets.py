@@ -11,7 +11,7 @@ from urllib.parse import quote
 from a2a_session_manager.budgets.amounts import NOTHING, Amounts, Spent
 from a2a_session_manager.budgets.codec import decode_budget, decode_hold
 from a2a_session_manager.budgets.records import BudgetRecord, HoldRecord, Ledger
-from a2a_session_manager.budgets.steps import Place
+from a2a_session_manager.budgets.steps import SessionPath
 from a2a_session_manager.budgets.windows import Stretch
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.redis.heads import damaged
@@ -23,7 +23,7 @@ _QUARTER: Final = 15 * 60 * 1000
 _RECORDS_REMEMBERED: Final = 4_096
 
 
-class Block(NamedTuple):
+class WindowSpent(NamedTuple):
     """What was spent in a window of a budget."""
 
     stretch: Stretch
@@ -34,7 +34,7 @@ class Scope(NamedTuple):
     """What a session and all below it have spent; `waiting` has by name what lies after the ends of the windows."""
 
     spent: Spent
-    blocks: dict[str, Block]
+    blocks: dict[str, WindowSpent]
     waiting: dict[str, list[tuple[int, Spent]]]
 
     def in_window(self, name: str, stretch: Stretch) -> Spent:
@@ -55,7 +55,7 @@ class TreeBudgets(NamedTuple):
     `now` is the server's time in milliseconds, and `told_at` this process's when it was told.
     """
 
-    place: Place
+    place: SessionPath
     now: int
     told_at: float
     version: str
@@ -89,7 +89,7 @@ def tree_budgets(key: SessionKey, reply: Flat) -> TreeBudgets:
             scopes[path[-1]] = _scope(measured)
     except (ValueError, TypeError, LookupError) as error:
         raise damaged(key.id, f"what is kept of the budgets of its tree ({error})") from error
-    return TreeBudgets(Place(key.id, path), int(now), told_at, version, ledger, scopes)
+    return TreeBudgets(SessionPath(key.id, path), int(now), told_at, version, ledger, scopes)
 
 
 def window_name(budget: BudgetRecord) -> str:
@@ -144,7 +144,7 @@ def _scope(value: bytes) -> Scope:
         if kind == "q":
             scope.waiting.setdefault(name, []).append((int(begin), _sum(numbers)))
         else:
-            scope.blocks[name] = Block(Stretch(int(begin), int(end)), _sum(numbers))
+            scope.blocks[name] = WindowSpent(Stretch(int(begin), int(end)), _sum(numbers))
     return scope
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
-from a2a_session_manager.storage.file import FileSessionStore, commit_lines, index, log_records, segments, sidecars
+from a2a_session_manager.storage.file import FileSessionStore, commit_lines, id_tables, index, log_records, sidecars
 from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file.processes.common import (
@@ -136,7 +136,7 @@ async def test_a_disk_with_no_room_for_sidecars_costs_no_commit(
 
     async with FileSessionStore(tmp_path) as store:
         await store.create("chat")
-        for module, name in ((segments, "write_file"), (sidecars, "write_file"), (os, "pwrite"), (os, "replace")):
+        for module, name in ((id_tables, "write_file"), (sidecars, "write_file"), (os, "pwrite"), (os, "replace")):
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, full)
                 await store.append("chat", said(LARGE * 3, id=name + module.__name__))

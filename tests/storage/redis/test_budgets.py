@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from a2a_session_manager.budgets.amounts import Some
 from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.budgets.step_rules import (
-    Outcome,
+    StepOutcome,
     decide,
 )
 from a2a_session_manager.budgets.steps import (
@@ -353,7 +353,7 @@ class LimitedSessions(Sessions):
         holds = [value for name in ("a", "b", "h 1") for value in (f"h:{CREATION}:{name}", "[]")]
         self.call("HSET", self.keys.budgets, "v", 1, f"s:{CREATION}", f"{spent} 0 0 0{more}", *holds)
 
-    def step(self, source: str, told: TreeBudgets, outcome: Outcome, *, measures: bool) -> tuple[object, ...]:
+    def step(self, source: str, told: TreeBudgets, outcome: StepOutcome, *, measures: bool) -> tuple[object, ...]:
         """Return what the script answers, but for its time."""
         call = write_call(self.keys, None, told, outcome, now=told.now, tolerance=10**7, measures=measures)
         status, _, *reply = self.call("EVAL", source, *call.by_source()[2:])

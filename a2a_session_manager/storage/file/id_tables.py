@@ -33,7 +33,7 @@ def fingerprint(kind: str, identifier: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class IdTable:
     """One table: fingerprints in order, the start of the record of each, and the checksum of its file."""
 
     path: Path
@@ -58,7 +58,7 @@ class Segment:
         return zip(self.fingerprints[part], self.starts[part], strict=True)
 
 
-def write_segment(path: Path, entries: Iterable[tuple[int, int]], older: Sequence[Segment]) -> Segment:
+def write_table(path: Path, entries: Iterable[tuple[int, int]], older: Sequence[IdTable]) -> IdTable:
     """Write a table of new (fingerprint, start) pairs and of those of older tables."""
     new = sorted(entries)
     fingerprints, starts = array("Q"), array("Q")
@@ -70,7 +70,7 @@ def write_segment(path: Path, entries: Iterable[tuple[int, int]], older: Sequenc
         starts.extend(map(itemgetter(1), merged))
     parts = (little(fingerprints), little(starts))
     write_file(path, *parts)
-    return Segment(path, fingerprints, starts, zlib.crc32(parts[1], zlib.crc32(parts[0])))
+    return IdTable(path, fingerprints, starts, zlib.crc32(parts[1], zlib.crc32(parts[0])))
 
 
 def _stretches(count: int) -> Iterator[tuple[int, int]]:
@@ -87,13 +87,13 @@ def write_file(path: Path, *parts: bytes | memoryview) -> None:
         file.writelines(parts)
 
 
-def read_segment(path: Path, count: int, checksum: int) -> Segment:
+def read_table(path: Path, count: int, checksum: int) -> IdTable:
     """Return a table that was written. Raises ValueError when it is not whole."""
     data = read_regular(path)
     if len(data) != count * 2 * _WORD or zlib.crc32(data) != checksum:
         raise ValueError(f"{path} is not whole")
     words = memoryview(data)
-    return Segment(path, _from_little(words[: count * _WORD]), _from_little(words[count * _WORD :]), checksum)
+    return IdTable(path, _from_little(words[: count * _WORD]), _from_little(words[count * _WORD :]), checksum)
 
 
 def little(words: array[int]) -> memoryview:

@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from a2a_session_manager.storage.file import descriptors
 from a2a_session_manager.storage.file.framing import Frame, find_frames, framed, is_torn
-from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool, PooledFile
 from a2a_session_manager.storage.file.handles import BusyError
 from a2a_session_manager.storage.file.journal_header import (
     MARK_BYTES,
@@ -48,7 +48,7 @@ _PAUSE_SECONDS: Final = 0.000_2
 _MARK: Final = re.compile(rb"[0-9a-f]{16}")
 
 
-class Journal:
+class Journal(PooledFile):
     """The journal in the folder of a catalog. Its lock is held while a thread uses it."""
 
     def __init__(self, folder: Path, pool: HandlePool) -> None:
@@ -172,16 +172,6 @@ class Journal:
             finally:
                 self._let_go()
             self.close()
-
-    def close_if_idle(self) -> bool:
-        """Close the file unless a thread is using it."""
-        if not self.lock.acquire(blocking=False):
-            return False
-        try:
-            self.close()
-            return True
-        finally:
-            self.lock.release()
 
     def close(self) -> None:
         with self.lock:

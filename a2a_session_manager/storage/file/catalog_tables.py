@@ -19,7 +19,7 @@ from a2a_session_manager.storage.file.catalog_fold import take_record
 from a2a_session_manager.storage.file.catalog_queries import TIMES, CatalogRow, blob_of, row_of, selected
 from a2a_session_manager.storage.file.catalog_records import decoded
 from a2a_session_manager.storage.file.descriptors import FILE_MODE
-from a2a_session_manager.storage.file.handle_pool import HandlePool
+from a2a_session_manager.storage.file.handle_pool import HandlePool, PooledFile
 from a2a_session_manager.storage.file.real_folders import refuse_links
 from a2a_session_manager.storage.page_records import PageQuery, TimePosition
 
@@ -76,7 +76,7 @@ class TablesState(NamedTuple):
     progress: str
 
 
-class CatalogTables:
+class CatalogTables(PooledFile):
     """The tables of one generation. Its lock is held while a thread uses them."""
 
     def __init__(self, folder: Path, generation: str, pool: HandlePool) -> None:
@@ -186,16 +186,6 @@ class CatalogTables:
         self.close()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-
-    def close_if_idle(self) -> bool:
-        """Close the database unless a thread is using it."""
-        if not self.lock.acquire(blocking=False):
-            return False
-        try:
-            self.close()
-            return True
-        finally:
-            self.lock.release()
 
     def close(self) -> None:
         with self.lock:

@@ -16,7 +16,15 @@ class PooledFile(Protocol):
     lock: threading.RLock
 
     def close(self) -> None: ...
-    def close_if_idle(self) -> bool: ...
+    def close_if_idle(self) -> bool:
+        """Close the file unless a thread is using it."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            self.close()
+            return True
+        finally:
+            self.lock.release()
 
 
 class HandlePool:

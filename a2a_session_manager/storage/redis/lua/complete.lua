@@ -72,11 +72,6 @@ if #lines > 0 then
         end
     end
 end
-if index.is_begun then
-    local remaining = redis.call('PTTL', shard)
-    if remaining >= 0 then
-        for _, key in ipairs({facts, order}) do redis.call('PEXPIREAT', key, text(now() + remaining)) end
-    end
-end
+if index.is_begun then end_with(shard, facts, order) end
 local next_after = #lines == limit and lines[#lines] or ''
 return {'OK', redis.call('HGET', facts, ':made'), index.generation, index.properties, next_after, wanted}

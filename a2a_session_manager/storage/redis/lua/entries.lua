@@ -58,6 +58,13 @@ local function begin(facts, order, state, properties)
     return {state = state, generation = '1', properties = properties, lines = 0, is_begun = true}
 end
 
+-- Lets the index of a shard, which was begun anew, end when the shard does.
+local function end_with(shard, facts, order)
+    local remaining = redis.call('PTTL', shard)
+    if remaining < 0 then return end
+    for _, key in ipairs({facts, order}) do redis.call('PEXPIREAT', key, text(now() + remaining)) end
+end
+
 -- What the mark says, and the entry of `line` where there is one; nil where something was lost or damaged.
 local function found(facts, order, line)
     local fields = redis.pcall('HMGET', facts, ':mark', ':count', ':made', ':lines', line)

@@ -24,10 +24,5 @@ if not before then
 elseif entry ~= before then
     put(facts, order, line, before, entry)
 end
-if index.is_begun then
-    local remaining = redis.call('PTTL', shard)
-    if remaining >= 0 then
-        for _, key in ipairs({facts, order}) do redis.call('PEXPIREAT', key, text(now() + remaining)) end
-    end
-end
+if index.is_begun then end_with(shard, facts, order) end
 return {'OK', entry, before or ''}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -57,15 +56,8 @@ from a2a_session_manager.storage.read_records import (
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.trusted_log import TrustedLog
 
-_log = logging.getLogger("a2a_session_manager.storage.file")
-
 ResultT = TypeVar("ResultT")
 
-BUSY_SECONDS = 5.0
-_READ_THREADS = 4
-_WRITE_THREADS = 8
-_LONG_THREADS = 32
-_MOST_EVENTS_AT_ONCE = 256
 _backends: WeakSet[FileBackend] = WeakSet()
 
 

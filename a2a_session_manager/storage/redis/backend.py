@@ -83,7 +83,7 @@ class RedisBackend(Backend):
         lines = IndexLines(connections, prefix, ttl, entry_calls)
         index = Index(connections, lines, prefix, ttl, entry_calls)
         self._locator = Locator(connections, prefix, lines)
-        self._reaper = reaper = Reaper(connections, index, self._begun)
+        reaper = Reaper(connections, index, self._begun)
         self._expiry = Expiry(connections, index, ttl)
         self._trees = StoredTreeReader(connections, self._locator, reaper)
         self._reader = SessionReader(connections, self._locator, self._trees)

@@ -48,7 +48,7 @@ async def test_a_listing_passes_over_what_it_cannot_remove_yet(own_redis: RedisS
         # As a process leaves it that died between the claim of an id and the creation.
         backend = backend_of(store)
         keys = backend._locator.keys_in(store._key("kid"), "talk")
-        await backend._reaper._index.add([(keys, True)])
+        await backend._deleter._reaper._index.add([(keys, True)])
         await connections_of(store).read_many([("SET", keys.locator, "claim talk")])
         await fill(own_redis)
 

@@ -243,8 +243,8 @@ async def let_all_be_due(store: BaseSessionStore, prefix: str) -> None:
 async def test_a_listing_that_is_cancelled_while_it_prunes_unlists_nobody(open_store: OpenStore) -> None:
     lister, writer = open_store(), open_store()
     keys = backend_of(writer)._locator.keys_of(writer._key("talk"))
-    await backend_of(writer)._reaper._index.add([(keys, True)])
-    index_of_lister: Any = backend_of(lister)._listing._index
+    await backend_of(writer)._deleter._reaper._index.add([(keys, True)])
+    index_of_lister: Any = backend_of(lister)._listing._reaper._index
     reached, go, removed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     remove = index_of_lister.remove
 

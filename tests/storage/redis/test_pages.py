@@ -199,8 +199,8 @@ async def test_what_a_release_without_entries_writes_is_found_and_what_it_delete
     async def nothing(*_: Any) -> None:
         return None
 
-    backend._reaper._index.announce = announce
-    backend._reaper._index._entries.unlisting = lambda shard, lines: unlisting(prefix, shard, lines)
+    backend._deleter._reaper._index.announce = announce
+    backend._deleter._reaper._index._entries.unlisting = lambda shard, lines: unlisting(prefix, shard, lines)
     backend._entries.created = backend._entries.announce = nothing
     backend._committer._activity.moves = lambda *_: []
 

@@ -223,7 +223,7 @@ async def test_a_line_of_the_index_that_leads_nowhere_is_passed_over_and_removed
     await store.create("talk")
     backend = backend_of(store)
     for ghost in (backend._locator.keys_of(store._key("ghost")), (await keys_of(store, "talk")).of("kid")):
-        await backend._reaper._index.add([(ghost, True)])
+        await backend._deleter._reaper._index.add([(ghost, True)])
         shard, member = ghost.index_entry
 
         assert await store.list_sessions() == ["talk"]

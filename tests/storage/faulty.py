@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -354,6 +355,19 @@ class TellsNothingOnceClosed(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_SilentOnceClosed())
+
+
+class _Talkative(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        logging.getLogger("tests.storage.faulty").debug("%s gets %s", key.id, [each.data for each in commit.events])
+        return super().commit(key, commit)
+
+
+class LogsWhatItWrites(BaseSessionStore):
+    """Logs the events of each commit, for whoever looks for a fault."""
+
+    def __init__(self) -> None:
+        super().__init__(_Talkative())
 
 
 class _StillOpen(MemoryBackend):

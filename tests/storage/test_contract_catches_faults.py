@@ -177,6 +177,7 @@ FAULTS = {
     "CountsEveryCommitTwice": ("statistics", "test_each_commit_is_counted_once_and_creations_are_not"),
     "ForgetsWhatItHasCounted": ("statistics", "test_counters_never_go_back"),
     "TellsNothingOnceClosed": ("statistics", "test_statistics_and_repr_are_there_in_every_stage_of_a_store"),
+    "LogsWhatItWrites": ("statistics", "test_no_payload_is_in_what_a_store_logs_whatever_it_refuses"),
     "StaysOpenWhenClosed": ("statistics", "test_a_closed_store_holds_nothing_open_and_has_forgotten_nothing"),
     "GoesByTheClock": (
         "activity",

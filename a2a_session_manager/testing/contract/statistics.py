@@ -1,11 +1,15 @@
-"""A store's statistics and its `repr`: right while it works, and available in every stage of its life."""
+"""A store's statistics, its `repr` and what it logs: right while it works, in every stage of its life, no payload."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
 
-from a2a_session_manager.exceptions import SessionNotFound
+import pytest
+
+from a2a_session_manager.exceptions import SessionConflict, SessionManagerError, SessionNotFound
+from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.statistics import StoreStatistics
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.base import ContractBase
@@ -90,3 +94,30 @@ class StatisticsContract(ContractBase):
         assert after.commits == before.commits
         assert (after.commits_waiting, after.commits_in_flight) == (0, 0)
         assert (after.connections, after.open_files, after.followers) == (0, 0, 0)
+
+    async def test_no_payload_is_in_what_a_store_logs_whatever_it_refuses(
+        self, store: BaseSessionStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        secret = "s3cret-payl0ad"
+        change = SessionChange(
+            events=[said(secret, metadata={"of": secret})], set_state={"of": secret}, set_properties={"of": secret}
+        )
+        await store.create("talk", change=change)
+        await store.append("talk", said(secret, id="e1"))
+        with pytest.raises(SessionConflict):
+            await store.commit("talk", change, expected_revision=1)
+        with pytest.raises(SessionManagerError):
+            await store.append("talk", said(secret * 2, id="e1"))
+        with pytest.raises(SessionNotFound):
+            await store.append("no such session", said(secret))
+        cut_off = asyncio.ensure_future(store.append("talk", said(secret)))
+        await asyncio.sleep(0)
+        cut_off.cancel()
+        await asyncio.gather(cut_off, return_exceptions=True)
+        await store.get("talk", last=1)
+        await store.aclose()
+
+        written = map(logging.Formatter("%(message)s").format, caplog.records)
+        assert [text for text in written if secret in text] == []
+        assert secret not in repr(store)

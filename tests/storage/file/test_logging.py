@@ -205,3 +205,33 @@ async def test_what_a_copy_has_lost_is_told_by_its_escaped_id(tmp_path: Path, ca
     [(level, text)] = told(caplog)
     assert level == "WARNING"
     assert text.endswith(r".tree: session 'kid\nWARNING all is lost' was deleted while it was copied")
+
+
+async def test_no_payload_is_in_any_record_of_what_goes_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "BUSY_SECONDS", 1.5)
+    write_checkpoints_every(monkeypatch, 500)
+    log = await grow(tmp_path)
+
+    def damage() -> None:
+        os.truncate(log, log.stat().st_size - 7)
+        checkpoint = log.with_suffix(".ckpt")
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-20])
+        for journal in tmp_path.glob("*/catalog/journal"):
+            journal.write_bytes(b"nonsense\n")
+
+    await asyncio.to_thread(damage)
+    await grow(tmp_path)
+    async with FileSessionStore(tmp_path) as store, held(log):
+        with pytest.raises(StoreUnavailable):
+            await store.append("chat", said("s3cret", metadata={"of": "s3cret"}))
+    await asyncio.to_thread(lambda: log.write_bytes(log.read_bytes() + b"s3cret\n"))
+    async with FileSessionStore(tmp_path) as store:
+        await store.cut_damaged_tail("chat")
+        await store.page()
+
+    written = "\n".join(map(logging.Formatter("%(message)s").format, caplog.records))
+    for said_so in ("of a write that was cut off", "is left out", "is made anew", "is held elsewhere", ".cut"):
+        assert said_so in written
+    assert "s3cret" not in written

@@ -249,7 +249,7 @@ def texts(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(map(logging.Formatter("%(message)s").format, caplog.records))
 
 
-async def test_no_password_is_in_any_record_of_an_outage(
+async def test_neither_a_password_nor_a_payload_is_in_any_record_of_an_outage(
     server_with: StartServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -259,14 +259,15 @@ async def test_no_password_is_in_any_record_of_an_outage(
         news = await follower_of(store)
         await kill_clients(server, "pubsub")
         await kill_clients(server, "normal")
-        await store.append("talk", said())
+        await store.append("talk", said("payl0ad"))
         await news
         await asyncio.to_thread(server.kill)
         with pytest.raises(StoreUnavailable):
-            await store.append("talk", said())
+            await store.append("talk", said("payl0ad", metadata={"of": "payl0ad"}))
 
     assert "try 8 of 8: ConnectionError" in texts(caplog)
     assert "s3cret" not in texts(caplog)
+    assert "payl0ad" not in texts(caplog)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ async def prompt_against_tail(store: BaseSessionStore, sizes: Sizes) -> Result:
     short = await grown(store, _TAIL)
     length = max(sizes.lengths[-1], 2 * _TAIL)
     long = await grown(store, length)
-    await _cover(store, long, length - _TAIL)
+    await cover(store, long, length - _TAIL)
     operations = max(sizes.operations // 20, 1)
     samples = {
         f"of {_TAIL}": repeated(read, repeat(short), operations),
@@ -43,7 +43,7 @@ async def commit_against_plain(store: BaseSessionStore, sizes: Sizes) -> Result:
 
     plain, compacted = await grown(store, 2 * _TAIL), await grown(store, 2 * _TAIL)
     for number in range(_COMPACTIONS):
-        await _cover(store, compacted, _TAIL + number)
+        await cover(store, compacted, _TAIL + number)
     samples = {
         "without": repeated(append, repeat(plain), sizes.operations),
         f"with {_COMPACTIONS}": repeated(append, repeat(compacted), sizes.operations),
@@ -51,7 +51,8 @@ async def commit_against_plain(store: BaseSessionStore, sizes: Sizes) -> Result:
     return await compared(samples, turns=sizes.turns)
 
 
-async def _cover(store: BaseSessionStore, session_id: str, last: int) -> None:
+async def cover(store: BaseSessionStore, session_id: str, last: int) -> None:
+    """Let a summary stand for the events up to `last`."""
     session = await store.get(session_id, last=0)
     assert session is not None
     told = Compaction(1, last, (), session.creation_id or "", digest([]), last)

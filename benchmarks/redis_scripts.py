@@ -3,6 +3,10 @@
 `redis/twins/append`: the short script of appends, which stands before the general one of all commits.
 `redis/twins/settle`: the same, and the short script of steps, for a hold and the append that settles it.
 `redis/twins/heads`: heads read by plain commands, where the script of all reads would do, too.
+`redis/twins/load`, `messages`, `compacted`: the same of a session with its newest 5 events, of 20 messages, and of a
+view under a summary.
+`redis/twins/create`: the part of the script of creations that makes those with values alone, before all rules.
+`redis/twins/child`, `fork`: a child, and a fork, listed, claimed and made in one round trip, where steps would do, too.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis import scripts
 from a2a_session_manager.storage.redis.address import address_from_url
 from a2a_session_manager.storage.redis.script import Script
-from benchmarks import budgets, redis
+from benchmarks import budgets, compacting, redis
 from benchmarks.measure import Result, Sample, outpaced
 from benchmarks.payloads import short_message
 from benchmarks.redis import Setup, one_server
@@ -27,6 +31,8 @@ from benchmarks.scenarios import Case, Sizes, an_event, at_most, grown, in_turn
 
 _SCRIPTS: Mapping[str, Script] = {"general": scripts._script(*scripts.COMMIT_RULES, "commit"), "short": scripts.COMMIT}
 _HEADS = 200
+_EVENTS = 400
+_NEWEST = 20
 
 
 async def short_against_general(setup: Setup, sizes: Sizes) -> Result:
@@ -91,6 +97,83 @@ async def plain_heads_against_script(setup: Setup, sizes: Sizes) -> Result:
     return await _in_both_times(setup, ways, max(sizes.operations // 50, 1), sizes)
 
 
+async def fast_reads_against_script(setup: Setup, sizes: Sizes, *, part: str) -> Result:
+    """A session of 400 events, or its newest messages, by the script that reads any session and by plain commands."""
+    session_id = await grown(setup.store, _EVENTS)
+    if part == "compacted":
+        await compacting.cover(setup.store, session_id, _EVENTS - _NEWEST)
+    backend: Any = setup.store._open_backend
+    reader, tails = backend._reader, backend._reader._tails
+    fast = {name: getattr(each, name) for each, name in _fast_ways(reader, tails)}
+
+    async def none(*_: object, **__: object) -> None:
+        return None
+
+    async def read(number: int, *, by_script: bool) -> None:
+        for each, name in _fast_ways(reader, tails):
+            setattr(each, name, none if by_script else fast[name])
+        if part == "load":
+            await setup.store.get(session_id, last=5)
+        else:
+            last = _NEWEST if part == "messages" else None
+            await setup.store.read_messages(session_id, last=last, compacted=part == "compacted")
+
+    ways = {"script": partial(read, by_script=True), "plain": partial(read, by_script=False)}
+    return await _in_both_times(setup, ways, max(sizes.operations // 2, 1), sizes)
+
+
+def _fast_ways(reader: Any, tails: Any) -> list[tuple[Any, str]]:
+    return [(reader, "_loaded_fast"), (tails, "_tail_fast"), (tails, "_known_tail")]
+
+
+async def creation_of_values_against_all_rules(setup: Setup, sizes: Sizes) -> Result:
+    """Roots made by the script of creations as it is, and by the same without the part for values alone."""
+    constants: Any = scripts
+    short = scripts.CREATE_ROOT
+    shortcut = "if of_values then return create_here(of_values) end"
+    assert shortcut in short.source, "the row is about this line"
+    ways_of_script = {"all rules": Script(short.name, short.source.replace(shortcut, "")), "values alone": short}
+
+    async def create(number: int, *, by: str) -> None:
+        constants.CREATE_ROOT = ways_of_script[by]
+        await setup.store.create()
+
+    try:
+        return await _in_both_times(
+            setup, {name: partial(create, by=name) for name in ways_of_script}, sizes.operations, sizes
+        )
+    finally:
+        constants.CREATE_ROOT = short
+
+
+async def child_at_once_against_steps(setup: Setup, sizes: Sizes) -> Result:
+    """Children that are listed, claimed and made in one round trip, and step by step as on a cluster."""
+    await setup.store.create("parent")
+    backend: Any = setup.store._open_backend
+    creator = backend._creator
+
+    async def create(number: int, *, at_once: bool) -> None:
+        creator._is_at_once = at_once
+        await setup.store.create(parent_id="parent")
+
+    ways = {"steps": partial(create, at_once=False), "at once": partial(create, at_once=True)}
+    return await _in_both_times(setup, ways, max(sizes.operations // 2, 1), sizes)
+
+
+async def fork_at_once_against_steps(setup: Setup, sizes: Sizes) -> Result:
+    """Forks that are read and made in one round trip, and in the two calls that every backend can do."""
+    source = await grown(setup.store, _EVENTS)
+    backend: Any = setup.store._open_backend
+    fork_at_once = backend.fork_at_once
+
+    async def fork(number: int, *, at_once: bool) -> None:
+        backend.fork_at_once = fork_at_once if at_once else lambda *_: None
+        await setup.store.fork(source)
+
+    ways = {"steps": partial(fork, at_once=False), "at once": partial(fork, at_once=True)}
+    return await _in_both_times(setup, ways, max(sizes.operations // 2, 1), sizes)
+
+
 async def _in_both_times(
     setup: Setup, ways: Mapping[str, Callable[[int], Awaitable[None]]], operations: int, sizes: Sizes
 ) -> Result:
@@ -131,6 +214,13 @@ CASES = (
         Case("redis/twins/settle", None, partial(_alone, settling_by_short_against_general)),
         Case("redis/budgets/append without, server", at_most(1.05), partial(_alone, server_time_without_budgets)),
         Case("redis/twins/heads", None, partial(_alone, plain_heads_against_script)),
+        *(
+            Case(f"redis/twins/{part}", None, partial(_alone, partial(fast_reads_against_script, part=part)))
+            for part in ("load", "messages", "compacted")
+        ),
+        Case("redis/twins/create", None, partial(_alone, creation_of_values_against_all_rules)),
+        Case("redis/twins/child", None, partial(_alone, child_at_once_against_steps)),
+        Case("redis/twins/fork", None, partial(_alone, fork_at_once_against_steps)),
     ]
     if redis.CASES
     else []

@@ -293,18 +293,23 @@ def forget(but):
         del sys.modules[name]
         vars(sys.modules.get(package, sys)).pop(child, None)
 
-for package, names in {by_package(modules()[::step])!r}.items():
-    forget(but=())
+def is_imported(name):
     try:
-        importlib.import_module(package)
+        importlib.import_module(name)
     except ImportError as error:
         if not hasattr(error, "extra"):
             raise
-        continue  # a bridge whose framework is not installed: `.ci/bridges` has them all
+        return False  # a bridge whose framework is not installed: `.ci/bridges` has them all
+    return True
+
+for package, names in {by_package(modules()[::step])!r}.items():
+    forget(but=())
+    if not is_imported(package):
+        continue
     brought = set(sys.modules)
     for name in names:
         forget(but=brought)
-        importlib.import_module(name)
+        is_imported(name)
 """
 
     in_a_fresh_python(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,11 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
         else:
             result.append((first, last))
     return result
+
+
+def in_json(text: str) -> tuple[Range, ...]:
+    """Return the ranges that JSON has written as pairs of numbers."""
+    return tuple((first, last) for first, last in json.loads(text))
 
 
 def add(ranges: list[Range], new: Iterable[Range]) -> None:

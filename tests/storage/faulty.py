@@ -283,8 +283,7 @@ class _Upserting(MemoryBackend):
             risen = self._graves[key]
             risen.head.parent_id, risen.tree, risen.children = None, StoredTree(), {}
             self._sessions[key] = risen
-            self._ids[key.namespace].append(key.id)
-            self._ids[key.namespace].sort()
+            self._ids.add(key)
         return super().commit(key, commit)
 
 

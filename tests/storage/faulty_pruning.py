@@ -90,7 +90,8 @@ class PrunesHeldRuns(BaseSessionStore):
 class _RebuildsShort(MemoryBackend):
     async def rebuild_index(self, namespace: Namespace) -> int | None:
         for name in ("first", "second"):
-            self._ids[namespace] = [each for each in self._ids.get(namespace, []) if each != name]
+            if name in self._ids.matching(namespace, name, None):
+                self._ids.remove(SessionKey(namespace, name))
         return await super().rebuild_index(namespace)
 
 

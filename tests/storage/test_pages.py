@@ -122,7 +122,7 @@ async def test_a_page_of_a_namespace_without_sessions_is_empty_and_leaves_nothin
     await store.namespace("acme").page(properties={"owner": "ann"})
     await store.namespace("acme").delete("talk")
 
-    assert not memory_of(store)._ids
+    assert not memory_of(store)._ids._ids
     assert await store.namespace("acme").count(properties={"owner": "ann"}) == 0
 
 

@@ -21,7 +21,7 @@ class ActiveBase:
 
     @property
     def _writable(self) -> SessionStore:
-        self.check_open()
+        """The store, for a write; a run looks first whether it may write, and claims its lease by it."""
         return self._store
 
     def _check_may_begin(self) -> None:

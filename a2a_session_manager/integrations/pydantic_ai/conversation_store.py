@@ -101,9 +101,10 @@ class PydanticAIConversationStore(ConversationStore):
         new_entries: Sequence[ConversationEntry] = (),
         expected_revision: str | None,
     ) -> None:
-        """Store a record and its new entries in one commit; of a new fork in two, the record last.
+        """Store a record and its `new_entries` in one commit; of a new fork in two, the record last.
 
-        Raises ConversationConflict when the stored record has another revision, or `head_id` is not there.
+        Raises ConversationConflict when the stored record has another revision than `expected_revision`, which is None
+        for one that is new, or when `head_id` is not there.
         """
         with user_errors():
             session_id = session_of(record.conversation_id)
@@ -127,7 +128,7 @@ class PydanticAIConversationStore(ConversationStore):
     async def delete_record(self, conversation_id: str, *, expected_revision: str) -> None:
         """Delete a conversation with its messages; one that others were forked from keeps them, hidden.
 
-        Raises ConversationConflict when the stored record has another revision.
+        Raises ConversationConflict when the stored record has another revision than `expected_revision`.
         """
         with user_errors():
             session_id = session_of(conversation_id)

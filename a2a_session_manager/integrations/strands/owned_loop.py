@@ -26,9 +26,10 @@ class OverALoop:
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        """Return one over a store of its own, such as `file:./sessions`, which `close` closes.
+        """Return one over a store of its own, which `close` closes.
 
-        `options` are the others of the class. Raises InvalidSessionOperation for a bad URL.
+        `url` is such as `file:./sessions`; see `store_from_url`. `options` are the others of the class. Raises
+        InvalidSessionOperation for a bad URL.
         """
         made = cls(SessionManager.from_url(url), **options)
         made._owns_sessions = True

@@ -13,7 +13,7 @@ import pytest
 
 from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, SessionManager, StoreLimits
 from a2a_session_manager.bundles.bundle_reader import BundleReader
-from a2a_session_manager.testing.contract.moving import make_tree
+from a2a_session_manager.testing.contract.tree_to_move import make_tree
 from tests.cli.calling import Call
 from tests.cli.conftest import called as called
 

@@ -16,7 +16,8 @@ import pytest
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.bundles.sources import base_store
-from a2a_session_manager.testing.contract.moving import check_moment, make_tree
+from a2a_session_manager.testing.contract.moving import check_moment
+from a2a_session_manager.testing.contract.tree_to_move import make_tree
 from tests.draws import few
 from tests.redis_servers.server import RedisServer
 

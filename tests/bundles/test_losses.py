@@ -9,7 +9,7 @@ from typing import Any
 
 from a2a_session_manager import InMemorySessionStore, SessionManager
 from a2a_session_manager.testing.contract.making import ids, spending
-from a2a_session_manager.testing.contract.moving import bundle_of, make_tree
+from a2a_session_manager.testing.contract.tree_to_move import bundle_of, make_tree
 from tests.draws import few
 from tests.redis_servers.server import RedisServer
 

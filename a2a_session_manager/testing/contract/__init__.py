@@ -20,8 +20,11 @@ from a2a_session_manager.testing.contract.arguments import ArgumentsContract
 from a2a_session_manager.testing.contract.budgets import BudgetsContract
 from a2a_session_manager.testing.contract.budgets_cancelled import BudgetsCancelledContract
 from a2a_session_manager.testing.contract.budgets_disturbed import BudgetsDisturbedContract
+from a2a_session_manager.testing.contract.budgets_set import BudgetsSetContract
 from a2a_session_manager.testing.contract.cancelling import CancellingContract
+from a2a_session_manager.testing.contract.claiming import ClaimingContract
 from a2a_session_manager.testing.contract.compacting import CompactingContract
+from a2a_session_manager.testing.contract.compactions_ended import CompactionsEndedContract
 from a2a_session_manager.testing.contract.copies import CopiesContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.counting_once import CountingOnceContract
@@ -40,6 +43,7 @@ from a2a_session_manager.testing.contract.forks_in_views import ForksInViewsCont
 from a2a_session_manager.testing.contract.forks_spending import ForksSpendingContract
 from a2a_session_manager.testing.contract.guarding import GuardingContract
 from a2a_session_manager.testing.contract.heads import HeadsContract
+from a2a_session_manager.testing.contract.held_runs import HeldRunsContract
 from a2a_session_manager.testing.contract.ids import IdsContract
 from a2a_session_manager.testing.contract.incarnations import IncarnationsContract
 from a2a_session_manager.testing.contract.leases import LeasesContract
@@ -58,6 +62,7 @@ from a2a_session_manager.testing.contract.reading_messages import ReadingMessage
 from a2a_session_manager.testing.contract.reindexing import ReindexingContract
 from a2a_session_manager.testing.contract.repeating import RepeatingContract
 from a2a_session_manager.testing.contract.restoring import RestoringContract
+from a2a_session_manager.testing.contract.restoring_beside import RestoringBesideContract
 from a2a_session_manager.testing.contract.retracting import RetractingContract
 from a2a_session_manager.testing.contract.runs import RunsContract
 from a2a_session_manager.testing.contract.saving import SavingContract
@@ -85,11 +90,14 @@ class StoreContract(
     RepeatingContract,
     RetractingContract,
     RestoringContract,
+    RestoringBesideContract,
     RunsContract,
     LeasesContract,
+    HeldRunsContract,
     UsageContract,
     CountingOnceContract,
     BudgetsContract,
+    BudgetsSetContract,
     BudgetsCancelledContract,
     BudgetsDisturbedContract,
     ActivityContract,
@@ -103,6 +111,7 @@ class StoreContract(
     FindingContract,
     ViewsContract,
     CompactingContract,
+    CompactionsEndedContract,
     ForkingContract,
     ForksApartContract,
     ForksDetachedContract,
@@ -110,6 +119,7 @@ class StoreContract(
     ForksInViewsContract,
     ForksSpendingContract,
     MovingContract,
+    ClaimingContract,
     ListingContract,
     PagingContract,
     HeadsContract,

@@ -10,94 +10,15 @@ from typing import Any
 
 import pytest
 
-from a2a_session_manager.exceptions import InvalidSessionOperation, SessionNotFound, StoreUnavailable
-from a2a_session_manager.limits import StoreLimits
+from a2a_session_manager.exceptions import InvalidSessionOperation, StoreUnavailable
 from a2a_session_manager.manager import SessionManager
 from a2a_session_manager.models.change import Retraction, SessionChange
-from a2a_session_manager.models.session_run import SessionRun
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Receipt
-from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.testing.contract.base import ContractBase, Reopen
-from a2a_session_manager.testing.contract.counting_once import reply
-from a2a_session_manager.testing.contract.lossy import LossyBackend
-from a2a_session_manager.testing.contract.making import ids, said, several, spending, whole
+from a2a_session_manager.testing.contract.making import ids, said, whole
+from a2a_session_manager.testing.contract.tree_to_move import IDS, bundle_of, dying, make_tree
 
-# So few events a batch, that a session takes several.
-SMALL = StoreLimits(page_events=4)
-IDS = ["trip", "trip/flights", "again", "again again"]
 WRITERS, COMMITS_EACH = 4, 12
-
-
-async def make_tree(store: BaseSessionStore) -> None:
-    """Make a session with all that one may have, a child of it, a fork, and a fork of that fork."""
-    run, waiting = SessionRun(id="run"), SessionRun(id="waits", agent="planner")
-    run.mark_running()
-    waiting.mark_running()
-    sessions = SessionManager(store)
-    change = SessionChange(
-        set_state={"plan": {"b": [1, 2.5, None], "a": "é\t\ud800"}, "n": 1},
-        set_properties={"title": "Oslo", "title_by": "user"},
-        runs=[run, waiting],
-    )
-    await store.create("trip", change=change)
-    first = [said("{}", id="{}"), *several(3), reply("r1", 10, cost=90, id="u1"), reply("r1", 12, cost=99, id="u2")]
-    await store.append("trip", *first)
-    await store.append("trip", spending(4, id="u3", task_id="run"), said({"a": [{}]}, id="ü"))
-    await store.retract("trip", "e2", "u1")
-    # A summary that stands where the events stood that its commit hides.
-    summary = said("They met.", id="s1", type="summary")
-    await store.commit("trip", SessionChange(events=[summary], retraction=Retraction(("e1",))))
-    await store.restore("trip", "e1")
-    run.mark_completed()
-    await store.commit("trip", SessionChange(runs=[run], set_state={"n": 2}))
-    await store.create("trip/flights", parent_id="trip", change=SessionChange(events=[spending(3, id="c1")]))
-    await store.append("trip/flights", said(id="c2"))
-    async with sessions.open("trip") as chat:
-        await chat.compact(lambda _: "They spoke.", keep=2)
-        await chat.user("More?", id="more")
-    await store.fork("trip", at="more", new_id="again")
-    await store.append("again", reply("r1", 13, id="f1"), said(id="f2"))
-    await store.retract("again", "more", "f2")
-    await store.fork("again", at="f1", new_id="again again")
-    await store.append("trip", *several(5, "late"))
-    await store.retract("trip", last=1)
-
-
-class _Dying(LossyBackend):
-    """Makes `left` more writes, and then no other."""
-
-    left = 0
-
-    def _count(self) -> None:
-        if self.left == 0:
-            raise StoreUnavailable("the process was killed")
-        self.left -= 1
-
-    async def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Receipt:
-        self._count()
-        return await super().create(key, creation, commit)
-
-    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
-        self._count()
-        return await super().commit(key, commit)
-
-    async def delete(self, key: SessionKey, creation_id: str, *, cascade: bool, guard: Guard | None) -> None:
-        self._count()
-        await super().delete(key, creation_id, cascade=cascade, guard=guard)
-
-
-def _dying(store: BaseSessionStore, left: int) -> SessionManager:
-    backend = _Dying(store._open_backend)
-    backend.left = left
-    return SessionManager(BaseSessionStore(backend, namespace=store._namespace, limits=SMALL))
-
-
-async def bundle_of(store: BaseSessionStore, *session_ids: str) -> bytes:
-    """Return sessions as a bundle."""
-    file = BytesIO()
-    await SessionManager(store).export_bundle(file, *session_ids)
-    return file.getvalue()
 
 
 async def _in_file(store: BaseSessionStore, path: Path) -> bytes:
@@ -152,7 +73,7 @@ class MovingContract(ContractBase):
         tries = 0
         while True:
             tries += 1
-            with_death = _dying(store if tries % 2 else await reopen(), 1 if tries % 3 == 2 else 6)
+            with_death = dying(store if tries % 2 else await reopen(), 1 if tries % 3 == 2 else 6)
             try:
                 await with_death.import_bundle(path)
                 break
@@ -222,74 +143,6 @@ class MovingContract(ContractBase):
             check_moment([json.loads(line) for line in file.getvalue().splitlines()])
             moments += 1
         await writing
-
-    async def test_of_several_who_claim_a_session_one_gets_it(self, store: BaseSessionStore, reopen: Reopen) -> None:
-        await make_tree(store)
-        names = ["ann", "bob", "eve"]
-
-        found = await asyncio.gather(
-            *(SessionManager(store).claim("again", name) for name in names), return_exceptions=True
-        )
-
-        owner = (await whole(await reopen(), "trip")).metadata.properties["owner"]
-        assert [not isinstance(each, BaseException) for each in found] == [name == owner for name in names]
-        other = names[names.index(owner) - 1]
-        with pytest.raises(InvalidSessionOperation, match=f"belongs to '{owner}'"):
-            await SessionManager(store).claim("trip", other, into=store.namespace(other))
-        assert await store.namespace(other).list_sessions() == []
-        await SessionManager(store).claim("trip", other, take_over=True)
-        assert (await whole(await reopen(), "trip")).metadata.properties["owner"] == other
-
-    async def test_a_claim_moves_all_of_a_tree_and_what_is_written_meanwhile(
-        self, store: BaseSessionStore, reopen: Reopen
-    ) -> None:
-        await make_tree(store)
-        written: dict[str, list[str]] = {session_id: [] for session_id in IDS}
-
-        async def write(session_id: str) -> None:
-            for number in range(20):
-                try:
-                    await store.append(session_id, said(id=f"{session_id} {number}"))
-                except SessionNotFound:
-                    return
-                written[session_id].append(f"{session_id} {number}")
-                await asyncio.sleep(0.002)
-
-        ann = SessionManager(await reopen()).namespace("ann")
-        writing = asyncio.gather(*map(write, IDS))
-        await SessionManager(store).claim("trip", "ann", into=ann)
-        await writing
-
-        cold = (await reopen()).namespace("ann")
-        assert await store.list_sessions() == []
-        assert await cold.tree("trip") == [("trip", None), *((each, "trip") for each in IDS[1:3]), (IDS[3], "again")]
-        for session_id in IDS:
-            own = [event.id for event in await cold.events(session_id) if event.id.startswith(f"{session_id} ")]
-            assert own == written[session_id]
-        assert (await whole(cold, "trip")).metadata.properties == {"owner": "ann", "title": "Oslo", "title_by": "user"}
-        [row] = (await SessionManager(store).claim("trip", "ann", into=ann)).sessions
-        assert row.status == "there"
-        with pytest.raises(SessionNotFound):
-            await SessionManager(store).claim("trip", "bob", into=ann)
-
-    async def test_a_claim_that_is_cut_off_anywhere_goes_on(self, store: BaseSessionStore, reopen: Reopen) -> None:
-        await make_tree(store)
-        data = await bundle_of(store)
-        tries = 0
-        while True:
-            tries += 1
-            source, target = _dying(store, 2), _dying(await reopen(), 6)
-            try:
-                await source.claim("trip", "ann", into=target.namespace("ann"))
-                break
-            except StoreUnavailable:
-                continue
-
-        assert tries > 2
-        assert await store.list_sessions() == []
-        there = (await reopen()).namespace("ann")
-        await SessionManager(there).unset_properties("trip", "owner")
-        assert await bundle_of(there) == data
 
     async def test_what_can_be_trusted_of_a_damaged_session_makes_a_new_one(
         self, store: BaseSessionStore, reopen: Reopen

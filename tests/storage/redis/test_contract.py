@@ -17,6 +17,7 @@ from a2a_session_manager.testing import StoreContract
 from a2a_session_manager.testing.contract.appending import AppendingContract
 from a2a_session_manager.testing.contract.base import ContractBase
 from a2a_session_manager.testing.contract.budgets import BudgetsContract
+from a2a_session_manager.testing.contract.budgets_set import BudgetsSetContract
 from a2a_session_manager.testing.contract.corruption import CorruptionContract
 from a2a_session_manager.testing.contract.deleting import DeletingContract
 from a2a_session_manager.testing.contract.exactly_once import ExactlyOnceContract
@@ -114,6 +115,7 @@ class TestRedisCluster(
     LifecycleContract,
     PagingContract,
     BudgetsContract,
+    BudgetsSetContract,
 ):
     """What several nodes can get wrong."""
 
@@ -146,6 +148,7 @@ class TestFakeredis(
     CorruptionContract,
     LifecycleContract,
     BudgetsContract,
+    BudgetsSetContract,
 ):
     """So that users can test with it: what the scripts do, for that is what another server can get wrong."""
 

@@ -18,27 +18,14 @@ from a2a_session_manager import (
     InvalidEvent,
     InvalidSessionOperation,
     SessionEvent,
-    SessionManager,
 )
 from a2a_session_manager.storage import BaseSessionStore
-from tests.stores import OpenStore, open_store
+from tests.stores import chat, open_store, store
 
-__all__ = ["open_store"]
+__all__ = ["chat", "open_store", "store"]
 
 Verb = Callable[..., Awaitable[Any]]
 SPEAKERS = {"user": EventSource.USER, "system": EventSource.SYSTEM, "assistant": EventSource.LLM}
-
-
-@pytest.fixture
-async def store(open_store: OpenStore) -> AsyncIterator[BaseSessionStore]:
-    async with open_store() as store:
-        yield store
-
-
-@pytest.fixture
-async def chat(store: BaseSessionStore) -> AsyncIterator[ActiveSession]:
-    async with SessionManager(store).open("chat") as chat:
-        yield chat
 
 
 def verb(chat: ActiveSession, name: str) -> Verb:

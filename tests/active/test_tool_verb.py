@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,28 +13,15 @@ from a2a_session_manager import (
     InvalidEvent,
     InvalidSessionOperation,
     SessionEvent,
-    SessionManager,
 )
 from a2a_session_manager.shapes.normal_form import Call, Result, text_of
 from a2a_session_manager.shapes.recognition import read_message
 from a2a_session_manager.storage import BaseSessionStore
-from tests.stores import OpenStore, open_store
+from tests.stores import chat, open_store, store
 
-__all__ = ["open_store"]
+__all__ = ["chat", "open_store", "store"]
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-
-
-@pytest.fixture
-async def store(open_store: OpenStore) -> AsyncIterator[BaseSessionStore]:
-    async with open_store() as store:
-        yield store
-
-
-@pytest.fixture
-async def chat(store: BaseSessionStore) -> AsyncIterator[ActiveSession]:
-    async with SessionManager(store).open("chat") as chat:
-        yield chat
 
 
 def called(name: str, arguments: Any, call_id: str) -> dict[str, Any]:

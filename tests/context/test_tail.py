@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from a2a_session_manager import InvalidSessionOperation, SessionManager, SessionNotFound
 from a2a_session_manager.storage import BaseSessionStore
-from tests.stores import OpenStore, open_store
+from tests.stores import open_store, store
 
 __all__ = ["open_store", "store"]
-
-
-@pytest_asyncio.fixture
-async def store(open_store: OpenStore) -> AsyncIterator[BaseSessionStore]:
-    async with open_store() as store:
-        yield store
 
 
 @pytest.fixture

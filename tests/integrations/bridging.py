@@ -14,31 +14,10 @@ import pytest
 from a2a_session_manager import SessionManager
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.testing.contract.lossy import LossyBackend
-from tests.redis_servers.server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 BAD_IDS = ["", "x" * 600, "\ud800"]
 ODD_IDS = ["a/b", "a:b", "a%2Fb", "../..", " ", "ä" * 60]
-
-
-@pytest.fixture(params=["memory", "file", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a store of each kind lies."""
-    if request.param == "memory":
-        return "memory:"
-    if request.param == "file":
-        return f"file:{tmp_path}/sessions"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix={tmp_path.name}:"
-
-
-@pytest.fixture(params=["file", "redis"])
-def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a store lies that several processes use."""
-    if request.param == "file":
-        return f"file:{tmp_path}/sessions"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix={tmp_path.name}:"
 
 
 @pytest.fixture

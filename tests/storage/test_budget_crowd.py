@@ -8,16 +8,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from a2a_session_manager import BudgetExceeded, EventSource, SessionEvent, SessionManager, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
-from tests.redis_servers.cluster import RedisCluster
-from tests.redis_servers.server import RedisServer
 from tests.storage import stopped_spender
 from tests.storage.spender import HELD
+from tests.stores import url_of
 
 ROOT = Path(__file__).parents[2]
 # What there is room for at the root, in the middle, and at each of the two lowest sessions.
@@ -82,11 +80,7 @@ async def crowd(url: str, *, processes: int, rounds: int) -> None:
 
 @pytest.fixture(params=["file", "redis", pytest.param("cluster", marks=pytest.mark.soak)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file:{tmp_path}/sessions"
-    name = "redis_server" if request.param == "redis" else "redis_cluster"
-    server: RedisServer | RedisCluster = request.getfixturevalue(name)
-    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+    return url_of(request.param, request, tmp_path)
 
 
 async def test_exactly_as_many_pass_as_there_is_room_for_in_two_processes(url: str) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 import pytest
 
@@ -20,8 +19,8 @@ from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from tests.context.rules import faults
-from tests.redis_servers.server import RedisServer
 from tests.storage.compactor import TURN_EVENTS, summarize
+from tests.stores import url_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
@@ -29,10 +28,7 @@ NAMES = ("a", "b", "c")
 
 @pytest.fixture(params=["file", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file:{tmp_path / 'sessions'}"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+    return url_of(request.param, request, tmp_path)
 
 
 class _Crowd:

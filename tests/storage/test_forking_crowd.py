@@ -24,6 +24,7 @@ from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.redis_servers.server import RedisServer
 from tests.storage.forker import HIDDEN, POINT, SAME_FORKS, SOURCE, Forker, event_of, in_short, said_in
+from tests.stores import url_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
@@ -38,10 +39,7 @@ Logs = dict[str, list[SessionEvent[Any]]]
 
 @pytest.fixture(params=["file", pytest.param("redis", marks=pytest.mark.soak)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file:{tmp_path / 'sessions'}"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+    return url_of(request.param, request, tmp_path)
 
 
 async def _begin(url: str) -> None:

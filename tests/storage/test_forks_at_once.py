@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -14,7 +13,7 @@ from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.url import store_from_url
-from tests.redis_servers.server import RedisServer
+from tests.stores import url_of
 
 Prepare = Callable[[SessionManager], Awaitable[object]]
 
@@ -84,10 +83,7 @@ async def _nothing() -> None:
 
 @pytest.fixture(params=["memory", "file", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        return f"{server.url}?key_prefix=test-{uuid4().hex}:"
-    return "memory:" if request.param == "memory" else f"file:{tmp_path / 'sessions'}"
+    return url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.testing.contract.counting_once import spent
-from tests.redis_servers.server import RedisServer
+from tests.stores import url_of
 
 PROCESSES, TASKS, RESPONSES = 2, 4, 15
 PROJECT = Path(__file__).parents[2]
@@ -20,10 +19,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(params=["file", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file:{tmp_path}"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+    return url_of(request.param, request, tmp_path)
 
 
 def test_each_response_counts_once_whoever_records_it(url: str) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from a2a_session_manager import EventType, SessionChange, SessionManager, SessionRun
-from tests.redis_servers.server import RedisServer
+from tests.stores import url_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,10 +53,7 @@ def two_processes(url: str, leases: tuple[float, float], prefix: str, count: int
 
 @pytest.fixture(params=["file", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file:{tmp_path / 'sessions'}"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix=test-{uuid4().hex}:"
+    return url_of(request.param, request, tmp_path)
 
 
 async def make_waiting_runs(url: str, prefix: str, count: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,17 +19,9 @@ from a2a_session_manager import (
     SessionNotFound,
 )
 from a2a_session_manager.sync import SyncRun, SyncSession, SyncSessionManager
-from tests.redis_servers.server import RedisServer
+from tests.stores import url
 
-
-@pytest.fixture(params=["memory", "file", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "memory":
-        return "memory:"
-    if request.param == "file":
-        return f"file:{tmp_path}/sessions"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return f"{server.url}?key_prefix={tmp_path.name}:"
+__all__ = ["url"]
 
 
 @pytest.fixture

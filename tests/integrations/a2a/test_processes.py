@@ -7,7 +7,8 @@ import asyncio
 from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.a2a import A2AVersionedTaskStore
 from tests.integrations.a2a.making import ANN
-from tests.integrations.bridging import finished, shared_url
+from tests.integrations.bridging import finished
+from tests.stores import shared_url
 
 __all__ = ["shared_url"]
 

@@ -12,7 +12,8 @@ from claude_agent_sdk.testing import run_session_store_conformance
 from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionManager, StoreUnavailable
 from a2a_session_manager.integrations.claude_agent import ClaudeSessionStore
 from a2a_session_manager.sync import SyncSessionManager
-from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions, shared_url, url
+from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions
+from tests.stores import shared_url, url
 
 __all__ = ["sessions", "shared_url", "url"]
 

@@ -15,8 +15,8 @@ from google.genai import types
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.google_adk import ADKSessionService
-from tests.integrations.bridging import finished, shared_url
-from tests.stores import OpenStore, open_store
+from tests.integrations.bridging import finished
+from tests.stores import OpenStore, open_store, shared_url
 
 __all__ = ["open_store", "shared_url"]
 

@@ -11,8 +11,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from a2a_session_manager import CorruptSession, SessionEvent, SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
-from tests.integrations.bridging import sessions, shared_url, url
+from tests.integrations.bridging import sessions
 from tests.integrations.langgraph.test_saver import checkpoint, config, put, talking
+from tests.stores import url
 
 __all__ = ["sessions", "shared_url", "url"]
 

@@ -17,7 +17,8 @@ from a2a_session_manager import CorruptSession, InvalidSessionOperation, Session
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.sync import SyncSessionManager
-from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions, shared_url, url
+from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions
+from tests.stores import shared_url, url
 
 __all__ = ["sessions", "shared_url", "url"]
 

@@ -28,7 +28,8 @@ from a2a_session_manager.integrations.pydantic_ai import (
     append_messages,
     message_history,
 )
-from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions, shared_url, url
+from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions
+from tests.stores import shared_url, url, url_of
 
 __all__ = ["sessions", "shared_url", "url"]
 
@@ -49,9 +50,7 @@ agent: Any = Agent(FunctionModel(answering, stream_function=streaming, model_nam
 @pytest.fixture(params=["theirs", "memory", "file", "redis"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     """Where a store of each kind lies; None for their own in memory."""
-    if request.param == "redis":
-        return f"{request.getfixturevalue('redis_server').url}?key_prefix={tmp_path.name}:"
-    return {"memory": "memory:", "file": f"file:{tmp_path}/sessions"}.get(request.param)
+    return None if request.param == "theirs" else url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from a2a_session_manager import InMemorySessionStore, SessionManager
 from a2a_session_manager.integrations.strands.owned_loop import OverALoop
 from a2a_session_manager.sync import LoopThread
-from tests.redis_servers.server import RedisServer
+from tests.stores import url_of
 
 OpenedT = TypeVar("OpenedT", bound=OverALoop)
 
@@ -41,8 +41,4 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
         with LoopThread() as loop:
             yield lambda bridge, **options: bridge(sessions, loop=loop, **options)
         return
-    if request.param == "file":
-        yield _OwnStore(f"file:{tmp_path / 's'}")
-        return
-    server: RedisServer = request.getfixturevalue("redis_server")
-    yield _OwnStore(f"{server.url}?key_prefix={tmp_path.name}:")
+    yield _OwnStore(url_of(request.param, request, tmp_path))

@@ -16,8 +16,9 @@ from strands.types.session import Session, SessionAgent, SessionMessage, Session
 from a2a_session_manager import BaseSessionStore, InMemorySessionStore, SessionManager
 from a2a_session_manager.integrations.strands import StrandsSessionRepository, StrandsStorage
 from a2a_session_manager.testing.contract.lossy import LossyBackend
-from tests.integrations.bridging import finished, shared_url
+from tests.integrations.bridging import finished
 from tests.integrations.strands.opening import Opened, opened
+from tests.stores import shared_url
 
 __all__ = ["opened", "shared_url"]
 

@@ -251,7 +251,7 @@ async def test_a_process_that_is_killed_in_a_cascade_of_hundreds(make_data: Call
 
 async def killed_deleting(data: Data, victim: str, seconds: float) -> None:
     """Kill a process so many seconds after it began to delete."""
-    program = (sys.executable, "-m", "tests.redis_servers.deleter", data.url, victim)
+    program = (sys.executable, "-m", "tests.storage.redis.processes.deleter", data.url, victim)
     process = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE)
     assert process.stdin is not None
     assert process.stdout is not None

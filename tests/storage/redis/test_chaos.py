@@ -12,10 +12,10 @@ import pytest
 
 from a2a_session_manager.storage import store_from_url
 from tests.redis_servers.cluster import RedisCluster
-from tests.redis_servers.crowd import Crowd
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import APPEND_ONLY, EVERYSEC, POSTPONED_SECONDS, RedisServer
+from tests.storage.redis.processes.crowd import Crowd
 from tests.storage.redis.test_demoted import Moving, moving
 from tests.storage.redis.test_moving_slots import move_slots
 

@@ -21,10 +21,10 @@ from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.storage.redis import entries
 from a2a_session_manager.storage.redis.keys import entry_keys, index_keys
 from a2a_session_manager.storage.store import BaseSessionStore
-from tests.redis_servers import filer
 from tests.redis_servers.cluster import RedisCluster
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.looks import connections_of
+from tests.storage.redis.processes import filer
 
 STILL = [f"still-{number}" for number in range(7)]
 # They are so far apart that their order is known between pages, too.
@@ -65,7 +65,7 @@ class Filers:
         seed = self._dice.randrange(10**9)
         arguments = [self._url, f"p{number}", str(seed), str(self._verbs)]
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.redis_servers.filer", *arguments],
+            [sys.executable, "-m", "tests.storage.redis.processes.filer", *arguments],
             cwd=Path(filer.__file__).parents[2],
             stdout=subprocess.DEVNULL,
         )

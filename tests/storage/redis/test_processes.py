@@ -14,10 +14,10 @@ import pytest
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.storage import store_from_url
 from a2a_session_manager.testing.contract.making import several
-from tests.redis_servers import forker, writer
 from tests.redis_servers.server import RedisServer
-from tests.redis_servers.writer import child_of, event_of
 from tests.storage.file.test_replay import CONVERSATIONS, REPLAY, write_transcripts
+from tests.storage.redis.processes import forker, writer
+from tests.storage.redis.processes.writer import child_of, event_of
 
 PROCESSES = 4
 TASKS = 16
@@ -31,7 +31,7 @@ def run_writers(url: str, acks: Path, events: int, *more: str) -> list[str]:
     processes = [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.redis_servers.writer", url, "talk"),
+                *(sys.executable, "-m", "tests.storage.redis.processes.writer", url, "talk"),
                 *(f"p{number}", str(TASKS), str(events), str(acks), *more),
             ],
             cwd=root,
@@ -137,7 +137,7 @@ def test_processes_that_fork_one_session_at_one_point_with_one_id_make_one_fork(
     asyncio.run(create())
     root = Path(forker.__file__).parents[2]
     commands = [
-        (sys.executable, "-m", "tests.redis_servers.forker", url, "talk", str(point), str(count))
+        (sys.executable, "-m", "tests.storage.redis.processes.forker", url, "talk", str(point), str(count))
         for point in range(1, PROCESSES + 1)
     ]
     processes = [subprocess.Popen(each, cwd=root, stdout=subprocess.PIPE, text=True) for each in commands]

@@ -12,7 +12,7 @@ from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.records import SessionKey, UsageDelta
-from tests.storage.faulty import _KnowsNoNewerCounters
+from tests.testing.contract.faulty import _KnowsNoNewerCounters
 
 Said = Callable[[StoredSession, UsageDelta], UsageDelta]
 

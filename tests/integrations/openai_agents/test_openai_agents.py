@@ -568,7 +568,7 @@ asyncio.run(main(*sys.argv[1:]))
         heard = []
         for text, answer in (("I am Ines", "Hi"), ("Who am I?", "Ines")):
             command = [sys.executable, "-c", code, url, text, answer]
-            root = Path(__file__).parents[2]
+            root = Path(__file__).parents[3]
             done = await asyncio.to_thread(
                 subprocess.run, command, capture_output=True, text=True, cwd=root, check=True, timeout=60
             )

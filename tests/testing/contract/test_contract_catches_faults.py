@@ -315,20 +315,20 @@ MODULE = """
 import pytest
 from a2a_session_manager.testing.contract.{part} import {mixin}
 from a2a_session_manager.storage import InMemorySessionStore
-from tests.storage.faulty import *
-from tests.storage.faulty_budgets import *
-from tests.storage.faulty_compactions import *
-from tests.storage.faulty_counting import *
-from tests.storage.faulty_expiring import *
-from tests.storage.faulty_finding import *
-from tests.storage.faulty_forks import *
-from tests.storage.faulty_leases import *
-from tests.storage.faulty_moving import *
-from tests.storage.faulty_namespaces import *
-from tests.storage.faulty_pages import *
-from tests.storage.faulty_pruning import *
-from tests.storage.faulty_restoring import *
-from tests.storage.faulty_views import *
+from tests.testing.contract.faulty import *
+from tests.testing.contract.faulty_budgets import *
+from tests.testing.contract.faulty_compactions import *
+from tests.testing.contract.faulty_counting import *
+from tests.testing.contract.faulty_expiring import *
+from tests.testing.contract.faulty_finding import *
+from tests.testing.contract.faulty_forks import *
+from tests.testing.contract.faulty_leases import *
+from tests.testing.contract.faulty_moving import *
+from tests.testing.contract.faulty_namespaces import *
+from tests.testing.contract.faulty_pages import *
+from tests.testing.contract.faulty_pruning import *
+from tests.testing.contract.faulty_restoring import *
+from tests.testing.contract.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 
 @pytest.mark.asyncio

@@ -9,8 +9,8 @@ from agents import Runner
 
 from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, SessionManager
 from a2a_session_manager.integrations.openai_agents import AgentsSession, CompactingAgentsSession, UsageHooks
+from tests.integrations.openai_agents.test_openai_agents import CALL, RESULT, USER, price
 from tests.integrations.scripted import agent, calls, says
-from tests.integrations.test_openai_agents import CALL, RESULT, USER, price
 
 
 async def test_a_branch_has_what_was_before_a_turn_and_each_goes_its_own_way() -> None:

@@ -12,7 +12,7 @@ from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.read_records import FoundEvents
 from a2a_session_manager.storage.records import SessionKey
-from tests.storage.faulty import IgnoresTheGuard
+from tests.testing.contract.faulty import IgnoresTheGuard
 
 
 class LosesTheUsersTitle(IgnoresTheGuard):

@@ -31,8 +31,8 @@ from a2a_session_manager.context.reading import newest_messages
 from a2a_session_manager.context.summaries import summarised
 from a2a_session_manager.models.compaction import Compaction, compaction_in, digest
 from a2a_session_manager.models.event_type import EventType
+from tests.context.checked_views import FORMATS, bytes_of, every_shape, refused, view_of_log
 from tests.context.logs import Entry, logs, marks
-from tests.context.test_views import FORMATS, bytes_of, every_shape, refused, view_of_log
 
 USER: dict[str, Any] = {"role": "user", "content": "Oslo? " * 10}
 ANSWER: dict[str, Any] = {"role": "assistant", "content": "Sunny. " * 10}

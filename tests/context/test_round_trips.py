@@ -14,8 +14,9 @@ from a2a_session_manager import ChatMessage, InvalidSessionOperation
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.view import MessageView
+from tests.context.real_conversations import AIRLINE, EXAMPLES, budgets, transcripts
 from tests.context.rules import faults
-from tests.context.test_window import AIRLINE, EXAMPLES, a_chat, budgets, transcripts
+from tests.context.spoken import a_chat
 
 FORMATS: tuple[MessageFormat, ...] = ("anthropic", "responses", "gemini")
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -21,56 +21,24 @@ from a2a_session_manager.context import window as windows
 from a2a_session_manager.context.conversion import MessageFormat
 from a2a_session_manager.context.findings import INTERRUPTED
 from a2a_session_manager.context.matching import Matching
-from a2a_session_manager.context.prompt import prompt_of, said_in, view_of
 from a2a_session_manager.context.view import MessageView
 from a2a_session_manager.context.window import MessageWindow
-from a2a_session_manager.models.event_message import MessageColumns, message_of
 from a2a_session_manager.storage import InMemorySessionStore
 from benchmarks.payloads import chat_exchanges
-from tests.context.logs import MAKERS, Entry, logs, marks
-from tests.context.rules import faults, pair_faults, spoken
+from tests.context.checked_views import (
+    FORMATS,
+    bytes_of,
+    columns_of,
+    every_shape,
+    refused,
+    view_of_columns,
+    view_of_log,
+)
+from tests.context.logs import Entry, logs, marks
+from tests.context.rules import faults, spoken
 from tests.draws import few
 
-FORMATS: tuple[MessageFormat | None, ...] = (None, *get_args(MessageFormat))
 MODEL = "gpt-4o"
-
-# Without a format, nobody knows what the messages are sent to, so a greeting before the user speaks stays. Messages are
-# given as they are stored: a model that gave two calls of a message the same id is shown that.
-_AS_STORED = (
-    "the first message must",
-    "please ensure that multiturn",
-    "a conversation must start",
-    "tool_use ids must be unique",
-)
-
-
-def view_of_log(entries: Sequence[Entry], format: MessageFormat | None = None, *, repair: bool = True) -> MessageView:
-    """Return the view that `messages()` gives of a log."""
-    return view_of_columns(columns_of(entries), format, repair=repair)
-
-
-def columns_of(entries: Sequence[Entry]) -> MessageColumns:
-    events = [event_from_message(each.message, task_id=each.run_id) for each in entries]
-    return MessageColumns.of(message_of(event)._replace(seq=seq) for seq, event in enumerate(events, 1))
-
-
-def view_of_columns(columns: MessageColumns, format: MessageFormat | None, *, repair: bool = True) -> MessageView:
-    return view_of(prompt_of(said_in(columns), format, repair=repair), format, "chat")
-
-
-def is_odd(message: dict[str, Any]) -> bool:
-    """Tell whether a message is of no format: it is given to the model as it is, wherever it goes."""
-    return "verdict" in message or "payload" in message
-
-
-def refused(view: MessageView, shape: str | None, format: str | None) -> list[str]:
-    """Return what a provider would refuse in a view of a log that is of a shape, None for several."""
-    if format is not None:
-        return faults(format, view)
-    if shape is None or any(map(is_odd, view)):  # nobody takes several formats at once: only pairs are promised
-        return pair_faults(view)
-    found = faults(shape.removesuffix(" without ids"), view)
-    return [each for each in found if not any(allowed in each for allowed in _AS_STORED)]
 
 
 def check_nothing_is_lost(view: MessageView, entries: Sequence[Entry]) -> None:
@@ -82,9 +50,6 @@ def check_nothing_is_lost(view: MessageView, entries: Sequence[Entry]) -> None:
         said = marks(entry.message)
         is_there = said <= given if said else seq in view.seqs
         assert is_there or seq in named, (seq, entry)
-
-
-SHAPES = [*MAKERS, None]
 
 
 def check_view(shape: str | None, entries: Sequence[Entry], format: MessageFormat | None) -> MessageView:
@@ -106,10 +71,6 @@ def check_idempotent(entries: Sequence[Entry], format: MessageFormat | None) -> 
 
     assert list(again) == list(view)
     assert {each.code for each in again.report} <= _REMARKS, again.report
-
-
-def bytes_of(view: MessageView) -> str:
-    return json.dumps([view.system, *view])
 
 
 def check_prefixes(entries: Sequence[Entry], format: MessageFormat | None) -> None:
@@ -232,9 +193,6 @@ def check_left_out(window: MessageWindow, whole: MessageView, entries: Sequence[
     assert {seq for seq, said in missing.items() if seq > first and not said <= older} <= named
     if view.format is None and len({json.dumps(each.message) for each in entries}) == len(entries):
         assert window.left_out_events == len(missing)
-
-
-every_shape = pytest.mark.parametrize("shape", SHAPES)
 
 
 @every_shape

@@ -9,8 +9,9 @@ from typing import Any
 
 from a2a_session_manager import SessionManager, event_from_message
 from a2a_session_manager.context.findings import INTERRUPTED
-from tests.context.logs import MAKERS, Entry, log_of
-from tests.context.test_views import FORMATS, bytes_of, view_of_log
+from tests.context.checked_views import FORMATS, bytes_of, view_of_log
+from tests.context.logs import Entry, log_of
+from tests.context.makers import MAKERS
 from tests.stores import OpenStore, open_store
 
 __all__ = ["open_store"]

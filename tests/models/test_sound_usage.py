@@ -12,7 +12,7 @@ from a2a_session_manager import SessionEvent, TokenUsage
 from a2a_session_manager.models.sound_usage import is_sound, is_sound_record
 from a2a_session_manager.serialization.json_check import JsonCheck
 from a2a_session_manager.storage.codec import decode_event, encode_event
-from tests.models.test_token_usage import usages
+from tests.models.usages import usages
 
 # What a usage was written as before it knew of tiers.
 OLD = (

@@ -18,7 +18,7 @@ from a2a_session_manager.pricing.list_prices import ListPrices, load
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER
 from a2a_session_manager.pricing.rates import KINDS, Rates, plain_counts, rates_of
 from tests.draws import few
-from tests.pricing.test_pricer import AT, MODELS, SHAPES, THEIR_NAMES
+from tests.pricing.priced_models import AT, MODELS, SHAPES, THEIR_NAMES
 from tests.pricing.test_tiers import CONTEXTS
 
 TIMES = [AT, AT - timedelta(days=500), datetime(2026, 11, 20, 20)]  # the last has no zone, and another hour

@@ -11,7 +11,7 @@ from a2a_session_manager.models.token_usage import TokenUsage, priced
 from a2a_session_manager.pricing.list_prices import load
 from a2a_session_manager.pricing.pricer import DEFAULT_PRICER, ListPricer
 from a2a_session_manager.pricing.prices import Prices
-from tests.pricing.test_pricer import AT, MODELS, SHAPES, THEIR_NAMES
+from tests.pricing.priced_models import AT, MODELS, SHAPES, THEIR_NAMES
 
 CONTEXTS: list[dict[str, str]] = [
     {"service_tier": "flex"},

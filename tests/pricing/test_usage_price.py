@@ -22,7 +22,7 @@ from a2a_session_manager.pricing.prices import Prices
 from a2a_session_manager.pricing.usage_numbers import UsageNumbers
 from a2a_session_manager.pricing.usage_price import UsagePrice, price_usage
 from a2a_session_manager.usage.provider_usage import usage_from
-from tests.models.test_token_usage import usages
+from tests.models.usages import usages
 from tests.usage.provider_rows import ROWS
 from tests.usage.row import Row
 

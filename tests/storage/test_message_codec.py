@@ -24,7 +24,7 @@ from a2a_session_manager.storage.loading import load_messages, load_tail
 from a2a_session_manager.storage.message_codec import decode_block, decode_messages
 from a2a_session_manager.storage.read_records import LogTail, RecordBlock, StoredEvent
 from tests.draws import few
-from tests.storage.test_codec import events, exactly
+from tests.storage.encoded_events import events, exactly
 
 # Written like those of a store: most of the same shape and of one day, so that a batch is of one kind.
 plain_events = st.builds(
@@ -137,6 +137,16 @@ FIELDS = [
     ("retracted", True),
     ("more", 1),
 ]
+# Of these, what is an event all the same.
+SOUND: list[tuple[str, Any]] = [
+    ("timestamp", "2024-02-29T10:00:00.000000Z"),
+    ("timestamp", 5),
+    ("task_id", None),
+    ("token_usage", None),
+    ("token_usage", {}),
+    ("seq", 3),
+    ("retracted", True),
+]
 
 
 @pytest.mark.parametrize("usage", [None, TokenUsage(prompt_tokens=3, model="m")], ids=["metadata is last", "usage is"])
@@ -152,8 +162,8 @@ def test_a_record_that_is_json_but_no_event_is_damage_among_good_ones(
 
     found = same_as_by_the_events(records)
 
-    if isinstance(found, tuple):
-        assert found[1] == 3
+    assert isinstance(found, tuple) == ((name, value) not in SOUND)
+    assert found[1] == 3 if isinstance(found, tuple) else len(found) == 5
 
 
 ODD: list[Any] = [-1, 10**13, "1", True, None, "no basis", 1.5, {"a": 1}, []]

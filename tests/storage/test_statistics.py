@@ -24,7 +24,7 @@ from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer
 from tests.storage.file.processes.common import file_of
 from tests.storage.file.test_long_works import LongStarter
-from tests.storage.redis.test_connections import users_client
+from tests.storage.redis.connecting import users_client
 from tests.storage.starter import Starter
 from tests.stores import OpenStore, open_store
 

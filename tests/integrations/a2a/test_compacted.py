@@ -8,8 +8,9 @@ from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.a2a import A2AVersionedTaskStore
 from a2a_session_manager.integrations.a2a.border import task_session
 from tests.integrations.a2a.making import ANN, message, task
-from tests.integrations.bridging import sessions, url
+from tests.integrations.bridging import sessions
 from tests.integrations.compacting import check_is_refused, compact_what_is_ours
+from tests.stores import url
 
 __all__ = ["sessions", "url"]
 

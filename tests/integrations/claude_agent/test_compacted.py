@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.claude_agent import ClaudeSessionStore
-from tests.integrations.bridging import sessions, url
+from tests.integrations.bridging import sessions
 from tests.integrations.claude_agent.test_session_store import KEY, line, uuids
 from tests.integrations.compacting import check_is_refused, compact_what_is_ours
+from tests.stores import url
 
 __all__ = ["sessions", "url"]
 

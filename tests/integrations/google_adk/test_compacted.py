@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.google_adk import ADKSessionService
-from tests.integrations.bridging import sessions, url
+from tests.integrations.bridging import sessions
 from tests.integrations.compacting import check_is_refused, compact_what_is_ours
 from tests.integrations.google_adk.test_session_service import ANN, found, said, texts
+from tests.stores import url
 
 __all__ = ["sessions", "url"]
 

@@ -6,9 +6,10 @@ from langchain_core.messages import HumanMessage
 
 from a2a_session_manager import SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
-from tests.integrations.bridging import sessions, url
+from tests.integrations.bridging import sessions
 from tests.integrations.compacting import check_is_refused, compact_what_is_ours
 from tests.integrations.langgraph.test_saver import config, talking
+from tests.stores import url
 
 __all__ = ["sessions", "url"]
 

@@ -13,7 +13,7 @@ from a2a_session_manager import CorruptSession, SessionEvent, SessionManager
 from a2a_session_manager.integrations.langgraph import LangGraphSaver
 from tests.integrations.bridging import sessions
 from tests.integrations.langgraph.test_saver import checkpoint, config, put, talking
-from tests.stores import url
+from tests.stores import shared_url, url
 
 __all__ = ["sessions", "shared_url", "url"]
 

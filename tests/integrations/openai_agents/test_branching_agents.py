@@ -9,7 +9,7 @@ from agents import Runner
 
 from a2a_session_manager import InMemorySessionStore, InvalidSessionOperation, SessionManager
 from a2a_session_manager.integrations.openai_agents import AgentsSession, CompactingAgentsSession, UsageHooks
-from tests.integrations.openai_agents.test_openai_agents import CALL, RESULT, USER, price
+from tests.integrations.openai_agents.scripted_runs import CALL, RESULT, USER, price
 from tests.integrations.scripted import agent, calls, says
 
 

@@ -23,7 +23,7 @@ from a2a_session_manager.integrations.openai_agents import (
     UsageHooks,
     responses_compaction,
 )
-from tests.integrations.openai_agents.test_openai_agents import price
+from tests.integrations.openai_agents.scripted_runs import price
 from tests.integrations.scripted import agent, calls, says
 from tests.stores import OpenStore, open_store
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from a2a_session_manager import TokenUsage
 from a2a_session_manager.integrations.opentelemetry import instrument
 from a2a_session_manager.storage.store import BaseSessionStore
 
@@ -17,6 +18,8 @@ trace_export = pytest.importorskip("opentelemetry.sdk.trace.export")
 memory_export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
 metrics_sdk = pytest.importorskip("opentelemetry.sdk.metrics")
 metrics_export = pytest.importorskip("opentelemetry.sdk.metrics.export")
+
+USAGE = TokenUsage(prompt_tokens=90, completion_tokens=12, model="gpt-4o-mini")
 
 
 class Recorded:
@@ -63,3 +66,8 @@ class Recorded:
 
 def children(spans: Sequence[Any], parent: Any) -> list[Any]:
     return [span for span in spans if span.parent is not None and span.parent.span_id == parent.context.span_id]
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()

@@ -12,17 +12,12 @@ from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.testing.contract.making import said
-from tests.integrations.opentelemetry.recorded import Recorded
+from tests.integrations.opentelemetry.recorded import Recorded, recorded
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer
 from tests.stores import OpenStore, open_store
 
-__all__ = ["open_store"]  # a fixture
-
-
-@pytest.fixture
-def recorded() -> Recorded:
-    return Recorded()
+__all__ = ["open_store", "recorded"]  # a fixture
 
 
 def usage(response_id: str | None = None) -> TokenUsage:

@@ -10,8 +10,9 @@ from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from a2a_session_manager import ChatMessage, SessionManager
 from a2a_session_manager.integrations.pydantic_ai import PydanticAIConversationStore, append_messages, message_history
-from tests.integrations.bridging import sessions, url
-from tests.integrations.pydantic_ai.test_conversation_store import agent, talk
+from tests.integrations.bridging import sessions
+from tests.integrations.pydantic_ai.conversing import agent, talk
+from tests.stores import url
 
 __all__ = ["sessions", "url"]
 

@@ -1,26 +1,17 @@
-"""PydanticAIConversationStore: a contract that pydantic-ai's own store in memory keeps, too; and processes."""
+"""PydanticAIConversationStore: a contract that pydantic-ai's own store in memory keeps, too."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
 import pytest
-from pydantic_ai import Agent
 from pydantic_ai.conversation import Conversation
 from pydantic_ai.conversation_store import (
     ConversationConflict,
     ConversationEntry,
     ConversationRecord,
     ConversationStore,
-    InMemoryConversationStore,
 )
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
-from pydantic_ai.usage import RequestUsage
+from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from a2a_session_manager import CorruptSession, InvalidSessionOperation, SessionManager
 from a2a_session_manager.integrations.pydantic_ai import (
@@ -28,57 +19,11 @@ from a2a_session_manager.integrations.pydantic_ai import (
     append_messages,
     message_history,
 )
-from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, finished, killed_after, sessions
-from tests.stores import shared_url, url, url_of
+from tests.integrations.bridging import BAD_IDS, ODD_IDS, Losing, sessions
+from tests.integrations.pydantic_ai.conversing import agent, shown, store, store_url, talk, texts
+from tests.stores import url
 
-__all__ = ["sessions", "shared_url", "url"]
-
-
-def answering(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    usage = RequestUsage(input_tokens=10, output_tokens=5)
-    return ModelResponse([TextPart(f"answer {len(messages)}")], usage=usage, model_name="gpt-4o")
-
-
-async def streaming(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
-    yield "answer "
-    yield str(len(messages))
-
-
-agent: Any = Agent(FunctionModel(answering, stream_function=streaming, model_name="gpt-4o"))
-
-
-@pytest.fixture(params=["theirs", "memory", "file", "redis"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    """Where a store of each kind lies; None for their own in memory."""
-    return None if request.param == "theirs" else url_of(request.param, request, tmp_path)
-
-
-@pytest.fixture
-async def store(store_url: str | None) -> AsyncIterator[ConversationStore]:
-    """Their store in memory, to see that the contract is theirs, and ours on each store."""
-    if store_url is None:
-        yield InMemoryConversationStore()
-        return
-    async with SessionManager.from_url(store_url) as sessions:
-        yield PydanticAIConversationStore(sessions)
-
-
-async def talk(store: ConversationStore, session_id: str, *prompts: str, scope: str | None = None) -> Conversation:
-    conversation = await store.load(session_id) or Conversation(conversation_id=session_id)
-    for prompt in prompts:
-        result = await agent.run(prompt, conversation=conversation)
-        await store.save(result, scope=scope)
-        conversation = result.conversation
-    return conversation
-
-
-def texts(messages: Any) -> list[str]:
-    return [part.content for message in messages for part in message.parts]
-
-
-async def shown(store: ConversationStore, session_id: str) -> list[str] | None:
-    conversation = await store.load(session_id)
-    return None if conversation is None else texts(conversation.messages)
+__all__ = ["sessions", "store", "store_url", "url"]
 
 
 async def revision_of(store: ConversationStore, session_id: str) -> str | None:
@@ -332,128 +277,3 @@ async def test_what_cannot_be_read_any_more_is_named(sessions: SessionManager) -
     await sessions.create(store.session_id("n"), state={"pydantic_ai": {"v": 2}})
     with pytest.raises(UserError, match="newer release"):
         await talk(store, "n", "one")
-
-
-async def test_ag_ui_runs_on_it(sessions: SessionManager) -> None:
-    ag_ui = pytest.importorskip("ag_ui.core", reason="ag-ui-protocol is not installed: .ci/bridges installs it")
-    from pydantic_ai.ui.ag_ui import AGUIAdapter
-
-    store = PydanticAIConversationStore(sessions)
-    for number, prompt in enumerate(("one", "two")):
-        asked = ag_ui.RunAgentInput(
-            thread_id="t",
-            run_id=f"r{number}",
-            state={},
-            tools=[],
-            context=[],
-            forwarded_props={},
-            messages=[ag_ui.UserMessage(id=f"m{number}", role="user", content=prompt)],
-        )
-        adapter: Any = AGUIAdapter(agent=agent, run_input=asked, conversation_store=store, conversation_scope="ann")
-        kinds = [event.type async for event in adapter.run_stream()]
-        assert str(kinds[-1]).endswith("RUN_FINISHED")
-
-    assert await shown(store, "t") == ["one", "answer 1", "two", "answer 3"]
-    assert await store.load("t", scope="bob") is None
-
-
-async def test_vercel_runs_on_it(sessions: SessionManager) -> None:
-    from pydantic_ai.ui.vercel_ai import VercelAIAdapter
-    from pydantic_ai.ui.vercel_ai.request_types import SubmitMessage, TextUIPart, UIMessage
-
-    store = PydanticAIConversationStore(sessions)
-    for number, prompt in enumerate(("one", "two")):
-        message = UIMessage(id=f"m{number}", role="user", parts=[TextUIPart(text=prompt)])
-        asked = SubmitMessage(id="t", messages=[message])
-        adapter: Any = VercelAIAdapter(agent=agent, run_input=asked, conversation_store=store)
-        _ = [event async for event in adapter.run_stream()]
-
-    assert await shown(store, "t") == ["one", "answer 1", "two", "answer 3"]
-
-
-async def test_a_save_cancelled_in_a_stream_is_whole_or_absent(sessions: SessionManager) -> None:
-    store = PydanticAIConversationStore(sessions)
-    for turns in range(6):
-        result = await agent.run("one", conversation=Conversation(conversation_id=f"c{turns}"))
-        saving = asyncio.create_task(store.save(result))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        saving.cancel()
-        await asyncio.gather(saving, return_exceptions=True)
-        assert await shown(store, f"c{turns}") in (None, ["one", "answer 1"])
-
-
-async def test_a_stream_cancelled_in_the_middle_stores_nothing_and_its_turn_is_made_again(
-    sessions: SessionManager,
-) -> None:
-    store, begun = PydanticAIConversationStore(sessions), asyncio.Event()
-
-    async def stalling(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
-        yield "half an "
-        begun.set()
-        await asyncio.Event().wait()
-
-    async def stream() -> None:
-        slow: Any = Agent(FunctionModel(answering, stream_function=stalling, model_name="gpt-4o"))
-        async with slow.run_stream("two", conversation=await store.load("c")) as result:
-            async for _ in result.stream_text():
-                pass
-            await store.save(result)
-
-    await talk(store, "c", "one")
-    streaming = asyncio.create_task(stream())
-    await begun.wait()
-    streaming.cancel()
-    await asyncio.gather(streaming, return_exceptions=True)
-    assert await shown(PydanticAIConversationStore(sessions), "c") == ["one", "answer 1"]
-
-    await talk(PydanticAIConversationStore(sessions), "c", "two")
-    assert await shown(store, "c") == ["one", "answer 1", "two", "answer 3"]
-    assert (await sessions.usage(store.session_id("c"))).total.requests == 2
-
-
-WRITER = """
-import asyncio, sys
-from tests.integrations.pydantic_ai.test_conversation_store import (
-    ConversationConflict, PydanticAIConversationStore, talk
-)
-from a2a_session_manager import SessionManager
-
-async def main(url, turns):
-    async with SessionManager.from_url(url) as sessions:
-        store = PydanticAIConversationStore(sessions)
-        for turn in range(turns):
-            while True:
-                try:
-                    await talk(store, "c", f"hello {turn}")
-                    break
-                except ConversationConflict:
-                    pass
-            print("turn", turn, flush=True)
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
-"""
-
-
-async def test_two_processes_on_one_conversation_keep_all(shared_url: str) -> None:
-    await asyncio.gather(*(asyncio.to_thread(finished, WRITER, shared_url, "4") for _ in range(2)))
-
-    async with SessionManager.from_url(shared_url) as sessions:
-        store = PydanticAIConversationStore(sessions)
-        found = await shown(store, "c") or []
-        usage = await sessions.usage(store.session_id("c"))
-    assert sorted(found[::2]) == sorted(f"hello {turn}" for turn in range(4) for _ in range(2))
-    assert found[1::2] == [f"answer {2 * turn + 1}" for turn in range(8)]
-    assert usage.total.requests == 8
-
-
-async def test_a_process_killed_between_turns_is_gone_on_with_by_another(shared_url: str) -> None:
-    await asyncio.to_thread(killed_after, WRITER, "turn 2", shared_url, "100")
-    await asyncio.to_thread(finished, WRITER, shared_url, "2")
-
-    async with SessionManager.from_url(shared_url) as sessions:
-        store = PydanticAIConversationStore(sessions)
-        found = await shown(store, "c") or []
-        usage = await sessions.usage(store.session_id("c"))
-    assert found[1::2] == [f"answer {2 * turn + 1}" for turn in range(len(found) // 2)]
-    assert usage.total.requests == len(found) // 2 >= 5

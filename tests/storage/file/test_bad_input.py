@@ -21,7 +21,7 @@ from a2a_session_manager.storage.file import FileSessionStore
 from a2a_session_manager.storage.file.names import shard_of
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file.processes.common import file_of, picture
-from tests.storage.file.test_processes import _run
+from tests.storage.file.remotes import _run
 
 
 async def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.file.catalogued import check_store, journal_of, rows
 from tests.storage.file.processes import cataloguer
-from tests.storage.file.test_catalog import check_store, journal_of, rows
 
 NO_HANG_SECONDS = 120
 

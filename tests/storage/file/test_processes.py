@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,66 +18,17 @@ from a2a_session_manager.testing.contract.making import listening, said
 from tests.storage.file.processes.common import file_of
 from tests.storage.file.processes.crowd import TASKS
 from tests.storage.file.processes.writer import acknowledged
+from tests.storage.file.remotes import PATIENCE_SECONDS, Remote, _run, many_remotes, remote, start
+
+__all__ = ["remote"]
 
 SCRIPTS = Path(__file__).parent / "processes"
-PROJECT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 60
-
-
-def _start(script: str, *args: object, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", f"tests.storage.file.processes.{script}", *map(str, args)]
-    return subprocess.Popen(command, cwd=PROJECT, text=True, **options)
-
-
-def _run(script: str, *args: object) -> None:
-    assert _start(script, *args).wait(PATIENCE_SECONDS) == 0
-
-
-class Remote:
-    """A store in another process."""
-
-    def __init__(self, directory: Path) -> None:
-        self.process = _start("remote", directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    async def do(self, *command: object) -> Any:
-        answer = await asyncio.to_thread(self.ask, *command)
-        assert "error" not in answer, answer
-        return answer["result"]
-
-    def ask(self, *command: object) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-
-
-@contextmanager
-def many_remotes(directory: Path, count: int) -> Iterator[list[Remote]]:
-    made = [Remote(directory) for _ in range(count)]
-    yield made
-    for each in made:
-        each.process.kill()
-        each.process.communicate()
 
 
 @pytest.fixture
 def remotes(tmp_path: Path) -> Iterator[list[Remote]]:
     with many_remotes(tmp_path, 2) as made:
         yield made
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[Remote]:
-    with many_remotes(tmp_path, 1) as made:
-        yield made[0]
 
 
 # --- killed ---
@@ -113,7 +59,7 @@ def _check_killed_writers(directory: Path, sessions: list[str], writers: int, ro
     chance = random.Random(7)
     for _ in range(rounds):
         before = {acks: sum(acknowledged(acks).values()) for acks in plans}
-        running = {acks: _start("writer", store_directory, *plan, acks) for acks, plan in plans.items()}
+        running = {acks: start("writer", store_directory, *plan, acks) for acks, plan in plans.items()}
         try:
             _wait_for_progress(running, before)
             time.sleep(chance.random() / 20)
@@ -121,7 +67,7 @@ def _check_killed_writers(directory: Path, sessions: list[str], writers: int, ro
             for process in running.values():
                 process.kill()
                 process.wait()
-    last = [_start("writer", store_directory, *plan, acks, 3) for acks, plan in plans.items()]
+    last = [start("writer", store_directory, *plan, acks, 3) for acks, plan in plans.items()]
     assert [process.wait(PATIENCE_SECONDS) for process in last] == [0] * writers
 
     asyncio.run(_check_log(store_directory, sessions, plans))
@@ -166,7 +112,7 @@ def _check_crowd(directory: Path, rounds: int) -> None:
 
     asyncio.run(create())
     names = ["p0", "p1", "p2", "p3"]
-    running = [_start("crowd", directory, name, rounds) for name in names]
+    running = [start("crowd", directory, name, rounds) for name in names]
     assert [process.wait(PATIENCE_SECONDS) for process in running] == [0] * 4
 
     asyncio.run(_check_crowd_result(directory, names, rounds))

@@ -12,8 +12,8 @@ import pytest
 
 from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file import FileSessionStore, commit_lines, id_tables, index, log_records, sidecars
-from a2a_session_manager.storage.file.log import LogFile
 from a2a_session_manager.testing.contract.making import said
+from tests.storage.file.opening import log_in
 from tests.storage.file.processes.common import (
     commit_steps,
     covered_bytes,
@@ -22,7 +22,7 @@ from tests.storage.file.processes.common import (
     sidecars_of,
     write_checkpoints_every,
 )
-from tests.storage.file.test_processes import Remote, remote
+from tests.storage.file.remotes import Remote, remote
 
 __all__ = ["remote"]  # a fixture
 
@@ -32,12 +32,6 @@ LARGE = "x" * 400
 @pytest.fixture(autouse=True)
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoints_every(monkeypatch, 500)
-
-
-def log_in(store: FileSessionStore, session_id: str) -> LogFile:
-    backend: Any = store._open_backend
-    log: LogFile = backend._directory.log(store._key(session_id))
-    return log
 
 
 async def _covered(directory: Path, session_id: str) -> int:

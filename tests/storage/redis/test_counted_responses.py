@@ -18,7 +18,7 @@ from a2a_session_manager.storage.records import EncodedEvent, UsageDelta
 from a2a_session_manager.storage.redis import scripts
 from tests.draws import few
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, Sessions
+from tests.storage.redis.twin_scripts import CREATION, GENERAL, KEY, Sessions
 
 # What a fork inherits of a response that begins after an event of the session whose ids these are.
 INHERITED = "\n".join(

@@ -33,9 +33,9 @@ from a2a_session_manager.testing.contract.making import ids, said, several, whol
 from tests.draws import few
 from tests.redis_servers.proxy import FaultyProxy
 from tests.redis_servers.server import RedisServer
+from tests.storage.redis.both_ways import both_ways, directly, plain
 from tests.storage.redis.looks import connections_of, keys_of
-from tests.storage.redis.test_quick_way import both_ways, directly, plain
-from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, RUN, SHORT, Batch, Sessions, batches
+from tests.storage.redis.twin_scripts import CREATION, GENERAL, KEY, RUN, SHORT, Batch, Sessions, batches
 
 CHAIN = 50
 

@@ -66,7 +66,7 @@ class Filers:
         arguments = [self._url, f"p{number}", str(seed), str(self._verbs)]
         return subprocess.Popen(
             [sys.executable, "-m", "tests.storage.redis.processes.filer", *arguments],
-            cwd=Path(filer.__file__).parents[2],
+            cwd=Path(filer.__file__).parents[4],
             stdout=subprocess.DEVNULL,
         )
 

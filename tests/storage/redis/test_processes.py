@@ -27,7 +27,7 @@ EVENTS = pytest.mark.parametrize("events", [15, pytest.param(500, marks=pytest.m
 
 def run_writers(url: str, acks: Path, events: int, *more: str) -> list[str]:
     """Let all processes write, each to its end; return the ids of what was acknowledged."""
-    root = Path(writer.__file__).parents[2]
+    root = Path(writer.__file__).parents[4]
     processes = [
         subprocess.Popen(
             [
@@ -135,7 +135,7 @@ def test_processes_that_fork_one_session_at_one_point_with_one_id_make_one_fork(
             assert [[event.id for event in await cold.events(name)] for name in names[:count]] == [FOUR] * count
 
     asyncio.run(create())
-    root = Path(forker.__file__).parents[2]
+    root = Path(forker.__file__).parents[4]
     commands = [
         (sys.executable, "-m", "tests.storage.redis.processes.forker", url, "talk", str(point), str(count))
         for point in range(1, PROCESSES + 1)

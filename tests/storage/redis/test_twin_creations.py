@@ -16,7 +16,7 @@ from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.redis.segments import fork_args
 from tests.draws import few
 from tests.redis_servers.server import RedisServer
-from tests.storage.redis.test_twin_scripts import CREATION, GENERAL, KEY, Sessions
+from tests.storage.redis.twin_scripts import CREATION, GENERAL, KEY, Sessions
 
 SHORTCUT = """local of_values = take_values_alone(header, counts)
 if of_values then return create_here(of_values) end

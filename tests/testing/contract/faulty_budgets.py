@@ -15,8 +15,10 @@ from a2a_session_manager.budgets.steps import (
     PlaceHold,
     ReadBudgets,
     ReleaseHold,
+    SetBudget,
     VoidHold,
 )
+from a2a_session_manager.exceptions import LeaseLost
 from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
@@ -237,3 +239,38 @@ class SettlesByEventsAlone(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_ByEvents())
+
+
+class _BeginsAnew(MemoryBackend):
+    def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
+        stored = self._sessions.get(key)
+        if isinstance(step, SetBudget) and stored is not None:
+            ledger = stored.tree.spending.ledger
+            if all(budget.is_removed for budget in ledger.budgets.values()):
+                ledger.holds.clear()
+        return super().step_budget(key, creation_id, step)
+
+
+class BeginsAnewWithoutBudgets(BaseSessionStore):
+    """Knows of no hold any more when a tree gets a budget whose others have all gone with their sessions."""
+
+    def __init__(self) -> None:
+        super().__init__(_BeginsAnew())
+
+
+class _LateOutsideWindows(MemoryBackend):
+    async def commit(self, key: SessionKey, commit: EncodedCommit) -> Receipt:
+        spending = self._sessions[key].tree.spending
+        before = dict(spending.blocks)
+        try:
+            return await super().commit(key, commit)
+        except LeaseLost:
+            spending.blocks = before
+            raise
+
+
+class CountsLateUsageInNoWindow(BaseSessionStore):
+    """Counts what a run spends that was taken over in the totals alone."""
+
+    def __init__(self) -> None:
+        super().__init__(_LateOutsideWindows())

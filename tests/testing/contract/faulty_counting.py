@@ -12,7 +12,7 @@ from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.memory.stored import StoredSession
 from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.records import SessionKey, UsageDelta
-from tests.testing.contract.faulty import _KnowsNoNewerCounters
+from tests.testing.contract.faulty_sums import KnowsNoNewerCounters
 
 Said = Callable[[StoredSession, UsageDelta], UsageDelta]
 
@@ -140,7 +140,7 @@ class SaysNothingOfRepeats(BaseSessionStore):
     """Reads totals without the count of usages that came again."""
 
     def __init__(self) -> None:
-        super().__init__(_KnowsNoNewerCounters("repeated_requests"))
+        super().__init__(KnowsNoNewerCounters("repeated_requests"))
 
 
 class _TellsNobody(MemoryBackend):

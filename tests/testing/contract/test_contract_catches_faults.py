@@ -48,7 +48,7 @@ FAULTS = {
     "KeepsEveryAppend": ("views", "test_repairing_writes_once_what_views_assume"),
     "LosesMetadata": ("views", "test_repairing_writes_once_what_views_assume"),
     "ForgetsPins": ("compacting", "test_what_is_not_over_and_what_the_system_says_stay_as_they_are"),
-    "CoversWhatLandedMeanwhile": ("compacting", "test_what_lands_meanwhile_is_shown_behind_it"),
+    "CoversWhatLandedMeanwhile": ("compacting", "test_what_lands_meanwhile_is_shown_after_it"),
     "KeepsTheFirstCompaction": ("compactions_ended", "test_retracting_its_event_undoes_it_to_the_byte"),
     "TakesTheNewestCompaction": ("compactions_ended", "test_of_two_at_once_the_one_that_reaches_further_counts"),
     "ShowsTwoSummaries": ("compactions_ended", "test_retracting_its_event_undoes_it_to_the_byte"),
@@ -218,6 +218,14 @@ FAULTS = {
         "budgets_disturbed",
         "test_spent_is_above_a_limit_by_no_more_than_requests_cost_more_than_was_held",
     ),
+    "BeginsAnewWithoutBudgets": (
+        "budgets_disturbed",
+        "test_what_is_held_outlives_its_session_and_the_budgets_of_that",
+    ),
+    "CountsLateUsageInNoWindow": (
+        "budgets_disturbed",
+        "test_what_a_run_spends_that_was_taken_over_counts_in_limits_and_windows",
+    ),
     "CountsEveryUsage": ("counting_once", "test_a_response_counts_once_in_one_commit_and_in_many"),
     "LosesTheExcess": (
         "counting_once",
@@ -327,7 +335,9 @@ from tests.testing.contract.faulty_moving import *
 from tests.testing.contract.faulty_namespaces import *
 from tests.testing.contract.faulty_pages import *
 from tests.testing.contract.faulty_pruning import *
+from tests.testing.contract.faulty_reading import *
 from tests.testing.contract.faulty_restoring import *
+from tests.testing.contract.faulty_sums import *
 from tests.testing.contract.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from a2a_session_manager.budgets.blocks import BlockBegin
 from a2a_session_manager.budgets.settling import Settlement
@@ -115,6 +116,20 @@ class EncodedCommit:
     @property
     def is_empty(self) -> bool:
         return not (self.events or self.brings_more)
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def append_of(
+    events: Sequence[EncodedEvent], written_at: int, creation_id: str | None = None, settles: Settlement | None = None
+) -> EncodedCommit:
+    """Return the commit of nothing but `events`."""
+    # All by its place, for every append makes one: names and defaults would take as long again as the commit.
+    no, tag = _NOTHING, _new_tag()
+    return EncodedCommit(
+        events, no, no, no, None, None, written_at, None, None, "", creation_id, (), tag, None, None, settles, ()
+    )
 
 
 class LeaseRenewal(NamedTuple):

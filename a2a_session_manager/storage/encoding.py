@@ -20,7 +20,7 @@ from a2a_session_manager.serialization.json_check import JsonCheck, SizeCheck, T
 from a2a_session_manager.serialization.plain_json import has_split_character
 from a2a_session_manager.serialization.values import encode_value
 from a2a_session_manager.storage.codec import encode_event
-from a2a_session_manager.storage.commit_records import EncodedCommit
+from a2a_session_manager.storage.commit_records import EncodedCommit, append_of
 from a2a_session_manager.storage.records import (
     EncodedCompaction,
     EncodedEvent,
@@ -39,6 +39,7 @@ NOTHING_KNOWN: Encoded = {}
 
 # Building and dumping an event, or a run, takes about as long as walking so many values.
 EVENT_VALUES = 32
+_EVENT_WEIGHT: Final = EVENT_VALUES * JsonCheck.VALUE_WEIGHT
 
 _SUMMARY: Final = EventType.SUMMARY
 
@@ -56,20 +57,37 @@ async def encode_commit(
     `change` is None for a commit of nothing but events. Without a `write_id` the commit gets one when it needs it.
     Raises InvalidEvent, and InvalidSessionOperation over the limits.
     """
-    written_at, limits = now_micros(), target.limits
     try:
-        try:  # as inline_or_thread does; here its layers would be a twentieth of an append
-            check = JsonCheck(limits.inline_bytes - EVENT_VALUES * JsonCheck.VALUE_WEIGHT * len(events))
-            commit = _encoded(events, change, check, limits, written_at)
-        except TooHeavy:
-            heavy = SizeCheck(limits.event_bytes)
-            commit = await in_thread(_encoded, events, change, heavy, limits, written_at)
-        commit.creation_id = target.creation_id
+        return encode_at_once(target, events, change, expected_revision, write_id)
+    except TooHeavy:
+        return await encode_in_thread(target, events, change, expected_revision, write_id)
+
+
+def encode_at_once(
+    target: Target,
+    events: Sequence[SessionEvent[Any]],
+    change: SessionChange | None,
+    expected_revision: int | None,
+    write_id: str | None,
+    check: JsonCheck | None = None,
+) -> EncodedCommit:
+    """Return the commit as `encode_commit` does. Raises TooHeavy for one that would hold up the event loop.
+
+    In a thread, another `check` takes its place, which raises no TooHeavy.
+    """
+    limits = target.limits
+    if check is None:
+        check = JsonCheck(limits.inline_bytes - _EVENT_WEIGHT * len(events))
+    try:
+        if change is None:
+            encoded = encode_events(events, check, limits)
+            commit = append_of(encoded, now_micros(), target.creation_id, target.settles)
+        else:
+            commit = _encoded_change(target, events, change, check)
         for event in events:  # here and not by a call, since hardly any commit has a summary
             if event.type == _SUMMARY:
                 commit.compactions = encode_compactions(events, commit)
                 break
-        commit.settles = target.settles
         if target.lease is not None:
             commit.lease, commit.usage_of = target.lease, usage_of(events, limits)
         if change is not None or expected_revision is not None:
@@ -81,6 +99,18 @@ async def encode_commit(
         error.session_id = target.key.id
         raise
     return commit
+
+
+async def encode_in_thread(
+    target: Target,
+    events: Sequence[SessionEvent[Any]],
+    change: SessionChange | None,
+    expected_revision: int | None,
+    write_id: str | None,
+) -> EncodedCommit:
+    """Return the commit as `encode_commit` does, by a thread."""
+    check = SizeCheck(target.limits.event_bytes)
+    return await in_thread(encode_at_once, target, events, change, expected_revision, write_id, check)
 
 
 def encode_events(events: Sequence[SessionEvent[Any]], check: JsonCheck, limits: StoreLimits) -> list[EncodedEvent]:
@@ -175,15 +205,10 @@ def encode_restoration(restoration: Restoration | None) -> EncodedRestoration | 
     return None if restoration is None else EncodedRestoration(tuple(restoration.event_ids), restoration.write_id)
 
 
-def _encoded(
-    events: Sequence[SessionEvent[Any]],
-    change: SessionChange | None,
-    check: JsonCheck,
-    limits: StoreLimits,
-    written_at: int,
+def _encoded_change(
+    target: Target, events: Sequence[SessionEvent[Any]], change: SessionChange, check: JsonCheck
 ) -> EncodedCommit:
-    if change is None:
-        return EncodedCommit(events=encode_events(events, check, limits), written_at=written_at)
+    written_at, limits = now_micros(), target.limits
     for what, keys in (("state", change.unset_state), ("properties", change.unset_properties)):
         size = 0
         for key in keys:
@@ -199,6 +224,8 @@ def _encoded(
         retraction=encode_retraction(change.retraction),
         restoration=encode_restoration(change.restoration),
         written_at=written_at,
+        creation_id=target.creation_id,
+        settles=target.settles,
     )
     check_commit(commit, limits)
     return commit

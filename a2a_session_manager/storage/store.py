@@ -68,7 +68,7 @@ from a2a_session_manager.storage.pruning import Pruner, checked_properties, chec
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.saving import SessionSaver
 from a2a_session_manager.storage.session_sync import apply_receipt, new_sync_state, tag_of
-from a2a_session_manager.storage.target import Target
+from a2a_session_manager.storage.target import Target, target_of
 from a2a_session_manager.storage.unfinished import unfinished_runs
 
 MessageT = TypeVar("MessageT")
@@ -549,7 +549,8 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
             backend = self._open_backend
             backend.check_open()
             if self._settles is None:
-                return Target(backend, self._key(session), self._limits)
+                key = (_key_again if type(session) is str else _key_of)(self._namespace, session)
+                return target_of((backend, key, self._limits, None, None, None))
             return Target(backend, self._key(session), self._limits, settles=self._settlement(session, None))
         sync = session._sync
         if sync is None:
@@ -561,7 +562,7 @@ class BaseSessionStore(AsyncResource, BudgetVerbs, SessionStore, MessageReader, 
         is_checked = session.id == sync.session_id
         key = SessionKey(self._namespace, session.id) if is_checked else self._key(session.id)
         settles = None if self._settles is None else self._settlement(session.id, sync.creation_id)
-        return Target(self._backend, key, self._limits, sync.creation_id, self._claim, settles)
+        return target_of((self._backend, key, self._limits, sync.creation_id, self._claim, settles))
 
     def is_same_place(self, store: TreeReader) -> bool:
         """Tell whether `store` keeps the same sessions as this one: another view of them, or itself."""

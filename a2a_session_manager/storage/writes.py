@@ -17,10 +17,11 @@ from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent, names_responses, with_seq
 from a2a_session_manager.pricing.pricer import Pricer
 from a2a_session_manager.protocols import RepeatPolicy
+from a2a_session_manager.serialization.json_check import TooHeavy
 from a2a_session_manager.storage import conflicts, leases, repeats
 from a2a_session_manager.storage.changed_events import ChangedEvents, read_changed
 from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, Receipt
-from a2a_session_manager.storage.encoding import encode_commit
+from a2a_session_manager.storage.encoding import encode_at_once, encode_in_thread
 from a2a_session_manager.storage.priced_events import brings_usage, priced_events
 from a2a_session_manager.storage.session_sync import (
     apply_receipt,
@@ -56,7 +57,10 @@ async def commit_change(
         if brings_usage(event):
             priced = await priced_events(events, pricer)
             break
-    commit = await encode_commit(target, priced, change, expected_revision=expected_revision, write_id=write_id)
+    try:  # as encode_commit does; its coroutine would be felt in each append
+        commit = encode_at_once(target, priced, change, expected_revision, write_id)
+    except TooHeavy:
+        commit = await encode_in_thread(target, priced, change, expected_revision, write_id)
     if expected_revision is not None:
         commit.expected_tag = tag_of(session, expected_revision)
     receipt, new = await send(target, commit, priced, keeps=on_repeat == "keep")

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager import InvalidSessionOperation, SessionConflict, SessionNotFound
+from a2a_session_manager.budgets.settling import Settlement
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import commit_rules, heads, ranges
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, FirstResult
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, EventsKnown, FirstResult, append_of
 from a2a_session_manager.storage.hiding import FindSeq
 from a2a_session_manager.storage.read_records import HeadRecord
 from a2a_session_manager.storage.records import EncodedEvent, EncodedRetraction, SessionKey, StoredRun, UsageDelta
@@ -44,6 +45,13 @@ def unknown(event_id: str) -> int | None:
 
 def seq_of(**seqs: int) -> FindSeq:
     return seqs.get
+
+
+def test_a_commit_of_events_alone_that_is_made_by_place_is_the_one_that_is_made_by_name() -> None:
+    events, settles = [event("a")], Settlement("h", 7)
+    named = EncodedCommit(events=events, written_at=5, creation_id="life", settles=settles)
+    assert replace(append_of(events, 5, "life", settles), tag=named.tag) == named
+    assert len({append_of(events, 5).tag for _ in range(8)}) == 8
 
 
 @dataclass

@@ -68,15 +68,16 @@ class StoredSession:
 
     def write(self, commit: EncodedCommit) -> Receipt:
         """Do what the rules say that the commit does, or answer it with the first result of its write id."""
-        head, find_seq = self.head, self.find_seq
-        commit_rules.check_incarnation(head, commit)
+        head = self.head
+        # What the properties of these names say: every append would pay for their calls.
+        find_seq, find_counted = (self._seq_of, self._counted) if head.segments else (self.seqs.get, self.responses.get)
+        if commit.creation_id is not None:
+            commit_rules.check_incarnation(head, commit)
         if commit.write_id is not None and (first := self.first_results.get(commit.write_id)) is not None:
             return commit_rules.repeat(head, commit, first, find_seq)
         history = NO_HISTORY if commit.restoration is None else self.history_for(commit)
         try:
-            outcome = commit_rules.decide(
-                head, commit, find_seq, self.find_counted, history, clock=leases.process_clock
-            )
+            outcome = commit_rules.decide(head, commit, find_seq, find_counted, history, clock=leases.process_clock)
         except LeaseLost as lost:
             self._write_usage_alone(commit, lost)
             raise

@@ -18,6 +18,7 @@ from a2a_session_manager.exceptions import StoreUnavailable
 from a2a_session_manager.storage.file import FileSessionStore, sidecars, writes
 from a2a_session_manager.testing.contract.making import said
 from tests.storage.file.processes.common import file_of, write_checkpoints_every
+from tests.storage.logged import told
 
 LOGGER = "a2a_session_manager.storage.file"
 
@@ -26,15 +27,6 @@ LOGGER = "a2a_session_manager.storage.file"
 def all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.DEBUG):
         yield
-
-
-def told(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[tuple[str, str]]:
-    """Return level and text of what was logged at `level` or above."""
-    return [
-        (record.levelname, record.getMessage())
-        for record in caplog.records
-        if record.name == LOGGER and record.levelno >= level
-    ]
 
 
 async def grow(directory: Path, *, events: int = 12) -> Path:
@@ -76,8 +68,8 @@ async def test_nothing_is_logged_above_debug_while_all_is_well(
         await store.create("chat")
         assert await store.list_sessions() == ["chat"]
 
-    assert told(caplog) == []
-    assert ("DEBUG", "a batch: 1 writes to 1 files") in told(caplog, logging.DEBUG)
+    assert told(LOGGER, caplog) == []
+    assert ("DEBUG", "a batch: 1 writes to 1 files") in told(LOGGER, caplog, logging.DEBUG)
     assert "s3cret" not in caplog.text
 
 
@@ -86,11 +78,11 @@ async def test_the_torn_end_of_a_write_is_told_when_it_is_cut(tmp_path: Path, ca
     await asyncio.to_thread(lambda: os.truncate(log, log.stat().st_size - 7))
     torn = await asyncio.to_thread(lambda: log.stat().st_size)
     assert await read(tmp_path) == 11
-    assert told(caplog) == []
+    assert told(LOGGER, caplog) == []
 
     await grow(tmp_path, events=1)
 
-    [(level, text)] = told(caplog)
+    [(level, text)] = told(LOGGER, caplog)
     assert level == "WARNING"
     assert text.startswith(f"{log}: cut ")
     assert text.endswith(" bytes of a write that was cut off")
@@ -113,7 +105,7 @@ async def test_a_torn_sidecar_is_told_once_and_so_is_the_new_one(
 
     await grow(tmp_path)
 
-    (level, text), *others = told(caplog)
+    (level, text), *others = told(LOGGER, caplog)
     assert level == "INFO"
     assert text.startswith(f"{checkpoint} is left out, and the log is read from its start: ")
     assert others == [("INFO", f"{checkpoint} is made anew")]
@@ -130,7 +122,7 @@ async def test_a_sidecar_that_points_elsewhere_is_told(
     assert await read(tmp_path) == 12
 
     checkpoint = index.with_suffix(".ckpt")
-    assert told(caplog) == [
+    assert told(LOGGER, caplog) == [
         ("INFO", f"{checkpoint} is left out, and the log is read from its start: it does not fit the log")
     ]
 
@@ -146,7 +138,9 @@ async def test_a_sidecar_that_cannot_be_written_is_told(
     monkeypatch.setattr(sidecars, "write_file", full)
     log = await grow(tmp_path)
 
-    assert told(caplog) == [("WARNING", f"{log.with_suffix('.ckpt')} could not be written: No space left on device")]
+    assert told(LOGGER, caplog) == [
+        ("WARNING", f"{log.with_suffix('.ckpt')} could not be written: No space left on device")
+    ]
     assert await read(tmp_path) == 12
 
 
@@ -161,7 +155,7 @@ async def test_who_waits_long_for_a_file_is_told_once_by_its_escaped_id(
             results = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert {type(result) for result in results} == {StoreUnavailable}
-    [(level, text)] = told(caplog)
+    [(level, text)] = told(LOGGER, caplog)
     assert (level, text[:52]) == ("WARNING", r"session 'kid\nWARNING all is lost' has waited for 1.")
     assert text.endswith(" s: a file of it is held elsewhere; after 1.5 s its writes fail")
 
@@ -176,7 +170,7 @@ async def test_who_waits_for_a_moment_is_nothing_to_talk_about(
             await asyncio.sleep(0.1)
         await waiting
 
-    assert told(caplog) == []
+    assert told(LOGGER, caplog) == []
 
 
 async def test_where_a_damaged_end_went_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,7 +180,9 @@ async def test_where_a_damaged_end_went_is_told(tmp_path: Path, caplog: pytest.L
     async with FileSessionStore(tmp_path) as store:
         assert await store.cut_damaged_tail("chat") == 9
 
-    assert told(caplog) == [("WARNING", f"{log}: moved 9 bytes from byte {size} on to {log.with_suffix('.cut')}")]
+    assert told(LOGGER, caplog) == [
+        ("WARNING", f"{log}: moved 9 bytes from byte {size} on to {log.with_suffix('.cut')}")
+    ]
 
 
 async def test_what_a_copy_has_lost_is_told_by_its_escaped_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,7 +198,7 @@ async def test_what_a_copy_has_lost_is_told_by_its_escaped_id(tmp_path: Path, ca
     async with FileSessionStore(tmp_path / "copy") as store:
         assert await store.list_sessions() == []
 
-    [(level, text)] = told(caplog)
+    [(level, text)] = told(LOGGER, caplog)
     assert level == "WARNING"
     assert text.endswith(r".tree: session 'kid\nWARNING all is lost' was deleted while it was copied")
 

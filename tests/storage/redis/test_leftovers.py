@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -15,32 +14,11 @@ from a2a_session_manager.storage.redis import due_lines, scripts
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.script import Script, ScriptCall
 from a2a_session_manager.storage.store import BaseSessionStore
-from a2a_session_manager.storage.url import store_from_url
 from a2a_session_manager.testing.contract.making import said, spending
-from tests.redis_servers.server import RedisServer
+from tests.storage.redis.indexed import OpenStore, open_store, prefix
 from tests.storage.redis.looks import backend_of, connections_of, keys_of
 
-OpenStore = Callable[..., BaseSessionStore]
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:12]}:"
-
-
-@pytest.fixture
-async def open_store(redis_server: RedisServer, prefix: str) -> AsyncIterator[OpenStore]:
-    """Open stores over the same data, as so many processes would."""
-    opened: list[BaseSessionStore] = []
-
-    def open_one(**options: object) -> BaseSessionStore:
-        given = "".join(f"&{name}={value}" for name, value in options.items())
-        opened.append(store_from_url(f"{redis_server.url}?key_prefix={prefix}{given}"))
-        return opened[-1]
-
-    yield open_one
-    for store in opened:
-        await store.aclose()
+__all__ = ["open_store", "prefix"]
 
 
 async def left(store: BaseSessionStore, prefix: str) -> list[str]:

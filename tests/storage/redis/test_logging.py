@@ -16,6 +16,7 @@ from a2a_session_manager.testing.contract.making import said
 from tests.redis_servers.fixtures import StartServer
 from tests.redis_servers.scripts import connected, push
 from tests.redis_servers.server import RedisServer
+from tests.storage.logged import told
 from tests.storage.redis.looks import connections_of, keys_of
 from tests.storage.redis.test_refusals import RIGHTS
 
@@ -28,22 +29,13 @@ def all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         yield
 
 
-def told(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[tuple[str, str]]:
-    """Return level and text of what was logged at `level` or above."""
-    return [
-        (record.levelname, record.getMessage())
-        for record in caplog.records
-        if record.name == LOGGER and record.levelno >= level
-    ]
-
-
 async def until_told(caplog: pytest.LogCaptureFixture, level: str, text: str) -> None:
     """Wait until something was logged at this level that holds `text`."""
     for _ in range(2_000):
-        if any(at == level and text in message for at, message in told(caplog)):
+        if any(at == level and text in message for at, message in told(LOGGER, caplog)):
             return
         await asyncio.sleep(0.01)
-    pytest.fail(f"nobody said {text!r}: {told(caplog)}")
+    pytest.fail(f"nobody said {text!r}: {told(LOGGER, caplog)}")
 
 
 async def kill_clients(server: RedisServer, kind: str) -> None:
@@ -77,8 +69,8 @@ async def test_nothing_is_logged_above_debug_while_all_is_well(
         await store.list_sessions()
         await store.delete("talk", children="cascade")
 
-    assert told(caplog) == []
-    batches = [message for _, message in told(caplog, logging.DEBUG)]
+    assert told(LOGGER, caplog) == []
+    batches = [message for _, message in told(LOGGER, caplog, logging.DEBUG)]
     assert "a batch: 1 commits to 1 sessions" in batches
     assert not any("s3cret" in message for message in batches)
 
@@ -94,8 +86,8 @@ async def test_a_restart_is_told_by_the_tries_it_took_and_by_the_connection_made
         await asyncio.to_thread(own_redis.start)
         await late
 
-    assert ("INFO", "1 commands are sent again after 0.01 s, try 2 of 8: ConnectionError") in told(caplog)
-    assert ("INFO", f"connected again to 127.0.0.1:{own_redis.port}") in told(caplog)
+    assert ("INFO", "1 commands are sent again after 0.01 s, try 2 of 8: ConnectionError") in told(LOGGER, caplog)
+    assert ("INFO", f"connected again to 127.0.0.1:{own_redis.port}") in told(LOGGER, caplog)
 
 
 async def test_one_connection_that_is_lost_is_told_below_warning(
@@ -107,8 +99,8 @@ async def test_one_connection_that_is_lost_is_told_below_warning(
         await asyncio.sleep(0.1)
         await store.append("talk", said())
 
-    assert ("INFO", f"connected again to 127.0.0.1:{own_redis.port}") in told(caplog)
-    assert told(caplog, logging.WARNING) == []
+    assert ("INFO", f"connected again to 127.0.0.1:{own_redis.port}") in told(LOGGER, caplog)
+    assert told(LOGGER, caplog, logging.WARNING) == []
 
 
 async def test_a_follower_that_looks_by_the_clock_is_told_once_and_so_is_the_end_of_it(
@@ -122,7 +114,7 @@ async def test_a_follower_that_looks_by_the_clock_is_told_once_and_so_is_the_end
         await store.append("talk", said())
         await news
 
-    assert told(caplog, logging.WARNING) == [
+    assert told(LOGGER, caplog, logging.WARNING) == [
         ("WARNING", "pub/sub brings no news (ConnectionError): followers look every two seconds")
     ]
 
@@ -137,7 +129,7 @@ async def test_who_may_not_subscribe_is_told_once_that_it_looks_by_the_clock(
         await store.append("talk", said())
         await asyncio.wait_for(news, 15)
 
-    assert len([message for _, message in told(caplog) if "pub/sub" in message]) == 1
+    assert len([message for _, message in told(LOGGER, caplog) if "pub/sub" in message]) == 1
 
 
 async def test_a_follower_on_a_full_server_is_told_once(
@@ -154,7 +146,7 @@ async def test_a_follower_on_a_full_server_is_told_once(
         await asyncio.wait_for(news, 15)
         await stream.aclose()
 
-    assert len(told(caplog, logging.WARNING)) == 1
+    assert len(told(LOGGER, caplog, logging.WARNING)) == 1
 
 
 async def test_a_primary_that_was_demoted_is_told(
@@ -168,8 +160,8 @@ async def test_a_primary_that_was_demoted_is_told(
             await store.append("talk", said())
 
     replica = "a replica answered: idle connections are closed, to look for the primary anew"
-    assert ("WARNING", replica) in told(caplog)
-    assert any("try 3 of 8: " in text for level, text in told(caplog) if level == "WARNING")
+    assert ("WARNING", replica) in told(LOGGER, caplog)
+    assert any("try 3 of 8: " in text for level, text in told(LOGGER, caplog) if level == "WARNING")
 
 
 async def test_a_server_that_hangs_when_the_store_is_closed_is_told(
@@ -185,7 +177,7 @@ async def test_a_server_that_hangs_when_the_store_is_closed_is_told(
     own_redis.resume()
 
     assert isinstance((await asyncio.gather(late, return_exceptions=True))[0], StoreUnavailable)
-    assert ("WARNING", "redis did not answer within 0.1 s of closing: what is under way fails") in told(caplog)
+    assert ("WARNING", "redis did not answer within 0.1 s of closing: what is under way fails") in told(LOGGER, caplog)
 
 
 async def test_a_user_without_multi_is_told_once_what_it_costs(
@@ -198,7 +190,9 @@ async def test_a_user_without_multi_is_told_once_what_it_costs(
         for _ in range(2):
             await store.get("talk", last=1)
 
-    assert told(caplog) == [("INFO", "the user may not run MULTI: reading the newest events takes two round trips")]
+    assert told(LOGGER, caplog) == [
+        ("INFO", "the user may not run MULTI: reading the newest events takes two round trips")
+    ]
 
 
 async def test_damage_that_is_mended_is_told_with_the_id_escaped(
@@ -211,7 +205,9 @@ async def test_damage_that_is_mended_is_told_with_the_id_escaped(
         await connections_of(store).read_many([("UNLINK", keys.locator)])
         await cold.append("kid\nWARNING all is lost", said())
 
-    assert told(caplog) == [("WARNING", "the locator of session 'kid\\nWARNING all is lost' was lost: it is made anew")]
+    assert told(LOGGER, caplog) == [
+        ("WARNING", "the locator of session 'kid\\nWARNING all is lost' was lost: it is made anew")
+    ]
 
 
 async def test_a_lost_part_of_the_index_that_is_made_anew_is_told(
@@ -224,7 +220,7 @@ async def test_a_lost_part_of_the_index_that_is_made_anew_is_told(
         await connections_of(store).read_many([("UNLINK", shard)])
         assert sorted(await cold.list_sessions()) == ["kid", "talk"]
 
-    assert told(caplog) == [("WARNING", "a part of the index of namespace '' was lost: it is made anew")]
+    assert told(LOGGER, caplog) == [("WARNING", "a part of the index of namespace '' was lost: it is made anew")]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -238,7 +234,7 @@ def test_a_loop_that_was_closed_without_closing_the_store_is_told(
 
     asyncio.run(connections.run(push("loops", "2")))
 
-    assert told(caplog) == [
+    assert told(LOGGER, caplog) == [
         ("WARNING", "an event loop was closed without `aclose` of the store: its connections are dropped")
     ]
     gc.collect()  # while what asyncio says of it is expected

@@ -313,6 +313,31 @@ FAULTS = {
     ),
     "WritesTheRestOfARefusedCommit": ("leases", "test_of_a_refused_commit_nothing_lands_but_its_usage"),
     "LetsManyResume": ("held_runs", "test_a_run_that_waits_is_resumed_by_one_of_many"),
+    "SortsSiblingsByName": ("trees", "test_children_stand_in_creation_order"),
+    "SortsTreesByName": ("trees", "test_the_tree_lists_all_of_it_in_creation_order_from_any_of_its_sessions"),
+    "MakesOrphans": ("trees", "test_a_parent_that_does_not_exist_is_refused_and_no_child_is_made"),
+    "PutsChildrenBelowWhoeverHasTheId": (
+        "incarnations",
+        "test_a_child_through_an_old_handle_is_not_put_below_the_later_session",
+    ),
+    "LetsEveryCreatorWin": ("racing", "test_one_of_many_creators_of_an_id_wins"),
+    "OverwritesATakenId": ("appending", "test_creating_a_taken_id_is_refused_and_harms_nothing"),
+    "DeletesALaterSession": ("exactly_once", "test_a_repeated_delete_leaves_a_later_session_of_the_same_id_alone"),
+    "SpendsWhatADeletedTreeHasSpent": (
+        "usage",
+        "test_the_spend_of_a_deleted_root_does_not_count_for_a_later_session_of_its_id",
+    ),
+    "ListsForksTwice": ("forks_in_trees", "test_pages_of_forks_join_to_the_whole"),
+    "AppendsOneByOne": ("appending", "test_one_bad_event_in_a_batch_keeps_the_whole_batch_out"),
+    "LeavesOutWhatIsNoJson": ("payloads", "test_a_value_that_is_no_json_is_refused_in_state_and_properties"),
+    "SavesOverWhatIsStored": ("saving_refused", "test_a_session_made_by_hand_does_not_overwrite_a_stored_one"),
+    "SavesTheStateAlone": ("saving_refused", "test_stored_events_cannot_be_changed_by_a_save"),
+    "ReadsALaterSession": ("incarnations", "test_reading_through_an_old_handle_never_brings_the_later_session"),
+    "FoldsKeysOfTheState": ("ids", "test_state_keys_of_any_text_stay_apart"),
+    "KeepsMilliseconds": ("activity", "test_a_time_is_kept_to_the_microsecond_in_whatever_zone_it_was_said"),
+    "GivesAllTheSameId": ("appending", "test_a_session_created_without_an_id_gets_one_of_its_own"),
+    "EndsAtAPageOfNothing": ("listing", "test_a_limit_of_0_returns_nothing_and_the_cursor_as_it_was"),
+    "StaysOpenAfterItsBlock": ("lifecycle", "test_async_with_closes_the_store"),
     "TearsAtCancellation": (
         "cancelling",
         "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once",
@@ -336,8 +361,10 @@ from tests.testing.contract.faulty_namespaces import *
 from tests.testing.contract.faulty_pages import *
 from tests.testing.contract.faulty_pruning import *
 from tests.testing.contract.faulty_reading import *
+from tests.testing.contract.faulty_refusals import *
 from tests.testing.contract.faulty_restoring import *
 from tests.testing.contract.faulty_sums import *
+from tests.testing.contract.faulty_trees import *
 from tests.testing.contract.faulty_views import *
 from tests.storage.yielding import YieldingStore, damage_first_event
 

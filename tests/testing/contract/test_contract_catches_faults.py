@@ -338,6 +338,19 @@ FAULTS = {
     "GivesAllTheSameId": ("appending", "test_a_session_created_without_an_id_gets_one_of_its_own"),
     "EndsAtAPageOfNothing": ("listing", "test_a_limit_of_0_returns_nothing_and_the_cursor_as_it_was"),
     "StaysOpenAfterItsBlock": ("lifecycle", "test_async_with_closes_the_store"),
+    "FollowsTheGivenOneAgain": ("following", "test_following_starts_after_the_given_seq"),
+    "TellsEverythingTwice": ("following", "test_a_follower_of_many_writers_gets_everything_once_and_in_order"),
+    "FollowsALaterSession": ("following", "test_following_does_not_continue_with_a_later_session_of_the_same_id"),
+    "WaitsForWhatWasDeleted": ("following", "test_following_ends_when_the_session_is_deleted"),
+    "WaitsForWhatIsNotThere": ("following", "test_following_a_session_that_is_not_there_raises_not_found"),
+    "LetsFollowersWaitOnceClosed": ("following", "test_following_ends_when_the_store_is_closed"),
+    "RevivesEndedRuns": ("runs", "test_a_run_that_has_ended_stays_ended"),
+    "SortsRunsByTheirLastMove": ("runs", "test_runs_keep_the_order_in_which_they_were_first_stored"),
+    "WritesWhatItRefuses": ("runs", "test_one_bad_move_keeps_the_whole_commit_out"),
+    "CountsWhatItRefuses": ("usage", "test_usage_of_a_refused_commit_is_not_counted"),
+    "CountsChildrenAsCommits": ("guarding", "test_linking_a_child_moves_no_revision_of_its_parent"),
+    "CountsCommitsOfNothing": ("appending", "test_a_change_of_nothing_changes_nothing"),
+    "KnowsWriteIdsOfTheDeleted": ("deleting", "test_a_later_session_of_the_same_id_starts_from_nothing"),
     "TearsAtCancellation": (
         "cancelling",
         "test_a_write_cancelled_anywhere_is_whole_or_absent_and_a_retry_completes_it_once",
@@ -354,6 +367,7 @@ from tests.testing.contract.faulty_compactions import *
 from tests.testing.contract.faulty_counting import *
 from tests.testing.contract.faulty_expiring import *
 from tests.testing.contract.faulty_finding import *
+from tests.testing.contract.faulty_following import *
 from tests.testing.contract.faulty_forks import *
 from tests.testing.contract.faulty_leases import *
 from tests.testing.contract.faulty_moving import *
@@ -363,6 +377,7 @@ from tests.testing.contract.faulty_pruning import *
 from tests.testing.contract.faulty_reading import *
 from tests.testing.contract.faulty_refusals import *
 from tests.testing.contract.faulty_restoring import *
+from tests.testing.contract.faulty_runs import *
 from tests.testing.contract.faulty_sums import *
 from tests.testing.contract.faulty_trees import *
 from tests.testing.contract.faulty_views import *

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
+from a2a_session_manager import Session
 from a2a_session_manager.storage import InMemorySessionStore
 from a2a_session_manager.storage.store import BaseSessionStore
 from benchmarks import budgets, compacting, forking, leases, paging, scenarios, spending
 from benchmarks.alone import alone
-from benchmarks.measure import Result
-from benchmarks.payloads import chat_messages
-from benchmarks.scenarios import Case, Scenario, Sizes, at_most
+from benchmarks.measure import Result, outpaced
+from benchmarks.payloads import chat_messages, short_message
+from benchmarks.scenarios import Case, Scenario, Sizes, an_event, at_most, grown, in_turn
 
 
 async def _on_store(scenario: Scenario, sizes: Sizes) -> Result:
@@ -24,6 +26,26 @@ async def _on_two(
 ) -> Result:
     async with InMemorySessionStore() as plain, InMemorySessionStore(indexed=paging.INDEXED) as indexed:
         return await scenario(plain, indexed, sizes)
+
+
+async def taken_in_at_once(store: BaseSessionStore, sizes: Sizes) -> Result:
+    """Appends through a session that takes them in as it does any commit, and in one step."""
+    model: Any = Session
+    at_once = model._take_next
+    ways = {"as any commit": lambda *_, **__: False, "at once": at_once}
+    sessions = {name: await store.get(await grown(store, 10), last=0) for name in ways}
+
+    async def append(number: int, *, by: str) -> None:
+        model._take_next = ways[by]
+        session = sessions[by]
+        assert session is not None
+        await store.append(session, an_event(short_message()))
+
+    try:
+        samples = {name: in_turn(partial(append, by=name), sizes.operations) for name in ways}
+        return await outpaced(samples, turns=sizes.turns)
+    finally:
+        model._take_next = at_once
 
 
 CASES = [
@@ -68,6 +90,7 @@ CASES = [
     ),
     Case("memory/append/indexed", at_most(1.1), partial(_on_two, paging.append_to_indexed)),
     Case("memory/create/indexed", at_most(1.3), partial(_on_two, paging.create_indexed)),
+    Case("memory/twins/append", None, partial(_on_store, taken_in_at_once)),
     Case("memory/lateness/load", at_most(10.0), partial(alone, url="memory:", scenario=scenarios.lateness_of_load)),
     Case("memory/lateness/load, gc frozen", at_most(10.0), partial(_on_store, scenarios.lateness_of_load_frozen)),
     Case("memory/lateness/commit", None, partial(_on_store, scenarios.lateness_of_commit)),

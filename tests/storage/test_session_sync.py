@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import fields
+from datetime import UTC, datetime
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -18,6 +22,7 @@ from a2a_session_manager import (
     Session,
     SessionChange,
     SessionEvent,
+    SessionManagerError,
     SessionRun,
     TokenSummary,
     TokenUsage,
@@ -28,6 +33,7 @@ from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.records import SessionKey
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.testing.contract.making import whole
+from tests.draws import few
 from tests.storage.yielding import YieldingBackend
 
 
@@ -139,7 +145,7 @@ class AnswersAppendsLate(MemoryBackend):
 async def test_an_event_that_was_hidden_before_its_append_was_answered_does_not_come_back(count: int) -> None:
     backend = AnswersAppendsLate()
     store = BaseSessionStore(backend)
-    session = await store.create("talk", change=SessionChange(events=[spending("first")]))
+    session = await store.create("talk", change=SessionChange(events=[FIRST]))
     appending = asyncio.create_task(store.append(session, *[spending(f"{n}") for n in range(count)]))
     await backend.has_written.wait()
 
@@ -250,7 +256,7 @@ async def test_what_is_committed_to_a_place_that_the_session_leaves_is_taken_in_
     monkeypatch.setattr(sync_state, "EVENTS_AT_ONCE", 4)
     for turns in range(1, 40):
         store, other = BaseSessionStore(YieldingBackend()), InMemorySessionStore()
-        session = await store.create("talk", change=SessionChange(events=[spending("first")]))
+        session = await store.create("talk", change=SessionChange(events=[FIRST]))
         appending = asyncio.create_task(store.append(session, *[spending(f"{n}") for n in range(count)]))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -295,3 +301,84 @@ def test_usages_folded_in_at_once_are_those_folded_in_one_by_one() -> None:
     assert TokenSummary().plus_all(spent) == one_by_one
     assert one_by_one.usage_by_source["llm"].requests == 10
     assert one_by_one.total.prompt_tokens == sum(range(20))
+
+
+usages = st.none() | st.builds(
+    TokenUsage,
+    prompt_tokens=st.integers(0, 3),
+    model=st.sampled_from(["", "m", "n"]),
+    cost_pico_usd=st.none() | st.integers(0, 2),
+    response_id=st.none() | st.sampled_from(["r1", "r2"]),
+)
+appends = st.lists(
+    st.builds(
+        partial(SessionEvent[Any], message="x", timestamp=datetime(2026, 1, 1, tzinfo=UTC)),
+        id=st.sampled_from("abcdefgh"),
+        token_usage=usages,
+        task_id=st.sampled_from([None, "run"]),
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda event: event.id,
+)
+works: st.SearchStrategy[list[tuple[str, list[SessionEvent[Any]]]]] = st.lists(
+    st.tuples(st.just("append"), appends)
+    | st.tuples(st.just("by another"), appends)
+    | st.tuples(st.sampled_from(["retract", "restore", "state by another"]), st.just([]))
+    | st.tuples(st.just("state"), appends),
+    max_size=8,
+)
+
+
+@settings(max_examples=few(60, of=1_000), deadline=None)
+@given(works=works, last=st.sampled_from([None, 0, 1]))
+def test_an_append_that_is_taken_in_at_once_leaves_the_session_that_any_other_commit_would(
+    works: list[tuple[str, list[SessionEvent[Any]]]], last: int | None
+) -> None:
+    at_once = asyncio.run(_left_by(works, last))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "_take_next", lambda *_, **__: False)
+        step_by_step = asyncio.run(_left_by(works, last))
+
+    assert at_once == step_by_step
+
+
+FIRST = spending("first")
+_RANDOM = {"store", "tag", "creation_id", "created_at", "updated_at"}
+
+
+async def _left_by(works: list[tuple[str, list[SessionEvent[Any]]]], last: int | None) -> object:
+    """Return all that a session tells after each piece of work, but for times, random texts and the store."""
+    left: list[object] = []
+    async with InMemorySessionStore() as store:
+        await store.create("talk", change=SessionChange(events=[FIRST]))
+        session = await store.get("talk", last=last)
+        assert session is not None
+        for number, (kind, events) in enumerate(works):
+            with suppress(SessionManagerError):  # such as another event of an id that is stored
+                await _do(store, session, kind, events, f"write {number}")
+            sync = session._sync
+            assert sync is not None
+            stored = (await whole(store, "talk"))._sync
+            assert stored is not None
+            left.append((session.model_dump(exclude={"metadata"}), session.token_summary, session.revision))
+            left.append({each.name: getattr(sync, each.name) for each in fields(sync) if each.name not in _RANDOM})
+            left.append((sync.tag == stored.tag, sync.updated_at == stored.updated_at))
+    return left
+
+
+async def _do(
+    store: InMemorySessionStore, session: Session[Any], kind: str, events: list[SessionEvent[Any]], write_id: str
+) -> None:
+    if kind == "append":
+        await store.append(session, *events)
+    elif kind == "by another":
+        await store.append("talk", *events)
+    elif kind == "state":
+        await store.commit(session, SessionChange(events=events, set_state={"of": write_id}), write_id=write_id)
+    elif kind == "state by another":
+        await store.commit("talk", SessionChange(set_state={"of": write_id}))
+    elif kind == "retract":
+        await store.retract(session, last=1)
+    else:
+        await store.restore(session, "first")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from a2a_session_manager.context.findings import Finding
 from a2a_session_manager.context.messages import message_from_event
 from a2a_session_manager.exceptions import SessionNotFound
+from a2a_session_manager.exporters.markdown_text import code, fenced, plain, shown
 from a2a_session_manager.models.session import Session
 from a2a_session_manager.models.session_event import SessionEvent
 from a2a_session_manager.models.token_tally import TokenTally
@@ -22,7 +23,6 @@ _PAGE: Final = 200
 _LINE_ENDS: Final = re.compile("\r\n?")
 # Commands to a terminal, and halves of characters, which no file can hold.
 _UNSHOWN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_FENCE: Final = re.compile("`{3,}")
 _SPEAKERS: Final = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
 
 
@@ -50,15 +50,14 @@ async def as_markdown(store: ReadableStore, session_id: str) -> tuple[str, list[
             else f"{len(left_out):,} records that say nothing were"
         )
         sections.append(f"*{told} left out.*")
-    text = _LINE_ENDS.sub("\n", "\n\n".join(sections))
-    return _UNSHOWN.sub("\ufffd", text) + "\n", left_out
+    return "\n\n".join(sections) + "\n", left_out
 
 
 def _heading(session: Session[Any]) -> Iterator[str]:
     title, metadata = session.metadata.properties.get("title"), session.metadata
-    yield f"# {_on_one_line(title if isinstance(title, str) else session.id)}"
+    yield f"# {plain(_clean(title if isinstance(title, str) else session.id))}"
     yield ""
-    yield f"- id: {_code(session.id)}"
+    yield f"- id: {code(session.id)}"
     yield f"- from {metadata.created_at:%Y-%m-%d %H:%M:%S} to {metadata.updated_at:%Y-%m-%d %H:%M:%S} UTC"
     total = session.token_summary.total
     if total.requests:
@@ -75,9 +74,9 @@ def _section(event: SessionEvent[Any]) -> str | None:
     if message is None:
         return None
     read = read_message(message)
-    named = _SPEAKERS.get(read.role) or _on_one_line(str(message.get("role") or event.source))
+    named = _SPEAKERS.get(read.role) or plain(_clean(str(message.get("role") or event.source)))
     model = "" if event.token_usage is None or not event.token_usage.model else f", {event.token_usage.model}"
-    head = f"## {named} · {event.timestamp:%Y-%m-%d %H:%M:%S}{_on_one_line(model)}"
+    head = f"## {named} · {event.timestamp:%Y-%m-%d %H:%M:%S}{plain(_clean(model))}"
     said = [text for part in read.parts if (text := _part(part))]
     return "\n\n".join([head, *said])
 
@@ -85,18 +84,21 @@ def _section(event: SessionEvent[Any]) -> str | None:
 def _part(part: Part) -> str:
     match part:
         case Text() | Instruction():
-            return part.text
+            return shown(_clean(part.text))
         case Reasoning():
-            return "\n".join(f"> {line}" for line in part.text.splitlines())
+            text = _clean(part.text)
+            return "\n".join(f"> {line}" for line in shown(text).split("\n")) if text.strip() else ""
+        case Media(text=str(text)) if text:
+            return shown(_clean(text))
         case Media():
             place = part.url or ("" if part.data is None else f"{len(part.data):,} characters of base64")
-            return part.text or f"*{part.kind}*: {_code(_on_one_line(part.name or place or part.mime_type or ''))}"
+            return f"*{part.kind}*: {code(_clean(part.name or place or part.mime_type or ''))}"
         case Call():
-            return f"**calls {_code(_on_one_line(part.name))}**\n\n{_fenced(_pretty(part.arguments), 'json')}"
+            return f"**calls {code(_clean(part.name))}**\n\n{fenced(_clean(_pretty(part.arguments)), 'json')}"
         case Result():
-            return _fenced("\n".join(filter(None, map(_plain, part.content))), "")
+            return fenced(_clean("\n".join(filter(None, map(_plain, part.content)))), "")
         case _:
-            return _fenced(_pretty(part.raw), "json")
+            return fenced(_clean(_pretty(part.raw)), "json")
 
 
 def _plain(part: Part) -> str:
@@ -112,16 +114,5 @@ def _pretty(value: Any) -> str:
     return text_for(found) if isinstance(found, str) else json.dumps(found, ensure_ascii=False, indent=2, default=str)
 
 
-def _fenced(text: str, language: str) -> str:
-    """Return a block of code; its fence is longer than any inside."""
-    longest = max((len(each) for each in _FENCE.findall(text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if "`" not in text else f"`` {text} ``"
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())
+def _clean(text: str) -> str:
+    return _UNSHOWN.sub("\ufffd", _LINE_ENDS.sub("\n", text))

@@ -26,7 +26,7 @@ def arranged(
     """
     matching = Matching(said, has_earlier=has_earlier)
     if matching.is_in_place:
-        return _in_place(said, is_doubtful=matching.is_doubtful)
+        return _in_place(said, matching, is_as_stored=format is None)
     matching.finish()
     if not has_earlier:
         why = "a summary stands for, or nobody made" if is_compacted else "was not made"
@@ -39,9 +39,10 @@ def arranged(
     return _Arranging(matching, format).done()
 
 
-def _in_place(said: Said, *, is_doubtful: bool) -> Arranged:
+def _in_place(said: Said, matching: Matching, *, is_as_stored: bool) -> Arranged:
     starts = [index for index, message in enumerate(said.messages) if message["role"] != "tool"]
-    return Arranged(list(said.messages), list(said.seqs), starts, log_seqs=said.seqs, is_doubtful=is_doubtful)
+    messages = list(said.messages) if is_as_stored else list(map(matching.apart.of, said.messages))
+    return Arranged(messages, list(said.seqs), starts, log_seqs=said.seqs, is_doubtful=matching.is_doubtful)
 
 
 class _Piece(NamedTuple):
@@ -204,7 +205,7 @@ class _Arranging:
             found.unfinished.add(len(found.starts) - 1)
         shape = None if message is None else BY_NAME.get(message.shape)
         if message is None or shape is None:
-            found.add([raw], seq)
+            found.add([raw if self._format is None else self._matching.apart.of(raw)], seq)
             return
         if (ordered := self._with_results_first(message, shape)) is not message:
             self._matching.find("moved_result", "goes before what its message says beside it", *piece.at)

@@ -19,6 +19,7 @@ from a2a_session_manager.context.known_calls import (
 )
 from a2a_session_manager.context.naming import Naming
 from a2a_session_manager.context.regular_messages import end_of_regular, has_results_of_other_runs, may_come_again
+from a2a_session_manager.context.sharing import Apart
 from a2a_session_manager.shapes import openai_chat
 from a2a_session_manager.shapes.normal_form import Call, Message, Other, Part, Reasoning, Result, is_blank, text_of
 from a2a_session_manager.shapes.recognition import BY_NAME, read_message
@@ -44,8 +45,8 @@ class Matching:
     """What was said, with each result at its call.
 
     `order` are the indexes of the messages that do not answer a call elsewhere, in their order. `read` has the normal
-    form of those that were looked into, `answers` what goes after a message with calls. Until `finish`, it is about
-    the beginning, as far as all messages are in their place.
+    form of those that were looked into, which `apart` has taken apart, `answers` what goes after a message with calls.
+    Until `finish`, it is about the beginning, as far as all messages are in their place.
 
     With `has_earlier`, there are earlier messages that are not among these, and may hold calls without a result.
     `is_doubtful` says then that they decide which call one of these results answers.
@@ -60,6 +61,7 @@ class Matching:
         self.answers: dict[int, list[Answer]] = {}
         self.findings: list[Finding] = []
         self.orphans: list[tuple[int, Result]] = []
+        self.apart = Apart()
         self._known = KnownCalls()
         self._naming = Naming(self._known, said.messages, said.run_ids, has_earlier=has_earlier)
         self._end = self._pass_regular(0)
@@ -73,7 +75,7 @@ class Matching:
         """Take all other messages, too."""
         messages = self.said.messages
         while self._end < len(messages):
-            self._take(self._end, read_message(messages[self._end]))
+            self._take(self._end, read_message(self.apart.of(messages[self._end])))
             self._end = self._pass_regular(self._end + 1)
         return self
 

@@ -12,22 +12,9 @@ from hypothesis import strategies as st
 
 from a2a_session_manager.context.prompt import prompt_of, view_of
 from a2a_session_manager.shapes.recognition import shape_of
+from tests.context.documented import documented
 from tests.context.examples import ASK, Json, said
 from tests.draws import few
-from tests.shapes import (
-    test_a2a,
-    test_ag_ui,
-    test_ai_sdk,
-    test_ai_sdk_ui,
-    test_anthropic,
-    test_bedrock,
-    test_gemini,
-    test_langchain,
-    test_openai_chat,
-    test_otel,
-    test_pydantic_ai,
-    test_responses,
-)
 
 _FORMATS: Final = ("openai", "anthropic", "gemini", "responses")
 _NEW: Final[Json] = {"mood": [{"sky": "zz-grey"}]}
@@ -44,14 +31,6 @@ _WHOLE: Final = frozenset(
 _ABOUT: Final = frozenset({"usage", "response_metadata", "provider_details", "bytes", "reference"})
 _LISTS: Final = frozenset({"content", "parts", "tool_calls", "toolCalls", "toolInvocations", "images"})
 _Path = tuple[Any, ...]
-
-
-def _documented() -> Iterator[Json]:
-    """Yield the messages that each format's own tests have."""
-    modules: Any = (test_a2a, test_ag_ui, test_ai_sdk, test_ai_sdk_ui, test_anthropic, test_bedrock, test_gemini)
-    for module in (*modules, test_langchain, test_openai_chat, test_otel, test_pydantic_ai, test_responses):
-        for row in module.ROWS:
-            yield next(each for each in row if isinstance(each, dict))
 
 
 def _objects(value: Any, path: _Path = ()) -> Iterator[_Path]:
@@ -108,7 +87,7 @@ def _is_for_people(message: Json) -> bool:
     return message.get("role") == "activity"
 
 
-_places: Final = [(each, path) for each in _documented() if not _is_for_people(each) for path in _objects(each)]
+_places: Final = [(each, path) for each in documented() if not _is_for_people(each) for path in _objects(each)]
 
 
 @settings(deadline=None, max_examples=few(40, of=4_000))

@@ -45,17 +45,14 @@ class Locator:
 
         @lru_cache(maxsize=_SESSIONS_REMEMBERED)
         def keys_in(key: SessionKey, root_id: str) -> SessionKeys:
+            """Return the keys that the session has in the tree of `root_id`."""
             return SessionKeys(prefix, key, root_id)
 
-        self._keys_in = keys_in
+        self.keys_in = keys_in
 
     def keys_of(self, key: SessionKey) -> SessionKeys:
         """Return the keys of the session, where it lies as far as is known."""
-        return self._keys_in(key, self._roots.get(key, key.id))
-
-    def keys_in(self, key: SessionKey, root_id: str) -> SessionKeys:
-        """Return the keys that the session has in the tree of `root_id`."""
-        return self._keys_in(key, root_id)
+        return self.keys_in(key, self._roots.get(key, key.id))
 
     def remember(self, key: SessionKey, root_id: str) -> None:
         """Look for the session in the tree of `root_id` first from now on."""

@@ -274,3 +274,25 @@ class CountsLateUsageInNoWindow(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_LateOutsideWindows())
+
+
+class _PricesAtNothing(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        events = [
+            each
+            if each.usage is None
+            else each._replace(
+                usage=each.usage._replace(
+                    counters={name: n for name, n in each.usage.counters.items() if name != "unpriced_requests"}
+                )
+            )
+            for each in commit.events
+        ]
+        return super().commit(key, replace(commit, events=events))
+
+
+class TakesUnknownPricesForNothing(BaseSessionStore):
+    """Counts requests as free whose price nobody knows."""
+
+    def __init__(self) -> None:
+        super().__init__(_PricesAtNothing())

@@ -146,3 +146,91 @@ class StaysOpenAfterItsBlock(InMemorySessionStore):
         exc_tb: TracebackType | None,
     ) -> None:
         return None
+
+
+class ReadsMessagesOfALaterSession(ReadsALaterSession):
+    """The same; it shows in messages, too."""
+
+
+class WritesToALaterSession(ReadsALaterSession):
+    """The same; what is written through an old handle lands in the later session."""
+
+
+class IgnoresNamespaces(InMemorySessionStore):
+    """Has one namespace, whatever it is asked for."""
+
+    def namespace(self, name: str) -> IgnoresNamespaces:
+        return self
+
+
+class _MendsTexts(MemoryBackend):
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
+        events = [each._replace(data=each.data.replace(b"\\ud83d", b"?")) for each in commit.events]
+        return super().create(key, creation, replace(commit, events=events))
+
+
+class MendsTornTexts(BaseSessionStore):
+    """Puts a question mark in the place of half a character."""
+
+    def __init__(self) -> None:
+        super().__init__(_MendsTexts())
+
+
+class IsClosedOnce(InMemorySessionStore):
+    """Refuses to be closed again."""
+
+    async def aclose(self) -> None:
+        self._open_backend.check_open()
+        await super().aclose()
+
+
+class CreatesInTwoSteps(InMemorySessionStore):
+    """Creates a session, and commits to it what it is to begin with."""
+
+    async def create(
+        self,
+        id: str | None = None,
+        *,
+        parent_id: Session[Any] | str | None = None,
+        change: SessionChange | None = None,
+        write_id: str | None = None,
+        expires: bool = True,
+    ) -> Session[Any]:
+        session = await super().create(id, parent_id=parent_id, write_id=write_id, expires=expires)
+        if change is not None:
+            await self.commit(session, change)
+        return session
+
+
+class SavesTheStateAgain(InMemorySessionStore):
+    """Commits the state with every save, changed or not."""
+
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        await super().save(session, expected_revision=expected_revision)
+        await self.commit(session.id, SessionChange(set_state=session.state))
+
+
+class _Backwards(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        return super().commit(key, replace(commit, events=[*reversed(commit.events)]))
+
+
+class AppendsBackwards(BaseSessionStore):
+    """Numbers the events of a commit from the last one on."""
+
+    def __init__(self) -> None:
+        super().__init__(_Backwards())
+
+
+class _InParts(MemoryBackend):
+    def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]:
+        if commit.events and commit.state:
+            super().commit(key, replace(commit, state={}, write_id=None, retraction=None))
+        return super().commit(key, commit)
+
+
+class CommitsInParts(BaseSessionStore):
+    """Commits the events of a change before the rest of it."""
+
+    def __init__(self) -> None:
+        super().__init__(_InParts())

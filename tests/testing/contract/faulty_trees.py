@@ -139,3 +139,28 @@ class ListsForksTwice(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_RepeatsForks())
+
+
+class SavesOrphans(InMemorySessionStore):
+    """Saves a session whose parent is gone as a root."""
+
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        try:
+            await super().save(session, expected_revision=expected_revision)
+        except SessionNotFound:
+            await super().save(Session(id=session.id))
+
+
+class _AnswersForTheAbsent(MemoryBackend):
+    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+        return await super().children(key, cursor=cursor, limit=limit) or SessionPage([], None)
+
+    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+        return await super().tree(key) or []
+
+
+class FindsNothingBelowTheAbsent(BaseSessionStore):
+    """Says that a session that is not there has nothing below it."""
+
+    def __init__(self) -> None:
+        super().__init__(_AnswersForTheAbsent())

@@ -185,9 +185,13 @@ class BudgetMachine(RuleBasedStateMachine):
 
     def _window(self, kind: str | None) -> tuple[BudgetWindow | None, str | None, PlainWindow | None]:
         """Return a window as users say it, and as the model does."""
-        is_near_the_end = (self.time + timedelta(hours=1)).month != self.time.month
-        if kind is None or (not self.drives_clock and (kind != "month" or is_near_the_end)):
+        if kind is None:
             return None, None, None
+        if not self.drives_clock:
+            soon, plain = round((self.time + timedelta(hours=1)).timestamp() * 1000), PlainWindow(kind)
+            # A hold may be of the millisecond in which a span begins, or of the one before.
+            if kind == "span" or plain.begin_at(soon) != plain.begin_at(self.millis()):
+                return None, None, None
         if kind == "span":
             return timedelta(milliseconds=LENGTH), None, PlainWindow("span", LENGTH, self.millis())
         return "day" if kind == "day" else "month", ZONES[kind], PlainWindow(kind)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import redis
 from fakeredis import FakeServer
 from hypothesis.stateful import (
     invariant,
@@ -21,6 +24,8 @@ from a2a_session_manager.storage.fork_rules import ForkDraft
 from a2a_session_manager.storage.memory.backend import MemoryBackend
 from a2a_session_manager.storage.read_records import LoadedSession
 from a2a_session_manager.storage.records import SessionKey
+from a2a_session_manager.storage.redis import scripts as all_scripts
+from a2a_session_manager.storage.redis.script import Script
 from a2a_session_manager.storage.store import BaseSessionStore
 from a2a_session_manager.storage.url import store_from_url
 from tests.storage.redis.looks import connections_of, fake_client, keys_of
@@ -87,6 +92,43 @@ class RedisMachine(StoreMachine):
 
     async def open_store(self, place: Path) -> BaseSessionStore:
         return store_from_url(f"{self.url}?key_prefix={place.name}:{self.options}")
+
+
+class SetClockMachine(RedisMachine):
+    """There, with a clock that is set: the scripts read the time from a key, where they ask the server for it."""
+
+    clock_key: ClassVar = "the clock of a test"
+
+    def __init__(self) -> None:
+        self.clock = redis.Redis.from_url(self.url)
+        scripts = [each for each in vars(all_scripts).values() if isinstance(each, Script)]
+        self.sources = {id(each): (each, each.source) for each in scripts}
+        for script, source in self.sources.values():
+            self._set(script, re.sub(r"call\('TIME'\)", f"call('LRANGE', '{self.clock_key}', 0, 1)", source))
+        super().__init__()
+
+    @property
+    def time(self) -> datetime:
+        return self._time
+
+    @time.setter
+    def time(self, time: datetime) -> None:
+        self._time = time
+        seconds, millis = divmod(self.millis(), 1000)
+        with self.clock.pipeline() as pipeline:
+            pipeline.delete(self.clock_key)
+            pipeline.rpush(self.clock_key, seconds, millis * 1000)
+            pipeline.execute()
+
+    def teardown(self) -> None:
+        super().teardown()
+        for script, source in self.sources.values():
+            self._set(script, source)
+        self.clock.close()
+
+    def _set(self, script: Script, source: str) -> None:
+        object.__setattr__(script, "source", source)
+        script.__post_init__()
 
 
 class ExpiringMachine(RedisMachine):

@@ -17,6 +17,7 @@ from tests.storage.machines import (
     FileMachine,
     MemoryMachine,
     RedisMachine,
+    SetClockMachine,
     YieldingMachine,
 )
 from tests.storage.store_machine import StoreMachine
@@ -45,7 +46,7 @@ TestFakeredis.settings = settings(IN_SECONDS, max_examples=1, stateful_step_coun
 def budgets_of(machine: type[StoreMachine]) -> type[StoreMachine]:
     """Return a machine that has little to do but with budgets, in a tree of three levels."""
     found = about_budgets(machine)
-    found.drives_clock = not issubclass(machine, RedisMachine)
+    found.drives_clock = not issubclass(machine, RedisMachine) or issubclass(machine, SetClockMachine)
     found.first = (*StoreMachine.first, ("c", "b"))
     return found
 
@@ -67,7 +68,8 @@ def test_redis(machine: type[RedisMachine], examples: int, redis_server: RedisSe
 def test_budgets_on_redis(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
 
-    run_state_machine_as_test(budgets_of(RedisMachine), settings=settings(IN_SECONDS, max_examples=2))
+    run_state_machine_as_test(budgets_of(RedisMachine), settings=settings(IN_SECONDS, max_examples=1))
+    run_state_machine_as_test(budgets_of(SetClockMachine), settings=settings(IN_SECONDS, max_examples=1))
 
 
 @pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 2), (FileMachine, 1)])
@@ -88,7 +90,8 @@ def test_forks_for_longer(machine: type[StoreMachine], redis_server: RedisServer
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "machine", [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine, ExpiringMachine]
+    "machine",
+    [MemoryMachine, YieldingMachine, FileMachine, FakeredisMachine, RedisMachine, SetClockMachine, ExpiringMachine],
 )
 def test_budgets_for_longer(machine: type[StoreMachine], redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url

@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
+import pytest
+
 from a2a_session_manager import EventSource, SessionEvent, SessionManager, TokenSummary, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
 from tests.stores import OpenStore, open_store
@@ -14,7 +16,6 @@ from tests.stores import OpenStore, open_store
 __all__ = ["open_store"]
 
 WRITERS = 8
-EVENTS = 10_000
 MODELS = ["gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro", "nobody-knows-it"]
 SOURCES = [EventSource.LLM, EventSource.SYSTEM]
 
@@ -64,8 +65,9 @@ async def write(store: BaseSessionStore, numbers: range, *, batch: int = 10) -> 
             await store.append("talk", *events)
 
 
-async def test_totals_of_eight_writers_are_the_fold_over_their_events(open_store: OpenStore) -> None:
-    shares = [range(first, first + EVENTS // WRITERS) for first in range(0, EVENTS, EVENTS // WRITERS)]
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.soak)])
+async def test_totals_of_eight_writers_are_the_fold_over_their_events(open_store: OpenStore, count: int) -> None:
+    shares = [range(first, first + count // WRITERS) for first in range(0, count, count // WRITERS)]
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(open_store()) for _ in shares]
         await stores[0].create("root")
@@ -79,8 +81,8 @@ async def test_totals_of_eight_writers_are_the_fold_over_their_events(open_store
         found, of_tree = await sessions.usage("talk"), await sessions.usage("root", tree=True)
         logged = await cold.events("talk")
         session = await sessions.get("talk", last=0)
-    expected = await asyncio.to_thread(lambda: folded(map(an_event, range(EVENTS))))
-    assert len(logged) == EVENTS
+    expected = await asyncio.to_thread(lambda: folded(map(an_event, range(count))))
+    assert len(logged) == count
     assert found == expected == folded(logged)
     assert session.token_summary.by_model == expected.by_model
     assert of_tree.by_model == expected.by_model

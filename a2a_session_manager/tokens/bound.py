@@ -34,7 +34,7 @@ class TooMuchAtOnce(Exception):
 
 
 class BoundTiktoken:
-    """Counts with one vocabulary; `at_once()` is the same for the event loop's thread."""
+    """Counts with one vocabulary, also from several threads; `at_once()` is the same for the event loop's thread."""
 
     def __init__(
         self, resolved: Resolved, encoding: Encoding | None, memo: CountMemo, media: MediaTokens, model: str
@@ -51,6 +51,10 @@ class BoundTiktoken:
         self._guesses = 0  # of texts, since this was bound
         self._new_left: float = inf
         self._known_left: float = inf
+
+    def is_of(self, model: str, encoding: Encoding | None, media: MediaTokens) -> bool:
+        """Tell whether this counts for `model` by that vocabulary, and media by these figures."""
+        return self._model == model and self._vocabulary is encoding and self._media is media
 
     def at_once(self) -> BoundTiktoken:
         """Return a counter of the same that raises TooMuchAtOnce where the event loop would be held up."""

@@ -126,6 +126,7 @@ class TiktokenCounter:
         self.media_tokens = media_tokens or MediaTokens()
         self._download_timeout = download_timeout if allow_download else None
         self._memo = CountMemo(memo_size)
+        self._last: BoundTiktoken | None = None  # for one model after the other, as most programs have a single one
 
     def count(self, text: str, model: str) -> TokenCount:
         """Return the tokens of `text` for `model`; the first use of a vocabulary blocks until it is loaded."""
@@ -153,9 +154,14 @@ class TiktokenCounter:
 
     def bound_at_once(self, model: str) -> BoundTiktoken | None:
         """Return what counts for `model`, or None while its vocabulary is not loaded."""
-        resolved = resolve(model)
+        last, resolved = self._last, resolve(model)
         encoding = loading.ready(resolved.encoding)
-        return None if encoding is None else self._bound(resolved, encoding, model)
+        if last is not None and last.is_of(model, encoding, self.media_tokens):
+            return last
+        if encoding is not None:
+            self._last = last = self._bound(resolved, encoding, model)
+            return last
+        return None
 
     async def bound_to(self, model: str) -> BoundTiktoken:
         """Load the vocabulary of `model`, and return what counts for it and never waits."""

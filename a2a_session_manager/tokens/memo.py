@@ -45,6 +45,8 @@ class CountMemo:
 
     def put(self, key: MemoKey, tokens: int) -> None:
         """Remember a count. Above the size, the counts that were unused for longest are forgotten."""
+        if not self._size:
+            return
         self._counts[key] = tokens
         while len(self._counts) > self._size:
             try:

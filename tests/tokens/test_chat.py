@@ -16,6 +16,7 @@ from a2a_session_manager.tokens.counting import (
     TokenCount,
     count_chat_tokens,
     count_prompt_tokens,
+    count_tokens,
 )
 from a2a_session_manager.tokens.weight import is_heavier_than
 from tests.draws import few
@@ -406,6 +407,22 @@ async def test_a_counter_of_ones_own_says_what_media_take() -> None:
     assert await count_chat_tokens([picture], "mine", counter=Words()) == 3 + 3 + 1 + 500
     assert await count_chat_tokens([picture], "gpt-4o", counter=ours) == 3 + 3 + 1 + 2 * 1024
     assert (await count_chat_tokens([picture], "gpt-4o", counter=ours)).basis == "estimated"
+
+
+async def test_a_counter_counts_for_the_model_and_by_the_figures_of_each_call() -> None:
+    picture = user([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])
+    ours = TiktokenCounter(media_tokens=MediaTokens(image=lambda width, height: 100))
+    await ours.warm_up(["gpt-4o", "gpt-4"])
+    first = await count_chat_tokens([picture], "mine", counter=ours)
+    ours.media_tokens = MediaTokens(image=lambda width, height: 1_100)
+
+    assert await count_chat_tokens([picture], "mine", counter=ours) == first + 1_000
+    counts = [await count_tokens("hello", model, counter=ours) for model in ("gpt-4o", "gpt-4", "mine")]
+    assert [(count.encoding, count.basis) for count in counts] == [
+        ("o200k_base", "counted"),
+        ("cl100k_base", "counted"),
+        ("o200k_base", "estimated"),
+    ]
 
 
 def test_a_prompt_is_counted_from_plain_code_too() -> None:

@@ -1,8 +1,8 @@
 """The head and the newest events of a plain session, read without a script: a third of what `load.lua` takes.
 
 Plain is a session of which nothing was retracted, that has no runs, and all of whose keys are in step; a fork, where it
-is known from before what it is made of, or that is not asked for. Whatever is otherwise is left to the script, which
-knows what to make of it.
+is known from before what it is made of, or that is not asked for; for messages, one without summaries in the place of
+other events. Whatever is otherwise is left to the script, which knows what to make of it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def tail_commands(keys: SessionKeys, last: int | None) -> list[Command]:
         log,
         # Each time a key is named, it counts.
         ("EXISTS", keys.ids, keys.ids, keys.ids, keys.hidden, keys.retractions),
-        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions", "compactions", "segments"),
+        ("HMGET", keys.head, "v", "creation", "last_seq", "retractions", "compactions", "segments", "placed"),
     ]
 
 
@@ -232,14 +232,15 @@ def is_plain(answers: Sequence[Any], fork: ForkedLog | None = None) -> bool:
     line, length, _, keys_there, head = answers[:5]
     if any(isinstance(answer, Exception) for answer in answers) or line is None or keys_there != 3:
         return False
-    form, creation, last_seq, retractions, _, segments = head
+    form, creation, last_seq, retractions, _, segments, placed = head
     if fork is None:
         is_known = form == b"1" or (form == BUDGETED and not segments)
     else:
         is_known = form in (FORK, BUDGETED) and segments == fork.field and all(map(fork.is_whole, answers[5:6]))
         length += fork.inherited
     is_in_step = creation == line.split(b" ", 3)[2] and last_seq == b"%d" % length
-    return is_known and is_in_step and retractions in _NONE
+    # A fork may have summaries in the place of what was hidden in its source and shown again before it was made.
+    return is_known and is_in_step and retractions in _NONE and not placed
 
 
 def _inherited_tail(fork: ForkedLog, last: int) -> list[StoredPart]:

@@ -8,12 +8,12 @@ from typing import Any, Final, TypeVar
 
 from a2a_session_manager.storage.ranges import first_seqs, flattened, without_first_seqs
 from a2a_session_manager.storage.read_records import LogTail
-from a2a_session_manager.storage.records import Range, SessionKey, StoredCompaction
+from a2a_session_manager.storage.records import Range, SessionKey
 from a2a_session_manager.storage.redis import fast_compacted, fast_load, read_calls, scripts
 from a2a_session_manager.storage.redis.connections import Connections
 from a2a_session_manager.storage.redis.fast_compacted import KnownCompaction
 from a2a_session_manager.storage.redis.forked_log import ForkedLog
-from a2a_session_manager.storage.redis.heads import placed_in, records_of
+from a2a_session_manager.storage.redis.heads import compactions_in, placed_in, records_of
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from a2a_session_manager.storage.redis.locating import Locator
 from a2a_session_manager.storage.redis.replies import Flat, pairs, ranges_of, status_of
@@ -67,18 +67,16 @@ class TailReader:
         return None
 
     def _with_summaries(
-        self, keys: SessionKeys, tail: LogTail, summaries: Flat | bytes, compaction: Flat | None = None
+        self, keys: SessionKeys, tail: LogTail, summaries: Flat | bytes, compaction: bytes = b""
     ) -> LogTail:
-        """Return a tail with what a script has told of summaries; `compaction` is None where it is for no view."""
+        """Return a tail with what a script has told of summaries, and of the compaction that counts for a view."""
         if isinstance(summaries, bytes):
             return tail._replace(summaries=dict(placed_in(summaries)))
         if not compaction:
             self._compacted.pop(keys, None)
         elif keys not in self._compacted:
             _remember(self._compacted, keys, None)
-        return tail._replace(
-            summaries=dict(pairs(summaries)), compaction=StoredCompaction(*compaction) if compaction else None
-        )
+        return tail._replace(summaries=dict(pairs(summaries)), compaction=next(iter(compactions_in(compaction)), None))
 
     async def _known_tail(self, keys: SessionKeys, known: KnownCompaction, last: int | None) -> LogTail | None:
         """Return what a view is made of under the compaction that is known; None where the script has to read it."""

@@ -104,6 +104,18 @@ class ForgetsCompactionsInForks(BaseSessionStore):
         super().__init__(_Spoils(_forget_compactions))
 
 
+def _forget_placed(fork: StoredSession, source: StoredSession) -> None:
+    if not fork.head.hidden:
+        fork.head.placed.clear()
+
+
+class ForgetsThePlacesOfSummariesInForks(BaseSessionStore):
+    """A fork that hides nothing shows each summary where it was appended."""
+
+    def __init__(self) -> None:
+        super().__init__(_Spoils(_forget_placed))
+
+
 def _move_to_children(fork: StoredSession, source: StoredSession) -> None:
     source.children |= source.forks
 

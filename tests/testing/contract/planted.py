@@ -96,6 +96,10 @@ FAULTS = {
         "forks_in_views",
         "test_a_compaction_up_to_the_point_counts_in_the_fork_whatever_becomes_of_it_in_the_source",
     ),
+    "ForgetsThePlacesOfSummariesInForks": (
+        "forks_in_views",
+        "test_a_summary_in_the_place_of_what_was_hidden_stands_there_in_a_fork_where_that_is_shown_again",
+    ),
     "ReadsOnToWhatIsHidden": (
         "forks_in_views",
         "test_what_was_said_and_retracted_after_the_point_is_nothing_to_the_fork",

@@ -12,5 +12,4 @@ if absent then return absent end
 local ranges, visible, summaries, compaction = shown(head, keys, tonumber(ARGV[3]))
 local entries, damage = page_of(keys, ranges, EVENTS_A_PAGE, BYTES_A_PAGE)
 if damage then return damage end
-local in_force_now = compaction and {compaction.seq, compaction.first, compaction.last} or {}
-return {'OK', head.creation, visible, flat(ranges), entries, flat(summaries), in_force_now}
+return {'OK', head.creation, visible, flat(ranges), entries, flat(summaries), compaction and compaction.line or ''}

@@ -46,8 +46,9 @@ async def main() -> None:
             held = "nothing is" if not budget.holds else f"{len(budget.holds)} requests are"
             shown = f"{budget.spent.tokens} of {budget.limit.tokens} tokens in {budget.spent.requests} requests"
             print(f"spent: {shown}, and {held} held")
+            run = chat.run(id="report")
             try:
-                async with chat.run(id="report") as run, run.spend(tokens=1_000):
+                async with run, run.spend(tokens=1_000):
                     pass
             except BudgetExceeded:
                 print("the report waits for more:", run.status)

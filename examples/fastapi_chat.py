@@ -136,7 +136,7 @@ async def main() -> None:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[str]:
+async def served() -> AsyncGenerator[str, None]:
     """Serve the app in this loop, on a free port of this machine."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))

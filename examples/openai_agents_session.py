@@ -65,7 +65,7 @@ async def main() -> None:
         except ConnectionError:
             unanswered = await session.retract_unanswered()
             print("unanswered:", [item.get("content") for item in unanswered])
-        print((await Runner.run(planner, unanswered, **remember)).final_output)
+            print((await Runner.run(planner, unanswered, **remember)).final_output)
 
         print([item.get("type") or item.get("role") for item in await session.get_items()])
         total = (await sessions.usage("trip")).total

@@ -19,7 +19,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ class Replayed:
     """What replaying did; `failures` names the conversations that could not be written, and why."""
 
     new_events: int = 0
-    failures: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Report:
     runs: int = 0
     interrupted_runs: int = 0
     equal: int = 0
-    differences: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list[str])
 
 
 class Progress:
@@ -226,7 +226,7 @@ async def replay_and_compare(path: Path, url: str, concurrency: int, model: str 
 
 
 @asynccontextmanager
-async def cold_manager(url: str, warm: SessionManager) -> AsyncIterator[SessionManager]:
+async def cold_manager(url: str, warm: SessionManager) -> AsyncGenerator[SessionManager, None]:
     """Open the store once more, with nothing remembered; memory has only the one that wrote."""
     if url.startswith("memory:"):
         yield warm

@@ -24,7 +24,7 @@ class Chat(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.encode())
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
+from typing import TypeVar
 
 from a2a_session_manager.budgets.steps import BudgetReply, BudgetStep
 from a2a_session_manager.diagnosis import StoreFinding
@@ -35,14 +36,17 @@ from a2a_session_manager.storage.read_records import (
 from a2a_session_manager.storage.records import HeldLease, SessionKey
 from a2a_session_manager.storage.trusted_log import TrustedLog
 
+AnswerT = TypeVar("AnswerT")
+
 
 class Backend(ABC):
     """Keeps encoded bytes. Every write is one atomic, durable step: it is made as a whole or not at all.
 
-    Keys are checked before they come here, commits are encoded and within the limits. A write may be an `async def`,
-    which is then run in a task of its own, or return a future; its caller never cancels it. `commit_rules` has the
-    rules of a commit; a backend that decides elsewhere, such as in a script of the server, follows the same ones.
-    Errors are those of `exceptions`, raised from the foreign ones.
+    Keys are checked before they come here, commits are encoded and within the limits. A primitive may be an
+    `async def`, or return what can be awaited, such as a future. A write that is an `async def` is run in a task of its
+    own, and its caller never cancels it. `commit_rules` has the rules of a commit; a backend that decides elsewhere,
+    such as in a script of the server, follows the same ones. Errors are those of `exceptions`, raised from the foreign
+    ones.
 
     A creation id names one incarnation of a session id: after a deletion, a new session of that id has another one.
     """
@@ -133,111 +137,112 @@ class Backend(ABC):
         session, and creates none.
         """
 
-    async def creation_id_of(self, key: SessionKey) -> str | None:
+    def creation_id_of(self, key: SessionKey) -> Awaitable[str | None]:
         """Return the creation id of the session, to delete it; None when there is none.
 
         A backend that can read it from a damaged session does so, so that the session can be deleted.
         """
-        loaded = (await self.load([key], last=0, whole_head=False))[0]
-        return None if loaded is None else loaded.head.creation_id
+        return derived_primitives.creation_id_of(self, key)
 
     def cut_damaged_tail(self, key: SessionKey) -> Awaitable[int]:
         """Move the damaged end of the session's data elsewhere, without removing it, and return how many bytes it had.
 
         Return 0 when nothing is damaged. A backend that has no such way out always does, like this one.
         """
-        return _nothing()
+        return _answered(0)
 
-    async def trusted_log(self, key: SessionKey) -> TrustedLog | None:
+    def trusted_log(self, key: SessionKey) -> Awaitable[TrustedLog | None]:
         """Return the longest part of the session, from its start, that can be trusted; nothing is changed.
 
         None where reading page by page tells as much, as here. A backend that cannot read a damaged session in pages
         does better. Raises CorruptSession when nothing can be trusted.
         """
-        return None
+        return _answered(None)
 
     @abstractmethod
-    async def load(
+    def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
-    ) -> list[LoadedSession | None]:
+    ) -> Awaitable[list[LoadedSession | None]]:
         """Return the head of each session with its newest `last` visible events (None: all), in the order of `keys`.
 
         With `whole_head`, a head has all runs and the child ids, without forks; without it, the unfinished runs and the
         20 newest. The caller keeps the result, so no later write may change it.
         """
 
-    async def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> LoadedSession | None:
+    def load_until(self, key: SessionKey, *, seq: int | None, last: int) -> Awaitable[LoadedSession | None]:
         """Return the head, with what is hidden, and the newest `last` visible events up to `seq`; None for no session.
 
         A `seq` of None, or above the last one, is the end of the log. All is as it was in one moment. This one reads
         several times, and so may bring what was hidden in a later moment than the rest.
         """
-        return await derived_primitives.load_until(self, key, seq, last)
+        return derived_primitives.load_until(self, key, seq, last)
 
-    async def read_tail(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+    def read_tail(self, key: SessionKey, *, last: int | None) -> Awaitable[LogTail | None]:
         """Return the newest `last` visible events (None: all) without the head; None when there is no such session.
 
         A backend that loads heads at a cost has a shorter way.
         """
-        return await derived_primitives.read_tail(self, key, last)
+        return derived_primitives.read_tail(self, key, last)
 
-    async def read_compacted(self, key: SessionKey, *, last: int | None) -> LogTail | None:
+    def read_compacted(self, key: SessionKey, *, last: int | None) -> Awaitable[LogTail | None]:
         """Return what a view is made of that is to hold the newest `last` events (None: all), as `read_tail` does.
 
         `compactions.shown` says what that is. A backend that loads heads at a cost has a shorter way.
         """
-        return await derived_primitives.read_compacted(self, key, last)
+        return derived_primitives.read_compacted(self, key, last)
 
     @abstractmethod
-    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+    def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> Awaitable[LogPage | None]:
         """Return up to `limit` events with a seq above `after`, hidden ones too; None when there is no such session.
 
         Together they have at most `max_bytes`, but at least one is returned if there is one. A backend may ignore
         `max_bytes`; then readers hold whole pages of large events in memory.
         """
 
-    async def find_events(self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int) -> FoundEvents | None:
+    def find_events(
+        self, key: SessionKey, event_ids: Sequence[str], *, max_bytes: int
+    ) -> Awaitable[FoundEvents | None]:
         """Return the events of `event_ids`, all different, and hidden ones too; None when there is no session.
 
         Together they have about `max_bytes` at most, but one is returned at least; the ids of the others are `unread`.
         A backend that knows where its events lie does better than this one, which reads the log from its start.
         """
-        return await derived_primitives.find_events(self, key, event_ids, max_bytes)
+        return derived_primitives.find_events(self, key, event_ids, max_bytes)
 
     @abstractmethod
-    async def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+    def children(self, key: SessionKey, *, cursor: str | None, limit: int) -> Awaitable[SessionPage | None]:
         """Return up to `limit` (1 or more) child ids in creation order, those after `cursor`; forks are left out.
 
         Return None when there is no such session. Raises InvalidSessionOperation for what is no cursor of a page.
         """
 
-    async def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> SessionPage | None:
+    def forks(self, key: SessionKey, *, cursor: str | None, limit: int) -> Awaitable[SessionPage | None]:
         """Return up to `limit` (1 or more) ids of the forks right below the session, those after `cursor`.
 
         This one reads the whole tree. A backend that keeps forks apart from children has a shorter way.
         """
-        return derived_primitives.forks_page(await self.tree(key), key.id, cursor, limit)
+        return derived_primitives.forks(self, key, cursor, limit)
 
     @abstractmethod
-    async def tree(self, key: SessionKey) -> list[TreeNode] | None:
+    def tree(self, key: SessionKey) -> Awaitable[list[TreeNode] | None]:
         """Return the whole tree that the session is in, in creation order; None when there is no such session."""
 
     @abstractmethod
-    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
+    def tree_totals(self, key: SessionKey) -> Awaitable[TreeTotals | None]:
         """Return what a root's tree has spent, deleted sessions included; None when `key` is no root."""
 
     @abstractmethod
-    async def list_page(
+    def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
-    ) -> SessionPage:
+    ) -> Awaitable[SessionPage]:
         """Return up to `limit` (1 or more) ids that start with `prefix`, in a stable order, those after `cursor`.
 
         With `roots_only`, sessions that have a parent are left out.
         """
 
-    async def page(
+    def page(
         self, namespace: Namespace, query: PageQuery, *, cursor: str | None, limit: int, last: int
-    ) -> HeadPage:
+    ) -> Awaitable[HeadPage]:
         """Return up to `limit` (1 or more) sessions that `query` takes, in its order, those after `cursor`.
 
         Each comes with its newest `last` visible events. A page has fewer sessions than `limit` only when there are no
@@ -247,35 +252,35 @@ class Backend(ABC):
         Raises InvalidSessionOperation for what is no cursor of a page. This one reads the heads of all sessions of the
         namespace, at each call; a backend with an index does not.
         """
-        return await page_by_walking(self, namespace, query, cursor=cursor, limit=limit, last=last)
+        return page_by_walking(self, namespace, query, cursor=cursor, limit=limit, last=last)
 
-    async def count(self, namespace: Namespace, query: PageQuery) -> int:
+    def count(self, namespace: Namespace, query: PageQuery) -> Awaitable[int]:
         """Return how many sessions `query` takes, exactly. This one reads the heads of all of the namespace."""
-        return await count_by_walking(self, namespace, query)
+        return count_by_walking(self, namespace, query)
 
-    async def stamps(self, keys: Sequence[SessionKey]) -> list[str | None]:
+    def stamps(self, keys: Sequence[SessionKey]) -> Awaitable[list[str | None]]:
         """Return a text for each session, which is another one after each commit that changed it; None for no session.
 
         A later session of the same id has another one as well. What is in a stamp is the backend's own. This one loads
         the heads, which a backend that can tell without them does not.
         """
-        return derived_primitives.stamps_of(await self.load(keys, last=0, whole_head=False))
+        return derived_primitives.stamps(self, keys)
 
-    async def sizes(self, keys: Sequence[SessionKey]) -> list[int | None]:
+    def sizes(self, keys: Sequence[SessionKey]) -> Awaitable[list[int | None]]:
         """Return how many bytes each session takes where it is stored; None where that is not known, as here.
 
         What is not there takes 0. It may be an estimate, and what a tree has for itself counts as the root's.
         """
-        return [None] * len(keys)
+        return _answered([None] * len(keys))
 
-    async def rebuild_index(self, namespace: Namespace) -> int | None:
+    def rebuild_index(self, namespace: Namespace) -> Awaitable[int | None]:
         """Make what sessions of the namespace are found by anew, from these, and return how many are in it now.
 
         None stands for a backend that keeps no index, like this one.
         """
-        return None
+        return _answered(None)
 
-    async def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> NamespacePage:
+    def list_namespaces(self, namespace: Namespace, *, cursor: str | None, limit: int) -> Awaitable[NamespacePage]:
         """Return up to `limit` (1 or more) names directly below `namespace`, in a stable order, those after `cursor`.
 
         These are the names of namespaces that hold a session, or have one below them that does. A backend that cannot
@@ -286,20 +291,20 @@ class Backend(ABC):
             "list_namespaces()"
         )
 
-    async def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> list[HeldLease | None]:
+    def held_leases(self, runs: Sequence[tuple[SessionKey, str]]) -> Awaitable[list[HeldLease | None]]:
         """Return who holds each of `runs` now, given by its session and its id; None for a run that nobody holds.
 
         This reads the leases of heads, as one does that lets `commit_rules` decide by the clock of the machine.
         """
-        return await derived_primitives.held_leases(self, runs)
+        return derived_primitives.held_leases(self, runs)
 
-    async def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+    def renew_leases(self, renewals: Sequence[LeaseRenewal]) -> Awaitable[list[bool | None]]:
         """Let each lease of `renewals` begin anew, and tell whether its holder still has it: None where that is not
         known, and it is to be tried again. No revision moves, and no time of the session.
 
         A backend that keeps many runs has a shorter way than this, which is a commit for each.
         """
-        return [await derived_primitives.renew_lease(self, renewal) for renewal in renewals]
+        return derived_primitives.renew_leases(self, renewals)
 
     def step_budget(self, key: SessionKey, creation_id: str | None, step: BudgetStep) -> Awaitable[BudgetReply]:
         """Do what `budgets.step_rules.decide` says that a step does to the budgets of the session's tree, in one step.
@@ -316,35 +321,39 @@ class Backend(ABC):
             session_id=key.id,
         )
 
-    async def wait(self, key: SessionKey, creation_id: str, revision: int) -> None:
+    def wait(self, key: SessionKey, creation_id: str, revision: int) -> Awaitable[None]:
         """Return when the session `creation_id` may have another revision than `revision`, or was deleted.
 
         Too early is fine.
         """
-        await asyncio.sleep(0.1)
+        return asyncio.sleep(0.1)
 
-    async def ping(self) -> None:
+    def ping(self) -> Awaitable[None]:
         """Raise StoreUnavailable, or StoreFull, when the data cannot be reached or written now.
 
         This one only reads. A backend that can tell more does so.
         """
-        await self.load([SessionKey((), "ping")], last=0, whole_head=False)
+        return derived_primitives.ping(self)
 
-    async def diagnose(self) -> list[StoreFinding]:
+    def diagnose(self) -> Awaitable[list[StoreFinding]]:
         """Return what is found of where the data is: settings, rights, versions, what is left over or damaged there.
 
         This one only pings. A backend that can tell more does so.
         """
-        try:
-            await self.ping()
-        except (StoreUnavailable, StoreFull) as error:
-            return [StoreFinding("error", "unavailable", self.shown_place, str(error))]
-        return []
+        return _diagnosed(self)
 
     @abstractmethod
-    async def aclose(self) -> None:
+    def aclose(self) -> Awaitable[None]:
         """Finish what is under way, release what was opened, and set `is_closed`; twice is fine."""
 
 
-async def _nothing() -> int:
-    return 0
+async def _answered(answer: AnswerT) -> AnswerT:
+    return answer
+
+
+async def _diagnosed(backend: Backend) -> list[StoreFinding]:
+    try:
+        await backend.ping()
+    except (StoreUnavailable, StoreFull) as error:
+        return [StoreFinding("error", "unavailable", backend.shown_place, str(error))]
+    return []

@@ -22,11 +22,19 @@ class Primitives(Protocol):
 
     def commit(self, key: SessionKey, commit: EncodedCommit) -> Awaitable[Receipt]: ...
 
-    async def load(
+    def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
-    ) -> list[LoadedSession | None]: ...
+    ) -> Awaitable[list[LoadedSession | None]]: ...
 
-    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None: ...
+    def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> Awaitable[LogPage | None]: ...
+
+    def tree(self, key: SessionKey) -> Awaitable[list[TreeNode] | None]: ...
+
+
+async def creation_id_of(backend: Primitives, key: SessionKey) -> str | None:
+    """Return what `Backend.creation_id_of` does, from the head."""
+    loaded = (await backend.load([key], last=0, whole_head=False))[0]
+    return None if loaded is None else loaded.head.creation_id
 
 
 async def load_until(backend: Primitives, key: SessionKey, seq: int | None, last: int) -> LoadedSession | None:
@@ -74,16 +82,18 @@ async def find_events(
     return await find_by_walking(_pages(backend, key, max_bytes), key.id, event_ids)
 
 
-def forks_page(nodes: Sequence[TreeNode] | None, parent_id: str, cursor: str | None, limit: int) -> SessionPage | None:
-    """Return the page of forks right below a session of the tree; None where there is no tree."""
+async def forks(backend: Primitives, key: SessionKey, cursor: str | None, limit: int) -> SessionPage | None:
+    """Return what `Backend.forks` does, from the whole tree."""
+    nodes = await backend.tree(key)
     if nodes is None:
         return None
-    found = [node.id for node in nodes if node.parent_id == parent_id and node.forked_from is not None]
+    found = [node.id for node in nodes if node.parent_id == key.id and node.forked_from is not None]
     return paging.page_after(found, cursor, limit)
 
 
-def stamps_of(loaded: Sequence[LoadedSession | None]) -> list[str | None]:
-    """Return the stamp of each session; see `Backend.stamps`."""
+async def stamps(backend: Primitives, keys: Sequence[SessionKey]) -> list[str | None]:
+    """Return what `Backend.stamps` does, from the heads."""
+    loaded = await backend.load(keys, last=0, whole_head=False)
     return [
         None if each is None else f"{each.head.creation_id} {each.head.revision} {each.head.tag}" for each in loaded
     ]
@@ -99,7 +109,17 @@ async def held_leases(backend: Primitives, runs: Sequence[tuple[SessionKey, str]
     ]
 
 
-async def renew_lease(backend: Primitives, renewal: LeaseRenewal) -> bool:
+async def renew_leases(backend: Primitives, renewals: Sequence[LeaseRenewal]) -> list[bool | None]:
+    """Return what `Backend.renew_leases` does, by a commit for each."""
+    return [await _renew_lease(backend, renewal) for renewal in renewals]
+
+
+async def ping(backend: Primitives) -> None:
+    """Do what `Backend.ping` does, by a read."""
+    await backend.load([SessionKey((), "ping")], last=0, whole_head=False)
+
+
+async def _renew_lease(backend: Primitives, renewal: LeaseRenewal) -> bool:
     """Let a lease begin anew by a commit that does nothing else, and tell whether its holder still has it."""
     claim = LeaseClaim(renewal.run_id, renewal.token, "hold")
     try:

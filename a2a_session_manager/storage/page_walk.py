@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Final, Protocol
 
 from a2a_session_manager.concurrency.slices import Slices
@@ -20,13 +20,13 @@ _SESSIONS_A_LOAD: Final = 500
 class ListedSessions(Protocol):
     """What the walk is over: a backend."""
 
-    async def list_page(
+    def list_page(
         self, namespace: Namespace, *, prefix: str, cursor: str | None, limit: int, roots_only: bool
-    ) -> SessionPage: ...
+    ) -> Awaitable[SessionPage]: ...
 
-    async def load(
+    def load(
         self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
-    ) -> list[LoadedSession | None]: ...
+    ) -> Awaitable[list[LoadedSession | None]]: ...
 
 
 async def page_by_walking(

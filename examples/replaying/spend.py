@@ -36,7 +36,7 @@ async def spending(sessions: SessionManager, transcripts: Transcripts) -> list[S
     """Return what the store says each conversation spent, and the tree at the end."""
     each = [await _spent(sessions, conversation) for conversation in transcripts.conversations]
     tree = await sessions.usage(transcripts.id, tree=True)
-    return [*each, Spend("the tree", tree.total, frozenset().union(*(one.bases for one in each)))]
+    return [*each, Spend("the tree", tree.total, frozenset[str]().union(*(one.bases for one in each)))]
 
 
 async def _spent(sessions: SessionManager, conversation: Conversation) -> Spend:

@@ -51,7 +51,7 @@ def read_transcripts(path: Path) -> Transcripts:
         raise UnreadableTranscripts(f"{path} cannot be read: {error}") from error
     batch_id = f"replay-{hashlib.sha256(data).hexdigest()[:16]}"
     places: dict[str, int] = {}
-    conversations = []
+    conversations: list[Conversation] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             conversation_id, messages = parse_line(line, f"{path}, line {number}")
@@ -78,9 +78,12 @@ def parse_line(line: str, place: str) -> tuple[str, list[ChatMessage]]:
                 match message:
                     case {"role": str(role)} if role:
                         continue
-                raise UnreadableTranscripts(f"{place}: message {index} is no object with a role: {message!r:.80}")
+                    case _:
+                        what = f"{place}: message {index} is no object with a role"
+                        raise UnreadableTranscripts(f"{what}: {message!r:.80}")
             return conversation_id, messages
-    raise UnreadableTranscripts(f'{place} is not {{"id": text, "messages": [...]}}: {line:.80}')
+        case _:
+            raise UnreadableTranscripts(f'{place} is not {{"id": text, "messages": [...]}}: {line:.80}')
 
 
 def refuse_constant(name: str) -> NoReturn:

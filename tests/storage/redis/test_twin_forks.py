@@ -29,7 +29,7 @@ properties = st.sampled_from([None, {"branch": 1}, {"e1": [], "copied_from": "no
 points = st.lists(st.tuples(st.none() | places, properties), min_size=1, max_size=3)
 
 
-@settings(max_examples=few(3, of=700), deadline=None)
+@settings(max_examples=few(3, of=1000), deadline=None)
 @given(drawn=histories, points=points)
 def test_a_fork_at_once_is_that_of_two_calls_whatever_has_happened(
     redis_server: RedisServer, drawn: Drawn, points: list[tuple[int | None, dict[str, Any] | None]]

@@ -25,7 +25,7 @@ async def _compare(quick: Backend, slow: Backend, keys: Sequence[SessionKey]) ->
 
 
 @directly
-@settings(max_examples=few(10, of=1000), deadline=None)
+@settings(max_examples=few(10, of=2000), deadline=None)
 @given(drawn=histories)
 @example(drawn=PLACED)
 def test_a_fast_view_is_that_of_the_script_whatever_has_happened(redis_server: RedisServer, drawn: Drawn) -> None:

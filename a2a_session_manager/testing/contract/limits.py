@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import pytest
@@ -136,7 +137,9 @@ class LimitsContract(ContractBase):
 
 async def _small(store: BaseSessionStore) -> BaseSessionStore:
     await store.create("talk", change=SessionChange(events=several(1)))
-    return BaseSessionStore(store._open_backend, limits=SMALL)
+    small = copy(store)  # of its class, so that what that does with a write is held to the limits, too
+    small._limits = SMALL
+    return small
 
 
 async def _assert_untouched(store: BaseSessionStore) -> None:

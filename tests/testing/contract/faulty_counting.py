@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from a2a_session_manager.models.counted_response import CountedResponse
 from a2a_session_manager.storage import BaseSessionStore
-from a2a_session_manager.storage.commit_records import EncodedCommit, Receipt
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Receipt
+from a2a_session_manager.storage.commit_rules import add_counters
 from a2a_session_manager.storage.memory.backend import MemoryBackend
+from a2a_session_manager.storage.memory.counting import CountedResponses
 from a2a_session_manager.storage.memory.stored import StoredSession
-from a2a_session_manager.storage.read_records import LoadedSession
+from a2a_session_manager.storage.read_records import LoadedSession, TreeTotals
 from a2a_session_manager.storage.records import SessionKey, UsageDelta
 from tests.testing.contract.faulty_sums import KnowsNoNewerCounters
 
@@ -162,3 +164,37 @@ class TellsNoWriterWhatItCounted(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_TellsNobody())
+
+
+class _ForgetsNoResponse(MemoryBackend):
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted: dict[SessionKey, CountedResponses] = {}
+
+    def create(self, key: SessionKey, creation: Creation, commit: EncodedCommit) -> Awaitable[Receipt]:
+        done = super().create(key, creation, commit)
+        self._sessions[key].responses = self._counted.setdefault(key, self._sessions[key].responses)
+        return done
+
+
+class ForgetsNoResponse(BaseSessionStore):
+    """Keeps the responses that were counted by the id of their session, whichever session that is."""
+
+    def __init__(self) -> None:
+        super().__init__(_ForgetsNoResponse())
+
+
+class _CountsTheRootAgain(MemoryBackend):
+    async def tree_totals(self, key: SessionKey) -> TreeTotals | None:
+        found = await super().tree_totals(key)
+        if found is not None:
+            for cell, counters in self._sessions[key].head.totals.items():
+                add_counters(found.totals[cell], counters)
+        return found
+
+
+class CountsTheRootAgain(BaseSessionStore):
+    """Adds what a root has spent to the sum of its tree, which has it."""
+
+    def __init__(self) -> None:
+        super().__init__(_CountsTheRootAgain())

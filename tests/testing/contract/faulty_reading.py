@@ -178,3 +178,38 @@ class TakesEveryRevisionForTheSame(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_TellsNoTag())
+
+
+class _HalfAHead(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        found = await super().load(keys, last=last, whole_head=whole_head)
+        return [each and (each if whole_head else replace(each, head=replace(each.head, state={}))) for each in found]
+
+
+class BringsHalfAHead(BaseSessionStore):
+    """Reads a few events without the state beside them."""
+
+    def __init__(self) -> None:
+        super().__init__(_HalfAHead())
+
+
+class _EndsEarly(MemoryBackend):
+    async def read_log(self, key: SessionKey, *, after: int, limit: int, max_bytes: int) -> LogPage | None:
+        page = await super().read_log(key, after=after, limit=min(limit, 100), max_bytes=max_bytes)
+        return page and page._replace(is_last=True)
+
+
+class EndsAfterItsFirstPage(BaseSessionStore):
+    """Reads a page of the log, and says that it is the last."""
+
+    def __init__(self) -> None:
+        super().__init__(_EndsEarly())
+
+
+class ReadsTheGivenOneAgain(InMemorySessionStore):
+    """Begins with the event after which somebody wants to go on."""
+
+    async def events(self, session: Any, *, after: int = 0, **options: Any) -> list[SessionEvent[Any]]:
+        return await super().events(session, after=max(after - 1, 0), **options)

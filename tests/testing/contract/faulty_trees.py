@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from a2a_session_manager.exceptions import SessionNotFound
 from a2a_session_manager.models.change import SessionChange
 from a2a_session_manager.models.session import Session
+from a2a_session_manager.namespaces import Namespace
 from a2a_session_manager.protocols import SessionPage
 from a2a_session_manager.storage import BaseSessionStore, InMemorySessionStore
-from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Receipt
+from a2a_session_manager.storage.commit_records import Creation, EncodedCommit, Guard, Parent, Receipt
 from a2a_session_manager.storage.memory.backend import MemoryBackend
-from a2a_session_manager.storage.read_records import TreeNode
+from a2a_session_manager.storage.memory.stored import StoredSession
+from a2a_session_manager.storage.read_records import LoadedSession, TreeNode
 from a2a_session_manager.storage.records import SessionKey, Totals
 
 
@@ -164,3 +166,23 @@ class FindsNothingBelowTheAbsent(BaseSessionStore):
 
     def __init__(self) -> None:
         super().__init__(_AnswersForTheAbsent())
+
+
+class _LooksEverywhere(MemoryBackend):
+    async def load(
+        self, keys: Sequence[SessionKey], *, last: int | None, whole_head: bool
+    ) -> list[LoadedSession | None]:
+        return await super().load(list(map(self._anywhere, keys)), last=last, whole_head=whole_head)
+
+    def _parent(self, namespace: Namespace, named: Parent) -> StoredSession:
+        return super()._parent(self._anywhere(SessionKey(namespace, named.id)).namespace, named)
+
+    def _anywhere(self, key: SessionKey) -> SessionKey:
+        return key if key in self._sessions else next((each for each in self._sessions if each.id == key.id), key)
+
+
+class LooksForParentsEverywhere(BaseSessionStore):
+    """Finds the session of an id in another namespace when it is not in its own."""
+
+    def __init__(self) -> None:
+        super().__init__(_LooksEverywhere())

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from a2a_session_manager import EventSource, EventType, SessionEvent, SessionManagerError, TokenUsage
+from a2a_session_manager import (
+    EventSource,
+    EventType,
+    InvalidSessionOperation,
+    SessionAlreadyExists,
+    SessionConflict,
+    SessionEvent,
+    TokenUsage,
+)
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.compaction import Compaction
 from a2a_session_manager.models.session_run import SessionRun
@@ -23,6 +31,8 @@ MOST_SESSIONS = 5
 FEW = 6
 LASTS = (None, 0, 1, 3, FEW, FEW + 1, 100)
 ROOT = "talk"
+# All else that a store raises is a fault.
+REFUSALS = (InvalidSessionOperation, SessionAlreadyExists, SessionConflict)
 CALL = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}
 
 Step = tuple[Any, ...]
@@ -102,7 +112,7 @@ class History:
 
     async def take(self, steps: Sequence[Step]) -> None:
         for verb, place, *arguments in steps:
-            with suppress(SessionManagerError):
+            with suppress(*REFUSALS):
                 await getattr(self, verb)(self.names[place % len(self.names)], *arguments)
 
     async def append(

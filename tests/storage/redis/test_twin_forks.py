@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2a_session_manager import EventSource, SessionEvent, SessionManager, SessionManagerError, TokenUsage
+from a2a_session_manager import EventSource, SessionEvent, SessionManager, TokenUsage
 from a2a_session_manager.storage import BaseSessionStore
 from a2a_session_manager.storage.redis.keys import SessionKeys
 from tests.draws import few
 from tests.redis_servers.server import RedisServer
 from tests.storage.redis.both_ways import both_ways
-from tests.storage.redis.histories import Drawn, History, histories, places
+from tests.storage.redis.histories import REFUSALS, Drawn, History, histories, places
 from tests.storage.redis.looks import connections_of, keys_of
 
 NEW = "made"
-# Of a fork by two calls, the session's id is as long: what keys take is compared, too.
-WAYS = ("once", "both")
+WAYS = ("once", "twice")
+# What differs from one session to the next, however it is made.
 OF_EACH = {b"creation", b"created", b"updated", b"tag", b"parent_creation"}
 READ = {"hash": ("HGETALL",), "list": ("LRANGE", 0, -1), "zset": ("ZRANGE", 0, -1, "WITHSCORES"), "none": ("EXISTS",)}
 properties = st.sampled_from([None, {"branch": 1}, {"e1": [], "copied_from": "no"}])
@@ -67,7 +66,7 @@ async def _made(
             patch.setattr(store._open_backend, "fork_at_once", lambda *_: None)
         try:
             made = await SessionManager(store).fork(name, at=at, new_id=new_id, properties=named)
-        except SessionManagerError as error:
+        except REFUSALS as error:
             return [type(error), str(error).replace(new_id, NEW)]
     told = (made.state, made.metadata.properties, made.last_seq, made.revision, made.parent_id, made.forked_from)
     left = await _left(store, new_id)
@@ -90,7 +89,8 @@ async def _left(store: BaseSessionStore, new_id: str) -> dict[bytes, object]:
     keys = await keys_of(store, new_id)
     connections = connections_of(store)
     kinds = await connections.read_many([("TYPE", key) for key in keys.all_of_session])
-    commands = [(command, key, *more) for key, (command, *more) in _named(keys, kinds)]
+    reads = [READ[_text(kind)] for kind in kinds]
+    commands = [(verb, key, *more) for key, (verb, *more) in zip(keys.all_of_session, reads, strict=True)]
     contents = await connections.read_many(commands)
     found = {key: _comparable(kind, content) for key, kind, content in zip(_ends(keys), kinds, contents, strict=True)}
     lines = await connections.read_many([("HMGET", keys.tree, f"n:{new_id}", f"f:{new_id}")])
@@ -99,11 +99,8 @@ async def _left(store: BaseSessionStore, new_id: str) -> dict[bytes, object]:
     return found
 
 
-def _named(keys: SessionKeys, kinds: Sequence[bytes]) -> list[tuple[bytes, tuple[Any, ...]]]:
-    return [(key, READ[_text(kind)]) for key, kind in zip(keys.all_of_session, kinds, strict=True)]
-
-
 def _ends(keys: SessionKeys) -> list[bytes]:
+    """Return what the keys hold, in their order."""
     return [key.removeprefix(keys.ends[0]).removesuffix(keys.ends[1]) for key in keys.all_of_session]
 
 

@@ -3,6 +3,7 @@
 What a renderer would take for HTML, for a heading among those of the transcript, for a picture to be fetched, or for
 the definition of a link, which shows nothing, is escaped. Where it depends on what is around a line whether it is code,
 in which an escape would show, and where a block of code does not end, all of the text becomes a block of code.
+The timeline's `page/markdown.js` has the same rule, for what is copied from it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _FENCE: Final = re.compile("`{3,}")
 _TICKS: Final = re.compile("`+")
 # A block of code by itself; one inside of a list or a quote ends where that ends.
 _OPENS: Final = re.compile(r"(`{3,})[^`]*$|(~{3,}).*$")
-_MARKS: Final = r"(?:[ \t>]|[-+*][ \t]|\d{1,9}[.)][ \t])*"
+_MARKS: Final = r"(?:[ \t>]|[-+*][ \t]|[0-9]{1,9}[.)][ \t])*"
 _INNER_FENCE: Final = re.compile(rf"{_MARKS}(?:`{{3,}}|~{{3,}})")
 _CODE_LINE: Final = re.compile(r"[ >]*(?: {4}|\t)")
 _HEADING: Final = re.compile(rf"({_MARKS})(?=#{{1,6}}(?:[ \t]|$))")
@@ -29,9 +30,12 @@ _ANY_MARK: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 def shown(text: str) -> str:
     """Return Markdown that shows a text as it was said. Its line ends are those of Unix."""
-    lines = list(_escaped(text.split("\n")))
-    made = [line for line in lines if line is not None]
-    return "\n".join(made) if len(made) == len(lines) else fenced(text, "markdown")
+    made: list[str] = []
+    for line in _escaped(text.split("\n")):
+        if line is None:
+            return fenced(text, "markdown")
+        made.append(line)
+    return "\n".join(made)
 
 
 def plain(text: str) -> str:

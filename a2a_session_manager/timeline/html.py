@@ -15,7 +15,20 @@ from a2a_session_manager.timeline.document import Document
 from a2a_session_manager.timeline.enclosing import Enclosed
 
 # In the order in which they use each other. They are one script, so that a page has one digest.
-_SCRIPTS: Final = ("model", "format", "dom", "search", "outline", "cards", "list", "lanes", "sidebar", "live", "main")
+_SCRIPTS: Final = (
+    "model",
+    "format",
+    "dom",
+    "search",
+    "outline",
+    "markdown",
+    "cards",
+    "list",
+    "lanes",
+    "sidebar",
+    "live",
+    "main",
+)
 # Longer texts are in blocks of their own, which are not read until somebody wants to see them.
 _INLINE_CHARACTERS: Final = 4_000
 _PREVIEW_CHARACTERS: Final = 600

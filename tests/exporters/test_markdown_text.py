@@ -13,28 +13,11 @@ from markdown_it import MarkdownIt  # which rich brings
 from markdown_it.token import Token
 
 from a2a_session_manager import InMemorySessionStore, SessionManager, export_conversation
-from a2a_session_manager.exporters.markdown_text import plain, shown
+from a2a_session_manager.exporters.markdown_text import code, plain, shown
 from tests.draws import few
+from tests.exporters.markdown_rows import CODE, PIECES, PLAIN, SHOWN, STARTS
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-# What means something at the start of a line, and anywhere.
-_STARTS = ["", "# ", "## ", "> ", "- ", "1. ", "    ", "\t", "  ", "```", "~~~", "````py", "===", "---", "- - -"]
-_PIECES = [
-    "a1",
-    "b2 ",
-    "c3",
-    "[e5]",
-    ": /f6",
-    "![g7](h8)",
-    "[i9](j1)",
-    "<http://d4>",
-    "<b>",
-    "</b>",
-    "<!--",
-    "-->",
-    "<?",
-]
-_PIECES += ["`", "``", "&lt;", "&#60;", "\\", "*", "_", "|", "# ", "<", " ", "---", "\\`", "\\<", "~~", "\u2028", "\r"]
 
 
 def tokens(markdown: str) -> Iterator[Token]:
@@ -70,8 +53,8 @@ def headings(markdown: str) -> list[tuple[str, str]]:
 
 _lines = st.builds(
     lambda start, rest: start + "".join(rest),
-    st.sampled_from(_STARTS),
-    st.lists(st.sampled_from(_PIECES), max_size=5),
+    st.sampled_from(STARTS),
+    st.lists(st.sampled_from(PIECES), max_size=5),
 )
 _texts = st.lists(_lines, max_size=6).map("\n".join)
 
@@ -121,6 +104,21 @@ def test_a_transcript_shows_all_that_was_said_and_has_its_own_headings_alone(tex
 )
 def test_a_text_shows_as_it_was_said(text: str, is_shown: str) -> None:
     assert visible(shown(text)).replace("markdown", "").strip("\n") == is_shown.strip("\n")
+
+
+@pytest.mark.parametrize(("text", "markdown"), SHOWN)
+def test_a_text_has_the_markdown_that_shows_it(text: str, markdown: str) -> None:
+    assert shown(text) == markdown
+
+
+@pytest.mark.parametrize(("text", "markdown"), PLAIN)
+def test_a_title_has_the_markdown_that_shows_it(text: str, markdown: str) -> None:
+    assert plain(text) == markdown
+
+
+@pytest.mark.parametrize(("text", "markdown"), CODE)
+def test_a_span_of_code_has_the_markdown_that_shows_it(text: str, markdown: str) -> None:
+    assert code(text) == markdown
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,10 @@ from typing import Any
 
 import pytest
 
+import a2a_session_manager.timeline
 from a2a_session_manager import SessionManager, session_timeline
+from a2a_session_manager.exporters import markdown_text
+from tests.exporters import markdown_rows
 from tests.integrations.fastapi.serving import Served
 from tests.timeline.trees import bad, hostile_tree, large_tree, marked_tree
 
@@ -318,6 +322,78 @@ def test_everything_can_be_copied(open_page: Open, marked: Path) -> None:
     assert "needle in a child" in markdown
     assert "**search**" in markdown
     assert (copied["seq"], copied["session_id"], copied["message"]["role"]) == (1, "flights", "assistant")
+
+
+MARKDOWN = Path(a2a_session_manager.timeline.__file__).with_name("page") / "markdown.js"
+
+
+def in_markdown(page: Any, function: str, texts: list[str]) -> list[str]:
+    """Return what a function of the page's script makes of texts."""
+    made: list[str] = page.evaluate(f"texts => {{ {MARKDOWN.read_text()}; return texts.map({function}); }}", texts)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("function", "rows"),
+    [
+        ("shownText", markdown_rows.SHOWN),
+        ("plainText", markdown_rows.PLAIN),
+        ("codeSpan", markdown_rows.CODE),
+    ],
+    ids=["text", "title", "code"],
+)
+def test_a_text_has_the_markdown_that_the_exporter_makes(
+    function: str, rows: list[tuple[str, str]], open_page: Open, marked: Path
+) -> None:
+    made = in_markdown(open_page(marked), function, [text for text, _ in rows])
+
+    assert made == [markdown for _, markdown in rows]
+
+
+def test_any_text_has_the_markdown_that_the_exporter_makes(open_page: Open, marked: Path) -> None:
+    draw = random.Random(1)
+    starts, pieces = markdown_rows.STARTS, markdown_rows.PIECES
+    lines = [draw.choice(starts) + "".join(draw.choices(pieces, k=draw.randint(0, 5))) for _ in range(20_000)]
+    texts = ["\n".join(draw.choices(lines, k=draw.randint(1, 6))).replace("\r", "") for _ in range(10_000)]
+    page = open_page(marked)
+
+    rules = {"shownText": markdown_text.shown, "plainText": markdown_text.plain, "codeSpan": markdown_text.code}
+    for function, rule in rules.items():
+        made = in_markdown(page, function, texts)
+        differ = [(text, mine) for text, mine in zip(texts, made, strict=True) if mine != rule(text)]
+        assert differ == []
+
+
+def test_what_is_copied_shows_texts_as_they_were_said(open_page: Open, tmp_path: Path) -> None:
+    long = "# needle <b>\r\n" * 400
+    number = '{"id": 12345678901234567890}'
+    said, made = zip(*(row for row in markdown_rows.SHOWN if row[0]), strict=True)
+
+    async def make(sessions: SessionManager) -> None:
+        async with sessions.open("a`<i>") as chat:
+            for text in said:
+                await chat.user(text)
+            await chat.assistant([{"type": "thinking", "thinking": "# Hm\n<b>", "signature": "s"}])
+            called = {"id": "c1", "type": "function", "function": {"name": "*f*", "arguments": number}}
+            await chat.append({"role": "assistant", "content": None, "tool_calls": [called]})
+            await chat.tool("*f*", {"found": [long]}, call_id="c1")
+            await chat.append({"role": "<b>\n# critic", "content": "```"})
+
+    page = open_page(done(_written(make, "a`<i>", tmp_path / "page.html")))
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.locator(".session.top button[title='Copy as Markdown']").first.click()
+    copied = page.evaluate("window.copied")
+
+    sections = copied.split("\n### ")
+    assert sections[0].startswith("# a\\`\\<i\\>\n\nSession `` a`<i> ``, ")
+    for section, markdown in zip(sections[1:], made, strict=False):
+        assert section.partition("\n")[2].strip("\n") == markdown.strip("\n")
+    thought, called, returned, critic = sections[len(made) + 1 :]
+    assert "> \\# Hm\n> \\<b>\n" in thought
+    assert "**\\*f\\***" in called
+    assert number in called
+    assert returned.count("needle <b>") == 400
+    assert critic.startswith(f"#{len(made) + 4} \\<b\\> \\# critic\n\n````markdown\n```\n````")
 
 
 def test_the_bundle_can_be_taken_out_of_the_page(open_page: Open, tmp_path: Path) -> None:

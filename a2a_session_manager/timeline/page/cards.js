@@ -493,31 +493,3 @@ function messageOf(event) {
   const text = event.parts.map((part) => fullOf(part[1])).join("");
   return event.c ? { role: event.w, content: text } : text;
 }
-
-/** Return text between fences that are longer than any in it. */
-function fenced(text) {
-  const longest = Math.max(2, ...(text.match(/`{3,}/g) || []).map((each) => each.length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}\n${text}\n${fence}`;
-}
-
-function eventMarkdown(event) {
-  const lines = [`### #${event.q} ${whoOf(event)}${event.r ? " (retracted)" : ""}`, ""];
-  event.parts.forEach((part, at) => {
-    if (part[0] === "text" || part[0] === "instruction") lines.push(fullOf(part[1]), "");
-    else if (part[0] === "reasoning") lines.push(...fullOf(part[1]).split("\n").map((line) => `> ${line}`), "");
-    else if (part[0] === "call") {
-      lines.push(`**${part[2]}**`, "", fenced(argumentsText(part[3])), "");
-      const answer = event.answeredBy && event.answeredBy.get(at);
-      if (answer) lines.push(`Result${answer.event.parts[answer.part][3] ? " (error)" : ""}:`, "", fenced(resultText(answer.event.parts[answer.part], Infinity)), "");
-    } else if (part[0] === "result") lines.push(fenced(resultText(part, Infinity)), "");
-    else lines.push(fenced(jsonText(part.slice(1))), "");
-  });
-  if (!event.parts.length && event.o !== undefined) lines.push(fenced(jsonText(event.o)), "");
-  return lines.join("\n");
-}
-
-function sessionMarkdown(session) {
-  const head = [`# ${nameOf(session)}`, "", `Session ${session.id}, ${costOf(session.whole)}`, ""];
-  return [...head, ...session.events.filter((event) => !event.r && !event.absorbedBy).map(eventMarkdown)].join("\n");
-}

@@ -67,11 +67,15 @@ function jsonText(value) {
   return JSON.stringify(plain(value), null, 2);
 }
 
+// Numbers that JavaScript may round.
+const LONG_NUMBER = /\d{16}|\d[eE]/;
+
 /** Return the arguments of a call for reading: JSON text is laid out, anything else stays. */
 function argumentsText(value) {
   if (value === null || value === undefined) return "";
   if (typeof value !== "string" && !isReference(value)) return jsonText(value);
   const held = fullOf(value);
+  if (LONG_NUMBER.test(held)) return held;
   try {
     return JSON.stringify(JSON.parse(held), null, 2);
   } catch {

@@ -116,7 +116,6 @@ _ITEMS: Final = by_type(
 )
 _CALLED: Final = (*_PART, "tool_name", "tool_call_id", "tool_kind")
 _RETURNED: Final = keys(*_CALLED, "content", "outcome")
-_TOLD_ANEW: Final = keys(*_PART, "content", "dynamic", "on_change", "name", "content_hash")
 
 
 def _tool_return(part: _Object) -> Mapping[str, Reads]:
@@ -152,7 +151,6 @@ PYDANTIC_AI: Final = keys(
             "tool-call": keys(*_CALLED, "args", provider_details=keys("thought_signature")),
             "tool-return": _tool_return,
             "instruction-delta": keys(*_PART, "content", "base_hash"),
-            "instruction-baseline": keys(*_PART, instructions=_TOLD_ANEW),
             "file": keys(*_PART, content=_ITEMS),
             "speech": keys(*_PART, "transcript", audio=_ITEMS),
         },

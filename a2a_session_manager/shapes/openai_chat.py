@@ -53,6 +53,7 @@ NAME: Final = "openai"
 
 _KEYS: Final = frozenset({"content", CALLS, "function_call", "refusal", "images", "audio", *REASONING_KEYS})
 _URLS: Final = ("https://", "http://", "data:")
+_SAID: Final = (Text, Instruction, Media)  # what a user says, whether or not it can be written
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
@@ -91,6 +92,8 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
         return [*(_result_message(each, losses) for each in results), *(_write(rest, losses) if rest.parts else [])]
     role = message.role if message.role in ("system", "user", "assistant") else "user"
     written: RawMessage = {"role": role, "content": _content(message.parts, role, losses)}
+    if written["content"] == "" and message.parts and not any(isinstance(part, _SAID) for part in message.parts):
+        return []  # all of it is lost
     if message.name is not None:
         written["name"] = message.name
     calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]

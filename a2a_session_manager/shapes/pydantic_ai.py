@@ -67,9 +67,8 @@ def _read(message: Mapping[str, Any]) -> Message:
 
 
 def _role_of(parts: Sequence[Part]) -> Role:
-    if parts and all(isinstance(part, Result) for part in parts):
-        return "tool"
-    return "system" if parts and all(isinstance(part, Instruction) for part in parts) else "user"
+    kinds = {type(part) for part in parts} - {Opaque}  # which nobody says
+    return "tool" if kinds == {Result} else "system" if kinds == {Instruction} else "user"
 
 
 def _write(message: Message, losses: Losses) -> list[RawMessage]:

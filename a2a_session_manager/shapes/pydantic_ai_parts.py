@@ -18,7 +18,7 @@ from a2a_session_manager.shapes.normal_form import (
     Result,
     Text,
 )
-from a2a_session_manager.shapes.shape import mappings, media_at, media_kind, text_or_none
+from a2a_session_manager.shapes.shape import media_at, media_kind, text_or_none
 
 URL_KINDS: Final[Mapping[str, MediaKind]] = {
     "image-url": "image",
@@ -27,9 +27,17 @@ URL_KINDS: Final[Mapping[str, MediaKind]] = {
     "document-url": "file",
 }
 _GEMINIS: Final = "google"  # as its provider's names begin, of each release
-# These say what a model may use, or mark a place; a model reads nothing of them as they stand.
+# These say what a model may use or what `instructions` were made of, or mark a place; a model reads nothing of them as
+# they stand.
 _OPAQUE: Final = frozenset(
-    {"tool-availability-delta", "capability-load-delta", "model-settings-delta", "cache-point", "compaction"}
+    {
+        "tool-availability-delta",
+        "capability-load-delta",
+        "model-settings-delta",
+        "instruction-baseline",
+        "cache-point",
+        "compaction",
+    }
 )
 
 
@@ -60,12 +68,6 @@ def _text(part: Mapping[str, Any]) -> list[Part] | None:
 def _instruction(part: Mapping[str, Any]) -> list[Part] | None:
     text = part.get("content")
     return [Instruction(text, part)] if isinstance(text, str) else None
-
-
-def _instructions(part: Mapping[str, Any]) -> list[Part] | None:
-    texts = [each.get("content") for each in mappings(part.get("instructions"))]
-    said = "\n\n".join(text for text in texts if isinstance(text, str))
-    return [Instruction(said, part)] if said else None
 
 
 def _thinking(part: Mapping[str, Any]) -> list[Part] | None:
@@ -155,7 +157,6 @@ def _said(item: Any) -> Part:
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[Part] | None]]] = {
     "system-prompt": _instruction,
     "instruction-delta": _instruction,
-    "instruction-baseline": _instructions,
     "user-prompt": _user_prompt,
     "retry-prompt": _retry_prompt,
     "retry-feedback": _feedback,

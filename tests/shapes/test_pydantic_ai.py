@@ -22,13 +22,16 @@ from a2a_session_manager.shapes.normal_form import (
 )
 from a2a_session_manager.shapes.pydantic_ai import SHAPE
 from a2a_session_manager.shapes.shape import Losses
+from tests.context.examples import view
 from tests.shapes.checks import check_any, check_row, mangled
+from tests.shapes.pydantic_ai_rows import CHANGING_INSTRUCTIONS
 
 PIXEL = "iVBORw0KGgo="
 AT = "2026-11-29T17:59:42Z"
 PROMPT = {"part_kind": "system-prompt", "content": "be brief", "timestamp": AT, "dynamic_ref": None}
 ASKED = {"part_kind": "user-prompt", "content": "hi", "timestamp": AT}
 CALL = {"part_kind": "tool-call", "tool_name": "search", "args": '{"to": "OSL"}', "tool_call_id": "c1", "id": None}
+SAID = {"part_kind": "text", "content": "It is 120 EUR."}
 RETURNED = {
     "part_kind": "tool-return",
     "tool_name": "search",
@@ -183,7 +186,7 @@ ROWS: list[tuple[dict[str, Any], Message]] = [
         Message(
             "user",
             (
-                Instruction("be brief\n\nbe kind"),
+                Opaque("instruction-baseline"),
                 Instruction("be loud"),
                 Opaque("tool-availability-delta"),
                 Text("they spoke of fjords"),
@@ -229,6 +232,49 @@ def test_what_was_taken_out_of_a_message_is_not_written(
     read = SHAPE.read(message)
 
     assert SHAPE.write(read._replace(parts=tuple(read.parts[each] for each in kept)), []) == written
+
+
+@pytest.mark.parametrize("message", CHANGING_INSTRUCTIONS)
+def test_a_message_of_the_real_package_is_written_as_it_was(message: dict[str, Any]) -> None:
+    assert SHAPE.write(SHAPE.read(message), []) == [message]
+
+
+def test_what_instructions_were_made_of_is_no_instruction_again() -> None:
+    # pydantic-ai has sent each request's `instructions`, and the changes, but no baseline.
+    told = [
+        [part.text for part in SHAPE.read(each).parts if isinstance(part, Instruction)]
+        for each in CHANGING_INSTRUCTIONS
+        if each["kind"] == "request"
+    ]
+
+    assert told == [
+        ["Be kind.\n\nIt is summer.\n\nYou are Ann."],
+        ["It is winter."],
+        ["Be kind.\n\nIt is winter.\n\nYou are Bo."],
+        ["Be kind.\n\nIt is winter.\n\nYou are Bo."],
+    ]
+
+
+@pytest.mark.parametrize("format", ["openai", "anthropic", "gemini", "responses"])
+def test_what_instructions_were_made_of_is_named_by_a_conversion(format: str) -> None:
+    found = view(*CHANGING_INSTRUCTIONS, format=format)
+
+    named = [each.seqs for each in found.report if "instruction-baseline" in each.text]
+    assert named == [(1,), (5,)]
+    assert "instruction-baseline" not in str([*found, found.system])
+
+
+@pytest.mark.parametrize("format", ["openai", "anthropic", "gemini", "responses"])
+@pytest.mark.parametrize("kind", ["instruction-baseline", "tool-availability-delta", "capability-load-delta"])
+def test_what_nobody_says_beside_a_tools_answer_is_no_message_of_the_user(kind: str, format: str) -> None:
+    answer = request(RETURNED, {"part_kind": kind})
+
+    found = view(request(ASKED), response(CALL), answer, response(SAID), format=format)
+
+    assert SHAPE.read(answer).role == "tool"
+    assert len(found) == 4
+    assert list(found)[:3] == list(view(request(ASKED), response(CALL), request(RETURNED), format=format))
+    assert [(each.code, each.seqs) for each in found.report] == [("not_converted", (3,))]
 
 
 def asked(*parts: Any) -> list[dict[str, Any]]:

@@ -126,10 +126,26 @@ class IdsContract(ContractBase):
                 await write()
 
     @pytest.mark.parametrize("name", ["", "x" * 513, "a\ud800", 7, None], ids=ascii)
-    async def test_what_cannot_be_an_id_makes_no_session_event_or_run(self, name: Any) -> None:
+    async def test_what_cannot_be_an_id_makes_no_session_event_or_run(
+        self, store: BaseSessionStore, reopen: Reopen, name: Any
+    ) -> None:
         for make in (Session, SessionEvent, SessionRun):
             with pytest.raises((InvalidSessionOperation, ValueError)):
                 make(id=name)
+        await store.create("talk")
+        bad = {"id": name}  # pydantic takes anything in a copy
+        for change in (
+            SessionChange(events=[said().model_copy(update=bad)]),
+            SessionChange(runs=[SessionRun().model_copy(update=bad)]),
+        ):
+            with pytest.raises(InvalidSessionOperation):
+                await store.commit("talk", change)
+        with pytest.raises(InvalidSessionOperation):
+            await store.save(Session(id="new").model_copy(update=bad))
+
+        cold = await reopen()
+        assert await cold.list_sessions() == ["talk"]
+        assert (await whole(cold, "talk")).revision == 1
 
     @pytest.mark.parametrize("name", ["", "x" * 513, "a\ud800"], ids=["empty", "long", "surrogate"])
     async def test_what_cannot_be_an_id_is_refused_as_a_parent(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from a2a_session_manager.exceptions import InvalidEvent, InvalidSessionOperation
+from a2a_session_manager.identifiers import new_id
 from a2a_session_manager.models.change import Retraction, SessionChange
 from a2a_session_manager.models.event_filter import EventFilters
 from a2a_session_manager.models.event_message import MessageTail
@@ -63,6 +64,14 @@ class TakesAnEmptyParentForNone(InMemorySessionStore):
 
     async def create(self, id: str | None = None, *, parent_id: Any = None, **options: Any) -> Session[Any]:
         return await super().create(id, parent_id=parent_id or None, **options)
+
+
+class GivesIdsToWhatHasNone(InMemorySessionStore):
+    """Saves a session whose id is empty under an id of the store's own."""
+
+    async def save(self, session: Session[Any], *, expected_revision: int | None = None) -> None:
+        session.id = session.id or new_id()
+        await super().save(session, expected_revision=expected_revision)
 
 
 class LooksForAnyId(InMemorySessionStore):

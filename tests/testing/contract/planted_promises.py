@@ -2,7 +2,6 @@
 
 Some promises are kept by the models, whatever a store does, and no fault of a store is found by their tests:
 
-- `ids`: what cannot be an id makes no session, event or run,
 - `appending`: a change that sets and unsets one key cannot be made,
 - `runs`: a run refuses an illegal step itself,
 - `titles`: what is no title, and who nobody knows, is refused before the store is asked.
@@ -44,6 +43,7 @@ PROMISES = {
     "ids": {
         "test_what_cannot_be_a_session_id_is_refused_by_every_write": "LooksForAnyId",
         "test_what_cannot_be_an_id_is_refused_as_a_parent": "TakesAnEmptyParentForNone",
+        "test_what_cannot_be_an_id_makes_no_session_event_or_run": "GivesIdsToWhatHasNone",
     },
     "incarnations": {
         "test_a_guard_on_a_session_that_is_not_there_yet_is_a_conflict": "GuardsWhatIsThere",

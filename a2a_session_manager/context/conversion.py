@@ -13,6 +13,7 @@ from a2a_session_manager.context.known_calls import has_calls
 from a2a_session_manager.exceptions import InvalidSessionOperation
 from a2a_session_manager.identifiers import shown
 from a2a_session_manager.shapes import anthropic, gemini, openai_chat
+from a2a_session_manager.shapes.litellm import with_plain_ids
 from a2a_session_manager.shapes.normal_form import (
     Instruction,
     Message,
@@ -73,6 +74,7 @@ class _Conversion:
         """Put messages that belong together after the others."""
         made = self._made
         start = len(made.messages)
+        messages = [each if each.shape == self._shape.name else with_plain_ids(each) for each in messages]
         agreed = agreeing(messages, self._shape)
         for message, other, seq in zip(messages, agreed, seqs, strict=True):
             self._lose(seq, self._unread(message, other))

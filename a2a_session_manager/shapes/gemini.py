@@ -103,6 +103,8 @@ def is_signed(part: Part) -> bool:
     """Tell whether a part that is no thought, which formats lose as a whole, has a signature of Gemini's."""
     if isinstance(part, Call):
         return part.signature is not None
+    if isinstance(part, Text) and part.signature is not None:
+        return True
     return not isinstance(part, Reasoning) and isinstance(part.raw, Mapping) and bool(signature_in(part.raw))
 
 
@@ -129,7 +131,7 @@ def _part(part: Part, losses: Losses, *, is_own: bool) -> RawMessage | None:
     if is_own and isinstance(raw, dict):
         return raw
     if isinstance(part, Text | Instruction):
-        return {"text": part.text} if part.text.strip() else None
+        return {"text": part.text, **_signed(part)} if part.text.strip() else None
     if isinstance(part, Json):
         return {"text": text_for(part.value)}
     if isinstance(part, Media):
@@ -138,10 +140,16 @@ def _part(part: Part, losses: Losses, *, is_own: bool) -> RawMessage | None:
         given = value_of(part.arguments)
         args = given if isinstance(given, Mapping) else {} if given in (None, "") else {"input": given}
         called = {**({} if part.id is None else {"id": part.id}), "name": part.name, "args": args}
-        return {"functionCall": called, **({} if part.signature is None else {"thoughtSignature": part.signature})}
+        return {"functionCall": called, **_signed(part)}
     if isinstance(part, Result) and not part.is_hosted:
         return {"functionResponse": _response(part, losses)}
     return _lost(part, losses)
+
+
+def _signed(part: Text | Instruction | Call) -> RawMessage:
+    if isinstance(part, Instruction) or part.signature is None:
+        return {}
+    return {"thoughtSignature": str(part.signature)}
 
 
 def _lost(part: Part, losses: Losses) -> RawMessage | None:

@@ -14,10 +14,11 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "file"]
 
 
 class Text(NamedTuple):
-    """Text that is said."""
+    """Text that is said. `signature` is what Gemini signs it with, where another format keeps that."""
 
     text: str
     raw: Any = None
+    signature: str | None = None
 
 
 class Instruction(NamedTuple):

@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from a2a_session_manager.shapes.litellm import (
+    FIELDS,
+    LiteLLMSignature,
+    fields_of_answer,
+    signature_of_answer,
+    signed_fields,
+)
 from a2a_session_manager.shapes.normal_form import (
     Call,
     Instruction,
@@ -69,15 +76,18 @@ def _read(message: Mapping[str, Any]) -> Message:
         call_id = id_or_none(message.get("tool_call_id"))
         result = Result(call_id, name or text_or_none(message.get("tool_name")), tuple(content), raw=message)
         return Message(role, (result,), NAME, name, message)
+    calls = calls_in(message) if role == "assistant" else []
+    if FIELDS in message and role == "assistant":
+        content = _signed_text(content, signature_of_answer(message, calls))
     parts = [*_reasoning_in(message), *content]
     if refusal := text_or_none(message.get("refusal")):
         parts.append(Text(refusal, {"refusal": refusal}))
     # OpenRouter's are parts of the content, Ollama's base64.
     parts += parts_of(message.get("images"), media_in, lambda data: Media("image", data=data, raw=data))
     if role == "assistant":
-        parts += [*spoken_in(message), *calls_in(message)]
-        if is_more_than_calls(calls := message.get(CALLS)):
-            parts.append(Opaque(CALLS, {CALLS: calls}))
+        parts += [*spoken_in(message), *calls]
+        if is_more_than_calls(listed := message.get(CALLS)):
+            parts.append(Opaque(CALLS, {CALLS: listed}))
     return Message(role, tuple(parts), NAME, name, message)
 
 
@@ -99,6 +109,8 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
     calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]
     if calls and role == "assistant":
         written |= _calls(calls, is_own=message.shape == NAME)
+    if message.shape == NAME and any(isinstance(part, Text) and part.signature for part in message.parts):
+        written |= fields_of_answer(message.parts)
     return [written]
 
 
@@ -119,6 +131,10 @@ def with_listed_calls(message: Message) -> Message:
     calls = [part.raw for part in parts if isinstance(part, Call) and part.kind != FIRST_FORM]
     rest = {key: value for key, value in raw.items() if key != CALLS}
     return message._replace(parts=parts, raw={**rest, CALLS: calls} if calls else rest)
+
+
+def _signed_text(content: Sequence[Part], signature: str | None) -> list[Part]:
+    return [part._replace(signature=signature) if isinstance(part, Text) else part for part in content]
 
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
@@ -173,12 +189,15 @@ def _result_message(result: Result, losses: Losses) -> RawMessage:
 
 def _calls(calls: Sequence[Call], *, is_own: bool) -> RawMessage:
     if len(calls) == 1 and calls[0].kind == FIRST_FORM:
-        return {"function_call": _tool_call(calls[0])["function"]}
+        signed = _signed(calls[0]) if is_own else {}
+        return {"function_call": _tool_call(calls[0])["function"] | signed}
     return {CALLS: [_tool_call(call) | (_signed(call) if is_own else {}) for call in calls]}
 
 
 def _signed(call: Call) -> RawMessage:
     """Return what Gemini's endpoint signs a call with. OpenAI's own refuses it: no other format's call may get it."""
+    if isinstance(call.signature, LiteLLMSignature):
+        return signed_fields(call.signature)
     return {} if call.signature is None else {EXTRA_CONTENT: extra_content(call.signature)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from a2a_session_manager.shapes.litellm import FIELDS, fields_beside, unsigned_call
 from a2a_session_manager.shapes.normal_form import Call
 from a2a_session_manager.shapes.openai_parts import (
     EXTRA_CONTENT,
@@ -74,13 +75,16 @@ def unread(message: Mapping[str, Any]) -> Losses:
             found += unread_in(message[key], reads, key)
     if role != "assistant":
         return found
-    in_calls = [key for call in calls_in(message) for key in _unread_in(call)]
+    calls = calls_in(message)
+    if FIELDS in found and is_empty(fields_beside(message, calls)):
+        found.remove(FIELDS)
+    in_calls = [key for call in calls for key in _unread_in(call)]
     return [key for key in found if key != "audio" or not spoken_in(message)] + in_calls
 
 
 def _unread_in(call: Call) -> Losses:
     if call.kind == FIRST_FORM:
-        return _besides(call.raw, {"name", "arguments"}, FIRST_FORM)
+        return _besides(unsigned_call(call.raw), {"name", "arguments"}, FIRST_FORM)
     kind = call.kind or "function"
     given = call.raw if call.signature is None else _unsigned(call.raw)
     made = given.get(kind)
@@ -88,11 +92,13 @@ def _unread_in(call: Call) -> Losses:
         return _besides(given, _IN_CALLS, CALLS)
     arguments = "input" if "input" in made else "arguments"
     beside = _besides(given, {*_IN_CALLS, kind}, CALLS)
+    made = made if call.signature is None else unsigned_call(made)
     return [*beside, *_besides(made, {"name", arguments, "index"}, f"{CALLS}.{kind}")]
 
 
 def _unsigned(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**call, EXTRA_CONTENT: without_signature(call[EXTRA_CONTENT])}
+    beside = {EXTRA_CONTENT: without_signature(call[EXTRA_CONTENT])} if EXTRA_CONTENT in call else {}
+    return {**unsigned_call(call), **beside}
 
 
 def _besides(given: Mapping[str, Any], read: Collection[str], path: str) -> Losses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from a2a_session_manager.shapes.litellm import signature_of
 from a2a_session_manager.shapes.normal_form import Call, Media, MediaKind, Other, Part, Reasoning, Text, text_of
 from a2a_session_manager.shapes.shape import (
     id_or_none,
@@ -81,12 +82,13 @@ def calls_in(message: Mapping[str, Any]) -> list[Call]:
         arguments = function.get("input") if "input" in function else function.get("arguments")
         name = str(function.get("name") or "")
         kind_apart = None if kind == "function" else kind
-        signature = text_or_none(_signed(call.get(EXTRA_CONTENT)).get(_SIGNATURE))
+        signature = text_or_none(_signed(call.get(EXTRA_CONTENT)).get(_SIGNATURE)) or signature_of(call, function)
         calls.append(Call(id_or_none(call.get("id")), name, arguments, kind=kind_apart, raw=call, signature=signature))
     oldest = message.get("function_call")
     if isinstance(oldest, Mapping):
         name = str(oldest.get("name") or "")
-        calls.append(Call(None, name, oldest.get("arguments"), kind=FIRST_FORM, raw=oldest))
+        signature = signature_of({}, oldest)
+        calls.append(Call(None, name, oldest.get("arguments"), kind=FIRST_FORM, raw=oldest, signature=signature))
     return calls
 
 

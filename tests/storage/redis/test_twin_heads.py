@@ -23,7 +23,7 @@ async def _compare(quick: Backend, slow: Backend, keys: Sequence[SessionKey]) ->
     assert [each is None for each in together] == [key.id == "never" for key in wanted]
 
 
-@settings(max_examples=few(15, of=2500), deadline=None)
+@settings(max_examples=few(15, of=3500), deadline=None)
 @given(drawn=histories)
 def test_heads_read_together_are_those_of_the_script_whatever_has_happened(
     redis_server: RedisServer, drawn: Drawn

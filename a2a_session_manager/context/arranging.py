@@ -199,12 +199,9 @@ class _Arranging:
     def _write(self, found: Arranged, piece: _Piece) -> None:
         message, at = piece.message, piece.at[0]
         seq, raw = self._said.seqs[at], self._said.messages[at]
-        if piece.is_start:
-            found.starts.append(len(found.messages))
-        if not self._unfinished.isdisjoint(piece.at):
-            found.unfinished.add(len(found.starts) - 1)
         shape = None if message is None else BY_NAME.get(message.shape)
         if message is None or shape is None:
+            self._begin(found, piece)
             found.add([raw if self._format is None else self._matching.apart.of(raw)], seq)
             return
         if (ordered := self._with_results_first(message, shape)) is not message:
@@ -213,9 +210,20 @@ class _Arranging:
         if shape.refuses_blank_text and (clean := _without_blank_texts(message)) is not message:
             self._matching.find("empty_part", "has parts that say nothing, which are left out", *piece.at)
             message = clean
-        found.add(shape.write(message, []), seq, tuple(self._said.seqs[each] for each in piece.at[1:]))
+        written = shape.write(message, [])
+        if not written:
+            self._matching.find("empty_message", "says nothing but what is left out of it", *piece.at)
+            return
+        self._begin(found, piece)
+        found.add(written, seq, tuple(self._said.seqs[each] for each in piece.at[1:]))
         if piece.is_joined:
             self._matching.find("joined_messages", "holds what the next message of the role says", *piece.at)
+
+    def _begin(self, found: Arranged, piece: _Piece) -> None:
+        if piece.is_start:
+            found.starts.append(len(found.messages))
+        if not self._unfinished.isdisjoint(piece.at):
+            found.unfinished.add(len(found.starts) - 1)
 
     def _with_results_first(self, message: Message, shape: Shape) -> Message:
         """Return a message with its results before all else that it says, if its format demands it."""

@@ -51,6 +51,7 @@ class _Conversion:
         self._shape = shape
         self._made = Arranged()
         self._instructions: list[Message] = []
+        self._unwritten: list[int] = []  # the seqs of messages of which at least a part is not written
 
     def of(self, found: Arranged) -> Arranged:
         made = self._made
@@ -73,7 +74,7 @@ class _Conversion:
     ) -> None:
         """Put messages that belong together after the others."""
         made = self._made
-        start = len(made.messages)
+        start, known = len(made.messages), len(made.findings)
         messages = [each if each.shape == self._shape.name else with_plain_ids(each) for each in messages]
         agreed = agreeing(messages, self._shape)
         for message, other, seq in zip(messages, agreed, seqs, strict=True):
@@ -82,6 +83,8 @@ class _Conversion:
             for piece in [message] if message.shape == self._shape.name else split(message):
                 self._write(piece, seq, joins_of, start)
         self._drop_what_says_nothing(start)
+        if self._unwritten:
+            self._name_what_is_gone(start, known)
         if len(made.messages) == start:
             return
         start = self._with_answer_before(start)
@@ -123,6 +126,8 @@ class _Conversion:
             written = [shape.as_input(each) for each in shape.write(message, losses)]
         self._lose(seq, losses)
         at = len(made.messages) - 1
+        if not written:
+            self._unwritten.append(seq)
         made.add(written, seq, joins)
         if written and at >= start and self._belong_together(shape.read(made.messages[at]), message):
             self._join(at)
@@ -133,7 +138,18 @@ class _Conversion:
         for at in reversed(range(start, len(made.messages))):
             written = self._shape.read(made.messages[at])
             if written.role == "assistant" and is_blank(written):
+                self._unwritten.append(made.seqs[at])
                 made.remove(at)
+
+    def _name_what_is_gone(self, start: int, first: int) -> None:
+        """Name messages of which nothing stands from `start` on, unless a finding from `first` on says what is lost."""
+        made = self._made
+        known = {seq for each in made.findings[first:] for seq in each.seqs}
+        known.update(made.events_at(range(start, len(made.seqs))))
+        for seq in dict.fromkeys(self._unwritten):
+            if seq not in known:
+                made.findings.append(Finding("empty_message", (seq,), f"event {seq} says nothing, and is left out"))
+        self._unwritten = []
 
     def _belong_together(self, one: Message, other: Message) -> bool:
         if any(isinstance(part, Result) and not part.is_hosted for part in other.parts):

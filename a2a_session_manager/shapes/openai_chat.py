@@ -102,8 +102,8 @@ def _write(message: Message, losses: Losses) -> list[RawMessage]:
         return [*(_result_message(each, losses) for each in results), *(_write(rest, losses) if rest.parts else [])]
     role = message.role if message.role in ("system", "user", "assistant") else "user"
     written: RawMessage = {"role": role, "content": _content(message.parts, role, losses)}
-    if written["content"] == "" and message.parts and not any(isinstance(part, _SAID) for part in message.parts):
-        return []  # all of it is lost
+    if written["content"] == "" and not any(isinstance(part, _SAID) for part in message.parts):
+        return []  # all of it is lost, or for people alone
     if message.name is not None:
         written["name"] = message.name
     calls = [part for part in message.parts if isinstance(part, Call) and not part.is_hosted]

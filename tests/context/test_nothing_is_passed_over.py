@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, Final, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager.context.prompt import prompt_of, view_of
 from a2a_session_manager.shapes.recognition import shape_of
 from tests.context.documented import documented
-from tests.context.examples import ASK, Json, said
+from tests.context.examples import ASK, SAY, Json, call, result, said
 from tests.draws import few
 
 _FORMATS: Final = ("openai", "anthropic", "gemini", "responses")
+ACTIVITY: Final[Json] = {"id": "m5", "role": "activity", "activityType": "PLAN", "content": {"steps": ["fly"]}}
 _NEW: Final[Json] = {"mood": [{"sky": "zz-grey"}]}
 
 # What a conversion says of a message whose parts are all there.
@@ -87,7 +89,8 @@ def _is_for_people(message: Json) -> bool:
     return message.get("role") == "activity"
 
 
-_places: Final = [(each, path) for each in documented() if not _is_for_people(each) for path in _objects(each)]
+_documented: Final = list(documented())
+_places: Final = [(each, path) for each in _documented if not _is_for_people(each) for path in _objects(each)]
 
 
 @settings(deadline=None, max_examples=few(40, of=4_000))
@@ -104,3 +107,50 @@ def test_a_key_that_is_new_comes_along_or_is_named(place: tuple[Json, _Path], fo
 
     is_dump = shape.name == format and not path  # Anthropic's is sent without what a client dumps beside the content
     assert is_dump or "zz-grey" in written or named > lost or any(_is_around(name, path) for name in lost), named
+
+
+def _around(message: Json, others: list[Json]) -> list[list[Json]]:
+    return [
+        [message],
+        [ASK, message, SAY],
+        [ASK, call("c1"), result("c1"), message, SAY],
+        [*others, message],
+        [message, *others],
+    ]
+
+
+@settings(deadline=None, max_examples=few(150, of=4_000))
+@given(
+    message=st.sampled_from(_documented),
+    others=st.lists(st.sampled_from(_documented), max_size=3),
+    format=st.sampled_from((None, *_FORMATS)),
+    repair=st.booleans(),
+)
+def test_each_message_is_in_the_view_or_a_finding_names_it(
+    message: Json, others: list[Json], format: str | None, repair: bool
+) -> None:
+    for messages in _around(message, others):
+        found = prompt_of(said(*messages), format, repair=repair)
+
+        named = {seq for each in found.findings for seq in each.seqs}
+        assert found.events() | named == set(range(1, len(messages) + 1))
+        assert len(found.starts) == len(set(found.starts))
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+@pytest.mark.parametrize("message", [ACTIVITY, {"id": "m1", "role": "assistant", "parts": []}])
+def test_what_says_nothing_to_a_model_is_named_without_repair(message: Json, format: str) -> None:
+    found = view_of(prompt_of(said(ASK, message, SAY), format, repair=False), format, "chat")
+
+    assert found.seqs == (1, 3)
+    assert [(each.code, each.seqs) for each in found.report] == [("empty_message", (2,))]
+
+
+@pytest.mark.parametrize("format", [None, *_FORMATS])
+def test_what_is_left_of_results_that_answer_nothing_is_no_message(format: str | None) -> None:
+    marked = {"type": "tool_result", "tool_use_id": "c1", "content": "4", "cache_control": {"type": "ephemeral"}}
+
+    found = view_of(prompt_of(said({"role": "user", "content": [marked]}, ASK), format), format, "chat")
+
+    assert len(found) == 1
+    assert {each.code for each in found.report} == {"orphan_result", "empty_message"}

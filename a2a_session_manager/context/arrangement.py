@@ -22,7 +22,8 @@ class Arranged:
     goes beside the messages, in a format that has it there, and `told` the seqs of its events. `joins` has, for each
     message, the seqs of other events that it holds as well, and `log_seqs` those of all that was said. `waiting` has
     the seqs of thoughts that are left out until the answer comes that they lead to. `is_doubtful` says that messages
-    which are not among these may change which call a result stands after.
+    which are not among these may change which call a result stands after. `shapes` has the names of the shapes of
+    messages that were read already, by which object each is.
     """
 
     messages: list[RawMessage] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Arranged:
     log_seqs: Sequence[int] = ()
     waiting: set[int] = field(default_factory=set)
     is_doubtful: bool = False
+    shapes: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.joins = self.joins or [()] * len(self.messages)
@@ -47,7 +49,7 @@ class Arranged:
     def only(self, parts: Iterable[tuple[int, int]]) -> Arranged:
         """Return those parts alone, each from an index to another one; the findings are those of all."""
         found = Arranged(findings=self.findings, system=self.system, told=self.told, log_seqs=self.log_seqs)
-        found.is_doubtful = self.is_doubtful
+        found.is_doubtful, found.shapes = self.is_doubtful, self.shapes
         for first, end in parts:
             low, high = bisect_left(self.starts, first), bisect_left(self.starts, end)
             for number in self.unfinished:

@@ -215,6 +215,8 @@ class _Arranging:
             self._matching.find("empty_message", "says nothing but what is left out of it", *piece.at)
             return
         self._begin(found, piece)
+        if written[0] is message.raw:
+            found.shapes[id(message.raw)] = message.shape
         found.add(written, seq, tuple(self._said.seqs[each] for each in piece.at[1:]))
         if piece.is_joined:
             self._matching.find("joined_messages", "holds what the next message of the role says", *piece.at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from a2a_session_manager.context.agreement import agreeing
@@ -24,8 +24,8 @@ from a2a_session_manager.shapes.normal_form import (
     split,
     text_of,
 )
-from a2a_session_manager.shapes.recognition import BY_NAME, read_message
-from a2a_session_manager.shapes.shape import Losses, Shape
+from a2a_session_manager.shapes.recognition import BY_NAME, is_plain, read_message
+from a2a_session_manager.shapes.shape import Losses, RawMessage, Shape
 
 MessageFormat: TypeAlias = Literal["openai", "anthropic", "gemini", "responses"]
 
@@ -56,8 +56,9 @@ class _Conversion:
     def of(self, found: Arranged) -> Arranged:
         made = self._made
         made.log_seqs, made.is_doubtful = found.log_seqs, found.is_doubtful
+        shapes = found.shapes
         for number, (start, end) in enumerate(found.units()):
-            messages = list(map(read_message, found.messages[start:end]))
+            messages = [_read(each, shapes) for each in found.messages[start:end]]
             self._put(messages, found.seqs[start:end], found.joins[start:end], number in found.unfinished)
         made.findings = sorted([*found.findings, *made.findings], key=lambda each: each.seqs)
         if self._instructions:
@@ -94,6 +95,8 @@ class _Conversion:
 
     def _unread(self, message: Message, agreed: Message) -> Losses:
         """Return what of a message no part gives to the format; of one of that format, if it is written anew."""
+        if is_plain(message.raw):  # all of it is in its parts
+            return []
         source = BY_NAME.get(message.shape)
         is_told_apart = message.role == "system" and self._shape.has_system_apart  # as a text
         if source is None or (source is self._shape and agreed is message and not is_told_apart):
@@ -136,6 +139,8 @@ class _Conversion:
         """Leave out messages of the model from `start` on of which nothing could be converted."""
         made = self._made
         for at in reversed(range(start, len(made.messages))):
+            if made.messages[at].get("role") == "user":
+                continue
             written = self._shape.read(made.messages[at])
             if written.role == "assistant" and is_blank(written):
                 self._unwritten.append(made.seqs[at])
@@ -162,8 +167,10 @@ class _Conversion:
     def _with_answer_before(self, start: int) -> int:
         """Put calls at `start` into what the model says before, if the format demands it, and return where that is."""
         made, read = self._made, self._shape.read
+        if not self._shape.joins_answers or made.messages[start].get("role") == "user":
+            return start
         first = read(made.messages[start])
-        if not self._shape.joins_answers or first.role != "assistant" or not has_calls(first):
+        if first.role != "assistant" or not has_calls(first):
             return start
         while start and read(made.messages[start - 1]).role == "assistant":
             start -= 1
@@ -187,6 +194,11 @@ class _Conversion:
         if losses:
             text = f"event {seq} holds what {self._shape.name} cannot: {', '.join(dict.fromkeys(losses))}"
             self._made.findings.append(Finding("not_converted", (seq,), text))
+
+
+def _read(message: RawMessage, shapes: Mapping[int, str]) -> Message:
+    name = shapes.get(id(message))
+    return read_message(message) if name is None else BY_NAME[name].read(message)
 
 
 def _beside_texts(system: Message) -> Losses:

@@ -76,15 +76,17 @@ def fields_beside(message: Mapping[str, Any], calls: Sequence[Call]) -> Any:
 
 def with_plain_ids(message: Message) -> Message:
     """Return a message whose calls have their signatures apart from their ids; mostly that is itself."""
-    if not any(_is_signed(part) for part in message.parts):
-        return message
-    return message._replace(parts=tuple(_with_plain_id(part) if _is_signed(part) else part for part in message.parts))
+    for part in message.parts:
+        if _is_signed(part):
+            parts = (_with_plain_id(each) if _is_signed(each) else each for each in message.parts)
+            return message._replace(parts=tuple(parts))
+    return message
 
 
 def _is_signed(part: Part) -> bool:
-    if isinstance(part, Call):
-        return part.id is not None and _IN_ID in part.id
-    return isinstance(part, Result) and part.call_id is not None and _IN_ID in part.call_id
+    kind = type(part)
+    named = part.id if kind is Call else part.call_id if kind is Result else None
+    return named is not None and _IN_ID in named
 
 
 def _with_plain_id(part: Any) -> Any:

@@ -37,6 +37,16 @@ SHAPES: Final[tuple[Shape, ...]] = (
     bedrock.SHAPE,
     openai_chat.SHAPE,
 )
+# Of those, the ones that may have a message of no more than a role and a content.
+OF_CONTENT: Final = (
+    responses.SHAPE,
+    gemini.SHAPE,
+    ag_ui.SHAPE,
+    ai_sdk.SHAPE,
+    anthropic.SHAPE,
+    bedrock.SHAPE,
+    openai_chat.SHAPE,
+)
 BY_NAME: Final[Mapping[str, Shape]] = {shape.name: shape for shape in SHAPES}
 
 _TOLD_BY_NAME: Final = frozenset({"system", "assistant"})
@@ -48,7 +58,10 @@ _CHAT_KEYS: Final = frozenset({*_PLAIN_KEYS, "tool_calls", "tool_call_id", "name
 
 def shape_of(message: Mapping[str, Any]) -> Shape | None:
     """Return the shape of a message; None for one that no shape knows."""
-    return next((shape for shape in SHAPES if shape.is_mine(message)), None)
+    for shape in OF_CONTENT if message.keys() == _PLAIN_KEYS else SHAPES:
+        if shape.is_mine(message):
+            return shape
+    return None
 
 
 def is_plain(message: Mapping[str, Any]) -> bool:

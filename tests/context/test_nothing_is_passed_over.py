@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a2a_session_manager.context.arranging import arranged
+from a2a_session_manager.context.conversion import converted, shape_of_format
 from a2a_session_manager.context.prompt import prompt_of, view_of
 from a2a_session_manager.shapes.recognition import shape_of
 from tests.context.documented import documented
@@ -154,3 +156,19 @@ def test_what_is_left_of_results_that_answer_nothing_is_no_message(format: str |
 
     assert len(found) == 1
     assert {each.code for each in found.report} == {"orphan_result", "empty_message"}
+
+
+@pytest.mark.parametrize("format", _FORMATS)
+def test_a_conversion_is_the_same_where_messages_were_read_already(format: str) -> None:
+    known = 0
+    for message in _documented:
+        conversation = said(ASK, message, call("c1"), result("c1"), message, SAY)
+        found, anew = (arranged(conversation, format=format) for _ in range(2))
+        known += len(found.shapes)
+        anew.shapes.clear()
+        shape = shape_of_format(format)
+
+        made, other = converted(found, shape), converted(anew, shape)
+
+        assert (made.messages, made.seqs, made.findings) == (other.messages, other.seqs, other.findings)
+    assert known

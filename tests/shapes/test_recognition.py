@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2a_session_manager.shapes.normal_form import UNKNOWN_SHAPE, Message, Other
-from a2a_session_manager.shapes.recognition import read_message, role_of, shape_of
+from a2a_session_manager.shapes.recognition import SHAPES, read_message, role_of, shape_of
 from a2a_session_manager.shapes.shape import role_named
 from tests.draws import few
 from tests.shapes import (
@@ -84,3 +84,25 @@ def test_a_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
 def test_any_message_is_read_as_by_its_shape(message: dict[str, Any]) -> None:
     assert read_message(message) == whole_way(message)
     assert role_of(message) == whole_way(message).role
+
+
+_contents: Any = [
+    {"role": role, "content": content}
+    for module in MODULES
+    for row in module.ROWS
+    for each in row
+    if isinstance(each, dict)
+    for content in (each.get("content"), each.get("parts"), [each], each)
+    for role in ("user", "assistant", "tool", "model", "reasoning", each.get("role"))
+]
+
+
+@settings(deadline=None, max_examples=few(50, of=3_000))
+@given(st.sampled_from(_contents).flatmap(mangled))
+def test_a_role_and_a_content_are_of_the_first_shape_that_has_them(message: dict[str, Any]) -> None:
+    assert shape_of(message) is next((shape for shape in SHAPES if shape.is_mine(message)), None)
+
+
+def test_each_role_and_content_is_of_the_first_shape_that_has_them() -> None:
+    for message in _contents:
+        assert shape_of(message) is next((shape for shape in SHAPES if shape.is_mine(message)), None)

@@ -84,8 +84,7 @@ def with_plain_ids(message: Message) -> Message:
 
 
 def _is_signed(part: Part) -> bool:
-    kind = type(part)
-    named = part.id if kind is Call else part.call_id if kind is Result else None
+    named = part.id if isinstance(part, Call) else part.call_id if isinstance(part, Result) else None
     return named is not None and _IN_ID in named
 
 

@@ -57,7 +57,7 @@ def _heading(session: Session[Any]) -> Iterator[str]:
     title, metadata = session.metadata.properties.get("title"), session.metadata
     yield f"# {plain(_clean(title if isinstance(title, str) else session.id))}"
     yield ""
-    yield f"- id: {code(session.id)}"
+    yield f"- id: {code(_clean(session.id))}"
     yield f"- from {metadata.created_at:%Y-%m-%d %H:%M:%S} to {metadata.updated_at:%Y-%m-%d %H:%M:%S} UTC"
     total = session.token_summary.total
     if total.requests:

@@ -95,6 +95,20 @@ async def test_markdown_is_for_people(open_store: OpenStore) -> None:
     assert [(finding.code, finding.seqs) for finding in findings] == [("not_converted", (5,))]
 
 
+async def test_no_command_to_a_terminal_comes_out_as_markdown_wherever_it_stood() -> None:
+    bad = "\x1b[7m\x0b"
+    async with SessionManager.from_url("memory:") as sessions, sessions.open(f"s{bad}") as chat:
+        await chat.set_title(f"Trip{bad}")
+        await chat.user(f"Hi{bad}")
+        await chat.assistant(f"Hello{bad}", model=f"m{bad}", usage={"prompt_tokens": 1, "completion_tokens": 1})
+        await chat.tool(f"search{bad}", {f"q{bad}": bad}, result=bad)
+        await chat.append({"role": f"narrator{bad}", "content": bad})
+        text = (await export_conversation(sessions, chat.id, format="markdown")).text
+
+    assert not {"\x1b", "\x0b"} & set(text)
+    assert text.count("\ufffd") >= 10
+
+
 async def test_what_a_format_cannot_hold_is_told() -> None:
     async with InMemorySessionStore() as store:
         async with SessionManager(store).open("s") as chat:

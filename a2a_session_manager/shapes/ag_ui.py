@@ -64,8 +64,12 @@ def _is_mine(message: Mapping[str, Any]) -> bool:
         return True
     has_id = isinstance(message.get("id"), str) and message.keys() <= _KEYS
     if isinstance(content, list):
-        kinds = [_kind_of(part) for part in mappings(content)]
-        return None not in kinds and (has_id or any(kind != "text" for kind in kinds))
+        is_mine = has_id
+        for part in mappings(content):
+            if (kind := _kind_of(part)) is None:
+                return False
+            is_mine = is_mine or kind != "text"
+        return is_mine
     return has_id and (content is None or isinstance(content, str))
 
 

@@ -59,6 +59,7 @@ from a2a_session_manager.shapes.shape import (
 NAME: Final = "openai"
 
 _KEYS: Final = frozenset({"content", CALLS, "function_call", "refusal", "images", "audio", *REASONING_KEYS})
+_OF_REASONING: Final = frozenset({*REASONING_KEYS, *REASONING_LISTS})
 _URLS: Final = ("https://", "http://", "data:")
 _SAID: Final = (Text, Instruction, Media)  # what a user says, whether or not it can be written
 _AUDIO_FORMATS: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -138,6 +139,8 @@ def _signed_text(content: Sequence[Part], signature: str | None) -> list[Part]:
 
 
 def _reasoning_in(message: Mapping[str, Any]) -> list[Part]:
+    if _OF_REASONING.isdisjoint(message):  # as in most
+        return []
     found = ((key, text_or_none(message.get(key))) for key in REASONING_KEYS)
     told: list[Part] = [Reasoning(text, {key: text}) for key, text in found if text is not None]
     for key in () if told else REASONING_LISTS:

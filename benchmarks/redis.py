@@ -454,7 +454,7 @@ def _cases() -> list[Case]:
     short = partial(append_against_rpush, message=short_message())
     return [
         *(
-            Case(f"redis/append/{size}", at_most(2.2), partial(_alone, partial(append_against_rpush, message=message)))
+            Case(f"redis/append/{size}", at_most(2.0), partial(_alone, partial(append_against_rpush, message=message)))
             for size, message in chat_messages().items()
         ),
         Case("redis/create", None, partial(_alone, create_against_rpush)),
